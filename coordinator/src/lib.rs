@@ -1,0 +1,6 @@
+//! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
+//!
+//! The path of the data: [`plan`] (from the scenario) -> cluster -> [`store`] -> analysis -> report.
+
+pub mod plan;
+pub mod store;

@@ -1,0 +1,512 @@
+//! Wire to domain and back. What comes off the wire is checked; a refusal names the field by its path.
+
+use crate::{
+    histogram,
+    outcome::{
+        Capability, Cpu, CpuTime, Direction, Finished, HostDescription, Interval, Knob, Overhead, PerfCounts,
+        Ready, Refusal, Series, Warning,
+    },
+    trial::{
+        Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, Measure, PathTarget,
+        Pattern, Target, Trial, Workload,
+    },
+    units::{ByteSize, Nanos},
+    wire,
+};
+
+/// Pairs a domain enum with its wire twin, in both directions. The wire's zero, and any number that this
+/// release does not know, is refused.
+macro_rules! enum_pairs {
+    ($domain:ty, $wire:ty, $field:literal, { $($variant:ident),+ $(,)? }) => {
+        impl From<$domain> for i32 {
+            fn from(value: $domain) -> i32 {
+                match value {
+                    $(<$domain>::$variant => <$wire>::$variant as i32,)+
+                }
+            }
+        }
+
+        impl FromWire for $domain {
+            fn from_wire(value: i32) -> Result<Self, FieldError> {
+                match <$wire>::try_from(value) {
+                    $(Ok(<$wire>::$variant) => Ok(<$domain>::$variant),)+
+                    _ => Err(FieldError::new($field, format!("{value} is not known to this release"))),
+                }
+            }
+        }
+    };
+}
+
+trait FromWire: Sized {
+    fn from_wire(value: i32) -> Result<Self, FieldError>;
+}
+
+enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
+enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential });
+enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, IoUring });
+enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
+enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
+
+fn required<T>(value: Option<T>, field: &str) -> Result<T, FieldError> {
+    value.ok_or_else(|| FieldError::new(field, "is missing"))
+}
+
+impl From<&Trial> for wire::Trial {
+    fn from(trial: &Trial) -> Self {
+        Self {
+            id: trial.id.clone(),
+            seed: trial.seed,
+            target: Some((&trial.target).into()),
+            workload: Some((&trial.workload).into()),
+            engine: Some((&trial.engine).into()),
+            measure: trial.measure.into(),
+        }
+    }
+}
+
+impl TryFrom<wire::Trial> for Trial {
+    type Error = Vec<FieldError>;
+
+    /// Also checks the limits of [`Trial::validate`]: an agent trusts no coordinator.
+    fn try_from(trial: wire::Trial) -> Result<Self, Self::Error> {
+        let read = || -> Result<Self, FieldError> {
+            Ok(Self {
+                id: trial.id,
+                seed: trial.seed,
+                target: required(trial.target, "target")?.try_into()?,
+                workload: required(trial.workload, "workload")?.try_into()?,
+                engine: required(trial.engine, "engine")?.try_into()?,
+                measure: Measure::from_wire(trial.measure)?,
+            })
+        };
+        let trial = read().map_err(|error| vec![error])?;
+        trial.validate()?;
+        Ok(trial)
+    }
+}
+
+impl From<&Target> for wire::Target {
+    fn from(target: &Target) -> Self {
+        match target {
+            Target::File(file) => Self {
+                file: Some(wire::FileTarget { size_bytes: file.size.0, direct: file.direct }),
+                path: None,
+            },
+            Target::Path(path) => Self {
+                file: None,
+                path: Some(wire::PathTarget { path: path.path.clone(), direct: path.direct }),
+            },
+        }
+    }
+}
+
+impl TryFrom<wire::Target> for Target {
+    type Error = FieldError;
+
+    fn try_from(target: wire::Target) -> Result<Self, FieldError> {
+        match (target.file, target.path) {
+            (Some(file), None) => {
+                Ok(Self::File(FileTarget { size: ByteSize(file.size_bytes), direct: file.direct }))
+            }
+            (None, Some(path)) => Ok(Self::Path(PathTarget { path: path.path, direct: path.direct })),
+            _ => Err(FieldError::new("target", "must be exactly one of file and path")),
+        }
+    }
+}
+
+impl From<&Workload> for wire::Workload {
+    fn from(workload: &Workload) -> Self {
+        Self {
+            pattern: workload.pattern.into(),
+            read_percent: workload.read_percent,
+            block_size_bytes: workload.block_size.0,
+            threads: workload.threads,
+            cpus: match &workload.cpus {
+                Cpus::Auto => Vec::new(),
+                Cpus::List(list) => list.clone(),
+            },
+            warmup_ns: workload.warmup.0,
+            runtime_ns: workload.runtime.0,
+            interval_ns: workload.interval.0,
+        }
+    }
+}
+
+impl TryFrom<wire::Workload> for Workload {
+    type Error = FieldError;
+
+    fn try_from(workload: wire::Workload) -> Result<Self, FieldError> {
+        Ok(Self {
+            pattern: Pattern::from_wire(workload.pattern)?,
+            read_percent: workload.read_percent,
+            block_size: ByteSize(workload.block_size_bytes),
+            threads: workload.threads,
+            cpus: if workload.cpus.is_empty() { Cpus::Auto } else { Cpus::List(workload.cpus) },
+            warmup: Nanos(workload.warmup_ns),
+            runtime: Nanos(workload.runtime_ns),
+            interval: Nanos(workload.interval_ns),
+        })
+    }
+}
+
+impl From<&Engine> for wire::Engine {
+    fn from(engine: &Engine) -> Self {
+        Self {
+            kind: engine.engine.into(),
+            depth: engine.depth,
+            concurrency: engine.concurrency.into(),
+            submit_batch: engine.submit_batch.unwrap_or(0),
+            complete_batch: engine.complete_batch,
+            fixed_files: engine.fixed_files,
+            fixed_buffers: engine.fixed_buffers,
+            single_issuer: engine.single_issuer,
+            defer_taskrun: engine.defer_taskrun,
+            coop_taskrun: engine.coop_taskrun,
+            fallback_allowed: engine.fallback == Fallback::Allow,
+        }
+    }
+}
+
+impl TryFrom<wire::Engine> for Engine {
+    type Error = FieldError;
+
+    fn try_from(engine: wire::Engine) -> Result<Self, FieldError> {
+        Ok(Self {
+            engine: EngineKind::from_wire(engine.kind)?,
+            depth: engine.depth,
+            concurrency: Concurrency::from_wire(engine.concurrency)?,
+            submit_batch: (engine.submit_batch != 0).then_some(engine.submit_batch),
+            complete_batch: engine.complete_batch,
+            fixed_files: engine.fixed_files,
+            fixed_buffers: engine.fixed_buffers,
+            single_issuer: engine.single_issuer,
+            defer_taskrun: engine.defer_taskrun,
+            coop_taskrun: engine.coop_taskrun,
+            fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
+        })
+    }
+}
+
+impl From<HostDescription> for wire::DescribeResponse {
+    fn from(host: HostDescription) -> Self {
+        let capability = |capability: Capability| wire::Capability {
+            state: match capability.available {
+                true => wire::capability::State::Available.into(),
+                false => wire::capability::State::Missing.into(),
+            },
+            name: capability.name,
+            detail: capability.detail,
+            remedy: capability.remedy,
+        };
+        let cpu = |cpu: Cpu| wire::Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
+        Self {
+            protocol_version: host.protocol_version,
+            agent_version: host.agent_version,
+            hostname: host.hostname,
+            facts: host.facts.into_iter().collect(),
+            cpus: host.cpus.into_iter().map(cpu).collect(),
+            runtime_cpu: host.runtime_cpu,
+            capabilities: host.capabilities.into_iter().map(capability).collect(),
+        }
+    }
+}
+
+impl From<wire::DescribeResponse> for HostDescription {
+    fn from(host: wire::DescribeResponse) -> Self {
+        let capability = |capability: wire::Capability| Capability {
+            available: capability.state() == wire::capability::State::Available,
+            name: capability.name,
+            detail: capability.detail,
+            remedy: capability.remedy,
+        };
+        let cpu = |cpu: wire::Cpu| Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
+        Self {
+            protocol_version: host.protocol_version,
+            agent_version: host.agent_version,
+            hostname: host.hostname,
+            facts: host.facts.into_iter().collect(),
+            cpus: host.cpus.into_iter().map(cpu).collect(),
+            runtime_cpu: host.runtime_cpu,
+            capabilities: host.capabilities.into_iter().map(capability).collect(),
+        }
+    }
+}
+
+impl From<Warning> for wire::Warning {
+    fn from(warning: Warning) -> Self {
+        Self { code: warning.code, message: warning.message, remedy: warning.remedy }
+    }
+}
+
+impl From<wire::Warning> for Warning {
+    fn from(warning: wire::Warning) -> Self {
+        Self { code: warning.code, message: warning.message, remedy: warning.remedy }
+    }
+}
+
+impl From<Refusal> for wire::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.code, message: refusal.message, remedy: refusal.remedy, field: refusal.field }
+    }
+}
+
+impl From<wire::Error> for Refusal {
+    fn from(error: wire::Error) -> Self {
+        Self { code: error.code, message: error.message, remedy: error.remedy, field: error.field }
+    }
+}
+
+impl Ready {
+    /// As sent for one trial.
+    #[must_use]
+    pub fn into_wire(self, trial_id: String) -> wire::Ready {
+        let knob =
+            |knob: Knob| wire::Knob { name: knob.name, requested: knob.requested, granted: knob.granted };
+        wire::Ready {
+            trial_id,
+            knobs: self.knobs.into_iter().map(knob).collect(),
+            pinned_cpus: self.pinned_cpus,
+            target: self.target.into_iter().collect(),
+            warnings: self.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<wire::Ready> for Ready {
+    fn from(ready: wire::Ready) -> Self {
+        let knob =
+            |knob: wire::Knob| Knob { name: knob.name, requested: knob.requested, granted: knob.granted };
+        Self {
+            knobs: ready.knobs.into_iter().map(knob).collect(),
+            pinned_cpus: ready.pinned_cpus,
+            target: ready.target.into_iter().collect(),
+            warnings: ready.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl Interval {
+    /// As sent for one trial.
+    ///
+    /// # Errors
+    /// Where a histogram cannot be encoded.
+    pub fn to_wire(&self, trial_id: String) -> Result<wire::Interval, histogram::CodecError> {
+        let series = |series: &Series| -> Result<wire::Series, histogram::CodecError> {
+            Ok(wire::Series {
+                direction: series.direction.into(),
+                bytes: series.bytes,
+                latency_v2: histogram::encode(&series.latency)?,
+            })
+        };
+        Ok(wire::Interval {
+            trial_id,
+            index: self.index,
+            begin_ns: self.begin_ns,
+            end_ns: self.end_ns,
+            series: self.series.iter().map(series).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<wire::Interval> for Interval {
+    type Error = FieldError;
+
+    fn try_from(interval: wire::Interval) -> Result<Self, FieldError> {
+        let series = |(index, series): (usize, wire::Series)| -> Result<Series, FieldError> {
+            Ok(Series {
+                direction: Direction::from_wire(series.direction)?,
+                bytes: series.bytes,
+                latency: histogram::decode(&series.latency_v2).map_err(|error| {
+                    FieldError::new(format!("series[{index}].latency_v2"), error.to_string())
+                })?,
+            })
+        };
+        if interval.end_ns < interval.begin_ns {
+            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+        }
+        Ok(Self {
+            index: interval.index,
+            begin_ns: interval.begin_ns,
+            end_ns: interval.end_ns,
+            series: interval.series.into_iter().enumerate().map(series).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Finished {
+    /// As sent for one trial.
+    #[must_use]
+    pub fn into_wire(self, trial_id: String) -> wire::Finished {
+        let perf = |perf: PerfCounts| wire::PerfCounts {
+            syscalls_total: perf.syscalls_total,
+            syscalls_by_name: perf.syscalls_by_name.into_iter().collect(),
+            punted_to_io_wq: perf.punted_to_io_wq,
+        };
+        wire::Finished {
+            trial_id,
+            begin_ns: self.begin_ns,
+            end_ns: self.end_ns,
+            read_ops: self.read_ops,
+            write_ops: self.write_ops,
+            bytes: self.bytes,
+            errors: self.errors.into_iter().collect(),
+            short_transfers: self.short_transfers,
+            syscalls_self: self.syscalls_self.into_iter().collect(),
+            perf: self.perf.map(perf),
+            cpu: Some(wire::CpuTime {
+                user_ns: self.cpu.user_ns,
+                system_ns: self.cpu.system_ns,
+                kernel_threads_ns: self.cpu.kernel_threads_ns,
+                voluntary_switches: self.cpu.voluntary_switches,
+                involuntary_switches: self.cpu.involuntary_switches,
+            }),
+            submitted: self.submitted,
+            enters: self.enters,
+            cut_short: self.cut_short,
+            overhead: Some(wire::Overhead {
+                late_swaps: self.overhead.late_swaps,
+                saturated: self.overhead.saturated,
+                clock_drift_ppm: self.overhead.clock_drift_ppm,
+            }),
+            warnings: self.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Finished> for Finished {
+    type Error = FieldError;
+
+    fn try_from(finished: wire::Finished) -> Result<Self, FieldError> {
+        let cpu = required(finished.cpu, "cpu")?;
+        let overhead = required(finished.overhead, "overhead")?;
+        let perf = |perf: wire::PerfCounts| PerfCounts {
+            syscalls_total: perf.syscalls_total,
+            syscalls_by_name: perf.syscalls_by_name.into_iter().collect(),
+            punted_to_io_wq: perf.punted_to_io_wq,
+        };
+        if finished.end_ns < finished.begin_ns {
+            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+        }
+        Ok(Self {
+            begin_ns: finished.begin_ns,
+            end_ns: finished.end_ns,
+            read_ops: finished.read_ops,
+            write_ops: finished.write_ops,
+            bytes: finished.bytes,
+            errors: finished.errors.into_iter().collect(),
+            short_transfers: finished.short_transfers,
+            syscalls_self: finished.syscalls_self.into_iter().collect(),
+            perf: finished.perf.map(perf),
+            cpu: CpuTime {
+                user_ns: cpu.user_ns,
+                system_ns: cpu.system_ns,
+                kernel_threads_ns: cpu.kernel_threads_ns,
+                voluntary_switches: cpu.voluntary_switches,
+                involuntary_switches: cpu.involuntary_switches,
+            },
+            submitted: finished.submitted,
+            enters: finished.enters,
+            cut_short: finished.cut_short,
+            overhead: Overhead {
+                late_swaps: overhead.late_swaps,
+                saturated: overhead.saturated,
+                clock_drift_ppm: overhead.clock_drift_ppm,
+            },
+            warnings: finished.warnings.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_trial() -> impl Strategy<Value = Trial> {
+        let engine = (
+            prop::sample::select(vec![EngineKind::Null, EngineKind::Nop, EngineKind::IoUring]),
+            1..64u32,
+            any::<bool>(),
+            prop::option::of(1..64u32),
+            any::<[bool; 4]>(),
+            any::<bool>(),
+        );
+        let workload = (0..=100u32, 1..64u64, 1..8u32, prop::collection::vec(0..64u32, 0..4), any::<bool>());
+        (engine, workload, any::<u64>(), any::<bool>()).prop_map(|(engine, workload, seed, direct)| {
+            let (kind, depth, threads, batch, [a, b, c, d], allow) = engine;
+            let ring = kind.is_ring();
+            Trial {
+                id: format!("t{seed}"),
+                seed,
+                target: Target::File(FileTarget { size: ByteSize(1 << 20), direct }),
+                workload: Workload {
+                    pattern: if workload.4 { Pattern::Random } else { Pattern::Sequential },
+                    read_percent: workload.0,
+                    block_size: ByteSize(workload.1 * 512),
+                    threads: workload.2,
+                    cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
+                    ..Workload::default()
+                },
+                engine: Engine {
+                    depth,
+                    concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
+                    submit_batch: batch.filter(|_| ring),
+                    fixed_files: ring && a,
+                    fixed_buffers: ring && b,
+                    single_issuer: ring && (c || d),
+                    defer_taskrun: ring && d,
+                    fallback: if allow { Fallback::Allow } else { Fallback::Refuse },
+                    ..Engine::new(kind)
+                },
+                measure: if allow { Measure::Timed } else { Measure::Audit },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_trial_survives_the_wire(trial in any_trial()) {
+            prop_assert_eq!(Trial::try_from(wire::Trial::from(&trial)).unwrap(), trial);
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_field() {
+        let field = |trial: wire::Trial| Trial::try_from(trial).unwrap_err()[0].field.clone();
+        assert_eq!(field(wire::Trial::default()), "target");
+        let target = Some(wire::Target { file: None, path: None });
+        assert_eq!(field(wire::Trial { target, ..Default::default() }), "target");
+        let target = Some(wire::Target {
+            file: Some(wire::FileTarget { size_bytes: 4096, direct: true }),
+            path: None,
+        });
+        let workload = Some(wire::Workload::default());
+        assert_eq!(field(wire::Trial { target, workload, ..Default::default() }), "workload.pattern");
+    }
+
+    #[test]
+    fn results_survive_the_wire() {
+        let finished = Finished {
+            begin_ns: 1,
+            end_ns: 2,
+            read_ops: 3,
+            errors: [(5, 1)].into(),
+            syscalls_self: [("pread64".to_owned(), 3)].into(),
+            perf: Some(PerfCounts { syscalls_total: 3, ..PerfCounts::default() }),
+            warnings: vec![Warning::new("a", "b", "c")],
+            ..Finished::default()
+        };
+        assert_eq!(Finished::try_from(finished.clone().into_wire("t".into())).unwrap(), finished);
+
+        let mut latency = histogram::empty();
+        latency.saturating_record(1234);
+        let series = vec![Series { direction: Direction::Write, bytes: 4096, latency }];
+        let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series };
+        assert_eq!(Interval::try_from(interval.to_wire("t".into()).unwrap()).unwrap(), interval);
+
+        let mut damaged = interval.to_wire("t".into()).unwrap();
+        damaged.series[0].latency_v2.truncate(10);
+        assert_eq!(Interval::try_from(damaged).unwrap_err().field, "series[0].latency_v2");
+    }
+}

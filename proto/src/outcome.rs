@@ -1,0 +1,264 @@
+//! What an agent reports: of its host, of a preparation, of an interval, of a whole trial.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a host is and can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostDescription {
+    /// The agent's release.
+    pub agent_version: String,
+    /// The protocol that the agent speaks.
+    pub protocol_version: u32,
+    /// As the kernel knows it.
+    pub hostname: String,
+    /// The fingerprint: everything that could explain a difference between two hosts.
+    pub facts: BTreeMap<String, String>,
+    /// CPUs that the agent may use, with their place in the machine.
+    pub cpus: Vec<Cpu>,
+    /// The CPU that the agent's own runtime lives on.
+    pub runtime_cpu: u32,
+    /// What was tried, and whether it works.
+    pub capabilities: Vec<Capability>,
+}
+
+/// A logical CPU and its place in the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cpu {
+    /// The kernel's number of it.
+    pub id: u32,
+    /// The socket.
+    pub package: u32,
+    /// The physical core within the socket.
+    pub core: u32,
+}
+
+/// Something that a host can do, or cannot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capability {
+    /// A stable name, such as `io_uring.defer_taskrun`.
+    pub name: String,
+    /// Whether trying it worked.
+    pub available: bool,
+    /// What was tried and what came of it.
+    pub detail: String,
+    /// What to do where it is missing; empty where nothing is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+}
+
+/// Something the reader of a number must know, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Warning {
+    /// A stable word for programs, such as `too-few-cpus`.
+    pub code: String,
+    /// What is the matter.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Warning {
+    /// A warning with its remedy.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// Why a host refused or lost a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// A stable word for programs, such as `no-space` or `ring-refused`.
+    pub code: String,
+    /// What went wrong, with the place.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// Where in the trial, such as `engine.depth`; empty where it lies in no field.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub field: String,
+}
+
+impl Refusal {
+    /// A refusal that lies in no field of the trial.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), remedy: remedy.into(), field: String::new() }
+    }
+
+    /// The same, laid at a field of the trial.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = field.into();
+        self
+    }
+}
+
+/// What was asked of a host, and what it granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Knob {
+    /// The knob's name in a scenario.
+    pub name: String,
+    /// As asked.
+    pub requested: String,
+    /// As granted.
+    pub granted: String,
+}
+
+/// Everything is built, and every worker stands at the start line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// What was asked and what was granted.
+    pub knobs: Vec<Knob>,
+    /// The CPU of each worker, in worker order.
+    pub pinned_cpus: Vec<u32>,
+    /// What the target really is.
+    pub target: BTreeMap<String, String>,
+    /// What the reader must know already.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+}
+
+impl Direction {
+    /// Both, in the order in which they are reported.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// The word used in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What all workers of a host did in one slice of the measured window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interval {
+    /// Counted from 0.
+    pub index: u32,
+    /// First edge, on the agent's monotonic clock: the mean over workers.
+    pub begin_ns: u64,
+    /// Second edge.
+    pub end_ns: u64,
+    /// One for each direction that occurred.
+    pub series: Vec<Series>,
+}
+
+impl Interval {
+    /// Completed operations of all series.
+    #[must_use]
+    pub fn ops(&self) -> u64 {
+        self.series.iter().map(|series| series.latency.len()).sum()
+    }
+}
+
+/// The operations of one direction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Reads or writes.
+    pub direction: Direction,
+    /// Bytes transferred.
+    pub bytes: u64,
+    /// Latency in nanoseconds; its count is the number of completed operations.
+    pub latency: Histogram<u64>,
+}
+
+/// A whole trial on one host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Begin of the measured window on the agent's monotonic clock: the mean over workers.
+    pub begin_ns: u64,
+    /// Its end.
+    pub end_ns: u64,
+    /// Reads that completed whole within the window.
+    pub read_ops: u64,
+    /// Writes that completed whole within the window.
+    pub write_ops: u64,
+    /// Bytes that they transferred.
+    pub bytes: u64,
+    /// Failed requests by errno.
+    pub errors: BTreeMap<i32, u64>,
+    /// Requests that transferred less than was asked.
+    pub short_transfers: u64,
+    /// Counted by the engine itself, by name of system call.
+    pub syscalls_self: BTreeMap<String, u64>,
+    /// Counted by perf; in an audit, where perf is allowed.
+    pub perf: Option<PerfCounts>,
+    /// CPU time and context switches.
+    pub cpu: CpuTime,
+    /// Requests handed over by io_uring_enter.
+    pub submitted: u64,
+    /// Calls of io_uring_enter.
+    pub enters: u64,
+    /// Whether the window was cut short.
+    pub cut_short: bool,
+    /// What measuring cost or got wrong.
+    pub overhead: Overhead,
+    /// What the reader must know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Finished {
+    /// Operations that completed whole within the window.
+    #[must_use]
+    pub fn ops(&self) -> u64 {
+        self.read_ops + self.write_ops
+    }
+
+    /// System calls that the engine counted itself.
+    #[must_use]
+    pub fn syscalls_self_total(&self) -> u64 {
+        self.syscalls_self.values().sum()
+    }
+}
+
+/// What perf counted on the worker threads within the window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerfCounts {
+    /// `raw_syscalls:sys_enter`.
+    pub syscalls_total: u64,
+    /// The same by name; `other` is what no name was watched for.
+    pub syscalls_by_name: BTreeMap<String, u64>,
+    /// `io_uring:io_uring_queue_async_work`; absent where it could not be counted.
+    pub punted_to_io_wq: Option<u64>,
+}
+
+/// CPU time of the worker threads within the window, and of the kernel's threads that work for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuTime {
+    /// In user mode.
+    pub user_ns: u64,
+    /// In the kernel, on the workers' behalf and in their own context.
+    pub system_ns: u64,
+    /// Of `iou-sqp-*` and `iou-wrk-*` threads; absent where it could not be read.
+    pub kernel_threads_ns: Option<u64>,
+    /// Times that a worker gave the CPU up.
+    pub voluntary_switches: u64,
+    /// Times that a worker was made to.
+    pub involuntary_switches: u64,
+}
+
+/// What measuring cost or got wrong.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overhead {
+    /// Interval boundaries at which no empty histogram was at hand, so that the slice was made longer.
+    pub late_swaps: u64,
+    /// Latencies above the histogram's bound, recorded as the bound.
+    pub saturated: u64,
+    /// Disagreement of the hot loop's clock with CLOCK_MONOTONIC over the window, in parts per million.
+    pub clock_drift_ppm: f64,
+}

@@ -1,0 +1,610 @@
+//! A fully resolved trial: what one cell's execution asks of a host. Both ends check the same limits.
+//!
+//! The option blocks here ([`Workload`], [`Engine`]) are also what a scenario is written in, so that every
+//! option exists once: its name in YAML is its name here.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ByteSize, Nanos};
+
+/// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
+pub const MAX_DEPTH: u32 = 32_768;
+/// The most worker threads on one host.
+pub const MAX_WORKERS: u32 = 1024;
+/// The most memory for the buffers of one trial.
+pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
+/// Blocks are whole sectors of this size.
+pub const SECTOR: ByteSize = ByteSize(512);
+
+/// One execution of a cell, with nothing left to decide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Unique within a run.
+    pub id: String,
+    /// Decides every offset and the mix of operations.
+    pub seed: u64,
+    /// What the I/O goes to.
+    pub target: Target,
+    /// What the I/O looks like.
+    pub workload: Workload,
+    /// How it is done.
+    pub engine: Engine,
+    /// Whether probes are armed.
+    pub measure: Measure,
+}
+
+/// Whether a trial is for timings or for counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// No probe is armed; the engine counts its own system calls.
+    Timed,
+    /// System calls are counted by perf too. Counting slows them: no timing comes from here.
+    Audit,
+}
+
+/// What the I/O goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "TargetFields", into = "TargetFields")]
+#[schemars(with = "TargetFields")]
+pub enum Target {
+    /// A file that the agent makes in its data directory, fills with data, and removes.
+    File(FileTarget),
+    /// A file that exists already; it is only ever read.
+    Path(PathTarget),
+}
+
+/// A file that the agent makes, fills and removes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTarget {
+    /// Its size. It is filled with data: a hole is never read.
+    pub size: ByteSize,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    #[serde(default = "yes")]
+    pub direct: bool,
+}
+
+/// A file that exists already; it is only ever read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathTarget {
+    /// An absolute path on the agent's host.
+    pub path: String,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    pub direct: bool,
+}
+
+/// How a target is written: `{file: {size: 1GiB}}` or `{path: /data/file, direct: false}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Target")]
+struct TargetFields {
+    /// A file that the agent makes in its data directory, fills with data, and removes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileTarget>,
+    /// An absolute path of a file that exists already on the agent's host; it is only ever read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// With `path`. true (the default): past the page cache (O_DIRECT). false: through the page cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direct: Option<bool>,
+}
+
+impl TryFrom<TargetFields> for Target {
+    type Error = &'static str;
+
+    fn try_from(fields: TargetFields) -> Result<Self, Self::Error> {
+        match (fields.file, fields.path, fields.direct) {
+            (Some(file), None, None) => Ok(Self::File(file)),
+            (Some(_), None, Some(_)) => Err("`direct` goes inside `file`"),
+            (None, Some(path), direct) => {
+                Ok(Self::Path(PathTarget { path, direct: direct.unwrap_or_else(yes) }))
+            }
+            (Some(_), Some(_), _) => Err("`file` and `path` exclude each other"),
+            (None, None, _) => Err("needs `file: {size: 1GiB}` or `path: /data/file`"),
+        }
+    }
+}
+
+impl From<Target> for TargetFields {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::File(file) => Self { file: Some(file), ..Self::default() },
+            Target::Path(path) => {
+                Self { path: Some(path.path), direct: Some(path.direct), ..Self::default() }
+            }
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Target {
+    /// Whether the page cache is passed by.
+    #[must_use]
+    pub fn direct(&self) -> bool {
+        match self {
+            Self::File(file) => file.direct,
+            Self::Path(path) => path.direct,
+        }
+    }
+}
+
+/// What the I/O looks like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workload {
+    /// Where the offsets fall.
+    pub pattern: Pattern,
+    /// Share of reads among the operations, in percent; the rest are writes.
+    #[schemars(range(max = 100))]
+    pub read_percent: u32,
+    /// Size of one operation, whole sectors of 512 B.
+    pub block_size: ByteSize,
+    /// Worker threads. With `concurrency: threads` each of them becomes as many as the depth says.
+    #[schemars(range(min = 1, max = 1024))]
+    pub threads: u32,
+    /// CPUs for the workers: `auto`, or a list such as `[2, 3]`.
+    pub cpus: Cpus,
+    /// Time before measuring begins.
+    pub warmup: Nanos,
+    /// Measured time.
+    pub runtime: Nanos,
+    /// Length of the slices that are streamed while the trial runs.
+    pub interval: Nanos,
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            pattern: Pattern::Random,
+            read_percent: 100,
+            block_size: ByteSize(4096),
+            threads: 1,
+            cpus: Cpus::Auto,
+            warmup: Nanos(300_000_000),
+            runtime: Nanos(1_000_000_000),
+            interval: Nanos(1_000_000_000),
+        }
+    }
+}
+
+/// Where offsets fall in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// Uniform over whole blocks, seeded.
+    Random,
+    /// Block after block; each worker walks its own share of the target, round and round.
+    Sequential,
+}
+
+/// The CPUs that workers are pinned to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cpus {
+    /// The agent chooses: distinct physical cores first, away from the CPU of its own runtime.
+    #[default]
+    Auto,
+    /// Worker i goes to entry i, round and round.
+    List(Vec<u32>),
+}
+
+/// One way to do the I/O.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// The engine.
+    pub engine: EngineKind,
+    /// Requests in flight.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 32768))]
+    pub depth: u32,
+    /// How a depth above 1 is reached.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// io_uring: requests handed over in one commit, at most. Absent: all that are free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32768))]
+    pub submit_batch: Option<u32>,
+    /// io_uring: completions waited for in one commit, at least; never more than are in flight.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 32768))]
+    pub complete_batch: u32,
+    /// io_uring: register the file once, so that no request has to look it up.
+    #[serde(default)]
+    pub fixed_files: bool,
+    /// io_uring: register the buffers once, so that no request has to pin their pages.
+    #[serde(default)]
+    pub fixed_buffers: bool,
+    /// io_uring: promise that one thread only submits (`IORING_SETUP_SINGLE_ISSUER`).
+    #[serde(default)]
+    pub single_issuer: bool,
+    /// io_uring: complete only when the application asks (`IORING_SETUP_DEFER_TASKRUN`); needs `single_issuer`.
+    #[serde(default)]
+    pub defer_taskrun: bool,
+    /// io_uring: do not interrupt the application to complete (`IORING_SETUP_COOP_TASKRUN`).
+    #[serde(default)]
+    pub coop_taskrun: bool,
+    /// What to do where the host does not grant a knob.
+    #[serde(default)]
+    pub fallback: Fallback,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Engine {
+    /// The engine with every knob at its default.
+    #[must_use]
+    pub fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            depth: 1,
+            concurrency: Concurrency::Queue,
+            submit_batch: None,
+            complete_batch: 1,
+            fixed_files: false,
+            fixed_buffers: false,
+            single_issuer: false,
+            defer_taskrun: false,
+            coop_taskrun: false,
+            fallback: Fallback::Refuse,
+        }
+    }
+
+    /// The knobs that are io_uring's alone and are set, by name.
+    #[must_use]
+    pub fn ring_knobs(&self) -> Vec<&'static str> {
+        [
+            ("submit_batch", self.submit_batch.is_some()),
+            ("complete_batch", self.complete_batch != 1),
+            ("fixed_files", self.fixed_files),
+            ("fixed_buffers", self.fixed_buffers),
+            ("single_issuer", self.single_issuer),
+            ("defer_taskrun", self.defer_taskrun),
+            ("coop_taskrun", self.coop_taskrun),
+        ]
+        .into_iter()
+        .filter_map(|(name, set)| set.then_some(name))
+        .collect()
+    }
+}
+
+/// The engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// Does nothing: what Ringbench itself costs.
+    Null,
+    /// io_uring requests that do nothing: what the ring costs.
+    Nop,
+    /// pread and pwrite: one system call an operation.
+    Psync,
+    /// io_uring.
+    IoUring,
+}
+
+impl EngineKind {
+    /// Whether it has a ring.
+    #[must_use]
+    pub fn is_ring(self) -> bool {
+        matches!(self, Self::Nop | Self::IoUring)
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Nop => "nop",
+            Self::Psync => "psync",
+            Self::IoUring => "io_uring",
+        })
+    }
+}
+
+/// How a depth above 1 is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Concurrency {
+    /// One thread keeps the whole depth in flight, if its engine can; psync cannot, and stays at 1.
+    #[default]
+    Queue,
+    /// Depth N is N threads at depth 1.
+    Threads,
+}
+
+/// What to do where the host does not grant a knob.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// Refuse the trial, naming the knob.
+    #[default]
+    Refuse,
+    /// Run without it, and say so.
+    Allow,
+}
+
+/// A value outside its limits, or one that does not go with another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct FieldError {
+    /// Path within the trial, such as `engine.depth`.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub message: String,
+}
+
+impl FieldError {
+    /// A refusal of one field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl Trial {
+    /// Worker threads that the trial runs.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        match self.engine.concurrency {
+            Concurrency::Queue => self.workload.threads,
+            Concurrency::Threads => self.workload.threads.saturating_mul(self.engine.depth),
+        }
+    }
+
+    /// Requests that one worker really keeps in flight.
+    #[must_use]
+    pub fn depth_per_worker(&self) -> u32 {
+        match (self.engine.engine, self.engine.concurrency) {
+            (EngineKind::Psync, _) | (_, Concurrency::Threads) => 1,
+            (_, Concurrency::Queue) => self.engine.depth,
+        }
+    }
+
+    /// Checks every limit that can be checked without the host.
+    ///
+    /// # Errors
+    /// All that is wrong, field by field.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut check = |ok: bool, field: &str, message: &dyn Fn() -> String| {
+            if !ok {
+                errors.push(FieldError::new(field, message()));
+            }
+        };
+        let (work, engine) = (&self.workload, &self.engine);
+        let depth_range = || format!("must be from 1 to {MAX_DEPTH}");
+        check((1..=MAX_DEPTH).contains(&engine.depth), "engine.depth", &|| {
+            format!("{} is out of range: depth {}", engine.depth, depth_range())
+        });
+        check(
+            engine.submit_batch.is_none_or(|n| (1..=MAX_DEPTH).contains(&n)),
+            "engine.submit_batch",
+            &depth_range,
+        );
+        check((1..=MAX_DEPTH).contains(&engine.complete_batch), "engine.complete_batch", &depth_range);
+        check(!engine.defer_taskrun || engine.single_issuer, "engine.defer_taskrun", &|| {
+            "needs single_issuer: true (the kernel refuses one without the other)".into()
+        });
+        check(engine.engine.is_ring() || engine.ring_knobs().is_empty(), "engine.engine", &|| {
+            format!("{} has no ring, so it cannot have {}", engine.engine, engine.ring_knobs().join(", "))
+        });
+        check(work.read_percent <= 100, "workload.read_percent", &|| {
+            format!("{} is out of range: it is a percentage, from 0 to 100", work.read_percent)
+        });
+        check(work.threads >= 1, "workload.threads", &|| "must be at least 1".into());
+        check(self.workers() <= MAX_WORKERS, "workload.threads", &|| {
+            format!(
+                "comes to {} worker threads on one host; at most {MAX_WORKERS} are allowed",
+                self.workers()
+            )
+        });
+        let block = work.block_size.0;
+        check(block >= SECTOR.0 && block % SECTOR.0 == 0, "workload.block_size", &|| {
+            format!("{} is not a whole number of sectors of {SECTOR}", work.block_size)
+        });
+        let buffers = u128::from(self.workers()) * u128::from(self.depth_per_worker()) * u128::from(block);
+        check(buffers <= u128::from(MAX_BUFFERS.0), "workload.block_size", &|| {
+            format!("needs {} MiB of buffers; at most {MAX_BUFFERS} are allowed", buffers >> 20)
+        });
+        if let Cpus::List(list) = &work.cpus {
+            check(!list.is_empty(), "workload.cpus", &|| {
+                "is empty; write auto or a list such as [2, 3]".into()
+            });
+        }
+        check(work.runtime.0 >= 10_000_000, "workload.runtime", &|| {
+            format!("{} is too short to measure; at least 10ms", work.runtime)
+        });
+        check(work.runtime.0 <= 86_400_000_000_000, "workload.runtime", &|| {
+            format!("{} is longer than a day", work.runtime)
+        });
+        check(work.warmup.0 <= 3_600_000_000_000, "workload.warmup", &|| {
+            format!("{} is longer than an hour", work.warmup)
+        });
+        check(work.interval.0 >= 10_000_000, "workload.interval", &|| {
+            format!("{} is too short; at least 10ms", work.interval)
+        });
+        match &self.target {
+            Target::File(file) => {
+                check(file.size.0 >= block, "target.file.size", &|| {
+                    format!("{} does not hold one block of {}", file.size, work.block_size)
+                });
+            }
+            Target::Path(path) => {
+                check(path.path.starts_with('/'), "target.path", &|| {
+                    format!("`{}` must be an absolute path on the agent's host", path.path)
+                });
+                check(work.read_percent == 100, "workload.read_percent", &|| {
+                    "must be 100: a target that exists already is only read".into()
+                });
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+mod cpus {
+    //! `auto` or a list, told apart without an untagged enum, which would lose the place of an error.
+
+    use std::{borrow::Cow, fmt};
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use super::Cpus;
+
+    struct Visitor;
+
+    impl<'de> de::Visitor<'de> for Visitor {
+        type Value = Cpus;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("`auto` or a list of CPU numbers such as [2, 3]")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Cpus, E> {
+            match text {
+                "auto" => Ok(Cpus::Auto),
+                _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+            }
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Cpus, A::Error> {
+            let mut list = Vec::new();
+            while let Some(cpu) = seq.next_element()? {
+                list.push(cpu);
+            }
+            Ok(Cpus::List(list))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Cpus {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Visitor)
+        }
+    }
+
+    impl Serialize for Cpus {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self {
+                Self::Auto => serializer.serialize_str("auto"),
+                Self::List(list) => list.serialize(serializer),
+            }
+        }
+    }
+
+    impl JsonSchema for Cpus {
+        fn schema_name() -> Cow<'static, str> {
+            "Cpus".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "description": "CPUs for the workers: auto, or a list such as [2, 3].",
+                "oneOf": [
+                    { "const": "auto" },
+                    { "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 0 } },
+                ],
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial() -> Trial {
+        Trial {
+            id: "t".into(),
+            seed: 1,
+            target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: true }),
+            workload: Workload::default(),
+            engine: Engine::new(EngineKind::IoUring),
+            measure: Measure::Timed,
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut Trial)) -> String {
+        let mut trial = trial();
+        change(&mut trial);
+        let errors = trial.validate().expect_err("must be refused");
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(trial().validate(), Ok(()));
+    }
+
+    #[test]
+    fn limits_are_refused_by_field() {
+        assert!(refused(|t| t.engine.depth = 0).starts_with("engine.depth: 0 is out of range"));
+        assert!(refused(|t| t.engine.depth = 1_000_000).contains("from 1 to 32768"));
+        assert!(refused(|t| t.engine.defer_taskrun = true).contains("single_issuer"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(1000)).contains("1000B"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 20)).contains("target.file.size"));
+        assert!(refused(|t| t.workload.read_percent = 101).contains("percentage"));
+        assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
+        assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
+        assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("too short"));
+        assert!(
+            refused(|t| {
+                t.engine.concurrency = Concurrency::Threads;
+                t.engine.depth = 2000;
+            })
+            .contains("2000 worker threads")
+        );
+        assert!(
+            refused(|t| {
+                t.engine = Engine { fixed_files: true, ..Engine::new(EngineKind::Psync) };
+            })
+            .contains("has no ring, so it cannot have fixed_files")
+        );
+        assert!(
+            refused(|t| {
+                t.target = Target::Path(PathTarget { path: "x".into(), direct: true });
+                t.workload.read_percent = 50;
+            })
+            .contains("only read")
+        );
+    }
+
+    #[test]
+    fn threads_turn_depth_into_workers() {
+        let mut trial = trial();
+        trial.engine =
+            Engine { depth: 8, concurrency: Concurrency::Threads, ..Engine::new(EngineKind::Psync) };
+        assert_eq!((trial.workers(), trial.depth_per_worker()), (8, 1));
+        trial.engine.concurrency = Concurrency::Queue;
+        assert_eq!((trial.workers(), trial.depth_per_worker()), (1, 1), "psync cannot queue");
+        trial.engine.engine = EngineKind::IoUring;
+        assert_eq!((trial.workers(), trial.depth_per_worker()), (1, 8));
+    }
+
+    #[test]
+    fn options_read_back_as_written() {
+        let mut trial = trial();
+        trial.workload.cpus = Cpus::List(vec![1, 2]);
+        let text = serde_json::to_string(&trial).unwrap();
+        assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
+    }
+
+    #[test]
+    fn a_target_is_exactly_one_thing() {
+        let read = |text: &str| serde_json::from_str::<Target>(text).map_err(|e| e.to_string());
+        let path = Target::Path(PathTarget { path: "/x".into(), direct: true });
+        assert_eq!(read(r#"{"path": "/x"}"#).unwrap(), path);
+        assert_eq!(read(&serde_json::to_string(&path).unwrap()).unwrap(), path);
+        assert!(read("{}").unwrap_err().contains("needs `file"));
+        assert!(read(r#"{"path": "/x", "file": {"size": 1}}"#).unwrap_err().contains("exclude"));
+        assert!(read(r#"{"direct": true, "file": {"size": 1}}"#).unwrap_err().contains("inside"));
+    }
+}
