@@ -15,7 +15,7 @@ pub mod trial;
 pub mod units;
 
 /// Code generated from `ringbench/v1/agent.proto`.
-#[allow(missing_docs, unused_qualifications)]
+#[allow(missing_docs, unused_qualifications, clippy::large_enum_variant)]
 pub mod wire {
     tonic::include_proto!("ringbench.v1");
 }

@@ -119,7 +119,7 @@ impl FromStr for Nanos {
 impl fmt::Display for ByteSize {
     /// The largest binary unit that divides the size, so that what is printed parses back to the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZE_UNITS[..4].iter().find(|(_, factor)| self.0 != 0 && self.0 % factor == 0) {
+        match SIZE_UNITS[..4].iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => write!(f, "{}B", self.0),
         }
@@ -130,7 +130,7 @@ impl fmt::Display for Nanos {
     /// The largest unit that divides the duration, so that what is printed parses back to the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
-        match shown.iter().find(|(_, factor)| self.0 % factor == 0) {
+        match shown.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => write!(f, "{}ns", self.0),
         }

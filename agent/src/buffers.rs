@@ -1,0 +1,85 @@
+//! The memory that a worker's I/O goes to and from: one page-aligned mapping, a block for each slot.
+
+use std::{io, ptr::NonNull};
+
+use rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+/// Blocks of one worker, each aligned to its size or a page, whichever is less; unmapped when dropped.
+pub struct Buffers {
+    base: NonNull<u8>,
+    len: usize,
+    block: usize,
+}
+
+// SAFETY: the mapping is private to this value and is not tied to the thread that made it.
+unsafe impl Send for Buffers {}
+
+impl Buffers {
+    /// Maps `slots` blocks of `block` bytes and fills them with data, so that no page fault and no page of
+    /// zeros is met later.
+    ///
+    /// # Errors
+    /// Where the memory is not to be had.
+    pub fn new(slots: u32, block: usize, seed: u64) -> io::Result<Self> {
+        let len = (slots as usize * block).next_multiple_of(rustix::param::page_size());
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        let base = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
+        };
+        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mut buffers = Self { base, len, block };
+        if len >= 2 << 20 {
+            // Fewer entries in the TLB; only advice, so a refusal changes nothing.
+            // SAFETY: the range is the mapping just made.
+            let _ = unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) };
+        }
+        Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(buffers.as_mut_slice());
+        Ok(buffers)
+    }
+
+    /// The address of a slot's block.
+    #[inline]
+    pub fn slot(&self, slot: u32) -> *mut u8 {
+        debug_assert!((slot as usize + 1) * self.block <= self.len);
+        self.base.as_ptr().wrapping_add(slot as usize * self.block)
+    }
+
+    /// Size of one block in bytes.
+    #[inline]
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: `base` and `len` are a live mapping of our own, borrowed mutably through `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody can hold an address of it past its owner; engines that hand
+        // addresses to the kernel own their buffers and are dropped only when nothing is in flight.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_and_hold_data() {
+        let mut buffers = Buffers::new(3, 4096, 7).unwrap();
+        assert!((0..3).all(|slot| buffers.slot(slot).addr().is_multiple_of(4096)));
+        let zeros = buffers.as_mut_slice().iter().filter(|byte| **byte == 0).count();
+        assert!(zeros < 12288 / 64, "{zeros} zero bytes of 12288 is no random data");
+    }
+}

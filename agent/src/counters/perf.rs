@@ -1,0 +1,236 @@
+//! System calls counted by perf tracepoints on the calling thread.
+//!
+//! Armed in audits only: counting a call slows it. Tracepoint ids are read from tracefs, which is mounted for
+//! no one but this process if nobody has mounted it. `raw_syscalls:sys_enter` fires inside the kernel, so the
+//! kernel must be included, or it counts nothing.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+    os::fd::OwnedFd,
+    path::Path,
+};
+
+use perf_event::{Builder, Counter, Group, events::Tracepoint};
+use proto::outcome::{Capability, PerfCounts};
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
+};
+
+/// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
+/// another.
+const NAMES: [&str; 9] = [
+    "io_uring_enter",
+    "pread64",
+    "pwrite64",
+    "preadv2",
+    "pwritev2",
+    "futex",
+    "clock_gettime",
+    "clock_nanosleep",
+    "sched_yield",
+];
+/// The call that ends counting, which is itself seen entering.
+const DISARMING_CALLS: u64 = 1;
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// Counters on the calling thread; closed when dropped.
+pub struct Perf {
+    group: Group,
+    total: Counter,
+    by_name: Vec<(&'static str, Counter)>,
+    punts: Option<Counter>,
+}
+
+impl Perf {
+    /// Opens the counters on the calling thread, disarmed.
+    ///
+    /// # Errors
+    /// Where perf or tracefs is not allowed here.
+    pub fn open() -> io::Result<Self> {
+        let tracefs = Tracefs::open()?;
+        let mut group = Group::new()?;
+        let mut add = |event: &str| -> io::Result<Counter> {
+            let tracepoint = Tracepoint::with_id(tracefs.id(event)?);
+            // Members are born enabled and wait for their leader: enabling the whole group at once was seen to
+            // leave them off on Linux 6.18.
+            group.add(Builder::new(tracepoint).observe_self().any_cpu().include_kernel().enabled(true))
+        };
+        let total = add("raw_syscalls/sys_enter")?;
+        // Kernels without CONFIG_FTRACE_SYSCALLS have the total only.
+        let by_name = NAMES
+            .into_iter()
+            .filter_map(|name| Some((name, add(&format!("syscalls/sys_enter_{name}")).ok()?)))
+            .collect();
+        let punts = add("io_uring/io_uring_queue_async_work").ok();
+        Ok(Self { group, total, by_name, punts })
+    }
+
+    /// Starts counting.
+    ///
+    /// # Errors
+    /// What the system call said.
+    pub fn arm(&mut self) -> io::Result<()> {
+        self.group.as_counter_mut().enable()
+    }
+
+    /// Stops counting.
+    ///
+    /// # Errors
+    /// What the system call said.
+    pub fn disarm(&mut self) -> io::Result<()> {
+        self.group.as_counter_mut().disable()
+    }
+
+    /// What was counted between arming and disarming, less the call that disarmed.
+    ///
+    /// # Errors
+    /// What the system call said.
+    pub fn read(&mut self) -> io::Result<PerfCounts> {
+        let data = self.group.read()?;
+        let syscalls_total = data[&self.total].saturating_sub(DISARMING_CALLS);
+        let mut syscalls_by_name: BTreeMap<String, u64> = self
+            .by_name
+            .iter()
+            .filter(|(_, counter)| data[counter] > 0)
+            .map(|(name, counter)| ((*name).to_owned(), data[counter]))
+            .collect();
+        let other = syscalls_total.saturating_sub(syscalls_by_name.values().sum());
+        if other > 0 {
+            syscalls_by_name.insert("other".to_owned(), other);
+        }
+        let punted_to_io_wq = self.punts.as_ref().map(|counter| data[counter]);
+        Ok(PerfCounts { syscalls_total, syscalls_by_name, punted_to_io_wq })
+    }
+}
+
+/// Adds the counts of another thread.
+pub fn add(sum: &mut PerfCounts, more: &PerfCounts) {
+    sum.syscalls_total += more.syscalls_total;
+    for (name, count) in &more.syscalls_by_name {
+        *sum.syscalls_by_name.entry(name.clone()).or_default() += count;
+    }
+    sum.punted_to_io_wq = sum.punted_to_io_wq.zip(more.punted_to_io_wq).map(|(sum, more)| sum + more);
+}
+
+/// Makes 1,000 system calls and looks whether perf counts 1,000.
+#[must_use]
+pub fn self_test() -> Capability {
+    const CALLS: u64 = 1000;
+    let count = || -> io::Result<PerfCounts> {
+        let mut perf = Perf::open()?;
+        perf.arm()?;
+        for _ in 0..CALLS {
+            // getppid is never answered without entering the kernel.
+            std::hint::black_box(rustix::process::getppid());
+        }
+        perf.disarm()?;
+        perf.read()
+    };
+    let name = "perf.syscalls".to_owned();
+    match count() {
+        Ok(counts) if counts.syscalls_total == CALLS => {
+            let detail = format!("raw_syscalls:sys_enter counted {CALLS} of {CALLS} calls");
+            Capability { name, available: true, detail, remedy: String::new() }
+        }
+        Ok(counts) => {
+            let seen = counts.syscalls_total;
+            let detail = format!("raw_syscalls:sys_enter counted {seen} of {CALLS} calls");
+            let remedy = "system calls are counted by the engine alone; try another kernel".to_owned();
+            Capability { name, available: false, detail, remedy }
+        }
+        Err(error) => Capability {
+            name,
+            available: false,
+            detail: error.to_string(),
+            remedy: remedy(&error).to_owned(),
+        },
+    }
+}
+
+/// What would let perf count.
+#[must_use]
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            "raise the open-file limit (`ulimit -n`, LimitNOFILE=): an audit needs about a \
+             dozen files for each worker thread"
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            "run the agent as root, or with CAP_PERFMON and read access to \
+             /sys/kernel/tracing"
+        }
+        Some(libc::ENOENT) => "it needs a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS",
+        _ => {
+            "run the agent as root on a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS; system calls are \
+             counted by the engine alone until then"
+        }
+    }
+}
+
+/// The directory of tracepoints: as mounted, or a mount of our own that is attached nowhere.
+struct Tracefs(OwnedFd);
+
+impl Tracefs {
+    fn open() -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if Path::new(TRACEFS).join("events").exists() {
+            return Ok(Self(rustix::fs::open(TRACEFS, flags, Mode::empty())?));
+        }
+        // Not mounted, or not for us to look into: telling the two apart gives the better error.
+        std::fs::read_dir(TRACEFS)?;
+        let tracefs = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&tracefs)?;
+        Ok(Self(fsmount(&tracefs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?))
+    }
+
+    fn id(&self, event: &str) -> io::Result<u64> {
+        let path = format!("events/{event}/id");
+        let file = rustix::fs::openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = String::new();
+        std::fs::File::from(file).read_to_string(&mut text)?;
+        text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no tracepoint id", text.trim())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_name_and_in_all() {
+        let mut perf = match Perf::open() {
+            Ok(perf) => perf,
+            Err(error) => return eprintln!("SKIPPED: perf is not allowed here: {error}"),
+        };
+        perf.arm().unwrap();
+        for _ in 0..50 {
+            std::thread::yield_now();
+        }
+        for _ in 0..7 {
+            std::hint::black_box(rustix::process::getppid());
+        }
+        perf.disarm().unwrap();
+        let counts = perf.read().unwrap();
+        assert_eq!(counts.syscalls_total, 57);
+        assert_eq!(counts.syscalls_by_name.get("sched_yield"), Some(&50));
+        assert_eq!(counts.syscalls_by_name.get("other"), Some(&7));
+    }
+
+    #[test]
+    fn self_test_passes_or_names_the_remedy() {
+        let capability = self_test();
+        assert!(capability.available || !capability.remedy.is_empty(), "{capability:?}");
+    }
+
+    #[test]
+    fn sums_need_both() {
+        let one = PerfCounts { syscalls_total: 1, punted_to_io_wq: Some(2), ..PerfCounts::default() };
+        let mut sum = one.clone();
+        add(&mut sum, &one);
+        assert_eq!((sum.syscalls_total, sum.punted_to_io_wq), (2, Some(4)));
+        add(&mut sum, &PerfCounts { punted_to_io_wq: None, ..one });
+        assert_eq!((sum.syscalls_total, sum.punted_to_io_wq), (3, None));
+    }
+}

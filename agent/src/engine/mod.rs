@@ -1,0 +1,78 @@
+//! The one seam between the hot loop and a way of doing I/O: prepare (the constructors, on the worker's own
+//! thread), queue, commit, reap.
+//!
+//! A request lives in a slot, from 0 to depth - 1, whose block of the [`Buffers`](crate::buffers::Buffers) it
+//! owns until it is reaped. The loop is generic over the engine: nothing is dispatched per request.
+
+mod null;
+mod psync;
+mod ring;
+
+use std::io;
+
+pub use null::Null;
+pub use psync::Psync;
+pub use ring::{Opcode, Ring, RingSetup};
+
+use crate::workload::Op;
+
+/// A request's place among those in flight.
+pub type Slot = u32;
+
+/// A request that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Where it was queued.
+    pub slot: Slot,
+    /// Bytes transferred, or a negated errno.
+    pub result: i32,
+}
+
+/// One way of doing I/O, as the hot loop uses it.
+pub trait Engine {
+    /// What `Completion::result` is for a request that did all that was asked.
+    fn whole(&self) -> i32;
+
+    /// Queues requests; nothing need reach the kernel yet. Each slot must be free, and there are never more
+    /// requests than free slots.
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>);
+
+    /// Hands all that is queued to the kernel, waits for `wait` completions, and says how many can be reaped.
+    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait.
+    ///
+    /// # Errors
+    /// What the system call said, other than EINTR. Requests that it did not take stay queued.
+    fn commit(&mut self, wait: u32) -> io::Result<u32>;
+
+    /// Takes as many completions as the last commit saw, without a system call. Later ones stay for the next
+    /// commit, so that no latency ends before the clock was read.
+    fn reap(&mut self, each: impl FnMut(Completion));
+
+    /// What the engine has done since it was made.
+    fn counts(&self) -> Counts;
+}
+
+/// An engine's own account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// System calls by name.
+    pub syscalls: [(&'static str, u64); 2],
+    /// Requests that reached the kernel.
+    pub submitted: u64,
+}
+
+impl Counts {
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut delta = self.clone();
+        for (now, then) in delta.syscalls.iter_mut().zip(&earlier.syscalls) {
+            now.1 -= then.1;
+        }
+        delta.submitted -= earlier.submitted;
+        delta
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! pread and pwrite: one system call an operation, one operation at a time.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use super::{Completion, Counts, Engine, Slot};
+use crate::{buffers::Buffers, workload::Op};
+
+/// The engine `psync`.
+pub struct Psync {
+    file: OwnedFd,
+    buffers: Buffers,
+    queued: Option<(Slot, Op)>,
+    done: Option<Completion>,
+    reads: u64,
+    writes: u64,
+}
+
+impl Psync {
+    #[cfg(test)]
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// Works on `file`, with one slot of `buffers`.
+    #[must_use]
+    pub fn new(file: OwnedFd, buffers: Buffers) -> Self {
+        Self { file, buffers, queued: None, done: None, reads: 0, writes: 0 }
+    }
+}
+
+impl Engine for Psync {
+    fn whole(&self) -> i32 {
+        self.buffers.block() as i32
+    }
+
+    #[inline]
+    fn queue(&mut self, mut requests: impl Iterator<Item = (Slot, Op)>) {
+        if let Some(request) = requests.next() {
+            self.queued = Some(request);
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self, _wait: u32) -> io::Result<u32> {
+        let Some((slot, op)) = self.queued else { return Ok(u32::from(self.done.is_some())) };
+        let (fd, len, at) = (self.file.as_raw_fd(), self.buffers.block(), op.offset.cast_signed());
+        let moved = if op.write {
+            self.writes += 1;
+            // SAFETY: the block is `len` bytes of our own mapping, and stays so for the length of the call.
+            unsafe { libc::pwrite64(fd, self.buffers.slot(slot).cast(), len, at) }
+        } else {
+            self.reads += 1;
+            // SAFETY: as above, and no reference to the block exists.
+            unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
+        };
+        self.queued = None;
+        let result = if moved < 0 { -last_errno() } else { moved as i32 };
+        self.done = Some(Completion { slot, result });
+        Ok(1)
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        if let Some(completion) = self.done.take() {
+            each(completion);
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            syscalls: [("pread64", self.reads), ("pwrite64", self.writes)],
+            submitted: self.reads + self.writes,
+        }
+    }
+}
+
+#[cold]
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}

@@ -1,0 +1,140 @@
+//! Every engine against real files, through the seam alone.
+
+use std::{io::Write as _, os::fd::OwnedFd};
+
+use proto::trial::{self, EngineKind};
+
+use super::*;
+use crate::buffers::Buffers;
+
+const BLOCK: usize = 512;
+
+fn file_of(blocks: u8) -> OwnedFd {
+    let mut file = tempfile::tempfile().unwrap();
+    for block in 0..blocks {
+        file.write_all(&[block; BLOCK]).unwrap();
+    }
+    file.into()
+}
+
+fn buffers(slots: u32) -> Buffers {
+    Buffers::new(slots, BLOCK, 1).unwrap()
+}
+
+fn read(slot: Slot, block: u64) -> (Slot, Op) {
+    (slot, Op { offset: block * BLOCK as u64, write: false })
+}
+
+fn drain(engine: &mut impl Engine, mut left: usize) -> Vec<Completion> {
+    let mut all = Vec::new();
+    while left > 0 {
+        engine.commit(1).unwrap();
+        engine.reap(|completion| all.push(completion));
+        left = left.saturating_sub(all.len());
+    }
+    all.sort_by_key(|completion| completion.slot);
+    all
+}
+
+/// Rings are tried for real; where the machine forbids them, the test says so.
+fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
+    let setup = RingSetup { opcode, depth: 4, engine: &engine };
+    match Ring::new(&setup, file, buffers(4)) {
+        Ok((ring, _)) => Some(ring),
+        Err(refusal) if refusal.code == "ring-refused" => {
+            eprintln!("SKIPPED: {} ({})", refusal.message, refusal.remedy);
+            None
+        }
+        Err(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+#[test]
+fn psync_reads_and_counts() {
+    let mut engine = Psync::new(file_of(3), buffers(1));
+    engine.queue([read(0, 2)].into_iter());
+    assert_eq!(drain(&mut engine, 1), [Completion { slot: 0, result: BLOCK as i32 }]);
+    // SAFETY: the block is a live mapping and nothing is in flight.
+    assert_eq!(unsafe { *engine.buffers().slot(0) }, 2);
+    assert_eq!(engine.counts().syscalls, [("pread64", 1), ("pwrite64", 0)]);
+}
+
+#[test]
+fn psync_reports_short_reads_and_errors() {
+    let mut engine = Psync::new(file_of(1), buffers(1));
+    engine.queue([read(0, 9)].into_iter());
+    assert_eq!(drain(&mut engine, 1)[0].result, 0, "past the end");
+    let read_only = std::fs::File::open("/proc/self/exe").unwrap();
+    let mut engine = Psync::new(read_only.into(), buffers(1));
+    engine.queue([(0, Op { offset: 0, write: true })].into_iter());
+    assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
+}
+
+#[test]
+fn ring_reads_with_every_combination_of_knobs() {
+    for bits in 0..32u32 {
+        let knobs = trial::Engine {
+            depth: 4,
+            fixed_files: bits & 1 != 0,
+            fixed_buffers: bits & 2 != 0,
+            single_issuer: bits & 12 != 0,
+            defer_taskrun: bits & 8 != 0,
+            coop_taskrun: bits & 16 != 0,
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
+        let Some(mut engine) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
+        engine.queue((0..4).map(|slot| read(slot, u64::from(3 - slot))));
+        let done = drain(&mut engine, 4);
+        assert!(done.iter().all(|completion| completion.result == BLOCK as i32), "{knobs:?}: {done:?}");
+        // SAFETY: the blocks are a live mapping and nothing is in flight.
+        let first: Vec<u8> = (0..4).map(|slot| unsafe { *engine.buffers().slot(slot) }).collect();
+        assert_eq!(first, [3, 2, 1, 0], "{knobs:?}");
+        let counts = engine.counts();
+        assert_eq!(counts.submitted, 4);
+        assert!(counts.syscalls[0].1 >= 1 && counts.syscalls[0].0 == "io_uring_enter");
+    }
+}
+
+#[test]
+fn ring_writes_and_reports_errors() {
+    let file = file_of(4);
+    let again = file.try_clone().unwrap();
+    let Some(mut engine) = ring(trial::Engine::new(EngineKind::IoUring), Opcode::Transfer, file) else {
+        return;
+    };
+    engine.queue([(1, Op { offset: 512, write: true })].into_iter());
+    assert_eq!(drain(&mut engine, 1), [Completion { slot: 1, result: BLOCK as i32 }]);
+    let mut found = [0; BLOCK];
+    std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::from(again), &mut found, 512).unwrap();
+    assert_ne!(found, [1; BLOCK], "overwritten with the slot's data");
+
+    let read_only = std::fs::File::open("/proc/self/exe").unwrap();
+    let engine = ring(trial::Engine::new(EngineKind::IoUring), Opcode::Transfer, read_only.into());
+    let mut engine = engine.unwrap();
+    engine.queue([(0, Op { offset: 0, write: true })].into_iter());
+    assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
+}
+
+#[test]
+fn nops_complete_in_one_call() {
+    let Some(mut engine) = ring(trial::Engine::new(EngineKind::Nop), Opcode::Nop, file_of(1)) else { return };
+    engine.queue((0..4).map(|slot| read(slot, 0)));
+    assert_eq!(engine.commit(4).unwrap(), 4);
+    let mut reaped = 0;
+    let whole = engine.whole();
+    engine.reap(|completion| {
+        assert_eq!(completion.result, whole);
+        reaped += 1;
+    });
+    assert_eq!((reaped, engine.counts().syscalls[0].1), (4, 1));
+}
+
+#[test]
+fn null_returns_what_it_was_given() {
+    let mut engine = Null::new(4);
+    engine.queue((0..3).map(|slot| read(slot, 0)));
+    assert_eq!(engine.commit(0).unwrap(), 3);
+    let mut slots = Vec::new();
+    engine.reap(|completion| slots.push(completion.slot));
+    assert_eq!(slots, [0, 1, 2]);
+}

@@ -1,0 +1,150 @@
+//! Slices of many workers become intervals of one host, while the trial runs.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use proto::{
+    histogram,
+    outcome::{Direction, Interval, Series},
+};
+
+use crate::worker::recorder::{Slice, Slices};
+
+/// Merges what workers have finished, interval by interval.
+pub struct Merger {
+    block_size: u64,
+    workers: Vec<Source>,
+    pending: BTreeMap<u32, Pending>,
+    /// End of the interval sent last: the begin of the next. Intervals leave no gap, so that their lengths
+    /// add up to the window's.
+    edge_ns: Option<u64>,
+}
+
+struct Source {
+    slices: Slices,
+    /// The first interval that the worker may still add to.
+    next_index: u32,
+}
+
+#[derive(Default)]
+struct Pending {
+    begins: Vec<u64>,
+    ends: Vec<u64>,
+    latency: [Option<Histogram<u64>>; 2],
+}
+
+impl Merger {
+    /// For workers whose operations are of `block_size` bytes.
+    #[must_use]
+    pub fn new(block_size: u64, slices: Vec<Slices>) -> Self {
+        let workers = slices.into_iter().map(|slices| Source { slices, next_index: 0 }).collect();
+        Self { block_size, workers, pending: BTreeMap::new(), edge_ns: None }
+    }
+
+    /// Takes what the workers have finished, and returns the intervals that no worker can add to any more.
+    pub fn poll(&mut self) -> Vec<Interval> {
+        for worker in &mut self.workers {
+            while let Some(slice) = worker.slices.take() {
+                worker.next_index = slice.next_index;
+                self.pending.entry(slice.index).or_default().add(&slice);
+                worker.slices.give_back(slice);
+            }
+        }
+        let complete = self.workers.iter().map(|worker| worker.next_index).min().unwrap_or(0);
+        let mut out = Vec::new();
+        while let Some(entry) = self.pending.first_entry()
+            && *entry.key() < complete
+        {
+            let (index, pending) = entry.remove_entry();
+            let begin_ns = self.edge_ns.unwrap_or_else(|| mean(&pending.begins));
+            let end_ns = mean(&pending.ends).max(begin_ns);
+            self.edge_ns = Some(end_ns);
+            out.push(Interval { index, begin_ns, end_ns, series: pending.into_series(self.block_size) });
+        }
+        out
+    }
+}
+
+impl Pending {
+    fn add(&mut self, slice: &Slice) {
+        self.begins.push(slice.begin_ns);
+        self.ends.push(slice.end_ns);
+        for (sum, latency) in self.latency.iter_mut().zip(&slice.latency) {
+            if latency.is_empty() {
+                continue;
+            }
+            let sum = sum.get_or_insert_with(histogram::empty);
+            for bucket in latency.iter_recorded() {
+                sum.saturating_record_n(bucket.value_iterated_to(), u64::from(bucket.count_at_value()));
+            }
+        }
+    }
+
+    fn into_series(self, block_size: u64) -> Vec<Series> {
+        Direction::ALL
+            .into_iter()
+            .zip(self.latency)
+            .filter_map(|(direction, latency)| {
+                let latency = latency?;
+                Some(Series { direction, bytes: latency.len() * block_size, latency })
+            })
+            .collect()
+    }
+}
+
+/// The mean of times, without overflow.
+pub(crate) fn mean(times: &[u64]) -> u64 {
+    let sum: u128 = times.iter().map(|time| u128::from(*time)).sum();
+    sum.checked_div(times.len() as u128).unwrap_or(0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::{clock::HotClock, recorder::Recorder};
+
+    struct Script {
+        recorder: Recorder,
+        clock: HotClock,
+    }
+
+    fn script() -> (Script, Slices) {
+        let clock = HotClock::new();
+        let (mut recorder, slices) = Recorder::new(clock.clone(), true, 3);
+        recorder.start_over(1000);
+        (Script { recorder, clock }, slices)
+    }
+
+    impl Script {
+        fn op(&mut self, write: bool) {
+            let now = self.clock.ticks_in(5000);
+            self.recorder.complete(write, 0, now);
+            self.recorder.flush(now);
+        }
+    }
+
+    #[test]
+    fn intervals_wait_for_the_slowest_worker_and_leave_no_gap() {
+        let ((mut a, slices_a), (mut b, slices_b)) = (script(), script());
+        let mut merger = Merger::new(512, vec![slices_a, slices_b]);
+        a.op(false);
+        a.recorder.swap(2000, 1);
+        assert_eq!(merger.poll(), [], "b may still add to the first interval");
+        b.op(true);
+        // b overslept a boundary: its slice ends in the third interval.
+        b.recorder.swap(3200, 2);
+        let first = merger.poll();
+        assert_eq!(first.len(), 1);
+        assert_eq!((first[0].index, first[0].begin_ns, first[0].end_ns), (0, 1000, 2600));
+        assert_eq!(first[0].series.len(), 2);
+        assert_eq!(first[0].series[1].bytes, 512);
+        a.op(false);
+        a.op(false);
+        a.recorder.swap(3000, 2);
+        a.recorder.finish(4000);
+        b.recorder.finish(4000);
+        let rest = merger.poll();
+        let edges: Vec<_> = rest.iter().map(|i| (i.index, i.begin_ns, i.end_ns, i.ops())).collect();
+        assert_eq!(edges, [(1, 2600, 3000, 2), (2, 3000, 4000, 0)]);
+    }
+}

@@ -1,0 +1,294 @@
+//! Worker threads: built on their own CPU, held at the start line, run through the hot loop, joined.
+
+pub mod clock;
+pub mod hot;
+pub mod recorder;
+pub mod window;
+
+use std::{
+    os::fd::OwnedFd,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use proto::{
+    outcome::{Knob, Refusal, Warning},
+    trial::{EngineKind, Measure, Trial},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use self::{
+    clock::HotClock,
+    hot::Batching,
+    recorder::{Recorder, Slices, Tally},
+    window::{Closed, Schedule, Window},
+};
+use crate::{
+    buffers::Buffers,
+    counters::perf::{self, Perf},
+    engine::{Engine, Null, Opcode, Psync, Ring, RingSetup},
+    topology,
+    workload::Ops,
+};
+
+/// What a worker says to the trial that it works for.
+pub enum Note {
+    /// It stands at the start line.
+    Ready(Built),
+    /// It is done, or could not go on. Its last note.
+    Done(Result<Report, Refusal>),
+}
+
+/// What a worker has built before the start.
+pub struct Built {
+    /// What was asked and what was granted.
+    pub knobs: Vec<Knob>,
+    /// What the reader must know.
+    pub warnings: Vec<Warning>,
+    /// Where its latencies will come from.
+    pub slices: Slices,
+}
+
+/// What a worker did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The accounts of its window; absent where it never came to measuring.
+    pub window: Option<Closed>,
+    /// Counts beside the histogram.
+    pub tally: Tally,
+    /// Failed requests by errno.
+    pub errors: Vec<(i32, u64)>,
+}
+
+/// The workers of one trial. Dropped, it stops them and waits until they are gone.
+pub struct Crew {
+    gate: Arc<Gate>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    notes: UnboundedReceiver<Note>,
+}
+
+impl Crew {
+    /// Starts one thread for each file, pinned to the CPU of the same place.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    pub fn launch(trial: &Arc<Trial>, size: u64, files: Vec<OwnedFd>, cpus: &[u32]) -> Result<Self, Refusal> {
+        let (sender, notes) = unbounded_channel();
+        let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
+        for (index, (file, cpu)) in files.into_iter().zip(cpus).enumerate() {
+            let worker = Worker {
+                index: index as u32,
+                cpu: *cpu,
+                trial: Arc::clone(trial),
+                size,
+                gate: Arc::clone(&crew.gate),
+                stop: Arc::clone(&crew.stop),
+                notes: sender.clone(),
+            };
+            let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(file));
+            crew.threads.push(spawned.map_err(|error| {
+                Refusal::new(
+                    "no-threads",
+                    format!("worker thread {index} could not be started: {error}"),
+                    "raise the limit on processes (`ulimit -u`, TasksMax=) or ask for fewer threads",
+                )
+                .at("workload.threads")
+            })?);
+        }
+        Ok(crew)
+    }
+
+    /// The next thing that a worker says; none once all are done.
+    pub async fn note(&mut self) -> Option<Note> {
+        self.notes.recv().await
+    }
+
+    /// Opens the gate: warmup begins at `at_ns` of CLOCK_MONOTONIC.
+    pub fn start(&self, at_ns: u64) {
+        self.gate.open(Some(at_ns));
+    }
+
+    /// Ends the trial early. Returns at once; workers finish what is in flight.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.gate.open(None);
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.stop();
+        for thread in self.threads.drain(..) {
+            // A worker catches its own panics, so there is nothing to learn from the result.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Where workers wait for the start. `Some(None)`: it is not going to come.
+#[derive(Default)]
+struct Gate {
+    start: Mutex<Option<Option<u64>>>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self, at_ns: Option<u64>) {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(at_ns);
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) -> Option<u64> {
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *start {
+                Some(at_ns) => return at_ns,
+                None => start = self.opened.wait(start).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+struct Worker {
+    index: u32,
+    cpu: u32,
+    trial: Arc<Trial>,
+    size: u64,
+    gate: Arc<Gate>,
+    stop: Arc<AtomicBool>,
+    notes: UnboundedSender<Note>,
+}
+
+impl Worker {
+    fn live(self, file: OwnedFd) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.work(file))).unwrap_or_else(|_| {
+            Err(Refusal::new(
+                "worker-panicked",
+                format!("worker {} failed unexpectedly", self.index),
+                "this is a defect of the agent; its log says where",
+            ))
+        });
+        // Nobody listens any more where the trial was dropped.
+        let _ = self.notes.send(Note::Done(outcome));
+    }
+
+    /// Builds the engine here, on the thread that is going to use it, and runs it.
+    fn work(&self, file: OwnedFd) -> Result<Report, Refusal> {
+        block_signals();
+        topology::pin_current_thread(self.cpu).map_err(|error| {
+            Refusal::new(
+                "cpu-not-available",
+                format!("worker {} could not be pinned to CPU {}: {error}", self.index, self.cpu),
+                "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
+            )
+            .at("workload.cpus")
+        })?;
+        let (trial, depth) = (&self.trial, self.trial.depth_per_worker());
+        let block = trial.workload.block_size.0 as usize;
+        let buffers = || {
+            Buffers::new(depth, block, trial.seed ^ u64::from(self.index)).map_err(|error| {
+                Refusal::new(
+                    "no-memory",
+                    format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
+                    "lower depth, block size or threads, or raise the agent's memory limit",
+                )
+                .at("workload.block_size")
+            })
+        };
+        let ring = |opcode| RingSetup { opcode, depth, engine: &trial.engine };
+        match trial.engine.engine {
+            EngineKind::Null => self.run(Null::new(depth), Vec::new()),
+            EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),
+            EngineKind::Nop => {
+                let (engine, knobs) = Ring::new(&ring(Opcode::Nop), file, buffers()?)?;
+                self.run(engine, knobs)
+            }
+            EngineKind::IoUring => {
+                let (engine, knobs) = Ring::new(&ring(Opcode::Transfer), file, buffers()?)?;
+                self.run(engine, knobs)
+            }
+        }
+    }
+
+    fn run<E: Engine>(&self, mut engine: E, knobs: Vec<Knob>) -> Result<Report, Refusal> {
+        let (trial, work) = (&self.trial, &self.trial.workload);
+        let mut ops = Ops::new(trial, self.size, self.index);
+        let clock = HotClock::new();
+        // Few workers can spare the memory for a reader that is late by more than an interval.
+        let spares = if trial.workers() <= 16 { 3 } else { 1 };
+        let (mut recorder, slices) = Recorder::new(clock.clone(), work.read_percent < 100, spares);
+        let mut warnings = Vec::new();
+        let perf = match trial.measure {
+            Measure::Timed => None,
+            Measure::Audit => Perf::open()
+                .map_err(|error| warnings.push(perf_warning(&error.to_string(), perf::remedy(&error))))
+                .ok(),
+        };
+        let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
+        let Some(start_ns) = self.gate.wait() else {
+            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
+        };
+        sleep_until(start_ns);
+
+        let schedule = Schedule {
+            start_ns,
+            warmup_ns: work.warmup.0,
+            runtime_ns: work.runtime.0,
+            interval_ns: work.interval.0,
+        };
+        let depth = trial.depth_per_worker();
+        let batching = Batching {
+            depth,
+            submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
+            complete: trial.engine.complete_batch.min(depth),
+        };
+        let mut window = Window::new(clock.clone(), schedule, perf);
+        let ran = hot::run(&mut engine, &mut ops, &mut recorder, &mut window, &clock, batching, &self.stop);
+        window.close(clock.ticks(), &engine, true);
+        ran.map_err(|error| {
+            Refusal::new(
+                "engine-failed",
+                format!("worker {} could not go on: {}: {error}", self.index, trial.engine.engine),
+                "look at the host's kernel log (`dmesg`)",
+            )
+        })?;
+        let window = window.into_accounts();
+        let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
+        let (tally, errors) = recorder.finish(end_ns);
+        Ok(Report { window, tally, errors })
+    }
+}
+
+/// A warning that an audit goes without perf.
+#[must_use]
+pub fn perf_warning(error: &str, remedy: &str) -> Warning {
+    Warning::new(
+        "perf-not-available",
+        format!("system calls could not be counted by perf ({error}); the engine's own count stands alone"),
+        remedy,
+    )
+}
+
+/// Signals are the runtime's business: one that lands on a worker would end a wait in the kernel early.
+fn block_signals() {
+    // SAFETY: the set is filled before it is used, and the mask is the calling thread's own.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
+
+/// Sleeps until a time of CLOCK_MONOTONIC; returns at once if it has passed.
+fn sleep_until(at_ns: u64) {
+    let now = clock::monotonic_ns();
+    std::thread::sleep(std::time::Duration::from_nanos(at_ns.saturating_sub(now)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Latencies of one worker, slice by slice. Full slices leave through a wait-free queue, empty ones come back
+//! the same way: nothing is allocated, nothing is locked, nobody waits.
+
+use hdrhistogram::Histogram;
+use proto::histogram;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::clock::HotClock;
+
+/// What a worker did between two edges.
+pub struct Slice {
+    /// The interval it belongs to, from 0.
+    pub index: u32,
+    /// The interval that the worker goes on with: `index + 1`, or more where it overslept a boundary.
+    pub next_index: u32,
+    /// First edge, in nanoseconds of CLOCK_MONOTONIC.
+    pub begin_ns: u64,
+    /// Second edge.
+    pub end_ns: u64,
+    /// Latency in nanoseconds: reads, then writes if there are any in the workload.
+    pub latency: Vec<Histogram<u32>>,
+}
+
+impl Slice {
+    fn new(directions: usize) -> Self {
+        let latency = (0..directions).map(|_| histogram::empty()).collect();
+        Self { index: 0, next_index: 1, begin_ns: 0, end_ns: 0, latency }
+    }
+}
+
+/// The other end of a [`Recorder`].
+pub struct Slices {
+    full: Consumer<Box<Slice>>,
+    empty: Producer<Box<Slice>>,
+}
+
+impl Slices {
+    /// The next full slice, if there is one.
+    pub fn take(&mut self) -> Option<Box<Slice>> {
+        self.full.pop().ok()
+    }
+
+    /// Gives a slice back, emptied.
+    pub fn give_back(&mut self, mut slice: Box<Slice>) {
+        slice.latency.iter_mut().for_each(Histogram::reset);
+        // There is room for every slice that exists, so this cannot fail; were it to, the slice is dropped
+        // and boundaries come late, which is counted.
+        let _ = self.empty.push(slice);
+    }
+}
+
+/// Records the latencies of one worker.
+pub struct Recorder {
+    active: Box<Slice>,
+    full: Producer<Box<Slice>>,
+    empty: Consumer<Box<Slice>>,
+    clock: HotClock,
+    /// Completions of one batch that were handed over at the same reading: they have the same latency.
+    run: Run,
+    /// Failed requests by errno, up to the largest that the kernel uses.
+    errors: Box<[u64]>,
+    /// What went wrong or was cut.
+    pub tally: Tally,
+}
+
+#[derive(Default)]
+struct Run {
+    started: u64,
+    direction: usize,
+    count: u32,
+}
+
+/// Counts beside the histogram.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Completed whole, by direction.
+    pub ops: [u64; 2],
+    /// Transferred less than was asked.
+    pub short: u64,
+    /// Latencies above the histogram's bound.
+    pub saturated: u64,
+    /// Boundaries without an empty slice at hand.
+    pub late_swaps: u64,
+}
+
+const ERRNOS: usize = 4096;
+
+impl Recorder {
+    /// A recorder and its other end. `spares` is how many slices may be away at once.
+    pub fn new(clock: HotClock, writes: bool, spares: usize) -> (Self, Slices) {
+        let directions = 1 + usize::from(writes);
+        let (full_in, full_out) = RingBuffer::new(spares + 1);
+        let (mut empty_in, empty_out) = RingBuffer::new(spares + 1);
+        for _ in 0..spares {
+            let _ = empty_in.push(Box::new(Slice::new(directions)));
+        }
+        let recorder = Self {
+            active: Box::new(Slice::new(directions)),
+            full: full_in,
+            empty: empty_out,
+            clock,
+            run: Run::default(),
+            errors: vec![0; ERRNOS].into(),
+            tally: Tally::default(),
+        };
+        (recorder, Slices { full: full_out, empty: empty_in })
+    }
+
+    /// A request that did all that was asked: handed over at `started`, seen complete at `now`, in ticks.
+    #[inline]
+    pub fn complete(&mut self, write: bool, started: u64, now: u64) {
+        let direction = usize::from(write);
+        if self.run.started != started || self.run.direction != direction {
+            self.flush(now);
+            self.run = Run { started, direction, count: 0 };
+        }
+        self.run.count += 1;
+    }
+
+    /// To be called at the end of a batch, before `now` changes.
+    #[inline]
+    pub fn flush(&mut self, now: u64) {
+        let count = std::mem::take(&mut self.run.count);
+        if count == 0 {
+            return;
+        }
+        let nanos = self.clock.nanos_between(self.run.started, now);
+        self.tally.ops[self.run.direction] += u64::from(count);
+        if nanos > histogram::HIGHEST_NS {
+            self.tally.saturated += u64::from(count);
+        }
+        self.active.latency[self.run.direction].saturating_record_n(nanos, count);
+    }
+
+    /// A request that did not.
+    #[cold]
+    pub fn fail(&mut self, result: i32) {
+        if result >= 0 {
+            self.tally.short += 1;
+        } else {
+            self.errors[(result.unsigned_abs() as usize).min(ERRNOS - 1)] += 1;
+        }
+    }
+
+    /// Forgets all that was recorded: the warmup is over, and the first slice begins.
+    pub fn start_over(&mut self, begin_ns: u64) {
+        self.active.latency.iter_mut().for_each(Histogram::reset);
+        self.active.index = 0;
+        self.active.begin_ns = begin_ns;
+        self.errors.fill(0);
+        self.tally = Tally::default();
+    }
+
+    /// Ends the slice at an interval boundary; `next_index` is the interval that begins. Goes on in the same
+    /// slice if no empty one is at hand.
+    pub fn swap(&mut self, end_ns: u64, next_index: u32) {
+        let Ok(empty) = self.empty.pop() else {
+            self.tally.late_swaps += 1;
+            return;
+        };
+        let mut done = std::mem::replace(&mut self.active, empty);
+        done.end_ns = end_ns;
+        done.next_index = next_index;
+        self.active.index = next_index;
+        self.active.begin_ns = end_ns;
+        // The queue has room for every slice that exists.
+        let _ = self.full.push(done);
+    }
+
+    /// Ends the last slice. Returns what was counted beside the histograms, and failed requests by errno.
+    pub fn finish(self, end_ns: u64) -> (Tally, Vec<(i32, u64)>) {
+        let Self { mut active, mut full, errors, tally, .. } = self;
+        active.end_ns = end_ns;
+        active.next_index = u32::MAX;
+        let _ = full.push(active);
+        let errors = errors.iter().enumerate().filter(|(_, count)| **count > 0);
+        (tally, errors.map(|(errno, count)| (errno as i32, *count)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorder(spares: usize) -> (Recorder, Slices, HotClock) {
+        let clock = HotClock::new();
+        let (recorder, slices) = Recorder::new(clock.clone(), true, spares);
+        (recorder, slices, clock)
+    }
+
+    #[test]
+    fn a_batch_is_recorded_whole() {
+        let (mut recorder, mut slices, clock) = recorder(1);
+        let ticks = clock.ticks_in(1_000_000);
+        let now = 10 * ticks;
+        for started in [ticks, ticks, 2 * ticks] {
+            recorder.complete(false, started, now);
+        }
+        recorder.complete(true, 2 * ticks, now);
+        recorder.flush(now);
+        recorder.fail(-libc::EIO);
+        recorder.fail(100);
+        let (tally, errors) = recorder.finish(5);
+        assert_eq!((tally.ops, tally.short, errors), ([3, 1], 1, vec![(libc::EIO, 1)]));
+        let slice = slices.take().unwrap();
+        assert_eq!((slice.end_ns, slice.latency[0].len(), slice.latency[1].len()), (5, 3, 1));
+        let max = slice.latency[0].max();
+        assert!((8_990_000..9_010_000).contains(&max), "{max} ns is not 9 ms");
+    }
+
+    #[test]
+    fn a_late_reader_makes_slices_longer_and_loses_nothing() {
+        let (mut recorder, mut slices, _) = recorder(1);
+        for index in 0..4 {
+            recorder.complete(false, 1, 2);
+            recorder.flush(2);
+            recorder.swap(u64::from(index) + 1, index + 1);
+        }
+        let (tally, _) = recorder.finish(5);
+        assert_eq!((tally.late_swaps, tally.ops[0]), (3, 4));
+        let mut counts = Vec::new();
+        while let Some(slice) = slices.take() {
+            counts.push((slice.index, slice.latency[0].len()));
+        }
+        assert_eq!(counts, [(0, 1), (1, 3)]);
+    }
+
+    #[test]
+    fn slices_come_back_empty() {
+        let (mut recorder, mut slices, _) = recorder(1);
+        for round in 0..5 {
+            recorder.complete(false, 1, 2);
+            recorder.flush(2);
+            recorder.swap(0, round + 1);
+            let slice = slices.take().unwrap();
+            assert_eq!((slice.index, slice.latency[0].len()), (round, 1));
+            slices.give_back(slice);
+        }
+        assert_eq!(recorder.tally.late_swaps, 0);
+    }
+
+    #[test]
+    fn too_long_is_counted_and_kept() {
+        let (mut recorder, mut slices, clock) = recorder(1);
+        recorder.complete(false, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
+        recorder.flush(clock.ticks_in(2 * histogram::HIGHEST_NS));
+        let (tally, _) = recorder.finish(1);
+        assert_eq!((tally.saturated, slices.take().unwrap().latency[0].len()), (1, 1));
+    }
+}

@@ -1,0 +1,135 @@
+//! Whole crews on real files.
+
+use std::io::Write as _;
+
+use proto::{
+    trial::{self, Concurrency, FileTarget, Measure, Target, Workload},
+    units::{ByteSize, Nanos},
+};
+
+use super::*;
+use crate::stream::Merger;
+
+fn trial(engine: trial::Engine) -> Arc<Trial> {
+    Arc::new(Trial {
+        id: "t".into(),
+        seed: 1,
+        target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: false }),
+        workload: Workload {
+            warmup: Nanos(5_000_000),
+            runtime: Nanos(60_000_000),
+            interval: Nanos(20_000_000),
+            ..Workload::default()
+        },
+        engine,
+        measure: Measure::Timed,
+    })
+}
+
+fn files(count: u32) -> Vec<OwnedFd> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&vec![7; 1 << 20]).unwrap();
+    (0..count).map(|_| file.try_clone().unwrap().into()).collect()
+}
+
+/// Runs a crew to its end, as the service does.
+async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Report>, u64, usize), Refusal> {
+    let workers = trial.workers();
+    let mut crew = Crew::launch(trial, size, files(workers), &vec![0; workers as usize])?;
+    let mut slices = Vec::new();
+    while slices.len() < workers as usize {
+        match crew.note().await {
+            Some(Note::Ready(built)) => slices.push(built.slices),
+            Some(Note::Done(done)) => return done.map(|report| (vec![report], 0, 0)),
+            None => break,
+        }
+    }
+    crew.start(clock::monotonic_ns());
+    if stop_early {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        crew.stop();
+    }
+    let mut reports = Vec::new();
+    while reports.len() < workers as usize {
+        if let Some(Note::Done(done)) = crew.note().await {
+            reports.push(done?);
+        }
+    }
+    let intervals = Merger::new(4096, slices).poll();
+    Ok((reports, intervals.iter().map(proto::outcome::Interval::ops).sum(), intervals.len()))
+}
+
+#[tokio::test]
+async fn every_engine_measures_its_window_and_loses_nothing() {
+    for kind in [EngineKind::Null, EngineKind::Nop, EngineKind::Psync, EngineKind::IoUring] {
+        let engine = trial::Engine { depth: 8, ..trial::Engine::new(kind) };
+        let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
+            Ok(done) => done,
+            Err(refusal) if refusal.code == "ring-refused" => {
+                eprintln!("SKIPPED: {kind}: {refusal}");
+                continue;
+            }
+            Err(refusal) => panic!("{kind}: {refusal:?}"),
+        };
+        let window = reports[0].window.clone().unwrap();
+        let length = window.end_ns - window.begin_ns;
+        assert!((60_000_000..200_000_000).contains(&length), "{kind}: {length} ns");
+        assert!(!window.cut_short);
+        let ops: u64 = reports[0].tally.ops.iter().sum();
+        assert!(ops > 100, "{kind}: {ops} operations");
+        assert_eq!(recorded, ops, "{kind}: every operation is in an interval");
+        assert_eq!(intervals, 3, "{kind}");
+        assert_eq!(reports[0].errors, []);
+        let calls: u64 = window.counts.syscalls.iter().map(|(_, count)| count).sum();
+        match kind {
+            EngineKind::Null => assert_eq!(calls, 0),
+            EngineKind::Psync => assert!(calls.abs_diff(ops) <= 1, "{calls} calls for {ops} operations"),
+            _ => assert!(calls >= ops / 8 && calls <= ops + 8, "{kind}: {calls} calls for {ops} operations"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn depth_by_threads() {
+    let engine = trial::Engine {
+        depth: 3,
+        concurrency: Concurrency::Threads,
+        ..trial::Engine::new(EngineKind::Psync)
+    };
+    let (reports, recorded, _) = run(&trial(engine), 1 << 20, false).await.unwrap();
+    assert_eq!(reports.len(), 3);
+    assert_eq!(recorded, reports.iter().map(|report| report.tally.ops[0]).sum::<u64>());
+}
+
+#[tokio::test]
+async fn a_stopped_trial_keeps_what_it_measured() {
+    let engine = trial::Engine::new(EngineKind::Psync);
+    let (reports, recorded, _) = run(&trial(engine), 1 << 20, true).await.unwrap();
+    let window = reports[0].window.clone().unwrap();
+    assert!(window.cut_short && window.end_ns - window.begin_ns < 60_000_000);
+    assert_eq!(recorded, reports[0].tally.ops[0]);
+}
+
+#[tokio::test]
+async fn reads_past_the_end_are_short_not_done() {
+    // The file is smaller than the trial believes.
+    let engine = trial::Engine::new(EngineKind::Psync);
+    let (reports, ..) = run(&trial(engine), 1 << 40, false).await.unwrap();
+    assert!(reports[0].tally.short > 100 && reports[0].tally.ops[0] < 10, "{:?}", reports[0].tally);
+}
+
+#[test]
+fn an_audit_agrees_with_the_engine() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
+    trial.measure = Measure::Audit;
+    let (reports, ..) = runtime.block_on(run(&Arc::new(trial), 1 << 20, false)).unwrap();
+    let window = reports[0].window.clone().unwrap();
+    match window.perf {
+        None => eprintln!("SKIPPED: perf is not allowed here"),
+        Some(perf) => {
+            let (perf, own) = (perf.unwrap().syscalls_total, window.counts.syscalls[0].1);
+            assert!(perf.abs_diff(own) * 1000 <= own, "perf counted {perf}, the engine {own}");
+        }
+    }
+}
