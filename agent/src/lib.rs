@@ -1,9 +1,17 @@
 //! The agent: runs trials on one host and streams back what it measured.
+//!
+//! The path of a trial: [`service`] -> [`target`] -> [`worker`] (which drives an [`engine`] over a
+//! [`workload`]) -> [`stream`] -> service.
 
 pub mod buffers;
+pub mod cli;
 pub mod counters;
 pub mod engine;
+pub mod preflight;
+pub mod server;
+pub mod service;
 pub mod stream;
+pub mod target;
 pub mod topology;
 pub mod worker;
 pub mod workload;

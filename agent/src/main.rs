@@ -1,2 +1,7 @@
-//! The agent.
-fn main() {}
+//! The `agent` binary; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent::cli::main()
+}

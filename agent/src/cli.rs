@@ -1,0 +1,98 @@
+//! The command line of the `agent` binary.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{preflight, server, topology::Topology};
+
+/// Runs Ringbench's trials on this host and streams back what it measured.
+#[derive(Debug, Parser)]
+#[command(name = "agent", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  agent probe                                       what this host can do, and what to do about the rest
+  agent serve --data-dir /mnt/nvme                  serve coordinators on this machine
+  agent serve --listen 10.0.0.5:7420 --insecure     serve others, in plain text, on a network you trust
+
+Exit codes: 0 done; 2 bad usage; 3 the agent could not serve.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a coordinator, until SIGINT or SIGTERM
+    Serve {
+        /// Where to listen; port 0 takes any that is free
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7420")]
+        listen: SocketAddr,
+        /// Where targets are made: a directory on the disk that is to be measured
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        data_dir: PathBuf,
+        /// Listen beyond loopback in plain text: whoever reaches the port can run trials on this host
+        #[arg(long)]
+        insecure: bool,
+    },
+    /// Try what this host can do: io_uring features really granted, perf events that really count, limits
+    Probe {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+        /// The directory whose file system is looked at
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        data_dir: PathBuf,
+    },
+}
+
+/// Runs the `agent` binary.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log();
+    match cli.command {
+        Command::Serve { listen, data_dir, insecure } => {
+            report(server::serve_tcp(listen, &data_dir, insecure).map_err(|error| error.to_string()))
+        }
+        Command::Probe { json, data_dir } => report(probe(json, &data_dir)),
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` decides which.
+pub fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A second start, as in a process that embeds the agent, changes nothing.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn report(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("agent: {message}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn probe(json: bool, data_dir: &Path) -> Result<(), String> {
+    let topology = Topology::discover().map_err(|error| format!("cannot read this machine's CPUs: {error}"))?;
+    let host = preflight::describe(&topology, data_dir);
+    let text = match json {
+        true => serde_json::to_string_pretty(&host).map_err(|error| error.to_string())? + "\n",
+        false => preflight::render(&host),
+    };
+    // A reader that has seen enough, such as `head`, is no error.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}

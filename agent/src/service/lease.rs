@@ -1,0 +1,125 @@
+//! One lease: requests in, events out, trials one after another.
+
+use std::sync::{Arc, Mutex};
+
+use proto::{
+    outcome::Refusal,
+    trial::{FieldError, Trial},
+    wire::{
+        Failed, LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask,
+    },
+};
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use super::{Host, trial};
+use crate::target::Targets;
+
+/// A lease in the hands of a coordinator.
+pub(super) struct Lease {
+    pub(super) host: Arc<Host>,
+    requests: Streaming<LeaseRequest>,
+    events: Sender<Result<LeaseEvent, Status>>,
+    shutdown: CancellationToken,
+    /// Files made for this lease; used by one blocking task at a time.
+    pub(super) targets: Arc<Mutex<Targets>>,
+}
+
+/// The lease is over: the coordinator has gone, or the agent is to end.
+#[derive(Debug)]
+pub(super) struct Over;
+
+impl Lease {
+    pub(super) fn new(
+        host: Arc<Host>,
+        requests: Streaming<LeaseRequest>,
+        events: Sender<Result<LeaseEvent, Status>>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let targets = Arc::new(Mutex::new(Targets::new(host.data_dir.clone())));
+        Self { host, requests, events, shutdown, targets }
+    }
+
+    /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
+    pub(super) async fn serve(mut self) {
+        if self.send(Event::Opened(Opened {})).await.is_err() {
+            return;
+        }
+        loop {
+            match self.next().await {
+                Ok(Ask::Prepare(trial)) => {
+                    let id = trial.id.clone();
+                    let outcome = match Trial::try_from(trial) {
+                        Ok(trial) => trial::run(&mut self, Arc::new(trial)).await,
+                        Err(errors) => Ok(Err(invalid(&errors))),
+                    };
+                    let Ok(outcome) = outcome else { return };
+                    if let Err(refusal) = outcome
+                        && self.refuse(id, refusal).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                // For a trial that has ended in the meantime.
+                Ok(Ask::Start(_) | Ask::Cancel(_)) => {}
+                Ok(Ask::Open(_)) => {
+                    let refusal = Refusal::new("protocol", "the lease is open already", "send Open once");
+                    let _ = self.refuse(String::new(), refusal).await;
+                    return;
+                }
+                Err(Over) => return,
+            }
+        }
+    }
+
+    /// The coordinator's next request.
+    pub(super) async fn next(&mut self) -> Result<Ask, Over> {
+        loop {
+            let message = tokio::select! {
+                () = self.shutdown.cancelled() => return Err(Over),
+                () = self.events.closed() => return Err(Over),
+                message = self.requests.message() => message,
+            };
+            match message {
+                Ok(Some(LeaseRequest { request: Some(request) })) => return Ok(request),
+                // A request that this release does not know: a newer coordinator is refused at Open already.
+                Ok(Some(LeaseRequest { request: None })) => {}
+                Ok(None) | Err(_) => return Err(Over),
+            }
+        }
+    }
+
+    /// Sends an event, however long the coordinator takes to make room for it.
+    pub(super) async fn send(&self, event: Event) -> Result<(), Over> {
+        let event = Ok(LeaseEvent { event: Some(event) });
+        tokio::select! {
+            () = self.shutdown.cancelled() => Err(Over),
+            sent = self.events.send(event) => sent.map_err(|_| Over),
+        }
+    }
+
+    /// A way to send progress, which is dropped when the coordinator is behind.
+    pub(super) fn progress(&self) -> impl Fn(proto::wire::Progress) + Send + 'static {
+        let events = self.events.clone();
+        move |progress| {
+            let _ = events.try_send(Ok(LeaseEvent { event: Some(Event::Progress(progress)) }));
+        }
+    }
+
+    async fn refuse(&self, trial_id: String, refusal: Refusal) -> Result<(), Over> {
+        tracing::warn!(trial = trial_id, code = refusal.code, "{refusal}; {}", refusal.remedy);
+        self.send(Event::Failed(Failed { trial_id, error: Some(refusal.into()) })).await
+    }
+}
+
+fn invalid(errors: &[FieldError]) -> Refusal {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let field = errors.first().map_or("", |error| error.field.as_str());
+    Refusal::new(
+        "invalid-trial",
+        all.join("; "),
+        "the coordinator should have refused this scenario: are both of the same release?",
+    )
+    .at(field)
+}

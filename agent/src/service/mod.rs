@@ -1,0 +1,141 @@
+//! The agent's gRPC service. It owns the one lease that a host gives out at a time; a trial lives inside a
+//! lease ([`lease`]) and dies with it.
+
+mod lease;
+mod trial;
+
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use proto::{
+    MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
+    outcome::HostDescription,
+    wire::{
+        DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, ReadClockRequest, ReadClockResponse,
+        agent_server::{Agent, AgentServer},
+        lease_request::Request as Ask,
+    },
+};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Request, Response, Status, Streaming};
+
+use self::lease::Lease;
+use crate::{preflight, topology::Topology, worker::clock::monotonic_ns};
+
+/// Events under way to a coordinator that reads slowly. When it is full, progress is dropped and results wait.
+const EVENTS_UNDER_WAY: usize = 64;
+
+/// The service; clones share the one lease.
+#[derive(Clone)]
+pub struct AgentService {
+    host: Arc<Host>,
+    holder: Arc<Mutex<Option<String>>>,
+    shutdown: CancellationToken,
+    leases: TaskTracker,
+}
+
+/// What does not change while the agent runs.
+pub(crate) struct Host {
+    pub(crate) topology: Topology,
+    pub(crate) data_dir: PathBuf,
+}
+
+impl AgentService {
+    /// A service whose targets are made in `data_dir`.
+    #[must_use]
+    pub fn new(topology: Topology, data_dir: PathBuf) -> Self {
+        Self {
+            host: Arc::new(Host { topology, data_dir }),
+            holder: Arc::default(),
+            shutdown: CancellationToken::new(),
+            leases: TaskTracker::new(),
+        }
+    }
+
+    /// The service as tonic serves it.
+    #[must_use]
+    pub fn into_server(self) -> AgentServer<Self> {
+        AgentServer::new(self)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Ends the lease, if there is one, and waits until all that it made is gone.
+    pub async fn close(&self) {
+        self.shutdown.cancel();
+        self.leases.close();
+        self.leases.wait().await;
+    }
+
+    /// Takes the lease for a run.
+    fn take(&self, run_id: &str) -> Result<Held, Status> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = &*holder {
+            return Err(Status::resource_exhausted(format!(
+                "this agent is busy with run {other}; it runs one at a time: wait for it or end it"
+            )));
+        }
+        *holder = Some(run_id.to_owned());
+        Ok(Held(Arc::clone(&self.holder)))
+    }
+}
+
+/// The lease is this run's until this is dropped.
+struct Held(Arc<Mutex<Option<String>>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[tonic::async_trait]
+impl Agent for AgentService {
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
+        let host = Arc::clone(&self.host);
+        let describe = move || preflight::describe(&host.topology, &host.data_dir);
+        let description: HostDescription = tokio::task::spawn_blocking(describe)
+            .await
+            .map_err(|error| Status::internal(format!("this host could not be described: {error}")))?;
+        Ok(Response::new(description.into()))
+    }
+
+    async fn read_clock(&self, _: Request<ReadClockRequest>) -> Result<Response<ReadClockResponse>, Status> {
+        Ok(Response::new(ReadClockResponse { monotonic_ns: monotonic_ns() }))
+    }
+
+    type LeaseStream = Pin<Box<dyn Stream<Item = Result<LeaseEvent, Status>> + Send>>;
+
+    async fn lease(
+        &self,
+        request: Request<Streaming<LeaseRequest>>,
+    ) -> Result<Response<Self::LeaseStream>, Status> {
+        let mut requests = request.into_inner();
+        let open = match requests.message().await?.and_then(|first| first.request) {
+            Some(Ask::Open(open)) => open,
+            _ => return Err(Status::invalid_argument("a lease begins with Open")),
+        };
+        if open.protocol_version != PROTOCOL_VERSION {
+            return Err(Status::failed_precondition(format!(
+                "this agent speaks protocol {PROTOCOL_VERSION}, the coordinator {}: install the same release \
+                 on both",
+                open.protocol_version
+            )));
+        }
+        let held = self.take(&open.run_id)?;
+        tracing::info!(run = open.run_id, "lease taken");
+        let (events, stream) = mpsc::channel(EVENTS_UNDER_WAY);
+        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone());
+        self.leases.spawn(async move {
+            lease.serve().await;
+            tracing::info!(run = open.run_id, "lease ended");
+            drop(held);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
