@@ -6,6 +6,7 @@ use proto::trial::Concurrency;
 use super::{
     MAX_TOTAL_TRIALS, Problem, Scenario,
     document::{Document, Spot},
+    keys::Block,
     spans::KeyPath,
 };
 use crate::plan::{
@@ -80,7 +81,27 @@ fn laid(document: &Document, scenario: &Scenario, cell: &CellError) -> Problem {
         .collect();
     let point = if at.is_empty() { String::new() } else { format!(" at {}", at.join(" ")) };
     let message = format!("`{key}`: {}", cell.error.message);
-    document
-        .problem(&place, Spot::Value, message, "refused")
-        .help(format!("found in the arm `{}`{point}", cell.arm))
+    document.problem(&place, Spot::Value, message, "refused").help(format!(
+        "{} (found in the arm `{}`{point})",
+        remedy(key, &cell.error.message),
+        cell.arm
+    ))
+}
+
+/// What to do about a field that is refused.
+fn remedy(key: &str, message: &str) -> String {
+    if let Some((_, knobs)) = message.split_once("cannot have ") {
+        return format!("take {knobs} out, or choose an engine with a ring: io_uring or nop");
+    }
+    if message.starts_with("needs single_issuer") {
+        return "add `single_issuer: true`".to_owned();
+    }
+    if message.contains("of buffers") {
+        return "lower the depth, the block size or the threads".to_owned();
+    }
+    if message.contains("worker threads") {
+        return "lower the depth or `threads`; `concurrency: threads` multiplies them".to_owned();
+    }
+    let blocks = [Block::Workload, Block::Arm, Block::File, Block::Target];
+    blocks.into_iter().find_map(|block| block.about(key)).unwrap_or_else(|| "change it".to_owned())
 }

@@ -41,6 +41,8 @@ pub(crate) enum Spot {
 impl Document {
     /// Reads the text into its tree.
     pub fn read(name: &str, text: &str) -> Result<(Self, Value), Vec<Problem>> {
+        // A byte order mark, which some editors write, is none of the text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let shared: Arc<str> = Arc::from(text);
         let at = |at: usize, message: &str| {
             Problem::new(format!("this is not YAML: {message}"))
@@ -201,7 +203,7 @@ impl Document {
     }
 }
 
-/// The value at a place of the tree.
+/// Takes a place out of the tree; tells whether it was there.
 pub(crate) fn remove(tree: &mut Value, path: &KeyPath) -> bool {
     let Some((last, way)) = path.0.split_last() else { return false };
     let mut place = tree;

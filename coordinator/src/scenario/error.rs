@@ -9,7 +9,7 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 pub struct Problem {
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<Box<NamedSource<Arc<str>>>>,
     labels: Vec<LabeledSpan>,
     engine: bool,
 }
@@ -23,7 +23,7 @@ impl Problem {
     /// The text that labels point into.
     #[must_use]
     pub(crate) fn within(mut self, name: &str, text: &Arc<str>) -> Self {
-        self.source = Some(NamedSource::new(name, Arc::clone(text)));
+        self.source = Some(Box::new(NamedSource::new(name, Arc::clone(text))));
         self
     }
 
@@ -80,7 +80,7 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn SourceCode)
+        self.source.as_deref().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

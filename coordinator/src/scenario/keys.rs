@@ -62,6 +62,18 @@ impl Block {
         self.properties()?.get(key)?.get("description")?.as_str()
     }
 
+    /// The key with what it is for and its range, as help.
+    pub fn about(self, key: &str) -> Option<String> {
+        let schema = self.properties()?.get(key)?;
+        let values = schema.get("items").unwrap_or(schema);
+        let limit = |name: &str| values.get(name).and_then(Value::as_u64);
+        let range = match (limit("minimum"), limit("maximum")) {
+            (least, Some(most)) => format!(" From {} to {most}.", least.unwrap_or(0)),
+            _ => String::new(),
+        };
+        Some(format!("`{key}`: {}{range}", self.describe(key)?))
+    }
+
     /// What to say of a key that is none: what was probably meant, and what there is.
     pub fn unknown(self, key: &str) -> (String, String) {
         let what = match self {

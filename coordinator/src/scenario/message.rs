@@ -39,7 +39,8 @@ pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<
     {
         return (titled(what), "this value".to_owned(), Some(remedy.to_owned()));
     }
-    (titled(message), "here".to_owned(), None)
+    let help = message.contains("exclude each other").then(|| "keep one of them".to_owned());
+    (titled(message), "here".to_owned(), help)
 }
 
 /// What Rust calls a type, in plain words.

@@ -1,9 +1,9 @@
 //! Scenarios: YAML to a typed model, where every error points at a line.
 //!
-//! The path of a text: [`yaml`] makes a tree of it and [`spans`] a map from places of the tree to places of
-//! the text; [`document`] applies `--set` to the tree; [`read`] makes the typed model of it and lays every
-//! problem at its line; [`error`] is how problems look. Options are those of [`proto::trial`] and stand
-//! nowhere else: [`schema`] and [`keys`] are derived from those types.
+//! The path of a text: `yaml` makes a tree of it and `spans` a map from places of the tree to places of
+//! the text; `document` applies `--set` to the tree; `read` makes the typed model of it and lays every
+//! problem at its line; `cells` does the same for what only shows in a cell; `error` is how problems look. Options are those of [`proto::trial`] and stand
+//! nowhere else: [`schema`] and `keys` are derived from those types.
 //!
 //! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. What is set by hand
 //! therefore wins over `--quick`, and values of an axis are never shortened.
@@ -205,7 +205,8 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
     if let Target::File(file) = &mut scenario.target
         && free(&["target", "file", "size"])
     {
-        file.size = ByteSize(file.size.0.min(quick::FILE_SIZE.0));
+        // But never below the one block that it must hold.
+        file.size = ByteSize(file.size.0.min(quick::FILE_SIZE.0.max(work.block_size.0)));
     }
 }
 

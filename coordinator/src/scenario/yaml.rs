@@ -28,7 +28,8 @@ pub(crate) struct Mistyped {
 /// Reads one document.
 pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
     serde_yaml::from_str(text).map_err(|error| {
-        let at = error.location().map(|location| location.index().min(text.len()));
+        // By line and column: the library's index counts characters.
+        let at = error.location().map(|place| offset(text, place.line(), place.column()));
         let message = error.to_string();
         let message = match message.find(" at line ") {
             Some(end) => message[..end].to_owned(),
@@ -36,6 +37,13 @@ pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
         };
         Malformed { message, at }
     })
+}
+
+/// Byte offset of a line and a column, both counted from 1.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let within = text[start..].char_indices().nth(column.saturating_sub(1));
+    within.map_or(text.len(), |(at, _)| start + at)
 }
 
 /// Deserialises a value; an error knows its place.

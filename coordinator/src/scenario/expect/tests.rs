@@ -56,7 +56,7 @@ fn names_are_checked() {
     let depths = [json!(1), json!(8)];
     let axes: [(&str, &[Value]); 1] = [("depth", &depths)];
     let errors = |text: &str| {
-        let found = parse(text).unwrap().check(&["uring", "sync"], &axes);
+        let found = parse(text).unwrap().check(&["uring", "sync"], Some(&axes));
         found.iter().map(|e| format!("{} at `{}`: {}", e.message, &text[e.part.clone()], e.help)).collect()
     };
     let good: Vec<String> = errors("uring.iops >= sync.iops at depth >= 8");
