@@ -292,3 +292,25 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_overrides_add_and_take_away() {
+    let loaded = read(BASE, &["arms.tuned={engine: io_uring, fixed_files: true}"], false).unwrap();
+    assert_eq!(loaded.scenario.arms.keys().next_back().map(String::as_str), Some("tuned"));
+    let loaded = read(BASE, &["sweep={}", "expect=[]", "target={path: /data/x}"], false).unwrap();
+    let plan = plan::plan(&loaded, 1).unwrap();
+    assert_eq!((plan.cells.len(), plan.points().len()), (2, 1));
+    let said = said_of(&["sweep={}"]);
+    assert!(said.contains("`depth` is not swept here") && said.contains("leave the `at …` out"), "{said}");
+}
+
+#[test]
+fn a_cell_made_by_hand_is_checked_too() {
+    let mut loaded = read(BASE, &[], false).unwrap();
+    let again = loaded.scenario.arms["uring"].clone();
+    loaded.scenario.arms.insert("uring-again".to_owned(), again);
+    assert_eq!(plan::plan(&loaded, 1).unwrap().cells.len(), 9);
+    loaded.scenario.workload.threads = 0;
+    let error = plan::plan(&loaded, 1).unwrap_err();
+    assert!(rendered(&error).contains("demo.yaml:3:1"), "{}", rendered(&error));
+}

@@ -1,5 +1,7 @@
 //! `sweep` and `expect`: the axes, and the claims that are about their points.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use proto::trial::{Engine, EngineKind, Target, Workload};
 use serde_json::Value;
@@ -81,6 +83,7 @@ impl Reader<'_> {
         parts: (&Workload, &Engine, &Target),
     ) -> Vec<Value> {
         let mut known: Vec<Value> = Vec::new();
+        let mut seen = HashSet::new();
         for (index, value) in values.into_iter().enumerate() {
             let place = at.index(index);
             let null = Err("invalid type: null, expected a value".to_owned());
@@ -95,7 +98,7 @@ impl Reader<'_> {
                         None => problem,
                     });
                 }
-                Ok(value) if known.contains(&value) => {
+                Ok(value) if !seen.insert(value.to_string()) => {
                     let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     let message = format!("the axis `{axis}` has {shown} twice");
                     self.report(&place, message, "again", "take one out; `trials` says how often to repeat");
