@@ -1,6 +1,7 @@
 //! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
 //!
-//! The path of the data: [`plan`] (from the scenario) -> cluster -> [`store`] -> analysis -> report.
+//! The path of the data: [`scenario`] -> [`plan`] -> cluster -> [`store`] -> analysis -> report.
 
 pub mod plan;
+pub mod scenario;
 pub mod store;

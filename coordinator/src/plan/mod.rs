@@ -1,9 +1,29 @@
 //! Axes x arms x trials become an ordered, seeded, interleaved list of trials.
 
-use std::collections::BTreeMap;
+pub(crate) mod cells;
+mod order;
 
-use proto::trial::{Measure, Trial};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use proto::{
+    trial::{FileTarget, Measure, Target, Trial},
+    units::Nanos,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Loaded, ScenarioError};
+
+/// The longest warm-up of an audit: it only counts, so it need not be long.
+pub const AUDIT_WARMUP: Nanos = Nanos(100_000_000);
+/// The longest measured time of an audit.
+pub const AUDIT_RUNTIME: Nanos = Nanos(300_000_000);
+/// What a trial is taken to cost beyond its own time: rings, threads, the barrier, the last messages.
+pub const OVERHEAD_PER_TRIAL: Duration = Duration::from_millis(150);
+/// How fast a file is taken to be filled, in bytes a second. Each distinct file is filled once a run.
+pub const FILL_RATE: u64 = 500_000_000;
 
 /// A point of the sweep: axis to value, in the order of the scenario; sizes and durations as text.
 pub type Params = serde_json::Map<String, serde_json::Value>;
@@ -56,3 +76,78 @@ pub struct PlannedTrial {
     /// arms meet the same offsets.
     pub seed: u64,
 }
+
+/// Makes the plan of a scenario: which cells there are and in which order they run. The seed decides; whoever
+/// has none of their own takes the scenario's, or draws one.
+///
+/// # Errors
+/// What is wrong with a cell; nothing, if the scenario is as [`crate::scenario::load`] gave it.
+pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
+    let scenario = &loaded.scenario;
+    let cells = loaded.cells()?;
+    let trials = order::order(&cells, scenario.trials, seed);
+    Ok(Plan {
+        scenario: scenario.name.clone(),
+        seed,
+        quick: loaded.quick,
+        overrides: loaded.overrides.clone(),
+        cells,
+        trials_per_cell: scenario.trials,
+        trials,
+    })
+}
+
+impl Plan {
+    /// A planned trial as it is sent to a host. An audit is cut to [`AUDIT_WARMUP`] and [`AUDIT_RUNTIME`].
+    ///
+    /// # Panics
+    /// If the trial is of another plan, with more cells.
+    #[must_use]
+    pub fn trial(&self, planned: &PlannedTrial) -> Trial {
+        let mut trial = self.cells[planned.cell].template.clone();
+        trial.id.clone_from(&planned.id);
+        trial.seed = planned.seed;
+        trial.measure = planned.measure;
+        if planned.measure == Measure::Audit {
+            trial.workload.warmup = trial.workload.warmup.min(AUDIT_WARMUP);
+            trial.workload.runtime = trial.workload.runtime.min(AUDIT_RUNTIME);
+        }
+        trial
+    }
+
+    /// How long the run is going to take: every trial's own time with [`OVERHEAD_PER_TRIAL`], and filling
+    /// every distinct file once at [`FILL_RATE`].
+    #[must_use]
+    pub fn expected_duration(&self) -> Duration {
+        let trials: Duration = self
+            .trials
+            .iter()
+            .map(|planned| {
+                let work = self.trial(planned).workload;
+                work.warmup.as_duration() + work.runtime.as_duration() + OVERHEAD_PER_TRIAL
+            })
+            .sum();
+        let targets: HashSet<&Target> = self.cells.iter().map(|cell| &cell.template.target).collect();
+        let fill = targets.into_iter().map(|target| match target {
+            Target::File(FileTarget { size, .. }) => size.0 as f64 / FILL_RATE as f64,
+            Target::Path(_) => 0.0,
+        });
+        trials + Duration::try_from_secs_f64(fill.sum()).unwrap_or(Duration::MAX / 2)
+    }
+
+    /// The points of the sweep, in order.
+    #[must_use]
+    pub fn points(&self) -> Vec<Params> {
+        let mut points: Vec<Params> = Vec::new();
+        // Cells of a point stand together, so looking at the last one is enough.
+        for cell in &self.cells {
+            if points.last() != Some(&cell.params) {
+                points.push(cell.params.clone());
+            }
+        }
+        points
+    }
+}
+
+#[cfg(test)]
+mod tests;

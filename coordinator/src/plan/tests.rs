@@ -1,0 +1,90 @@
+use std::{collections::HashSet, path::Path};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::scenario::load_text;
+
+fn loaded(depths: &[u32], trials: u32) -> Loaded {
+    let text = format!(
+        "name: x\ntarget: {{file: {{size: 1MiB}}}}\nworkload: {{runtime: 1s, warmup: 300ms}}\n\
+         arms: {{sync: {{engine: psync}}, uring: {{engine: io_uring}}}}\n\
+         sweep: {{depth: {depths:?}, block_size: [4096, 8KiB]}}\ntrials: {trials}\n"
+    );
+    load_text(text, Path::new("x.yaml"), &[], false).unwrap()
+}
+
+#[test]
+fn cells_come_point_by_point_and_arm_by_arm() {
+    let plan = plan(&loaded(&[1, 8], 1), 1).unwrap();
+    let cells: Vec<String> = plan
+        .cells
+        .iter()
+        .map(|cell| format!("{} {}", cell.arm, serde_json::Value::Object(cell.params.clone())))
+        .collect();
+    assert_eq!(cells[0], r#"sync {"depth":1,"block_size":"4KiB"}"#);
+    assert_eq!(cells[1], r#"uring {"depth":1,"block_size":"4KiB"}"#);
+    assert_eq!(cells[2], r#"sync {"depth":1,"block_size":"8KiB"}"#);
+    assert_eq!(cells[7], r#"uring {"depth":8,"block_size":"8KiB"}"#);
+    assert_eq!(plan.cells[7].template.engine.depth, 8);
+    assert_eq!(plan.cells[7].template.workload.block_size.0, 8192);
+    assert_eq!(plan.points().len(), 4);
+    assert_eq!(plan.points()[0]["depth"], json!(1));
+}
+
+#[test]
+fn audits_come_first_and_are_short() {
+    let plan = plan(&loaded(&[1], 2), 1).unwrap();
+    let audit = plan.trial(&plan.trials[0]);
+    assert_eq!((audit.measure, audit.workload.runtime), (Measure::Audit, AUDIT_RUNTIME));
+    assert_eq!(audit.workload.warmup, AUDIT_WARMUP);
+    let last = &plan.trials[11];
+    let timed = plan.trial(last);
+    assert_eq!((timed.measure, timed.workload.runtime), (Measure::Timed, Nanos(1_000_000_000)));
+    assert_eq!((timed.id.as_str(), timed.seed), (last.id.as_str(), last.seed));
+    assert!(last.id.starts_with("0012-"), "{}", last.id);
+}
+
+#[test]
+fn the_duration_counts_trials_overhead_and_filling() {
+    let plan = plan(&loaded(&[1], 2), 1).unwrap();
+    let own = Duration::from_millis(4 * 400 + 8 * 1300) + 12 * OVERHEAD_PER_TRIAL;
+    let fill = plan.expected_duration() - own;
+    assert!(fill > Duration::from_millis(2) && fill < Duration::from_millis(3), "{fill:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_cell_once_in_every_block(count in 1u32..5, trials in 1u32..6, seed in any::<u64>()) {
+        let depths: Vec<u32> = (1..=count).collect();
+        let loaded = loaded(&depths, trials);
+        let planned = plan(&loaded, seed).unwrap();
+        let again = plan(&loaded, seed).unwrap();
+        prop_assert_eq!(&planned, &again);
+        let all: HashSet<usize> = (0..planned.cells.len()).collect();
+        for block in planned.trials.chunks(all.len()) {
+            prop_assert_eq!(&block.iter().map(|trial| trial.cell).collect::<HashSet<_>>(), &all);
+            prop_assert!(block.iter().all(|trial| trial.block == block[0].block));
+            prop_assert!(block.iter().all(|trial| (trial.measure == Measure::Audit) == (trial.block == 0)));
+        }
+        prop_assert_eq!(planned.trials.len(), all.len() * (trials as usize + 1));
+        let ids: HashSet<&str> = planned.trials.iter().map(|trial| trial.id.as_str()).collect();
+        prop_assert_eq!(ids.len(), planned.trials.len());
+        // Arms of a block meet the same offsets; other points and other blocks have theirs.
+        let seeds: HashSet<u64> = planned.trials.iter().map(|trial| trial.seed).collect();
+        prop_assert_eq!(seeds.len(), planned.trials.len() / 2);
+        for trial in &planned.trials {
+            let twin = planned.trials.iter().find(|other| {
+                other.block == trial.block
+                    && other.cell != trial.cell
+                    && planned.cells[other.cell].params == planned.cells[trial.cell].params
+            });
+            prop_assert_eq!(twin.map(|twin| twin.seed), Some(trial.seed));
+        }
+        let text = serde_json::to_string(&planned).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), planned);
+    }
+}

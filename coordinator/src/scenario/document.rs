@@ -1,0 +1,278 @@
+//! The text of a scenario with its `--set` overrides: knows for every place of the tree where it was written,
+//! and lays each problem there.
+
+use std::{ops::Range, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    error::Problem,
+    keys,
+    spans::{KeyPath, Spans, Step},
+    yaml,
+};
+
+/// A scenario's text, with all that decides where its values come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    name: String,
+    text: Arc<str>,
+    spans: Spans,
+    overrides: Vec<Override>,
+}
+
+/// One `--set PATH=VALUE`.
+#[derive(Clone, Debug)]
+struct Override {
+    text: Arc<str>,
+    path: KeyPath,
+    value: Range<usize>,
+}
+
+/// What of a place a problem is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// The key, which is wrong itself.
+    Key,
+    /// The value; shown by its key where it spans several lines.
+    Value,
+}
+
+impl Document {
+    /// Reads the text into its tree.
+    pub fn read(name: &str, text: &str) -> Result<(Self, Value), Vec<Problem>> {
+        // A byte order mark, which some editors write, is none of the text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let shared: Arc<str> = Arc::from(text);
+        let at = |at: usize, message: &str| {
+            Problem::new(format!("this is not YAML: {message}"))
+                .within(name, &shared)
+                .label(at..at, "here, or just before")
+                .help("check indentation, quotes and brackets; texts with `: ` or ` #` in them need quotes")
+        };
+        let spans = Spans::of(text).map_err(|error| vec![at(error.at, &error.message)])?;
+        let twice = |duplicate: &super::spans::Duplicate| {
+            Problem::new(format!("`{}` is written twice", duplicate.path))
+                .within(name, &shared)
+                .label(duplicate.first.clone(), "here")
+                .label(duplicate.again.clone(), "and here again")
+                .help("keep one of them: YAML does not say which of two would count")
+        };
+        if !spans.duplicates.is_empty() {
+            return Err(spans.duplicates.iter().map(twice).collect());
+        }
+        let tree = yaml::parse(text)
+            .map_err(|error| vec![at(error.at.unwrap_or(0).min(text.len()), &error.message)])?;
+        Ok((Self { name: name.to_owned(), text: shared, spans, overrides: Vec::new() }, tree))
+    }
+
+    /// Changes the tree as a `--set` says, and remembers where the value came from.
+    pub fn set(&mut self, tree: &mut Value, text: &str) -> Result<(), Problem> {
+        let shared: Arc<str> = Arc::from(text);
+        let refuse = |range: Range<usize>, message: String, label: &str| {
+            Problem::new(message).within("--set", &shared).label(range, label)
+        };
+        let Some((path_text, value_text)) = text.split_once('=') else {
+            return Err(refuse(0..text.len(), format!("`--set {text}` has no `=`"), "needs a value")
+                .help("write PATH=VALUE, such as --set workload.runtime=2s"));
+        };
+        let mut keys_at = Vec::new();
+        let mut at = 0;
+        for key in path_text.split('.') {
+            keys_at.push((key, at..at + key.len()));
+            at += key.len() + 1;
+        }
+        if let Some((_, range)) = keys_at.iter().find(|(key, _)| key.trim().is_empty()) {
+            return Err(refuse(
+                range.clone(),
+                format!("`--set {text}` has an empty key"),
+                "a key is missing",
+            )
+            .help("write PATH=VALUE, such as --set workload.runtime=2s"));
+        }
+        if let Some((_, range)) = keys_at.iter().find(|(key, _)| key.contains(['[', ']'])) {
+            return Err(refuse(range.clone(), "--set cannot change one element of a list".into(), "a list")
+                .help("write the whole list, such as --set sweep.depth=[1,8]"));
+        }
+        let value_at = path_text.len() + 1;
+        let value = yaml::parse(value_text).map_err(|error| {
+            refuse(value_at..text.len(), format!("the value is not YAML: {}", error.message), "this value")
+        })?;
+
+        let mut path = KeyPath::default();
+        let mut place = tree;
+        for (depth, (key, range)) in keys_at.iter().enumerate() {
+            let holder = path.clone();
+            let Value::Object(mapping) = place else {
+                return Err(refuse(
+                    range.clone(),
+                    format!("`{holder}` has no keys"),
+                    "there is nothing below",
+                )
+                .help(format!("set `{holder}` itself, or write the value in the scenario")));
+            };
+            path = path.key(key);
+            if depth + 1 == keys_at.len() {
+                mapping.insert((*key).to_owned(), value);
+                self.overrides.push(Override { text: shared, path, value: value_at..text.len() });
+                return Ok(());
+            }
+            if depth == 1 && keys_at[0].0 == "arms" && !mapping.contains_key(*key) {
+                let names: Vec<&str> = mapping.keys().map(String::as_str).collect();
+                return Err(refuse(range.clone(), format!("there is no arm `{key}`"), "unknown arm")
+                    .help(keys::one_of("the arms are", key, &names)));
+            }
+            place = mapping.entry((*key).to_owned()).or_insert_with(|| Value::Object(Map::new()));
+        }
+        Ok(())
+    }
+
+    /// Whether a `--set` decided this place or part of it.
+    pub fn is_set(&self, path: &KeyPath) -> bool {
+        self.overrides.iter().any(|set| set.path.is_within(path) || path.is_within(&set.path))
+    }
+
+    /// The last `--set` that decided this place.
+    fn override_of(&self, path: &KeyPath) -> Option<&Override> {
+        self.overrides.iter().rev().find(|set| path.is_within(&set.path))
+    }
+
+    /// The value as it was written.
+    pub fn written(&self, path: &KeyPath) -> Option<&str> {
+        match self.override_of(path) {
+            Some(set) if set.path == *path => set.text.get(set.value.clone()),
+            Some(_) => None,
+            None => self.text.get(self.spans.get(path)?.value.clone()),
+        }
+    }
+
+    /// Whether this place is written anywhere.
+    pub fn has(&self, path: &KeyPath) -> bool {
+        self.override_of(path).is_some() || self.spans.get(path).is_some()
+    }
+
+    /// A problem, laid at its place.
+    pub fn problem(&self, path: &KeyPath, spot: Spot, message: impl Into<String>, label: &str) -> Problem {
+        let problem = Problem::new(message);
+        if let Some(set) = self.override_of(path) {
+            let key = spot == Spot::Key && set.path == *path;
+            let range = if key { 0..set.value.start.saturating_sub(1) } else { set.value.clone() };
+            return problem.within("--set", &set.text).label(range, label);
+        }
+        let range = match self.spans.nearest(path) {
+            Some((written, exact)) => {
+                let one_line = self.text.get(written.value.clone()).is_some_and(|text| !text.contains('\n'));
+                match &written.key {
+                    Some(key) if !exact || spot == Spot::Key || !(written.scalar || one_line) => key.clone(),
+                    None if path.0.is_empty() || !one_line => written.value.start..written.value.start,
+                    _ => written.value.clone(),
+                }
+            }
+            None => 0..0,
+        };
+        problem.within(&self.name, &self.text).label(range, label)
+    }
+
+    /// A problem within a text value, laid at the part of it that is meant.
+    pub fn problem_within(
+        &self,
+        path: &KeyPath,
+        value: &str,
+        part: Range<usize>,
+        message: impl Into<String>,
+        label: &str,
+    ) -> Problem {
+        let whole = match self.override_of(path) {
+            Some(set) => Some((&set.text, set.value.clone(), "--set")),
+            None => self.spans.get(path).map(|at| (&self.text, at.value.clone(), self.name.as_str())),
+        };
+        let found = whole.and_then(|(text, range, name)| {
+            // Escapes and folds would shift the column: then the whole value is shown.
+            let start = range.start + text.get(range.clone())?.find(value)?;
+            Some((text, start + part.start..start + part.end, name))
+        });
+        match found {
+            Some((text, range, name)) => Problem::new(message).within(name, text).label(range, label),
+            None => self.problem(path, Spot::Value, message, label),
+        }
+    }
+
+    /// What the problems are found in.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Takes a place out of the tree; tells whether it was there.
+pub(crate) fn remove(tree: &mut Value, path: &KeyPath) -> bool {
+    let Some((last, way)) = path.0.split_last() else { return false };
+    let mut place = tree;
+    for step in way {
+        let next = match step {
+            Step::Key(key) => place.get_mut(key),
+            Step::Index(index) => place.get_mut(*index),
+        };
+        match next {
+            Some(value) => place = value,
+            None => return false,
+        }
+    }
+    match (last, place) {
+        (Step::Key(key), Value::Object(mapping)) => mapping.shift_remove(key).is_some(),
+        (Step::Index(index), Value::Array(list)) if *index < list.len() => {
+            list.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "name: x\narms:\n  uring: {engine: io_uring}\nsweep: {depth: [1, 8]}\n";
+
+    fn set(text: &str) -> Result<String, String> {
+        let (mut document, mut tree) = Document::read("x.yaml", TEXT).unwrap();
+        document.set(&mut tree, text).map_err(|problem| problem.to_string())?;
+        Ok(tree.to_string())
+    }
+
+    #[test]
+    fn sets_what_there_is_and_what_is_not() {
+        let changed = set("arms.uring.fixed_files=true").unwrap();
+        assert!(changed.contains(r#"{"engine":"io_uring","fixed_files":true}"#), "{changed}");
+        assert!(set("sweep.depth=[4]").unwrap().contains(r#""depth":[4]"#));
+        assert!(set("workload.runtime=2s").unwrap().contains(r#""workload":{"runtime":"2s"}"#));
+        assert!(set("question=a=b").unwrap().contains(r#""question":"a=b""#));
+    }
+
+    #[test]
+    fn refusals_name_the_override() {
+        assert_eq!(set("arms.urin.depth=1").unwrap_err(), "there is no arm `urin`");
+        assert_eq!(set("name.x=1").unwrap_err(), "`name` has no keys");
+        assert_eq!(set("sweep.depth[0]=1").unwrap_err(), "--set cannot change one element of a list");
+        assert!(set("trials").unwrap_err().contains("has no `=`"));
+        assert!(set("a..b=1").unwrap_err().contains("empty key"));
+        assert!(set("trials=[1").unwrap_err().contains("the value is not YAML"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_override_is_applied_or_refused(text in "[a-z.=\\[\\]{}: 0-9]{0,24}") {
+            let _ = set(&text);
+        }
+
+        #[test]
+        fn what_is_set_is_there(path in "[a-z]{1,5}(\\.[a-z]{1,5}){0,3}", value in 0u32..1000) {
+            let (mut document, mut tree) = Document::read("x.yaml", TEXT).unwrap();
+            prop_assume!(!path.starts_with("arms.") && !path.starts_with("name.") && path != "arms");
+            document.set(&mut tree, &format!("{path}={value}")).unwrap();
+            let pointer = format!("/{}", path.replace('.', "/"));
+            prop_assert_eq!(tree.pointer(&pointer), Some(&Value::from(value)));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Which keys there are, what each is for, and which one was probably meant. All of it comes from the JSON
+//! Schema, which comes from the types, so that there is no second list to keep.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::schema::scenario_schema;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(scenario_schema);
+
+/// A mapping with a known set of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// The scenario itself.
+    Scenario,
+    /// `workload`.
+    Workload,
+    /// One arm.
+    Arm,
+    /// `target`.
+    Target,
+    /// `target.file`.
+    File,
+    /// `sweep`.
+    Sweep,
+}
+
+/// Knobs that the language has but this release does not.
+const LATER_KEYS: [&str; 8] =
+    ["registered_ring", "no_sqarray", "sqpoll", "iopoll", "hybrid_iopoll", "ring", "rate", "verify"];
+
+/// Engines that the language has but this release does not.
+pub(crate) const LATER_ENGINES: [&str; 3] = ["libaio", "pvsync2", "nvme"];
+
+impl Block {
+    fn properties(self) -> Option<&'static serde_json::Map<String, Value>> {
+        SCHEMA
+            .pointer(match self {
+                Self::Scenario => "/properties",
+                Self::Workload => "/definitions/Workload/properties",
+                Self::Arm => "/definitions/Arm/properties",
+                Self::Target => "/definitions/Target/properties",
+                Self::File => "/definitions/FileTarget/properties",
+                Self::Sweep => "/properties/sweep/properties",
+            })?
+            .as_object()
+    }
+
+    /// Its keys.
+    pub fn keys(self) -> Vec<&'static str> {
+        self.properties().map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default()
+    }
+
+    /// Whether it has the key.
+    pub fn has(self, key: &str) -> bool {
+        self.properties().is_some_and(|keys| keys.contains_key(key))
+    }
+
+    /// What the key is for.
+    pub fn describe(self, key: &str) -> Option<&'static str> {
+        self.properties()?.get(key)?.get("description")?.as_str()
+    }
+
+    /// The key with what it is for and its range, as help.
+    pub fn about(self, key: &str) -> Option<String> {
+        let schema = self.properties()?.get(key)?;
+        let values = schema.get("items").unwrap_or(schema);
+        let limit = |name: &str| values.get(name).and_then(Value::as_u64);
+        let range = match (limit("minimum"), limit("maximum")) {
+            (least, Some(most)) => format!(" From {} to {most}.", least.unwrap_or(0)),
+            _ => String::new(),
+        };
+        Some(format!("`{key}`: {}{range}", self.describe(key)?))
+    }
+
+    /// What to say of a key that is none: what was probably meant, and what there is.
+    pub fn unknown(self, key: &str) -> (String, String) {
+        let what = match self {
+            Self::Sweep => "axis",
+            _ => "key",
+        };
+        let keys = self.keys();
+        if LATER_KEYS.contains(&key) {
+            return (
+                format!("`{key}` is not in this release"),
+                format!("what there is: {}", keys.join(", ")),
+            );
+        }
+        let place = match self {
+            Self::Scenario => "a scenario",
+            Self::Workload => "`workload`",
+            Self::Arm => "an arm",
+            Self::Target => "`target`",
+            Self::File => "`target.file`",
+            Self::Sweep => "`sweep`",
+        };
+        let mut help = one_of("there are", key, &keys);
+        let elsewhere = [Self::Workload, Self::Arm, Self::Scenario];
+        if let Some(home) = elsewhere.into_iter().find(|home| *home != self && home.has(key)) {
+            help = match home {
+                Self::Workload => format!("`{key}` goes into `workload`"),
+                Self::Arm => format!("`{key}` goes into an arm, or into `sweep`"),
+                _ => format!("`{key}` goes to the top of the scenario"),
+            };
+            if self == Self::Sweep {
+                help = one_of("there are", key, &keys);
+            }
+        }
+        (format!("{place} has no {what} `{key}`"), help)
+    }
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let lower = word.to_lowercase().replace('-', "_");
+    candidates
+        .iter()
+        .map(|candidate| {
+            let known = candidate.to_lowercase().replace('-', "_");
+            (strsim::damerau_levenshtein(&lower, &known), *candidate)
+        })
+        .min()
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean …?`, or all there are.
+pub(crate) fn one_of(intro: &str, word: &str, candidates: &[&str]) -> String {
+    match nearest(word, candidates) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("{intro}: {}", candidates.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let keys = Block::Arm.keys();
+        assert!(keys.contains(&"hosts") && keys.contains(&"submit_batch") && keys.contains(&"engine"));
+        assert_eq!(nearest("fixed-file", &keys), Some("fixed_files"));
+        assert_eq!(nearest("dept", &keys), Some("depth"));
+        assert_eq!(nearest("wibble", &keys), None);
+        assert!(Block::Arm.unknown("threads").1.contains("goes into `workload`"));
+        assert!(Block::Arm.unknown("sqpoll").0.contains("not in this release"));
+    }
+
+    #[test]
+    fn every_key_says_what_it_is_for() {
+        for block in [Block::Scenario, Block::Workload, Block::Arm, Block::Target, Block::File, Block::Sweep]
+        {
+            assert!(!block.keys().is_empty(), "{block:?}");
+            for key in block.keys() {
+                assert!(block.describe(key).is_some(), "{block:?}.{key}");
+            }
+        }
+    }
+}

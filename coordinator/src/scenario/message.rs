@@ -1,0 +1,83 @@
+//! serde's messages in the words of someone who writes a scenario.
+
+use super::{keys::one_of, spans::KeyPath};
+
+/// Message, label and, where the message itself knows one, help.
+pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<String>) {
+    let titled = |text: &str| {
+        if place.0.is_empty() { text.to_owned() } else { format!("`{place}`: {text}") }
+    };
+    if let Some(key) = message.strip_prefix("missing field ").map(|key| key.trim_matches('`')) {
+        return (
+            titled(&format!("`{key}` is missing")),
+            format!("has no `{key}`"),
+            Some(format!("add `{key}`")),
+        );
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant `")
+        && let Some((word, known)) = rest.split_once("`, expected ")
+    {
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let help = one_of("there are", word, &known);
+        return (titled(&format!("there is no `{word}`")), "unknown word".to_owned(), Some(help));
+    }
+    for prefix in ["invalid type: ", "invalid value: "] {
+        if let Some((found, wanted)) =
+            message.strip_prefix(prefix).and_then(|rest| rest.split_once(", expected "))
+        {
+            let found = found.replace('`', "").replace("null", "nothing");
+            let found = ["string ", "integer ", "boolean ", "floating point "]
+                .iter()
+                .fold(found, |text, kind| text.strip_prefix(kind).map_or(text.clone(), str::to_owned));
+            let wanted = plain(wanted);
+            return (titled(&format!("{found} is not {wanted}")), format!("must be {wanted}"), None);
+        }
+    }
+    // Messages of units name the remedy after the colon.
+    if let Some((what, remedy)) = message.split_once(": ")
+        && what.starts_with('`')
+    {
+        return (titled(what), "this value".to_owned(), Some(remedy.to_owned()));
+    }
+    let help = message.contains("exclude each other").then(|| "keep one of them".to_owned());
+    (titled(message), "here".to_owned(), help)
+}
+
+/// What Rust calls a type, in plain words.
+fn plain(wanted: &str) -> String {
+    match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a string" => "a text".to_owned(),
+        "string or map" => "a word".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        other if other.starts_with("struct ") => "a mapping of keys".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_serde_become_words_of_people() {
+        let at = KeyPath::of(["workload", "threads"]);
+        let said = |message: &str| humane(message, &at).0;
+        assert_eq!(
+            said("invalid type: string \"x\", expected u32"),
+            "`workload.threads`: \"x\" is not a whole number, 0 or more"
+        );
+        assert_eq!(
+            said("invalid value: integer `-1`, expected u32"),
+            "`workload.threads`: -1 is not a whole number, 0 or more"
+        );
+        assert_eq!(said("missing field `size`"), "`workload.threads`: `size` is missing");
+        let (message, _, help) =
+            humane("unknown variant `randm`, expected `random` or `sequential`", &KeyPath::default());
+        assert_eq!(
+            (message.as_str(), help.as_deref()),
+            ("there is no `randm`", Some("did you mean `random`?"))
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! The tree to the typed model. Reading goes on after a problem wherever it can, so that a scenario is mended
+//! in one go.
+
+mod arms;
+mod sweep;
+
+use indexmap::IndexMap;
+use proto::trial::{Target, Workload};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    Arm, DEFAULT_TRIALS, MAX_NAME, MAX_TRIALS, Problem, Scenario,
+    document::{Document, Spot, remove},
+    keys::{self, Block},
+    message::humane,
+    spans::KeyPath,
+    yaml,
+};
+
+/// Reads the whole tree; cells are checked by [`super::cells::cells`].
+pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec<Problem>> {
+    let Value::Object(mut top) = tree else {
+        let root = KeyPath::default();
+        let problem =
+            document.problem(&root, Spot::Value, "a scenario is a mapping of keys", "not a mapping");
+        return Err(vec![
+            problem.help("begin with `name: …`; shipped scenarios in scenarios/ show the rest"),
+        ]);
+    };
+    let mut reader = Reader { document, problems: Vec::new() };
+    reader.known(Block::Scenario, &mut top, &KeyPath::default());
+    let name = reader.name(top.remove("name"));
+    let question = reader.optional::<String>(&mut top, "question");
+    let target = reader.target(top.remove("target"));
+    let workload = reader.workload(top.remove("workload"));
+    let (arms, fixed) = reader.arms(top.remove("arms"));
+    let trials = reader.trials(&mut top);
+    let seed = reader.optional::<u64>(&mut top, "seed");
+    let baseline = reader.optional::<String>(&mut top, "baseline");
+    let before = reader.problems.len();
+    let sweep = reader.sweep(top.remove("sweep"), (&workload, &arms, &target), &fixed);
+    // Axes that are wrong themselves must not make every expectation wrong.
+    let sound = (reader.problems.len() == before).then_some(&sweep);
+    reader.baseline(baseline.as_deref(), &fixed);
+    let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
+    let expect = reader.expect(top.remove("expect"), &names, sound);
+    match (reader.problems.is_empty(), target, workload) {
+        (true, Some(target), Some(workload)) => {
+            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, seed })
+        }
+        _ => Err(reader.problems),
+    }
+}
+
+struct Reader<'a> {
+    document: &'a Document,
+    problems: Vec<Problem>,
+}
+
+type Arms = IndexMap<String, Arm>;
+/// Arms that were written, well or not, with the keys that each fixes.
+type Fixed = IndexMap<String, Vec<String>>;
+
+impl Reader<'_> {
+    fn report(&mut self, path: &KeyPath, message: impl Into<String>, label: &str, help: impl Into<String>) {
+        self.problems.push(self.document.problem(path, Spot::Value, message, label).help(help));
+    }
+
+    /// Reports keys that there are not, and takes them out.
+    fn known(&mut self, block: Block, mapping: &mut Map<String, Value>, at: &KeyPath) {
+        let unknown: Vec<String> = mapping.keys().filter(|key| !block.has(key)).cloned().collect();
+        for key in unknown {
+            mapping.remove(&key);
+            let (message, help) = block.unknown(&key);
+            let label = if message.contains("release") { "not in this release" } else { "unknown" };
+            let problem = self.document.problem(&at.key(&key), Spot::Key, message, label);
+            self.problems.push(problem.help(help));
+        }
+    }
+
+    /// Reads a value. A part that is refused is reported and taken out, and the rest is read again, so that
+    /// all problems of a block are found.
+    fn typed<T: DeserializeOwned>(
+        &mut self,
+        mut value: Value,
+        at: &KeyPath,
+        block: Option<Block>,
+    ) -> Option<T> {
+        let mut sound = true;
+        loop {
+            let error = match yaml::typed::<T>(value.clone()) {
+                Ok(read) => return sound.then_some(read),
+                Err(error) => error,
+            };
+            // What is missing because it was taken out has been reported already.
+            if !sound && (error.path.0.is_empty() || error.message.starts_with("missing field")) {
+                return None;
+            }
+            sound = false;
+            let place = at.join(&error.path);
+            let (message, label, help) = humane(&error.message, &place);
+            let about = || place.last_key().and_then(|key| block?.about(key));
+            let problem = self.document.problem(&place, Spot::Value, message, &label);
+            self.problems.push(match help.or_else(about) {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+            if !remove(&mut value, &error.path) {
+                return None;
+            }
+        }
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, top: &mut Map<String, Value>, key: &str) -> Option<T> {
+        let value = top.remove(key).filter(|value| !value.is_null())?;
+        self.typed(value, &KeyPath::of([key]), Some(Block::Scenario))
+    }
+
+    /// A section that must be there and be a mapping.
+    fn section(&mut self, key: &str, value: Option<Value>, example: &str) -> Option<Map<String, Value>> {
+        let at = KeyPath::of([key]);
+        match value {
+            Some(Value::Object(mapping)) => return Some(mapping),
+            Some(Value::Null) => {
+                self.report(&at, format!("`{key}` is empty"), "nothing below", format!("write {example}"));
+            }
+            Some(_) => {
+                self.report(
+                    &at,
+                    format!("`{key}` is a mapping"),
+                    "not a mapping",
+                    format!("write {example}"),
+                );
+            }
+            None => {
+                let root = KeyPath::default();
+                let message = format!("the scenario has no `{key}`");
+                self.report(&root, message, "missing from this scenario", format!("add {example}"));
+            }
+        }
+        None
+    }
+
+    fn name(&mut self, value: Option<Value>) -> String {
+        let at = KeyPath::of(["name"]);
+        let Some(value) = value.filter(|value| !value.is_null()) else {
+            let message = "the scenario has no `name`";
+            let help = "add a line such as `name: my-scenario`; it names the directory of results";
+            self.report(&KeyPath::default(), message, "missing from this scenario", help);
+            return String::new();
+        };
+        let name = match value {
+            // `name: 2024` is a number to YAML and a name to people.
+            Value::Number(number) => number.to_string(),
+            value => {
+                self.typed::<String>(value, &at, Some(Block::Scenario)).unwrap_or_else(|| "x".to_owned())
+            }
+        };
+        if !is_name(&name, true) {
+            let message = format!("`{name}` cannot be a scenario's name");
+            let help = format!(
+                "it becomes a directory's name: letters, digits, `-`, `_` and `.`, beginning with a letter or \
+                 digit, at most {MAX_NAME}"
+            );
+            self.report(&at, message, "this name", help);
+        }
+        name
+    }
+
+    fn target(&mut self, value: Option<Value>) -> Option<Target> {
+        let at = KeyPath::of(["target"]);
+        let mut target =
+            self.section("target", value, "`target: {file: {size: 1GiB}}` or `target: {path: …}`")?;
+        let before = self.problems.len();
+        self.known(Block::Target, &mut target, &at);
+        if let Some(Value::Object(file)) = target.get_mut("file") {
+            self.known(Block::File, file, &at.key("file"));
+        }
+        let target = if target.is_empty() && self.problems.len() > before {
+            None
+        } else {
+            self.typed(Value::Object(target), &at, Some(Block::File))
+        };
+        target.filter(|_| self.problems.len() == before)
+    }
+
+    fn workload(&mut self, value: Option<Value>) -> Option<Workload> {
+        let Some(value) = value.filter(|value| !value.is_null()) else { return Some(Workload::default()) };
+        let at = KeyPath::of(["workload"]);
+        let mut workload = self.section("workload", Some(value), "`workload: {runtime: 1s}`")?;
+        let before = self.problems.len();
+        self.known(Block::Workload, &mut workload, &at);
+        let workload = self.typed(Value::Object(workload), &at, Some(Block::Workload));
+        workload.filter(|_| self.problems.len() == before)
+    }
+
+    fn trials(&mut self, top: &mut Map<String, Value>) -> u32 {
+        let trials = self.optional::<u32>(top, "trials").unwrap_or(DEFAULT_TRIALS);
+        if !(1..=MAX_TRIALS).contains(&trials) {
+            let message = format!("`trials`: {trials} is out of range: it must be from 1 to {MAX_TRIALS}");
+            self.report(&KeyPath::of(["trials"]), message, "out of range", "3 to 10 is usual");
+        }
+        trials
+    }
+
+    fn baseline(&mut self, baseline: Option<&str>, arms: &Fixed) {
+        let Some(name) = baseline else { return };
+        if !arms.contains_key(name) && !arms.is_empty() {
+            let names: Vec<&str> = arms.keys().map(String::as_str).collect();
+            let help = keys::one_of("the arms are", name, &names);
+            let message = format!("the baseline `{name}` is no arm");
+            self.report(&KeyPath::of(["baseline"]), message, "no such arm", help);
+        }
+    }
+}
+
+/// Whether a text can be the name of a scenario, or of an arm.
+fn is_name(name: &str, points: bool) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (points && c == '.');
+    name.len() <= MAX_NAME && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)
+}

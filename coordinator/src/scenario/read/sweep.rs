@@ -1,0 +1,148 @@
+//! `sweep` and `expect`: the axes, and the claims that are about their points.
+
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
+use proto::trial::{Engine, EngineKind, Target, Workload};
+use serde_json::Value;
+
+use super::{Arms, Fixed, Reader};
+use crate::{
+    plan::cells::canonical,
+    scenario::{
+        Expectation,
+        document::Spot,
+        expect,
+        keys::Block,
+        message::humane,
+        spans::{KeyPath, Step},
+    },
+};
+
+impl Reader<'_> {
+    pub(super) fn sweep(
+        &mut self,
+        value: Option<Value>,
+        (workload, arms, target): (&Option<Workload>, &Arms, &Option<Target>),
+        fixed: &Fixed,
+    ) -> IndexMap<String, Vec<Value>> {
+        let mut sweep = IndexMap::new();
+        let Some(value) = value.filter(|value| !value.is_null()) else { return sweep };
+        let Some(mut axes) = self.section("sweep", Some(value), "`sweep: {depth: [1, 8, 32]}`") else {
+            return sweep;
+        };
+        let at = KeyPath::of(["sweep"]);
+        self.known(Block::Sweep, &mut axes, &at);
+        // An axis is checked against blocks that are sound, so that it is not blamed for them.
+        let workload = workload.clone().unwrap_or_default();
+        let engine =
+            arms.values().next().map_or_else(|| Engine::new(EngineKind::IoUring), |arm| arm.engine.clone());
+        for (axis, value) in axes {
+            let at = at.key(&axis);
+            for arm in fixed.iter().filter(|(_, keys)| keys.contains(&axis)).map(|(arm, _)| arm) {
+                let place = KeyPath::of(["arms", arm, &axis]);
+                let message = format!("`{axis}` is swept, and the arm `{arm}` fixes it");
+                let help = format!("take `{axis}` out of the arm, or out of `sweep`");
+                self.report(&place, message, "fixed here", help);
+            }
+            let values = match value {
+                Value::Array(values) if !values.is_empty() => values,
+                Value::Array(_) => {
+                    let help = format!("list its values, such as `{axis}: [1, 8]`, or leave the axis out");
+                    self.report(&at, format!("the axis `{axis}` has no values"), "empty", help);
+                    continue;
+                }
+                _ => {
+                    let help =
+                        format!("write a list, such as `{axis}: [1, 8]`; a single value goes elsewhere");
+                    self.report(&at, format!("the axis `{axis}` is no list"), "not a list", help);
+                    continue;
+                }
+            };
+            let Some(target) = target.as_ref() else {
+                sweep.insert(axis, values);
+                continue;
+            };
+            if axis == "size" && matches!(target, Target::Path(_)) {
+                let help = "take the axis out, or let the agent make the file: `target: {file: {size: …}}`";
+                self.report(&at, "a target that exists already has its size", "no axis here", help);
+                continue;
+            }
+            let values = self.values(&axis, values, &at, (&workload, &engine, target));
+            sweep.insert(axis, values);
+        }
+        sweep
+    }
+
+    /// Each value as it is printed; the same twice would make two cells that nothing tells apart.
+    fn values(
+        &mut self,
+        axis: &str,
+        values: Vec<Value>,
+        at: &KeyPath,
+        parts: (&Workload, &Engine, &Target),
+    ) -> Vec<Value> {
+        let mut known: Vec<Value> = Vec::new();
+        let mut seen = HashSet::new();
+        for (index, value) in values.into_iter().enumerate() {
+            let place = at.index(index);
+            let null = Err("invalid type: null, expected a value".to_owned());
+            let read = if value.is_null() { null } else { canonical(axis, &value, parts) };
+            match read {
+                Err(why) => {
+                    let (message, label, help) = humane(&why, &place);
+                    let about = help.or_else(|| Block::Sweep.about(axis));
+                    let problem = self.document.problem(&place, Spot::Value, message, &label);
+                    self.problems.push(match about {
+                        Some(about) => problem.help(about),
+                        None => problem,
+                    });
+                }
+                Ok(value) if !seen.insert(value.to_string()) => {
+                    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let message = format!("the axis `{axis}` has {shown} twice");
+                    self.report(&place, message, "again", "take one out; `trials` says how often to repeat");
+                }
+                Ok(value) => known.push(value),
+            }
+        }
+        known
+    }
+
+    pub(super) fn expect(
+        &mut self,
+        value: Option<Value>,
+        arms: &[&str],
+        sweep: Option<&IndexMap<String, Vec<Value>>>,
+    ) -> Vec<Expectation> {
+        let Some(value) = value.filter(|value| !value.is_null()) else { return Vec::new() };
+        let at = KeyPath::of(["expect"]);
+        let Value::Array(list) = value else {
+            let help = "write a list of texts: `- \"uring.iops >= sync.iops\"`";
+            self.report(&at, "`expect` is a list", "not a list", help);
+            return Vec::new();
+        };
+        let axes: Option<Vec<(&str, &[Value])>> = sweep
+            .map(|sweep| sweep.iter().map(|(axis, values)| (axis.as_str(), values.as_slice())).collect());
+        let mut claims = Vec::new();
+        for (index, value) in list.into_iter().enumerate() {
+            let place = KeyPath(vec![Step::Key("expect".to_owned()), Step::Index(index)]);
+            let Some(text) = self.typed::<String>(value, &place, Some(Block::Scenario)) else { continue };
+            let errors = match expect::parse(&text) {
+                Ok(claim) => {
+                    let errors =
+                        if arms.is_empty() { Vec::new() } else { claim.check(arms, axes.as_deref()) };
+                    claims.push(claim);
+                    errors
+                }
+                Err(error) => vec![error],
+            };
+            for error in errors {
+                let part = error.part.clone();
+                let problem = self.document.problem_within(&place, &text, part, error.message, "here");
+                self.problems.push(problem.help(error.help));
+            }
+        }
+        claims
+    }
+}

@@ -1,0 +1,316 @@
+use std::path::PathBuf;
+
+use miette::GraphicalReportHandler;
+use serde_json::json;
+
+use super::*;
+use crate::plan;
+
+/// A valid scenario that cases change.
+const BASE: &str = "\
+name: demo
+target: {file: {size: 1GiB, direct: true}}
+workload: {block_size: 4KiB, warmup: 300ms, runtime: 1s}
+arms:
+  sync: {engine: psync}
+  uring: {engine: io_uring}
+sweep: {depth: [1, 8, 32]}
+trials: 3
+baseline: sync
+expect:
+  - \"uring.iops >= 1.5 * sync.iops at depth >= 32\"
+";
+
+fn read(text: &str, overrides: &[&str], quick: bool) -> Result<Loaded, ScenarioError> {
+    let overrides: Vec<String> = overrides.iter().map(|set| (*set).to_owned()).collect();
+    load_text(text.to_owned(), Path::new("demo.yaml"), &overrides, quick)
+}
+
+fn rendered(error: &ScenarioError) -> String {
+    let mut out = String::new();
+    let theme = miette::GraphicalTheme::unicode_nocolor();
+    GraphicalReportHandler::new_themed(theme).with_width(100).render_report(&mut out, error).unwrap();
+    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// What is said of the base with one text exchanged.
+fn said(from: &str, to: &str) -> String {
+    assert!(BASE.contains(from), "{from}");
+    rendered(&read(&BASE.replacen(from, to, 1), &[], false).expect_err("must be refused"))
+}
+
+fn said_of(overrides: &[&str]) -> String {
+    rendered(&read(BASE, overrides, false).expect_err("must be refused"))
+}
+
+#[test]
+fn the_base_is_read_as_written() {
+    let loaded = read(BASE, &[], false).unwrap();
+    let scenario = &loaded.scenario;
+    assert_eq!(scenario.arms.keys().collect::<Vec<_>>(), ["sync", "uring"]);
+    assert_eq!(scenario.sweep["depth"], [json!(1), json!(8), json!(32)]);
+    assert_eq!((scenario.trials, scenario.baseline_arm()), (3, "sync"));
+    assert_eq!(loaded.text, BASE);
+}
+
+#[test]
+fn the_first_arm_is_the_baseline_if_none_is_named() {
+    let loaded = read(&BASE.replace("baseline: sync\n", ""), &[], false).unwrap();
+    assert_eq!((loaded.scenario.baseline.as_deref(), loaded.scenario.baseline_arm()), (None, "sync"));
+}
+
+#[test]
+fn syntax() {
+    insta::assert_snapshot!(
+        "not_yaml",
+        said("{block_size: 4KiB, warmup: 300ms, runtime: 1s}", "{block_size: 4KiB")
+    );
+    insta::assert_snapshot!("written_twice", said("trials: 3", "trials: 3\ntrials: 4"));
+    insta::assert_snapshot!("no_mapping", rendered(&read("- a\n- b\n", &[], false).unwrap_err()));
+    insta::assert_snapshot!("empty", rendered(&read("", &[], false).unwrap_err()));
+}
+
+#[test]
+fn keys_that_there_are_not() {
+    insta::assert_snapshot!("unknown_key", said("trials: 3", "trails: 3"));
+    insta::assert_snapshot!("unknown_workload_key", said("block_size: 4KiB", "blocksize: 4KiB"));
+    insta::assert_snapshot!(
+        "unknown_arm_key",
+        said("engine: io_uring", "engine: io_uring, fixed_file: true")
+    );
+    insta::assert_snapshot!("misplaced_key", said("engine: io_uring", "engine: io_uring, threads: 2"));
+    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, sqpoll: {idle: 1s}"));
+    insta::assert_snapshot!("unknown_axis", said("{depth: [1", "{dept: [1"));
+    insta::assert_snapshot!("missing_sections", rendered(&read("question: why?\n", &[], false).unwrap_err()));
+}
+
+#[test]
+fn values_that_are_refused() {
+    insta::assert_snapshot!("unit", said("block_size: 4KiB", "block_size: 4k"));
+    insta::assert_snapshot!(
+        "several",
+        said("4KiB, warmup: 300ms, runtime: 1s", "4k, warmup: 5, threads: many")
+    );
+    insta::assert_snapshot!("unknown_word", said("block_size: 4KiB", "pattern: randm"));
+    insta::assert_snapshot!("target_of_two_kinds", said("direct: true}", "direct: true}, path: /x"));
+    insta::assert_snapshot!("trials", said("trials: 3", "trials: 0"));
+    insta::assert_snapshot!("name", said("name: demo", "name: a/b"));
+    insta::assert_snapshot!("arm_name", said("  uring:", "  my.uring:"));
+    insta::assert_snapshot!("baseline", said("baseline: sync", "baseline: snyc"));
+    insta::assert_snapshot!("later_engine", said("engine: io_uring", "engine: libaio"));
+    insta::assert_snapshot!("unknown_engine", said("engine: io_uring", "engine: iouring"));
+    insta::assert_snapshot!("no_engine", said("{engine: io_uring}", "{fixed_files: yes}"));
+}
+
+#[test]
+fn sweeps_that_are_refused() {
+    insta::assert_snapshot!("empty_axis", said("[1, 8, 32]", "[]"));
+    insta::assert_snapshot!("scalar_axis", said("[1, 8, 32]", "8"));
+    insta::assert_snapshot!("depth_0", said("[1, 8, 32]", "[1, 0, 32]"));
+    insta::assert_snapshot!("depth_too_large", said("[1, 8, 32]", "[1, 32, 1000000]"));
+    insta::assert_snapshot!("depth_no_number", said("[1, 8, 32]", "[1, 32, 1_000_000]"));
+    insta::assert_snapshot!(
+        "axis_value",
+        said("{depth: [1, 8, 32]}", "{depth: [1, 32], block_size: [4KiB, 8k]}")
+    );
+    insta::assert_snapshot!("twice", said("{depth: [1, 8, 32]}", "{depth: [32], block_size: [4KiB, 4096]}"));
+    insta::assert_snapshot!("fixed_and_swept", said("engine: io_uring", "engine: io_uring, depth: 4"));
+    let depths: Vec<u32> = (1..=20_000).collect();
+    let many = read(BASE, &[&format!("sweep.depth={depths:?}")], false).unwrap_err();
+    assert_eq!(many.to_string(), "the scenario comes to 160000 trials; at most 100000 are allowed");
+}
+
+#[test]
+fn cells_that_cannot_be() {
+    insta::assert_snapshot!("knob_without_ring", said("engine: psync", "engine: psync, fixed_files: true"));
+    insta::assert_snapshot!("defer_alone", said("engine: io_uring", "engine: io_uring, defer_taskrun: true"));
+    let text = BASE.replace("psync", "psync, concurrency: threads").replace("[1, 8, 32]", "[1, 32, 2000]");
+    insta::assert_snapshot!("too_many_threads", rendered(&read(&text, &[], false).unwrap_err()));
+    insta::assert_snapshot!("block_larger_than_file", said("size: 1GiB", "size: 1KiB"));
+    insta::assert_snapshot!("odd_block", said("block_size: 4KiB", "block_size: 1000"));
+}
+
+#[test]
+fn expectations_that_are_refused() {
+    insta::assert_snapshot!("expect_metric", said("uring.iops", "uring.iop"));
+    insta::assert_snapshot!("expect_names", said("sync.iops at depth", "snyc.iops at dept"));
+    insta::assert_snapshot!("expect_shape", said("at depth >= 32", "when depth >= 32"));
+}
+
+#[test]
+fn overrides_that_are_refused() {
+    insta::assert_snapshot!("set_unit", said_of(&["workload.runtime=2"]));
+    insta::assert_snapshot!("set_depth", said_of(&["sweep.depth=[0, 1]"]));
+    insta::assert_snapshot!("set_arm", said_of(&["arms.urng.depth=1"]));
+    insta::assert_snapshot!("set_key", said_of(&["workload.run_time=2s"]));
+    insta::assert_snapshot!("set_shape", said_of(&["name.x=1", "trials"]));
+}
+
+#[test]
+fn overrides_apply_in_order() {
+    let loaded = read(
+        BASE,
+        &[
+            "workload.runtime=2s",
+            "sweep.depth=[4, 64]",
+            "arms.uring.fixed_files=true",
+            "trials=2",
+            "trials=5",
+        ],
+        false,
+    )
+    .unwrap();
+    let scenario = &loaded.scenario;
+    assert_eq!(scenario.workload.runtime.to_string(), "2s");
+    assert_eq!(scenario.sweep["depth"], [json!(4), json!(64)]);
+    assert!(scenario.arms["uring"].engine.fixed_files);
+    assert_eq!(scenario.trials, 5);
+}
+
+#[test]
+fn quick_shortens_what_is_not_set_by_hand() {
+    let quick = read(BASE, &[], true).unwrap().scenario;
+    assert_eq!((quick.trials, quick.workload.runtime.to_string().as_str()), (2, "200ms"));
+    assert_eq!(quick.workload.warmup.to_string(), "50ms");
+    assert!(matches!(&quick.target, Target::File(file) if file.size == quick::FILE_SIZE));
+    let set =
+        read(BASE, &["workload.runtime=3s", "trials=4", "target.file.size=2GiB"], true).unwrap().scenario;
+    assert_eq!((set.trials, set.workload.runtime.to_string().as_str()), (4, "3s"));
+    assert!(matches!(&set.target, Target::File(file) if file.size.0 == 2 << 30));
+}
+
+#[test]
+fn a_bare_null_is_the_engine_of_that_name() {
+    let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
+    assert_eq!(loaded.scenario.arms["sync"].engine.engine, proto::trial::EngineKind::Null);
+    assert!(said("engine: psync", "engine: ~").contains("`engine` is empty"));
+    assert!(read(BASE, &["arms.sync.engine=null"], false).is_ok());
+}
+
+#[test]
+fn axes_of_every_block() {
+    let text = BASE.replace("{depth: [1, 8, 32]}", "{depth: [32], direct: [true, false], size: [1MiB, 2MiB], pattern: [random, sequential], cpus: [auto, [0]], submit_batch: [1]}");
+    let text = text.replace("  sync: {engine: psync}\n", "  sync: {engine: nop}\n");
+    let plan = plan::plan(&read(&text, &[], false).unwrap(), 1).unwrap();
+    let last = plan.cells.last().unwrap();
+    assert_eq!(
+        json!(last.params).to_string(),
+        r#"{"depth":32,"direct":false,"size":"2MiB","pattern":"sequential","cpus":[0],"submit_batch":1}"#
+    );
+    let shape = json!(last.template.target);
+    assert_eq!(shape, json!({"file": {"size": "2MiB", "direct": false}}));
+    assert_eq!(plan.cells.len(), 32);
+}
+
+#[test]
+fn hosts_are_labels() {
+    let text = BASE
+        .replace("engine: io_uring", "engine: io_uring, hosts: {kernel: patched, numa: 2}, description: x");
+    let loaded = read(&text, &[], false).unwrap();
+    let arm = &loaded.scenario.arms["uring"];
+    assert_eq!((arm.hosts["kernel"].as_str(), arm.hosts["numa"].as_str()), ("patched", "2"));
+    assert_eq!(arm.description.as_deref(), Some("x"));
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths
+}
+
+#[test]
+fn shipped_scenarios_load_and_are_short() {
+    let paths = shipped();
+    assert!(paths.len() >= 4, "{paths:?}");
+    for path in paths {
+        for quick in [false, true] {
+            let loaded = load(&path, &[], quick).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+            let plan = plan::plan(&loaded, 1).unwrap();
+            let limit = if quick { 30 } else { 120 };
+            let time = plan.expected_duration();
+            assert!(time.as_secs() < limit, "{} takes {time:?}", path.display());
+            assert!(loaded.scenario.question.is_some_and(|question| question.ends_with('?')));
+            assert_eq!(Some(loaded.scenario.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
+            for claim in &loaded.scenario.expect {
+                assert!(plan.points().iter().any(|point| claim.selects(point)), "{}", claim.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn shipped_scenarios_are_valid_by_the_schema() {
+    let validator = jsonschema::draft7::new(&scenario_schema()).unwrap();
+    for path in shipped() {
+        let tree = yaml::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&tree).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    }
+    assert!(validator.is_valid(&yaml::parse(BASE).unwrap()));
+    for (from, to) in
+        [("trials: 3", "trials: 0"), ("4KiB", "4k"), ("engine: psync", "engin: psync"), ("{depth", "{dept")]
+    {
+        assert!(!validator.is_valid(&yaml::parse(&BASE.replacen(from, to, 1)).unwrap()), "{to}");
+    }
+}
+
+/// Run with `UPDATE_SCHEMA=1` to write it anew.
+#[test]
+fn the_shipped_schema_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/scenario.schema.json");
+    let now = serde_json::to_string_pretty(&scenario_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    let shipped = fs::read_to_string(&path).unwrap_or_default();
+    assert!(shipped == now, "write it anew: UPDATE_SCHEMA=1 cargo test -p coordinator schema");
+}
+
+#[test]
+fn other_line_ends_and_marks() {
+    assert!(read(&BASE.replace('\n', "\r\n"), &[], false).is_ok());
+    assert!(read(&format!("\u{feff}{BASE}"), &[], false).is_ok());
+    assert!(read(&format!("---\n{BASE}"), &[], false).is_ok());
+    let text = BASE.replace("[1, 8, 32]", "[1, 0, 32]").replace("demo\n", "demo\r\nquestion: \"µ — ?\"\r\n");
+    let said = rendered(&read(&text, &[], false).unwrap_err());
+    assert!(said.contains("demo.yaml:8:20"), "{said}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// Whatever is written, there is an answer, and it can be shown.
+    #[test]
+    fn any_damage_is_survived(at in 0..BASE.len(), length in 0usize..30, junk in "[\\PC\n{}\\[\\]:,&*!\"' -]{0,6}") {
+        let end = (at + length).min(BASE.len());
+        let text = format!("{}{junk}{}", &BASE[..at], &BASE[end..]);
+        if let Err(error) = read(&text, &[], false) {
+            proptest::prop_assert!(!error.problems().is_empty());
+            proptest::prop_assert!(!rendered(&error).is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_overrides_add_and_take_away() {
+    let loaded = read(BASE, &["arms.tuned={engine: io_uring, fixed_files: true}"], false).unwrap();
+    assert_eq!(loaded.scenario.arms.keys().next_back().map(String::as_str), Some("tuned"));
+    let loaded = read(BASE, &["sweep={}", "expect=[]", "target={path: /data/x}"], false).unwrap();
+    let plan = plan::plan(&loaded, 1).unwrap();
+    assert_eq!((plan.cells.len(), plan.points().len()), (2, 1));
+    let said = said_of(&["sweep={}"]);
+    assert!(said.contains("`depth` is not swept here") && said.contains("leave the `at …` out"), "{said}");
+}
+
+#[test]
+fn a_cell_made_by_hand_is_checked_too() {
+    let mut loaded = read(BASE, &[], false).unwrap();
+    let again = loaded.scenario.arms["uring"].clone();
+    loaded.scenario.arms.insert("uring-again".to_owned(), again);
+    assert_eq!(plan::plan(&loaded, 1).unwrap().cells.len(), 9);
+    loaded.scenario.workload.threads = 0;
+    let error = plan::plan(&loaded, 1).unwrap_err();
+    assert!(rendered(&error).contains("demo.yaml:3:1"), "{}", rendered(&error));
+}

@@ -1,0 +1,78 @@
+//! The one module that knows which YAML library is used. Text becomes a tree of JSON values, in the order in
+//! which it is written; everything after works on that tree, so that `--set` and the sweep are plain edits of
+//! values and the library can be exchanged here.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::spans::{KeyPath, Step};
+
+/// Why a text is no YAML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// What is wrong, without its place.
+    pub message: String,
+    /// Byte offset of the place, where it is known.
+    pub at: Option<usize>,
+}
+
+/// Why a value is not of its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mistyped {
+    /// Place within the value.
+    pub path: KeyPath,
+    /// serde's message.
+    pub message: String,
+}
+
+/// Reads one document.
+pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
+    serde_yaml::from_str(text).map_err(|error| {
+        // By line and column: the library's index counts characters.
+        let at = error.location().map(|place| offset(text, place.line(), place.column()));
+        let message = error.to_string();
+        let message = match message.find(" at line ") {
+            Some(end) => message[..end].to_owned(),
+            None => message,
+        };
+        Malformed { message, at }
+    })
+}
+
+/// Byte offset of a line and a column, both counted from 1.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let within = text[start..].char_indices().nth(column.saturating_sub(1));
+    within.map_or(text.len(), |(at, _)| start + at)
+}
+
+/// Deserialises a value; an error knows its place.
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Mistyped> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let steps = error.path().iter().filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+            serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+        });
+        Mistyped { path: KeyPath(steps.collect()), message: error.inner().to_string() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_order_of_keys() {
+        let tree = parse("b: 1\na: {z: 1, y: [2, x]}\n").unwrap();
+        assert_eq!(tree.to_string(), r#"{"b":1,"a":{"z":1,"y":[2,"x"]}}"#);
+    }
+
+    #[test]
+    fn an_error_knows_its_place() {
+        let text = "a: 1\nb: [1, 2\nc: 3\n";
+        let error = parse(text).unwrap_err();
+        assert!(error.at.is_some_and(|at| at > 5 && at <= text.len()), "{error:?}");
+        assert!(!error.message.contains("line"), "{error:?}");
+    }
+}
