@@ -1,6 +1,8 @@
 //! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
 //!
-//! The path of the data: [`plan`] (from the scenario) -> cluster -> [`store`] -> analysis -> report.
+//! The path of the data: [`plan`] (from the scenario) -> cluster -> [`store`] -> [`analysis`] -> [`report`].
 
+pub mod analysis;
 pub mod plan;
+pub mod report;
 pub mod store;
