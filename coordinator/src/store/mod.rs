@@ -1,3 +1,412 @@
 //! The run directory: the truth about a run, append-only.
+//!
+//! Each trial is on disk, fsynced, before anything is concluded from it: first its histograms, then the line
+//! in `trials.jsonl` that names them. So a line never points at histograms that are not there, and a crash
+//! costs at most the trial that was being written. What is derived (`summary.json`, `summary.csv`,
+//! `report.html`) can be made again from these files at any time.
 
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use proto::outcome::{Interval, Warning};
+use serde::{Serialize, de::DeserializeOwned};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+
+use crate::plan::Plan;
+
+mod error;
+mod hlog;
+mod hosts;
 pub mod record;
+#[cfg(test)]
+mod tests;
+
+use error::At as _;
+pub use error::StoreError;
+pub use hosts::HostEntry;
+use record::TrialRecord;
+
+/// The scenario as it was read.
+pub const SCENARIO: &str = "scenario.yaml";
+/// All that the run is going to do.
+pub const PLAN: &str = "plan.json";
+/// The hosts, with fingerprints and capabilities.
+pub const HOSTS: &str = "hosts.json";
+/// One line for each executed trial.
+pub const TRIALS: &str = "trials.jsonl";
+/// Interval logs.
+pub const HISTOGRAMS: &str = "histograms";
+
+/// A run directory.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// What `trials.jsonl` holds.
+#[derive(Clone, Debug, Default)]
+pub struct Trials {
+    /// In the order in which they ended.
+    pub records: Vec<TrialRecord>,
+    /// Where the last line was cut off by a crash.
+    pub torn: Option<Warning>,
+}
+
+impl RunDir {
+    /// Makes the directory of a new run and writes the scenario into it. Without `out` it is
+    /// `results/<time>-<name>`, and `results/latest` points at it.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made, or `out` holds a run already.
+    pub fn create(out: Option<&Path>, scenario_name: &str, scenario_text: &str) -> Result<Self, StoreError> {
+        match out {
+            Some(out) => Self::create_at(out, scenario_text),
+            None => Self::create_under(
+                Path::new("results"),
+                OffsetDateTime::now_utc(),
+                scenario_name,
+                scenario_text,
+            ),
+        }
+    }
+
+    fn create_at(path: &Path, scenario_text: &str) -> Result<Self, StoreError> {
+        if [SCENARIO, PLAN, TRIALS].iter().any(|name| path.join(name).exists()) {
+            return Err(StoreError::Taken { path: path.to_owned() });
+        }
+        fs::create_dir_all(path).at(path, "make it")?;
+        let run = Self { path: path.to_owned() };
+        let histograms = run.path.join(HISTOGRAMS);
+        fs::create_dir_all(&histograms).at(&histograms, "make it")?;
+        run.replace(SCENARIO, scenario_text.as_bytes())?;
+        Ok(run)
+    }
+
+    fn create_under(
+        root: &Path,
+        now: OffsetDateTime,
+        scenario_name: &str,
+        scenario_text: &str,
+    ) -> Result<Self, StoreError> {
+        fs::create_dir_all(root).at(root, "make it")?;
+        let stamp = now
+            .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+            .map_err(io::Error::other)
+            .at(root, "name a run by the time")?;
+        let base = format!("{stamp}-{}", file_name(scenario_name));
+        let mut name = base.clone();
+        for suffix in 2.. {
+            let path = root.join(&name);
+            // create_dir, not create_dir_all: of two runs in the same second only one gets the name.
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    name = format!("{base}-{suffix}");
+                }
+                made => {
+                    made.at(&path, "make it")?;
+                    break;
+                }
+            }
+        }
+        let run = Self::create_at(&root.join(&name), scenario_text)?;
+        sync_dir(root)?;
+        // A convenience for people: that it could not be made is no reason to lose a run.
+        if let Err(error) = point_latest_at(root, &name) {
+            tracing::warn!(path = %root.join("latest").display(), %error, "cannot point it at the new run");
+        }
+        Ok(run)
+    }
+
+    /// Opens the directory of a run that exists, for reading and for appending.
+    ///
+    /// # Errors
+    /// Where it is no run directory.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let run = Self { path: path.to_owned() };
+        if !run.path.join(PLAN).is_file() {
+            return Err(StoreError::NotARun { path: run.path, missing: PLAN });
+        }
+        Ok(run)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's name: that of its directory, links resolved.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let real = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        real.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The scenario as it was read.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn scenario(&self) -> Result<String, StoreError> {
+        let path = self.path.join(SCENARIO);
+        fs::read_to_string(&path).at(&path, "read it")
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_plan(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        self.write_json(PLAN, plan)
+    }
+
+    /// Reads `plan.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is damaged.
+    pub fn plan(&self) -> Result<Plan, StoreError> {
+        self.read_json(PLAN)
+    }
+
+    /// Writes `hosts.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_hosts(&mut self, hosts: &[HostEntry]) -> Result<(), StoreError> {
+        self.write_json(HOSTS, hosts)
+    }
+
+    /// Reads `hosts.json`; a run that ended before it met its hosts has none.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is damaged.
+    pub fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
+        if self.path.join(HOSTS).exists() { self.read_json(HOSTS) } else { Ok(Vec::new()) }
+    }
+
+    /// Records a trial: its histograms (by index of the host in the record), then its line. Both are on disk
+    /// when this returns. Returns the record as written, with edges and file names filled in.
+    ///
+    /// # Errors
+    /// Where something cannot be written; what was recorded before is untouched.
+    pub fn append_trial(
+        &mut self,
+        mut record: TrialRecord,
+        histograms: &[(usize, Vec<Interval>)],
+    ) -> Result<TrialRecord, StoreError> {
+        let started = OffsetDateTime::parse(&record.started_at, &Rfc3339)
+            .map_or_else(|_| SystemTime::now(), SystemTime::from);
+        for (index, intervals) in histograms {
+            let id = record.id.clone();
+            let Some(host) = record.hosts.get_mut(*index) else { continue };
+            if intervals.is_empty() {
+                continue;
+            }
+            host.histograms = Some(self.write_hlog(&id, &host.host, started, intervals)?);
+            // Whatever the caller put there: log and edges are read together and must agree.
+            host.intervals = hlog::edges(intervals);
+        }
+        let path = self.path.join(TRIALS);
+        let mut line = serde_json::to_vec(&record).map_err(io::Error::other).at(&path, "write it")?;
+        line.push(b'\n');
+        let new = !path.exists();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .at(&path, "open it for appending")?;
+        mend_end(&mut file).at(&path, "mend its last line")?;
+        file.write_all(&line).and_then(|()| file.sync_all()).at(&path, "append to it")?;
+        if new {
+            sync_dir(&self.path)?;
+        }
+        Ok(record)
+    }
+
+    fn write_hlog(
+        &self,
+        trial: &str,
+        host: &str,
+        started: SystemTime,
+        intervals: &[Interval],
+    ) -> Result<String, StoreError> {
+        let stem = format!("{}-{}", file_name(trial), file_name(host));
+        let mut name = format!("{HISTOGRAMS}/{stem}.hlog");
+        let mut suffix = 2;
+        let (path, file) = loop {
+            let path = self.path.join(&name);
+            // Never over an older log: a trial that is run again keeps what its first try left.
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    name = format!("{HISTOGRAMS}/{stem}-{suffix}.hlog");
+                    suffix += 1;
+                }
+                opened => break (path.clone(), opened.at(&path, "make it")?),
+            }
+        };
+        let mut out = io::BufWriter::new(file);
+        let written = hlog::write(&mut out, trial, host, started, intervals)
+            .and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error))
+            .and_then(|file| file.sync_all());
+        if written.is_err() {
+            // No record will name it, and on a full disk every byte helps.
+            let _ = fs::remove_file(&path);
+        }
+        written.at(&path, "write it")?;
+        sync_dir(&self.path.join(HISTOGRAMS))?;
+        Ok(name)
+    }
+
+    /// The trials recorded so far. A last line cut off by a crash is left out, with a logged warning.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or a line but the last is damaged.
+    pub fn trials(&self) -> Result<Vec<TrialRecord>, StoreError> {
+        let trials = self.read_trials()?;
+        if let Some(torn) = &trials.torn {
+            tracing::warn!("{}; {}", torn.message, torn.remedy);
+        }
+        Ok(trials.records)
+    }
+
+    /// The trials recorded so far, and whether the last line was cut off.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or a line but the last is damaged.
+    pub fn read_trials(&self) -> Result<Trials, StoreError> {
+        let path = self.path.join(TRIALS);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Trials::default()),
+            read => read.at(&path, "read it")?,
+        };
+        parse_trials(&bytes).map_err(|(line, message)| StoreError::Corrupt {
+            path,
+            place: format!("line {line}"),
+            message,
+        })
+    }
+
+    /// The intervals of a host (by its index in the record): edges and bytes from the record, histograms from
+    /// the interval log.
+    ///
+    /// # Errors
+    /// Where the log cannot be read or does not fit the record.
+    pub fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
+        let Some(host) = trial.hosts.get(host) else { return Ok(Vec::new()) };
+        let Some(name) = &host.histograms else { return Ok(Vec::new()) };
+        let path = self.path.join(name);
+        let text = fs::read(&path).at(&path, "read it")?;
+        hlog::read(&text, &host.intervals).map_err(|(place, message)| StoreError::Corrupt {
+            path,
+            place,
+            message,
+        })
+    }
+
+    /// Writes a file whole or not at all: beside it, fsynced, then renamed over it.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!(".{name}.{}", std::process::id()));
+        let written = File::create(&beside)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&beside, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written.at(&path, "write it")?;
+        sync_dir(&self.path)
+    }
+
+    fn write_json(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::other).at(&path, "write it")?;
+        bytes.push(b'\n');
+        self.replace(name, &bytes)
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+        let path = self.path.join(name);
+        let bytes = fs::read(&path).at(&path, "read it")?;
+        serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt {
+            path,
+            place: format!("line {}", error.line()),
+            message: error.to_string(),
+        })
+    }
+}
+
+/// Reads `trials.jsonl`. An error carries the number of the line.
+fn parse_trials(bytes: &[u8]) -> Result<Trials, (usize, String)> {
+    let mut trials = Trials::default();
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice(line) {
+            Ok(record) => trials.records.push(record),
+            // Only the last line can lack its end, and only because writing it was interrupted.
+            Err(_) if !line.ends_with(b"\n") => {
+                trials.torn = Some(Warning::new(
+                    "torn-record",
+                    format!(
+                        "{TRIALS} ends within line {}: a trial was being recorded when the run broke off",
+                        index + 1
+                    ),
+                    "`coordinator resume` runs that trial again",
+                ));
+            }
+            Err(error) => return Err((index + 1, error.to_string())),
+        }
+    }
+    Ok(trials)
+}
+
+/// Sees to it that the next line begins on a line of its own: a torn record is cut off, one that lacks only
+/// its line end gets it.
+fn mend_end(file: &mut File) -> io::Result<()> {
+    let len = file.seek(SeekFrom::End(0))?;
+    if len == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    let start = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if serde_json::from_slice::<TrialRecord>(&bytes[start..]).is_ok() {
+        file.write_all(b"\n")
+    } else {
+        file.set_len(start as u64)
+    }
+}
+
+/// A name that needs no quoting in a shell and cannot leave its directory.
+fn file_name(text: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = text.chars().map(kept).take(100).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "unnamed".into() } else { name.into() }
+}
+
+fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|dir| dir.sync_all()).at(path, "write it to disk")
+}
+
+/// Points `latest` at a run in one step, so that there is no moment without it.
+fn point_latest_at(root: &Path, name: &str) -> io::Result<()> {
+    let beside = root.join(format!(".latest.{}", std::process::id()));
+    let _ = fs::remove_file(&beside);
+    std::os::unix::fs::symlink(name, &beside)?;
+    fs::rename(&beside, root.join("latest")).inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
+}

@@ -1,0 +1,190 @@
+//! The answer in plain words: what the comparisons allow to say, and nothing else.
+
+use serde_json::Value;
+
+use super::set::{CellSummary, Comparison, ComparisonSet, Verdict};
+use crate::plan::Params;
+
+/// System calls per I/O that are this share of the baseline's are worth a sentence.
+const FEWER_CALLS: f64 = 0.9;
+
+/// One sentence an entry. Needs the cells, comparisons and what is untrusted in place.
+pub(super) fn answer(set: &ComparisonSet) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if set.quick {
+        sentences.push("This was a quick run: a smoke test, not a measurement.".into());
+    }
+    if !set.trustworthy {
+        sentences.push(format!("Incomplete: {}.", first_few(&set.untrusted_because)));
+    }
+    match &set.baseline {
+        Some(baseline) => {
+            for arm in arms(set).filter(|arm| *arm != baseline) {
+                sentences.extend(of_arm(set, arm, baseline));
+            }
+        }
+        None => sentences.extend(best(set)),
+    }
+    if sentences.is_empty() {
+        sentences.extend(best(set));
+    }
+    sentences
+}
+
+fn first_few(reasons: &[String]) -> String {
+    match reasons {
+        [few @ ..] if few.len() <= 2 => few.join("; "),
+        [first, second, rest @ ..] => format!("{first}; {second}; and {} more", rest.len()),
+        _ => String::new(),
+    }
+}
+
+/// Arms in the plan's order.
+fn arms(set: &ComparisonSet) -> impl Iterator<Item = &str> {
+    let mut seen = Vec::new();
+    set.cells.iter().map(|cell| cell.arm.as_str()).filter(move |arm| {
+        let new = !seen.contains(arm);
+        if new {
+            seen.push(*arm);
+        }
+        new
+    })
+}
+
+fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Vec<String> {
+    let of = |metric: &str| -> Vec<&Comparison> {
+        set.comparisons.iter().filter(|found| found.arm == arm && found.metric == metric).collect()
+    };
+    let iops = of("iops");
+    if iops.is_empty() {
+        return vec![];
+    }
+    let total = iops.len();
+    let mut clauses = Vec::new();
+    for verdict in [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive] {
+        let found: Vec<&Comparison> =
+            iops.iter().filter(|comparison| comparison.verdict == verdict).copied().collect();
+        if !found.is_empty() {
+            clauses.push(clause(verdict, &found, total, baseline));
+        }
+    }
+    let mut sentences = vec![format!("{arm}: {}.", clauses.join("; "))];
+    let p99: Vec<&Comparison> =
+        of("latency_p99").into_iter().filter(|found| found.verdict == Verdict::Slower).collect();
+    if let Some((worst, ratio)) = extreme(&p99, f64::gt) {
+        let most = if total > 1 { "up to " } else { "" };
+        let at = if total > 1 { format!(", {}", at(&worst.params)) } else { String::new() };
+        sentences.push(format!("Its p99 latency is higher: {most}{ratio:.2}x that of {baseline}{at}."));
+    }
+    sentences.extend(calls(set, arm, baseline));
+    sentences
+}
+
+fn clause(verdict: Verdict, found: &[&Comparison], total: usize, baseline: &str) -> String {
+    let place = places(found, total);
+    let several = found.len() > 1;
+    let ratio = |better: fn(&f64, &f64) -> bool, bound: &str| {
+        extreme(found, better).map_or_else(String::new, |(best, ratio)| {
+            let digits = if ratio < 10.0 { 2 } else { 0 };
+            if several {
+                format!(" ({bound} {ratio:.digits$}x the IOPS, {})", at(&best.params))
+            } else {
+                format!(" ({ratio:.digits$}x the IOPS)")
+            }
+        })
+    };
+    match verdict {
+        Verdict::Faster => format!("faster than {baseline}{place}{}", ratio(f64::gt, "up to")),
+        Verdict::Slower => format!("slower than {baseline}{place}{}", ratio(f64::lt, "down to")),
+        Verdict::NoDifference => format!("no difference{place}"),
+        Verdict::Inconclusive => format!("inconclusive{place}"),
+    }
+}
+
+/// The comparison with the most extreme ratio.
+fn extreme<'a>(found: &[&'a Comparison], beats: fn(&f64, &f64) -> bool) -> Option<(&'a Comparison, f64)> {
+    let rated = found.iter().filter_map(|comparison| Some((*comparison, comparison.ratio?)));
+    rated.reduce(|best, next| if beats(&next.1, &best.1) { next } else { best })
+}
+
+/// ` at depth 8, 32 and 128`; nothing where there is but one point.
+fn places(found: &[&Comparison], total: usize) -> String {
+    if total == 1 {
+        return String::new();
+    }
+    if found.len() == total {
+        return " at every point".into();
+    }
+    let one_axis = found.iter().all(|comparison| comparison.params.len() == 1);
+    if one_axis && let Some(axis) = found[0].params.keys().next() {
+        let values: Vec<String> =
+            found.iter().filter_map(|comparison| comparison.params.get(axis)).map(value).collect();
+        return format!(" at {axis} {}", listed(&values));
+    }
+    if found.len() > 3 {
+        return format!(" at {} of {total} points", found.len());
+    }
+    let points: Vec<String> = found.iter().map(|comparison| point(&comparison.params)).collect();
+    format!(" at {}", points.join("; "))
+}
+
+fn listed(values: &[String]) -> String {
+    match values {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+fn calls(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<String> {
+    let fell = |cell: &&CellSummary| -> Option<(f64, f64)> {
+        let (now, was) = (cell.syscalls_per_io?, set.metric(baseline, "syscalls_per_io", &cell.params)?);
+        (was > 0.0 && now / was <= FEWER_CALLS).then_some((now, was))
+    };
+    let merged = set.cells.iter().filter(|cell| cell.host.is_none() && cell.arm == arm);
+    let (cell, (now, was)) = merged
+        .filter_map(|cell| Some((cell, fell(&cell)?)))
+        .reduce(|best, next| if next.1.0 / next.1.1 < best.1.0 / best.1.1 { next } else { best })?;
+    let at = if cell.params.is_empty() { String::new() } else { format!(", {}", at(&cell.params)) };
+    let count = crate::report::units::per_io;
+    Some(format!("System calls per I/O fell from {} to {}{at}.", count(was), count(now)))
+}
+
+/// Without a comparison: who did most.
+fn best(set: &ComparisonSet) -> Vec<String> {
+    let rated = set
+        .cells
+        .iter()
+        .filter(|cell| cell.host.is_none())
+        .filter_map(|cell| Some((cell, cell.iops.as_ref()?.mean)));
+    let Some((cell, iops)) = rated.reduce(|best, next| if next.1 > best.1 { next } else { best }) else {
+        return vec!["No trial counts, so there is no answer.".into()];
+    };
+    let at = if cell.params.is_empty() { String::new() } else { format!(" {}", at(&cell.params)) };
+    let most = format!("{} did {} I/O per second{at}", cell.arm, crate::report::units::count(iops));
+    let several = arms(set).nth(1).is_some();
+    let mut sentences = vec![if several { format!("Most: {most}.") } else { format!("{most}.") }];
+    if several && set.baseline.is_none() {
+        sentences.push("Nothing is compared: the scenario names no `baseline`.".into());
+    }
+    sentences
+}
+
+/// `at depth 128`; nothing without an axis.
+fn at(params: &Params) -> String {
+    format!("at {}", point(params))
+}
+
+/// `depth 128, block_size 4KiB`.
+pub(crate) fn point(params: &Params) -> String {
+    let named: Vec<String> = params.iter().map(|(axis, v)| format!("{axis} {}", value(v))).collect();
+    named.join(", ")
+}
+
+/// A value of an axis as people write it.
+pub(crate) fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

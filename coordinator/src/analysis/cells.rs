@@ -1,0 +1,244 @@
+//! One cell in numbers: merged over its hosts, and on each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hdrhistogram::Histogram;
+use proto::outcome::{Finished, PerfCounts};
+
+use super::{
+    merge,
+    set::{
+        CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
+        Syscalls, TrialCounts,
+    },
+    stats,
+    trials::{Costs, Sample},
+};
+use crate::{plan::Cell, store::record::TrialRecord};
+
+/// All that was recorded of a cell.
+pub(super) struct CellData<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) counts: TrialCounts,
+    /// The hosts that ran it, or would have.
+    pub(super) hosts: Vec<String>,
+    /// Timed trials that count.
+    pub(super) samples: Vec<Sample>,
+    /// Audits that count.
+    pub(super) audits: Vec<&'a TrialRecord>,
+    /// All trials, whether or not they count.
+    pub(super) records: Vec<&'a TrialRecord>,
+}
+
+/// A row, and per trial what comparisons need but the row does not show.
+pub(super) struct Row {
+    pub(super) summary: CellSummary,
+    /// CPU time per operation, one value a trial, in nanoseconds.
+    pub(super) cpu_samples: Vec<f64>,
+}
+
+impl CellData<'_> {
+    /// The merged row, then one for each host where there are several.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![self.row(None)];
+        if self.hosts.len() > 1 {
+            rows.extend(self.hosts.iter().map(|host| self.row(Some(host))));
+        }
+        rows
+    }
+
+    fn row(&self, scope: Option<&str>) -> Row {
+        let of = |host: &str| scope.is_none_or(|scope| scope == host);
+        let mut trials = Vec::new();
+        let mut latency = proto::histogram::empty();
+        let (mut p50, mut p99) = (Vec::new(), Vec::new());
+        let (mut iops, mut bandwidth) = (Vec::new(), Vec::new());
+        for sample in &self.samples {
+            let hosts = || sample.hosts.iter().filter(|host| of(&host.host));
+            let Some(work) = merge::hosts(hosts().map(|host| &host.work)) else { continue };
+            iops.push(work.iops);
+            bandwidth.push(work.bytes_per_s);
+            p50.push(work.latency.value_at_quantile(0.5) as f64);
+            p99.push(work.latency.value_at_quantile(0.99) as f64);
+            merge::add(&mut latency, &work.latency);
+            trials.push(Costs::sum(hosts().map(|host| &host.costs)));
+        }
+        let costs = Costs::sum(&trials);
+        let syscalls_per_io = costs.per_io(costs.syscalls.values().sum());
+        let summary = CellSummary {
+            arm: self.cell.arm.clone(),
+            params: self.cell.params.clone(),
+            hosts: scope.map_or_else(|| self.hosts.clone(), |host| vec![host.to_owned()]),
+            host: scope.map(Into::into),
+            trials: self.counts,
+            iops: stats::estimate(iops),
+            bandwidth_bytes_per_s: stats::estimate(bandwidth),
+            latency_ns: (!latency.is_empty()).then(|| percentiles(&latency, p50, p99)),
+            syscalls_per_io,
+            syscalls: self.syscalls(scope, &costs, syscalls_per_io),
+            cpu_ns_per_io: (costs.ops > 0).then(|| CpuPerIo {
+                user: costs.user_ns as f64 / costs.ops as f64,
+                system: costs.system_ns as f64 / costs.ops as f64,
+                kernel_threads: costs.kernel_threads_ns.map(|ns| ns as f64 / costs.ops as f64),
+            }),
+            context_switches_per_io: costs.per_io(costs.switches),
+            ring: self.ring(scope, &costs),
+            errors: self.errors(scope),
+            short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
+            target: self.target(scope),
+            pinned_cpus: self.pinned_cpus(scope),
+        };
+        let cpu_samples = trials.iter().filter_map(|costs| costs.per_io(costs.cpu_ns())).collect();
+        Row { summary, cpu_samples }
+    }
+
+    fn host_trials(
+        &self,
+        scope: Option<&str>,
+    ) -> impl Iterator<Item = &crate::store::record::HostTrial> + use<'_> {
+        let scope = scope.map(str::to_owned);
+        self.records
+            .iter()
+            .flat_map(|record| &record.hosts)
+            .filter(move |host| scope.as_ref().is_none_or(|scope| *scope == host.host))
+    }
+
+    fn finished(&self, scope: Option<&str>) -> impl Iterator<Item = &Finished> {
+        self.host_trials(scope).filter_map(|host| host.finished.as_ref())
+    }
+
+    fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
+        let audit = self.audit(scope);
+        let audit_per_io = audit
+            .as_ref()
+            .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
+        match audit {
+            Some((perf, _)) => Syscalls {
+                counted_by: CountedBy::Perf,
+                total: Some(perf.syscalls_total),
+                by_name: perf.syscalls_by_name,
+                self_per_io,
+                audit_per_io,
+            },
+            None => Syscalls {
+                counted_by: CountedBy::Engine,
+                total: (costs.ops > 0).then(|| costs.syscalls.values().sum()),
+                by_name: costs.syscalls.clone(),
+                self_per_io,
+                audit_per_io,
+            },
+        }
+    }
+
+    /// What perf counted in the audits, with the operations it was counted over; `None` where it did not
+    /// count on every host, since a sum over some would not be one over all operations.
+    fn audit(&self, scope: Option<&str>) -> Option<(PerfCounts, u64)> {
+        let mut sum = PerfCounts { punted_to_io_wq: Some(0), ..PerfCounts::default() };
+        let (mut ops, mut any) = (0, false);
+        for host in self.audits.iter().flat_map(|record| &record.hosts) {
+            if scope.is_some_and(|scope| scope != host.host) {
+                continue;
+            }
+            let finished = host.finished.as_ref()?;
+            let perf = finished.perf.as_ref()?;
+            any = true;
+            ops += finished.ops();
+            sum.syscalls_total += perf.syscalls_total;
+            for (name, count) in &perf.syscalls_by_name {
+                *sum.syscalls_by_name.entry(name.clone()).or_default() += count;
+            }
+            sum.punted_to_io_wq = sum.punted_to_io_wq.zip(perf.punted_to_io_wq).map(|(a, b)| a + b);
+        }
+        any.then_some((sum, ops))
+    }
+
+    fn ring(&self, scope: Option<&str>, costs: &Costs) -> Ring {
+        let knobs =
+            || self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.knobs);
+        Ring {
+            requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
+            granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
+            sqes_per_enter: (costs.enters > 0).then(|| costs.submitted as f64 / costs.enters as f64),
+            punted_to_io_wq: self.audit(scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+        }
+    }
+
+    fn errors(&self, scope: Option<&str>) -> Vec<ErrorCount> {
+        let mut counts = BTreeMap::<i32, u64>::new();
+        for (errno, count) in self.finished(scope).flat_map(|finished| &finished.errors) {
+            *counts.entry(*errno).or_default() += count;
+        }
+        let named = |(errno, count)| ErrorCount { errno, name: errno_name(errno), count };
+        counts.into_iter().map(named).collect()
+    }
+
+    fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
+        distinct(
+            self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.target),
+        )
+    }
+
+    fn pinned_cpus(&self, scope: Option<&str>) -> Vec<u32> {
+        let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
+        ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
+    }
+}
+
+/// Key to value; where hosts or trials disagree, all values, `a / b`.
+fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::<String, Vec<String>>::new();
+    for (key, value) in pairs {
+        let known = values.entry(key.clone()).or_default();
+        if !known.contains(value) {
+            known.push(value.clone());
+        }
+    }
+    values.into_iter().map(|(key, values)| (key, values.join(" / "))).collect()
+}
+
+fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
+    Latency {
+        mean: latency.mean(),
+        p50: latency.value_at_quantile(0.5),
+        p90: latency.value_at_quantile(0.9),
+        p99: latency.value_at_quantile(0.99),
+        p99_9: latency.value_at_quantile(0.999),
+        p99_99: latency.value_at_quantile(0.9999),
+        max: latency.max(),
+        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
+        samples: LatencySamples { p50, p99 },
+    }
+}
+
+/// The names of what block I/O fails with.
+pub(super) fn errno_name(errno: i32) -> String {
+    let name = match errno.abs() {
+        1 => "EPERM",
+        4 => "EINTR",
+        5 => "EIO",
+        6 => "ENXIO",
+        9 => "EBADF",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        13 => "EACCES",
+        14 => "EFAULT",
+        16 => "EBUSY",
+        19 => "ENODEV",
+        22 => "EINVAL",
+        27 => "EFBIG",
+        28 => "ENOSPC",
+        30 => "EROFS",
+        38 => "ENOSYS",
+        52 => "EBADE",
+        61 => "ENODATA",
+        62 => "ETIME",
+        84 => "EILSEQ",
+        95 => "EOPNOTSUPP",
+        110 => "ETIMEDOUT",
+        121 => "EREMOTEIO",
+        122 => "EDQUOT",
+        125 => "ECANCELED",
+        other => return format!("errno {other}"),
+    };
+    name.into()
+}

@@ -1,0 +1,223 @@
+//! A synthetic run for tests: known rates, known latencies, known counts.
+
+use std::collections::BTreeMap;
+
+use proto::{
+    outcome::{CpuTime, Direction, Finished, HostDescription, Interval, Knob, PerfCounts, Ready, Series},
+    trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
+    units::ByteSize,
+};
+use tempfile::TempDir;
+
+use super::{AnalysisInput, analyse, set::ComparisonSet};
+use crate::{
+    plan::{Cell, Params, Plan, PlannedTrial},
+    store::{
+        HostEntry, RunDir,
+        record::{ClockOffset, HostTrial, TrialRecord},
+    },
+};
+
+pub(crate) const SCENARIO: &str = "name: qd-sweep\nquestion: Does io_uring beat synchronous reads?\n";
+pub(crate) const QUESTION: &str = "Does io_uring beat synchronous reads as concurrency grows?";
+/// Spread over trials, in proportion.
+const NOISE: [f64; 4] = [1.0, 1.012, 0.991, 1.004];
+
+/// How an arm behaves at a depth: operations per second, median latency in ns, system calls per I/O.
+type Model = fn(&str, u64) -> (f64, u64, f64);
+
+pub(crate) struct Fixture {
+    pub(crate) plan: Plan,
+    pub(crate) hosts: Vec<HostEntry>,
+    pub(crate) run: RunDir,
+    pub(crate) model: Model,
+    /// By host: how much later than the first it starts, in nanoseconds.
+    pub(crate) late_ns: Vec<u64>,
+    /// Changes a record before it is appended.
+    pub(crate) change: fn(&mut TrialRecord),
+    pub(crate) dir: TempDir,
+}
+
+pub(crate) fn params(depth: u64) -> Params {
+    Params::from_iter([("depth".to_owned(), depth.into())])
+}
+
+/// sync stays where it is, uring grows with the depth.
+pub(crate) fn model(arm: &str, depth: u64) -> (f64, u64, f64) {
+    match (arm, depth) {
+        ("uring-tuned", 1) => (73_900.0, 12_900, 1.0),
+        ("uring-tuned", _) => (73_500.0 * (depth as f64).powf(0.33), 12_000 * depth / 4, 1.3 / depth as f64),
+        _ => (73_500.0, 13_100, 1.0),
+    }
+}
+
+impl Fixture {
+    pub(crate) fn new(arms: &[&str], depths: &[u64], trials: u32, hosts: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut run = RunDir::create(Some(&dir.path().join("run")), "qd-sweep", SCENARIO).unwrap();
+        let mut cells = Vec::new();
+        for depth in depths {
+            for arm in arms {
+                let kind = if arm.contains("uring") { EngineKind::IoUring } else { EngineKind::Psync };
+                cells.push(Cell {
+                    arm: (*arm).into(),
+                    params: params(*depth),
+                    hosts: BTreeMap::new(),
+                    template: Trial {
+                        id: String::new(),
+                        seed: 0,
+                        target: Target::File(FileTarget { size: ByteSize(1 << 30), direct: true }),
+                        workload: Workload::default(),
+                        engine: Engine { depth: *depth as u32, ..Engine::new(kind) },
+                        measure: Measure::Timed,
+                    },
+                });
+            }
+        }
+        let mut planned = Vec::new();
+        for block in 0..=trials {
+            for (cell, planned_cell) in cells.iter().enumerate() {
+                let id = format!("{:04}-{}", planned.len() + 1, planned_cell.arm);
+                let measure = if block == 0 { Measure::Audit } else { Measure::Timed };
+                planned.push(PlannedTrial { id, cell, block, measure, seed: 1 });
+            }
+        }
+        let plan = Plan {
+            scenario: "qd-sweep".into(),
+            seed: 42,
+            quick: false,
+            overrides: vec![],
+            cells,
+            trials_per_cell: trials,
+            trials: planned,
+        };
+        let host = |name: &&str| HostEntry {
+            name: (*name).into(),
+            address: "127.0.0.1:7420".into(),
+            labels: BTreeMap::from([("kernel".into(), "stock".into())]),
+            description: HostDescription {
+                facts: BTreeMap::from([("kernel.release".into(), "6.18.0".into())]),
+                ..HostDescription::default()
+            },
+        };
+        let hosts: Vec<HostEntry> = hosts.iter().map(host).collect();
+        run.write_plan(&plan).unwrap();
+        run.write_hosts(&hosts).unwrap();
+        let late_ns = vec![0; hosts.len()];
+        Self { plan, hosts, run, model, late_ns, change: |_| {}, dir }
+    }
+
+    /// Runs the first `count` trials of the plan.
+    pub(crate) fn execute(&mut self, count: usize) {
+        for index in 0..count.min(self.plan.trials.len()) {
+            let planned = self.plan.trials[index].clone();
+            let cell = self.plan.cells[planned.cell].clone();
+            let mut parts = Vec::new();
+            let mut hosts = Vec::new();
+            for (position, host) in self.hosts.iter().enumerate() {
+                let (trial, intervals) = self.host_trial(position, &host.name, &cell, &planned);
+                hosts.push(trial);
+                parts.push((position, intervals));
+            }
+            let mut record = TrialRecord {
+                id: planned.id,
+                cell: planned.cell,
+                arm: cell.arm,
+                params: cell.params,
+                block: planned.block,
+                measure: planned.measure,
+                started_at: format!("2026-11-22T08:15:{:02}Z", index % 60),
+                marks: vec![],
+                hosts,
+            };
+            (self.change)(&mut record);
+            self.run.append_trial(record, &parts).unwrap();
+        }
+    }
+
+    fn host_trial(
+        &self,
+        position: usize,
+        name: &str,
+        cell: &Cell,
+        planned: &PlannedTrial,
+    ) -> (HostTrial, Vec<Interval>) {
+        let depth = cell.params["depth"].as_u64().unwrap();
+        let (iops, p50, calls) = (self.model)(&cell.arm, depth);
+        let iops = iops * NOISE[planned.block as usize % NOISE.len()];
+        let offset_ns = 7_000_000_000 * position as i64;
+        let start = 100_000_000_000u64.strict_add_signed(offset_ns) + self.late_ns[position];
+        let intervals: Vec<Interval> = (0..2).map(|index| interval(index, start, iops, p50)).collect();
+        let ops: u64 = intervals.iter().map(Interval::ops).sum();
+        let ring = cell.template.engine.engine.is_ring();
+        let count = (ops as f64 * calls).round() as u64;
+        let call = if ring { "io_uring_enter" } else { "pread64" };
+        let by_name = BTreeMap::from([(call.to_owned(), count)]);
+        let audit = planned.measure == Measure::Audit;
+        let finished = Finished {
+            begin_ns: start,
+            end_ns: intervals[1].end_ns,
+            read_ops: ops,
+            bytes: 4096 * ops,
+            syscalls_self: by_name.clone(),
+            perf: audit.then(|| PerfCounts {
+                syscalls_total: count,
+                syscalls_by_name: by_name,
+                punted_to_io_wq: Some(3),
+            }),
+            cpu: CpuTime {
+                user_ns: 400 * ops,
+                system_ns: 2_600 * ops,
+                kernel_threads_ns: Some(0),
+                voluntary_switches: ops,
+                involuntary_switches: 2,
+            },
+            submitted: if ring { ops } else { 0 },
+            enters: if ring { count } else { 0 },
+            ..Finished::default()
+        };
+        let knob = |granted: bool| Knob {
+            name: "defer_taskrun".into(),
+            requested: granted.to_string(),
+            granted: granted.to_string(),
+        };
+        let ready = Ready {
+            knobs: if ring { vec![knob(true)] } else { vec![] },
+            pinned_cpus: vec![1],
+            target: BTreeMap::from([("filesystem".into(), "ext4".into())]),
+            warnings: vec![],
+        };
+        let trial = HostTrial {
+            host: name.into(),
+            clock: ClockOffset { offset_ns, error_ns: 60_000 },
+            ready: Some(ready),
+            intervals: vec![],
+            finished: Some(finished),
+            refusal: None,
+            histograms: None,
+        };
+        (trial, intervals)
+    }
+
+    pub(crate) fn analyse(&self, baseline: Option<&str>) -> ComparisonSet {
+        let input = AnalysisInput {
+            plan: &self.plan,
+            question: Some(QUESTION),
+            baseline,
+            hosts: &self.hosts,
+            run_id: "20261122T081501Z-qd-sweep",
+        };
+        analyse(&input, &self.run).unwrap()
+    }
+}
+
+/// Half a second: nine in ten at the median, the rest at four times it.
+fn interval(index: u32, start: u64, iops: f64, p50: u64) -> Interval {
+    let ops = (iops / 2.0).round() as u64;
+    let begin_ns = start + u64::from(index) * 500_000_000;
+    let mut latency = proto::histogram::empty();
+    latency.record_n(p50, ops - ops / 10).unwrap();
+    latency.record_n(4 * p50, ops / 10).unwrap();
+    let series = vec![Series { direction: Direction::Read, bytes: 4096 * ops, latency }];
+    Interval { index, begin_ns, end_ns: begin_ns + 500_000_000, series }
+}

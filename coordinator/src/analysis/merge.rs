@@ -1,0 +1,107 @@
+//! Adding up: intervals to a host, hosts to a trial. Pure functions.
+
+use hdrhistogram::Histogram;
+use proto::outcome::Interval;
+
+/// What was done in some stretch of time.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Completed operations per second.
+    pub iops: f64,
+    /// Bytes per second.
+    pub bytes_per_s: f64,
+    /// All latencies, reads and writes together.
+    pub latency: Histogram<u64>,
+}
+
+/// One host: operations and bytes over the summed duration of its intervals. `None` of no time at all.
+#[must_use]
+pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Work> {
+    let mut latency = proto::histogram::empty();
+    let (mut bytes, mut duration_ns) = (0u64, 0u64);
+    for interval in intervals {
+        duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
+        for series in &interval.series {
+            bytes += series.bytes;
+            add(&mut latency, &series.latency);
+        }
+    }
+    let seconds = duration_ns as f64 / 1e9;
+    (duration_ns > 0).then(|| Work {
+        iops: latency.len() as f64 / seconds,
+        bytes_per_s: bytes as f64 / seconds,
+        latency,
+    })
+}
+
+/// Several hosts at once: rates add up, histograms add up. `None` of no host.
+#[must_use]
+pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next()?.clone();
+    for part in parts {
+        sum.iops += part.iops;
+        sum.bytes_per_s += part.bytes_per_s;
+        add(&mut sum.latency, &part.latency);
+    }
+    Some(sum)
+}
+
+/// Adds a histogram to another of the same bounds.
+#[allow(clippy::expect_used, reason = "adding fails only for a value above the bound, which all share")]
+pub fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
+    sum.add(part).expect("histograms share their bounds");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proto::outcome::{Direction, Series};
+
+    use super::*;
+
+    fn interval(index: u32, duration_ns: u64, reads: &[u64], writes: &[u64]) -> Interval {
+        let series = |direction, values: &[u64]| {
+            let mut latency = proto::histogram::empty();
+            values.iter().for_each(|value| latency.saturating_record(*value));
+            Series { direction, bytes: 4096 * values.len() as u64, latency }
+        };
+        let begin_ns = 5 + u64::from(index) * duration_ns;
+        Interval {
+            index,
+            begin_ns,
+            end_ns: begin_ns + duration_ns,
+            series: vec![series(Direction::Read, reads), series(Direction::Write, writes)],
+        }
+    }
+
+    #[test]
+    fn rates_are_per_host_and_add_up() {
+        let fast = host(&[interval(0, 500_000_000, &[10; 50], &[20; 50])]).unwrap();
+        let slow = host(&[interval(0, 1_000_000_000, &[10; 10], &[])]).unwrap();
+        assert_eq!((fast.iops, slow.iops), (200.0, 10.0));
+        let both = hosts([&fast, &slow]).unwrap();
+        assert_eq!((both.iops, both.bytes_per_s, both.latency.len()), (210.0, 210.0 * 4096.0, 110));
+        assert!(host(&[]).is_none() && hosts([]).is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn merging_keeps_counts_and_quantiles(
+            groups in prop::collection::vec(prop::collection::vec(1..10_000_000_000u64, 1..60), 1..5),
+        ) {
+            let works: Vec<Work> =
+                groups.iter().map(|group| host(&[interval(0, 1_000_000_000, group, &[])]).unwrap()).collect();
+            let merged = hosts(&works).unwrap();
+            let mut all: Vec<u64> = groups.concat();
+            all.sort_unstable();
+            prop_assert_eq!(merged.latency.len(), all.len() as u64);
+            for quantile in [0.5, 0.9, 0.99, 1.0] {
+                let rank = ((quantile * all.len() as f64).ceil() as usize).clamp(1, all.len());
+                let (exact, found) = (all[rank - 1] as f64, merged.latency.value_at_quantile(quantile) as f64);
+                prop_assert!((found - exact).abs() <= 1.0 + exact * 1e-3, "{} is not {}", found, exact);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! From the run directory to one [`ComparisonSet`]: merge, statistics, verdicts, warnings.
+//!
+//! Each trial is a sample: per trial, hosts are merged over their common window ([`window`], [`merge`]); over
+//! trials, there are means with intervals, and ratios with verdicts ([`stats`]). A trial that is marked is
+//! counted and shown, and enters no number but the counts of errors.
+
+use std::collections::BTreeMap;
+
+use proto::trial::Measure;
+
+use crate::{
+    plan::{Cell, Plan},
+    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+};
+
+pub(crate) mod answer;
+mod cells;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod merge;
+pub mod set;
+pub mod stats;
+#[cfg(test)]
+mod tests;
+mod trials;
+mod warnings;
+pub mod window;
+
+use cells::{CellData, Row};
+use set::{Comparison, ComparisonSet, HostSummary, SCHEMA, SetWarning, TrialCounts};
+use stats::Better;
+use warnings::Warnings;
+
+/// What is known of a run besides its records.
+#[derive(Clone, Copy, Debug)]
+pub struct AnalysisInput<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The scenario's question.
+    pub question: Option<&'a str>,
+    /// The arm that the others are held against.
+    pub baseline: Option<&'a str>,
+    /// The hosts that took part.
+    pub hosts: &'a [HostEntry],
+    /// The run's name.
+    pub run_id: &'a str,
+}
+
+/// Concludes what can be concluded from the trials recorded so far. Expectations are left empty.
+///
+/// # Errors
+/// Where the records or their histograms cannot be read.
+pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet, StoreError> {
+    let plan = input.plan;
+    let trials = run.read_trials()?;
+    let records = latest(&trials.records);
+    let mut warnings = Warnings::default();
+    warnings.of_plan(plan);
+    if let Some(torn) = &trials.torn {
+        warnings.add(&torn.code, None, torn.message.clone(), &torn.remedy);
+    }
+    for record in &records {
+        warnings.of_record(record);
+    }
+    let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
+    let mut untrusted = Vec::new();
+    for (index, cell) in plan.cells.iter().enumerate() {
+        // Histograms are large: a cell at a time.
+        let of_cell = records.iter().filter(|record| record.cell == index).copied().collect();
+        let data = gather(plan, cell, of_cell, input.hosts, run, &mut warnings)?;
+        warnings.of_cell(&data);
+        let TrialCounts { planned, complete, .. } = data.counts;
+        if complete < planned {
+            let at = if cell.params.is_empty() { String::new() } else { answer::point(&cell.params) + ": " };
+            untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
+        }
+        rows.push(data.rows());
+    }
+    let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
+    let comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));
+    let mut set = ComparisonSet {
+        schema: SCHEMA,
+        run_id: input.run_id.into(),
+        scenario: plan.scenario.clone(),
+        question: input.question.map(Into::into),
+        answer: Vec::new(),
+        baseline: input.baseline.map(Into::into),
+        quick: plan.quick,
+        seed: plan.seed,
+        trustworthy: untrusted.is_empty(),
+        untrusted_because: untrusted,
+        cells: rows.into_iter().flatten().map(|row| row.summary).collect(),
+        comparisons,
+        expectations: Vec::new(),
+        warnings: warnings.into_list(),
+        hosts: input.hosts.iter().map(host_summary).collect(),
+        run_path: Some(run.path().to_owned()),
+    };
+    set.answer = answer::answer(&set);
+    Ok(set)
+}
+
+impl ComparisonSet {
+    /// Adds a warning that came up outside the trials, such as a host that was lost between two of them.
+    pub fn warn(&mut self, warning: SetWarning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+}
+
+/// A trial that was run again, as by `resume`, counts as it came out last.
+fn latest(records: &[TrialRecord]) -> Vec<&TrialRecord> {
+    let last: BTreeMap<&str, usize> =
+        records.iter().enumerate().map(|(index, record)| (record.id.as_str(), index)).collect();
+    let is_last = |(index, record): &(usize, &TrialRecord)| last.get(record.id.as_str()) == Some(index);
+    records.iter().enumerate().filter(is_last).map(|(_, record)| record).collect()
+}
+
+fn gather<'a>(
+    plan: &Plan,
+    cell: &'a Cell,
+    records: Vec<&'a TrialRecord>,
+    hosts: &[HostEntry],
+    run: &RunDir,
+    warnings: &mut Warnings,
+) -> Result<CellData<'a>, StoreError> {
+    let mut counts = TrialCounts { planned: plan.trials_per_cell, ..TrialCounts::default() };
+    let (mut samples, mut audits) = (Vec::new(), Vec::new());
+    for record in &records {
+        let counts_in = trials::kept_out(record).is_empty();
+        match (record.measure, counts_in) {
+            (Measure::Audit, true) => audits.push(*record),
+            (Measure::Audit, false) => {}
+            (Measure::Timed, false) => counts.marked += 1,
+            (Measure::Timed, true) => match trials::sample(run, record)? {
+                Ok(sample) => {
+                    counts.complete += 1;
+                    samples.push(sample);
+                }
+                Err(why) => {
+                    counts.marked += 1;
+                    warnings.trial_kept_out(record, &why);
+                }
+            },
+        }
+    }
+    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, audits, records })
+}
+
+/// The hosts that ran a cell; before its first trial, those that its labels choose.
+fn hosts_of(cell: &Cell, records: &[&TrialRecord], hosts: &[HostEntry]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for host in records.iter().flat_map(|record| &record.hosts) {
+        if !names.contains(&host.host) {
+            names.push(host.host.clone());
+        }
+    }
+    if names.is_empty() {
+        let chosen = |host: &&HostEntry| cell.hosts.iter().all(|(k, v)| host.labels.get(k) == Some(v));
+        names = hosts.iter().filter(chosen).map(|host| host.name.clone()).collect();
+    }
+    names
+}
+
+/// Each other arm against the baseline, at the same point.
+fn compare(rows: &[&Row], baseline: &str) -> Vec<Comparison> {
+    let none: &[f64] = &[];
+    let iops = |row: &Row| row.summary.iops.as_ref().map_or(none.to_vec(), |iops| iops.samples.clone());
+    let p50 = |row: &Row| row.summary.latency_ns.as_ref().map_or(vec![], |l| l.samples.p50.clone());
+    let p99 = |row: &Row| row.summary.latency_ns.as_ref().map_or(vec![], |l| l.samples.p99.clone());
+    let cpu = |row: &Row| row.cpu_samples.clone();
+    type Metric<'a> = (&'static str, Better, &'a dyn Fn(&Row) -> Vec<f64>);
+    let metrics: [Metric<'_>; 4] = [
+        ("iops", Better::Higher, &iops),
+        ("latency_p50", Better::Lower, &p50),
+        ("latency_p99", Better::Lower, &p99),
+        ("cpu_per_io", Better::Lower, &cpu),
+    ];
+    let mut comparisons = Vec::new();
+    for row in rows.iter().filter(|row| row.summary.arm != baseline) {
+        let same_point =
+            |other: &&&Row| other.summary.arm == baseline && other.summary.params == row.summary.params;
+        let Some(base) = rows.iter().find(same_point) else { continue };
+        for (metric, better, samples) in metrics {
+            let found = stats::compare(&samples(row), &samples(base), better);
+            comparisons.push(Comparison {
+                baseline: baseline.into(),
+                arm: row.summary.arm.clone(),
+                params: row.summary.params.clone(),
+                metric: metric.into(),
+                ratio: found.ratio,
+                ci95: found.ci95,
+                p_value: found.p_value,
+                verdict: found.verdict,
+            });
+        }
+    }
+    comparisons
+}
+
+fn host_summary(host: &HostEntry) -> HostSummary {
+    HostSummary {
+        name: host.name.clone(),
+        address: host.address.clone(),
+        labels: host.labels.clone(),
+        facts: host.description.facts.clone(),
+    }
+}

@@ -1,0 +1,368 @@
+//! The one result that every report renders: [`ComparisonSet`], which is `summary.json`.
+//!
+//! Keys are only ever added. Times are nanoseconds, rates are per second. `null` means *not measured*, and
+//! never zero.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Params;
+
+/// The version of `summary.json`, raised when a key changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// All that a run has to say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparisonSet {
+    /// The version of this format.
+    pub schema: u32,
+    /// The run: the name of its directory.
+    pub run_id: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario's question.
+    pub question: Option<String>,
+    /// The answer in plain words, computed from the comparisons; one sentence an entry.
+    pub answer: Vec<String>,
+    /// The arm that the others are held against.
+    pub baseline: Option<String>,
+    /// Whether the run was a shortened one, whose numbers are a smoke test.
+    pub quick: bool,
+    /// Decided the order of the trials and their offsets.
+    pub seed: u64,
+    /// Whether every planned trial counts.
+    pub trustworthy: bool,
+    /// Why not; empty where it is.
+    pub untrusted_because: Vec<String>,
+    /// An arm at a point, in the plan's order; where several hosts ran it, one more entry for each of them.
+    pub cells: Vec<CellSummary>,
+    /// Each arm against the baseline, at each point.
+    pub comparisons: Vec<Comparison>,
+    /// The scenario's claims, and whether they held.
+    pub expectations: Vec<Expectation>,
+    /// What the reader must know, and what to do about it.
+    pub warnings: Vec<SetWarning>,
+    /// The hosts that took part.
+    pub hosts: Vec<HostSummary>,
+    /// Where the run lies, for people; no part of the file, which may be moved.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub run_path: Option<PathBuf>,
+}
+
+/// An arm at a point: merged over its hosts, or on one of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CellSummary {
+    /// The arm.
+    pub arm: String,
+    /// The point: axis to value.
+    pub params: Params,
+    /// The hosts that ran it.
+    pub hosts: Vec<String>,
+    /// null: merged over `hosts`. Otherwise the one host that these numbers are of.
+    pub host: Option<String>,
+    /// How many trials there are.
+    pub trials: TrialCounts,
+    /// Completed operations per second; hosts added up. null where no trial is complete.
+    pub iops: Option<Estimate>,
+    /// Bytes transferred per second; hosts added up.
+    pub bandwidth_bytes_per_s: Option<Estimate>,
+    /// What the application waited for an operation.
+    pub latency_ns: Option<Latency>,
+    /// System calls per operation, by the engine's own count in the timed trials.
+    pub syscalls_per_io: Option<f64>,
+    /// System calls by name.
+    pub syscalls: Syscalls,
+    /// CPU time per operation in the timed trials.
+    pub cpu_ns_per_io: Option<CpuPerIo>,
+    /// Context switches of the workers per operation, wanted or not.
+    pub context_switches_per_io: Option<f64>,
+    /// What was asked of the engine and what it got.
+    pub ring: Ring,
+    /// Failed requests in the trials, whether or not these count.
+    pub errors: Vec<ErrorCount>,
+    /// Requests that transferred less than was asked, in all trials.
+    pub short_transfers: u64,
+    /// What the target really was, as the hosts say.
+    pub target: BTreeMap<String, String>,
+    /// The CPUs that the workers were pinned to, of all hosts.
+    pub pinned_cpus: Vec<u32>,
+}
+
+/// Trials of a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrialCounts {
+    /// Timed trials that were planned.
+    pub planned: u32,
+    /// Timed trials that ended and count.
+    pub complete: u32,
+    /// Timed trials that took place but are kept out of the statistics.
+    pub marked: u32,
+}
+
+/// A value with its uncertainty; the sample is the trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Estimate {
+    /// Arithmetic mean over the trials.
+    pub mean: f64,
+    /// 95 % confidence interval of the mean, by Student's t; null below two trials.
+    pub ci95: Option<[f64; 2]>,
+    /// One value a trial, in the order in which they ran.
+    pub samples: Vec<f64>,
+}
+
+/// Latency in nanoseconds, from the merged histograms of all trials that count. A percentile is exact to the
+/// histogram's 0.1 %.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Mean over all operations.
+    pub mean: f64,
+    /// Median.
+    pub p50: u64,
+    /// 90th percentile.
+    pub p90: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p99_9: u64,
+    /// 99.99th percentile.
+    pub p99_99: u64,
+    /// The longest, to the histogram's 0.1 %.
+    pub max: u64,
+    /// 95 % confidence intervals over the trials' own percentiles.
+    pub ci95: LatencyIntervals,
+    /// The trials' own percentiles.
+    pub samples: LatencySamples,
+}
+
+/// 95 % confidence intervals of percentiles: Student's t over one value a trial; null below two trials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyIntervals {
+    /// Of the median.
+    pub p50: Option<[f64; 2]>,
+    /// Of the 99th percentile.
+    pub p99: Option<[f64; 2]>,
+}
+
+/// One percentile a trial, in the order in which they ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencySamples {
+    /// Medians.
+    pub p50: Vec<f64>,
+    /// 99th percentiles.
+    pub p99: Vec<f64>,
+}
+
+/// System calls of a cell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Syscalls {
+    /// Who counted `total` and `by_name`.
+    pub counted_by: CountedBy,
+    /// All of them: in the audit where perf counted, otherwise in the timed trials.
+    pub total: Option<u64>,
+    /// The same by name.
+    pub by_name: BTreeMap<String, u64>,
+    /// Per operation, by the engine's own count in the timed trials.
+    pub self_per_io: Option<f64>,
+    /// Per operation, by perf in the audit; null where perf could not count.
+    pub audit_per_io: Option<f64>,
+}
+
+/// Who counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CountedBy {
+    /// The kernel's tracepoint, in an audit trial of its own.
+    Perf,
+    /// The engine itself, in the timed trials.
+    #[default]
+    #[serde(rename = "self")]
+    Engine,
+}
+
+/// CPU time per operation, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuPerIo {
+    /// Of the workers in user mode.
+    pub user: f64,
+    /// Of the workers in the kernel.
+    pub system: f64,
+    /// Of the kernel's own threads that work for them; null where it could not be read.
+    pub kernel_threads: Option<f64>,
+}
+
+impl CpuPerIo {
+    /// All of it, as far as it was measured.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.user + self.system + self.kernel_threads.unwrap_or(0.0)
+    }
+}
+
+/// What was asked of the engine and what it got.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ring {
+    /// Knob to value as asked.
+    pub requested: BTreeMap<String, String>,
+    /// Knob to value as granted.
+    pub granted: BTreeMap<String, String>,
+    /// Requests handed over by one io_uring_enter, on average; null without a ring.
+    pub sqes_per_enter: Option<f64>,
+    /// Requests that the kernel handed to its worker threads, in the audit; null where it was not counted.
+    pub punted_to_io_wq: Option<u64>,
+}
+
+/// Failed requests of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorCount {
+    /// The number.
+    pub errno: i32,
+    /// Its name, such as `EIO`.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// An arm against the baseline at the same point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// The arm held against.
+    pub baseline: String,
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// `iops`, `latency_p50`, `latency_p99` or `cpu_per_io`.
+    pub metric: String,
+    /// Mean of the arm over mean of the baseline; null where either has no complete trial.
+    pub ratio: Option<f64>,
+    /// 95 % confidence interval of the ratio; null below two trials on either side.
+    pub ci95: Option<[f64; 2]>,
+    /// Two-sided: how likely a difference of this size is if there is none.
+    pub p_value: Option<f64>,
+    /// What can be concluded.
+    pub verdict: Verdict,
+}
+
+/// What a comparison allows to conclude.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Verdict {
+    /// Better than the baseline: more of what is good, or less of what is not.
+    #[serde(rename = "faster")]
+    Faster,
+    /// Worse than the baseline.
+    #[serde(rename = "slower")]
+    Slower,
+    /// Equal within the margin.
+    #[serde(rename = "no difference")]
+    NoDifference,
+    /// The trials allow no conclusion.
+    #[serde(rename = "inconclusive")]
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The word used in every report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Faster => "faster",
+            Self::Slower => "slower",
+            Self::NoDifference => "no difference",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// A claim of the scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expectation {
+    /// As written.
+    pub text: String,
+    /// Whether it held; null where it could not be evaluated.
+    pub passed: Option<bool>,
+    /// The numbers behind it.
+    pub detail: String,
+}
+
+/// What the reader of the numbers must know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetWarning {
+    /// A stable word for programs.
+    pub code: String,
+    /// The host; null where it concerns the run.
+    pub host: Option<String>,
+    /// What is the matter.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// A host, with what could explain a difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostSummary {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Where its agent was reached.
+    pub address: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The fingerprint.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl ComparisonSet {
+    /// The merged cell of an arm at a point.
+    #[must_use]
+    pub fn cell(&self, arm: &str, params: &Params) -> Option<&CellSummary> {
+        self.cells.iter().find(|cell| cell.host.is_none() && cell.arm == arm && cell.params == *params)
+    }
+
+    /// The comparison of an arm with the baseline at a point.
+    #[must_use]
+    pub fn comparison(&self, arm: &str, metric: &str, params: &Params) -> Option<&Comparison> {
+        self.comparisons
+            .iter()
+            .find(|found| found.arm == arm && found.metric == metric && found.params == *params)
+    }
+
+    /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
+    /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max` and `cpu_per_io` in nanoseconds;
+    /// `syscalls_per_io`, `context_switches_per_io`, `sqes_per_enter` as plain numbers.
+    #[must_use]
+    pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
+        self.cell(arm, params)?.metric(metric)
+    }
+}
+
+impl CellSummary {
+    /// A number by the name that expectations use; see [`ComparisonSet::metric`].
+    #[must_use]
+    pub fn metric(&self, metric: &str) -> Option<f64> {
+        let latency = self.latency_ns.as_ref();
+        match metric {
+            "iops" => self.iops.as_ref().map(|iops| iops.mean),
+            "bandwidth" => self.bandwidth_bytes_per_s.as_ref().map(|bandwidth| bandwidth.mean),
+            "latency_mean" => latency.map(|latency| latency.mean),
+            "p50" => latency.map(|latency| latency.p50 as f64),
+            "p90" => latency.map(|latency| latency.p90 as f64),
+            "p99" => latency.map(|latency| latency.p99 as f64),
+            "p99_9" => latency.map(|latency| latency.p99_9 as f64),
+            "p99_99" => latency.map(|latency| latency.p99_99 as f64),
+            "max" => latency.map(|latency| latency.max as f64),
+            "syscalls_per_io" => self.syscalls_per_io,
+            "cpu_per_io" => self.cpu_ns_per_io.map(|cpu| cpu.total()),
+            "context_switches_per_io" => self.context_switches_per_io,
+            "sqes_per_enter" => self.ring.sqes_per_enter,
+            _ => None,
+        }
+    }
+}
+
+/// The JSON Schema of `summary.json`, draft-07.
+#[must_use]
+pub fn summary_schema() -> serde_json::Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<ComparisonSet>().to_value()
+}

@@ -1,0 +1,187 @@
+//! From a synthetic run to numbers that are known.
+
+use proto::outcome::{Refusal, Warning};
+
+use super::{
+    fixture::{Fixture, params},
+    set::{CountedBy, Verdict},
+};
+
+const ARMS: [&str; 2] = ["sync", "uring-tuned"];
+
+fn whole(hosts: &[&str]) -> Fixture {
+    let mut fixture = Fixture::new(&ARMS, &[1, 32], 3, hosts);
+    fixture.execute(usize::MAX);
+    fixture
+}
+
+#[test]
+fn numbers_are_those_of_the_fixture() {
+    let set = whole(&["local"]).analyse(Some("sync"));
+    assert!(set.trustworthy && set.warnings.is_empty(), "{:?}", set.warnings);
+    assert_eq!(set.cells.len(), 4);
+    let cell = set.cell("sync", &params(1)).unwrap();
+    assert_eq!((cell.trials.planned, cell.trials.complete, cell.trials.marked), (3, 3, 0));
+    let iops = cell.iops.as_ref().unwrap();
+    assert_eq!(iops.samples, [74_382.0, 72_838.0, 73_794.0]);
+    assert!((set.metric("sync", "iops", &params(1)).unwrap() - 73_671.333).abs() < 0.01);
+    assert!((set.metric("sync", "bandwidth", &params(1)).unwrap() / 73_671.333 - 4096.0).abs() < 0.01);
+    assert!((set.metric("sync", "p50", &params(1)).unwrap() / 13_100.0 - 1.0).abs() < 1e-3);
+    assert!((set.metric("sync", "p99", &params(1)).unwrap() / 52_400.0 - 1.0).abs() < 1e-3);
+    assert_eq!(set.metric("sync", "cpu_per_io", &params(1)), Some(3000.0));
+    assert_eq!(set.metric("sync", "syscalls_per_io", &params(1)), Some(1.0));
+    assert_eq!(set.metric("sync", "sqes_per_enter", &params(1)), None);
+    assert_eq!(set.metric("sync", "nonsense", &params(1)), None);
+    assert_eq!(set.metric("nobody", "iops", &params(1)), None);
+    let uring = set.cell("uring-tuned", &params(32)).unwrap();
+    assert_eq!(uring.syscalls.counted_by, CountedBy::Perf);
+    assert_eq!(uring.ring.granted["defer_taskrun"], "true");
+    assert_eq!(uring.ring.punted_to_io_wq, Some(3));
+    assert!((uring.ring.sqes_per_enter.unwrap() - 32.0 / 1.3).abs() < 0.01);
+    assert!((uring.syscalls.audit_per_io.unwrap() - uring.syscalls_per_io.unwrap()).abs() < 1e-4);
+}
+
+#[test]
+fn verdicts_and_the_answer() {
+    let set = whole(&["local"]).analyse(Some("sync"));
+    let verdict =
+        |metric: &str, depth| set.comparison("uring-tuned", metric, &params(depth)).unwrap().verdict;
+    assert_eq!(verdict("iops", 32), Verdict::Faster);
+    assert_eq!(verdict("latency_p99", 32), Verdict::Slower);
+    assert_eq!(verdict("cpu_per_io", 32), Verdict::NoDifference);
+    assert_eq!(verdict("iops", 1), Verdict::Inconclusive);
+    assert!(set.comparison("sync", "iops", &params(1)).is_none());
+    assert_eq!(
+        set.answer,
+        [
+            "uring-tuned: faster than sync at depth 32 (3.14x the IOPS); inconclusive at depth 1.",
+            "Its p99 latency is higher: up to 7.33x that of sync, at depth 32.",
+            "System calls per I/O fell from 1.00 to 0.041, at depth 32.",
+        ]
+    );
+}
+
+#[test]
+fn hosts_are_merged_and_shown() {
+    let set = whole(&["n1", "n2"]).analyse(Some("sync"));
+    assert_eq!(set.cells.len(), 12, "merged, n1 and n2 for each of 4");
+    let merged = set.cell("sync", &params(1)).unwrap();
+    assert_eq!((merged.hosts.len(), &merged.host), (2, &None));
+    let alone: Vec<_> = set.cells.iter().filter(|cell| cell.host.is_some() && cell.arm == "sync").collect();
+    let mean = |cell: &super::set::CellSummary| cell.iops.as_ref().unwrap().mean;
+    assert_eq!(mean(merged), mean(alone[0]) + mean(alone[1]));
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+}
+
+#[test]
+fn skewed_hosts_share_less_and_the_reader_hears_of_it() {
+    let mut fixture = Fixture::new(&ARMS, &[1], 2, &["n1", "n2"]);
+    fixture.late_ns = vec![0, 500_000_000];
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    assert_eq!(set.cell("sync", &params(1)).unwrap().trials.complete, 2);
+    let skewed = set.warnings.iter().find(|warning| warning.code == "hosts-skewed").unwrap();
+    assert!(skewed.message.contains("500.0 ms"), "{}", skewed.message);
+
+    let mut fixture = Fixture::new(&ARMS, &[1], 2, &["n1", "n2"]);
+    fixture.late_ns = vec![0, 5_000_000_000];
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    let cell = set.cell("sync", &params(1)).unwrap();
+    assert_eq!((cell.trials.complete, cell.trials.marked, &cell.iops), (0, 2, &None));
+    assert!(!set.trustworthy);
+}
+
+#[test]
+fn marked_trials_are_shown_and_kept_out() {
+    let mut fixture = Fixture::new(&ARMS, &[1], 3, &["local"]);
+    fixture.change = |record| {
+        if record.id == "0003-sync" {
+            record.marks.push("local: the host was busy with something else".into());
+        }
+        if record.id == "0004-uring-tuned" {
+            record.hosts[0].finished = None;
+            record.hosts[0].refusal = Some(Refusal::new("ring-refused", "EPERM", "raise memlock"));
+        }
+    };
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    let cell = set.cell("sync", &params(1)).unwrap();
+    assert_eq!((cell.trials.complete, cell.trials.marked), (2, 1));
+    assert_eq!(cell.iops.as_ref().unwrap().samples.len(), 2);
+    let of = |host| set.warnings.iter().filter(move |warning| warning.host.as_deref() == host);
+    let told: Vec<&str> = of(Some("local")).map(|warning| warning.message.as_str()).collect();
+    assert!(told[0].contains("0003-sync") && told[0].contains("busy"), "{told:?}");
+    assert!(set.warnings.iter().any(|warning| warning.remedy == "raise memlock"));
+    assert!(!set.trustworthy);
+    assert!(set.answer[0].starts_with("Incomplete: sync, depth 1: 2 of 3 trials count"), "{:?}", set.answer);
+}
+
+#[test]
+fn an_interrupted_run_says_so() {
+    let mut fixture = Fixture::new(&ARMS, &[1], 3, &["local"]);
+    fixture.plan.quick = true;
+    fixture.execute(3);
+    let set = fixture.analyse(Some("sync"));
+    assert_eq!(set.cell("sync", &params(1)).unwrap().trials.complete, 1);
+    let empty = set.cell("uring-tuned", &params(1)).unwrap();
+    assert_eq!((empty.trials.complete, &empty.iops, &empty.latency_ns), (0, &None, &None));
+    assert_eq!(empty.hosts, ["local"]);
+    assert!(set.answer[0].contains("quick run") && set.answer[1].starts_with("Incomplete"));
+    assert!(set.warnings.iter().any(|warning| warning.code == "quick-run"));
+    let found = set.comparison("uring-tuned", "iops", &params(1)).unwrap();
+    assert_eq!((found.ratio, found.verdict), (None, Verdict::Inconclusive));
+}
+
+#[test]
+fn a_trial_run_again_counts_as_it_came_out_last() {
+    let mut fixture = Fixture::new(&["sync"], &[1], 2, &["local"]);
+    fixture.change = |record| record.marks.push("noise".into());
+    fixture.execute(usize::MAX);
+    assert!(!fixture.analyse(None).trustworthy);
+    fixture.change = |_| {};
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(None);
+    assert!(set.trustworthy && set.warnings.is_empty(), "{:?}", set.warnings);
+    assert_eq!(set.answer, ["sync did 73.6k I/O per second at depth 1."]);
+}
+
+#[test]
+fn what_hosts_say_is_told_once() {
+    let mut fixture = Fixture::new(&ARMS, &[1], 3, &["local"]);
+    fixture.change = |record| {
+        let host = &mut record.hosts[0];
+        let ready = host.ready.as_mut().unwrap();
+        ready.warnings.push(Warning::new("too-few-cpus", "workers share CPUs", "use fewer"));
+        ready.target.insert("filesystem".into(), "tmpfs".into());
+        ready.knobs.iter_mut().for_each(|knob| knob.granted = "false (EINVAL)".into());
+        let finished = host.finished.as_mut().unwrap();
+        finished.overhead.clock_drift_ppm = -2000.0;
+        finished.overhead.late_swaps = 1;
+        finished.overhead.saturated = 1;
+        finished.cpu.kernel_threads_ns = None;
+        if let Some(perf) = &mut finished.perf {
+            perf.syscalls_total *= 2;
+        }
+        if record.arm == "sync" {
+            finished.perf = None;
+        }
+    };
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    let mut codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    codes.sort_unstable();
+    let all = [
+        "audit-without-perf",
+        "clock-drift",
+        "kernel-threads-unmeasured",
+        "late-swaps",
+        "not-granted",
+        "saturated-latencies",
+        "syscall-count-disagrees",
+        "target-in-memory",
+        "too-few-cpus",
+    ];
+    assert_eq!(codes, all);
+    assert!(set.warnings.iter().all(|warning| !warning.remedy.is_empty()));
+}

@@ -1,0 +1,150 @@
+//! From recorded trials to samples: which trials count, what each did, on all hosts and on each.
+
+use std::collections::BTreeMap;
+
+use proto::trial::Measure;
+
+use super::{
+    merge::{self, Work},
+    window::{self, HostEdges, Selection},
+};
+use crate::store::{
+    RunDir, StoreError,
+    record::{HostTrial, TrialRecord},
+};
+
+/// A trial that counts.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    /// The hosts, each with what it did within the common window.
+    pub(super) hosts: Vec<HostSample>,
+    /// How the intervals were chosen.
+    pub(super) selection: Selection,
+}
+
+/// What one host did in a trial that counts.
+#[derive(Clone, Debug)]
+pub(super) struct HostSample {
+    pub(super) host: String,
+    pub(super) work: Work,
+    pub(super) costs: Costs,
+}
+
+/// What the I/O cost, over the whole of a host's window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Costs {
+    pub(super) ops: u64,
+    pub(super) syscalls: BTreeMap<String, u64>,
+    pub(super) user_ns: u64,
+    pub(super) system_ns: u64,
+    /// Absent where it is unknown of any part: a sum without it would be too small.
+    pub(super) kernel_threads_ns: Option<u64>,
+    pub(super) switches: u64,
+    pub(super) submitted: u64,
+    pub(super) enters: u64,
+}
+
+impl Costs {
+    fn of(host: &HostTrial) -> Option<Self> {
+        let finished = host.finished.as_ref()?;
+        Some(Self {
+            ops: finished.ops(),
+            syscalls: finished.syscalls_self.clone(),
+            user_ns: finished.cpu.user_ns,
+            system_ns: finished.cpu.system_ns,
+            kernel_threads_ns: finished.cpu.kernel_threads_ns,
+            switches: finished.cpu.voluntary_switches + finished.cpu.involuntary_switches,
+            submitted: finished.submitted,
+            enters: finished.enters,
+        })
+    }
+
+    /// The sum of several; all zero of none.
+    pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let start = Self { kernel_threads_ns: Some(0), ..Self::default() };
+        parts.into_iter().fold(start, |mut sum, part| {
+            sum.ops += part.ops;
+            for (name, count) in &part.syscalls {
+                *sum.syscalls.entry(name.clone()).or_default() += count;
+            }
+            sum.user_ns += part.user_ns;
+            sum.system_ns += part.system_ns;
+            sum.kernel_threads_ns = sum.kernel_threads_ns.zip(part.kernel_threads_ns).map(|(a, b)| a + b);
+            sum.switches += part.switches;
+            sum.submitted += part.submitted;
+            sum.enters += part.enters;
+            sum
+        })
+    }
+
+    /// A sum over all operations as a share of each; `None` where there were none.
+    pub(super) fn per_io(&self, total: u64) -> Option<f64> {
+        (self.ops > 0).then(|| total as f64 / self.ops as f64)
+    }
+
+    /// All CPU time, as far as it was measured.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.user_ns + self.system_ns + self.kernel_threads_ns.unwrap_or(0)
+    }
+}
+
+/// Why a trial is kept out of the statistics: its marks; without any, what its record lacks to count.
+pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
+    if !record.counts() {
+        return record.marks.clone();
+    }
+    if record.hosts.is_empty() {
+        return vec!["no host took part".into()];
+    }
+    let mut reasons = Vec::new();
+    for host in &record.hosts {
+        let name = &host.host;
+        match (&host.refusal, &host.finished) {
+            (Some(refusal), _) => reasons.push(format!("{name}: {refusal}")),
+            (None, None) => reasons.push(format!("{name} did not finish")),
+            (None, Some(finished)) => {
+                if finished.cut_short {
+                    reasons.push(format!("{name} was stopped early"));
+                }
+                let failed: u64 = finished.errors.values().sum();
+                if failed > 0 {
+                    reasons.push(format!("{name}: requests failed"));
+                }
+                // An audit is for counts: it needs no histogram.
+                if host.intervals.is_empty() && record.measure == Measure::Timed {
+                    reasons.push(format!("no interval of {name} arrived"));
+                }
+            }
+        }
+    }
+    reasons
+}
+
+/// Reads a timed trial that is not kept out. `Err` in the inner result: why it must be kept out after all.
+pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, String>, StoreError> {
+    let edges = |host: &HostTrial| HostEdges {
+        clock: host.clock,
+        edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
+    };
+    let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
+    let mut hosts = Vec::with_capacity(record.hosts.len());
+    for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
+        let intervals = run.intervals(record, index)?;
+        let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
+        match (work, Costs::of(host)) {
+            (Some(work), _) if work.latency.is_empty() => {
+                return Ok(Err(format!("{} completed no operation", host.host)));
+            }
+            (Some(work), Some(costs)) => {
+                hosts.push(HostSample { host: host.host.clone(), work, costs });
+            }
+            _ => {
+                return Ok(Err(format!(
+                    "no interval of {} lies within the window that all hosts share",
+                    host.host
+                )));
+            }
+        }
+    }
+    Ok(Ok(Sample { hosts, selection }))
+}

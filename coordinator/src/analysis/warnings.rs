@@ -1,0 +1,261 @@
+//! Typed warnings, each with its remedy, told once however many trials they come from.
+
+use proto::trial::Measure;
+
+use super::{cells::CellData, set::SetWarning, trials::kept_out};
+use crate::{
+    plan::Plan,
+    store::record::{HostTrial, TrialRecord},
+};
+
+/// Disagreement of the hot loop's clock with the system's that is worth a word, in parts per million.
+const DRIFT_PPM: f64 = 1000.0;
+/// Share by which two counts of the same thing may differ.
+const COUNT_TOLERANCE: f64 = 0.01;
+/// Kinds of message shown of one code on one host; the rest are counted.
+const SHOWN: usize = 2;
+
+/// Collects warnings and tells each once.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    code: String,
+    host: Option<String>,
+    remedy: String,
+    messages: Vec<String>,
+}
+
+impl Warnings {
+    /// Adds one. The same again is the same; another message of the same kind joins the first.
+    pub(super) fn add(&mut self, code: &str, host: Option<&str>, message: String, remedy: &str) {
+        let same = |entry: &&mut Entry| {
+            entry.code == code && entry.host.as_deref() == host && entry.remedy == remedy
+        };
+        match self.entries.iter_mut().find(same) {
+            Some(entry) if entry.messages.contains(&message) => {}
+            Some(entry) => entry.messages.push(message),
+            None => self.entries.push(Entry {
+                code: code.into(),
+                host: host.map(Into::into),
+                remedy: remedy.into(),
+                messages: vec![message],
+            }),
+        }
+    }
+
+    /// In the order in which they first came up.
+    pub(super) fn into_list(self) -> Vec<SetWarning> {
+        let told = |entry: Entry| {
+            let mut message = entry.messages[..entry.messages.len().min(SHOWN)].join("; ");
+            if entry.messages.len() > SHOWN {
+                message.push_str(&format!("; and {} more of the kind", entry.messages.len() - SHOWN));
+            }
+            SetWarning { code: entry.code, host: entry.host, message, remedy: entry.remedy }
+        };
+        self.entries.into_iter().map(told).collect()
+    }
+
+    /// What the plan itself makes worth a warning.
+    pub(super) fn of_plan(&mut self, plan: &Plan) {
+        if plan.quick {
+            self.add(
+                "quick-run",
+                None,
+                "numbers of a quick run are a smoke test".into(),
+                "run without --quick before concluding anything",
+            );
+        }
+        if plan.trials_per_cell < 2 {
+            self.add(
+                "too-few-trials",
+                None,
+                "one trial a cell shows no spread, so no comparison can have a verdict".into(),
+                "set `trials: 3` or more",
+            );
+        }
+    }
+
+    /// What a trial's hosts said and what their accounts show.
+    pub(super) fn of_record(&mut self, record: &TrialRecord) {
+        for host in &record.hosts {
+            self.of_host(record, host);
+        }
+        let reasons = kept_out(record);
+        if !reasons.is_empty() {
+            self.trial_kept_out(record, &reasons.join("; "));
+        }
+    }
+
+    /// That a trial does not count, and why.
+    pub(super) fn trial_kept_out(&mut self, record: &TrialRecord, why: &str) {
+        let culprits: Vec<&HostTrial> =
+            record.hosts.iter().filter(|host| host.refusal.is_some() || host.finished.is_none()).collect();
+        let host = match (culprits.as_slice(), record.hosts.as_slice()) {
+            ([one], _) => Some(one.host.as_str()),
+            ([], [one]) => Some(one.host.as_str()),
+            _ => record.hosts.iter().map(|host| host.host.as_str()).find(|host| why.contains(host)),
+        };
+        let remedy = culprits
+            .iter()
+            .find_map(|host| host.refusal.as_ref())
+            .map(|refusal| refusal.remedy.as_str())
+            .filter(|remedy| !remedy.is_empty())
+            .unwrap_or("remove the cause, then `coordinator resume` runs the trial again");
+        let what = if record.measure == Measure::Audit { "audit" } else { "trial" };
+        let message = format!("{what} {} is shown but kept out of the statistics: {why}", record.id);
+        self.add("trial-kept-out", host, message, remedy);
+    }
+
+    fn of_host(&mut self, record: &TrialRecord, host: &HostTrial) {
+        let name = Some(host.host.as_str());
+        let said = host.ready.iter().flat_map(|ready| &ready.warnings);
+        for warning in said.chain(host.finished.iter().flat_map(|finished| &finished.warnings)) {
+            self.add(&warning.code, name, warning.message.clone(), &warning.remedy);
+        }
+        if let Some(ready) = &host.ready {
+            for knob in ready.knobs.iter().filter(|knob| knob.requested == "true" && !on(&knob.granted)) {
+                self.add(
+                    "not-granted",
+                    name,
+                    format!("{}: {} was asked for, {} was granted", record.arm, knob.name, knob.granted),
+                    "`coordinator agents` says what this host lacks; numbers of this arm are of what was granted",
+                );
+            }
+            let in_memory = ready.target.values().any(|value| value == "tmpfs" || value == "ramfs");
+            if in_memory && !ready.warnings.iter().any(|warning| warning.code.contains("tmpfs")) {
+                self.add(
+                    "target-in-memory",
+                    name,
+                    "the target lies in memory (tmpfs): what is measured is the kernel, not a disk".into(),
+                    "give the agent a data directory on the disk in question",
+                );
+            }
+        }
+        self.of_finished(record, host);
+    }
+
+    fn of_finished(&mut self, record: &TrialRecord, host: &HostTrial) {
+        let name = Some(host.host.as_str());
+        let Some(finished) = &host.finished else { return };
+        let overhead = &finished.overhead;
+        if overhead.clock_drift_ppm.abs() > DRIFT_PPM {
+            self.add(
+                "clock-drift",
+                name,
+                "the hot loop's clock ran apart from the system's by more than 0.1 %, and latencies with it"
+                    .into(),
+                "look for a clock source other than tsc, or a virtual machine that was moved",
+            );
+        }
+        if overhead.late_swaps > 0 {
+            self.add(
+                "late-swaps",
+                name,
+                "some intervals were made longer, since the host did not drain histograms in time".into(),
+                "leave the agent a CPU of its own, or choose a longer interval",
+            );
+        }
+        if overhead.saturated > 0 {
+            self.add(
+                "saturated-latencies",
+                name,
+                format!("{}: latencies above 60 s were recorded as 60 s", record.arm),
+                "look at the device: kernel log, queue depth, throttling",
+            );
+        }
+        if record.measure == Measure::Audit && finished.perf.is_none() {
+            self.add(
+                "audit-without-perf",
+                name,
+                "perf could not count, so system calls are the engine's own count, unverified".into(),
+                "run the agent with CAP_PERFMON, or set kernel.perf_event_paranoid to -1; \
+                 `coordinator agents` says which is missing",
+            );
+        }
+        if let Some(perf) = &finished.perf
+            && differ(perf.syscalls_total, finished.syscalls_self_total())
+        {
+            let per_io = |count: u64| count as f64 / finished.ops().max(1) as f64;
+            self.add(
+                "syscall-count-disagrees",
+                name,
+                format!(
+                    "{} in audit {}: perf counted {:.4} system calls per I/O, the engine {:.4}",
+                    record.arm,
+                    record.id,
+                    per_io(perf.syscalls_total),
+                    per_io(finished.syscalls_self_total())
+                ),
+                "trust perf's count; the difference is calls that the engine does not know it makes",
+            );
+        }
+    }
+
+    /// What shows only when a cell is seen whole.
+    pub(super) fn of_cell(&mut self, data: &CellData) {
+        for sample in data.samples.iter().filter(|sample| sample.selection.trimmed) {
+            self.add(
+                "hosts-skewed",
+                None,
+                format!(
+                    "hosts were apart by {:.1} ms (clocks known to {:.1} ms): only the intervals that they \
+                     share were merged",
+                    sample.selection.skew_ns as f64 / 1e6,
+                    sample.selection.error_ns as f64 / 1e6
+                ),
+                "choose a longer runtime or a shorter interval, so that the ends weigh less",
+            );
+        }
+        if data.cell.template.engine.engine.is_ring() {
+            let unknown = data
+                .samples
+                .iter()
+                .flat_map(|sample| &sample.hosts)
+                .filter(|host| host.costs.kernel_threads_ns.is_none());
+            for host in unknown {
+                self.add(
+                    "kernel-threads-unmeasured",
+                    Some(&host.host),
+                    "CPU time of the kernel's threads for io_uring could not be read: CPU per I/O lacks it"
+                        .into(),
+                    "run the agent in the host's own PID namespace",
+                );
+            }
+        }
+    }
+}
+
+fn on(granted: &str) -> bool {
+    ["true", "yes", "on"].iter().any(|word| granted.starts_with(word))
+}
+
+fn differ(a: u64, b: u64) -> bool {
+    a.abs_diff(b) as f64 > COUNT_TOLERANCE * a.max(b) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn told_once_and_counted() {
+        let mut warnings = Warnings::default();
+        for message in ["a", "a", "b", "c", "d"] {
+            warnings.add("x", Some("n1"), message.into(), "do y");
+        }
+        warnings.add("x", Some("n2"), "a".into(), "do y");
+        let list = warnings.into_list();
+        assert_eq!(list.len(), 2);
+        assert_eq!(list[0].message, "a; b; and 2 more of the kind");
+    }
+
+    #[test]
+    fn one_percent_is_agreement() {
+        assert!(!differ(1000, 1000) && !differ(1000, 990) && !differ(0, 0));
+        assert!(differ(1000, 980) && differ(0, 1));
+    }
+}

@@ -1,0 +1,98 @@
+//! One page that opens offline. The template escapes whatever it is given: names and messages come from files
+//! and from other machines.
+
+use minijinja::{AutoEscape, Environment, context};
+use serde::Serialize;
+
+use super::{
+    chart,
+    view::{LEGEND, Row, View, outcome},
+};
+use crate::analysis::set::{ComparisonSet, Verdict};
+
+const TEMPLATE: &str = include_str!("report.html");
+
+#[derive(Serialize)]
+struct TableRow<'a> {
+    /// The first row of its point, which shows the axes' values over all its rows.
+    first: bool,
+    rows: usize,
+    values: &'a [String],
+    arm: &'a str,
+    host: Option<&'a str>,
+    class: &'static str,
+    entries: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Claim<'a> {
+    word: &'static str,
+    class: &'static str,
+    text: &'a str,
+    detail: &'a str,
+}
+
+pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let view = View::of(set);
+    let compared = !set.comparisons.is_empty();
+    let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
+    let mut titles = vec!["IOPS", "±"];
+    if compared {
+        titles.extend([versus.as_str(), "95 % interval", "verdict"]);
+    }
+    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"]);
+    let mut rows = Vec::new();
+    for group in &view.groups {
+        for (index, row) in group.rows.iter().enumerate() {
+            rows.push(TableRow {
+                first: index == 0,
+                rows: group.rows.len(),
+                values: &group.values,
+                arm: &row.arm,
+                host: row.host.as_deref(),
+                class: class(row.verdict),
+                entries: entries(row, compared),
+            });
+        }
+    }
+    let claims: Vec<Claim<'_>> = set
+        .expectations
+        .iter()
+        .map(|claim| Claim {
+            word: outcome(claim.passed),
+            class: match claim.passed {
+                Some(true) => "good",
+                Some(false) => "bad",
+                None => "dim",
+            },
+            text: &claim.text,
+            detail: &claim.detail,
+        })
+        .collect();
+    environment.render_str(
+        TEMPLATE,
+        context! {
+            set, axes => view.axes, titles, rows, claims, scenario,
+            charts => chart::charts(set), legend => LEGEND,
+        },
+    )
+}
+
+fn entries(row: &Row, compared: bool) -> Vec<&str> {
+    let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
+    if compared {
+        entries.extend([row.ratio.as_str(), &row.interval, &row.word]);
+    }
+    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials]);
+    entries
+}
+
+fn class(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        Some(Verdict::Faster) => "good",
+        Some(Verdict::Slower) => "bad",
+        _ => "",
+    }
+}

@@ -1,0 +1,98 @@
+//! Markdown for a merge request: the same content as in the terminal.
+
+use std::fmt::Write as _;
+
+use super::{
+    text::clean,
+    view::{LEGEND, View, outcome},
+};
+use crate::analysis::set::ComparisonSet;
+
+/// What Markdown or HTML would take for markup is told to be text.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in clean(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '@' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+pub(super) fn render(set: &ComparisonSet) -> String {
+    let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));
+    if !set.answer.is_empty() {
+        out.push('\n');
+    }
+    for sentence in &set.answer {
+        let _ = writeln!(out, "- {}", escape(sentence));
+    }
+    out.push('\n');
+    table(set, &mut out);
+    if !set.expectations.is_empty() {
+        out.push_str("\n#### Expectations\n\n");
+        for expectation in &set.expectations {
+            let word = outcome(expectation.passed);
+            let _ = writeln!(
+                out,
+                "- **{word}**: {} ({})",
+                escape(&expectation.text),
+                escape(&expectation.detail)
+            );
+        }
+    }
+    if !set.warnings.is_empty() {
+        out.push_str("\n#### Warnings\n\n");
+        for warning in &set.warnings {
+            let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" ({})", escape(host)));
+            let _ = writeln!(
+                out,
+                "- **{}**{host}: {} *{}*",
+                escape(&warning.code),
+                escape(&warning.message),
+                escape(&warning.remedy)
+            );
+        }
+    }
+    let _ = writeln!(out, "\n{}\nRun {}.", LEGEND.join("\n"), escape(&set.run_id));
+    out
+}
+
+fn table(set: &ComparisonSet, out: &mut String) {
+    let view = View::of(set);
+    let compared = !set.comparisons.is_empty();
+    let mut titles: Vec<String> = view.axes.iter().map(|axis| escape(axis)).collect();
+    let text_columns = titles.len() + 1;
+    titles.extend(["arm", "IOPS", "±"].map(Into::into));
+    if compared {
+        titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
+        titles.extend(["95 % interval", "verdict"].map(Into::into));
+    }
+    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"].map(Into::into));
+    let _ = writeln!(out, "| {} |", titles.join(" | "));
+    let rule = (0..titles.len()).map(|index| if index < text_columns { "---" } else { "---:" });
+    let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
+    for group in &view.groups {
+        for row in &group.rows {
+            let arm = match &row.host {
+                Some(host) => format!("{} on {}", escape(&row.arm), escape(host)),
+                None => escape(&row.arm),
+            };
+            let mut entries: Vec<String> = group.values.iter().map(|value| escape(value)).collect();
+            entries.extend([arm, row.iops.clone(), row.spread.clone()]);
+            if compared {
+                entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
+            }
+            let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials];
+            entries.extend(rest.map(|text| escape(text)));
+            let _ = writeln!(out, "| {} |", entries.join(" | "));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Reports: the terminal, Markdown, CSV, JSON and HTML all render one [`ComparisonSet`].
+
+use crate::{
+    analysis::set::ComparisonSet,
+    store::{RunDir, StoreError},
+};
+
+mod chart;
+mod csv;
+mod html;
+mod markdown;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+pub(crate) mod units;
+mod view;
+
+/// How a comparison is rendered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    #[default]
+    Table,
+    /// As in `summary.json`.
+    Json,
+    /// As in `summary.csv`: one row for each cell.
+    Csv,
+    /// For a merge request.
+    Markdown,
+}
+
+/// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter to the table
+/// alone. The text ends with a line feed.
+#[must_use]
+pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> String {
+    match format {
+        Format::Table => table::render(set, width, colour),
+        Format::Json => json(set),
+        Format::Csv => csv::render(set),
+        Format::Markdown => markdown::render(set),
+    }
+}
+
+/// The self-contained page. `scenario` is the text to run again.
+///
+/// # Errors
+/// Where the template cannot be rendered, which is a defect of Ringbench.
+pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
+    html::render(set, scenario)
+}
+
+#[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
+fn json(set: &ComparisonSet) -> String {
+    serde_json::to_string_pretty(set).expect("a comparison set is plain data") + "\n"
+}
+
+impl RunDir {
+    /// Writes what is derived from the run: `summary.json`, `summary.csv` and `report.html`, each whole or
+    /// not at all.
+    ///
+    /// # Errors
+    /// Where one cannot be written.
+    pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
+        self.replace("summary.json", json(set).as_bytes())?;
+        self.replace("summary.csv", csv::render(set).as_bytes())?;
+        let page = html(set, &self.scenario()?).map_err(|error| StoreError::Io {
+            path: self.path().join("report.html"),
+            doing: "render it",
+            source: std::io::Error::other(error),
+        })?;
+        self.replace("report.html", page.as_bytes())
+    }
+}

@@ -1,0 +1,135 @@
+//! The table in a terminal.
+
+use super::{
+    text::{Align, Entry, Line, Style, clean, columns, wrap},
+    view::{LEGEND, Row, View, outcome},
+};
+use crate::analysis::set::{ComparisonSet, Verdict};
+
+/// Question and answer, the table, expectations, warnings, how to read it, where the run lies.
+pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
+    let width = usize::from(width.max(60));
+    let mut parts = Vec::new();
+    let head = set.question.as_deref().unwrap_or(&set.scenario);
+    let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
+    top.extend(
+        set.answer.iter().map(|sentence| wrap(&format!("  {}", sentence), width - 2, 0)).map(indented),
+    );
+    parts.push(top.join("\n"));
+    parts.push(table(set, width, colour).trim_end().to_owned());
+    if !set.expectations.is_empty() {
+        parts.push(expectations(set, width, colour));
+    }
+    if !set.warnings.is_empty() {
+        parts.push(warnings(set, width, colour));
+    }
+    let mut foot: Vec<String> =
+        LEGEND.iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
+    if let Some(path) = &set.run_path {
+        foot.push(format!("Run: {}", clean(&path.display().to_string())));
+    }
+    parts.push(foot.join("\n"));
+    parts.join("\n\n") + "\n"
+}
+
+fn indented(text: String) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn paint_lines(style: Style, text: &str, colour: bool) -> String {
+    text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
+}
+
+fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
+    let view = View::of(set);
+    // Several axes go into a heading: a column each would leave the numbers no room.
+    let axis_column = view.axes.len() == 1;
+    let compared = !set.comparisons.is_empty();
+    let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
+    let mut titles: Vec<(&str, Align)> = Vec::new();
+    if axis_column {
+        titles.push((&view.axes[0], Align::Right));
+    }
+    let narrow = titles.len();
+    titles.extend([("arm", Align::Left), ("IOPS", Align::Right), ("±", Align::Right)]);
+    if compared {
+        titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
+    }
+    titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
+    titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
+    if view.incomplete {
+        titles.push(("trials", Align::Right));
+    }
+    let align: Vec<Align> = titles.iter().map(|(_, align)| *align).collect();
+    let title = |(text, _): &(&str, Align)| Entry::new(super::text::cut(text, 16), Style::Bold);
+    let mut lines = vec![Line::Entries(titles.iter().map(title).collect())];
+    for group in &view.groups {
+        lines.push(Line::Rule);
+        if view.axes.len() > 1 {
+            lines.push(Line::Heading(clean(&group.point)));
+        }
+        for (index, row) in group.rows.iter().enumerate() {
+            let mut entries = Vec::new();
+            if axis_column {
+                let value = if index == 0 { group.values[0].as_str() } else { "" };
+                entries.push(Entry::new(value, Style::Bold));
+            }
+            entries.extend(row_entries(row, compared, view.incomplete));
+            lines.push(Line::Entries(entries));
+        }
+    }
+    columns(&lines, &align, narrow, width, colour)
+}
+
+fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
+    let plain = if row.host.is_some() { Style::Dim } else { Style::Plain };
+    let verdict = match row.verdict {
+        Some(Verdict::Faster) => Style::Good,
+        Some(Verdict::Slower) => Style::Bad,
+        _ => Style::Dim,
+    };
+    let name = row.host.as_ref().map_or_else(|| row.arm.clone(), |host| format!("  on {host}"));
+    let mut entries = vec![(name, plain), (row.iops.clone(), plain), (row.spread.clone(), Style::Dim)];
+    if compared {
+        entries.extend([(row.ratio.clone(), verdict), (row.word.clone(), verdict)]);
+    }
+    let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
+    entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
+    if incomplete {
+        let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
+        entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));
+    }
+    entries.into_iter().map(|(text, style)| Entry::new(text, style)).collect()
+}
+
+fn expectations(set: &ComparisonSet, width: usize, colour: bool) -> String {
+    let mut lines = vec![Style::Bold.paint("Expectations", colour)];
+    for expectation in &set.expectations {
+        let word = outcome(expectation.passed);
+        let style = match expectation.passed {
+            Some(true) => Style::Good,
+            Some(false) => Style::Bad,
+            None => Style::Bold,
+        };
+        let mut text = format!("{word}: {}", expectation.text);
+        if !expectation.detail.is_empty() {
+            text.push_str(&format!(" ({})", expectation.detail));
+        }
+        let text = indented(wrap(&text, width - 2, 4));
+        lines.push(text.replacen(word, &style.paint(word, colour), 1));
+    }
+    lines.join("\n")
+}
+
+fn warnings(set: &ComparisonSet, width: usize, colour: bool) -> String {
+    let mut lines = vec![Style::Bold.paint("Warnings", colour)];
+    for warning in &set.warnings {
+        let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" [{host}]"));
+        let text = format!("{}{host}: {}", warning.code, warning.message);
+        lines.push(indented(wrap(&text, width - 2, 4)));
+        if !warning.remedy.is_empty() {
+            lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy), width - 4, 3))));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,217 @@
+//! Every rendering of the same set.
+
+use serde_json::Value;
+
+use super::*;
+use crate::analysis::{
+    fixture::{Fixture, SCENARIO, params},
+    set::{Expectation, SetWarning, summary_schema},
+};
+
+fn set() -> ComparisonSet {
+    let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[1, 8, 32, 128], 3, &["local"]);
+    fixture.execute(usize::MAX);
+    let mut set = fixture.analyse(Some("sync"));
+    let claim =
+        |text: &str, passed, detail: &str| Expectation { text: text.into(), passed, detail: detail.into() };
+    set.expectations = vec![
+        claim(
+            "uring-tuned.iops >= 1.5 * sync.iops at depth >= 32",
+            Some(true),
+            "depth 32: 231k against 110k; depth 128: 365k against 110k",
+        ),
+        claim("uring.iops >= 2 * sync.iops at depth >= 8", Some(false), "depth 8: 73.6k against 147k"),
+        claim("nobody.p99 <= 1ms", None, "no arm is called nobody"),
+    ];
+    set.warn(SetWarning {
+        code: "too-few-cpus".into(),
+        host: Some("local".into()),
+        message:
+            "the workers and the agent's runtime share CPU 1, so latencies include waiting for each other"
+                .into(),
+        remedy: "use fewer threads, or a host with more CPUs".into(),
+    });
+    set.run_path = Some("results/20261122T081501Z-qd-sweep".into());
+    set
+}
+
+fn assert_fits(text: &str, columns: usize) {
+    for line in text.lines() {
+        assert!(text::width(line) <= columns, "{} columns: {line}", text::width(line));
+    }
+}
+
+#[test]
+fn table() {
+    let text = render(&set(), Format::Table, 100, false);
+    assert_fits(&text, 100);
+    assert!(!text.contains('\x1b'));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn table_of_hosts_and_gaps() {
+    let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 2, &["n1", "n2"]);
+    fixture.change = |record| {
+        if record.cell == 3 && record.block == 1 {
+            record.marks.push("n2: lost 1 of 2 intervals".into());
+        }
+    };
+    fixture.execute(usize::MAX);
+    let mut set = fixture.analyse(Some("sync"));
+    set.run_path = None;
+    let text = render(&set, Format::Table, 100, false);
+    assert_fits(&text, 100);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn one_arm_without_comparison() {
+    let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
+    fixture.execute(usize::MAX);
+    let mut set = fixture.analyse(None);
+    set.run_path = None;
+    set.cells[0].params.insert("block_size".into(), "4KiB".into());
+    insta::assert_snapshot!(render(&set, Format::Table, 80, false));
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let set = set();
+    let (plain, painted) = (render(&set, Format::Table, 100, false), render(&set, Format::Table, 100, true));
+    let mut stripped = painted.clone();
+    for code in ["0", "1", "2", "31", "32"] {
+        stripped = stripped.replace(&format!("\x1b[{code}m"), "");
+    }
+    assert!(painted.contains("\x1b[32mfaster"));
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn names_that_are_long_or_hostile() {
+    let mut set = set();
+    for cell in &mut set.cells {
+        cell.arm = format!("{}\x1b[2J-and-a-name-that-would-never-fit-anywhere-however-wide", cell.arm);
+    }
+    let text = render(&set, Format::Table, 100, false);
+    assert_fits(&text, 100);
+    assert!(!text.contains('\x1b'));
+    set.cells[0].arm = "a|b<script>".into();
+    assert!(render(&set, Format::Markdown, 100, false).contains("a\\|b&lt;script&gt;"));
+    set.cells[0].arm = "a,\"b\"".into();
+    assert!(render(&set, Format::Csv, 100, false).contains("\"a,\"\"b\"\"\""));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(render(&set(), Format::Markdown, 100, false));
+}
+
+#[test]
+fn csv_is_rectangular() {
+    let set = set();
+    let text = render(&set, Format::Csv, 100, false);
+    let widths: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
+    assert_eq!(widths.len(), 1 + set.cells.len());
+    assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
+    let header = text.lines().next().unwrap();
+    assert!(header.starts_with("run_id,scenario,arm,host,hosts,depth,trials_planned"), "{header}");
+}
+
+#[test]
+fn json_follows_its_schema_and_reads_back() {
+    let schema = summary_schema();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let mut empty = Fixture::new(&["sync", "uring"], &[1], 2, &["n1", "n2"]);
+    empty.execute(1);
+    for set in [set(), empty.analyse(Some("sync"))] {
+        let json: Value = serde_json::from_str(&render(&set, Format::Json, 100, false)).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let back: ComparisonSet = serde_json::from_value(json.clone()).unwrap();
+        // Floats may differ in the last digit, which no report shows.
+        let set = ComparisonSet { run_path: None, ..set };
+        assert_eq!(render(&back, Format::Table, 100, false), render(&set, Format::Table, 100, false));
+    }
+}
+
+#[test]
+fn fixed_keys_are_there() {
+    let json: Value = serde_json::from_str(&render(&set(), Format::Json, 100, false)).unwrap();
+    let has = |value: &Value, keys: &[&str]| {
+        for key in keys {
+            assert!(value.get(key).is_some(), "{key} in {value}");
+        }
+    };
+    has(&json, &["schema", "run_id", "scenario", "cells", "comparisons", "expectations", "warnings"]);
+    let cells = json["cells"].as_array().unwrap();
+    let cell =
+        cells.iter().find(|cell| cell["arm"] == "uring-tuned" && cell["params"]["depth"] == 128).unwrap();
+    has(cell, &["hosts", "host", "trials", "iops", "bandwidth_bytes_per_s", "latency_ns", "syscalls_per_io"]);
+    has(cell, &["syscalls", "cpu_ns_per_io", "context_switches_per_io", "ring"]);
+    has(&cell["iops"], &["mean", "ci95", "samples"]);
+    has(&cell["latency_ns"], &["mean", "p50", "p90", "p99", "p99_9", "p99_99", "max", "ci95"]);
+    has(&cell["latency_ns"]["ci95"], &["p50", "p99"]);
+    has(&cell["syscalls"], &["counted_by", "total", "by_name"]);
+    has(&cell["cpu_ns_per_io"], &["user", "system", "kernel_threads"]);
+    has(&cell["ring"], &["requested", "granted", "sqes_per_enter", "punted_to_io_wq"]);
+    has(
+        &json["comparisons"][0],
+        &["baseline", "arm", "params", "metric", "ratio", "ci95", "p_value", "verdict"],
+    );
+    assert_eq!(cell["syscalls"]["counted_by"], "perf");
+    assert!(cell["host"].is_null());
+}
+
+#[test]
+fn the_page_escapes_and_needs_no_network() {
+    let mut set = set();
+    let evil = "<script>alert(1)</script>";
+    set.question = Some(evil.into());
+    for cell in &mut set.cells {
+        cell.arm = format!("{}\"{evil}", cell.arm);
+        cell.params.insert(evil.into(), evil.into());
+    }
+    set.answer.push(evil.into());
+    set.warnings[0].message = evil.into();
+    set.hosts[0].facts.insert(evil.into(), evil.into());
+    let page = html(&set, evil).unwrap();
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+    let page = html(&self::set(), SCENARIO).unwrap();
+    for needle in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(needle), "{needle}");
+    }
+    for needle in
+        ["<svg", "<desc", "<circle", "prefers-color-scheme: dark", "name: qd-sweep", "6.18.0", "FAILED"]
+    {
+        assert!(page.contains(needle), "{needle}");
+    }
+}
+
+#[test]
+fn the_run_directory_gets_its_files() {
+    let mut fixture = Fixture::new(&["sync", "uring"], &[1, 8], 2, &["local"]);
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    assert!(set.metric("uring", "iops", &params(8)).is_some());
+    fixture.run.write_summary(&set).unwrap();
+    fixture.run.write_summary(&set).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(fixture.run.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    let all = [
+        "histograms",
+        "hosts.json",
+        "plan.json",
+        "report.html",
+        "scenario.yaml",
+        "summary.csv",
+        "summary.json",
+        "trials.jsonl",
+    ];
+    assert_eq!(names, all);
+    assert!(fixture.dir.path().exists());
+}

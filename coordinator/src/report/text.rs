@@ -1,0 +1,158 @@
+//! Text in a terminal: width, wrapping, columns, colour.
+
+use unicode_width::UnicodeWidthStr as _;
+
+/// How a piece of text stands out, where colour is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Style {
+    #[default]
+    Plain,
+    Bold,
+    Dim,
+    Good,
+    Bad,
+}
+
+impl Style {
+    /// The text with its colour; as it is where none is wanted.
+    pub(super) fn paint(self, text: &str, colour: bool) -> String {
+        let code = match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Plain => return text.into(),
+        };
+        if colour && !text.trim().is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+    }
+}
+
+/// Without control characters: names and messages come from files and from other machines, and must not
+/// steer the terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Columns that the text takes up.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cut to so many columns, with an ellipsis where something was cut.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.into();
+    }
+    let mut kept = String::new();
+    for c in text.chars() {
+        let longer = format!("{kept}{c}");
+        if width(&longer) + 1 > columns {
+            break;
+        }
+        kept = longer;
+    }
+    kept + "…"
+}
+
+/// Wrapped between words; further lines are indented by as much as `indent` says.
+pub(super) fn wrap(text: &str, columns: usize, indent: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in clean(text).split_whitespace() {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if line.trim().is_empty() {
+            line.push_str(word);
+        } else if width(line) + 1 + width(word) <= columns {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(format!("{}{word}", " ".repeat(indent)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// One entry of a table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) text: String,
+    pub(super) style: Style,
+}
+
+impl Entry {
+    pub(super) fn new(text: impl AsRef<str>, style: Style) -> Self {
+        Self { text: clean(text.as_ref()), style }
+    }
+}
+
+/// A line of a table.
+#[derive(Clone, Debug)]
+pub(super) enum Line {
+    Entries(Vec<Entry>),
+    /// Across all columns.
+    Heading(String),
+    Rule,
+}
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// Lays out columns with two blanks between them. Where that is too wide, the column `narrow` gives way.
+pub(super) fn columns(
+    lines: &[Line],
+    align: &[Align],
+    narrow: usize,
+    columns: usize,
+    colour: bool,
+) -> String {
+    let mut widths = vec![0; align.len()];
+    for line in lines {
+        if let Line::Entries(entries) = line {
+            for (known, entry) in widths.iter_mut().zip(entries) {
+                *known = (*known).max(width(&entry.text));
+            }
+        }
+    }
+    let total = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) + 1;
+    let excess = total(&widths).saturating_sub(columns);
+    if let Some(column) = widths.get_mut(narrow) {
+        *column = column.saturating_sub(excess).max((*column).min(6));
+    }
+    let full = total(&widths).min(columns);
+    let mut out = String::new();
+    for line in lines {
+        let text = match line {
+            Line::Rule => Style::Dim.paint(&format!(" {}", "─".repeat(full.saturating_sub(1))), colour),
+            Line::Heading(text) => Style::Bold.paint(&format!(" {}", cut(text, columns - 1)), colour),
+            Line::Entries(entries) => {
+                let padded = entries.iter().zip(&widths).zip(align).map(|((entry, width), align)| {
+                    let text = cut(&entry.text, *width);
+                    let blanks = " ".repeat(width.saturating_sub(self::width(&text)));
+                    let text = entry.style.paint(&text, colour);
+                    if *align == Align::Left { text + &blanks } else { blanks + &text }
+                });
+                format!(" {}", padded.collect::<Vec<_>>().join("  "))
+            }
+        };
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_and_escapes() {
+        assert_eq!(cut("uring-tuned", 6), "uring…");
+        assert_eq!(width(&cut("測測測測", 5)), 5);
+        assert_eq!(clean("a\x1b[31mb\n"), "a [31mb ");
+        assert_eq!(wrap("one two three", 8, 2), "one two\n  three");
+    }
+}

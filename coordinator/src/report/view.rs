@@ -1,0 +1,135 @@
+//! What every table shows, row by row, before it is dressed as text, Markdown or HTML.
+
+use super::units;
+use crate::{
+    analysis::{
+        answer,
+        set::{CellSummary, ComparisonSet, Verdict},
+    },
+    plan::Params,
+};
+
+/// All rows, grouped by point.
+pub(super) struct View {
+    /// The names of the axes.
+    pub(super) axes: Vec<String>,
+    pub(super) groups: Vec<Group>,
+    /// Whether some row has fewer trials than were planned.
+    pub(super) incomplete: bool,
+}
+
+/// The rows of one point.
+pub(super) struct Group {
+    /// Values of the axes.
+    pub(super) values: Vec<String>,
+    /// The point in words; empty without axes.
+    pub(super) point: String,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A cell, or a cell on one host.
+pub(super) struct Row {
+    pub(super) arm: String,
+    pub(super) host: Option<String>,
+    pub(super) trials: String,
+    pub(super) iops: String,
+    pub(super) spread: String,
+    pub(super) ratio: String,
+    pub(super) interval: String,
+    pub(super) verdict: Option<Verdict>,
+    /// The verdict's word, or `baseline`.
+    pub(super) word: String,
+    pub(super) bandwidth: String,
+    pub(super) p50: String,
+    pub(super) p99: String,
+    pub(super) syscalls: String,
+    pub(super) cpu: String,
+}
+
+/// What stands where there is no number.
+const NONE: &str = "-";
+
+impl View {
+    pub(super) fn of(set: &ComparisonSet) -> Self {
+        let mut axes: Vec<String> = Vec::new();
+        let mut points: Vec<(&Params, Vec<Row>)> = Vec::new();
+        for cell in &set.cells {
+            axes.extend(cell.params.keys().filter(|axis| !axes.contains(axis)).cloned().collect::<Vec<_>>());
+            let row = row(set, cell);
+            match points.iter_mut().find(|(params, _)| **params == cell.params) {
+                Some((_, rows)) => rows.push(row),
+                None => points.push((&cell.params, vec![row])),
+            }
+        }
+        let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
+        let values = |params: &Params| -> Vec<String> {
+            axes.iter().map(|axis| params.get(axis).map_or_else(String::new, answer::value)).collect()
+        };
+        let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
+        let groups = points.into_iter().map(group).collect();
+        Self { axes, groups, incomplete }
+    }
+}
+
+fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
+    // Comparisons are of merged numbers; a single host's row has none.
+    let compared = match cell.host {
+        None => set.comparison(&cell.arm, "iops", &cell.params),
+        Some(_) => None,
+    };
+    let is_baseline = cell.host.is_none() && set.baseline.as_deref() == Some(&cell.arm);
+    let shown = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
+    let latency = cell.latency_ns.as_ref();
+    Row {
+        arm: cell.arm.clone(),
+        host: cell.host.clone(),
+        trials: format!("{}/{}", cell.trials.complete, cell.trials.planned),
+        iops: shown(cell.iops.as_ref().map(|iops| units::count(iops.mean))),
+        spread: cell
+            .iops
+            .as_ref()
+            .and_then(|iops| Some(units::half_width(iops.mean, iops.ci95?)))
+            .unwrap_or_default(),
+        ratio: compared.and_then(|found| found.ratio).map(ratio).unwrap_or_default(),
+        interval: compared
+            .and_then(|found| found.ci95)
+            .map(|[low, high]| format!("{} to {}", ratio(low), ratio(high)))
+            .unwrap_or_default(),
+        verdict: compared.map(|found| found.verdict),
+        word: match compared {
+            Some(found) => found.verdict.as_str().into(),
+            None if is_baseline => "baseline".into(),
+            None => String::new(),
+        },
+        bandwidth: shown(cell.bandwidth_bytes_per_s.as_ref().map(|rate| units::bytes_per_s(rate.mean))),
+        p50: shown(latency.map(|latency| units::nanos(latency.p50 as f64))),
+        p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
+        syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
+        cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
+    }
+}
+
+/// `x4.90`; small ratios keep their digits.
+pub(super) fn ratio(ratio: f64) -> String {
+    match ratio {
+        r if r >= 99.95 => format!("x{r:.0}"),
+        r if r >= 9.995 => format!("x{r:.1}"),
+        r if r < 0.1 => format!("x{r:.3}"),
+        r => format!("x{r:.2}"),
+    }
+}
+
+/// What an expectation came to.
+pub(super) fn outcome(passed: Option<bool>) -> &'static str {
+    match passed {
+        Some(true) => "held",
+        Some(false) => "FAILED",
+        None => "could not be evaluated",
+    }
+}
+
+/// How to read the table.
+pub(super) const LEGEND: [&str; 2] = [
+    "±: half the 95 % confidence interval over trials. p50, p99: latency that the application waits.",
+    "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
+];

@@ -1,0 +1,121 @@
+//! Interval histograms as an HdrHistogram interval log: text, one line for each direction of each interval,
+//! payload V2 deflated and base64, which the log readers of Java and Python understand.
+//!
+//! The log's time stamps are rounded to milliseconds by its format. The exact edges of the intervals are in
+//! `trials.jsonl`; a log is read together with them.
+
+use std::{
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hdrhistogram::{
+    Histogram,
+    serialization::{
+        Deserializer, V2DeflateSerializer,
+        interval_log::{
+            IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError, LogEntry, Tag,
+        },
+    },
+};
+use proto::{
+    histogram::{DIGITS, HIGHEST_NS, LOWEST_NS},
+    outcome::{Direction, Interval, Series},
+};
+
+use super::record::IntervalEdges;
+
+/// Writes the intervals of one host in one trial.
+pub(super) fn write(
+    out: &mut impl Write,
+    trial: &str,
+    host: &str,
+    started: SystemTime,
+    intervals: &[Interval],
+) -> io::Result<()> {
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment(&format!("trial: {trial}"))
+        .add_comment(&format!("host: {host}"))
+        .add_comment(
+            "unit: ns; tags: read, write; start and duration in seconds, exact edges in trials.jsonl",
+        )
+        .with_start_time(started)
+        .with_base_time(started)
+        .begin_log_with(out, &mut serializer)?;
+    let first = intervals.first().map_or(0, |interval| interval.begin_ns);
+    for interval in intervals {
+        let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first));
+        let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
+        for series in &interval.series {
+            log.write_histogram(&series.latency, start, duration, Tag::new(series.direction.as_str()))
+                .map_err(|error| match error {
+                    IntervalLogWriterError::IoError(error) => error,
+                    IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
+                })?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a log back and joins it with the edges and bytes of the record. An error names the entry.
+pub(super) fn read(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
+    let mut deserializer = Deserializer::new();
+    let mut number = 0;
+    let mut entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {
+        Ok(LogEntry::Interval(entry)) => Some(Ok(entry)),
+        Ok(_) => None,
+        Err(error) => Some(Err(format!("not an interval log: {error:?}"))),
+    });
+    let mut intervals = Vec::with_capacity(edges.len());
+    for edge in edges {
+        let mut series = Vec::with_capacity(edge.bytes.len());
+        for (direction, bytes) in &edge.bytes {
+            number += 1;
+            let place = |message: String| (format!("histogram {number}"), message);
+            let entry = entries.next().ok_or_else(|| place("missing".into()))?.map_err(place)?;
+            if entry.tag().map(|tag| tag.as_str()) != Some(direction.as_str()) {
+                return Err(place(format!(
+                    "interval {} has {}s here, the log has another tag",
+                    edge.index,
+                    direction.as_str()
+                )));
+            }
+            let latency = decode(&mut deserializer, entry.encoded_histogram()).map_err(place)?;
+            series.push(Series { direction: *direction, bytes: *bytes, latency });
+        }
+        intervals.push(Interval { index: edge.index, begin_ns: edge.begin_ns, end_ns: edge.end_ns, series });
+    }
+    match entries.next() {
+        None => Ok(intervals),
+        Some(_) => Err((format!("histogram {}", number + 1), "more histograms than intervals".into())),
+    }
+}
+
+fn decode(deserializer: &mut Deserializer, encoded: &str) -> Result<Histogram<u64>, String> {
+    let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())?;
+    let histogram: Histogram<u64> =
+        deserializer.deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
+    // Histograms of other bounds could not be added up without loss.
+    if (histogram.low(), histogram.high(), histogram.sigfig()) != (LOWEST_NS, HIGHEST_NS, DIGITS) {
+        return Err("bounds other than 1 ns to 60 s at 3 digits".into());
+    }
+    Ok(histogram)
+}
+
+/// What of the intervals goes into the record.
+pub(super) fn edges(intervals: &[Interval]) -> Vec<IntervalEdges> {
+    let bytes = |interval: &Interval| -> Vec<(Direction, u64)> {
+        interval.series.iter().map(|series| (series.direction, series.bytes)).collect()
+    };
+    intervals
+        .iter()
+        .map(|interval| IntervalEdges {
+            index: interval.index,
+            begin_ns: interval.begin_ns,
+            end_ns: interval.end_ns,
+            bytes: bytes(interval),
+        })
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! What is written reads back, and what is torn costs no more than itself.
+
+use std::fs;
+
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use proptest::prelude::*;
+use proto::outcome::{Direction, Interval, Series};
+use tempfile::TempDir;
+
+use super::*;
+use crate::analysis::fixture::{Fixture, SCENARIO as TEXT};
+
+fn interval(index: u32, reads: &[u64], writes: &[u64]) -> Interval {
+    let series = |(direction, values): (Direction, &[u64])| {
+        let mut latency = proto::histogram::empty();
+        values.iter().for_each(|value| latency.saturating_record(*value));
+        Series { direction, bytes: 4096 * values.len() as u64, latency }
+    };
+    let both = [(Direction::Read, reads), (Direction::Write, writes)];
+    let begin_ns = 123_456_789_012 + u64::from(index) * 1_000_000_007;
+    let series = both.into_iter().filter(|(_, values)| !values.is_empty()).map(series).collect();
+    Interval { index, begin_ns, end_ns: begin_ns + 1_000_000_007, series }
+}
+
+fn one_trial() -> (Fixture, TrialRecord) {
+    let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
+    fixture.execute(1);
+    let record = fixture.run.trials().unwrap().remove(0);
+    (fixture, record)
+}
+
+#[test]
+fn intervals_read_back_exactly() {
+    let (mut fixture, mut record) = one_trial();
+    // A silent interval in between has edges but no line in the log.
+    let intervals =
+        vec![interval(0, &[1, 2_000, 60_000_000_000], &[7]), interval(1, &[], &[]), interval(2, &[], &[9])];
+    record.id = "0099-odd/../name".into();
+    let written = fixture.run.append_trial(record, &[(0, intervals.clone())]).unwrap();
+    assert_eq!(written.hosts[0].histograms.as_deref(), Some("histograms/0099-odd-..-name-local.hlog"));
+    let read = fixture.run.trials().unwrap().pop().unwrap();
+    assert_eq!(read, written);
+    assert_eq!(fixture.run.intervals(&read, 0).unwrap(), intervals);
+}
+
+#[test]
+fn the_log_is_one_that_others_read() {
+    let (fixture, record) = one_trial();
+    let name = record.hosts[0].histograms.as_deref().unwrap();
+    let text = fs::read(fixture.run.path().join(name)).unwrap();
+    let head = String::from_utf8_lossy(&text);
+    assert!(head.contains("trial: 0001-sync") && head.contains("host: local") && head.contains("unit: ns"));
+    let mut tags = Vec::new();
+    for entry in IntervalLogIterator::new(&text) {
+        if let LogEntry::Interval(entry) = entry.unwrap() {
+            tags.push((entry.tag().unwrap().as_str(), entry.start_timestamp(), entry.duration()));
+        }
+    }
+    let half = std::time::Duration::from_millis(500);
+    assert_eq!(tags, [("read", std::time::Duration::ZERO, half), ("read", half, half)]);
+}
+
+#[test]
+fn a_damaged_log_is_named() {
+    let (fixture, record) = one_trial();
+    let name = record.hosts[0].histograms.clone().unwrap();
+    let path = fixture.run.path().join(&name);
+    let text = fs::read_to_string(&path).unwrap();
+    for damaged in [text.replace("Tag=read", "Tag=write"), text.replacen("HISTF", "HISTG", 1), String::new()]
+    {
+        fs::write(&path, damaged).unwrap();
+        let error = fixture.run.intervals(&record, 0).unwrap_err();
+        assert!(error.to_string().contains(&name) && error.remedy().contains("resume"), "{error}");
+    }
+}
+
+#[test]
+fn a_trial_run_again_keeps_the_older_log() {
+    let (mut fixture, record) = one_trial();
+    let again = fixture.run.append_trial(record.clone(), &[(0, vec![interval(0, &[5], &[])])]).unwrap();
+    assert_eq!(again.hosts[0].histograms.as_deref(), Some("histograms/0001-sync-local-2.hlog"));
+    assert_eq!(fixture.run.intervals(&record, 0).unwrap().len(), 2);
+}
+
+#[test]
+fn a_torn_line_is_reported_then_mended() {
+    let (mut fixture, record) = one_trial();
+    let path = fixture.run.path().join(TRIALS);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
+    let trials = fixture.run.read_trials().unwrap();
+    assert_eq!(trials.records.len(), 1);
+    assert!(trials.torn.unwrap().message.contains("line 2"));
+    fixture.run.append_trial(record.clone(), &[]).unwrap();
+    assert_eq!(fixture.run.trials().unwrap().len(), 2);
+    // A last line that lacks but its line end is a record.
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    fixture.run.append_trial(record, &[]).unwrap();
+    assert_eq!(fixture.run.trials().unwrap().len(), 2);
+    // Damage in the middle is no crash while appending.
+    fs::write(&path, [b"{}\n", &whole[..]].concat()).unwrap();
+    let error = fixture.run.trials().unwrap_err().to_string();
+    assert!(error.contains("trials.jsonl: line 1"), "{error}");
+}
+
+#[test]
+fn directories_get_their_names() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().join("results");
+    let now = OffsetDateTime::from_unix_timestamp(1_795_335_301).unwrap();
+    let first = RunDir::create_under(&root, now, "qd sweep", TEXT).unwrap();
+    let second = RunDir::create_under(&root, now, "qd sweep", TEXT).unwrap();
+    assert_eq!(first.id(), "20261122T081501Z-qd-sweep");
+    assert_eq!(second.id(), "20261122T081501Z-qd-sweep-2");
+    assert_eq!(fs::read_link(root.join("latest")).unwrap(), Path::new(&second.id()));
+    assert_eq!(second.scenario().unwrap(), TEXT);
+    assert!(second.path().join(HISTOGRAMS).is_dir());
+    let error = RunDir::create(Some(first.path()), "x", TEXT).unwrap_err();
+    assert!(matches!(error, StoreError::Taken { .. }) && error.remedy().contains("--out"), "{error}");
+    let error = RunDir::open(&root).unwrap_err();
+    assert!(error.to_string().contains("not a run directory"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_written_is_named_with_the_remedy() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = RunDir::create(Some(&file.join("run")), "x", TEXT).unwrap_err();
+    assert!(error.to_string().contains("file/run: cannot make it"), "{error}");
+    let full = StoreError::Io {
+        path: "/r/trials.jsonl".into(),
+        doing: "append to it",
+        source: io::Error::from_raw_os_error(28),
+    };
+    assert!(full.remedy().contains("free space") && full.to_string().contains("/r/trials.jsonl"));
+    let denied = StoreError::Io {
+        path: "/r/x".into(),
+        doing: "write it",
+        source: io::ErrorKind::ReadOnlyFilesystem.into(),
+    };
+    assert!(denied.remedy().contains("writable"));
+}
+
+#[test]
+fn plan_and_hosts_read_back() {
+    let fixture = Fixture::new(&["sync", "uring"], &[1, 8], 2, &["n1", "n2"]);
+    let run = RunDir::open(fixture.run.path()).unwrap();
+    assert_eq!(run.plan().unwrap(), fixture.plan);
+    assert_eq!(run.hosts().unwrap(), fixture.hosts);
+    assert!(run.trials().unwrap().is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_file_cut_anywhere_keeps_its_whole_lines(lines in 1usize..4, share in 0.0..1.0f64) {
+        let record = TrialRecord {
+            id: "0001-ü".into(),
+            cell: 0,
+            arm: "ü".into(),
+            params: crate::plan::Params::new(),
+            block: 1,
+            measure: proto::trial::Measure::Timed,
+            started_at: String::new(),
+            marks: vec![],
+            hosts: vec![],
+        };
+        let line = serde_json::to_string(&record).unwrap() + "\n";
+        let text = line.repeat(lines);
+        let cut = (text.len() as f64 * share) as usize;
+        let trials = parse_trials(&text.as_bytes()[..cut]).unwrap();
+        // A line that lacks but its line end is whole.
+        let whole = (cut + 1) / line.len();
+        prop_assert_eq!(trials.records.len(), whole);
+        prop_assert_eq!(trials.torn.is_some(), cut % line.len() != 0 && (cut + 1) % line.len() != 0);
+    }
+}
