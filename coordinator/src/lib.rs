@@ -1,6 +1,14 @@
 //! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
 //!
-//! The path of the data: [`plan`] (from the scenario) -> cluster -> [`store`] -> analysis -> report.
+//! The path of the data: [`plan`] (from the scenario) -> [`cluster`], driven by [`run`] -> [`store`] ->
+//! analysis -> report.
 
+pub mod cluster;
+pub mod exit;
+pub mod output;
 pub mod plan;
+pub mod progress;
+pub mod run;
+pub mod screen;
+pub mod stop;
 pub mod store;

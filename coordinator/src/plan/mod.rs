@@ -56,3 +56,16 @@ pub struct PlannedTrial {
     /// arms meet the same offsets.
     pub seed: u64,
 }
+
+impl Plan {
+    /// A planned trial with nothing left to decide.
+    #[must_use]
+    pub fn trial(&self, planned: &PlannedTrial) -> Trial {
+        Trial {
+            id: planned.id.clone(),
+            seed: planned.seed,
+            measure: planned.measure,
+            ..self.cells[planned.cell].template.clone()
+        }
+    }
+}
