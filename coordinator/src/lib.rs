@@ -3,7 +3,9 @@
 //! The path of the data: [`plan`] (from the scenario) -> [`cluster`], driven by [`run`] -> [`store`] ->
 //! analysis -> report.
 
+pub mod cli;
 pub mod cluster;
+pub mod commands;
 pub mod exit;
 pub mod output;
 pub mod plan;

@@ -4,7 +4,7 @@ use std::{io, sync::Mutex, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use proto::{
-    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
+    MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::{HostDescription, Refusal},
     wire::{DescribeRequest, ReadClockRequest, agent_client::AgentClient},
 };
@@ -15,6 +15,7 @@ use tonic::{
 };
 
 use super::{
+    Timing,
     address::Address,
     clock::{self, Sample},
 };
@@ -22,12 +23,12 @@ use crate::store::record::ClockOffset;
 
 pub(super) type Client = AgentClient<Channel>;
 
-fn endpoint(uri: String, connect: Duration) -> Result<Endpoint, tonic::transport::Error> {
+fn endpoint(uri: String, timing: &Timing) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(uri)?
-        .connect_timeout(connect)
+        .connect_timeout(timing.connect)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .http2_keep_alive_interval(timing.keepalive)
+        .keep_alive_timeout(timing.keepalive_timeout)
         .keep_alive_while_idle(true))
 }
 
@@ -38,7 +39,7 @@ fn client(channel: Channel) -> Client {
 }
 
 /// Connects to an agent that listens somewhere.
-pub(super) async fn tcp(address: &Address, limit: Duration) -> Result<Client, Refusal> {
+pub(super) async fn tcp(address: &Address, timing: &Timing) -> Result<Client, Refusal> {
     let unreachable = |why: String| {
         Refusal::new(
             "unreachable",
@@ -50,7 +51,8 @@ pub(super) async fn tcp(address: &Address, limit: Duration) -> Result<Client, Re
         )
     };
     let endpoint =
-        endpoint(format!("http://{address}"), limit).map_err(|error| unreachable(causes(&error)))?;
+        endpoint(format!("http://{address}"), timing).map_err(|error| unreachable(causes(&error)))?;
+    let limit = timing.connect;
     match timeout(limit, endpoint.connect()).await {
         Ok(Ok(channel)) => Ok(client(channel)),
         Ok(Err(error)) => Err(unreachable(causes(&error))),
@@ -59,7 +61,7 @@ pub(super) async fn tcp(address: &Address, limit: Duration) -> Result<Client, Re
 }
 
 /// Speaks over a socket that is there already. It is handed out once: there is no reconnecting to a child.
-pub(super) async fn socket(stream: UnixStream, limit: Duration) -> Result<Client, Refusal> {
+pub(super) async fn socket(stream: UnixStream, timing: &Timing) -> Result<Client, Refusal> {
     let failed = |why: String| {
         Refusal::new("embedded-agent", format!("cannot speak to the embedded agent: {why}"), "see its output")
     };
@@ -72,7 +74,7 @@ pub(super) async fn socket(stream: UnixStream, limit: Duration) -> Result<Client
     });
     // The name is only what the protocol asks for; nothing resolves it.
     let endpoint =
-        endpoint("http://embedded.invalid".into(), limit).map_err(|error| failed(causes(&error)))?;
+        endpoint("http://embedded.invalid".into(), timing).map_err(|error| failed(causes(&error)))?;
     let channel = endpoint.connect_with_connector(connector).await.map_err(|error| failed(causes(&error)))?;
     Ok(client(channel))
 }

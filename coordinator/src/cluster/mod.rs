@@ -51,6 +51,10 @@ pub struct Timing {
     pub overrun: Duration,
     /// How long a host may take to end a trial when the run is interrupted, and to end a lease.
     pub cancel_grace: Duration,
+    /// How often a silent connection is asked for a sign of life.
+    pub keepalive: Duration,
+    /// How long that may take.
+    pub keepalive_timeout: Duration,
     /// Age at which a clock is read again before a trial.
     pub clock_age: Duration,
 }
@@ -63,6 +67,8 @@ impl Default for Timing {
             min_lead: Duration::from_millis(20),
             overrun: Duration::from_secs(30),
             cancel_grace: Duration::from_secs(2),
+            keepalive: proto::KEEPALIVE_INTERVAL,
+            keepalive_timeout: proto::KEEPALIVE_TIMEOUT,
             clock_age: Duration::from_secs(10),
         }
     }
@@ -126,12 +132,18 @@ impl Cluster {
     /// # Errors
     /// Every host that could not be reached or that speaks another protocol.
     pub async fn connect(specs: Vec<HostSpec>, timing: Timing) -> Result<Self, Vec<HostError>> {
+        let (cluster, errors) = Self::connect_some(specs, timing).await;
+        if errors.is_empty() { Ok(cluster) } else { Err(errors) }
+    }
+
+    /// The same, but contents itself with the hosts that can be reached, and names the others.
+    pub async fn connect_some(specs: Vec<HostSpec>, timing: Timing) -> (Self, Vec<HostError>) {
         let mut tasks = JoinSet::new();
         for (index, spec) in specs.into_iter().enumerate() {
             tasks.spawn(async move {
                 let HostSpec { name, address, labels } = spec;
                 let reached = async {
-                    let client = connect::tcp(&address, timing.connect).await?;
+                    let client = connect::tcp(&address, &timing).await?;
                     Host::meet(name.clone(), address.to_string(), labels, client, timing).await
                 };
                 (index, reached.await.map_err(|refusal| HostError { host: name, refusal }))
@@ -146,7 +158,7 @@ impl Cluster {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(Self::new(hosts, timing)) } else { Err(errors) }
+        (Self::new(hosts, timing), errors)
     }
 
     /// Starts an agent of our own, and connects to it alone. The threads of this process then keep to the
@@ -162,7 +174,7 @@ impl Cluster {
         let named = |refusal| HostError { host: LOCAL.to_owned(), refusal };
         let (mut embedded, stream) = Embedded::spawn(options, screen).map_err(named)?;
         let met = async {
-            let client = connect::socket(stream, timing.connect).await?;
+            let client = connect::socket(stream, &timing).await?;
             Host::meet(LOCAL.to_owned(), "embedded".to_owned(), BTreeMap::new(), client, timing).await
         };
         let host = match met.await {

@@ -101,9 +101,9 @@ impl Cluster {
             cancelled: None,
             interrupted: false,
         };
-        for i in 0..running.hosts.len() {
-            if !self.lease(running.hosts[i].run.host, |lease| lease.prepare(trial)) {
-                running.lose(i, self.hosts[hosts[i]].lost.clone().unwrap_or_else(gone));
+        for (i, &host) in hosts.iter().enumerate() {
+            if !self.lease(host, |lease| lease.prepare(trial)) {
+                running.lose(i, self.hosts[host].lost.clone().unwrap_or_else(gone));
             }
         }
         while !running.hosts.iter().all(|host| host.ended) {

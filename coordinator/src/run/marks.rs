@@ -47,7 +47,8 @@ fn of_host(trial: &Trial, host: &HostRun, interrupted: bool) -> Vec<String> {
     if let Some(mark) = lost_interval(trial, host, finished) {
         marks.push(mark);
     }
-    if let Some(start_ns) = host.start_ns {
+    // A trial that was cut short says so already, and its window may not have begun at all.
+    if let Some(start_ns) = host.start_ns.filter(|_| !finished.cut_short) {
         let planned = start_ns.saturating_add(trial.workload.warmup.0);
         let late = finished.begin_ns.saturating_sub(planned);
         if late > LATE_NS.max(trial.workload.runtime.0 / 20) {
