@@ -181,7 +181,8 @@ impl Cluster {
             Ok(host) => host,
             Err(mut refusal) => {
                 if let Some(words) = embedded.post_mortem().await {
-                    refusal.message = words;
+                    let remedy = "start `agent serve` yourself, and name it with --agents";
+                    refusal = Refusal::new("embedded-agent", words, remedy);
                 }
                 embedded.end(Duration::ZERO).await;
                 return Err(named(refusal));

@@ -1,7 +1,6 @@
 //! `coordinator run`: from scenarios to comparisons.
 
 use std::{
-    io::{self, IsTerminal as _},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +13,7 @@ use super::{
     outcome::{announce, conclude},
     print,
     reach::{reach, say},
-    report::conclusion,
+    report::{conclusion, stored},
 };
 use crate::{
     cli::RunArgs,
@@ -89,7 +88,7 @@ async fn one(args: &RunArgs, screen: &Screen, stop: &Stop, scenario: &Loaded, pl
         Err(exit) => return exit,
     };
     let exit = conclude(screen, plan, &outcome);
-    match conclusion(&directory, args.format, io::stdout().is_terminal()) {
+    match conclusion(&directory, scenario, args.format) {
         Ok((text, judged)) => exit.strongest(judged).strongest(print(screen, &text)),
         Err(error) => {
             screen.error(&error);
@@ -156,11 +155,6 @@ fn entry(host: &Host) -> HostEntry {
         labels: host.labels.clone(),
         description: host.description.clone(),
     }
-}
-
-/// An error of the store, with its remedy.
-pub(super) fn stored(error: crate::store::StoreError) -> Report {
-    miette::miette!(help = error.remedy(), "{error}")
 }
 
 struct Store(RunDir);

@@ -2,10 +2,10 @@
 
 use super::print;
 use crate::{
-    analysis,
+    analysis::set::summary_schema,
     cli::{Schema, SchemaArgs},
     exit::Exit,
-    scenario,
+    scenario::scenario_schema,
     screen::Screen,
 };
 
@@ -13,8 +13,8 @@ use crate::{
 #[must_use]
 pub fn schema(args: &SchemaArgs, screen: &Screen) -> Exit {
     let schema = match args.of {
-        Schema::Scenario => scenario::schema(),
-        Schema::Summary => analysis::summary_schema(),
+        Schema::Scenario => scenario_schema(),
+        Schema::Summary => summary_schema(),
     };
     print(screen, &format!("{schema:#}"))
 }
