@@ -1,9 +1,19 @@
 //! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
 //!
-//! The path of the data: [`scenario`] -> [`plan`] -> cluster -> [`store`] -> [`analysis`] -> [`report`].
+//! The path of the data: [`scenario`] -> [`plan`] -> [`cluster`], driven by [`run`] -> [`store`] ->
+//! [`analysis`] -> [`report`].
 
 pub mod analysis;
+pub mod cli;
+pub mod cluster;
+pub mod commands;
+pub mod exit;
+pub mod output;
 pub mod plan;
+pub mod progress;
 pub mod report;
+pub mod run;
 pub mod scenario;
+pub mod screen;
+pub mod stop;
 pub mod store;

@@ -1,2 +1,5 @@
 //! The coordinator.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    coordinator::cli::main()
+}

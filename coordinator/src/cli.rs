@@ -1,0 +1,199 @@
+//! The command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::{cluster::EMBEDDED_SUBCOMMAND, commands, exit, report::Format, screen::Screen};
+
+/// Runs I/O scenarios on several machines, and says what can be concluded.
+#[derive(Debug, Parser)]
+#[command(name = "coordinator", version, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    /// Log more (twice: still more). RUST_LOG decides in detail.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(RunArgs),
+    Check(CheckArgs),
+    Agents(AgentsArgs),
+    Report(ReportArgs),
+    Schema(SchemaArgs),
+    /// The embedded agent, on the socket that is its standard input.
+    #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
+    Agent {
+        #[arg(long)]
+        data_dir: PathBuf,
+    },
+}
+
+/// Run scenarios, and print the comparison.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator run scenarios/qd-sweep.yaml
+  coordinator run scenarios/qd-sweep.yaml --quick --set target.file.size=64MiB
+  coordinator run scenarios/qd-sweep.yaml --agents n1:7420,n2:7420 --format json
+  coordinator run scenarios/two-kernels.yaml --inventory cluster.yaml
+
+The comparison goes to standard output; progress and logs go to standard error.")]
+pub struct RunArgs {
+    /// Scenario files, run one after another.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// On which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// The run directory; by default results/<time>-<name>. Of several scenarios each gets one in DIR.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Which scenario to run.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+    /// How the comparison is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Show no progress: only warnings and errors.
+    #[arg(long)]
+    pub no_progress: bool,
+    /// Decides the order of the trials and their offsets. By default the scenario's, or a new one each time.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Check scenarios without running them.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator check scenarios/*.yaml")]
+pub struct CheckArgs {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// As they would be run.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+}
+
+/// Show what each host can do.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator agents
+  coordinator agents --agents n1:7420,n2:7420
+  coordinator agents --inventory cluster.yaml --json")]
+pub struct AgentsArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// Everything that is known of them, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Analyse a run again, and print the comparison.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator report results/latest --format markdown")]
+pub struct ReportArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// How the comparison is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Print a JSON Schema.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
+pub struct SchemaArgs {
+    /// Of what.
+    #[arg(value_enum)]
+    pub of: Schema,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// A scenario, for completion in an editor.
+    Scenario,
+    /// summary.json.
+    Summary,
+}
+
+/// How a scenario is changed.
+#[derive(Clone, Debug, Args)]
+pub struct OverrideArgs {
+    /// Replace a value of the scenario, such as `workload.runtime=5s` or `sweep.depth=[1,8]`.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Shorten it to a first impression.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// Which hosts.
+#[derive(Clone, Debug, Args)]
+pub struct HostArgs {
+    /// The hosts' agents. Without this and --inventory: an agent of our own, on this machine.
+    #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "inventory")]
+    pub agents: Option<String>,
+    /// A file that names the hosts, with their labels.
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Where our own agent makes its files; by default the current directory.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["agents", "inventory"])]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version go to standard output with code 0, bad usage to standard error with code 2.
+        Err(error) => error.exit(),
+    };
+    let screen = Screen::new();
+    if !matches!(cli.command, Command::Agent { .. }) {
+        screen.log(cli.verbose);
+    }
+    let exit = match cli.command {
+        // A process of its own in all but its file: it logs for itself.
+        Command::Agent { data_dir } => return agent::server::serve_embedded(&data_dir),
+        Command::Agents(args) => commands::agents::agents(&args, &screen),
+        Command::Run(args) => commands::run::run(&args, &screen),
+        Command::Check(args) => commands::check::check(&args, &screen),
+        Command::Report(args) => commands::report::report(&args, &screen),
+        Command::Schema(args) => commands::schema::schema(&args, &screen),
+    };
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_excludes_each_other_is_refused() {
+        let refused = |args: &[&str]| Cli::try_parse_from([&["coordinator"], args].concat()).unwrap_err();
+        for args in [
+            &["run", "a.yaml", "--agents", "a:1", "--inventory", "b"][..],
+            &["run", "a.yaml", "--agents", "a:1", "--data-dir", "b"],
+            &["run"],
+            &["run", "a.yaml", "--format", "xml"],
+        ] {
+            assert_eq!(refused(args).exit_code(), 2);
+        }
+    }
+}

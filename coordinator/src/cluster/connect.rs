@@ -1,0 +1,155 @@
+//! Reaching an agent, over TCP or over the socket of an embedded one, and the version handshake.
+
+use std::{io, sync::Mutex, time::Duration};
+
+use hyper_util::rt::TokioIo;
+use proto::{
+    MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
+    outcome::{HostDescription, Refusal},
+    wire::{DescribeRequest, ReadClockRequest, agent_client::AgentClient},
+};
+use tokio::{net::UnixStream, time::timeout};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint, Uri},
+};
+
+use super::{
+    Timing,
+    address::Address,
+    clock::{self, Sample},
+};
+use crate::store::record::ClockOffset;
+
+pub(super) type Client = AgentClient<Channel>;
+
+fn endpoint(uri: String, timing: &Timing) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(uri)?
+        .connect_timeout(timing.connect)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(timing.keepalive)
+        .keep_alive_timeout(timing.keepalive_timeout)
+        .keep_alive_while_idle(true))
+}
+
+fn client(channel: Channel) -> Client {
+    AgentClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// Connects to an agent that listens somewhere.
+pub(super) async fn tcp(address: &Address, timing: &Timing) -> Result<Client, Refusal> {
+    let unreachable = |why: String| {
+        Refusal::new(
+            "unreachable",
+            format!("cannot connect to {address}: {why}"),
+            format!(
+                "is `agent serve --listen {address}` running there, and does a firewall let us through? try \
+                 `coordinator agents --agents {address}`"
+            ),
+        )
+    };
+    let endpoint =
+        endpoint(format!("http://{address}"), timing).map_err(|error| unreachable(causes(&error)))?;
+    let limit = timing.connect;
+    match timeout(limit, endpoint.connect()).await {
+        Ok(Ok(channel)) => Ok(client(channel)),
+        Ok(Err(error)) => Err(unreachable(causes(&error))),
+        Err(_) => Err(unreachable(format!("no answer within {} s", limit.as_secs_f64()))),
+    }
+}
+
+/// Speaks over a socket that is there already. It is handed out once: there is no reconnecting to a child.
+pub(super) async fn socket(stream: UnixStream, timing: &Timing) -> Result<Client, Refusal> {
+    let failed = |why: String| {
+        Refusal::new("embedded-agent", format!("cannot speak to the embedded agent: {why}"), "see its output")
+    };
+    let slot = Mutex::new(Some(stream));
+    let connector = tower::service_fn(move |_: Uri| {
+        let stream = slot.lock().ok().and_then(|mut slot| slot.take());
+        async move {
+            stream.map(TokioIo::new).ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "it is gone"))
+        }
+    });
+    // The name is only what the protocol asks for; nothing resolves it.
+    let endpoint =
+        endpoint("http://embedded.invalid".into(), timing).map_err(|error| failed(causes(&error)))?;
+    let channel = endpoint.connect_with_connector(connector).await.map_err(|error| failed(causes(&error)))?;
+    Ok(client(channel))
+}
+
+/// Asks a host what it is, and refuses one that speaks another protocol.
+pub(super) async fn describe(
+    name: &str,
+    client: &mut Client,
+    limit: Duration,
+) -> Result<HostDescription, Refusal> {
+    let response = match timeout(limit, client.describe(DescribeRequest {})).await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => {
+            return Err(Refusal::new(
+                "no-agent",
+                format!("does not answer as an agent of Ringbench does: {}", status_text(&status)),
+                "does that address belong to `agent serve`? its log says more",
+            ));
+        }
+        Err(_) => {
+            return Err(Refusal::new(
+                "no-answer",
+                format!("accepted the connection, but did not answer within {} s", limit.as_secs_f64()),
+                "the agent hangs or is stopped: look at its log, and start it again",
+            ));
+        }
+    };
+    if response.protocol_version != PROTOCOL_VERSION {
+        return Err(Refusal::new(
+            "protocol-version",
+            format!(
+                "host {name} speaks protocol {}, this coordinator {PROTOCOL_VERSION}",
+                response.protocol_version
+            ),
+            "install the same release on both",
+        ));
+    }
+    Ok(response.into())
+}
+
+/// Places the host's clock on ours. The samples follow one another at once: an idle moment between them only
+/// lets CPUs fall asleep.
+pub(super) async fn read_clock(client: &mut Client, samples: usize) -> Result<ClockOffset, Status> {
+    let mut taken = Vec::with_capacity(samples);
+    for _ in 0..samples {
+        let sent_ns = clock::now_ns();
+        let host_ns = client.read_clock(ReadClockRequest {}).await?.into_inner().monotonic_ns;
+        taken.push(Sample { sent_ns, host_ns, received_ns: clock::now_ns() });
+    }
+    clock::estimate(&taken).ok_or_else(|| Status::internal("no sample was taken"))
+}
+
+/// What a status says, with what lies behind it: "transport error" alone helps nobody.
+pub(super) fn status_text(status: &Status) -> String {
+    let mut text = match status.message() {
+        "" => status.code().description().to_owned(),
+        message => message.to_owned(),
+    };
+    append_causes(&mut text, std::error::Error::source(status));
+    text
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    append_causes(&mut text, error.source());
+    text
+}
+
+fn append_causes(text: &mut String, mut source: Option<&dyn std::error::Error>) {
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+}

@@ -1,0 +1,138 @@
+//! The embedded agent: a child process of our own executable, which speaks the same gRPC as any other agent,
+//! over a socket that is its standard input. Nobody else can connect to it, and it ends when the socket
+//! closes, so that it does not outlive us however we end.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proto::outcome::Refusal;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::UnixStream,
+    process::{Child, ChildStderr, Command},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::screen::Screen;
+
+/// The hidden command that the child runs.
+pub const SUBCOMMAND: &str = "__agent";
+
+/// Lines of the child's log that are kept, to be quoted if it dies.
+const LAST_WORDS: usize = 12;
+
+/// How the embedded agent is started.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// The executable that knows [`SUBCOMMAND`].
+    pub program: PathBuf,
+    /// Where it makes its files.
+    pub data_dir: PathBuf,
+}
+
+/// A running child.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    child: Child,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+    forwarder: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Starts the child and gives our end of its socket.
+    pub(super) fn spawn(options: &EmbeddedOptions, screen: &Screen) -> Result<(Self, UnixStream), Refusal> {
+        Self::try_spawn(options, screen).map_err(|error| {
+            Refusal::new(
+                "embedded-agent",
+                format!("cannot start the embedded agent ({}): {error}", options.program.display()),
+                "start `agent serve` yourself, and name it with --agents",
+            )
+        })
+    }
+
+    fn try_spawn(options: &EmbeddedOptions, screen: &Screen) -> io::Result<(Self, UnixStream)> {
+        let (ours, theirs) = StdUnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let ours = UnixStream::from_std(ours)?;
+        let mut child = Command::new(&options.program)
+            .arg(SUBCOMMAND)
+            .arg("--data-dir")
+            .arg(absolute(&options.data_dir)?)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            // Our standard output is for the comparison alone.
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C in the terminal reaches us only, who then end the child in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let last_words = Arc::default();
+        let forwarder = child
+            .stderr
+            .take()
+            .map(|stderr| tokio::spawn(forward(stderr, screen.clone(), Arc::clone(&last_words))));
+        Ok((Self { child, last_words, forwarder }, ours))
+    }
+
+    /// What is known of a child that seems to be dead: how it ended, and its last words.
+    pub(super) async fn post_mortem(&mut self) -> Option<String> {
+        let status = match timeout(Duration::from_millis(500), self.child.wait()).await {
+            Ok(Ok(status)) => status,
+            _ => return None,
+        };
+        if let Some(forwarder) = self.forwarder.take() {
+            // The pipe may be kept open by a grandchild: what has come by now must do.
+            let _ = timeout(Duration::from_millis(200), forwarder).await;
+        }
+        let words: Vec<String> =
+            self.last_words.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
+        let quoted = if words.is_empty() {
+            "it said nothing".to_owned()
+        } else {
+            format!("its last words:\n  {}", words.join("\n  "))
+        };
+        Some(format!("the embedded agent died ({status}); {quoted}"))
+    }
+
+    /// Waits for the child, whose socket is closed by now; kills it if it does not end by itself.
+    pub(super) async fn end(mut self, limit: Duration) {
+        if timeout(limit, self.child.wait()).await.is_err() {
+            tracing::warn!("the embedded agent did not end by itself; killing it");
+            if let Err(error) = self.child.kill().await {
+                tracing::warn!("cannot kill the embedded agent: {error}");
+            }
+        }
+        if let Some(forwarder) = self.forwarder.take() {
+            let _ = timeout(Duration::from_millis(200), forwarder).await;
+        }
+    }
+}
+
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    std::path::absolute(path)
+}
+
+/// Passes the child's log on to our own, line by line. Bytes that are no text are shown as such.
+async fn forward(stderr: ChildStderr, screen: Screen, last_words: Arc<Mutex<VecDeque<String>>>) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while matches!(reader.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        line.clear();
+        screen.line(&format!("agent: {text}"));
+        if let Ok(mut words) = last_words.lock() {
+            if words.len() == LAST_WORDS {
+                words.pop_front();
+            }
+            words.push_back(text);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The lease of one host: what we ask goes in, and a task of its own turns what comes back into events.
+
+use proto::{
+    PROTOCOL_VERSION,
+    outcome::{Finished, Interval, Ready, Refusal},
+    trial::{FieldError, Trial},
+    wire::{
+        self, Cancel, LeaseRequest, Open, Start, lease_event::Event as WireEvent, lease_request::Request,
+    },
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Duration, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use super::connect::{Client, status_text};
+
+/// What a host says about a trial, or that it is lost.
+#[derive(Debug)]
+pub(super) enum Event {
+    Progress {
+        what: String,
+        done: u64,
+        total: u64,
+    },
+    Ready(Ready),
+    Interval(Interval),
+    Finished(Finished),
+    /// This trial is refused; the lease goes on.
+    Failed(Refusal),
+    /// The lease is over, and with it the host.
+    Lost(Refusal),
+}
+
+/// An event, with the host it comes from and the trial it belongs to (empty where it is lost).
+#[derive(Debug)]
+pub(super) struct FromHost {
+    pub host: usize,
+    pub trial: String,
+    pub event: Event,
+}
+
+/// An open lease. Dropping it ends it: the agent frees all that it made.
+#[derive(Debug)]
+pub(super) struct Lease {
+    requests: Option<mpsc::Sender<LeaseRequest>>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Lease {
+    /// Opens the lease of a host and begins to pass on what it says.
+    pub(super) async fn open(
+        mut client: Client,
+        host: usize,
+        run_id: &str,
+        events: mpsc::Sender<FromHost>,
+        limit: Duration,
+    ) -> Result<Self, Refusal> {
+        let (requests, outgoing) = mpsc::channel(64);
+        let open = Open { protocol_version: PROTOCOL_VERSION, run_id: run_id.to_owned() };
+        // The channel is new and its other end is in our hands: there is room.
+        let _ = requests.try_send(LeaseRequest { request: Some(Request::Open(open)) });
+        let opening = async {
+            let mut incoming = client.lease(ReceiverStream::new(outgoing)).await?.into_inner();
+            let first = incoming.message().await?;
+            Ok::<_, Status>((incoming, first.and_then(|event| event.event)))
+        };
+        let hangs = || {
+            Refusal::new(
+                "no-answer",
+                format!("did not open a lease within {} s", limit.as_secs_f64()),
+                "the agent hangs or is stopped: look at its log, and start it again",
+            )
+        };
+        let (incoming, first) =
+            timeout(limit, opening).await.map_err(|_| hangs())?.map_err(|status| refused(&status))?;
+        match first {
+            Some(WireEvent::Opened(_)) => {}
+            Some(WireEvent::Failed(failed)) => return Err(refusal_of(failed)),
+            _ => return Err(garbled("it did not begin the lease with `opened`")),
+        }
+        let reader = tokio::spawn(async move { pass_on(host, incoming, events).await });
+        Ok(Self { requests: Some(requests), reader })
+    }
+
+    /// Asks for a trial to be prepared. `false`: the host does not take requests any more.
+    pub(super) fn prepare(&self, trial: &Trial) -> bool {
+        self.send(Request::Prepare(wire::Trial::from(trial)))
+    }
+
+    /// Sets the trial off, at a moment of the host's clock.
+    pub(super) fn start(&self, trial: &str, at_ns: u64) -> bool {
+        self.send(Request::Start(Start { trial_id: trial.to_owned(), at_ns }))
+    }
+
+    /// Ends the trial early.
+    pub(super) fn cancel(&self, trial: &str) -> bool {
+        self.send(Request::Cancel(Cancel { trial_id: trial.to_owned() }))
+    }
+
+    fn send(&self, request: Request) -> bool {
+        // A trial has three requests at most: a full channel means that nothing is taken off it any more.
+        self.requests
+            .as_ref()
+            .is_some_and(|requests| requests.try_send(LeaseRequest { request: Some(request) }).is_ok())
+    }
+
+    /// Ends the lease and waits until the agent has confirmed it by ending its stream, so that the next one
+    /// does not find it busy.
+    pub(super) async fn close(mut self, limit: Duration) {
+        self.requests = None;
+        if timeout(limit, &mut self.reader).await.is_err() {
+            tracing::debug!("an agent did not end its lease in time");
+        }
+    }
+}
+
+async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events: mpsc::Sender<FromHost>) {
+    loop {
+        let (trial, event) = match incoming.message().await {
+            Ok(Some(message)) => read(message),
+            Ok(None) => (String::new(), Event::Lost(ended())),
+            Err(status) => (String::new(), Event::Lost(broken(&status))),
+        };
+        let last = matches!(event, Event::Lost(_));
+        if events.send(FromHost { host, trial, event }).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// Histograms are decoded here, on the reader's own task, host by host.
+fn read(message: wire::LeaseEvent) -> (String, Event) {
+    let lost = |error: FieldError| (String::new(), Event::Lost(garbled(&error.to_string())));
+    match message.event {
+        Some(WireEvent::Progress(progress)) => {
+            let event = Event::Progress { what: progress.what, done: progress.done, total: progress.total };
+            (progress.trial_id, event)
+        }
+        Some(WireEvent::Ready(mut ready)) => {
+            (std::mem::take(&mut ready.trial_id), Event::Ready(ready.into()))
+        }
+        Some(WireEvent::Interval(mut interval)) => {
+            let trial = std::mem::take(&mut interval.trial_id);
+            interval.try_into().map_or_else(lost, |interval| (trial, Event::Interval(interval)))
+        }
+        Some(WireEvent::Finished(mut finished)) => {
+            let trial = std::mem::take(&mut finished.trial_id);
+            finished.try_into().map_or_else(lost, |finished| (trial, Event::Finished(finished)))
+        }
+        Some(WireEvent::Failed(mut failed)) => {
+            let trial = std::mem::take(&mut failed.trial_id);
+            let refusal = refusal_of(failed);
+            if trial.is_empty() { (trial, Event::Lost(refusal)) } else { (trial, Event::Failed(refusal)) }
+        }
+        Some(WireEvent::Opened(_)) | None => {
+            (String::new(), Event::Lost(garbled("an event came that makes no sense in an open lease")))
+        }
+    }
+}
+
+fn refusal_of(failed: wire::Failed) -> Refusal {
+    match failed.error {
+        Some(error) => error.into(),
+        None => Refusal::new("unknown", "it failed without saying why", "look at the agent's log"),
+    }
+}
+
+/// A lease that was not granted.
+fn refused(status: &Status) -> Refusal {
+    match status.code() {
+        Code::ResourceExhausted => Refusal::new(
+            "busy",
+            format!("is busy with another run: {}", status_text(status)),
+            "wait until that run has ended, or stop it; an agent serves one run at a time",
+        ),
+        Code::FailedPrecondition | Code::Unimplemented => Refusal::new(
+            "protocol-version",
+            format!("does not serve this coordinator: {}", status_text(status)),
+            "install the same release on both",
+        ),
+        _ => broken(status),
+    }
+}
+
+fn broken(status: &Status) -> Refusal {
+    Refusal::new(
+        "lost",
+        format!("the connection broke: {}", status_text(status)),
+        "is the agent still running there? its log says why it ended; finished trials are kept",
+    )
+}
+
+fn ended() -> Refusal {
+    Refusal::new(
+        "lost",
+        "the agent ended the lease by itself",
+        "was the agent stopped? its log says why; finished trials are kept",
+    )
+}
+
+fn garbled(what: &str) -> Refusal {
+    Refusal::new(
+        "protocol",
+        format!("sent what cannot be understood: {what}"),
+        "install the same release on both; if they are the same, this is a bug worth reporting",
+    )
+}

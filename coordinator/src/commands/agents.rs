@@ -1,0 +1,104 @@
+//! `coordinator agents`: what each host can do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use proto::outcome::Capability;
+use serde_json::json;
+
+use super::{on_runtime, print, reach::reach};
+use crate::{
+    cli::AgentsArgs,
+    cluster::{Cluster, Host},
+    exit::Exit,
+    screen::Screen,
+};
+
+/// Facts that are shown in the table; JSON has them all.
+const FACTS: usize = 40;
+
+/// Runs the command.
+#[must_use]
+pub fn agents(args: &AgentsArgs, screen: &Screen) -> Exit {
+    on_runtime(screen, async |stop| {
+        let Some(reached) = stop.or(reach(&args.hosts, screen)).await else { return Exit::Interrupted };
+        let (cluster, exit) = match reached {
+            Ok(reached) => reached,
+            Err(exit) => return exit,
+        };
+        let text = if args.json { as_json(&cluster) } else { as_table(cluster.hosts()) };
+        cluster.close().await;
+        exit.strongest(print(screen, &text))
+    })
+}
+
+fn as_json(cluster: &Cluster) -> String {
+    let host = |host: &Host| {
+        json!({
+            "name": host.name,
+            "address": host.address,
+            "labels": host.labels,
+            "clock": host.clock,
+            "description": host.description,
+        })
+    };
+    let hosts: Vec<_> = cluster.hosts().iter().map(host).collect();
+    format!("{:#}", json!({ "schema": 1, "hosts": hosts }))
+}
+
+/// Hosts side by side; below, what to do about what is missing.
+fn as_table(hosts: &[Host]) -> String {
+    if hosts.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    let row = |table: &mut Table, title: &str, cell: &dyn Fn(&Host) -> String| {
+        table.add_row([title.to_owned()].into_iter().chain(hosts.iter().map(cell)));
+    };
+    table.set_header(["host"].into_iter().chain(hosts.iter().map(|host| host.name.as_str())));
+    row(&mut table, "address", &|host| host.address.clone());
+    row(&mut table, "hostname", &|host| host.description.hostname.clone());
+    row(&mut table, "agent", &|host| host.description.agent_version.clone());
+    row(&mut table, "CPUs", &|host| host.description.cpus.len().to_string());
+    row(&mut table, "clock known to", &|host| format!("±{} µs", host.clock.error_ns.div_ceil(1_000)));
+    let facts: BTreeSet<&String> = hosts.iter().flat_map(|host| host.description.facts.keys()).collect();
+    for fact in facts.into_iter().take(FACTS) {
+        row(&mut table, fact, &|host| host.description.facts.get(fact).cloned().unwrap_or_default());
+    }
+    for name in capability_names(hosts) {
+        row(&mut table, name, &|host| match capability(host, name) {
+            Some(capability) if capability.available => "yes".to_owned(),
+            Some(capability) => format!("no: {}", capability.detail),
+            None => "not tried".to_owned(),
+        });
+    }
+    let mut text = format!("{table}\n");
+    let mut remedies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for host in hosts {
+        for missing in host.description.capabilities.iter().filter(|capability| !capability.available) {
+            if !missing.remedy.is_empty() {
+                remedies.entry((&missing.name, &missing.remedy)).or_default().push(&host.name);
+            }
+        }
+    }
+    for ((name, remedy), hosts) in remedies {
+        text.push_str(&format!("{name} on {}: {remedy}\n", hosts.join(", ")));
+    }
+    text
+}
+
+/// In the order in which the first host that knows them tells them.
+fn capability_names(hosts: &[Host]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for capability in hosts.iter().flat_map(|host| &host.description.capabilities) {
+        if !names.contains(&capability.name.as_str()) {
+            names.push(&capability.name);
+        }
+    }
+    names
+}
+
+fn capability<'a>(host: &'a Host, name: &str) -> Option<&'a Capability> {
+    host.description.capabilities.iter().find(|capability| capability.name == name)
+}

@@ -1,0 +1,29 @@
+//! `coordinator check`: what is wrong with scenarios, and what they would do.
+
+use super::print;
+use crate::{cli::CheckArgs, exit::Exit, plan, progress::human, scenario, screen::Screen};
+
+/// Runs the command.
+#[must_use]
+pub fn check(args: &CheckArgs, screen: &Screen) -> Exit {
+    let mut exit = Exit::Done;
+    let mut text = String::new();
+    for path in &args.scenarios {
+        let planned = scenario::load(path, &args.overrides.set, args.overrides.quick)
+            .and_then(|loaded| plan::plan(&loaded, loaded.scenario.seed.unwrap_or(0)));
+        match planned {
+            Ok(plan) => text.push_str(&format!(
+                "{}: ok: {} cells, {} trials, takes about {}\n",
+                path.display(),
+                plan.cells.len(),
+                plan.trials.len(),
+                human(plan.expected_duration())
+            )),
+            Err(error) => {
+                screen.error(&error.into());
+                exit = Exit::Usage;
+            }
+        }
+    }
+    exit.strongest(print(screen, &text))
+}

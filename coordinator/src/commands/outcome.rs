@@ -1,0 +1,83 @@
+//! What is said of a run before and after it, apart from its numbers.
+
+use std::{path::Path, time::Duration};
+
+use miette::Report;
+use proto::trial::{Measure, Target};
+
+use crate::{
+    cluster::{Cluster, HostError},
+    exit::Exit,
+    plan::Plan,
+    progress::{human, label},
+    run::RunOutcome,
+    screen::Screen,
+};
+
+/// The plan in a few lines.
+pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, directory: &Path) -> String {
+    let mut arms: Vec<&str> = Vec::new();
+    let mut targets: Vec<String> = Vec::new();
+    for cell in &plan.cells {
+        if !arms.contains(&cell.arm.as_str()) {
+            arms.push(&cell.arm);
+        }
+        let how = if cell.template.target.direct() { "direct" } else { "through the page cache" };
+        let target = match &cell.template.target {
+            Target::File(file) => format!("a file of {}, {how}", file.size),
+            Target::Path(path) => format!("{}, read only, {how}", path.path),
+        };
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    let timed = plan.trials.iter().filter(|trial| trial.measure == Measure::Timed).count();
+    let hosts: Vec<&str> = cluster.hosts().iter().map(|host| host.name.as_str()).collect();
+    format!(
+        "{}{}: {} arms x {} points x {} trials = {timed}, and {} audits; seed {}\n  arms: {}\n  hosts: \
+         {}\n  target: {}\n  takes about {}; results in {}",
+        plan.scenario,
+        if plan.quick { " (quick)" } else { "" },
+        arms.len(),
+        plan.cells.len() / arms.len().max(1),
+        plan.trials_per_cell,
+        plan.trials.len() - timed,
+        plan.seed,
+        arms.join(", "),
+        hosts.join(", "),
+        targets.join("; "),
+        human(expected),
+        directory.display()
+    )
+}
+
+/// Says what did not go as planned, each thing with its remedy.
+pub(super) fn conclude(screen: &Screen, plan: &Plan, outcome: &RunOutcome) -> Exit {
+    let mut exit = Exit::Done;
+    for (host, refusal) in &outcome.lost_hosts {
+        screen.error(&HostError { host: host.clone(), refusal: refusal.clone() }.into());
+        exit = Exit::Host;
+    }
+    // A reason is given once, with all the cells that it struck.
+    let mut told = vec![false; outcome.refused.len()];
+    for (i, refused) in outcome.refused.iter().enumerate() {
+        if std::mem::replace(&mut told[i], true) {
+            continue;
+        }
+        let mut cells = Vec::new();
+        for (other, told) in outcome.refused.iter().zip(&mut told).skip(i) {
+            if other.host == refused.host && other.refusal == refused.refusal {
+                *told = true;
+                let cell = &plan.cells[other.cell];
+                cells.push(label(&cell.arm, &cell.params));
+            }
+        }
+        let error = HostError { host: refused.host.clone(), refusal: refused.refusal.clone() };
+        screen.error(&Report::from(error).wrap_err(format!("refused: {}", cells.join("; "))));
+        exit = Exit::Host;
+    }
+    if outcome.skipped > 0 {
+        screen.line(&format!("{} trials were not run for these reasons", outcome.skipped));
+    }
+    if outcome.interrupted { exit.strongest(Exit::Interrupted) } else { exit }
+}

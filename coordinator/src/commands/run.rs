@@ -1,0 +1,166 @@
+//! `coordinator run`: from scenarios to comparisons.
+
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use miette::Report;
+use proto::outcome::Interval;
+
+use super::{
+    on_runtime,
+    outcome::{announce, conclude},
+    print,
+    reach::{reach, say},
+    report::{conclusion, stored},
+};
+use crate::{
+    cli::RunArgs,
+    cluster::{Cluster, Host, select},
+    exit::Exit,
+    plan::{self, Plan},
+    progress::Progress,
+    run::{RunOutcome, TrialSink, drive},
+    scenario::{self, Loaded},
+    screen::Screen,
+    stop::Stop,
+    store::{HostEntry, RunDir, record::TrialRecord},
+};
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
+    // All are read before the first is run: a slip in the last must not show after an hour.
+    let mut loaded = Vec::new();
+    let mut exit = Exit::Done;
+    for path in &args.scenarios {
+        let planned = scenario::load(path, &args.overrides.set, args.overrides.quick).and_then(|scenario| {
+            let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
+            let plan = plan::plan(&scenario, seed)?;
+            Ok((scenario, plan))
+        });
+        match planned {
+            Ok(planned) => loaded.push(planned),
+            Err(error) => {
+                screen.error(&error.into());
+                exit = Exit::Usage;
+            }
+        }
+    }
+    if exit != Exit::Done {
+        return exit;
+    }
+    on_runtime(screen, async |stop| {
+        let mut exit = Exit::Done;
+        for (scenario, plan) in &loaded {
+            exit = exit.strongest(one(args, screen, &stop, scenario, plan).await);
+            if stop.is_requested() {
+                return exit.strongest(Exit::Interrupted);
+            }
+        }
+        exit
+    })
+}
+
+/// Any number serves; it is written down with the plan.
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Short enough to be typed again.
+    now.as_nanos() as u64 % 1_000_000
+}
+
+async fn one(args: &RunArgs, screen: &Screen, stop: &Stop, scenario: &Loaded, plan: &Plan) -> Exit {
+    let Some(reached) = stop.or(reach(&args.hosts, screen)).await else { return Exit::Interrupted };
+    let mut cluster = match reached {
+        Ok((cluster, Exit::Done)) => cluster,
+        Ok((cluster, exit)) => {
+            cluster.close().await;
+            return exit;
+        }
+        Err(exit) => return exit,
+    };
+    let measured = measure(args, screen, stop, scenario, plan, &mut cluster).await;
+    // The agents tidy up before anything is computed here.
+    cluster.close().await;
+    let (directory, outcome) = match measured {
+        Ok(measured) => measured,
+        Err(exit) => return exit,
+    };
+    let exit = conclude(screen, plan, &outcome);
+    match conclusion(&directory, scenario, args.format) {
+        Ok((text, judged)) => exit.strongest(judged).strongest(print(screen, &text)),
+        Err(error) => {
+            screen.error(&error);
+            exit.strongest(Exit::Incomplete)
+        }
+    }
+}
+
+async fn measure(
+    args: &RunArgs,
+    screen: &Screen,
+    stop: &Stop,
+    scenario: &Loaded,
+    plan: &Plan,
+    cluster: &mut Cluster,
+) -> Result<(RunDir, RunOutcome), Exit> {
+    let usage = |error: Report| {
+        screen.error(&error);
+        Exit::Usage
+    };
+    let cell_hosts = select::resolve(plan, &cluster.labels()).map_err(|error| usage(error.into()))?;
+    // Before the directory is made: a host that is busy leaves no empty run behind.
+    match stop.or(cluster.open(&lease_name(plan))).await {
+        None => return Err(Exit::Interrupted),
+        Some(Err(errors)) => return Err(say(screen, errors)),
+        Some(Ok(())) => {}
+    }
+    let out: Option<PathBuf> = match (&args.out, args.scenarios.len()) {
+        (Some(out), 1) => Some(out.clone()),
+        (Some(out), _) => Some(out.join(&plan.scenario)),
+        (None, _) => None,
+    };
+    let directory = RunDir::create(out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
+        directory.write_plan(plan)?;
+        directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
+        Ok(directory)
+    });
+    let directory = directory.map_err(|error| usage(stored(error)))?;
+    if !args.no_progress {
+        screen.line(&announce(plan, cluster, plan.expected_duration(), directory.path()));
+    }
+    let mut sink = Store(directory);
+    let mut progress = Progress::new(screen, plan, args.no_progress);
+    match drive(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
+        Ok(outcome) => Ok((sink.0, outcome)),
+        Err(error) => {
+            drop(progress);
+            screen.error(&error);
+            Err(Exit::Incomplete)
+        }
+    }
+}
+
+/// What another coordinator is told when it finds the agent busy.
+fn lease_name(plan: &Plan) -> String {
+    let machine = rustix::system::uname();
+    format!("{}@{}:{}", plan.scenario, machine.nodename().to_string_lossy(), std::process::id())
+}
+
+fn entry(host: &Host) -> HostEntry {
+    HostEntry {
+        name: host.name.clone(),
+        address: host.address.clone(),
+        labels: host.labels.clone(),
+        description: host.description.clone(),
+    }
+}
+
+struct Store(RunDir);
+
+impl TrialSink for Store {
+    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
+        self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    }
+}

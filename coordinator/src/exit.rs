@@ -1,0 +1,94 @@
+//! The exit codes: part of the interface, so they stand in one place.
+
+use std::process::ExitCode;
+
+/// How a command ended. Where several things are true at once, [`Exit::strongest`] decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, and every expectation held.
+    Done = 0,
+    /// Done, but an expectation did not hold.
+    ExpectationFailed = 1,
+    /// Bad usage, or a scenario or inventory that cannot be used.
+    Usage = 2,
+    /// A host was unreachable, was lost, or refused.
+    Host = 3,
+    /// Incomplete, or not to be trusted; it is said why.
+    Incomplete = 4,
+    /// Interrupted; what was measured is kept.
+    Interrupted = 130,
+}
+
+/// The table of exit codes, for `--help`.
+pub const HELP: &str = "\
+Exit codes:
+  0    done, and every expectation held
+  1    an expectation failed
+  2    bad usage, or a bad scenario
+  3    a host was unreachable, lost, or refused
+  4    incomplete or not trustworthy (it is said why)
+  130  interrupted (what was measured is kept)";
+
+impl Exit {
+    /// The number that the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The one of two that is told: what explains the other comes first. An interruption explains why a run
+    /// is incomplete, a lost host why an expectation failed, and so on.
+    #[must_use]
+    pub fn strongest(self, other: Self) -> Self {
+        if self.rank() >= other.rank() { self } else { other }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::ExpectationFailed => 1,
+            Self::Incomplete => 2,
+            Self::Host => 3,
+            Self::Usage => 4,
+            Self::Interrupted => 5,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_wins_whatever_the_order() {
+        let order = [
+            Exit::Done,
+            Exit::ExpectationFailed,
+            Exit::Incomplete,
+            Exit::Host,
+            Exit::Usage,
+            Exit::Interrupted,
+        ];
+        for (i, weak) in order.iter().enumerate() {
+            for strong in &order[i..] {
+                assert_eq!(weak.strongest(*strong), *strong);
+                assert_eq!(strong.strongest(*weak), *strong);
+            }
+        }
+    }
+
+    #[test]
+    fn the_codes_and_the_help_agree() {
+        let codes = [Exit::Done, Exit::ExpectationFailed, Exit::Usage, Exit::Host, Exit::Incomplete];
+        for exit in codes.into_iter().chain([Exit::Interrupted]) {
+            assert!(HELP.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not in the help");
+        }
+    }
+}

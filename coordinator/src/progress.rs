@@ -1,0 +1,286 @@
+//! What a person sees while a run goes on: a bar with live numbers on a terminal, plain lines elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+use proto::{outcome::Interval, trial::Measure, units::Nanos};
+
+use crate::{
+    cluster::trial::Watch,
+    plan::{Params, Plan, PlannedTrial},
+    run::RefusedCell,
+    screen::Screen,
+    store::record::TrialRecord,
+};
+
+/// What a trial costs beyond its planned time: preparing, the common start, keeping it.
+const PER_TRIAL: Duration = Duration::from_millis(100);
+
+/// Shows how far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    screen: Screen,
+    display: Display,
+    /// Planned time of the whole, of the trials that are over, and of the one that runs.
+    planned: Duration,
+    over: Duration,
+    current: Duration,
+    /// The last slice of each host, in the trial that runs.
+    live: BTreeMap<String, (f64, Histogram<u64>)>,
+    done: usize,
+    total: usize,
+}
+
+#[derive(Debug)]
+enum Display {
+    Bar { bar: ProgressBar, begun: Instant, title: String },
+    Lines,
+    Silent,
+}
+
+impl Progress {
+    /// For a plan: a bar if standard error is a terminal, a line for each trial if not.
+    #[must_use]
+    pub fn new(screen: &Screen, plan: &Plan, quiet: bool) -> Self {
+        let planned = plan.trials.iter().map(|trial| expected(plan, trial)).sum::<Duration>();
+        let display = if quiet {
+            Display::Silent
+        } else if screen.bars().is_hidden() {
+            Display::Lines
+        } else {
+            let bar = screen.bars().add(ProgressBar::new(as_ms(planned).max(1)));
+            // The template is fixed: it cannot fail; and without it the bar only looks plain.
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {prefix}  {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style);
+            Display::Bar { bar, begun: Instant::now(), title: String::new() }
+        };
+        Self {
+            screen: screen.clone(),
+            display,
+            planned,
+            over: Duration::ZERO,
+            current: Duration::ZERO,
+            live: BTreeMap::new(),
+            done: 0,
+            total: plan.trials.len(),
+        }
+    }
+
+    /// Shows nothing.
+    #[must_use]
+    pub fn silent(plan: &Plan) -> Self {
+        Self::new(&Screen::new(), plan, true)
+    }
+
+    /// A trial begins.
+    pub fn begin(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        self.live.clear();
+        self.current = expected(plan, planned);
+        let cell = &plan.cells[planned.cell];
+        let which = match planned.measure {
+            Measure::Audit => "audit".to_owned(),
+            Measure::Timed => format!("block {}/{}", planned.block, plan.trials_per_cell),
+        };
+        if let Display::Bar { title, .. } = &mut self.display {
+            *title = format!("{} ({which})", label(&cell.arm, &cell.params));
+        }
+        self.draw(0.0, "preparing");
+    }
+
+    /// A trial has ended.
+    pub fn end(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
+        self.step();
+        let mut text = format!(
+            "[{}/{}] {}{}: ",
+            self.done,
+            self.total,
+            label(&record.arm, &record.params),
+            if record.measure == Measure::Audit { " (audit)" } else { "" }
+        );
+        match whole(intervals) {
+            Some((iops, latency)) => text.push_str(&numbers(iops, &latency)),
+            None => text.push_str("nothing measured"),
+        }
+        for mark in &record.marks {
+            text.push_str(&format!("; marked: {mark}"));
+        }
+        match &self.display {
+            Display::Lines => self.screen.line(&text),
+            // On a terminal only what is out of order stays to be read.
+            Display::Bar { .. } if !record.marks.is_empty() => self.screen.line(&text),
+            Display::Bar { .. } | Display::Silent => {}
+        }
+        self.draw(0.0, "");
+    }
+
+    /// A trial is not run.
+    pub fn skipped(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        self.current = expected(plan, planned);
+        self.step();
+    }
+
+    /// A host refused a cell, which is not tried again.
+    pub fn refused(&mut self, plan: &Plan, refused: &RefusedCell) {
+        let cell = &plan.cells[refused.cell];
+        tracing::info!(
+            "host {} refused {}: {}",
+            refused.host,
+            label(&cell.arm, &cell.params),
+            refused.refusal.message
+        );
+    }
+
+    /// The run is over: the bar goes away.
+    pub fn finish(&mut self) {
+        if let Display::Bar { bar, .. } = &self.display {
+            bar.finish_and_clear();
+        }
+        self.display = Display::Silent;
+    }
+
+    fn step(&mut self) {
+        self.done += 1;
+        self.over += self.current;
+        self.current = Duration::ZERO;
+    }
+
+    /// Draws the bar, with the running trial at `part` of its time.
+    fn draw(&mut self, part: f64, message: &str) {
+        if let Display::Bar { bar, begun, title } = &self.display {
+            let at = self.over + self.current.mul_f64(part.clamp(0.0, 1.0));
+            // What remains is known from the plan; how much slower than planned it goes, from what is done.
+            let pace = if self.over.is_zero() {
+                1.0
+            } else {
+                (begun.elapsed().as_secs_f64() / at.as_secs_f64()).max(1.0)
+            };
+            let left = self.planned.saturating_sub(at).mul_f64(pace);
+            bar.set_position(as_ms(at));
+            bar.set_prefix(format!("{}/{} about {} left", self.done, self.total, human(left)));
+            bar.set_message(format!("{title}  {message}"));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Watch for Progress {
+    fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
+        let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
+        self.draw(0.0, &format!("{host}: {what} {percent:.0}%"));
+    }
+
+    fn interval(&mut self, host: &str, interval: &Interval) {
+        let seconds = (interval.end_ns - interval.begin_ns) as f64 / 1e9;
+        if seconds <= 0.0 {
+            return;
+        }
+        let mut latency = proto::histogram::empty::<u64>();
+        for series in &interval.series {
+            // All histograms of this release have the same bounds.
+            let _ = latency.add(&series.latency);
+        }
+        self.live.insert(host.to_owned(), (interval.ops() as f64 / seconds, latency));
+        let iops = self.live.values().map(|(iops, _)| iops).sum();
+        let mut merged = proto::histogram::empty::<u64>();
+        for (_, latency) in self.live.values() {
+            let _ = merged.add(latency);
+        }
+        let measured = f64::from(interval.index + 1) * seconds;
+        let part = measured / self.current.as_secs_f64().max(measured);
+        self.draw(part, &numbers(iops, &merged));
+    }
+}
+
+fn expected(plan: &Plan, planned: &PlannedTrial) -> Duration {
+    let workload = plan.trial(planned).workload;
+    workload.warmup.as_duration() + workload.runtime.as_duration() + PER_TRIAL
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// IOPS, summed over hosts, and latency of all, over the whole trial.
+fn whole(intervals: &[(usize, Vec<Interval>)]) -> Option<(f64, Histogram<u64>)> {
+    let mut iops = 0.0;
+    let mut latency = proto::histogram::empty::<u64>();
+    for (_, intervals) in intervals {
+        let (first, last) = (intervals.first()?, intervals.last()?);
+        let ops: u64 = intervals.iter().map(Interval::ops).sum();
+        let seconds = last.end_ns.saturating_sub(first.begin_ns) as f64 / 1e9;
+        if seconds > 0.0 {
+            iops += ops as f64 / seconds;
+        }
+        for series in intervals.iter().flat_map(|interval| &interval.series) {
+            let _ = latency.add(&series.latency);
+        }
+    }
+    (!latency.is_empty()).then_some((iops, latency))
+}
+
+fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
+    let p99 = latency.value_at_quantile(0.99) as f64;
+    let p99 = match p99 {
+        ns if ns < 1e3 => format!("{ns:.0} ns"),
+        ns if ns < 1e6 => format!("{:.1} µs", ns / 1e3),
+        ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
+        ns => format!("{:.2} s", ns / 1e9),
+    };
+    let iops = match iops {
+        n if n < 1e3 => format!("{n:.0}"),
+        n if n < 1e6 => format!("{:.1}k", n / 1e3),
+        n => format!("{:.2}M", n / 1e6),
+    };
+    format!("{iops} IOPS, p99 {p99}")
+}
+
+/// A cell in words, such as `uring depth=8`.
+#[must_use]
+pub fn label(arm: &str, params: &Params) -> String {
+    let mut text = arm.to_owned();
+    for (axis, value) in params {
+        match value {
+            serde_json::Value::String(value) => text.push_str(&format!(" {axis}={value}")),
+            value => text.push_str(&format!(" {axis}={value}")),
+        }
+    }
+    text
+}
+
+/// A duration for people, such as `1m 20s`.
+#[must_use]
+pub fn human(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => Nanos(as_ms(duration) * 1_000_000).to_string(),
+        seconds @ 1..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        seconds => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_numbers_are_for_people() {
+        assert_eq!(human(Duration::from_millis(250)), "250ms");
+        assert_eq!(human(Duration::from_secs(80)), "1m 20s");
+        assert_eq!(human(Duration::from_secs(7260)), "2h 01m");
+        let mut latency = proto::histogram::empty();
+        latency.saturating_record(1500);
+        assert_eq!(numbers(12_345.0, &latency), "12.3k IOPS, p99 1.5 µs");
+        let params = serde_json::from_str(r#"{"depth": 8, "block_size": "4KiB"}"#).unwrap();
+        assert_eq!(label("uring", &params), "uring depth=8 block_size=4KiB");
+    }
+}

@@ -1,0 +1,197 @@
+//! Why a trial is kept out of verdicts. Every mark says what is wrong in words that stand alone in a table.
+
+use std::io;
+
+use proto::{outcome::Finished, trial::Trial};
+
+use crate::cluster::trial::{HostRun, TrialRun};
+
+/// A start this much late is always too late.
+const LATE_NS: u64 = 50_000_000;
+
+/// The marks of a trial, host by host; each names its host where there are several.
+pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<String> {
+    let mut marks = Vec::new();
+    for host in &run.hosts {
+        for mark in of_host(trial, host, run.interrupted) {
+            match run.hosts.len() {
+                1 => marks.push(mark),
+                _ => marks.push(format!("{}: {mark}", name(host.host))),
+            }
+        }
+    }
+    marks
+}
+
+fn of_host(trial: &Trial, host: &HostRun, interrupted: bool) -> Vec<String> {
+    let mut marks = Vec::new();
+    if let Some(refusal) = &host.refusal {
+        let what = if host.lost { "host lost" } else { "refused" };
+        marks.push(format!("{what} ({}): {}", refusal.code, refusal.message));
+    }
+    let Some(finished) = &host.finished else {
+        if marks.is_empty() {
+            marks.push(if interrupted { "interrupted" } else { "not run to its end" }.to_owned());
+        }
+        return marks;
+    };
+    if finished.cut_short {
+        marks.push(if interrupted { "interrupted: cut short" } else { "cut short" }.to_owned());
+    }
+    if !finished.errors.is_empty() {
+        marks.push(failures(finished));
+    }
+    if finished.short_transfers > 0 {
+        marks.push(format!("{} requests transferred less than was asked", finished.short_transfers));
+    }
+    if let Some(mark) = lost_interval(trial, host, finished) {
+        marks.push(mark);
+    }
+    // A trial that was cut short says so already, and its window may not have begun at all.
+    if let Some(start_ns) = host.start_ns.filter(|_| !finished.cut_short) {
+        let planned = start_ns.saturating_add(trial.workload.warmup.0);
+        let late = finished.begin_ns.saturating_sub(planned);
+        if late > LATE_NS.max(trial.workload.runtime.0 / 20) {
+            marks.push(format!("measuring began {} ms late", late / 1_000_000));
+        }
+    }
+    marks
+}
+
+fn failures(finished: &Finished) -> String {
+    let total: u64 = finished.errors.values().sum();
+    let each: Vec<String> =
+        finished.errors.iter().map(|(&errno, count)| format!("{} x{count}", errno_name(errno))).collect();
+    let requests = if total == 1 { "request" } else { "requests" };
+    format!("{total} {requests} failed: {}", each.join(", "))
+}
+
+/// The names of the errors that I/O really meets; of others the system's text.
+fn errno_name(errno: i32) -> String {
+    let name = match errno {
+        1 => "EPERM",
+        4 => "EINTR",
+        5 => "EIO",
+        9 => "EBADF",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        14 => "EFAULT",
+        16 => "EBUSY",
+        19 => "ENODEV",
+        22 => "EINVAL",
+        27 => "EFBIG",
+        28 => "ENOSPC",
+        61 => "ENODATA",
+        84 => "EILSEQ",
+        95 => "EOPNOTSUPP",
+        110 => "ETIMEDOUT",
+        121 => "EREMOTEIO",
+        125 => "ECANCELED",
+        _ => return io::Error::from_raw_os_error(errno).to_string(),
+    };
+    name.to_owned()
+}
+
+/// Whether something of what was measured did not arrive. A boundary that the agent had to pass over makes
+/// one interval of two, and is no loss.
+fn lost_interval(trial: &Trial, host: &HostRun, finished: &Finished) -> Option<String> {
+    let arrived = host.intervals.len() as u64;
+    let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
+    let gap = host.intervals.iter().zip(0..).find(|(interval, index)| interval.index != *index);
+    if let Some((interval, index)) = gap {
+        return Some(format!("lost interval: {} came where {index} was due", interval.index));
+    }
+    // Whole intervals only: a rest at the end may be one of its own, or part of the last.
+    let planned = (trial.workload.runtime.0 / trial.workload.interval.0.max(1)).max(1);
+    if !finished.cut_short && arrived + finished.overhead.late_swaps < planned {
+        return Some(format!("lost interval: {arrived} of {planned} arrived"));
+    }
+    (ops != finished.ops()).then(|| {
+        format!("lost interval: the intervals hold {ops} operations, the agent counted {}", finished.ops())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        histogram,
+        outcome::{Interval, Refusal, Series},
+        trial::{Engine, EngineKind, FileTarget, Measure, Target, Workload},
+        units::ByteSize,
+    };
+
+    use super::*;
+
+    fn trial() -> Trial {
+        Trial {
+            id: "t".into(),
+            seed: 0,
+            target: Target::File(FileTarget { size: ByteSize(4096), direct: true }),
+            workload: Workload::default(),
+            engine: Engine::new(EngineKind::Null),
+            measure: Measure::Timed,
+        }
+    }
+
+    fn interval(index: u32, ops: u64) -> Interval {
+        let mut latency = histogram::empty();
+        latency.saturating_record_n(1000, ops);
+        let series = vec![Series { direction: proto::outcome::Direction::Read, bytes: 0, latency }];
+        Interval { index, begin_ns: 0, end_ns: 1, series }
+    }
+
+    fn good() -> HostRun {
+        let begin_ns = 1_000 + Workload::default().warmup.0;
+        HostRun {
+            start_ns: Some(1_000),
+            intervals: vec![interval(0, 10)],
+            finished: Some(Finished { begin_ns, end_ns: begin_ns + 1, read_ops: 10, ..Finished::default() }),
+            ..HostRun::default()
+        }
+    }
+
+    fn marks_of(hosts: Vec<HostRun>) -> Vec<String> {
+        marks(&trial(), &TrialRun { hosts, interrupted: false }, |_| "n1")
+    }
+
+    fn marks_with(change: impl FnOnce(&mut HostRun, &mut Finished)) -> Vec<String> {
+        let mut host = good();
+        let mut finished = host.finished.take().unwrap();
+        change(&mut host, &mut finished);
+        host.finished = Some(finished);
+        marks_of(vec![host])
+    }
+
+    #[test]
+    fn a_good_trial_has_no_marks() {
+        assert!(marks_of(vec![good()]).is_empty());
+        assert!(marks_of(vec![good(), good()]).is_empty());
+    }
+
+    #[test]
+    fn what_went_wrong_is_said() {
+        let errors = marks_with(|_, finished| finished.errors = [(5, 5)].into());
+        assert_eq!(errors, ["5 requests failed: EIO x5"]);
+        let short = marks_with(|_, finished| finished.short_transfers = 2);
+        assert_eq!(short, ["2 requests transferred less than was asked"]);
+        assert_eq!(marks_with(|_, finished| finished.cut_short = true), ["cut short"]);
+        let late = marks_with(|_, finished| finished.begin_ns += 80_000_000);
+        assert_eq!(late, ["measuring began 80 ms late"]);
+        assert!(marks_with(|_, finished| finished.begin_ns += 40_000_000).is_empty());
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_missed() {
+        assert!(marks_with(|_, finished| finished.read_ops = 11)[0].starts_with("lost interval: the"));
+        assert!(marks_with(|host, _| host.intervals[0].index = 1)[0].starts_with("lost interval: 1 came"));
+        let none = marks_with(|host, _| host.intervals.clear());
+        assert_eq!(none, ["lost interval: 0 of 1 arrived"]);
+    }
+
+    #[test]
+    fn marks_name_the_host_where_there_are_several() {
+        let refusal = Some(Refusal::new("no-space", "the disk is full", ""));
+        let refused = HostRun { refusal, finished: None, ..good() };
+        assert_eq!(marks_of(vec![good(), refused]), ["n1: refused (no-space): the disk is full"]);
+    }
+}

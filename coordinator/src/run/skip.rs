@@ -1,0 +1,29 @@
+//! Which cells are not tried again.
+
+use std::collections::BTreeSet;
+
+use super::RefusedCell;
+use crate::cluster::{Cluster, trial::TrialRun};
+
+/// Cells that a host refused: the answer would be the same every time.
+#[derive(Debug, Default)]
+pub(super) struct Skips(BTreeSet<usize>);
+
+impl Skips {
+    pub(super) fn contains(&self, cell: usize) -> bool {
+        self.0.contains(&cell)
+    }
+
+    /// Learns from a trial, and gives what was refused in it.
+    pub(super) fn learn(&mut self, cell: usize, cluster: &Cluster, run: &TrialRun) -> Vec<RefusedCell> {
+        let refused = run.hosts.iter().filter(|host| !host.lost && !run.interrupted).filter_map(|host| {
+            let refusal = host.refusal.clone()?;
+            Some(RefusedCell { cell, host: cluster.hosts()[host.host].name.clone(), refusal })
+        });
+        let refused: Vec<_> = refused.collect();
+        if !refused.is_empty() {
+            self.0.insert(cell);
+        }
+        refused
+    }
+}

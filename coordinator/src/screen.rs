@@ -1,0 +1,102 @@
+//! Standard error: progress bars, log lines and messages take turns on it, so that none tears another.
+
+use std::io::{self, Write as _};
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// Standard error, shared. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Screen {
+    bars: MultiProgress,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Screen {
+    /// Standard error. Bars appear on it only if it is a terminal.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()) }
+    }
+
+    /// Where bars are added.
+    #[must_use]
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Writes whole lines, above the bars if there are any.
+    pub fn line(&self, text: &str) {
+        self.bytes(format!("{text}\n").as_bytes());
+    }
+
+    /// Writes what has its newline already. Where even standard error is gone there is nobody left to tell.
+    fn bytes(&self, text: &[u8]) {
+        self.bars.suspend(|| {
+            let _ = io::stderr().lock().write_all(text);
+        });
+    }
+
+    /// Shows an error with its causes and its remedy.
+    pub fn error(&self, error: &miette::Report) {
+        self.line(format!("{error:?}").trim_end());
+    }
+
+    /// Sends log lines here. `RUST_LOG` decides which; without it, warnings and what is worse, and with each
+    /// `-v` one step more.
+    pub fn log(&self, verbosity: u8) {
+        let default = match verbosity {
+            0 => "warn",
+            1 => "warn,coordinator=info,agent=info",
+            2 => "info,coordinator=debug,agent=debug",
+            _ => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_target(false)
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .with_writer(self.clone());
+        // Only a second logger in the same process could fail this; the first serves as well.
+        let _ = log.try_init();
+    }
+}
+
+impl<'a> MakeWriter<'a> for Screen {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { screen: self, text: Vec::new() }
+    }
+}
+
+/// One log line, written as a whole when it is complete.
+#[derive(Debug)]
+pub struct Line<'a> {
+    screen: &'a Screen,
+    text: Vec<u8>,
+}
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.text.is_empty() {
+            self.screen.bytes(&self.text);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The coordinator against agents that behave, and agents that do not.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod fake;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use coordinator::{
+    cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory::HostSpec, select},
+    plan::{Cell, Params, Plan, PlannedTrial},
+    progress::Progress,
+    run::{RunOutcome, TrialSink, drive},
+    screen::Screen,
+    stop::Stop,
+    store::record::TrialRecord,
+};
+use fake::{Act, Fake, Running};
+use proto::{
+    outcome::Interval,
+    trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
+    units::{ByteSize, Nanos},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+/// Trials of 50 ms; and what is only waited for in vain is waited for briefly.
+fn timing() -> Timing {
+    Timing {
+        overrun: Duration::from_millis(500),
+        cancel_grace: Duration::from_millis(500),
+        answer: Duration::from_secs(5),
+        ..Timing::default()
+    }
+}
+
+/// Two trials of each arm, arm by arm in turn; an arm may ask for the host of a name.
+fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
+    let cell = |&(arm, host): &(&str, Option<&str>)| Cell {
+        arm: arm.to_owned(),
+        params: Params::new(),
+        hosts: host.map(|host| ("name".to_owned(), host.to_owned())).into_iter().collect(),
+        template: Trial {
+            id: String::new(),
+            seed: 0,
+            target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: true }),
+            workload: Workload {
+                warmup: Nanos(10_000_000),
+                runtime: Nanos(50_000_000),
+                ..Workload::default()
+            },
+            engine: Engine::new(EngineKind::Null),
+            measure: Measure::Timed,
+        },
+    };
+    let trials = (0..2 * arms.len()).map(|i| PlannedTrial {
+        id: format!("{i:04}-{}", arms[i % arms.len()].0),
+        cell: i % arms.len(),
+        block: u32::try_from(i / arms.len()).unwrap() + 1,
+        measure: Measure::Timed,
+        seed: 1,
+    });
+    Plan {
+        scenario: "fake".into(),
+        seed: 1,
+        quick: false,
+        overrides: Vec::new(),
+        cells: arms.iter().map(cell).collect(),
+        trials_per_cell: 2,
+        trials: trials.collect(),
+    }
+}
+
+#[derive(Default)]
+struct Kept(Vec<(TrialRecord, usize)>);
+
+impl TrialSink for Kept {
+    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
+        self.0.push((record, intervals.iter().map(|(_, intervals)| intervals.len()).sum()));
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn ids(&self) -> Vec<&str> {
+        self.0.iter().map(|(record, _)| record.id.as_str()).collect()
+    }
+}
+
+async fn connect(fakes: &[&Running]) -> Result<Cluster, Vec<HostError>> {
+    let specs = fakes.iter().enumerate().map(|(i, fake)| fake.spec(&format!("n{}", i + 1))).collect();
+    Cluster::connect(specs, timing()).await
+}
+
+async fn run(fakes: &[&Running], plan: &Plan, stop: &Stop) -> (Kept, RunOutcome) {
+    let mut cluster = connect(fakes).await.unwrap();
+    cluster.open("run").await.unwrap();
+    let hosts = select::resolve(plan, &cluster.labels()).unwrap();
+    let mut kept = Kept::default();
+    let outcome =
+        drive(plan, &mut cluster, &hosts, &mut kept, &mut Progress::silent(plan), stop).await.unwrap();
+    cluster.close().await;
+    (kept, outcome)
+}
+
+fn nobody_stops() -> Stop {
+    Stop::channel().1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_is_well() {
+    let fake = Fake::new(Act::Run).listen().await;
+    let plan = plan(&[("a", None), ("b", None)]);
+    let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
+    assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a", "0003-b"]);
+    assert!(kept.0.iter().all(|(record, intervals)| record.counts() && *intervals == 1), "{:?}", kept.0);
+    assert_eq!(outcome, RunOutcome { recorded: 4, ..RunOutcome::default() });
+    // The lease was given back in order: the next run finds the agent free.
+    let (kept, _) = run(&[&fake], &plan, &nobody_stops()).await;
+    assert_eq!(kept.0.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_protocol_is_refused_by_name() {
+    let fake = Fake { protocol: 2, ..Fake::new(Act::Run) }.listen().await;
+    let errors = connect(&[&fake]).await.unwrap_err();
+    assert_eq!(errors[0].refusal.message, "host n1 speaks protocol 2, this coordinator 1");
+    assert_eq!(errors[0].refusal.remedy, "install the same release on both");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_unreachable_hosts_are_named_at_once() {
+    let gone = Fake::new(Act::Run).listen().await;
+    let (first, second) = (gone.spec("n1"), gone.spec("n2"));
+    drop(gone);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let errors = Cluster::connect(vec![first.clone(), second], timing()).await.unwrap_err();
+    assert_eq!(errors.iter().map(|error| error.host.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
+    assert!(errors[0].to_string().contains(&first.address.to_string()), "{}", errors[0]);
+    assert!(errors[0].refusal.message.contains("refused"), "{}", errors[0]);
+    assert!(errors[0].refusal.remedy.contains("coordinator agents --agents"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_host_says_with_what() {
+    let fake = Fake::new(Act::Busy).listen().await;
+    let mut cluster = connect(&[&fake]).await.unwrap();
+    let errors = cluster.open("run").await.unwrap_err();
+    assert_eq!(errors[0].refusal.code, "busy");
+    assert!(errors[0].to_string().contains("run 2026-11-22-other"), "{}", errors[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_cell_is_recorded_once_and_the_others_go_on() {
+    let fake = Fake::new(Act::RefuseTrials("-b")).listen().await;
+    let willing = Fake::new(Act::Run).listen().await;
+    let plan = plan(&[("a", None), ("b", None)]);
+    let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
+    assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
+    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to its end"]);
+    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy, "take a newer kernel");
+    assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
+    assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));
+    assert!(outcome.lost_hosts.is_empty());
+    assert!(willing.fake.asked.lock().unwrap().contains(&"cancel 0001-b".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_host_stops_its_cells_only() {
+    let dying = Fake::new(Act::CutDuring("-a")).listen().await;
+    let healthy = Fake::new(Act::Run).listen().await;
+    let plan = plan(&[("a", Some("n1")), ("b", Some("n2")), ("c", None)]);
+    let (kept, outcome) = run(&[&dying, &healthy], &plan, &nobody_stops()).await;
+    assert_eq!(kept.ids(), ["0000-a", "0001-b", "0004-b"]);
+    let (lost, intervals) = &kept.0[0];
+    assert_eq!(*intervals, 1, "what had arrived is kept");
+    assert!(lost.marks[0].starts_with("host lost (lost): the connection broke: the test cut it"), "{lost:?}");
+    assert_eq!(outcome.lost_hosts[0].0, "n1");
+    assert_eq!((outcome.skipped, outcome.recorded, outcome.marked), (3, 3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_start_together_however_late_one_is_ready_and_whatever_their_clocks_say() {
+    let offsets = [-1_000_000_000i64, 3_600_000_000_000];
+    let quick = Fake { offset_ns: offsets[0], ..Fake::new(Act::Run) }.listen().await;
+    let late = Act::LateReady(Duration::from_millis(300));
+    let late = Fake { offset_ns: offsets[1], ..Fake::new(late) }.listen().await;
+    let plan = plan(&[("a", None)]);
+    let (kept, _) = run(&[&quick, &late], &plan, &nobody_stops()).await;
+    assert_eq!(kept.0.len(), 2);
+    assert!(kept.0.iter().all(|(record, _)| record.counts()), "{:?}", kept.0);
+    let starts = |running: &Running| running.fake.starts.lock().unwrap().clone();
+    let both = starts(&quick).into_iter().zip(starts(&late));
+    for (((_, a), (_, b)), (record, _)) in both.zip(&kept.0) {
+        let (a, b) = (a.saturating_add_signed(-offsets[0]), b.saturating_add_signed(-offsets[1]));
+        let clocks = record.hosts.iter().map(|host| host.clock.error_ns);
+        assert!(a.abs_diff(b) <= clocks.sum(), "{a} and {b} are not the same moment");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_host_is_given_up() {
+    let silent = Fake::new(Act::Hang).listen().await;
+    let begun = Instant::now();
+    let (kept, outcome) = run(&[&silent], &plan(&[("a", None)]), &nobody_stops()).await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(kept.ids(), ["0000-a"]);
+    assert_eq!(outcome.lost_hosts[0].1.code, "silent");
+    assert_eq!(outcome.skipped, 1);
+}
+
+/// A wire to a host, which can be cut without either end being told.
+async fn wire_to(host: &Running) -> (HostSpec, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let (there, cut) = (host.address, Arc::new(AtomicBool::new(false)));
+    let is_cut = Arc::clone(&cut);
+    tokio::spawn(async move {
+        let (near, _) = listener.accept().await.unwrap();
+        let far = TcpStream::connect(there).await.unwrap();
+        let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+        let carry = |mut from: OwnedReadHalf, mut to: OwnedWriteHalf| {
+            let cut = Arc::clone(&is_cut);
+            async move {
+                let mut bytes = [0; 4096];
+                while let Ok(read @ 1..) = from.read(&mut bytes).await {
+                    if !cut.load(Ordering::Relaxed) {
+                        to.write_all(&bytes[..read]).await.unwrap();
+                    }
+                }
+            }
+        };
+        tokio::join!(carry(near_in, far_out), carry(far_in, near_out));
+    });
+    (HostSpec { address, ..host.spec("n1") }, cut)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silently_cut_connection_is_noticed_while_preparing() {
+    let fake = Fake::new(Act::PrepareForEver).listen().await;
+    let (spec, cut) = wire_to(&fake).await;
+    let timing = Timing {
+        keepalive: Duration::from_millis(100),
+        keepalive_timeout: Duration::from_millis(300),
+        ..timing()
+    };
+    let mut cluster = Cluster::connect(vec![spec], timing).await.unwrap();
+    cluster.open("run").await.unwrap();
+    let plan = plan(&[("a", None)]);
+    let trial = plan.trial(&plan.trials[0]);
+    let begun = Instant::now();
+    tokio::spawn(async move {
+        // Longer than the signs of life may take: while they come, preparing may last.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cut.store(true, Ordering::Relaxed);
+    });
+    let run = cluster.run_trial(&trial, &[0], &mut (), &nobody_stops()).await;
+    assert!((1..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(run.hosts[0].lost);
+    let why = &run.hosts[0].refusal.as_ref().unwrap().message;
+    assert!(why.contains("connection broke"), "{why}");
+    cluster.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedded_agent_that_dies_is_quoted() {
+    // A shell does not know the hidden command either, and says so.
+    let options = EmbeddedOptions { program: "/bin/sh".into(), data_dir: ".".into() };
+    let error = Cluster::embedded(&options, timing(), &Screen::new()).await.unwrap_err();
+    assert_eq!(error.host, "local");
+    let message = error.refusal.message;
+    assert!(message.starts_with("the embedded agent died (exit status:"), "{message}");
+    assert!(message.contains("__agent"), "{message}");
+}
+
+/// Asks to stop after a while, and gives how long the run then took to end.
+async fn interrupt(act: Act) -> (Kept, RunOutcome, Running, Duration) {
+    let fake = Fake::new(act).listen().await;
+    let (switch, stop) = Stop::channel();
+    let interrupting = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        switch.request();
+        Instant::now()
+    });
+    let (kept, outcome) = run(&[&fake], &plan(&[("a", None)]), &stop).await;
+    let took = interrupting.await.unwrap().elapsed();
+    (kept, outcome, fake, took)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_trial_is_kept_as_cut_short() {
+    let (kept, outcome, ..) = interrupt(Act::RunUntilCancelled).await;
+    assert!(outcome.interrupted && outcome.lost_hosts.is_empty() && outcome.refused.is_empty());
+    assert_eq!(kept.0[0].0.marks, ["interrupted: cut short"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interruption_while_preparing_leaves_nothing() {
+    let (kept, outcome, fake, _) = interrupt(Act::PrepareForEver).await;
+    assert_eq!((kept.0.len(), outcome.interrupted, outcome.refused.len()), (0, true, 0));
+    assert_eq!(*fake.fake.asked.lock().unwrap(), ["prepare 0000-a", "cancel 0000-a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interruption_does_not_wait_for_a_silent_host() {
+    let (_, outcome, _, took) = interrupt(Act::Hang).await;
+    assert!(outcome.interrupted && outcome.lost_hosts.is_empty());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
