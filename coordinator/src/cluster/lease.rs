@@ -132,7 +132,10 @@ async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events:
             Err(status) => (String::new(), Event::Lost(broken(&status))),
         };
         let last = matches!(event, Event::Lost(_));
-        if events.send(FromHost { host, trial, event }).await.is_err() || last {
+        // Even when nobody listens any more the end of the stream is waited for: it is how the agent says
+        // that it is free again.
+        let _ = events.send(FromHost { host, trial, event }).await;
+        if last {
             return;
         }
     }
