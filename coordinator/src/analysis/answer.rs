@@ -33,9 +33,10 @@ pub(super) fn answer(set: &ComparisonSet) -> Vec<String> {
 
 fn first_few(reasons: &[String]) -> String {
     match reasons {
-        [few @ ..] if few.len() <= 2 => few.join("; "),
-        [first, second, rest @ ..] => format!("{first}; {second}; and {} more", rest.len()),
-        _ => String::new(),
+        [first, second, rest @ ..] if !rest.is_empty() => {
+            format!("{first}; {second}; and {} more", rest.len())
+        }
+        few => few.join("; "),
     }
 }
 

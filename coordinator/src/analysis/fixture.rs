@@ -160,7 +160,7 @@ impl Fixture {
             read_ops: ops,
             bytes: 4096 * ops,
             syscalls_self: by_name.clone(),
-            perf: audit.then(|| PerfCounts {
+            perf: audit.then_some(PerfCounts {
                 syscalls_total: count,
                 syscalls_by_name: by_name,
                 punted_to_io_wq: Some(3),

@@ -94,11 +94,8 @@ pub fn compare(arm: &[f64], baseline: &[f64], better: Better) -> Ratio {
         return Ratio { ratio, ci95: None, p_value: None, verdict: Verdict::Inconclusive };
     };
     let within = |edge: f64| (1.0 - MARGIN..=1.0 + MARGIN).contains(&edge);
-    let verdict = if ci95[0] == ci95[1] && within(ci95[0]) {
-        Verdict::NoDifference
-    } else {
-        verdict(ci95, better)
-    };
+    let verdict =
+        if ci95[0] == ci95[1] && within(ci95[0]) { Verdict::NoDifference } else { verdict(ci95, better) };
     Ratio { ratio, ci95: Some(ci95), p_value: Some(p_value), verdict }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proto::trial::Measure;
 
 use super::{
+    cells::errno_name,
     merge::{self, Work},
     window::{self, HostEdges, Selection},
 };
@@ -106,9 +107,10 @@ pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
                 if finished.cut_short {
                     reasons.push(format!("{name} was stopped early"));
                 }
-                let failed: u64 = finished.errors.values().sum();
-                if failed > 0 {
-                    reasons.push(format!("{name}: requests failed"));
+                if !finished.errors.is_empty() {
+                    let kinds: Vec<String> = finished.errors.keys().map(|errno| errno_name(*errno)).collect();
+                    let failed: u64 = finished.errors.values().sum();
+                    reasons.push(format!("{name}: {failed} requests failed ({})", kinds.join(", ")));
                 }
                 // An audit is for counts: it needs no histogram.
                 if host.intervals.is_empty() && record.measure == Measure::Timed {

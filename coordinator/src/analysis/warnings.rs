@@ -210,6 +210,22 @@ impl Warnings {
                 "choose a longer runtime or a shorter interval, so that the ends weigh less",
             );
         }
+        // Only where every interval was used do the two counts speak of the same time.
+        for host in data.samples.iter().filter(|s| !s.selection.trimmed).flat_map(|sample| &sample.hosts) {
+            if differ(host.work.latency.len(), host.costs.ops) {
+                self.add(
+                    "intervals-disagree",
+                    Some(&host.host),
+                    format!(
+                        "{}: {} operations arrived in intervals, the host counted {}",
+                        data.cell.arm,
+                        host.work.latency.len(),
+                        host.costs.ops
+                    ),
+                    "report it with the run directory: an interval was lost or counted twice",
+                );
+            }
+        }
         if data.cell.template.engine.engine.is_ring() {
             let unknown = data
                 .samples

@@ -40,12 +40,11 @@ pub(super) fn render(set: &ComparisonSet) -> String {
         out.push_str("\n#### Expectations\n\n");
         for expectation in &set.expectations {
             let word = outcome(expectation.passed);
-            let _ = writeln!(
-                out,
-                "- **{word}**: {} ({})",
-                escape(&expectation.text),
-                escape(&expectation.detail)
-            );
+            let detail = match expectation.detail.as_str() {
+                "" => String::new(),
+                detail => format!(" ({})", escape(detail)),
+            };
+            let _ = writeln!(out, "- **{word}**: {}{detail}", escape(&expectation.text));
         }
     }
     if !set.warnings.is_empty() {

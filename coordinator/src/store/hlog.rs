@@ -2,7 +2,8 @@
 //! payload V2 deflated and base64, which the log readers of Java and Python understand.
 //!
 //! The log's time stamps are rounded to milliseconds by its format. The exact edges of the intervals are in
-//! `trials.jsonl`; a log is read together with them.
+//! `trials.jsonl`; a log is read together with them. Its wall-clock times begin when the trial was sent off,
+//! as if the first interval had begun then: good for telling logs apart, not for laying hosts side by side.
 
 use std::{
     io::{self, Write},

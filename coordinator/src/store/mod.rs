@@ -7,12 +7,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use proto::outcome::{Interval, Warning};
+use proto::outcome::Interval;
 use serde::{Serialize, de::DeserializeOwned};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
@@ -21,6 +21,7 @@ use crate::plan::Plan;
 mod error;
 mod hlog;
 mod hosts;
+mod jsonl;
 pub mod record;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ mod tests;
 use error::At as _;
 pub use error::StoreError;
 pub use hosts::HostEntry;
+pub use jsonl::Trials;
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -45,15 +47,6 @@ pub const HISTOGRAMS: &str = "histograms";
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-}
-
-/// What `trials.jsonl` holds.
-#[derive(Clone, Debug, Default)]
-pub struct Trials {
-    /// In the order in which they ended.
-    pub records: Vec<TrialRecord>,
-    /// Where the last line was cut off by a crash.
-    pub torn: Option<Warning>,
 }
 
 impl RunDir {
@@ -219,7 +212,7 @@ impl RunDir {
             .create(true)
             .open(&path)
             .at(&path, "open it for appending")?;
-        mend_end(&mut file).at(&path, "mend its last line")?;
+        jsonl::mend_end(&mut file).at(&path, "mend its last line")?;
         file.write_all(&line).and_then(|()| file.sync_all()).at(&path, "append to it")?;
         if new {
             sync_dir(&self.path)?;
@@ -283,7 +276,7 @@ impl RunDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Trials::default()),
             read => read.at(&path, "read it")?,
         };
-        parse_trials(&bytes).map_err(|(line, message)| StoreError::Corrupt {
+        jsonl::parse(&bytes).map_err(|(line, message)| StoreError::Corrupt {
             path,
             place: format!("line {line}"),
             message,
@@ -336,56 +329,6 @@ impl RunDir {
             place: format!("line {}", error.line()),
             message: error.to_string(),
         })
-    }
-}
-
-/// Reads `trials.jsonl`. An error carries the number of the line.
-fn parse_trials(bytes: &[u8]) -> Result<Trials, (usize, String)> {
-    let mut trials = Trials::default();
-    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice(line) {
-            Ok(record) => trials.records.push(record),
-            // Only the last line can lack its end, and only because writing it was interrupted.
-            Err(_) if !line.ends_with(b"\n") => {
-                trials.torn = Some(Warning::new(
-                    "torn-record",
-                    format!(
-                        "{TRIALS} ends within line {}: a trial was being recorded when the run broke off",
-                        index + 1
-                    ),
-                    "`coordinator resume` runs that trial again",
-                ));
-            }
-            Err(error) => return Err((index + 1, error.to_string())),
-        }
-    }
-    Ok(trials)
-}
-
-/// Sees to it that the next line begins on a line of its own: a torn record is cut off, one that lacks only
-/// its line end gets it.
-fn mend_end(file: &mut File) -> io::Result<()> {
-    let len = file.seek(SeekFrom::End(0))?;
-    if len == 0 {
-        return Ok(());
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    if last == *b"\n" {
-        return Ok(());
-    }
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    let start = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if serde_json::from_slice::<TrialRecord>(&bytes[start..]).is_ok() {
-        file.write_all(b"\n")
-    } else {
-        file.set_len(start as u64)
     }
 }
 

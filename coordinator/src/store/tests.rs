@@ -169,10 +169,10 @@ proptest! {
         let line = serde_json::to_string(&record).unwrap() + "\n";
         let text = line.repeat(lines);
         let cut = (text.len() as f64 * share) as usize;
-        let trials = parse_trials(&text.as_bytes()[..cut]).unwrap();
+        let trials = jsonl::parse(&text.as_bytes()[..cut]).unwrap();
         // A line that lacks but its line end is whole.
         let whole = (cut + 1) / line.len();
         prop_assert_eq!(trials.records.len(), whole);
-        prop_assert_eq!(trials.torn.is_some(), cut % line.len() != 0 && (cut + 1) % line.len() != 0);
+        prop_assert_eq!(trials.torn.is_some(), ![cut, cut + 1].iter().any(|at| at.is_multiple_of(line.len())));
     }
 }
