@@ -1,3 +1,4 @@
 //! The agent.
 
+pub mod target;
 pub mod topology;
