@@ -1,4 +1,5 @@
 //! The agent.
 
+pub mod preflight;
 pub mod target;
 pub mod topology;
