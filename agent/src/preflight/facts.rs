@@ -7,12 +7,11 @@ use std::{
     path::Path,
 };
 
-use proto::units::ByteSize;
 use rustix::process::Resource;
 
 use super::host::limit;
 use crate::{
-    target::{facts as storage, meminfo},
+    target::{facts as storage, meminfo, mib},
     topology::Topology,
 };
 
@@ -149,8 +148,8 @@ fn cpu(facts: &mut Facts, topology: &Topology) {
 
 fn machine(facts: &mut Facts) {
     let memory = read("/proc/meminfo").unwrap_or_default();
-    facts.put("memory.total", meminfo(&memory, "MemTotal").map(|bytes| ByteSize(bytes).to_string()));
-    facts.put("memory.swap", meminfo(&memory, "SwapTotal").map(|bytes| ByteSize(bytes).to_string()));
+    facts.put("memory.total", meminfo(&memory, "MemTotal").map(mib));
+    facts.put("memory.swap", meminfo(&memory, "SwapTotal").map(mib));
     for name in ["sys_vendor", "product_name"] {
         facts.put(&format!("machine.{name}"), read(format!("/sys/class/dmi/id/{name}")));
     }

@@ -77,7 +77,7 @@ fn cpus(topology: &Topology) -> Result<String, (String, String)> {
     let cores: std::collections::BTreeSet<_> =
         topology.cpus.iter().map(|cpu| (cpu.package, cpu.core)).collect();
     Ok(format!(
-        "{usable} usable on {} physical cores; CPU {} is the runtime's, {} are left for workers",
+        "{usable} usable on {} physical cores; CPU {} is the runtime's, {} left for workers",
         cores.len(),
         topology.runtime_cpu,
         usable - 1

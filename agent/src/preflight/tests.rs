@@ -26,7 +26,9 @@ fn a_description_is_quick_and_whole() {
     let dir = TempDir::new().unwrap();
     let begin = Instant::now();
     let host = describe(&topology, dir.path());
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let took = begin.elapsed();
+    // Tens of milliseconds; the bound is for a build host that is busy with other things.
+    assert!(took < Duration::from_secs(5), "{took:?}");
     for name in ["kernel.release", "arch", "cpu.count", "data_dir.file_system", "agent.build", "memory.total"]
     {
         assert!(host.facts.contains_key(name), "no {name}");
@@ -36,7 +38,7 @@ fn a_description_is_quick_and_whole() {
         assert_eq!(one.available, one.remedy.is_empty(), "{one:?}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
-    eprintln!("{}", render(&host));
+    eprintln!("{}(took {took:?})", render(&host));
 }
 
 #[test]

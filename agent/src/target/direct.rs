@@ -37,7 +37,7 @@ pub(super) fn check(
         if align == 0 {
             return Err(refused("the kernel says so (STATX_DIOALIGN)"));
         }
-        if block_size % align != 0 {
+        if !block_size.is_multiple_of(align) {
             let message = format!(
                 "direct I/O on this {file_system} wants offsets and lengths in multiples of {align} bytes, and \
                  blocks of {block_size} are none"
