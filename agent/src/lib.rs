@@ -10,6 +10,8 @@ pub mod engine;
 pub mod preflight;
 pub mod server;
 pub mod service;
+#[doc(hidden)]
+pub mod skip;
 pub mod stream;
 pub mod target;
 pub mod topology;

@@ -133,8 +133,11 @@ fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, AgentService), S
     if let Err(error) = topology::pin_current_thread(topology.runtime_cpu) {
         tracing::warn!("the runtime could not be pinned to CPU {}: {error}", topology.runtime_cpu);
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("runtime").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .thread_name("runtime")
+        .build()?;
     Ok((runtime, AgentService::new(topology, data_dir)))
 }
 
@@ -194,7 +197,11 @@ impl Connected for Only {
 }
 
 impl AsyncRead for Only {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -156,9 +156,22 @@ pub struct Workload {
     pub warmup: Nanos,
     /// Measured time.
     pub runtime: Nanos,
-    /// Length of the slices that are streamed while the trial runs.
+    /// Length of the slices that are streamed while the trial runs, at most; see [`Workload::slice`].
     pub interval: Nanos,
 }
+
+impl Workload {
+    /// Length of the slices that are streamed: the interval asked for, or a quarter of a runtime that is
+    /// shorter than four of them. So a short trial shows its course too, and hosts whose starts differ by
+    /// little have slices within their common window.
+    #[must_use]
+    pub fn slice(&self) -> Nanos {
+        self.interval.min(Nanos((self.runtime.0 / 4).max(MIN_SLICE.0)))
+    }
+}
+
+/// The shortest slice.
+const MIN_SLICE: Nanos = Nanos(10_000_000);
 
 impl Default for Workload {
     fn default() -> Self {
@@ -419,7 +432,7 @@ impl Trial {
                 "is empty; write auto or a list such as [2, 3]".into()
             });
         }
-        check(work.runtime.0 >= 10_000_000, "workload.runtime", &|| {
+        check(work.runtime >= MIN_SLICE, "workload.runtime", &|| {
             format!("{} is too short to measure; at least 10ms", work.runtime)
         });
         check(work.runtime.0 <= 86_400_000_000_000, "workload.runtime", &|| {
@@ -428,7 +441,7 @@ impl Trial {
         check(work.warmup.0 <= 3_600_000_000_000, "workload.warmup", &|| {
             format!("{} is longer than an hour", work.warmup)
         });
-        check(work.interval.0 >= 10_000_000, "workload.interval", &|| {
+        check(work.interval >= MIN_SLICE, "workload.interval", &|| {
             format!("{} is too short; at least 10ms", work.interval)
         });
         match &self.target {

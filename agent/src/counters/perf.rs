@@ -202,7 +202,7 @@ mod tests {
     fn counts_by_name_and_in_all() {
         let mut perf = match Perf::open() {
             Ok(perf) => perf,
-            Err(error) => return eprintln!("SKIPPED: perf is not allowed here: {error}"),
+            Err(error) => return crate::skip::skip(&format!("perf is not allowed here: {error}")),
         };
         perf.arm().unwrap();
         for _ in 0..50 {

@@ -42,7 +42,7 @@ fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
         Err(refusal) if refusal.code == "ring-refused" => {
-            eprintln!("SKIPPED: {} ({})", refusal.message, refusal.remedy);
+            crate::skip::skip(&format!("{} ({})", refusal.message, refusal.remedy));
             None
         }
         Err(refusal) => panic!("{refusal:?}"),

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use proto::{
     outcome::Refusal,
     trial::{FieldError, Trial},
-    wire::{
-        Failed, LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask,
-    },
+    wire::{Failed, LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask},
 };
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;

@@ -239,7 +239,7 @@ impl Worker {
             start_ns,
             warmup_ns: work.warmup.0,
             runtime_ns: work.runtime.0,
-            interval_ns: work.interval.0,
+            interval_ns: work.slice().0,
         };
         let depth = trial.depth_per_worker();
         let batching = Batching {

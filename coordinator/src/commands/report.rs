@@ -58,11 +58,7 @@ pub(super) fn conclusion(
     let points = plan.points();
     let judged = scenario.expect.iter().map(|expectation| {
         let outcome = expectation.evaluate(&lookup, &points);
-        set::Expectation {
-            text: expectation.text.clone(),
-            passed: outcome.passed,
-            detail: outcome.detail,
-        }
+        set::Expectation { text: expectation.text.clone(), passed: outcome.passed, detail: outcome.detail }
     });
     set.expectations = judged.collect();
     directory.write_summary(&set).map_err(stored)?;

@@ -121,11 +121,12 @@ async fn measure(
         (Some(out), _) => Some(out.join(&plan.scenario)),
         (None, _) => None,
     };
-    let directory = RunDir::create(out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
-        directory.write_plan(plan)?;
-        directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
-        Ok(directory)
-    });
+    let directory =
+        RunDir::create(out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
+            directory.write_plan(plan)?;
+            directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
+            Ok(directory)
+        });
     let directory = directory.map_err(|error| usage(stored(error)))?;
     if !args.no_progress {
         screen.line(&announce(plan, cluster, plan.expected_duration(), directory.path()));

@@ -102,7 +102,7 @@ fn lost_interval(trial: &Trial, host: &HostRun, finished: &Finished) -> Option<S
         return Some(format!("lost interval: {} came where {index} was due", interval.index));
     }
     // Whole intervals only: a rest at the end may be one of its own, or part of the last.
-    let planned = (trial.workload.runtime.0 / trial.workload.interval.0.max(1)).max(1);
+    let planned = (trial.workload.runtime.0 / trial.workload.slice().0).max(1);
     if !finished.cut_short && arrived + finished.overhead.late_swaps < planned {
         return Some(format!("lost interval: {arrived} of {planned} arrived"));
     }

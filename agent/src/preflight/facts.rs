@@ -1,0 +1,197 @@
+//! The fingerprint: what is read of a host, and could explain why it is faster or slower than another. What
+//! a kernel does not tell is left out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use rustix::process::Resource;
+
+use super::host::limit;
+use crate::{
+    target::{facts as storage, meminfo, mib},
+    topology::Topology,
+};
+
+const CPUS: &str = "/sys/devices/system/cpu";
+
+/// Words of the kernel's command line that change what I/O costs, by how they begin. The others stay here:
+/// a command line may hold secrets, and a fingerprint travels.
+const CMDLINE: [&str; 28] = [
+    "mitigations=",
+    "spectre",
+    "spec_",
+    "l1tf=",
+    "mds=",
+    "tsx",
+    "srbds=",
+    "retbleed=",
+    "nospectre",
+    "nopti",
+    "pti=",
+    "nosmt",
+    "isolcpus=",
+    "nohz",
+    "rcu_nocb",
+    "irqaffinity=",
+    "idle=",
+    "intel_idle.",
+    "processor.max_cstate=",
+    "cpuidle",
+    "intel_pstate=",
+    "amd_pstate=",
+    "intel_iommu=",
+    "amd_iommu=",
+    "iommu",
+    "nvme",
+    "preempt=",
+    "transparent_hugepage=",
+];
+
+/// Everything, by dotted name.
+pub(super) fn gather(topology: &Topology, data_dir: &Path) -> BTreeMap<String, String> {
+    let mut facts = Facts(BTreeMap::new());
+    kernel(&mut facts);
+    cpu(&mut facts, topology);
+    machine(&mut facts);
+    facts.put("limit.memlock", Some(limit(Resource::Memlock, true)));
+    facts.put("limit.open_files", Some(limit(Resource::Nofile, false)));
+    facts.put("agent.build", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()));
+    facts.put("data_dir", Some(data_dir.display().to_string()));
+    if let Ok(dir) = fs::File::open(data_dir) {
+        for (name, value) in storage::describe(&dir).facts {
+            facts.put(&format!("data_dir.{name}"), Some(value));
+        }
+    }
+    facts.0
+}
+
+struct Facts(BTreeMap<String, String>);
+
+impl Facts {
+    fn put(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.0.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// A file's text without the space around it; nothing where it cannot be read.
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// A line of the calling thread's status.
+pub(super) fn status_field(name: &str) -> Option<String> {
+    let status = read("/proc/thread-self/status")?;
+    Some(status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().to_owned())
+}
+
+fn kernel(facts: &mut Facts) {
+    let name = rustix::system::uname();
+    facts.put("kernel.release", Some(name.release().to_string_lossy().into_owned()));
+    facts.put("kernel.version", Some(name.version().to_string_lossy().into_owned()));
+    facts.put("arch", Some(name.machine().to_string_lossy().into_owned()));
+    facts.put("kernel.cmdline", read("/proc/cmdline").map(|line| telling_words(&line)));
+    for sysctl in ["io_uring_disabled", "perf_event_paranoid", "numa_balancing", "nmi_watchdog"] {
+        facts.put(&format!("kernel.{sysctl}"), read(format!("/proc/sys/kernel/{sysctl}")));
+    }
+    let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    facts.put("clocksource", read(source));
+    let chosen = |path: &str| read(path).map(|line| storage::selected(&line).to_owned());
+    facts.put("thp", chosen("/sys/kernel/mm/transparent_hugepage/enabled"));
+    facts.put("preempt", chosen("/sys/kernel/debug/sched/preempt"));
+}
+
+/// The words of a command line that change what I/O costs, up to where init's own words begin.
+fn telling_words(line: &str) -> String {
+    let words = line.split_whitespace().take_while(|word| *word != "--");
+    let telling = words.filter(|word| CMDLINE.iter().any(|start| word.starts_with(start)));
+    telling.collect::<Vec<_>>().join(" ")
+}
+
+fn cpu(facts: &mut Facts, topology: &Topology) {
+    let info = read("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = info.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
+        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
+    };
+    facts.put("cpu.model", field("model name").or_else(|| field("CPU part")));
+    facts.put("cpu.microcode", field("microcode"));
+    facts.put("cpu.count", Some(topology.cpus.len().to_string()));
+    let cores: BTreeSet<_> = topology.cpus.iter().map(|cpu| (cpu.package, cpu.core)).collect();
+    facts.put("cpu.cores", Some(cores.len().to_string()));
+    facts.put("cpu.smt", read(format!("{CPUS}/smt/control")));
+    facts.put("cpu.online", read(format!("{CPUS}/online")));
+    facts.put("cpu.isolated", read(format!("{CPUS}/isolated")));
+    let boost = read(format!("{CPUS}/cpufreq/boost")).or_else(|| {
+        let off = read(format!("{CPUS}/intel_pstate/no_turbo"))?;
+        Some(if off == "1" { "0" } else { "1" }.to_owned())
+    });
+    facts.put("cpu.boost", boost);
+    facts.put("cpu.idle_driver", read(format!("{CPUS}/cpuidle/current_driver")));
+    let governors: BTreeSet<String> = topology
+        .cpus
+        .iter()
+        .filter_map(|cpu| read(format!("{CPUS}/cpu{}/cpufreq/scaling_governor", cpu.id)))
+        .collect();
+    facts.put("cpu.governor", Some(governors.into_iter().collect::<Vec<_>>().join(" ")));
+    if let Ok(entries) = fs::read_dir(format!("{CPUS}/vulnerabilities")) {
+        for entry in entries.flatten() {
+            let name = format!("mitigations.{}", entry.file_name().to_string_lossy());
+            facts.put(&name, read(entry.path()));
+        }
+    }
+}
+
+fn machine(facts: &mut Facts) {
+    let memory = read("/proc/meminfo").unwrap_or_default();
+    facts.put("memory.total", meminfo(&memory, "MemTotal").map(mib));
+    facts.put("memory.swap", meminfo(&memory, "SwapTotal").map(mib));
+    for name in ["sys_vendor", "product_name"] {
+        facts.put(&format!("machine.{name}"), read(format!("/sys/class/dmi/id/{name}")));
+    }
+    let guest = read("/proc/cpuinfo").is_some_and(|info| {
+        let flags = info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+        flags.split_whitespace().any(|flag| flag == "hypervisor")
+    });
+    let virtualisation = read("/sys/hypervisor/type")
+        .or_else(|| guest.then(|| "virtual machine (the CPU says so)".to_owned()))
+        .unwrap_or_else(|| "none seen".to_owned());
+    facts.put("virtualisation", Some(virtualisation));
+    facts.put("container", container());
+}
+
+/// A hint of a container around the agent. None is no proof of none.
+fn container() -> Option<String> {
+    if Path::new("/run/.containerenv").exists() {
+        return Some("podman".to_owned());
+    }
+    if Path::new("/.dockerenv").exists() {
+        return Some("docker".to_owned());
+    }
+    let groups = read("/proc/self/cgroup")?;
+    ["kubepods", "docker", "lxc", "libpod"]
+        .into_iter()
+        .find(|kind| groups.contains(kind))
+        .map(|kind| format!("{kind} (by cgroup)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_telling_words_travel() {
+        let line = "root=/dev/vda password=hunter2 mitigations=off nohz_full=1-3 -- mitigations=auto";
+        assert_eq!(telling_words(line), "mitigations=off nohz_full=1-3");
+    }
+
+    #[test]
+    fn a_status_line_is_found_by_its_whole_name() {
+        assert!(status_field("Seccomp").is_some_and(|mode| mode.len() == 1));
+        assert_eq!(status_field("Secc"), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the host around the ring can do: direct I/O, limits, CPUs, the data directory.
+
+use std::path::Path;
+
+use proto::{outcome::Capability, units::ByteSize};
+use rustix::{
+    fs::{Access, access, statvfs},
+    process::{Resource, getrlimit},
+};
+
+use super::{capability, ring::memlock_limit};
+use crate::{
+    target::{mib, probe_direct_io},
+    topology::Topology,
+};
+
+/// Fewer open files than this do not carry a trial with many threads.
+const OPEN_FILES: u64 = 4096;
+/// Less locked memory than this carries registered buffers for one small trial only: 128 requests of 64 KiB.
+const LOCKED: u64 = 8 << 20;
+
+pub(super) fn capabilities(topology: &Topology, data_dir: &Path) -> Vec<Capability> {
+    let direct = probe_direct_io(data_dir).map_err(|refusal| (refusal.message, refusal.remedy));
+    vec![
+        capability("data_dir", writable(data_dir)),
+        capability("direct_io", direct),
+        capability("memlock", memlock()),
+        capability("open_files", open_files()),
+        capability("cpus", cpus(topology)),
+    ]
+}
+
+fn writable(data_dir: &Path) -> Result<String, (String, String)> {
+    let shown = data_dir.display();
+    let remedy = || "start the agent with --data-dir on a directory that it may write".to_owned();
+    if !data_dir.is_dir() {
+        return Err((format!("{shown} is no directory"), remedy()));
+    }
+    access(data_dir, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|errno| (format!("{shown} cannot be written: {}", std::io::Error::from(errno)), remedy()))?;
+    let free = statvfs(data_dir).map_or_else(
+        |_| "free space unknown".to_owned(),
+        |fs| format!("{} free", mib(fs.f_bavail.saturating_mul(fs.f_frsize))),
+    );
+    Ok(format!("{shown}: writable, {free}"))
+}
+
+fn memlock() -> Result<String, (String, String)> {
+    let words = memlock_limit();
+    match getrlimit(Resource::Memlock).current {
+        Some(limit) if limit < LOCKED && !words.contains("CAP_IPC_LOCK") => {
+            let remedy = "ulimit -l unlimited, LimitMEMLOCK=infinity, or CAP_IPC_LOCK";
+            Err((format!("{words}: too little for fixed_buffers at depth"), remedy.to_owned()))
+        }
+        _ => Ok(words),
+    }
+}
+
+fn open_files() -> Result<String, (String, String)> {
+    let limit = getrlimit(Resource::Nofile).current;
+    let words = limit.map_or_else(|| "unlimited".to_owned(), |limit| format!("limit {limit}"));
+    match limit {
+        Some(limit) if limit < OPEN_FILES => Err((
+            format!("{words}: too few for a thousand workers"),
+            format!("ulimit -n {OPEN_FILES}, or LimitNOFILE={OPEN_FILES}"),
+        )),
+        _ => Ok(words),
+    }
+}
+
+fn cpus(topology: &Topology) -> Result<String, (String, String)> {
+    let usable = topology.cpus.len();
+    if usable < 2 {
+        let remedy = "a second CPU for the agent (affinity, cpuset, or machine)";
+        return Err(("1 usable: workers share it with the agent's runtime".to_owned(), remedy.to_owned()));
+    }
+    let cores: std::collections::BTreeSet<_> =
+        topology.cpus.iter().map(|cpu| (cpu.package, cpu.core)).collect();
+    Ok(format!(
+        "{usable} usable on {} physical cores; CPU {} is the runtime's, {} left for workers",
+        cores.len(),
+        topology.runtime_cpu,
+        usable - 1
+    ))
+}
+
+/// A limit as a fact, in bytes or in pieces.
+pub(super) fn limit(resource: Resource, bytes: bool) -> String {
+    match getrlimit(resource).current {
+        None => "unlimited".to_owned(),
+        Some(limit) if bytes => ByteSize(limit).to_string(),
+        Some(limit) => limit.to_string(),
+    }
+}

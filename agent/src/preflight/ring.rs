@@ -1,0 +1,250 @@
+//! What the kernel grants of io_uring: each feature is set up and, where it means anything, carries a request.
+
+use std::{fs, io, os::fd::AsRawFd};
+
+use io_uring::{Builder, IoUring, Probe, cqueue, opcode, squeue};
+use proto::{outcome::Capability, units::ByteSize};
+use rustix::{
+    param::page_size,
+    process::{Resource, getrlimit},
+};
+
+use super::{capability, facts::status_field};
+
+/// Nothing here needs more.
+const ENTRIES: u32 = 4;
+/// The sizes of registered buffers that are tried after the first page, in bytes.
+const BUFFER_SIZES: [usize; 2] = [1 << 20, 16 << 20];
+
+type Tried = Result<String, (String, String)>;
+type Setup = fn(&mut Builder<squeue::Entry, cqueue::Entry>);
+
+/// The flags that a ring can be set up with: name, since which kernel, and how to ask.
+const FLAGS: [(&str, &str, Setup); 5] = [
+    ("io_uring.single_issuer", "6.0", |ring| {
+        ring.setup_single_issuer();
+    }),
+    ("io_uring.defer_taskrun", "6.1", |ring| {
+        ring.setup_single_issuer().setup_defer_taskrun();
+    }),
+    ("io_uring.coop_taskrun", "5.19", |ring| {
+        ring.setup_coop_taskrun();
+    }),
+    ("io_uring.no_sqarray", "6.6", |ring| {
+        ring.setup_no_sqarray();
+    }),
+    ("io_uring.sqpoll", "5.11 without privileges", |ring| {
+        ring.setup_sqpoll(10);
+    }),
+];
+
+/// The requests that engines make: name, number, and since which kernel.
+const OPCODES: [(&str, u8, &str); 6] = [
+    ("io_uring.op.nop", opcode::Nop::CODE, "5.1"),
+    ("io_uring.op.read", opcode::Read::CODE, "5.6"),
+    ("io_uring.op.write", opcode::Write::CODE, "5.6"),
+    ("io_uring.op.read_fixed", opcode::ReadFixed::CODE, "5.1"),
+    ("io_uring.op.write_fixed", opcode::WriteFixed::CODE, "5.1"),
+    ("io_uring.op.uring_cmd", opcode::UringCmd16::CODE, "5.19"),
+];
+
+/// Tries all of it on the calling thread.
+pub(super) fn capabilities() -> Vec<Capability> {
+    let mut all = Vec::new();
+    let ring = match plain_ring() {
+        Ok((ring, detail)) => {
+            all.push(capability("io_uring", Ok(detail)));
+            Some(ring)
+        }
+        Err(why) => {
+            all.push(capability("io_uring", Err(why)));
+            None
+        }
+    };
+    let on_ring = |tried: fn(&IoUring) -> Tried| match &ring {
+        Some(ring) => tried(ring),
+        None => Err(no_ring()),
+    };
+    for (name, since, setup) in FLAGS {
+        let tried = if ring.is_some() { flagged(since, setup) } else { Err(no_ring()) };
+        all.push(capability(name, tried));
+    }
+    all.push(capability("io_uring.iopoll", on_ring(|_| iopoll())));
+    all.push(capability("io_uring.registered_ring_fd", on_ring(registered_ring_fd)));
+    all.push(capability("io_uring.fixed_files", on_ring(fixed_files)));
+    all.push(capability("io_uring.fixed_buffers", on_ring(fixed_buffers)));
+    let mut probe = Probe::new();
+    let probed = ring.as_ref().is_some_and(|ring| ring.submitter().register_probe(&mut probe).is_ok());
+    for (name, code, since) in OPCODES {
+        let tried = match (&ring, probed) {
+            (None, _) => Err(no_ring()),
+            (Some(_), false) => Err(("the kernel answers no probe".to_owned(), newer("5.6"))),
+            (Some(_), true) if probe.is_supported(code) => Ok("the kernel says so (probe)".to_owned()),
+            (Some(_), true) => Err(("the kernel says no (probe)".to_owned(), newer(since))),
+        };
+        all.push(capability(name, tried));
+    }
+    all
+}
+
+fn plain_ring() -> Result<(IoUring, String), (String, String)> {
+    let mut ring = IoUring::new(ENTRIES).map_err(|error| setup_failed(&error))?;
+    nop(&mut ring).map_err(|error| (format!("a ring opens, but carries no NOP: {error}"), newer("5.6")))?;
+    Ok((ring, "a ring opens and carries a NOP".to_owned()))
+}
+
+/// Why no ring opens at all.
+fn setup_failed(error: &io::Error) -> (String, String) {
+    let detail = format!("io_uring_setup fails: {error}");
+    let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
+    let disabled = disabled.as_deref().map(str::trim);
+    let filtered = status_field("Seccomp").is_some_and(|mode| mode == "2");
+    match error.raw_os_error() {
+        Some(libc::EPERM) => forbidden(detail, disabled, filtered),
+        Some(libc::ENOSYS) if filtered => forbidden(detail, Some("0"), true),
+        Some(libc::ENOSYS) => {
+            let remedy = "a kernel of 5.1 or newer, built with CONFIG_IO_URING=y";
+            (format!("{detail}: this kernel has no io_uring"), remedy.to_owned())
+        }
+        Some(libc::ENOMEM) => (detail, memlock_remedy()),
+        Some(libc::EMFILE | libc::ENFILE) => {
+            (detail, "raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned())
+        }
+        _ => (detail, "see the kernel's log (dmesg)".to_owned()),
+    }
+}
+
+/// Who forbids it: the system's setting, or a filter around this process. The setting is named first, as it
+/// would forbid it even without the filter.
+pub(super) fn forbidden(detail: String, disabled: Option<&str>, filtered: bool) -> (String, String) {
+    match disabled {
+        Some("2") => (
+            format!("{detail}: kernel.io_uring_disabled is 2 (for everybody)"),
+            "sysctl -w kernel.io_uring_disabled=0".to_owned(),
+        ),
+        Some("1") if !filtered => (
+            format!("{detail}: kernel.io_uring_disabled is 1 (for the unprivileged)"),
+            "sysctl -w kernel.io_uring_disabled=0, or put the agent's user into kernel.io_uring_group"
+                .to_owned(),
+        ),
+        _ => {
+            let filter = if filtered { "a seccomp filter is on" } else { "a security policy forbids it" };
+            (
+                format!("{detail}: {filter} (container runtime or service manager)"),
+                "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker: \
+                 --security-opt seccomp=PROFILE; systemd: SystemCallFilter=), or run the agent outside it"
+                    .to_owned(),
+            )
+        }
+    }
+}
+
+fn no_ring() -> (String, String) {
+    ("not tried: no ring opens".to_owned(), "first see io_uring".to_owned())
+}
+
+fn newer(since: &str) -> String {
+    format!("a kernel that has it ({since} or newer)")
+}
+
+/// Sends one request through and waits for it.
+fn nop(ring: &mut IoUring) -> io::Result<()> {
+    let entry = opcode::Nop::new().build();
+    // SAFETY: a NOP refers to no memory.
+    let pushed = unsafe { ring.submission().push(&entry) };
+    pushed.map_err(io::Error::other)?;
+    ring.submit_and_wait(1)?;
+    match ring.completion().next() {
+        Some(done) if done.result() < 0 => Err(io::Error::from_raw_os_error(-done.result())),
+        Some(_) => Ok(()),
+        None => Err(io::Error::other("it never completes")),
+    }
+}
+
+fn flagged(since: &str, setup: Setup) -> Tried {
+    let mut builder = IoUring::builder();
+    setup(&mut builder);
+    let refused = |error: io::Error| match error.raw_os_error() {
+        Some(libc::EPERM) => (format!("setup fails: {error}"), "CAP_SYS_NICE, or a newer kernel".to_owned()),
+        Some(libc::ENOMEM) => (format!("setup fails: {error}"), memlock_remedy()),
+        _ => (format!("setup fails: {error}"), newer(since)),
+    };
+    let mut ring = builder.build(ENTRIES).map_err(refused)?;
+    nop(&mut ring).map_err(|error| (format!("the ring opens, but carries no NOP: {error}"), newer(since)))?;
+    Ok("the ring opens and carries a NOP".to_owned())
+}
+
+fn iopoll() -> Tried {
+    let ring: io::Result<IoUring> = IoUring::builder().setup_iopoll().build(ENTRIES);
+    ring.map_err(|error| (format!("setup fails: {error}"), newer("5.1")))?;
+    let proof = "ring opens; proves nothing about a device: see its io_poll and poll queues";
+    Ok(proof.to_owned())
+}
+
+fn registered_ring_fd(ring: &IoUring) -> Tried {
+    let mut submitter = ring.submitter();
+    submitter.register_ring_fd().map_err(|error| (format!("registering fails: {error}"), newer("5.18")))?;
+    // The index belongs to the thread, not to the ring, and would stay taken.
+    submitter
+        .unregister_ring_fd()
+        .map_err(|error| (format!("unregistering fails: {error}"), newer("5.18")))?;
+    Ok("registered and released".to_owned())
+}
+
+fn fixed_files(ring: &IoUring) -> Tried {
+    let remedy = || "raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned();
+    let register = || -> io::Result<()> {
+        let file = fs::File::open("/dev/null")?;
+        ring.submitter().register_files(&[file.as_raw_fd()])?;
+        ring.submitter().unregister_files()
+    };
+    register().map_err(|error| (format!("registering fails: {error}"), remedy()))?;
+    Ok("a file registered and released".to_owned())
+}
+
+fn fixed_buffers(ring: &IoUring) -> Tried {
+    let first = page_size();
+    let limit = memlock_limit();
+    register_buffer(ring, first).map_err(|error| {
+        let remedy = if error.raw_os_error() == Some(libc::ENOMEM) { memlock_remedy() } else { newer("5.1") };
+        (format!("registering {} fails: {error}; {limit}", ByteSize(first as u64)), remedy)
+    })?;
+    let mut most = first;
+    for size in BUFFER_SIZES {
+        if let Err(error) = register_buffer(ring, size) {
+            // Usable, with a bound that a trial with more buffers will meet.
+            return Ok(format!(
+                "{} registered, {} not ({error}); {limit}: {}",
+                ByteSize(most as u64),
+                ByteSize(size as u64),
+                memlock_remedy()
+            ));
+        }
+        most = size;
+    }
+    Ok(format!("{} registered; {limit}", ByteSize(most as u64)))
+}
+
+fn register_buffer(ring: &IoUring, size: usize) -> io::Result<()> {
+    let mut memory = vec![0u8; size];
+    let buffer = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: size };
+    // SAFETY: the buffer lives until it is unregistered below; no request refers to it.
+    unsafe { ring.submitter().register_buffers(&[buffer])? };
+    ring.submitter().unregister_buffers()
+}
+
+fn memlock_remedy() -> String {
+    "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=infinity), or CAP_IPC_LOCK".to_owned()
+}
+
+/// The limit on locked memory, and whether it binds this process, in words.
+pub(super) fn memlock_limit() -> String {
+    // Bit 14 of the effective capabilities.
+    let exempt = status_field("CapEff")
+        .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
+        .is_some_and(|bits| bits & (1 << 14) != 0);
+    let limit = getrlimit(Resource::Memlock)
+        .current
+        .map_or_else(|| "unlimited".to_owned(), |bytes| ByteSize(bytes).to_string());
+    format!("memlock limit {limit}{}", if exempt { ", not binding (CAP_IPC_LOCK)" } else { "" })
+}

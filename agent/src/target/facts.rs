@@ -1,0 +1,199 @@
+//! What a file lies on: its file system, the device below, and the settings of the device's queue. The same
+//! facts describe a target and, in the fingerprint, the agent's data directory.
+
+use std::{collections::BTreeMap, fs, os::fd::AsFd, path::Path};
+
+use rustix::fs::{AtFlags, StatxFlags, fstat, fstatfs, major, minor, statx};
+
+/// What a file lies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Dotted names and their values; see [`describe`].
+    pub facts: BTreeMap<String, String>,
+    /// The name of the file system, such as `ext4`.
+    pub file_system: String,
+    /// What makes it memory, such as `tmpfs` or `zram0`; nothing where it is not.
+    pub memory: Option<String>,
+}
+
+/// Describes what an open file or directory lies on. What cannot be found out is left out.
+///
+/// Facts: `file_system`, `device` (numbers and name), `disk` (the whole one), and of the disk `model`,
+/// `scheduler`, `nr_requests`, `rotational`, `io_poll`, `write_cache`, `read_ahead_kb`, `nomerges`,
+/// `rq_affinity`, `wbt_lat_usec`, `logical_block_size`, `max_sectors_kb`, and `disk_over` for what a stacked
+/// device is made of.
+#[must_use]
+pub fn describe(file: impl AsFd) -> Storage {
+    let fd = file.as_fd();
+    let mut facts = BTreeMap::new();
+    let file_system = fstatfs(fd).map_or_else(|_| "unknown".to_owned(), |fs| name_of(fs.f_type as u64));
+    facts.insert("file_system".to_owned(), file_system.clone());
+
+    let mut disk = None;
+    if let Ok(stat) = fstat(fd) {
+        let (mut major, mut minor) = (major(stat.st_dev), minor(stat.st_dev));
+        // btrfs and its like number a device of their own; the mount's source names the real one.
+        if major == 0
+            && let Some(real) = mount_source_device(fd)
+        {
+            (major, minor) = real;
+        }
+        let sysfs = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok();
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        match sysfs {
+            Some(device) => {
+                let label = name(&device).unwrap_or_default();
+                facts.insert("device".to_owned(), format!("{major}:{minor} {label}"));
+                let whole = if device.join("partition").exists() { device.parent() } else { None };
+                let whole = whole.unwrap_or(&device);
+                disk = name(whole);
+                queue_facts(whole, &mut facts);
+            }
+            None => {
+                facts.insert("device".to_owned(), format!("{major}:{minor} (no block device)"));
+            }
+        }
+    }
+    if let Some(disk) = &disk {
+        facts.insert("disk".to_owned(), disk.clone());
+    }
+
+    let memory = match file_system.as_str() {
+        "tmpfs" | "ramfs" | "hugetlbfs" => Some(file_system.clone()),
+        _ => disk.filter(|disk| {
+            ["zram", "ram"].iter().any(|kind| {
+                disk.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+            })
+        }),
+    };
+    Storage { facts, file_system, memory }
+}
+
+/// The settings of a disk that change what I/O to it costs.
+fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
+    let read = |name: &str| fs::read_to_string(disk.join(name)).ok().map(|text| text.trim().to_owned());
+    for name in [
+        "nr_requests",
+        "rotational",
+        "io_poll",
+        "write_cache",
+        "read_ahead_kb",
+        "nomerges",
+        "rq_affinity",
+        "wbt_lat_usec",
+        "logical_block_size",
+        "max_sectors_kb",
+    ] {
+        if let Some(value) = read(&format!("queue/{name}")) {
+            facts.insert(name.to_owned(), value);
+        }
+    }
+    if let Some(line) = read("queue/scheduler") {
+        facts.insert("scheduler".to_owned(), selected(&line).to_owned());
+    }
+    if let Some(model) = read("device/model") {
+        facts.insert("model".to_owned(), model);
+    }
+    if let Ok(entries) = fs::read_dir(disk.join("slaves")) {
+        let mut below: Vec<_> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        below.sort();
+        if !below.is_empty() {
+            facts.insert("disk_over".to_owned(), below.join(" "));
+        }
+    }
+}
+
+/// The chosen one of `none [mq-deadline] kyber`.
+pub(crate) fn selected(line: &str) -> &str {
+    line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or(line, |(chosen, _)| chosen)
+}
+
+/// The block device that the file's mount was made from.
+fn mount_source_device(fd: impl AsFd) -> Option<(u32, u32)> {
+    let mount = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
+    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let stat = rustix::fs::stat(source_in(&table, mount)?).ok()?;
+    let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
+    is_block.then(|| (major(stat.st_rdev), minor(stat.st_rdev)))
+}
+
+/// The source of a mount: in its line of mountinfo, the second word after the lone hyphen.
+fn source_in(table: &str, mount: u64) -> Option<&str> {
+    let line = table.lines().find(|line| {
+        line.split(' ').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id == mount)
+    })?;
+    line.split_once(" - ")?.1.split(' ').nth(1)
+}
+
+/// The name of a file system by the number that statfs gives it.
+fn name_of(magic: u64) -> String {
+    // f_type is signed on some architectures; only its 32 bits count.
+    let name = match magic as u32 {
+        0xEF53 => "ext4",
+        0x5846_5342 => "xfs",
+        0x9123_683E => "btrfs",
+        0x0102_1994 => "tmpfs",
+        0x8584_58F6 => "ramfs",
+        0x9584_58F6 => "hugetlbfs",
+        0x794C_7630 => "overlayfs",
+        0x2FC1_2FC1 => "zfs",
+        0x6969 => "nfs",
+        0xFF53_4D42 | 0xFE53_4D42 => "cifs",
+        0xF2F5_2010 => "f2fs",
+        0xCA45_1A4E => "bcachefs",
+        0x6573_5546 => "fuse",
+        0x0102_1997 => "9p",
+        0x4D44 => "vfat",
+        0x2011_BAB0 => "exfat",
+        0x7366_746E => "ntfs3",
+        0x00C3_6400 => "ceph",
+        0x9FA0 => "proc",
+        0x6265_6572 => "sysfs",
+        0x7371_7368 => "squashfs",
+        0xE0F5_E1E2 => "erofs",
+        0x0116_1970 => "gfs2",
+        other => return format!("{other:#x}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_file_systems() {
+        assert_eq!(name_of(0xEF53), "ext4");
+        assert_eq!(name_of(0xFFFF_FFFF_9123_683E), "btrfs", "sign-extended");
+        assert_eq!(name_of(0x1234), "0x1234");
+    }
+
+    #[test]
+    fn the_chosen_scheduler() {
+        assert_eq!(selected("none [mq-deadline] kyber"), "mq-deadline");
+        assert_eq!(selected("none"), "none");
+    }
+
+    #[test]
+    fn the_source_of_a_mount() {
+        let table = "22 27 0:21 / /proc rw - proc proc rw\n\
+                     29 1 0:25 /@ / rw,noatime shared:1 - btrfs /dev/nvme0n1p2 rw,ssd\n";
+        assert_eq!(source_in(table, 29), Some("/dev/nvme0n1p2"));
+        assert_eq!(source_in(table, 2), None);
+    }
+
+    #[test]
+    fn memory_is_called_memory() {
+        let Ok(dir) = fs::File::open("/dev/shm") else {
+            crate::skip::skip("no /dev/shm here");
+            return;
+        };
+        let storage = describe(&dir);
+        if storage.file_system == "tmpfs" {
+            assert_eq!(storage.memory.as_deref(), Some("tmpfs"));
+        } else {
+            crate::skip::skip(&format!("/dev/shm is {}, not tmpfs", storage.file_system));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The file that the agent makes: without a name, so that it can overwrite nothing and vanishes with the
+//! process, and full of data that neither compresses nor repeats, so that no layer below can cheat.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use proto::{outcome::Refusal, units::ByteSize};
+use rand_core::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rustix::{
+    fs::{FallocateFlags, Mode, OFlags, StatVfsMountFlags, fallocate, fdatasync, open, statvfs, unlink},
+    io::{Errno, pwrite},
+    process::{Resource, getrlimit},
+};
+
+use super::{Progress, check_cancelled, direct, facts, failed, memory_available, mib, room_in_cache, said};
+
+/// What one write fills, in bytes.
+const CHUNK: usize = 1 << 20;
+/// Each piece of this size is unlike every other in the file, in bytes.
+const BLOCK: usize = 4096;
+/// Decides what a file is filled with; always the same, so that two runs read the same bytes.
+const SEED: u64 = 0x5249_4E47_4245_4E43;
+
+/// A file that was made and filled.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Open for reading and writing, through the page cache.
+    pub file: Arc<OwnedFd>,
+    /// In bytes.
+    pub size: u64,
+    /// Whether it never had a name.
+    pub anonymous: bool,
+}
+
+/// Makes and fills a file of `size` bytes. `cached`: it shall fit into the page cache too.
+pub(super) fn make(
+    data_dir: &Path,
+    size: u64,
+    cached: bool,
+    progress: Progress<'_>,
+    cancelled: &AtomicBool,
+) -> Result<Made, Refusal> {
+    check_cancelled(cancelled)?;
+    check_dir(data_dir)?;
+    check_limit(size)?;
+    check_space(data_dir, size)?;
+    let (file, anonymous) = create(data_dir)?;
+    let in_memory = facts::describe(&file).memory.is_some();
+    if in_memory {
+        check_memory(data_dir, size)?;
+    } else if cached {
+        room_in_cache(size, "target.file.direct")?;
+    }
+    // Blocks of the disk before data for them: lack of space is known at once, and the file is laid out whole.
+    match fallocate(&file, FallocateFlags::empty(), 0, size) {
+        // Not every file system can; the filling allocates as well.
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        Err(errno) => return Err(no_space_or(errno, data_dir, size, 0)),
+    }
+    fill(file.as_fd(), data_dir, size, progress, cancelled)?;
+    Ok(Made { file: Arc::new(file), size, anonymous })
+}
+
+/// That the data directory is one, and can be written for all that can be known without writing.
+fn check_dir(data_dir: &Path) -> Result<(), Refusal> {
+    let shown = data_dir.display();
+    let remedy = "start the agent with --data-dir on a directory that it may write";
+    match std::fs::metadata(data_dir) {
+        Ok(found) if !found.is_dir() => {
+            let message = format!("the data directory {shown} is not a directory");
+            return Err(Refusal::new("data-dir-not-a-directory", message, remedy));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let message = format!("cannot use the data directory {shown}: {error}");
+            return Err(Refusal::new("data-dir-missing", message, remedy));
+        }
+    }
+    if statvfs(data_dir).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY)) {
+        return Err(read_only(data_dir, Errno::ROFS));
+    }
+    Ok(())
+}
+
+fn read_only(data_dir: &Path, errno: Errno) -> Refusal {
+    Refusal::new(
+        "data-dir-read-only",
+        format!("no file can be made in the data directory {}: {}", data_dir.display(), said(errno)),
+        "start the agent with --data-dir on a directory that it may write",
+    )
+}
+
+/// Beyond RLIMIT_FSIZE the kernel does not only refuse, it kills.
+fn check_limit(size: u64) -> Result<(), Refusal> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if size > limit => Err(Refusal::new(
+            "file-size-limit",
+            format!("the target needs {}, and the agent may make files of {} at most", mib(size), mib(limit)),
+            "raise the agent's limit (ulimit -f, LimitFSIZE=), or a smaller target.file.size",
+        )
+        .at("target.file.size")),
+        _ => Ok(()),
+    }
+}
+
+fn check_space(data_dir: &Path, size: u64) -> Result<(), Refusal> {
+    // Where the file system does not tell, filling will.
+    let Ok(fs) = statvfs(data_dir) else { return Ok(()) };
+    let free = fs.f_bavail.saturating_mul(fs.f_frsize);
+    // A full disk hurts more than this benchmark: some is left for the rest of the host.
+    let margin = (fs.f_blocks.saturating_mul(fs.f_frsize) / 100).clamp(1 << 20, 1 << 30);
+    if size.saturating_add(margin) > free {
+        let more = format!("{} of which stay free", mib(margin));
+        return Err(no_space(data_dir, size, &format!("{} are free, {more}", mib(free))));
+    }
+    Ok(())
+}
+
+/// On tmpfs the disk is memory, and running out of it ends processes.
+fn check_memory(data_dir: &Path, size: u64) -> Result<(), Refusal> {
+    match memory_available() {
+        Some(available) if size > available / 10 * 9 => Err(no_space(
+            data_dir,
+            size,
+            &format!("it lies in memory, of which {} are available (a tenth stays free)", mib(available)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn no_space(data_dir: &Path, size: u64, found: &str) -> Refusal {
+    Refusal::new(
+        "no-space",
+        format!("the target needs {} in {}: {found}", mib(size), data_dir.display()),
+        "a smaller target.file.size, or another --data-dir",
+    )
+    .at("target.file.size")
+}
+
+fn no_space_or(errno: Errno, data_dir: &Path, size: u64, written: u64) -> Refusal {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {
+            let found = format!("{} after {}; the file is removed", said(errno), mib(written));
+            no_space(data_dir, size, &found)
+        }
+        _ => failed(&format!("fill the target in {}", data_dir.display()), errno),
+    }
+}
+
+/// A new file without a name, and whether it never had one.
+pub(super) fn create(data_dir: &Path) -> Result<(OwnedFd, bool), Refusal> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    match open(data_dir, flags | OFlags::TMPFILE, mode) {
+        Ok(file) => return Ok((file, true)),
+        // What file systems without O_TMPFILE say, and kernels that never heard of it.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {}
+        Err(errno) => return Err(create_failed(data_dir, errno)),
+    }
+    for _ in 0..16 {
+        let random = RandomState::new().build_hasher().finish();
+        let path = data_dir.join(format!("ringbench-{}-{random:016x}.tmp", std::process::id()));
+        match open(&path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            Ok(file) => {
+                unlink(&path).map_err(|errno| failed(&format!("take {} away", path.display()), errno))?;
+                return Ok((file, false));
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(create_failed(data_dir, errno)),
+        }
+    }
+    Err(create_failed(data_dir, Errno::EXIST))
+}
+
+fn create_failed(data_dir: &Path, errno: Errno) -> Refusal {
+    match errno {
+        // procfs says that there is no such file.
+        Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT => read_only(data_dir, errno),
+        Errno::NOSPC | Errno::DQUOT => no_space(data_dir, 0, &format!("{} (even for no data)", said(errno))),
+        _ => failed(&format!("make a file in {}", data_dir.display()), errno),
+    }
+}
+
+/// Writes all of the file and waits until the device has it.
+pub(super) fn fill(
+    fd: BorrowedFd<'_>,
+    data_dir: &Path,
+    size: u64,
+    progress: Progress<'_>,
+    cancelled: &AtomicBool,
+) -> Result<(), Refusal> {
+    let mut tile = vec![0u8; CHUNK];
+    Xoshiro256PlusPlus::seed_from_u64(SEED).fill_bytes(&mut tile);
+    progress("filling", 0, size);
+    let (mut offset, mut told) = (0u64, 0u64);
+    while offset < size {
+        check_cancelled(cancelled)?;
+        stamp(&mut tile, offset);
+        let len = (CHUNK as u64).min(size - offset) as usize;
+        let mut done = 0;
+        while done < len {
+            match pwrite(fd, &tile[done..len], offset + done as u64) {
+                Ok(0) => return Err(no_space_or(Errno::NOSPC, data_dir, size, offset)),
+                Ok(n) => done += n,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(no_space_or(errno, data_dir, size, offset + done as u64)),
+            }
+        }
+        offset += len as u64;
+        if offset - told >= super::PROGRESS_STEP {
+            told = offset;
+            progress("filling", offset, size);
+        }
+    }
+    // Delayed allocation may find only now that there is no space.
+    fdatasync(fd).map_err(|errno| no_space_or(errno, data_dir, size, size))?;
+    progress("filling", size, size);
+    Ok(())
+}
+
+/// Makes each block of the tile one that is nowhere else in the file: it begins with its own offset.
+fn stamp(tile: &mut [u8], offset: u64) {
+    for (index, block) in tile.chunks_exact_mut(BLOCK).enumerate() {
+        block[..8].copy_from_slice(&(offset + (index * BLOCK) as u64).to_le_bytes());
+    }
+}
+
+/// Makes a one-block file in the data directory, and reads it past the page cache: what works, or why it
+/// does not.
+pub(crate) fn probe_direct_io(data_dir: &Path) -> Result<String, Refusal> {
+    check_dir(data_dir)?;
+    let (file, anonymous) = create(data_dir)?;
+    let nobody = AtomicBool::new(false);
+    fill(file.as_fd(), data_dir, BLOCK as u64, &mut |_, _, _| {}, &nobody)?;
+    let storage = facts::describe(&file);
+    direct::check(file.as_fd(), BLOCK as u64, &storage.file_system, "")?;
+    let kind = if anonymous { "a file without a name" } else { "a file unlinked at once" };
+    Ok(format!("read {} of {kind} on {}", ByteSize(BLOCK as u64), storage.file_system))
+}

@@ -1,0 +1,271 @@
+//! What a trial's I/O goes to: made, filled, verified and taken away again.
+//!
+//! * `file`: a file without a name in the agent's data directory. It can overwrite nothing, and is gone with
+//!   the process however that ends.
+//! * `path`: a file that exists. It is only ever read.
+//!
+//! What a target claims to be (past the page cache, or in it; on a disk, or in memory) is verified before each
+//! trial and told with it.
+
+mod cache;
+mod direct;
+pub mod facts;
+mod file;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use proto::{
+    outcome::{Refusal, Warning},
+    trial::Target,
+    units::ByteSize,
+};
+use rustix::{fs::OFlags, io::Errno};
+
+pub(crate) use file::probe_direct_io;
+
+/// Is told the stage (`filling`, `warming`), the bytes done, and the bytes in all.
+pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
+
+/// Progress is told about this often, in bytes.
+const PROGRESS_STEP: u64 = 64 << 20;
+/// The smallest share of a file in the page cache that counts as all of it.
+const CACHED_ENOUGH: f64 = 0.999;
+
+/// The targets of one lease. Dropped, everything it made is gone (once what is still open of it is closed).
+#[derive(Debug)]
+pub struct Targets {
+    data_dir: PathBuf,
+    made: Option<file::Made>,
+}
+
+/// A target that is ready for a trial, and what it really is.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// How much of it there is to address, in bytes.
+    pub size: u64,
+    /// What it is and what it lies on: `direct`, `made_by`, `cached_share` and those of [`facts::describe`].
+    pub facts: BTreeMap<String, String>,
+    /// What the reader of the numbers must know.
+    pub warnings: Vec<Warning>,
+    file: Arc<OwnedFd>,
+    direct: bool,
+    writes: bool,
+}
+
+impl Targets {
+    /// Nothing is made or looked at yet.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self { data_dir, made: None }
+    }
+
+    /// Makes a target ready for one trial. A file that was made for an earlier trial is used again if it has
+    /// the size asked for, and replaced otherwise.
+    ///
+    /// `block_size` is in bytes. `cancelled` ends the work early.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says what is missing and what to do about it; nothing is left behind.
+    pub fn prepare(
+        &mut self,
+        target: &Target,
+        block_size: u64,
+        reads: bool,
+        writes: bool,
+        progress: Progress<'_>,
+        cancelled: &AtomicBool,
+    ) -> Result<Prepared, Refusal> {
+        let mut warnings = Vec::new();
+        let (file, size, direct, field, made) = match target {
+            Target::File(wanted) => {
+                let size = wanted.size.0;
+                let made = match self.made.take() {
+                    Some(made) if made.size == size => made,
+                    other => {
+                        // The old one first: there may not be space for both.
+                        drop(other);
+                        file::make(&self.data_dir, size, reads && !wanted.direct, progress, cancelled)?
+                    }
+                };
+                let made = self.made.insert(made);
+                (Arc::clone(&made.file), size, wanted.direct, "target.file.direct", Some(made.anonymous))
+            }
+            Target::Path(wanted) => {
+                if writes {
+                    let message = format!("{} exists already, and is never written", wanted.path);
+                    return Err(Refusal::new(
+                        "target-read-only",
+                        message,
+                        "`read_percent: 100`, or `target: {file: {size: ..}}`",
+                    )
+                    .at("workload.read_percent"));
+                }
+                let (file, size) = path::open(&wanted.path, block_size, &mut warnings)?;
+                (Arc::new(file), size, wanted.direct, "target.direct", None)
+            }
+        };
+
+        let storage = facts::describe(&file);
+        let mut facts = storage.facts;
+        if let Some(memory) = storage.memory {
+            warnings.push(Warning::new(
+                "ram-backed",
+                format!("the target lies on {memory}: RAM, not a disk"),
+                "for a disk: --data-dir, or `target.path`, on its file system",
+            ));
+        }
+        if direct {
+            cache::drop_cached(file.as_fd(), size);
+            direct::check(file.as_fd(), block_size, &storage.file_system, field)?;
+        } else if reads {
+            let share =
+                warmed(file.as_fd(), size, &storage.file_system, field, progress, cancelled, &mut warnings)?;
+            facts.insert("cached_share".to_owned(), share);
+        }
+        // A trial that only writes needs nothing in the cache: it puts it there.
+        facts.insert("direct".to_owned(), yes_no(direct));
+        facts.insert("size".to_owned(), ByteSize(size).to_string());
+        facts.insert("made_by".to_owned(), if made.is_some() { "agent" } else { "exists" }.to_owned());
+        if let Some(anonymous) = made {
+            facts.insert("anonymous".to_owned(), yes_no(anonymous));
+        }
+        Ok(Prepared { size, facts, warnings, file, direct, writes })
+    }
+}
+
+impl Prepared {
+    /// Opens the target for one worker: a file description of its own, close-on-exec, past the page cache if
+    /// the trial asked for that, and writable only if the trial writes.
+    ///
+    /// # Errors
+    /// When the process may open no more files, or the kernel refuses for a reason that is named.
+    pub fn open(&self) -> Result<OwnedFd, Refusal> {
+        let mut flags = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
+        if self.direct {
+            flags |= OFlags::DIRECT;
+        }
+        direct::reopen(self.file.as_fd(), flags).map_err(|errno| match errno {
+            Errno::MFILE | Errno::NFILE => Refusal::new(
+                "open-files",
+                format!("a worker cannot open the target: {}", said(errno)),
+                "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
+            ),
+            _ => failed("open the target for a worker", errno),
+        })
+    }
+}
+
+/// Sees to it that the whole file is in the page cache; what share of it is, as text.
+fn warmed(
+    fd: BorrowedFd<'_>,
+    size: u64,
+    file_system: &str,
+    field: &str,
+    progress: Progress<'_>,
+    cancelled: &AtomicBool,
+    warnings: &mut Vec<Warning>,
+) -> Result<String, Refusal> {
+    // ZFS caches elsewhere, where the kernel's answers do not reach.
+    let ask = || match file_system {
+        "zfs" => Ok(None),
+        _ => cache::cached_share(fd, size, cancelled),
+    };
+    let mut share = ask()?;
+    if share.is_none_or(|share| share < CACHED_ENOUGH) {
+        let missing = (size as f64 * (1.0 - share.unwrap_or(0.0))) as u64;
+        room_in_cache(missing, field)?;
+        cache::warm(fd, size, progress, cancelled)?;
+        share = ask()?;
+    }
+    match share {
+        Some(share) if share < CACHED_ENOUGH => Err(not_cached(
+            format!("after reading the target through, only {} of it is cached", cache::percent(share)),
+            field,
+        )),
+        Some(share) => Ok(cache::percent(share)),
+        None => {
+            let message = format!("{file_system} does not tell how much of the target is cached");
+            warnings.push(Warning::new(
+                "not-cached",
+                message,
+                "another file system, or take the numbers with that doubt",
+            ));
+            Ok("unknown".to_owned())
+        }
+    }
+}
+
+/// Refuses early what cannot be cached anyway.
+fn room_in_cache(bytes: u64, field: &str) -> Result<(), Refusal> {
+    match memory_available() {
+        Some(available) if bytes > available => Err(not_cached(
+            format!("{} of the target are to be cached, and {} are available", mib(bytes), mib(available)),
+            field,
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn not_cached(message: String, field: &str) -> Refusal {
+    Refusal::new("not-cached", message, "a smaller target, more memory, or `direct: true`").at(field)
+}
+
+fn cancelled_refusal() -> Refusal {
+    Refusal::new("cancelled", "the trial was cancelled while its target was being made ready", "")
+}
+
+fn check_cancelled(cancelled: &AtomicBool) -> Result<(), Refusal> {
+    if cancelled.load(Ordering::Relaxed) { Err(cancelled_refusal()) } else { Ok(()) }
+}
+
+/// A system call that failed for no reason foreseen.
+fn failed(what: &str, errno: Errno) -> Refusal {
+    Refusal::new("target-failed", format!("cannot {what}: {}", said(errno)), "see the kernel's log (dmesg)")
+}
+
+/// An errno in words.
+fn said(errno: Errno) -> String {
+    std::io::Error::from(errno).to_string()
+}
+
+/// The name under which an open file can be opened once more.
+fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
+    Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string())
+}
+
+/// What the kernel would give to new uses without swapping, in bytes.
+pub(crate) fn memory_available() -> Option<u64> {
+    meminfo(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
+}
+
+/// A line of /proc/meminfo, in bytes.
+pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// A size for a message: short rather than exact.
+pub(crate) fn mib(bytes: u64) -> String {
+    const MIB: f64 = (1u64 << 20) as f64;
+    match bytes {
+        0..1_048_576 => ByteSize(bytes).to_string(),
+        1_048_576..10_737_418_240 => format!("{:.0} MiB", bytes as f64 / MIB),
+        _ => format!("{:.1} GiB", bytes as f64 / MIB / 1024.0),
+    }
+}
+
+fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}

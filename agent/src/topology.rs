@@ -1,0 +1,367 @@
+//! The CPUs this process may use, and which of them each worker is pinned to.
+//!
+//! Two workers on one physical core are slower than two on two, and a worker beside the agent's own runtime
+//! is disturbed by it, so the choice is made here once, by rule, and told with the trial.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use proto::{
+    outcome::{Cpu, Refusal, Warning},
+    trial::Cpus,
+};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The CPUs of this process, in rising order, and the one its own runtime lives on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// Allowed by affinity (and so by cpusets) and online. A core is named by the lowest CPU on it, which,
+    /// unlike the kernel's `core_id`, is unique in the machine and known everywhere.
+    pub cpus: Vec<Cpu>,
+    /// The first of them: interrupts usually land there anyway.
+    pub runtime_cpu: u32,
+}
+
+impl Topology {
+    /// Looks at this host. Call it before any thread is pinned: a pinned caller sees only its own CPU.
+    ///
+    /// # Errors
+    /// When the affinity cannot be read, or no CPU of it is online.
+    pub fn discover() -> io::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let sysfs = Path::new("/sys/devices/system/cpu");
+        let online = fs::read_to_string(sysfs.join("online")).ok().and_then(|text| parse_list(&text));
+        let cpus = (0..CpuSet::MAX_CPU as u32)
+            .filter(|&id| allowed.is_set(id as usize))
+            .filter(|id| online.as_ref().is_none_or(|online| online.contains(id)))
+            .map(|id| locate(sysfs, id))
+            .collect();
+        Self::of(cpus).ok_or_else(|| io::Error::other("this process may use no CPU that is online"))
+    }
+
+    /// The topology of these CPUs; nothing of none.
+    #[must_use]
+    pub fn of(mut cpus: Vec<Cpu>) -> Option<Self> {
+        cpus.sort_unstable_by_key(|cpu| cpu.id);
+        cpus.dedup_by_key(|cpu| cpu.id);
+        let runtime_cpu = cpus.first()?.id;
+        Some(Self { cpus, runtime_cpu })
+    }
+
+    /// The CPU of each of `workers` workers, in worker order.
+    ///
+    /// # Errors
+    /// `cpu-not-available` when a CPU was asked for by number that this process may not use.
+    pub fn assign(&self, wanted: &Cpus, workers: u32) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
+        let choice = match wanted {
+            Cpus::Auto => self.preferred(),
+            Cpus::List(list) => self.checked(list)?,
+        };
+        let used: Vec<u32> = choice.iter().copied().cycle().take(workers as usize).collect();
+        let warnings = self.concerns(&used, matches!(wanted, Cpus::Auto));
+        Ok((used, warnings))
+    }
+
+    /// All CPUs for workers, best first: a thread of each core that the runtime is not on, then the other
+    /// threads of the runtime's core (it is mostly idle), then the siblings of cores that are taken by then.
+    fn preferred(&self) -> Vec<u32> {
+        let mut cores: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+        for cpu in &self.cpus {
+            cores.entry((cpu.package, cpu.core)).or_default().push(cpu.id);
+        }
+        let runtime_core = self.core_of(self.runtime_cpu);
+        let mut ranked = Vec::new();
+        for (core, threads) in cores {
+            for (nth, id) in threads.into_iter().enumerate().filter(|(_, id)| *id != self.runtime_cpu) {
+                let class = match (nth, Some(core) == runtime_core) {
+                    (0, _) => 0,
+                    (_, true) => 1,
+                    (_, false) => 2,
+                };
+                ranked.push(((class, nth), core.0, id));
+            }
+        }
+        ranked.sort_unstable();
+        if ranked.is_empty() {
+            return vec![self.runtime_cpu];
+        }
+        ranked.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    fn checked(&self, list: &[u32]) -> Result<Vec<u32>, Refusal> {
+        let missing: Vec<u32> = list.iter().copied().filter(|id| self.core_of(*id).is_none()).collect();
+        if missing.is_empty() && !list.is_empty() {
+            return Ok(list.to_vec());
+        }
+        let allowed = print_list(self.cpus.iter().map(|cpu| cpu.id));
+        let message = if list.is_empty() {
+            "no CPU is named".to_owned()
+        } else {
+            format!("CPU {} cannot be used by this agent, which may use {allowed}", print_list(missing))
+        };
+        let remedy = format!(
+            "name CPUs among {allowed}, leave `cpus` out, or start the agent with a wider affinity or cpuset"
+        );
+        Err(Refusal::new("cpu-not-available", message, remedy).at("workload.cpus"))
+    }
+
+    /// What is the matter with workers on these CPUs.
+    fn concerns(&self, used: &[u32], auto: bool) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        let mut distinct = used.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() < used.len() {
+            let (message, more) = if auto {
+                (
+                    format!(
+                        "{} workers take turns on {} {}: what they wait for each other is in their latency",
+                        used.len(),
+                        distinct.len(),
+                        plural(distinct.len())
+                    ),
+                    "a larger machine",
+                )
+            } else {
+                (
+                    format!(
+                        "{} workers take turns on the {} {} listed ({}): what they wait for each other is in \
+                         their latency",
+                        used.len(),
+                        distinct.len(),
+                        plural(distinct.len()),
+                        print_list(distinct.iter().copied())
+                    ),
+                    "more entries in `cpus: [..]`",
+                )
+            };
+            let remedy = format!("fewer threads, a lower depth with `concurrency: threads`, or {more}");
+            warnings.push(Warning::new("too-few-cpus", message, remedy));
+        }
+        if distinct.contains(&self.runtime_cpu) {
+            let (only, remedy) = if self.cpus.len() == 1 {
+                (", the only one it may use", "give the agent a second CPU (affinity, cpuset, or machine)")
+            } else {
+                ("", "leave that CPU out of `workload.cpus`, or leave `cpus` out")
+            };
+            let message =
+                format!("a worker shares CPU {} with the agent's own runtime{only}", self.runtime_cpu);
+            warnings.push(Warning::new("shares-runtime-cpu", message, remedy));
+        }
+        let mut on_core: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+        for id in distinct {
+            if let Some(core) = self.core_of(id) {
+                on_core.entry(core).or_default().push(id);
+            }
+        }
+        let shared = on_core.values().filter(|threads| threads.len() > 1);
+        let shared: Vec<String> = shared.map(|threads| print_list(threads.iter().copied())).collect();
+        if let Some(first) = shared.first() {
+            let message = format!(
+                "workers share {} physical {} (CPUs {first} are one core), and slow each other down",
+                shared.len(),
+                if shared.len() == 1 { "core" } else { "cores" },
+            );
+            let remedy = "fewer threads, or turn SMT off: echo off > /sys/devices/system/cpu/smt/control";
+            warnings.push(Warning::new("shares-core", message, remedy));
+        }
+        warnings
+    }
+
+    fn core_of(&self, id: u32) -> Option<(u32, u32)> {
+        let at = self.cpus.binary_search_by_key(&id, |cpu| cpu.id).ok()?;
+        Some((self.cpus[at].package, self.cpus[at].core))
+    }
+}
+
+/// Pins the calling thread to one CPU.
+///
+/// # Errors
+/// When the CPU does not exist or may not be used.
+pub fn pin_current_thread(cpu: u32) -> io::Result<()> {
+    if cpu as usize >= CpuSet::MAX_CPU {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no kernel call names CPU {cpu}")));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu as usize);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Where a CPU lies. What sysfs does not tell (some virtual machines, some architectures) makes it a core
+/// of its own in package 0.
+fn locate(sysfs: &Path, id: u32) -> Cpu {
+    let read = |name: &str| fs::read_to_string(sysfs.join(format!("cpu{id}/topology/{name}"))).ok();
+    let siblings = read("core_cpus_list").or_else(|| read("thread_siblings_list"));
+    let core = siblings.and_then(|text| parse_list(&text)).and_then(|list| list.into_iter().min());
+    // -1 where the firmware says nothing.
+    let package = read("physical_package_id").and_then(|text| text.trim().parse().ok());
+    Cpu { id, package: package.unwrap_or(0), core: core.unwrap_or(id) }
+}
+
+/// Reads the kernel's `0-3,8`; nothing if it is not that.
+fn parse_list(text: &str) -> Option<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if last as usize > 1 << 20 {
+            return None;
+        }
+        all.extend(first..=last);
+    }
+    Some(all)
+}
+
+/// Writes `0-3,8`.
+fn print_list(ids: impl IntoIterator<Item = u32>) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for id in ids {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(id) => *last = id,
+            _ => runs.push((id, id)),
+        }
+    }
+    let text = runs.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first},{last}"),
+        _ => format!("{first}-{last}"),
+    });
+    text.collect::<Vec<_>>().join(",")
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "CPU" } else { "CPUs" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As Linux numbers x86: first threads of all cores, socket by socket, then their siblings.
+    fn machine(sockets: u32, cores: u32, smt: u32) -> Topology {
+        let all = sockets * cores;
+        let cpu = |id: u32| Cpu { id, package: id % all / cores, core: id % all };
+        Topology::of((0..all * smt).map(cpu).collect()).unwrap()
+    }
+
+    fn auto(topology: &Topology, workers: u32) -> (Vec<u32>, Vec<String>) {
+        let (cpus, warnings) = topology.assign(&Cpus::Auto, workers).unwrap();
+        (cpus, warnings.into_iter().map(|warning| warning.code).collect())
+    }
+
+    #[test]
+    fn this_host_is_found_and_can_be_pinned_to() {
+        let topology = Topology::discover().unwrap();
+        assert_eq!(topology.runtime_cpu, topology.cpus[0].id);
+        let last = topology.cpus.last().unwrap().id;
+        std::thread::spawn(move || {
+            pin_current_thread(last).unwrap();
+            assert_eq!(rustix::thread::sched_getcpu(), last as usize);
+            assert!(pin_current_thread(CpuSet::MAX_CPU as u32).is_err());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn cores_come_before_siblings() {
+        let topology = machine(2, 4, 2);
+        let (cpus, warnings) = auto(&topology, 15);
+        // The runtime has CPU 0, so its sibling 8 is the last place without a busy neighbour.
+        assert_eq!(cpus, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(warnings, ["shares-core"]);
+        assert_eq!(auto(&topology, 8).1, [""; 0], "eight workers on eight cores disturb nobody");
+    }
+
+    #[test]
+    fn siblings_numbered_side_by_side_are_told_apart() {
+        let cpu = |id: u32| Cpu { id, package: 0, core: id / 2 * 2 };
+        let topology = Topology::of((0..8).map(cpu).collect()).unwrap();
+        assert_eq!(auto(&topology, 7).0, [2, 4, 6, 1, 3, 5, 7]);
+    }
+
+    #[test]
+    fn two_sockets_with_equal_core_numbers_are_four_cores() {
+        let cpu = |id: u32| Cpu { id, package: id / 2, core: id % 2 };
+        let topology = Topology::of((0..4).map(cpu).collect()).unwrap();
+        let (cpus, warnings) = auto(&topology, 3);
+        assert_eq!(cpus, [1, 2, 3]);
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn too_many_workers_go_round_and_are_told() {
+        let (cpus, warnings) = assigned(&machine(1, 2, 1), &Cpus::Auto, 3);
+        assert_eq!(cpus, [1, 1, 1]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].message.contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
+        assert!(warnings[0].remedy.contains("concurrency: threads"));
+    }
+
+    fn assigned(topology: &Topology, wanted: &Cpus, workers: u32) -> (Vec<u32>, Vec<Warning>) {
+        topology.assign(wanted, workers).unwrap()
+    }
+
+    #[test]
+    fn the_only_cpu_is_shared() {
+        let (cpus, warnings) = auto(&machine(1, 1, 1), 1);
+        assert_eq!((cpus, warnings), (vec![0], vec!["shares-runtime-cpu".to_owned()]));
+    }
+
+    #[test]
+    fn a_list_is_taken_as_it_is() {
+        let topology = machine(1, 4, 1);
+        let (cpus, warnings) = assigned(&topology, &Cpus::List(vec![3, 1]), 2);
+        assert_eq!((cpus, warnings), (vec![3, 1], vec![]));
+        let (cpus, warnings) = assigned(&topology, &Cpus::List(vec![0, 2]), 3);
+        assert_eq!(cpus, [0, 2, 0]);
+        let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
+        assert_eq!(codes, ["too-few-cpus", "shares-runtime-cpu"]);
+        assert!(warnings[0].message.contains("2 CPUs listed (0,2)"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_there_is_refused_by_number() {
+        let refusal = machine(1, 4, 1).assign(&Cpus::List(vec![1, 4, 9]), 1).unwrap_err();
+        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("cpu-not-available", "workload.cpus"));
+        assert!(refusal.message.contains("CPU 4,9 cannot be used"), "{}", refusal.message);
+        assert!(refusal.message.contains("may use 0-3"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_cpu_is_used_once_before_any_is_used_twice(
+            sockets in 1u32..4, cores in 1u32..8, smt in 1u32..4, workers in 1u32..100,
+        ) {
+            let topology = machine(sockets, cores, smt);
+            let (cpus, warnings) = auto(&topology, workers);
+            prop_assert_eq!(cpus.len(), workers as usize);
+            let usable = (topology.cpus.len() - 1).max(1);
+            let first: BTreeSet<_> = cpus.iter().take(usable).collect();
+            prop_assert_eq!(first.len(), usable.min(workers as usize));
+            prop_assert_eq!(warnings.contains(&"too-few-cpus".to_owned()), workers as usize > usable);
+            prop_assert_eq!(cpus.contains(&0), topology.cpus.len() == 1);
+            // Siblings of a worker come last.
+            let core = |id: u32| id % (sockets * cores);
+            let others = (sockets * cores - 1) as usize;
+            let distinct: BTreeSet<_> = cpus.iter().take(others).map(|&id| core(id)).collect();
+            prop_assert_eq!(distinct.len(), (workers.min(sockets * cores - 1)) as usize);
+        }
+
+        #[test]
+        fn lists_read_back(ids in prop::collection::btree_set(0u32..300, 0..40)) {
+            let ids: Vec<u32> = ids.into_iter().collect();
+            prop_assert_eq!(parse_list(&print_list(ids.iter().copied())), Some(ids));
+        }
+    }
+
+    #[test]
+    fn a_broken_list_is_nothing() {
+        for text in ["a", "1-", "0-4294967295"] {
+            assert_eq!(parse_list(text), None, "{text}");
+        }
+    }
+}
