@@ -115,6 +115,9 @@ mod tests {
     }
 
     proptest! {
+        // A histogram has 27,648 counters: a few dozen of them are enough.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn round_trip(values in prop::collection::vec((0..=HIGHEST_NS, 1..1_000_000u64), 0..200)) {
             let mut histogram = empty::<u64>();

@@ -44,7 +44,7 @@ fn of_host(trial: &Trial, host: &HostRun, interrupted: bool) -> Vec<String> {
     if finished.short_transfers > 0 {
         marks.push(format!("{} requests transferred less than was asked", finished.short_transfers));
     }
-    if let Some(mark) = lost_interval(trial, host, finished) {
+    if let Some(mark) = lost_interval(host, finished) {
         marks.push(mark);
     }
     // A trial that was cut short says so already, and its window may not have begun at all.
@@ -92,20 +92,11 @@ fn errno_name(errno: i32) -> String {
     name.to_owned()
 }
 
-/// Whether something of what was measured did not arrive. A boundary that the agent had to pass over makes
-/// one interval of two, and is no loss.
-fn lost_interval(trial: &Trial, host: &HostRun, finished: &Finished) -> Option<String> {
-    let arrived = host.intervals.len() as u64;
+/// Whether something of what was measured did not arrive: the agent counts operations apart from the intervals
+/// that carry them. Indices may have gaps: a worker that was held in the kernel past a boundary makes one long
+/// interval of two.
+fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
     let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
-    let gap = host.intervals.iter().zip(0..).find(|(interval, index)| interval.index != *index);
-    if let Some((interval, index)) = gap {
-        return Some(format!("lost interval: {} came where {index} was due", interval.index));
-    }
-    // Whole intervals only: a rest at the end may be one of its own, or part of the last.
-    let planned = (trial.workload.runtime.0 / trial.workload.slice().0).max(1);
-    if !finished.cut_short && arrived + finished.overhead.late_swaps < planned {
-        return Some(format!("lost interval: {arrived} of {planned} arrived"));
-    }
     (ops != finished.ops()).then(|| {
         format!("lost interval: the intervals hold {ops} operations, the agent counted {}", finished.ops())
     })
@@ -183,9 +174,9 @@ mod tests {
     #[test]
     fn what_did_not_arrive_is_missed() {
         assert!(marks_with(|_, finished| finished.read_ops = 11)[0].starts_with("lost interval: the"));
-        assert!(marks_with(|host, _| host.intervals[0].index = 1)[0].starts_with("lost interval: 1 came"));
         let none = marks_with(|host, _| host.intervals.clear());
-        assert_eq!(none, ["lost interval: 0 of 1 arrived"]);
+        assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");
+        assert!(marks_with(|host, _| host.intervals[0].index = 1).is_empty(), "a long interval is no loss");
     }
 
     #[test]
