@@ -7,8 +7,8 @@ use crate::{
         Ready, Refusal, Series, Warning,
     },
     trial::{
-        Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, Measure, PathTarget,
-        Pattern, Target, Trial, Workload,
+        Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, IowqWorkers, Measure,
+        PathTarget, Pattern, Sqpoll, Target, Trial, Workload,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -43,7 +43,7 @@ trait FromWire: Sized {
 
 enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
 enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential });
-enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, IoUring });
+enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
 enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
 
@@ -163,6 +163,22 @@ impl From<&Engine> for wire::Engine {
             defer_taskrun: engine.defer_taskrun,
             coop_taskrun: engine.coop_taskrun,
             fallback_allowed: engine.fallback == Fallback::Allow,
+            registered_ring: engine.registered_ring,
+            no_sqarray: engine.no_sqarray,
+            sqpoll: engine.sqpoll.map(|sqpoll| wire::Sqpoll {
+                cpu: sqpoll.cpu,
+                idle_ns: sqpoll.idle.0,
+                shared: sqpoll.shared,
+            }),
+            iopoll: engine.iopoll,
+            hybrid_iopoll: engine.hybrid_iopoll,
+            force_async: engine.force_async,
+            vectored: engine.vectored,
+            iowq_workers: engine
+                .iowq_workers
+                .map(|limits| wire::IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
+            hipri: engine.hipri,
+            nowait: engine.nowait,
         }
     }
 }
@@ -182,6 +198,22 @@ impl TryFrom<wire::Engine> for Engine {
             single_issuer: engine.single_issuer,
             defer_taskrun: engine.defer_taskrun,
             coop_taskrun: engine.coop_taskrun,
+            registered_ring: engine.registered_ring,
+            no_sqarray: engine.no_sqarray,
+            sqpoll: engine.sqpoll.map(|sqpoll| Sqpoll {
+                cpu: sqpoll.cpu,
+                idle: Nanos(sqpoll.idle_ns),
+                shared: sqpoll.shared,
+            }),
+            iopoll: engine.iopoll,
+            hybrid_iopoll: engine.hybrid_iopoll,
+            force_async: engine.force_async,
+            vectored: engine.vectored,
+            iowq_workers: engine
+                .iowq_workers
+                .map(|limits| IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
+            hipri: engine.hipri,
+            nowait: engine.nowait,
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -456,6 +488,16 @@ mod tests {
                     fixed_buffers: ring && b,
                     single_issuer: ring && (c || d),
                     defer_taskrun: ring && d,
+                    registered_ring: ring && a,
+                    no_sqarray: ring && b,
+                    sqpoll: (ring && !d).then_some(Sqpoll {
+                        cpu: batch,
+                        idle: Nanos(u64::from(depth) * 1_000_000),
+                        shared: a,
+                    }),
+                    force_async: ring && c,
+                    vectored: ring && !b && d,
+                    iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
                     fallback: if allow { Fallback::Allow } else { Fallback::Refuse },
                     ..Engine::new(kind)
                 },

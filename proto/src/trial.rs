@@ -221,11 +221,11 @@ pub struct Engine {
     /// How a depth above 1 is reached.
     #[serde(default)]
     pub concurrency: Concurrency,
-    /// io_uring: requests handed over in one commit, at most. Absent: all that are free.
+    /// io_uring, libaio: requests handed over in one commit, at most. Absent: all that are free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32768))]
     pub submit_batch: Option<u32>,
-    /// io_uring: completions waited for in one commit, at least; never more than are in flight.
+    /// io_uring, libaio: completions waited for in one commit, at least; never more than are in flight.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 32768))]
     pub complete_batch: u32,
@@ -244,9 +244,70 @@ pub struct Engine {
     /// io_uring: do not interrupt the application to complete (`IORING_SETUP_COOP_TASKRUN`).
     #[serde(default)]
     pub coop_taskrun: bool,
+    /// io_uring: register the ring itself, so that no call has to look it up (`IORING_REGISTER_RING_FDS`).
+    #[serde(default)]
+    pub registered_ring: bool,
+    /// io_uring: no array of indices beside the submission queue (`IORING_SETUP_NO_SQARRAY`).
+    #[serde(default)]
+    pub no_sqarray: bool,
+    /// io_uring: a kernel thread polls the submission queue, so that submitting needs no system call
+    /// (`IORING_SETUP_SQPOLL`). Completions are then awaited by looking, without a system call either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqpoll: Option<Sqpoll>,
+    /// io_uring: poll the device for completions instead of taking interrupts (`IORING_SETUP_IOPOLL`). Needs
+    /// `direct: true` and a device with poll queues.
+    #[serde(default)]
+    pub iopoll: bool,
+    /// io_uring: with `iopoll`, sleep for about half the usual latency first (`IORING_SETUP_HYBRID_IOPOLL`).
+    #[serde(default)]
+    pub hybrid_iopoll: bool,
+    /// io_uring: hand every request to a worker thread of the kernel (`IOSQE_ASYNC`).
+    #[serde(default)]
+    pub force_async: bool,
+    /// io_uring: readv and writev with one element, as older programs do.
+    #[serde(default)]
+    pub vectored: bool,
+    /// io_uring: limits on the worker threads of the kernel (`IORING_REGISTER_IOWQ_MAX_WORKERS`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iowq_workers: Option<IowqWorkers>,
+    /// pvsync2: poll for the completion (`RWF_HIPRI`). Needs `direct: true` and a device with poll queues.
+    #[serde(default)]
+    pub hipri: bool,
+    /// pvsync2: try without waiting first (`RWF_NOWAIT`), and call again where that would have waited.
+    #[serde(default)]
+    pub nowait: bool,
     /// What to do where the host does not grant a knob.
     #[serde(default)]
     pub fallback: Fallback,
+}
+
+/// The kernel thread that polls a submission queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sqpoll {
+    /// The CPU it is pinned to; absent: the scheduler's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// How long it polls in vain before it sleeps and has to be woken by a system call; whole milliseconds.
+    pub idle: Nanos,
+    /// true: the rings of all workers share the thread of the first (`IORING_SETUP_ATTACH_WQ`).
+    pub shared: bool,
+}
+
+impl Default for Sqpoll {
+    fn default() -> Self {
+        Self { cpu: None, idle: Nanos(1_000_000_000), shared: false }
+    }
+}
+
+/// Limits on the kernel's worker threads of a ring; 0 leaves the kernel's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IowqWorkers {
+    /// For files and block devices, whose requests end in bounded time.
+    pub bounded: u32,
+    /// For everything else.
+    pub unbounded: u32,
 }
 
 fn one() -> u32 {
@@ -268,26 +329,55 @@ impl Engine {
             single_issuer: false,
             defer_taskrun: false,
             coop_taskrun: false,
+            registered_ring: false,
+            no_sqarray: false,
+            sqpoll: None,
+            iopoll: false,
+            hybrid_iopoll: false,
+            force_async: false,
+            vectored: false,
+            iowq_workers: None,
+            hipri: false,
+            nowait: false,
             fallback: Fallback::Refuse,
         }
+    }
+
+    /// The knobs that only an engine with a queue has and that are set, by name.
+    #[must_use]
+    pub fn queue_knobs(&self) -> Vec<&'static str> {
+        set(&[("submit_batch", self.submit_batch.is_some()), ("complete_batch", self.complete_batch != 1)])
+    }
+
+    /// The knobs that only pvsync2 has and that are set, by name.
+    #[must_use]
+    pub fn pvsync2_knobs(&self) -> Vec<&'static str> {
+        set(&[("hipri", self.hipri), ("nowait", self.nowait)])
     }
 
     /// The knobs that are io_uring's alone and are set, by name.
     #[must_use]
     pub fn ring_knobs(&self) -> Vec<&'static str> {
-        [
-            ("submit_batch", self.submit_batch.is_some()),
-            ("complete_batch", self.complete_batch != 1),
+        set(&[
             ("fixed_files", self.fixed_files),
             ("fixed_buffers", self.fixed_buffers),
             ("single_issuer", self.single_issuer),
             ("defer_taskrun", self.defer_taskrun),
             ("coop_taskrun", self.coop_taskrun),
-        ]
-        .into_iter()
-        .filter_map(|(name, set)| set.then_some(name))
-        .collect()
+            ("registered_ring", self.registered_ring),
+            ("no_sqarray", self.no_sqarray),
+            ("sqpoll", self.sqpoll.is_some()),
+            ("iopoll", self.iopoll),
+            ("hybrid_iopoll", self.hybrid_iopoll),
+            ("force_async", self.force_async),
+            ("vectored", self.vectored),
+            ("iowq_workers", self.iowq_workers.is_some()),
+        ])
     }
+}
+
+fn set(knobs: &[(&'static str, bool)]) -> Vec<&'static str> {
+    knobs.iter().filter_map(|(name, set)| set.then_some(*name)).collect()
 }
 
 /// The engines.
@@ -300,6 +390,10 @@ pub enum EngineKind {
     Nop,
     /// pread and pwrite: one system call an operation.
     Psync,
+    /// preadv2 and pwritev2, which take flags: polling, or not waiting.
+    Pvsync2,
+    /// The older asynchronous interface, by its own system calls: io_submit and io_getevents.
+    Libaio,
     /// io_uring.
     IoUring,
 }
@@ -310,6 +404,12 @@ impl EngineKind {
     pub fn is_ring(self) -> bool {
         matches!(self, Self::Nop | Self::IoUring)
     }
+
+    /// Whether one thread can keep more than one request in flight.
+    #[must_use]
+    pub fn has_queue(self) -> bool {
+        !matches!(self, Self::Psync | Self::Pvsync2)
+    }
 }
 
 impl fmt::Display for EngineKind {
@@ -318,6 +418,8 @@ impl fmt::Display for EngineKind {
             Self::Null => "null",
             Self::Nop => "nop",
             Self::Psync => "psync",
+            Self::Pvsync2 => "pvsync2",
+            Self::Libaio => "libaio",
             Self::IoUring => "io_uring",
         })
     }
@@ -375,9 +477,9 @@ impl Trial {
     /// Requests that one worker really keeps in flight.
     #[must_use]
     pub fn depth_per_worker(&self) -> u32 {
-        match (self.engine.engine, self.engine.concurrency) {
-            (EngineKind::Psync, _) | (_, Concurrency::Threads) => 1,
-            (_, Concurrency::Queue) => self.engine.depth,
+        match self.engine.concurrency {
+            Concurrency::Queue if self.engine.engine.has_queue() => self.engine.depth,
+            Concurrency::Queue | Concurrency::Threads => 1,
         }
     }
 
@@ -409,6 +511,49 @@ impl Trial {
         check(engine.engine.is_ring() || engine.ring_knobs().is_empty(), "engine.engine", &|| {
             format!("{} has no ring, so it cannot have {}", engine.engine, engine.ring_knobs().join(", "))
         });
+        check(engine.engine.has_queue() || engine.queue_knobs().is_empty(), "engine.engine", &|| {
+            format!("{} has no queue, so it cannot have {}", engine.engine, engine.queue_knobs().join(", "))
+        });
+        let pvsync2 = engine.engine == EngineKind::Pvsync2;
+        check(pvsync2 || engine.pvsync2_knobs().is_empty(), "engine.engine", &|| {
+            format!(
+                "{} is not pvsync2, so it cannot have {}",
+                engine.engine,
+                engine.pvsync2_knobs().join(", ")
+            )
+        });
+        check(!engine.hybrid_iopoll || engine.iopoll, "engine.hybrid_iopoll", &|| {
+            "needs iopoll: true (it is a way of polling)".into()
+        });
+        check(!engine.iopoll || engine.engine == EngineKind::IoUring, "engine.iopoll", &|| {
+            "needs engine: io_uring (a request that reaches no device cannot be polled for)".into()
+        });
+        check(!engine.iopoll || self.target.direct(), "engine.iopoll", &|| {
+            "needs a target with direct: true (only a device can be polled)".into()
+        });
+        check(!engine.hipri || self.target.direct(), "engine.hipri", &|| {
+            "needs a target with direct: true (only a device can be polled)".into()
+        });
+        check(!(engine.vectored && engine.fixed_buffers), "engine.vectored", &|| {
+            "does not go with fixed_buffers: registered buffers are not read by readv".into()
+        });
+        if let Some(sqpoll) = engine.sqpoll {
+            check(!engine.defer_taskrun, "engine.sqpoll", &|| {
+                "does not go with defer_taskrun (the kernel refuses both together)".into()
+            });
+            check(!engine.coop_taskrun, "engine.sqpoll", &|| {
+                "does not go with coop_taskrun (the kernel refuses both together)".into()
+            });
+            check(engine.depth <= MAX_DEPTH / 2, "engine.depth", &|| {
+                format!("with sqpoll at most {} (the queue needs room for two batches)", MAX_DEPTH / 2)
+            });
+            let millis = sqpoll.idle.0 / 1_000_000;
+            check(
+                sqpoll.idle.0.is_multiple_of(1_000_000) && (1..=u64::from(u32::MAX)).contains(&millis),
+                "engine.sqpoll",
+                &|| format!("idle: {} is not a whole number of milliseconds, from 1ms on", sqpoll.idle),
+            );
+        }
         check(work.read_percent <= 100, "workload.read_percent", &|| {
             format!("{} is out of range: it is a percentage, from 0 to 100", work.read_percent)
         });

@@ -20,8 +20,10 @@ use rustix::{
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "io_uring_enter",
+    "io_submit",
+    "io_getevents",
     "pread64",
     "pwrite64",
     "preadv2",

@@ -4,15 +4,19 @@
 //! A request lives in a slot, from 0 to depth - 1, whose block of the [`Buffers`](crate::buffers::Buffers) it
 //! owns until it is reaped. The loop is generic over the engine: nothing is dispatched per request.
 
+mod libaio;
 mod null;
 mod psync;
-mod ring;
+mod pvsync2;
+pub(crate) mod ring;
 
 use std::io;
 
+pub use libaio::Libaio;
 pub use null::Null;
 pub use psync::Psync;
-pub use ring::{Opcode, Ring, RingSetup};
+pub use pvsync2::Pvsync2;
+pub use ring::{Attach, Opcode, Ring, RingSetup};
 
 use crate::workload::Op;
 
@@ -72,6 +76,11 @@ impl Counts {
         delta.submitted -= earlier.submitted;
         delta
     }
+}
+
+#[cold]
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Engine for Psync {
             unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
         };
         self.queued = None;
-        let result = if moved < 0 { -last_errno() } else { moved as i32 };
+        let result = if moved < 0 { -super::last_errno() } else { moved as i32 };
         self.done = Some(Completion { slot, result });
         Ok(1)
     }
@@ -75,9 +75,4 @@ impl Engine for Psync {
             submitted: self.reads + self.writes,
         }
     }
-}
-
-#[cold]
-fn last_errno() -> i32 {
-    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }

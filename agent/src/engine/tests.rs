@@ -25,12 +25,11 @@ fn read(slot: Slot, block: u64) -> (Slot, Op) {
     (slot, Op { offset: block * BLOCK as u64, write: false })
 }
 
-fn drain(engine: &mut impl Engine, mut left: usize) -> Vec<Completion> {
+fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
     let mut all = Vec::new();
-    while left > 0 {
+    while all.len() < requests {
         engine.commit(1).unwrap();
         engine.reap(|completion| all.push(completion));
-        left = left.saturating_sub(all.len());
     }
     all.sort_by_key(|completion| completion.slot);
     all
@@ -38,7 +37,7 @@ fn drain(engine: &mut impl Engine, mut left: usize) -> Vec<Completion> {
 
 /// Rings are tried for real; where the machine forbids them, the test says so.
 fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
-    let setup = RingSetup { opcode, depth: 4, engine: &engine };
+    let setup = RingSetup { opcode, depth: 4, engine: &engine, worker: 0, attach: &Attach::default() };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
         Err(refusal) if refusal.code == "ring-refused" => {
@@ -72,14 +71,24 @@ fn psync_reports_short_reads_and_errors() {
 
 #[test]
 fn ring_reads_with_every_combination_of_knobs() {
-    for bits in 0..32u32 {
+    for bits in 0..512u32 {
+        let [files, buffers, single, defer, coop, ring_fd, array, force_async, vectored] =
+            std::array::from_fn(|bit| bits & (1 << bit) != 0);
+        if vectored && buffers {
+            continue;
+        }
         let knobs = trial::Engine {
             depth: 4,
-            fixed_files: bits & 1 != 0,
-            fixed_buffers: bits & 2 != 0,
-            single_issuer: bits & 12 != 0,
-            defer_taskrun: bits & 8 != 0,
-            coop_taskrun: bits & 16 != 0,
+            fixed_files: files,
+            fixed_buffers: buffers,
+            single_issuer: single || defer,
+            defer_taskrun: defer,
+            coop_taskrun: coop,
+            registered_ring: ring_fd,
+            no_sqarray: array,
+            force_async,
+            vectored,
+            fallback: trial::Fallback::Allow,
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let Some(mut engine) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
@@ -113,6 +122,80 @@ fn ring_writes_and_reports_errors() {
     let mut engine = engine.unwrap();
     engine.queue([(0, Op { offset: 0, write: true })].into_iter());
     assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
+}
+
+#[test]
+fn a_polling_thread_makes_calls_needless() {
+    let knobs = trial::Engine {
+        depth: 4,
+        sqpoll: Some(trial::Sqpoll::default()),
+        fixed_files: true,
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
+    let Some(mut engine) = ring(knobs, Opcode::Transfer, file_of(4)) else { return };
+    for _ in 0..100 {
+        engine.queue((0..4).map(|slot| read(slot, u64::from(slot))));
+        assert!(engine.commit(4).unwrap() >= 4);
+        let mut reaped = 0;
+        engine.reap(|completion| {
+            assert_eq!(completion.result, BLOCK as i32);
+            reaped += 1;
+        });
+        assert_eq!(reaped, 4);
+    }
+    let counts = engine.counts();
+    assert_eq!(counts.submitted, 400);
+    assert!(counts.syscalls[0].1 < 50, "{counts:?}: only to wake the thread");
+}
+
+#[test]
+fn rings_share_a_polling_thread() {
+    let knobs = trial::Engine {
+        sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
+    let attach = Attach::default();
+    let setup =
+        |worker| RingSetup { opcode: Opcode::Transfer, depth: 4, engine: &knobs, worker, attach: &attach };
+    let mut rings = Vec::new();
+    for worker in 0..3 {
+        match Ring::new(&setup(worker), file_of(4), buffers(4)) {
+            Ok((ring, _)) => rings.push(ring),
+            Err(refusal) => return crate::skip::skip(&refusal.message),
+        }
+    }
+    for ring in &mut rings {
+        ring.queue([read(0, 1)].into_iter());
+        assert_eq!(drain(ring, 1), [Completion { slot: 0, result: BLOCK as i32 }]);
+    }
+}
+
+#[test]
+fn pvsync2_asks_again_only_where_it_would_wait() {
+    let knobs = trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) };
+    let mut engine = Pvsync2::new(&knobs, file_of(3), buffers(1));
+    for block in 0..3 {
+        engine.queue([read(0, block)].into_iter());
+        assert_eq!(drain(&mut engine, 1), [Completion { slot: 0, result: BLOCK as i32 }]);
+    }
+    let counts = engine.counts();
+    assert_eq!(counts.submitted, 3);
+    assert!((3..=6).contains(&counts.syscalls[0].1), "{counts:?}");
+}
+
+#[test]
+fn libaio_reads_writes_and_reports() {
+    let mut engine = match Libaio::new(4, file_of(4), buffers(4)) {
+        Ok(engine) => engine,
+        Err(refusal) => return crate::skip::skip(&refusal.message),
+    };
+    engine.queue((0..4).map(|slot| if slot == 3 { read(3, 90) } else { read(slot, u64::from(slot)) }));
+    let done = drain(&mut engine, 4);
+    assert_eq!(done.iter().map(|completion| completion.result).collect::<Vec<_>>(), [512, 512, 512, 0]);
+    engine.queue([(2, Op { offset: 0, write: true })].into_iter());
+    assert_eq!(drain(&mut engine, 1), [Completion { slot: 2, result: BLOCK as i32 }]);
+    let counts = engine.counts();
+    assert_eq!((counts.syscalls[0], counts.submitted), (("io_submit", 2), 5));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! lease ([`lease`]) and dies with it.
 
 mod lease;
+mod proof;
 mod trial;
 
 use std::{

@@ -18,7 +18,10 @@ use proto::{
 };
 use tokio::time::MissedTickBehavior;
 
-use super::lease::{Lease, Over};
+use super::{
+    lease::{Lease, Over},
+    proof,
+};
 use crate::{
     counters::{kernel_threads::KernelThreads, perf},
     stream::{Merger, mean},
@@ -62,9 +65,15 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let (cpus, mut warnings) = lease.host.topology.assign(&trial.workload.cpus, trial.workers())?;
     let (target, files) = prepare_target(lease, &trial).await?;
     warnings.extend(target.warnings.iter().cloned());
+    let polling = proof::polling(&trial.engine, &target.facts)?;
+    let trial = match &polling {
+        // Asked of a device that does not poll, some file systems refuse each request.
+        Some(knob) if knob.granted == "false" => Arc::new(proof::without_polling(&trial)),
+        _ => trial,
+    };
 
     let mut crew = Crew::launch(&trial, target.size, files, &cpus)?;
-    let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, warnings).await;
+    let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
     crew.stop();
     let _ = tokio::task::spawn_blocking(move || drop(crew)).await;
@@ -130,9 +139,9 @@ async fn with_crew(
     crew: &mut Crew,
     cpus: Vec<u32>,
     target: &Prepared,
-    mut warnings: Vec<Warning>,
+    (polling, mut warnings): (Option<Knob>, Vec<Warning>),
 ) -> Result<Finished, Ended> {
-    let (knobs, slices) = start_line(lease, trial, crew, &mut warnings).await?;
+    let (knobs, slices) = start_line(lease, trial, crew, polling, &mut warnings).await?;
     let ready = Ready { knobs, pinned_cpus: cpus, target: target.facts.clone(), warnings };
     lease.send(Event::Ready(ready.into_wire(trial.id.clone()))).await?;
     let start_ns = loop {
@@ -151,10 +160,13 @@ async fn start_line(
     lease: &mut Lease,
     trial: &Trial,
     crew: &mut Crew,
+    polling: Option<Knob>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Knob>, Vec<Slices>), Ended> {
     let mut slices = Vec::new();
-    let mut knobs = effective_knobs(trial);
+    let mut knobs = proof::depth(trial);
+    // What the device said comes first: a ring that claims to poll does not overrule it.
+    knobs.extend(polling);
     while slices.len() < trial.workers() as usize {
         tokio::select! {
             note = crew.note() => match note {
@@ -187,17 +199,6 @@ async fn start_line(
         ));
     }
     Ok((knobs, slices))
-}
-
-/// The depth, which is granted or not by the choice of engine.
-fn effective_knobs(trial: &Trial) -> Vec<Knob> {
-    let granted = trial.depth_per_worker().saturating_mul(trial.workers() / trial.workload.threads.max(1));
-    let depth = Knob {
-        name: "depth".into(),
-        requested: trial.engine.depth.to_string(),
-        granted: granted.to_string(),
-    };
-    vec![depth]
 }
 
 /// Streams intervals until every worker is done, and adds the workers' accounts up.

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     buffers::Buffers,
     counters::perf::{self, Perf},
-    engine::{Engine, Null, Opcode, Psync, Ring, RingSetup},
+    engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup},
     topology,
     workload::Ops,
 };
@@ -79,6 +79,7 @@ impl Crew {
     /// Where the system gives no more threads.
     pub fn launch(trial: &Arc<Trial>, size: u64, files: Vec<OwnedFd>, cpus: &[u32]) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
+        let attach = Arc::<Attach>::default();
         let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
         for (index, (file, cpu)) in files.into_iter().zip(cpus).enumerate() {
             let worker = Worker {
@@ -87,6 +88,7 @@ impl Crew {
                 trial: Arc::clone(trial),
                 size,
                 gate: Arc::clone(&crew.gate),
+                attach: Arc::clone(&attach),
                 stop: Arc::clone(&crew.stop),
                 notes: sender.clone(),
             };
@@ -160,6 +162,7 @@ struct Worker {
     trial: Arc<Trial>,
     size: u64,
     gate: Arc<Gate>,
+    attach: Arc<Attach>,
     stop: Arc<AtomicBool>,
     notes: UnboundedSender<Note>,
 }
@@ -173,6 +176,10 @@ impl Worker {
                 "this is a defect of the agent; its log says where",
             ))
         });
+        // Others may wait for the first ring: if it was never built, they must hear of it.
+        if self.index == 0 {
+            self.attach.announce(None);
+        }
         // Nobody listens any more where the trial was dropped.
         let _ = self.notes.send(Note::Done(outcome));
     }
@@ -200,10 +207,13 @@ impl Worker {
                 .at("workload.block_size")
             })
         };
-        let ring = |opcode| RingSetup { opcode, depth, engine: &trial.engine };
+        let attach = &*self.attach;
+        let ring = |opcode| RingSetup { opcode, depth, engine: &trial.engine, worker: self.index, attach };
         match trial.engine.engine {
             EngineKind::Null => self.run(Null::new(depth), Vec::new()),
             EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),
+            EngineKind::Pvsync2 => self.run(Pvsync2::new(&trial.engine, file, buffers()?), Vec::new()),
+            EngineKind::Libaio => self.run(Libaio::new(depth, file, buffers()?)?, Vec::new()),
             EngineKind::Nop => {
                 let (engine, knobs) = Ring::new(&ring(Opcode::Nop), file, buffers()?)?;
                 self.run(engine, knobs)

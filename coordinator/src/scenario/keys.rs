@@ -27,11 +27,10 @@ pub(crate) enum Block {
 }
 
 /// Knobs that the language has but this release does not.
-const LATER_KEYS: [&str; 8] =
-    ["registered_ring", "no_sqarray", "sqpoll", "iopoll", "hybrid_iopoll", "ring", "rate", "verify"];
+const LATER_KEYS: [&str; 3] = ["ring", "rate", "verify"];
 
 /// Engines that the language has but this release does not.
-pub(crate) const LATER_ENGINES: [&str; 3] = ["libaio", "pvsync2", "nvme"];
+pub(crate) const LATER_ENGINES: [&str; 1] = ["nvme"];
 
 impl Block {
     fn properties(self) -> Option<&'static serde_json::Map<String, Value>> {
@@ -145,7 +144,7 @@ mod tests {
         assert_eq!(nearest("dept", &keys), Some("depth"));
         assert_eq!(nearest("wibble", &keys), None);
         assert!(Block::Arm.unknown("threads").1.contains("goes into `workload`"));
-        assert!(Block::Arm.unknown("sqpoll").0.contains("not in this release"));
+        assert!(Block::Arm.unknown("ring").0.contains("not in this release"));
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn keys_that_there_are_not() {
         said("engine: io_uring", "engine: io_uring, fixed_file: true")
     );
     insta::assert_snapshot!("misplaced_key", said("engine: io_uring", "engine: io_uring, threads: 2"));
-    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, sqpoll: {idle: 1s}"));
+    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, ring: shared"));
     insta::assert_snapshot!("unknown_axis", said("{depth: [1", "{dept: [1"));
     insta::assert_snapshot!("missing_sections", rendered(&read("question: why?\n", &[], false).unwrap_err()));
 }
@@ -97,7 +97,7 @@ fn values_that_are_refused() {
     insta::assert_snapshot!("name", said("name: demo", "name: a/b"));
     insta::assert_snapshot!("arm_name", said("  uring:", "  my.uring:"));
     insta::assert_snapshot!("baseline", said("baseline: sync", "baseline: snyc"));
-    insta::assert_snapshot!("later_engine", said("engine: io_uring", "engine: libaio"));
+    insta::assert_snapshot!("later_engine", said("engine: io_uring", "engine: nvme"));
     insta::assert_snapshot!("unknown_engine", said("engine: io_uring", "engine: iouring"));
     insta::assert_snapshot!("no_engine", said("{engine: io_uring}", "{fixed_files: yes}"));
 }

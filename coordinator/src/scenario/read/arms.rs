@@ -71,7 +71,7 @@ impl Reader<'_> {
     /// but not there yet.
     fn engine_kind(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let at = at.key("engine");
-        let engines = "this release has null, nop, psync and io_uring";
+        let engines = "this release has null, nop, psync, pvsync2, libaio and io_uring";
         let refused = match mapping.get("engine") {
             Some(Value::Null) if self.document.written(&at).is_some_and(|text| text.trim() == "null") => {
                 mapping.insert("engine".to_owned(), Value::from("null"));

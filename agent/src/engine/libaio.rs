@@ -1,0 +1,207 @@
+//! The older asynchronous interface, by its own system calls: io_submit hands over, io_getevents waits.
+//!
+//! It copies the description of each request into the kernel (64 bytes and a pointer) and each completion out
+//! (32 bytes), and it waits inside io_submit wherever the file cannot be read asynchronously, as through the
+//! page cache.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use proto::outcome::Refusal;
+
+use super::{Completion, Counts, Engine, Slot};
+use crate::{buffers::Buffers, workload::Op};
+
+const CMD_PREAD: u16 = 0;
+const CMD_PWRITE: u16 = 1;
+
+/// `struct iocb`, little-endian layout.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Iocb {
+    data: u64,
+    key: u32,
+    rw_flags: u32,
+    opcode: u16,
+    priority: i16,
+    fd: u32,
+    address: u64,
+    len: u64,
+    offset: i64,
+    reserved: u64,
+    flags: u32,
+    resfd: u32,
+}
+
+/// `struct io_event`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Event {
+    data: u64,
+    request: u64,
+    result: i64,
+    result2: i64,
+}
+
+const _: () = assert!(size_of::<Iocb>() == 64 && size_of::<Event>() == 32);
+
+/// The engine `libaio`.
+pub struct Libaio {
+    context: libc::c_ulong,
+    file: OwnedFd,
+    requests: Box<[Iocb]>,
+    /// Addresses of requests that are queued, in order, with room for all slots.
+    queued: Vec<*mut Iocb>,
+    events: Box<[Event]>,
+    visible: usize,
+    submits: u64,
+    waits: u64,
+    submitted: u64,
+    reaped: u64,
+    // Dropped after the context is destroyed, which waits for what is in flight.
+    buffers: Buffers,
+}
+
+// SAFETY: the pointers in `queued` are into `requests`, which the same value owns.
+unsafe impl Send for Libaio {}
+
+impl Libaio {
+    /// A context for `depth` requests.
+    ///
+    /// # Errors
+    /// A refusal that names the limit, where the kernel gives no context.
+    pub fn new(depth: u32, file: OwnedFd, buffers: Buffers) -> Result<Self, Refusal> {
+        let mut context: libc::c_ulong = 0;
+        // SAFETY: the pointer is to room for one context, zeroed as the call asks.
+        let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
+        if made != 0 {
+            let error = io::Error::last_os_error();
+            let remedy = match error.raw_os_error() {
+                Some(libc::EAGAIN) => {
+                    "all asynchronous requests of this host are taken: raise fs.aio-max-nr by \
+                     sysctl, or lower the depth"
+                }
+                Some(libc::ENOSYS) => "this kernel has no CONFIG_AIO; compare with io_uring instead",
+                Some(libc::EPERM) => "a seccomp filter forbids it: run the agent outside the container",
+                _ => "try a lower depth",
+            };
+            return Err(Refusal::new(
+                "aio-refused",
+                format!("io_setup for {depth} requests: {error}"),
+                remedy,
+            )
+            .at("engine.engine"));
+        }
+        Ok(Self {
+            context,
+            file,
+            requests: vec![Iocb::default(); depth as usize].into(),
+            queued: Vec::with_capacity(depth as usize),
+            events: vec![Event::default(); depth as usize].into(),
+            visible: 0,
+            submits: 0,
+            waits: 0,
+            submitted: 0,
+            reaped: 0,
+            buffers,
+        })
+    }
+}
+
+impl Libaio {
+    /// Waits for `least` completions, over again where a signal ended the wait; takes all that are there.
+    #[inline]
+    fn get_events(&mut self, least: u64) -> io::Result<usize> {
+        loop {
+            self.waits += 1;
+            // SAFETY: there is room for as many events as the call may write.
+            let done = unsafe {
+                libc::syscall(
+                    libc::SYS_io_getevents,
+                    self.context,
+                    least,
+                    self.events.len(),
+                    self.events.as_mut_ptr(),
+                    std::ptr::null::<libc::timespec>(),
+                )
+            };
+            match done {
+                0.. => return Ok(done as usize),
+                _ => match io::Error::last_os_error() {
+                    error if error.raw_os_error() == Some(libc::EINTR) => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for Libaio {
+    fn drop(&mut self) {
+        // SAFETY: the context is ours and used nowhere after this; the call waits for requests in flight.
+        unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
+    }
+}
+
+impl Engine for Libaio {
+    fn whole(&self) -> i32 {
+        self.buffers.block() as i32
+    }
+
+    #[inline]
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
+        for (slot, op) in requests {
+            let request = &mut self.requests[slot as usize];
+            *request = Iocb {
+                data: u64::from(slot),
+                opcode: if op.write { CMD_PWRITE } else { CMD_PREAD },
+                fd: self.file.as_raw_fd().cast_unsigned(),
+                address: self.buffers.slot(slot) as u64,
+                len: self.buffers.block() as u64,
+                offset: op.offset.cast_signed(),
+                ..Iocb::default()
+            };
+            self.queued.push(request);
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self, wait: u32) -> io::Result<u32> {
+        if !self.queued.is_empty() {
+            self.submits += 1;
+            // SAFETY: the pointers are to requests of our own, whose blocks stay untouched until reaped.
+            let taken = unsafe {
+                libc::syscall(libc::SYS_io_submit, self.context, self.queued.len(), self.queued.as_mut_ptr())
+            };
+            if taken < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            self.submitted += taken as u64;
+            self.queued.drain(..taken as usize);
+        }
+        // The kernel may have taken fewer than were queued: waiting for more than it has would never end.
+        let wait = u64::from(wait).min(self.submitted - self.reaped);
+        if wait > 0 {
+            self.visible = self.get_events(wait)?;
+        }
+        Ok(self.visible as u32)
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        let visible = std::mem::take(&mut self.visible);
+        self.reaped += visible as u64;
+        for event in &self.events[..visible] {
+            each(Completion { slot: event.data as Slot, result: event.result as i32 });
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            syscalls: [("io_submit", self.submits), ("io_getevents", self.waits)],
+            submitted: self.submitted,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! preadv2 and pwritev2: one system call an operation, with flags. RWF_HIPRI polls the device; RWF_NOWAIT gives
+//! up where the call would have to wait, and is then followed by a call that may.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use proto::trial;
+
+use super::{Completion, Counts, Engine, Slot};
+use crate::{buffers::Buffers, workload::Op};
+
+/// The engine `pvsync2`.
+pub struct Pvsync2 {
+    file: OwnedFd,
+    buffers: Buffers,
+    flags: libc::c_int,
+    nowait: bool,
+    queued: Option<(Slot, Op)>,
+    done: Option<Completion>,
+    reads: u64,
+    writes: u64,
+    submitted: u64,
+}
+
+impl Pvsync2 {
+    /// Works on `file`, with one slot of `buffers`.
+    #[must_use]
+    pub fn new(engine: &trial::Engine, file: OwnedFd, buffers: Buffers) -> Self {
+        let flags = if engine.hipri { libc::RWF_HIPRI } else { 0 };
+        Self {
+            file,
+            buffers,
+            flags,
+            nowait: engine.nowait,
+            queued: None,
+            done: None,
+            reads: 0,
+            writes: 0,
+            submitted: 0,
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
+        let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: self.buffers.block() };
+        let (fd, at) = (self.file.as_raw_fd(), op.offset.cast_signed());
+        let moved = if op.write {
+            self.writes += 1;
+            // SAFETY: the iovec is one block of our own mapping, and stays so for the length of the call.
+            unsafe { libc::pwritev2(fd, &raw const block, 1, at, flags) }
+        } else {
+            self.reads += 1;
+            // SAFETY: as above, and no reference to the block exists.
+            unsafe { libc::preadv2(fd, &raw const block, 1, at, flags) }
+        };
+        if moved < 0 { -super::last_errno() } else { moved as i32 }
+    }
+}
+
+impl Engine for Pvsync2 {
+    fn whole(&self) -> i32 {
+        self.buffers.block() as i32
+    }
+
+    #[inline]
+    fn queue(&mut self, mut requests: impl Iterator<Item = (Slot, Op)>) {
+        if let Some(request) = requests.next() {
+            self.queued = Some(request);
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self, _wait: u32) -> io::Result<u32> {
+        let Some((slot, op)) = self.queued.take() else { return Ok(u32::from(self.done.is_some())) };
+        self.submitted += 1;
+        let mut result = -libc::EAGAIN;
+        if self.nowait {
+            result = self.call(slot, op, self.flags | libc::RWF_NOWAIT);
+        }
+        // A part that is in the cache comes back short without waiting; the whole is asked for again.
+        if result == -libc::EAGAIN || (self.nowait && result > 0 && result < self.whole()) {
+            result = self.call(slot, op, self.flags);
+        }
+        self.done = Some(Completion { slot, result });
+        Ok(1)
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        if let Some(completion) = self.done.take() {
+            each(completion);
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts { syscalls: [("preadv2", self.reads), ("pwritev2", self.writes)], submitted: self.submitted }
+    }
+}

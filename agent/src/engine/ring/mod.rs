@@ -1,0 +1,333 @@
+//! io_uring: the engine `io_uring`, and `nop`.
+
+pub(crate) mod setup;
+
+use std::{
+    io,
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    sync::atomic::{Ordering, fence},
+};
+
+use io_uring::{IoUring, opcode, squeue, types};
+use proto::{
+    outcome::{Knob, Refusal},
+    trial,
+};
+
+pub use self::setup::Attach;
+use super::{Completion, Counts, Engine, Slot};
+use crate::{buffers::Buffers, workload::Op};
+
+const ENTER_GETEVENTS: u32 = 1 << 0;
+const ENTER_SQ_WAKEUP: u32 = 1 << 1;
+const ENTER_REGISTERED_RING: u32 = 1 << 4;
+
+/// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
+const LARGEST_REGISTERED: usize = 1 << 30;
+
+/// What the ring's requests do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// Nothing.
+    Nop,
+    /// Read or write a block.
+    Transfer,
+}
+
+/// A ring that is asked for.
+pub struct RingSetup<'a> {
+    /// What its requests do.
+    pub opcode: Opcode,
+    /// Requests in flight, at most.
+    pub depth: u32,
+    /// The knobs.
+    pub engine: &'a trial::Engine,
+    /// The worker that it is for.
+    pub worker: u32,
+    /// Where rings that share a polling thread find each other.
+    pub attach: &'a Attach,
+}
+
+/// The engines `io_uring` and `nop`.
+pub struct Ring {
+    ring: IoUring,
+    form: Form,
+    file: types::Fd,
+    /// What stands for the ring in a call: its descriptor, or its registered index.
+    enter_fd: RawFd,
+    enter_flags: u32,
+    /// A kernel thread takes the submissions: completions are awaited by looking.
+    sqpoll: bool,
+    /// Queued and not yet taken by the kernel.
+    queued: u32,
+    visible: u32,
+    enters: u64,
+    submitted: u64,
+    reaped: u64,
+    iovecs: Box<[libc::iovec]>,
+    buffers: ManuallyDrop<Buffers>,
+    _file: OwnedFd,
+}
+
+/// How a request is written down.
+#[derive(Clone, Copy)]
+struct Form {
+    opcode: Opcode,
+    fixed_file: bool,
+    /// Slots in one registered buffer, where buffers are registered.
+    slots_per_buffer: Option<u32>,
+    vectored: bool,
+    flags: squeue::Flags,
+}
+
+// SAFETY: the iovecs point into `buffers`, which is `Send` and owned by the same value.
+unsafe impl Send for Ring {}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // With requests in flight the kernel may yet write to the buffers: then their memory is never given
+        // back. It comes to that only where the ring itself failed.
+        if self.submitted == self.reaped {
+            // SAFETY: the field is used nowhere after this, and nothing in the kernel refers to it.
+            unsafe { ManuallyDrop::drop(&mut self.buffers) };
+        } else {
+            std::mem::forget(std::mem::take(&mut self.iovecs));
+        }
+    }
+}
+
+impl Ring {
+    /// Builds the ring, on the thread that is going to use it, and registers what is to be registered. Says of
+    /// each knob what was granted.
+    ///
+    /// # Errors
+    /// A refusal that names the knob and what would grant it; a knob is dropped only under
+    /// `fallback: allow`.
+    pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
+        let engine = setup.engine;
+        let (ring, mut knobs) = setup::build(engine, setup.depth, setup.worker, setup.attach)?;
+        let transfers = setup.opcode == Opcode::Transfer;
+        let mut form = Form {
+            opcode: setup.opcode,
+            fixed_file: false,
+            slots_per_buffer: None,
+            vectored: engine.vectored,
+            flags: if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() },
+        };
+        for (name, asked) in [("force_async", engine.force_async), ("vectored", engine.vectored)] {
+            if asked {
+                // These are how requests are written; there is nothing to be granted at setup.
+                setup::granted(name, Ok(()), engine, &mut knobs)?;
+            }
+        }
+        if engine.fixed_files && transfers {
+            let registered = ring.submitter().register_files(&[file.as_raw_fd()]);
+            form.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
+        }
+        if engine.fixed_buffers && transfers {
+            let (iovecs, per_buffer) = registrable(&buffers, setup.depth);
+            // SAFETY: the iovecs lie within `buffers`, which the ring owns and outlives.
+            let registered = unsafe { ring.submitter().register_buffers(&iovecs) };
+            let granted = setup::granted("fixed_buffers", registered, engine, &mut knobs)?;
+            form.slots_per_buffer = granted.map(|()| per_buffer);
+        }
+        if let Some(limits) = engine.iowq_workers {
+            let mut limits = [limits.bounded, limits.unbounded];
+            let registered = ring.submitter().register_iowq_max_workers(&mut limits);
+            setup::granted("iowq_workers", registered, engine, &mut knobs)?;
+        }
+        let (mut enter_fd, mut enter_flags) = (ring.as_raw_fd(), 0);
+        if engine.registered_ring {
+            let registered = setup::register_ring(enter_fd);
+            if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
+                (enter_fd, enter_flags) = (index, ENTER_REGISTERED_RING);
+            }
+        }
+        let blocks = if engine.vectored { setup.depth } else { 0 };
+        let iovec = |slot| libc::iovec { iov_base: buffers.slot(slot).cast(), iov_len: buffers.block() };
+        let ring = Self {
+            form,
+            file: types::Fd(file.as_raw_fd()),
+            enter_fd,
+            enter_flags,
+            sqpoll: ring.params().is_setup_sqpoll(),
+            ring,
+            queued: 0,
+            visible: 0,
+            enters: 0,
+            submitted: 0,
+            reaped: 0,
+            iovecs: (0..blocks).map(iovec).collect(),
+            buffers: ManuallyDrop::new(buffers),
+            _file: file,
+        };
+        Ok((ring, knobs))
+    }
+
+    #[cfg(test)]
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    #[inline]
+    fn entry(&self, slot: Slot, op: Op) -> squeue::Entry {
+        let form = self.form;
+        let (address, len) = (self.buffers.slot(slot), self.buffers.block() as u32);
+        // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
+        macro_rules! transfer {
+            ($file:expr) => {
+                match (form.slots_per_buffer, op.write) {
+                    (None, false) => opcode::Read::new($file, address, len).offset(op.offset).build(),
+                    (None, true) => opcode::Write::new($file, address, len).offset(op.offset).build(),
+                    (Some(per), false) => opcode::ReadFixed::new($file, address, len, (slot / per) as u16)
+                        .offset(op.offset)
+                        .build(),
+                    (Some(per), true) => opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
+                        .offset(op.offset)
+                        .build(),
+                }
+            };
+        }
+        macro_rules! vectored {
+            ($file:expr) => {{
+                let iovec = &raw const self.iovecs[slot as usize];
+                match op.write {
+                    false => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
+                    true => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
+                }
+            }};
+        }
+        let entry = match (form.opcode, form.vectored, form.fixed_file) {
+            (Opcode::Nop, ..) => opcode::Nop::new().build(),
+            (Opcode::Transfer, false, true) => transfer!(types::Fixed(0)),
+            (Opcode::Transfer, false, false) => transfer!(self.file),
+            (Opcode::Transfer, true, true) => vectored!(types::Fixed(0)),
+            (Opcode::Transfer, true, false) => vectored!(self.file),
+        };
+        entry.user_data(u64::from(slot)).flags(form.flags)
+    }
+
+    /// One io_uring_enter, over again where a signal ended it. Returns how many requests it took.
+    #[inline]
+    fn enter(&mut self, submit: u32, wait: u32, flags: u32) -> io::Result<u32> {
+        loop {
+            self.enters += 1;
+            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
+            // pointer is handed over.
+            let taken = unsafe {
+                libc::syscall(
+                    libc::SYS_io_uring_enter,
+                    self.enter_fd,
+                    submit,
+                    wait,
+                    flags | self.enter_flags,
+                    std::ptr::null::<libc::c_void>(),
+                    0usize,
+                )
+            };
+            match taken {
+                0.. => return Ok(taken as u32),
+                _ => match io::Error::last_os_error() {
+                    error if error.raw_os_error() == Some(libc::EINTR) => {}
+                    error => return Err(error),
+                },
+            }
+        }
+    }
+
+    #[inline]
+    fn look(&mut self) -> u32 {
+        self.visible = self.ring.completion().len() as u32;
+        self.visible
+    }
+
+    /// The kernel's thread has what is queued already. Looks for completions until there are enough; calls the
+    /// kernel only to wake the thread, or to have an overflown completion queue refilled.
+    fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
+        self.submitted += u64::from(std::mem::take(&mut self.queued));
+        let mut woken = false;
+        loop {
+            // The thread sets the flag before it looks at the tail a last time; we moved the tail before
+            // looking at the flag. The fence keeps one of the two from being missed.
+            fence(Ordering::SeqCst);
+            let queue = self.ring.submission();
+            let (asleep, overflown) = (queue.need_wakeup(), queue.cq_overflow());
+            drop(queue);
+            // One call wakes it; until it is given a CPU, the flag stays as it was.
+            let wake = asleep && !std::mem::replace(&mut woken, asleep);
+            if wake || overflown {
+                let wakeup = if wake { ENTER_SQ_WAKEUP } else { 0 };
+                let refill = if overflown { ENTER_GETEVENTS } else { 0 };
+                self.enter(0, 0, wakeup | refill)?;
+            }
+            if self.look() >= wait {
+                return Ok(self.visible);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// The buffers as they are registered: as few as the kernel's limit on one allows, with the slots in each.
+fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
+    let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
+    let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {
+        iov_base: buffers.slot(first).cast(),
+        iov_len: per_buffer.min(depth - first) as usize * buffers.block(),
+    });
+    (iovecs.collect(), per_buffer)
+}
+
+impl Engine for Ring {
+    fn whole(&self) -> i32 {
+        match self.form.opcode {
+            Opcode::Nop => 0,
+            Opcode::Transfer => self.buffers.block() as i32,
+        }
+    }
+
+    #[inline]
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
+        // SAFETY: `&mut self` makes this the only view of the submission queue while it lives.
+        let mut queue = unsafe { self.ring.submission_shared() };
+        let mut queued = 0;
+        for (slot, op) in requests {
+            let entry = self.entry(slot, op);
+            // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
+            // and buffers live as long as the ring.
+            let pushed = unsafe { queue.push(&entry) };
+            debug_assert!(pushed.is_ok(), "there are as many entries as slots");
+            queued += 1;
+        }
+        drop(queue);
+        self.queued += queued;
+    }
+
+    #[inline]
+    fn commit(&mut self, wait: u32) -> io::Result<u32> {
+        if self.sqpoll {
+            return self.commit_polled(wait);
+        }
+        // GETEVENTS also runs the completions that defer_taskrun holds back, and polls under iopoll.
+        let taken = self.enter(self.queued, wait, ENTER_GETEVENTS);
+        let visible = self.look();
+        let taken = taken?;
+        self.queued -= taken;
+        self.submitted += u64::from(taken);
+        Ok(visible)
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        let visible = std::mem::take(&mut self.visible) as usize;
+        self.reaped += visible as u64;
+        for entry in self.ring.completion().take(visible) {
+            each(Completion { slot: entry.user_data() as Slot, result: entry.result() });
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts { syscalls: [("io_uring_enter", self.enters), ("", 0)], submitted: self.submitted }
+    }
+}

@@ -1,0 +1,288 @@
+//! A ring as asked for: its flags, what of them the kernel grants, and why it does not.
+//!
+//! Rings are set up by the system call itself, since the io-uring crate has no word for every flag.
+
+use std::{
+    io,
+    os::fd::RawFd,
+    sync::{Condvar, Mutex, PoisonError},
+};
+
+use io_uring::IoUring;
+use proto::{
+    outcome::{Knob, Refusal},
+    trial::{Engine, Fallback},
+};
+
+const SETUP_IOPOLL: u32 = 1 << 0;
+const SETUP_SQPOLL: u32 = 1 << 1;
+const SETUP_SQ_AFF: u32 = 1 << 2;
+const SETUP_ATTACH_WQ: u32 = 1 << 5;
+const SETUP_COOP_TASKRUN: u32 = 1 << 8;
+const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
+const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
+const SETUP_NO_SQARRAY: u32 = 1 << 16;
+const SETUP_HYBRID_IOPOLL: u32 = 1 << 17;
+const REGISTER_RING_FDS: u32 = 20;
+
+/// A setup flag that a trial can ask for: the knob's name, whether it is asked for, its bits, and the kernel
+/// that first had it. Those that others build on come first.
+type Flag = (&'static str, fn(&Engine) -> bool, u32, &'static str);
+
+const FLAGS: [Flag; 7] = [
+    ("coop_taskrun", |engine| engine.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
+    ("single_issuer", |engine| engine.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
+    ("defer_taskrun", |engine| engine.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
+    ("sqpoll", |engine| engine.sqpoll.is_some(), SETUP_SQPOLL, "5.1, and 5.11 without privileges"),
+    ("no_sqarray", |engine| engine.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
+    ("iopoll", |engine| engine.iopoll, SETUP_IOPOLL, "5.1"),
+    ("hybrid_iopoll", |engine| engine.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
+];
+
+/// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Params {
+    sq_entries: u32,
+    cq_entries: u32,
+    flags: u32,
+    sq_thread_cpu: u32,
+    sq_thread_idle: u32,
+    features: u32,
+    wq_fd: u32,
+    resv: [u32; 3],
+    offsets: [u64; 10],
+}
+
+const _: () = assert!(size_of::<Params>() == size_of::<io_uring::Parameters>());
+
+/// Where the first worker's ring is found by the others, whose rings share its thread.
+#[derive(Default)]
+pub struct Attach {
+    first: Mutex<Option<Option<RawFd>>>,
+    known: Condvar,
+}
+
+impl Attach {
+    /// Says which ring is the first, or that there is none.
+    pub fn announce(&self, ring: Option<RawFd>) {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(ring);
+        self.known.notify_all();
+    }
+
+    /// Waits for the first ring; none if it could not be built.
+    fn wait(&self) -> Option<RawFd> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *first {
+                Some(ring) => return ring,
+                None => first = self.known.wait(first).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Sets the ring up; where the kernel refuses its flags, finds out which of them, and goes on without if that is
+/// allowed. Says of each what was granted.
+pub(super) fn build(
+    engine: &Engine,
+    depth: u32,
+    worker: u32,
+    attach: &Attach,
+) -> Result<(IoUring, Vec<Knob>), Refusal> {
+    let shares = engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
+    let wq_fd = match (shares, worker) {
+        (false, _) | (true, 0) => None,
+        (true, _) => Some(attach.wait().ok_or_else(|| {
+            Refusal::new(
+                "ring-refused",
+                "the ring whose thread is to be shared was not built",
+                "see what the first worker was refused for",
+            )
+            .at("engine.sqpoll")
+        })?),
+    };
+    let built = negotiate(engine, depth, wq_fd);
+    if shares && worker == 0 {
+        use std::os::fd::AsRawFd as _;
+        attach.announce(built.as_ref().ok().map(|(ring, _)| ring.as_raw_fd()));
+    }
+    built
+}
+
+fn negotiate(engine: &Engine, depth: u32, wq_fd: Option<RawFd>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+    let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
+    // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
+    // that is done may still take up room beside the next one.
+    let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
+    let attempt = |flags: &[&Flag]| {
+        let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
+        open(params(engine, bits, wq_fd), entries)
+    };
+    let knobs = |granted: &[&Flag]| -> Vec<Knob> {
+        let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
+        asked.iter().map(|(name, ..)| knob(name, is_granted(*name))).collect()
+    };
+    let error = match attempt(&asked) {
+        Ok(ring) => return Ok((ring, knobs(&asked))),
+        Err(error) => error,
+    };
+    // EINVAL: a flag that is not known. EPERM with SQPOLL: it was for the privileged before 5.11.
+    let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
+    if !by_flag || asked.is_empty() || attempt(&[]).is_err() {
+        return Err(setup_refusal(&error, depth));
+    }
+    // Flags build on one another, so each is tried on top of those that were granted before it.
+    let mut kept: Vec<&Flag> = Vec::new();
+    for flag in &asked {
+        kept.push(flag);
+        if attempt(&kept).is_err() {
+            kept.pop();
+        }
+    }
+    let refused = asked.iter().find(|(name, ..)| !kept.iter().any(|(kept, ..)| kept == name));
+    if let (Some((name, .., since)), Fallback::Refuse) = (refused, engine.fallback) {
+        let remedy = match (*name, engine.sqpoll.and_then(|sqpoll| sqpoll.cpu)) {
+            ("sqpoll", Some(cpu)) => format!(
+                "is CPU {cpu} there and allowed for the agent? Otherwise it needs Linux {since}; drop the knob, \
+                 or allow running without it by `fallback: allow`"
+            ),
+            _ => format!(
+                "it needs Linux {since}; drop the knob, or allow running without it by `fallback: allow`"
+            ),
+        };
+        return Err(Refusal::new(
+            "knob-refused",
+            format!("this host does not grant {name} ({error})"),
+            remedy,
+        )
+        .at(format!("engine.{name}")));
+    }
+    let ring = attempt(&kept).map_err(|error| setup_refusal(&error, depth))?;
+    Ok((ring, knobs(&kept)))
+}
+
+fn params(engine: &Engine, bits: u32, wq_fd: Option<RawFd>) -> Params {
+    let mut params = Params { flags: bits, ..Params::default() };
+    if let (Some(sqpoll), true) = (engine.sqpoll, bits & SETUP_SQPOLL != 0) {
+        params.sq_thread_idle = u32::try_from(sqpoll.idle.0 / 1_000_000).unwrap_or(u32::MAX);
+        if let Some(cpu) = sqpoll.cpu {
+            params.flags |= SETUP_SQ_AFF;
+            params.sq_thread_cpu = cpu;
+        }
+        if let Some(fd) = wq_fd {
+            params.flags |= SETUP_ATTACH_WQ;
+            params.wq_fd = fd.cast_unsigned();
+        }
+    }
+    params
+}
+
+fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
+    // SAFETY: the call reads and fills one `io_uring_params`, which `params` is laid out as.
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut params) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `Parameters` is a transparent wrapper of `io_uring_params`; both are plain numbers of one size.
+    let params = unsafe { std::mem::transmute::<Params, io_uring::Parameters>(params) };
+    // SAFETY: the descriptor is a ring of ours alone, with the parameters that the kernel filled in for it.
+    unsafe { IoUring::from_fd(fd as RawFd, params) }
+}
+
+/// Registers the ring with itself; returns the index that stands for it in `io_uring_enter`.
+pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
+    /// `struct io_uring_rsrc_update`.
+    #[repr(C)]
+    struct Update {
+        offset: u32,
+        resv: u32,
+        data: u64,
+    }
+    let mut update = Update { offset: u32::MAX, resv: 0, data: u64::from(ring.cast_unsigned()) };
+    // SAFETY: the call reads and fills one `io_uring_rsrc_update`, which `update` is laid out as.
+    let done =
+        unsafe { libc::syscall(libc::SYS_io_uring_register, ring, REGISTER_RING_FDS, &raw mut update, 1u32) };
+    if done == 1 { Ok(update.offset.cast_signed()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Why there is no ring at all, and what would give one.
+fn setup_refusal(error: &io::Error, depth: u32) -> Refusal {
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let remedy = match (error.raw_os_error(), disabled.trim()) {
+        (Some(libc::ENOSYS), _) => {
+            "this kernel has no io_uring: it needs Linux 5.1 with CONFIG_IO_URING".into()
+        }
+        (Some(libc::EPERM), "2") => "io_uring is switched off: `sysctl kernel.io_uring_disabled=0`".into(),
+        (Some(libc::EPERM), "1") => {
+            "io_uring is for privileged processes here: run the agent as root, put it \
+             into the group of kernel.io_uring_group, or `sysctl kernel.io_uring_disabled=0`"
+                .into()
+        }
+        (Some(libc::EPERM), _) => "a seccomp filter forbids it, as containers do by default: run the agent \
+             outside, or with a profile that allows io_uring_setup, io_uring_enter and io_uring_register"
+            .into(),
+        (Some(libc::ENOMEM), _) => {
+            "raise the locked-memory limit (`ulimit -l`, LimitMEMLOCK=) or lower the depth".into()
+        }
+        (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".into(),
+        _ => format!("try a lower depth than {depth}; `agent probe` shows what this host grants"),
+    };
+    Refusal::new("ring-refused", format!("io_uring_setup: {error}"), remedy).at("engine.engine")
+}
+
+/// Notes whether a registration was granted; refuses the trial where it was not and has to be.
+pub(super) fn granted<T>(
+    name: &'static str,
+    outcome: io::Result<T>,
+    engine: &Engine,
+    knobs: &mut Vec<Knob>,
+) -> Result<Option<T>, Refusal> {
+    knobs.push(knob(name, outcome.is_ok()));
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(_) if engine.fallback == Fallback::Allow => Ok(None),
+        Err(error) => {
+            let remedy = match error.raw_os_error() {
+                Some(libc::ENOMEM) => {
+                    "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the \
+                     agent CAP_IPC_LOCK, or lower depth or block size"
+                }
+                _ => "drop the knob, or allow running without it by `fallback: allow`",
+            };
+            Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
+                .at(format!("engine.{name}")))
+        }
+    }
+}
+
+fn knob(name: &str, granted: bool) -> Knob {
+    Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::trial::EngineKind;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_flag_is_found_among_known_ones() {
+        // Two that the kernel refuses together stand for one that it does not know.
+        let mut engine = Engine {
+            single_issuer: true,
+            defer_taskrun: true,
+            sqpoll: Some(proto::trial::Sqpoll::default()),
+            ..Engine::new(EngineKind::IoUring)
+        };
+        let refusal = match negotiate(&engine, 4, None) {
+            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+            other => other.err().unwrap(),
+        };
+        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+        engine.fallback = Fallback::Allow;
+        let (_, knobs) = negotiate(&engine, 4, None).unwrap();
+        let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
+        assert_eq!(granted, [("single_issuer", "true"), ("defer_taskrun", "true"), ("sqpoll", "false")]);
+    }
+}
