@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use proto::{
     outcome::{Cpu, Refusal, Warning},
-    trial::Cpus,
+    trial::{Cpus, Sqpoll},
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -167,10 +167,58 @@ impl Topology {
         warnings
     }
 
+    /// The CPU of each worker's polling thread in the kernel. Left to itself such a thread inherits the CPU that
+    /// its worker is pinned to, where the two would take turns.
+    ///
+    /// # Errors
+    /// Where the CPU that is asked for may not be used.
+    pub fn pollers(&self, sqpoll: Sqpoll, workers: &[u32]) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
+        let threads = if sqpoll.shared { 1 } else { workers.len() };
+        let mut cpus = match sqpoll.cpu {
+            Some(cpu) => self.checked(&[cpu]).map_err(|refusal| refusal.at("engine.sqpoll"))?,
+            None => self.preferred(),
+        };
+        if sqpoll.cpu.is_none() {
+            // The runtime's CPU before a worker's: it has little to do while a trial runs.
+            cpus.retain(|cpu| !workers.contains(cpu));
+            if cpus.len() < threads && !workers.contains(&self.runtime_cpu) {
+                cpus.push(self.runtime_cpu);
+            }
+            if cpus.is_empty() {
+                cpus = workers.to_vec();
+            }
+        }
+        let placed: Vec<u32> = (0..workers.len()).map(|worker| cpus[worker % cpus.len()]).collect();
+        let used = &placed[..threads.min(placed.len())];
+        let mut warnings = Vec::new();
+        let mut warn =
+            |what: String, remedy: &str| warnings.push(Warning::new("sqpoll-shares-cpu", what, remedy));
+        if let Some(cpu) = used.iter().find(|cpu| workers.contains(cpu)) {
+            let what =
+                format!("the polling thread and a worker take turns on CPU {cpu}: each waits for the other");
+            warn(
+                what,
+                "SQPOLL needs a CPU of its own: fewer threads, another `sqpoll.cpu`, or a larger machine",
+            );
+        } else if used.len() > cpus.len() {
+            let what = format!("{} polling threads take turns on {}", used.len(), plural_cpus(cpus.len()));
+            warn(what, "fewer threads, `sqpoll: {shared: true}`, or a larger machine");
+        } else if used.contains(&self.runtime_cpu) {
+            let what =
+                format!("the polling thread shares CPU {} with the agent's own runtime", self.runtime_cpu);
+            warn(what, "fewer threads, or a larger machine");
+        }
+        Ok((placed, warnings))
+    }
+
     fn core_of(&self, id: u32) -> Option<(u32, u32)> {
         let at = self.cpus.binary_search_by_key(&id, |cpu| cpu.id).ok()?;
         Some((self.cpus[at].package, self.cpus[at].core))
     }
+}
+
+fn plural_cpus(n: usize) -> String {
+    format!("{n} {}", plural(n))
 }
 
 /// Pins the calling thread to one CPU.
@@ -309,6 +357,32 @@ mod tests {
     fn the_only_cpu_is_shared() {
         let (cpus, warnings) = auto(&machine(1, 1, 1), 1);
         assert_eq!((cpus, warnings), (vec![0], vec!["shares-runtime-cpu".to_owned()]));
+    }
+
+    #[test]
+    fn polling_threads_keep_away_from_workers() {
+        let pollers = |topology: &Topology, sqpoll, workers: &[u32]| {
+            let (cpus, warnings) = topology.pollers(sqpoll, workers).unwrap();
+            (cpus, warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>())
+        };
+        let any = Sqpoll::default();
+        assert_eq!(pollers(&machine(1, 4, 1), any, &[1]), (vec![2], vec![]));
+        assert_eq!(pollers(&machine(1, 8, 1), any, &[1, 2]), (vec![3, 4], vec![]));
+        let (cpus, warnings) = pollers(&machine(1, 2, 1), any, &[1]);
+        assert_eq!(cpus, [0]);
+        assert!(warnings[0].contains("agent's own runtime"), "{warnings:?}");
+        let (cpus, warnings) = pollers(&machine(1, 1, 1), any, &[0]);
+        assert_eq!(cpus, [0]);
+        assert!(warnings[0].contains("take turns on CPU 0"), "{warnings:?}");
+        let (cpus, warnings) = pollers(&machine(1, 4, 1), any, &[1, 2, 3]);
+        assert_eq!(cpus, [0, 0, 0]);
+        assert!(warnings[0].contains("3 polling threads take turns on 1 CPU"), "{warnings:?}");
+        let shared = Sqpoll { shared: true, ..any };
+        assert_eq!(pollers(&machine(1, 8, 1), shared, &[1, 2]).1, Vec::<String>::new());
+        let own = Sqpoll { cpu: Some(1), ..any };
+        assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("take turns on CPU 1"));
+        let absent = Sqpoll { cpu: Some(9), ..any };
+        assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field, "engine.sqpoll");
     }
 
     #[test]

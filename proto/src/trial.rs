@@ -285,7 +285,7 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sqpoll {
-    /// The CPU it is pinned to; absent: the scheduler's choice.
+    /// The CPU it is pinned to; absent: the agent chooses one that no worker is on, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
     /// How long it polls in vain before it sleeps and has to be woken by a system call; whole milliseconds.

@@ -37,7 +37,8 @@ fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
 
 /// Rings are tried for real; where the machine forbids them, the test says so.
 fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
-    let setup = RingSetup { opcode, depth: 4, engine: &engine, worker: 0, attach: &Attach::default() };
+    let setup =
+        RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
         Err(refusal) if refusal.code == "ring-refused" => {
@@ -155,8 +156,14 @@ fn rings_share_a_polling_thread() {
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let attach = Attach::default();
-    let setup =
-        |worker| RingSetup { opcode: Opcode::Transfer, depth: 4, engine: &knobs, worker, attach: &attach };
+    let setup = |worker| RingSetup {
+        opcode: Opcode::Transfer,
+        depth: 4,
+        engine: &knobs,
+        worker,
+        poller: None,
+        attach: &attach,
+    };
     let mut rings = Vec::new();
     for worker in 0..3 {
         match Ring::new(&setup(worker), file_of(4), buffers(4)) {

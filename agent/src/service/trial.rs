@@ -72,7 +72,16 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         _ => trial,
     };
 
-    let mut crew = Crew::launch(&trial, target.size, files, &cpus)?;
+    let pollers = match trial.engine.sqpoll {
+        Some(sqpoll) => {
+            let (pollers, more) = lease.host.topology.pollers(sqpoll, &cpus)?;
+            warnings.extend(more);
+            pollers
+        }
+        None => Vec::new(),
+    };
+
+    let mut crew = Crew::launch(&trial, target.size, files, &cpus, &pollers)?;
     let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
     crew.stop();

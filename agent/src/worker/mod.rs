@@ -73,11 +73,18 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Starts one thread for each file, pinned to the CPU of the same place.
+    /// Starts one thread for each file, pinned to the CPU of the same place; its ring's polling thread, if it
+    /// is to have one, to the poller's.
     ///
     /// # Errors
     /// Where the system gives no more threads.
-    pub fn launch(trial: &Arc<Trial>, size: u64, files: Vec<OwnedFd>, cpus: &[u32]) -> Result<Self, Refusal> {
+    pub fn launch(
+        trial: &Arc<Trial>,
+        size: u64,
+        files: Vec<OwnedFd>,
+        cpus: &[u32],
+        pollers: &[u32],
+    ) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
         let attach = Arc::<Attach>::default();
         let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
@@ -85,6 +92,7 @@ impl Crew {
             let worker = Worker {
                 index: index as u32,
                 cpu: *cpu,
+                poller: pollers.get(index).copied(),
                 trial: Arc::clone(trial),
                 size,
                 gate: Arc::clone(&crew.gate),
@@ -159,6 +167,7 @@ impl Gate {
 struct Worker {
     index: u32,
     cpu: u32,
+    poller: Option<u32>,
     trial: Arc<Trial>,
     size: u64,
     gate: Arc<Gate>,
@@ -208,7 +217,14 @@ impl Worker {
             })
         };
         let attach = &*self.attach;
-        let ring = |opcode| RingSetup { opcode, depth, engine: &trial.engine, worker: self.index, attach };
+        let ring = |opcode| RingSetup {
+            opcode,
+            depth,
+            engine: &trial.engine,
+            worker: self.index,
+            poller: self.poller,
+            attach,
+        };
         match trial.engine.engine {
             EngineKind::Null => self.run(Null::new(depth), Vec::new()),
             EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),

@@ -30,7 +30,7 @@ fn files(count: u32) -> Vec<OwnedFd> {
 /// Runs a crew to its end, as the service does.
 async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Report>, u64, usize), Refusal> {
     let workers = trial.workers();
-    let mut crew = Crew::launch(trial, size, files(workers), &vec![0; workers as usize])?;
+    let mut crew = Crew::launch(trial, size, files(workers), &vec![0; workers as usize], &[])?;
     let mut slices = Vec::new();
     while slices.len() < workers as usize {
         match crew.note().await {

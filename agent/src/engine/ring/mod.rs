@@ -45,6 +45,8 @@ pub struct RingSetup<'a> {
     pub engine: &'a trial::Engine,
     /// The worker that it is for.
     pub worker: u32,
+    /// The CPU of its polling thread; none: the kernel's choice.
+    pub poller: Option<u32>,
     /// Where rings that share a polling thread find each other.
     pub attach: &'a Attach,
 }
@@ -106,7 +108,7 @@ impl Ring {
     /// `fallback: allow`.
     pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
-        let (ring, mut knobs) = setup::build(engine, setup.depth, setup.worker, setup.attach)?;
+        let (ring, mut knobs) = setup::build(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
         let mut form = Form {
             opcode: setup.opcode,

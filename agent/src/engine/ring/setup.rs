@@ -14,6 +14,8 @@ use proto::{
     trial::{Engine, Fallback},
 };
 
+use super::RingSetup;
+
 const SETUP_IOPOLL: u32 = 1 << 0;
 const SETUP_SQPOLL: u32 = 1 << 1;
 const SETUP_SQ_AFF: u32 = 1 << 2;
@@ -84,12 +86,8 @@ impl Attach {
 
 /// Sets the ring up; where the kernel refuses its flags, finds out which of them, and goes on without if that is
 /// allowed. Says of each what was granted.
-pub(super) fn build(
-    engine: &Engine,
-    depth: u32,
-    worker: u32,
-    attach: &Attach,
-) -> Result<(IoUring, Vec<Knob>), Refusal> {
+pub(super) fn build(setup: &RingSetup<'_>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+    let RingSetup { engine, worker, attach, .. } = *setup;
     let shares = engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
         (false, _) | (true, 0) => None,
@@ -102,7 +100,7 @@ pub(super) fn build(
             .at("engine.sqpoll")
         })?),
     };
-    let built = negotiate(engine, depth, wq_fd);
+    let built = negotiate(setup, wq_fd);
     if shares && worker == 0 {
         use std::os::fd::AsRawFd as _;
         attach.announce(built.as_ref().ok().map(|(ring, _)| ring.as_raw_fd()));
@@ -110,14 +108,15 @@ pub(super) fn build(
     built
 }
 
-fn negotiate(engine: &Engine, depth: u32, wq_fd: Option<RawFd>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+    let RingSetup { engine, depth, .. } = *setup;
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
     // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
     // that is done may still take up room beside the next one.
     let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
-        open(params(engine, bits, wq_fd), entries)
+        open(params(setup, bits, wq_fd), entries)
     };
     let knobs = |granted: &[&Flag]| -> Vec<Knob> {
         let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
@@ -142,7 +141,7 @@ fn negotiate(engine: &Engine, depth: u32, wq_fd: Option<RawFd>) -> Result<(IoUri
     }
     let refused = asked.iter().find(|(name, ..)| !kept.iter().any(|(kept, ..)| kept == name));
     if let (Some((name, .., since)), Fallback::Refuse) = (refused, engine.fallback) {
-        let remedy = match (*name, engine.sqpoll.and_then(|sqpoll| sqpoll.cpu)) {
+        let remedy = match (*name, setup.poller) {
             ("sqpoll", Some(cpu)) => format!(
                 "is CPU {cpu} there and allowed for the agent? Otherwise it needs Linux {since}; drop the knob, \
                  or allow running without it by `fallback: allow`"
@@ -162,11 +161,11 @@ fn negotiate(engine: &Engine, depth: u32, wq_fd: Option<RawFd>) -> Result<(IoUri
     Ok((ring, knobs(&kept)))
 }
 
-fn params(engine: &Engine, bits: u32, wq_fd: Option<RawFd>) -> Params {
+fn params(setup: &RingSetup<'_>, bits: u32, wq_fd: Option<RawFd>) -> Params {
     let mut params = Params { flags: bits, ..Params::default() };
-    if let (Some(sqpoll), true) = (engine.sqpoll, bits & SETUP_SQPOLL != 0) {
+    if let (Some(sqpoll), true) = (setup.engine.sqpoll, bits & SETUP_SQPOLL != 0) {
         params.sq_thread_idle = u32::try_from(sqpoll.idle.0 / 1_000_000).unwrap_or(u32::MAX);
-        if let Some(cpu) = sqpoll.cpu {
+        if let Some(cpu) = setup.poller {
             params.flags |= SETUP_SQ_AFF;
             params.sq_thread_cpu = cpu;
         }
@@ -264,7 +263,7 @@ fn knob(name: &str, granted: bool) -> Knob {
 mod tests {
     use proto::trial::EngineKind;
 
-    use super::*;
+    use super::{super::Opcode, *};
 
     #[test]
     fn an_unknown_flag_is_found_among_known_ones() {
@@ -275,13 +274,18 @@ mod tests {
             sqpoll: Some(proto::trial::Sqpoll::default()),
             ..Engine::new(EngineKind::IoUring)
         };
-        let refusal = match negotiate(&engine, 4, None) {
+        let attach = Attach::default();
+        let negotiated = |engine: &Engine| {
+            let opcode = Opcode::Nop;
+            negotiate(&RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach }, None)
+        };
+        let refusal = match negotiated(&engine) {
             Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
             other => other.err().unwrap(),
         };
         assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
         engine.fallback = Fallback::Allow;
-        let (_, knobs) = negotiate(&engine, 4, None).unwrap();
+        let (_, knobs) = negotiated(&engine).unwrap();
         let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
         assert_eq!(granted, [("single_issuer", "true"), ("defer_taskrun", "true"), ("sqpoll", "false")]);
     }
