@@ -31,6 +31,7 @@ struct Pending {
     begins: Vec<u64>,
     ends: Vec<u64>,
     latency: [Option<Histogram<u64>>; 2],
+    service: [Option<Histogram<u64>>; 2],
 }
 
 impl Merger {
@@ -69,26 +70,28 @@ impl Pending {
     fn add(&mut self, slice: &Slice) {
         self.begins.push(slice.begin_ns);
         self.ends.push(slice.end_ns);
-        for (sum, latency) in self.latency.iter_mut().zip(&slice.latency) {
-            if latency.is_empty() {
-                continue;
-            }
-            let sum = sum.get_or_insert_with(histogram::empty);
-            for bucket in latency.iter_recorded() {
-                sum.saturating_record_n(bucket.value_iterated_to(), u64::from(bucket.count_at_value()));
-            }
-        }
+        add_all(&mut self.latency, &slice.latency);
+        add_all(&mut self.service, &slice.service);
     }
 
     fn into_series(self, block_size: u64) -> Vec<Series> {
         Direction::ALL
             .into_iter()
-            .zip(self.latency)
-            .filter_map(|(direction, latency)| {
+            .zip(self.latency.into_iter().zip(self.service))
+            .filter_map(|(direction, (latency, service))| {
                 let latency = latency?;
-                Some(Series { direction, bytes: latency.len() * block_size, latency })
+                Some(Series { direction, bytes: latency.len() * block_size, latency, service })
             })
             .collect()
+    }
+}
+
+fn add_all(sums: &mut [Option<Histogram<u64>>; 2], more: &[Histogram<u32>]) {
+    for (sum, more) in sums.iter_mut().zip(more).filter(|(_, more)| !more.is_empty()) {
+        let sum = sum.get_or_insert_with(histogram::empty);
+        for bucket in more.iter_recorded() {
+            sum.saturating_record_n(bucket.value_iterated_to(), u64::from(bucket.count_at_value()));
+        }
     }
 }
 
@@ -101,7 +104,10 @@ pub(crate) fn mean(times: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::{clock::HotClock, recorder::Recorder};
+    use crate::worker::{
+        clock::HotClock,
+        recorder::{Kinds, Recorder},
+    };
 
     struct Script {
         recorder: Recorder,
@@ -110,7 +116,7 @@ mod tests {
 
     fn script() -> (Script, Slices) {
         let clock = HotClock::new();
-        let (mut recorder, slices) = Recorder::new(clock.clone(), true, 3);
+        let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds { writes: true, open: false }, 3);
         recorder.start_over(1000);
         (Script { recorder, clock }, slices)
     }

@@ -7,8 +7,8 @@ use crate::{
         Ready, Refusal, Series, Warning,
     },
     trial::{
-        Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, IowqWorkers, Measure,
-        PathTarget, Pattern, Sqpoll, Target, Trial, Workload,
+        Arrival, Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, IowqWorkers,
+        Measure, PathTarget, Pattern, Rate, Sqpoll, Target, Trial, Workload,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -43,6 +43,7 @@ trait FromWire: Sized {
 
 enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
 enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential });
+enum_pairs!(Arrival, wire::rate::Arrival, "workload.rate", { Fixed, Poisson });
 enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
 enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
@@ -128,6 +129,9 @@ impl From<&Workload> for wire::Workload {
             warmup_ns: workload.warmup.0,
             runtime_ns: workload.runtime.0,
             interval_ns: workload.interval.0,
+            rate: workload
+                .rate
+                .map(|rate| wire::Rate { per_second: rate.per_second, arrival: rate.arrival.into() }),
         }
     }
 }
@@ -145,6 +149,12 @@ impl TryFrom<wire::Workload> for Workload {
             warmup: Nanos(workload.warmup_ns),
             runtime: Nanos(workload.runtime_ns),
             interval: Nanos(workload.interval_ns),
+            rate: match workload.rate {
+                Some(rate) => {
+                    Some(Rate { per_second: rate.per_second, arrival: Arrival::from_wire(rate.arrival)? })
+                }
+                None => None,
+            },
         })
     }
 }
@@ -328,6 +338,7 @@ impl Interval {
                 direction: series.direction.into(),
                 bytes: series.bytes,
                 latency_v2: histogram::encode(&series.latency)?,
+                service_v2: series.service.as_ref().map(histogram::encode).transpose()?.unwrap_or_default(),
             })
         };
         Ok(wire::Interval {
@@ -344,13 +355,20 @@ impl TryFrom<wire::Interval> for Interval {
     type Error = FieldError;
 
     fn try_from(interval: wire::Interval) -> Result<Self, FieldError> {
+        let decode = |index: usize, name: &str, bytes: &[u8]| {
+            histogram::decode(bytes)
+                .map_err(|error| FieldError::new(format!("series[{index}].{name}"), error.to_string()))
+        };
         let series = |(index, series): (usize, wire::Series)| -> Result<Series, FieldError> {
+            let service = match series.service_v2.is_empty() {
+                true => None,
+                false => Some(decode(index, "service_v2", &series.service_v2)?),
+            };
             Ok(Series {
                 direction: Direction::from_wire(series.direction)?,
                 bytes: series.bytes,
-                latency: histogram::decode(&series.latency_v2).map_err(|error| {
-                    FieldError::new(format!("series[{index}].latency_v2"), error.to_string())
-                })?,
+                latency: decode(index, "latency_v2", &series.latency_v2)?,
+                service,
             })
         };
         if interval.end_ns < interval.begin_ns {
@@ -477,6 +495,7 @@ mod tests {
                     read_percent: workload.0,
                     block_size: ByteSize(workload.1 * 512),
                     threads: workload.2,
+                    rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
                     ..Workload::default()
                 },
@@ -543,7 +562,8 @@ mod tests {
 
         let mut latency = histogram::empty();
         latency.saturating_record(1234);
-        let series = vec![Series { direction: Direction::Write, bytes: 4096, latency }];
+        let service = Some(latency.clone());
+        let series = vec![Series { direction: Direction::Write, bytes: 4096, latency, service }];
         let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series };
         assert_eq!(Interval::try_from(interval.to_wire("t".into()).unwrap()).unwrap(), interval);
 

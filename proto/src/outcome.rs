@@ -175,6 +175,9 @@ pub struct Series {
     pub bytes: u64,
     /// Latency in nanoseconds; its count is the number of completed operations.
     pub latency: Histogram<u64>,
+    /// Open loop: the same operations from being handed over, instead of from their intended time. Absent in
+    /// closed loop, where the two are the same.
+    pub service: Option<Histogram<u64>>,
 }
 
 /// A whole trial on one host.

@@ -16,6 +16,8 @@ pub const MAX_DEPTH: u32 = 32_768;
 pub const MAX_WORKERS: u32 = 1024;
 /// The most memory for the buffers of one trial.
 pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
+/// The highest rate of arrival in open loop, in requests a second.
+pub const MAX_RATE: u64 = 100_000_000;
 /// Blocks are whole sectors of this size.
 pub const SECTOR: ByteSize = ByteSize(512);
 
@@ -158,6 +160,31 @@ pub struct Workload {
     pub runtime: Nanos,
     /// Length of the slices that are streamed while the trial runs, at most; see [`Workload::slice`].
     pub interval: Nanos,
+    /// Open loop: requests arrive by the clock, and latency counts from the time at which they were to arrive.
+    /// Absent: closed loop, in which each completion makes room for the next request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+}
+
+/// When requests arrive in open loop. Written as `{per_second: 10000, arrival: poisson}`, or as the number
+/// alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// Requests a second on each host, over all its workers.
+    pub per_second: u64,
+    /// How they follow one another.
+    pub arrival: Arrival,
+}
+
+/// How requests follow one another in open loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    /// At equal distances.
+    #[default]
+    Fixed,
+    /// At random, independent of one another: exponential distances.
+    Poisson,
 }
 
 impl Workload {
@@ -184,6 +211,7 @@ impl Default for Workload {
             warmup: Nanos(300_000_000),
             runtime: Nanos(1_000_000_000),
             interval: Nanos(1_000_000_000),
+            rate: None,
         }
     }
 }
@@ -589,6 +617,11 @@ impl Trial {
         check(work.interval >= MIN_SLICE, "workload.interval", &|| {
             format!("{} is too short; at least 10ms", work.interval)
         });
+        if let Some(rate) = work.rate {
+            check((1..=MAX_RATE).contains(&rate.per_second), "workload.rate", &|| {
+                format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
+            });
+        }
         match &self.target {
             Target::File(file) => {
                 check(file.size.0 >= block, "target.file.size", &|| {
@@ -605,6 +638,79 @@ impl Trial {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+mod rate {
+    //! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
+
+    use std::{borrow::Cow, fmt};
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::{
+        Deserialize, Deserializer, Serialize, Serializer,
+        de::{self, value::MapAccessDeserializer},
+    };
+
+    use super::{Arrival, Rate};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        /// Requests a second on each host, over all its workers.
+        per_second: u64,
+        /// How they follow one another.
+        #[serde(default)]
+        arrival: Arrival,
+    }
+
+    struct Visitor;
+
+    impl<'de> de::Visitor<'de> for Visitor {
+        type Value = Rate;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of requests a second, or {per_second: 10000, arrival: fixed|poisson}")
+        }
+
+        fn visit_u64<E: de::Error>(self, per_second: u64) -> Result<Rate, E> {
+            Ok(Rate { per_second, arrival: Arrival::default() })
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rate, A::Error> {
+            let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+            Ok(Rate { per_second: fields.per_second, arrival: fields.arrival })
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Rate {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Visitor)
+        }
+    }
+
+    impl Serialize for Rate {
+        /// The number alone where it says all, so that a swept rate is shown as it is written.
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self.arrival {
+                Arrival::Fixed => serializer.serialize_u64(self.per_second),
+                arrival => Fields { per_second: self.per_second, arrival }.serialize(serializer),
+            }
+        }
+    }
+
+    impl JsonSchema for Rate {
+        fn schema_name() -> Cow<'static, str> {
+            "Rate".into()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let fields = Fields::json_schema(generator);
+            json_schema!({
+                "description": "Requests a second on each host: a number, or with how they follow one another.",
+                "oneOf": [{ "type": "integer", "minimum": 1 }, fields],
+            })
+        }
     }
 }
 
@@ -751,6 +857,7 @@ mod tests {
     fn options_read_back_as_written() {
         let mut trial = trial();
         trial.workload.cpus = Cpus::List(vec![1, 2]);
+        trial.workload.rate = Some(Rate { per_second: 5, arrival: Arrival::Poisson });
         let text = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
     }

@@ -45,6 +45,18 @@ struct Event {
     result2: i64,
 }
 
+/// The head of the ring of completions (`struct aio_ring`).
+#[repr(C)]
+struct AioRing {
+    id: u32,
+    entries: u32,
+    head: u32,
+    tail: u32,
+    magic: u32,
+}
+
+const AIO_RING_MAGIC: u32 = 0xa10a_10a1;
+
 const _: () = assert!(size_of::<Iocb>() == 64 && size_of::<Event>() == 32);
 
 /// The engine `libaio`.
@@ -111,6 +123,26 @@ impl Libaio {
 }
 
 impl Libaio {
+    /// Whether there are completions, by a look at the kernel's ring of them, which it maps into the process.
+    #[inline]
+    fn has_events(&self) -> bool {
+        if self.submitted == self.reaped {
+            return false;
+        }
+        let ring = self.context as *const AioRing;
+        // SAFETY: the context is the address of the mapping until it is destroyed; the kernel writes its fields
+        // concurrently, hence the volatile reads.
+        let (magic, head, tail) = unsafe {
+            (
+                (&raw const (*ring).magic).read_volatile(),
+                (&raw const (*ring).head).read_volatile(),
+                (&raw const (*ring).tail).read_volatile(),
+            )
+        };
+        // A ring of another form can only be asked.
+        magic != AIO_RING_MAGIC || head != tail
+    }
+
     /// Waits for `least` completions, over again where a signal ended the wait; takes all that are there.
     #[inline]
     fn get_events(&mut self, least: u64) -> io::Result<usize> {
@@ -183,7 +215,7 @@ impl Engine for Libaio {
         }
         // The kernel may have taken fewer than were queued: waiting for more than it has would never end.
         let wait = u64::from(wait).min(self.submitted - self.reaped);
-        if wait > 0 {
+        if wait > 0 || self.has_events() {
             self.visible = self.get_events(wait)?;
         }
         Ok(self.visible as u32)

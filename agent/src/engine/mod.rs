@@ -42,7 +42,8 @@ pub trait Engine {
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>);
 
     /// Hands all that is queued to the kernel, waits for `wait` completions, and says how many can be reaped.
-    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait.
+    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait. With nothing
+    /// queued and nothing to wait for it only looks, by a system call only where nothing else would show.
     ///
     /// # Errors
     /// What the system call said, other than EINTR. Requests that it did not take stay queued.

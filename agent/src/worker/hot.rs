@@ -1,4 +1,4 @@
-//! THE hot loop: queue, commit, read the clock once, reap, record. It allocates nothing, locks nothing, and
+//! THE hot loop: pace, queue, commit, read the clock once, reap, record. It allocates nothing, locks nothing, and
 //! makes no system call but the engine's; what else there is to do happens at the edges of an interval.
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{clock::HotClock, recorder::Recorder};
+use super::{clock::HotClock, pacer::Pacer, recorder::Recorder};
 use crate::{engine::Engine, engine::Slot, workload::Ops};
 
 /// How many requests go where.
@@ -32,48 +32,71 @@ pub trait Edges {
 
 #[derive(Clone, Copy, Default)]
 struct InFlight {
+    /// When it was to be handed over.
     started: u64,
+    /// When it was. The same in closed loop.
+    issued: u64,
     write: bool,
 }
 
-/// Runs a worker until its edges say that it is over or `stop` is set, and then until nothing is in flight.
+/// All that a worker works with.
+pub struct Worker<'a, E, P, W> {
+    /// Does the I/O.
+    pub engine: &'a mut E,
+    /// Says when a request starts.
+    pub pacer: &'a mut P,
+    /// Says what it is.
+    pub ops: &'a mut Ops,
+    /// Takes its latency.
+    pub recorder: &'a mut Recorder,
+    /// What happens at the edges of the window.
+    pub edges: &'a mut W,
+    /// Tells the time.
+    pub clock: &'a HotClock,
+    /// Ends the trial early.
+    pub stop: &'a AtomicBool,
+}
+
+/// Runs a worker until its edges say that it is over or it is stopped, and then until nothing is in flight.
 ///
 /// Closed loop: a request starts at the reading of the clock that ended the batch before it, so that preparing
-/// it counts as the application's waiting.
+/// it counts as the application's waiting. Open loop: it starts when it was to start; while nothing is due the
+/// loop looks for completions and at the clock, without a system call, so that no timer is late for it.
 ///
 /// # Errors
 /// A commit that failed for good; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
-pub fn run<E: Engine>(
-    engine: &mut E,
-    ops: &mut Ops,
-    recorder: &mut Recorder,
-    edges: &mut impl Edges,
-    clock: &HotClock,
-    batching: Batching,
-    stop: &AtomicBool,
-) -> io::Result<()> {
+pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching: Batching) -> io::Result<()> {
+    let Worker { engine, pacer, ops, recorder, edges, clock, stop } = worker;
     let whole = engine.whole();
     let mut slots = vec![InFlight::default(); batching.depth as usize];
     let mut free: Vec<Slot> = (0..batching.depth).rev().collect();
     let mut next_edge = edges.next();
     let mut now = clock.ticks();
     loop {
-        let fill = free.len().min(batching.submit as usize);
-        let taken = free.len() - fill..;
-        engine.queue(free.drain(taken).map(|slot| {
+        let mut room = batching.submit;
+        engine.queue(std::iter::from_fn(|| {
+            if room == 0 || free.is_empty() {
+                return None;
+            }
+            let started = pacer.due(now)?;
+            room -= 1;
+            let slot = free.pop()?;
             let op = ops.next_op();
-            slots[slot as usize] = InFlight { started: now, write: op.write };
-            (slot, op)
+            slots[slot as usize] = InFlight { started, issued: now, write: op.write };
+            Some((slot, op))
         }));
-        // While there is room left, hand over more before waiting.
+        // While there is room left, hand over more (or, in open loop, see what becomes due) before waiting.
         let in_flight = batching.depth - free.len() as u32;
-        let wait = if free.is_empty() || fill == 0 { batching.complete.min(in_flight) } else { 0 };
+        let wait = if free.is_empty() { batching.complete.min(in_flight) } else { 0 };
         commit(engine, wait, recorder)?;
         now = clock.ticks();
         engine.reap(|completion| {
             let request = slots[completion.slot as usize];
             if completion.result == whole {
                 recorder.complete(request.write, request.started, now);
+                if P::OPEN {
+                    recorder.serve(request.write, request.issued, now);
+                }
             } else {
                 recorder.fail(completion.result);
             }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod hot;
+pub mod pacer;
 pub mod recorder;
 pub mod window;
 
@@ -24,7 +25,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use self::{
     clock::HotClock,
     hot::Batching,
-    recorder::{Recorder, Slices, Tally},
+    pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
+    recorder::{Kinds, Recorder, Slices, Tally},
     window::{Closed, Schedule, Window},
 };
 use crate::{
@@ -247,7 +249,8 @@ impl Worker {
         let clock = HotClock::new();
         // Few workers can spare the memory for a reader that is late by more than an interval.
         let spares = if trial.workers() <= 16 { 3 } else { 1 };
-        let (mut recorder, slices) = Recorder::new(clock.clone(), work.read_percent < 100, spares);
+        let kinds = Kinds { writes: work.read_percent < 100, open: work.rate.is_some() };
+        let (mut recorder, slices) = Recorder::new(clock.clone(), kinds, spares);
         let mut warnings = Vec::new();
         let perf = match trial.measure {
             Measure::Timed => None,
@@ -274,7 +277,17 @@ impl Worker {
             complete: trial.engine.complete_batch.min(depth),
         };
         let mut window = Window::new(clock.clone(), schedule, perf);
-        let ran = hot::run(&mut engine, &mut ops, &mut recorder, &mut window, &clock, batching, &self.stop);
+        let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
+        let ran = match work.rate {
+            None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),
+            Some(rate) => {
+                let share = (self.index, trial.workers());
+                let start = clock.ticks_at(start_ns);
+                let mut pacer =
+                    OpenLoop::new(&clock, rate.per_second, rate.arrival, share, start, trial.seed);
+                parts.run(&mut pacer, &clock, &self.stop, batching)
+            }
+        };
         window.close(clock.ticks(), &engine, true);
         ran.map_err(|error| {
             Refusal::new(
@@ -287,6 +300,27 @@ impl Worker {
         let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
         let (tally, errors) = recorder.finish(end_ns);
         Ok(Report { window, tally, errors })
+    }
+}
+
+/// What a worker runs with, whichever way it is paced.
+struct Parts<'a, E> {
+    engine: &'a mut E,
+    ops: &'a mut Ops,
+    recorder: &'a mut Recorder,
+    edges: &'a mut Window,
+}
+
+impl<E: Engine> Parts<'_, E> {
+    fn run(
+        self,
+        pacer: &mut impl Pacer,
+        clock: &HotClock,
+        stop: &AtomicBool,
+        batching: Batching,
+    ) -> std::io::Result<()> {
+        let Self { engine, ops, recorder, edges } = self;
+        hot::run(hot::Worker { engine, pacer, ops, recorder, edges, clock, stop }, batching)
     }
 }
 

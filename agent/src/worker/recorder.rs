@@ -19,12 +19,36 @@ pub struct Slice {
     pub end_ns: u64,
     /// Latency in nanoseconds: reads, then writes if there are any in the workload.
     pub latency: Vec<Histogram<u32>>,
+    /// Open loop: service time in nanoseconds, likewise. Empty in closed loop.
+    pub service: Vec<Histogram<u32>>,
+}
+
+/// Which histograms a worker keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds {
+    /// There are writes among the operations.
+    pub writes: bool,
+    /// Service time is kept beside latency.
+    pub open: bool,
 }
 
 impl Slice {
-    fn new(directions: usize) -> Self {
-        let latency = (0..directions).map(|_| histogram::empty()).collect();
-        Self { index: 0, next_index: 1, begin_ns: 0, end_ns: 0, latency }
+    fn new(kinds: Kinds) -> Self {
+        let directions = 1 + usize::from(kinds.writes);
+        let empty = |count| (0..count).map(|_| histogram::empty()).collect();
+        let service = if kinds.open { directions } else { 0 };
+        Self {
+            index: 0,
+            next_index: 1,
+            begin_ns: 0,
+            end_ns: 0,
+            latency: empty(directions),
+            service: empty(service),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.latency.iter_mut().chain(&mut self.service).for_each(Histogram::reset);
     }
 }
 
@@ -42,7 +66,7 @@ impl Slices {
 
     /// Gives a slice back, emptied.
     pub fn give_back(&mut self, mut slice: Box<Slice>) {
-        slice.latency.iter_mut().for_each(Histogram::reset);
+        slice.clear();
         // There is room for every slice that exists, so this cannot fail; were it to, the slice is dropped
         // and boundaries come late, which is counted.
         let _ = self.empty.push(slice);
@@ -87,15 +111,14 @@ const ERRNOS: usize = 4096;
 
 impl Recorder {
     /// A recorder and its other end. `spares` is how many slices may be away at once.
-    pub fn new(clock: HotClock, writes: bool, spares: usize) -> (Self, Slices) {
-        let directions = 1 + usize::from(writes);
+    pub fn new(clock: HotClock, kinds: Kinds, spares: usize) -> (Self, Slices) {
         let (full_in, full_out) = RingBuffer::new(spares + 1);
         let (mut empty_in, empty_out) = RingBuffer::new(spares + 1);
         for _ in 0..spares {
-            let _ = empty_in.push(Box::new(Slice::new(directions)));
+            let _ = empty_in.push(Box::new(Slice::new(kinds)));
         }
         let recorder = Self {
-            active: Box::new(Slice::new(directions)),
+            active: Box::new(Slice::new(kinds)),
             full: full_in,
             empty: empty_out,
             clock,
@@ -115,6 +138,13 @@ impl Recorder {
             self.run = Run { started, direction, count: 0 };
         }
         self.run.count += 1;
+    }
+
+    /// The service time of the same request: handed over at `issued`.
+    #[inline]
+    pub fn serve(&mut self, write: bool, issued: u64, now: u64) {
+        let nanos = self.clock.nanos_between(issued, now);
+        self.active.service[usize::from(write)].saturating_record(nanos);
     }
 
     /// To be called at the end of a batch, before `now` changes.
@@ -144,7 +174,7 @@ impl Recorder {
 
     /// Forgets all that was recorded: the warmup is over, and the first slice begins.
     pub fn start_over(&mut self, begin_ns: u64) {
-        self.active.latency.iter_mut().for_each(Histogram::reset);
+        self.active.clear();
         self.active.index = 0;
         self.active.begin_ns = begin_ns;
         self.errors.fill(0);
@@ -184,7 +214,7 @@ mod tests {
 
     fn recorder(spares: usize) -> (Recorder, Slices, HotClock) {
         let clock = HotClock::new();
-        let (recorder, slices) = Recorder::new(clock.clone(), true, spares);
+        let (recorder, slices) = Recorder::new(clock.clone(), Kinds { writes: true, open: false }, spares);
         (recorder, slices, clock)
     }
 

@@ -98,6 +98,50 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn open_loop_keeps_the_rate_with_every_engine() {
+    let kinds = [EngineKind::Null, EngineKind::Psync, EngineKind::Libaio, EngineKind::IoUring];
+    let deferred = [false, true];
+    for (kind, defer) in kinds.into_iter().flat_map(|kind| deferred.map(|defer| (kind, defer))) {
+        let ring = kind == EngineKind::IoUring && defer;
+        let engine =
+            trial::Engine { depth: 16, single_issuer: ring, defer_taskrun: ring, ..trial::Engine::new(kind) };
+        let mut trial = (*trial(engine)).clone();
+        trial.workload.rate = Some(trial::Rate { per_second: 5000, arrival: trial::Arrival::Fixed });
+        trial.workload.runtime = Nanos(200_000_000);
+        let (reports, recorded, _) = match run(&Arc::new(trial), 1 << 20, false).await {
+            Ok(done) => done,
+            Err(refusal) => {
+                crate::skip::skip(&format!("{kind}: {refusal}"));
+                continue;
+            }
+        };
+        // 1,000 are due; the ends of the window may cut some off, and what a busy machine delays is made up.
+        let ops = reports[0].tally.ops[0];
+        assert!((900..=1100).contains(&ops), "{kind}: {ops} operations");
+        assert_eq!(recorded, ops);
+        let calls: u64 = reports[0].window.as_ref().unwrap().counts.syscalls.iter().map(|(_, n)| n).sum();
+        assert!(calls <= 3 * ops, "{kind}: looking for completions took {calls} calls for {ops} operations");
+    }
+}
+
+#[tokio::test]
+async fn latency_in_open_loop_counts_from_the_intended_time() {
+    // Far more than one thread can do: what is left waiting grows with time, and latency with it.
+    let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
+    trial.workload.rate = Some(trial::Rate { per_second: 100_000_000, arrival: trial::Arrival::Poisson });
+    let trial = Arc::new(trial);
+    let mut crew = Crew::launch(&trial, 1 << 20, files(1), &[0], &[]).unwrap();
+    let Some(Note::Ready(built)) = crew.note().await else { panic!("not ready") };
+    crew.start(clock::monotonic_ns());
+    while !matches!(crew.note().await, Some(Note::Done(_))) {}
+    let last = Merger::new(4096, vec![built.slices]).poll().pop().unwrap();
+    let (latency, service) = (last.series[0].latency.min(), last.series[0].service.as_ref().unwrap().max());
+    assert_eq!(last.series[0].latency.len(), last.series[0].service.as_ref().unwrap().len());
+    assert!(latency > 20_000_000, "waiting for at least three slices of 15 ms: {latency} ns");
+    assert!(service < latency, "service {service} ns, latency {latency} ns");
+}
+
+#[tokio::test]
 async fn depth_by_threads() {
     let engine = trial::Engine {
         depth: 3,

@@ -244,6 +244,14 @@ impl Ring {
         self.visible
     }
 
+    /// Whether completions would show only after a call: those that are polled for or held back for us, or
+    /// found no room in the queue.
+    fn needs_call(&mut self) -> bool {
+        let polled = self.ring.params().is_setup_iopoll() && self.submitted > self.reaped;
+        let queue = self.ring.submission();
+        polled || queue.taskrun() || queue.cq_overflow()
+    }
+
     /// The kernel's thread has what is queued already. Looks for completions until there are enough; calls the
     /// kernel only to wake the thread, or to have an overflown completion queue refilled.
     fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
@@ -310,6 +318,9 @@ impl Engine for Ring {
     fn commit(&mut self, wait: u32) -> io::Result<u32> {
         if self.sqpoll {
             return self.commit_polled(wait);
+        }
+        if self.queued == 0 && wait == 0 && !self.needs_call() {
+            return Ok(self.look());
         }
         // GETEVENTS also runs the completions that defer_taskrun holds back, and polls under iopoll.
         let taken = self.enter(self.queued, wait, ENTER_GETEVENTS);

@@ -21,6 +21,7 @@ const SETUP_SQPOLL: u32 = 1 << 1;
 const SETUP_SQ_AFF: u32 = 1 << 2;
 const SETUP_ATTACH_WQ: u32 = 1 << 5;
 const SETUP_COOP_TASKRUN: u32 = 1 << 8;
+const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
 const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
 const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
 const SETUP_NO_SQARRAY: u32 = 1 << 16;
@@ -163,6 +164,10 @@ fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Ve
 
 fn params(setup: &RingSetup<'_>, bits: u32, wq_fd: Option<RawFd>) -> Params {
     let mut params = Params { flags: bits, ..Params::default() };
+    // Completions that wait to be asked for are then announced by a flag, which can be looked at for nothing.
+    if bits & (SETUP_COOP_TASKRUN | SETUP_DEFER_TASKRUN) != 0 {
+        params.flags |= SETUP_TASKRUN_FLAG;
+    }
     if let (Some(sqpoll), true) = (setup.engine.sqpoll, bits & SETUP_SQPOLL != 0) {
         params.sq_thread_idle = u32::try_from(sqpoll.idle.0 / 1_000_000).unwrap_or(u32::MAX);
         if let Some(cpu) = setup.poller {
