@@ -77,7 +77,7 @@ fn report(outcome: Result<(), String>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("agent: {message}");
+            server::say(&format!("agent: {message}"));
             ExitCode::from(3)
         }
     }

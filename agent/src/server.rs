@@ -2,13 +2,14 @@
 //! socket inherited from a coordinator that embeds it.
 
 use std::{
-    io,
+    io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     os::fd::{FromRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     pin::Pin,
     process::ExitCode,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use proto::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
@@ -25,6 +26,9 @@ use crate::{
     service::AgentService,
     topology::{self, Topology},
 };
+
+/// How long connections may outlast the end of the last lease, to deliver what is on its way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why an agent cannot serve. The message names the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -74,20 +78,23 @@ pub fn serve_tcp(address: SocketAddr, data_dir: &Path, insecure: bool) -> Result
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
         let address = listener.local_addr()?;
-        eprintln!("agent {} listens on {address}", env!("CARGO_PKG_VERSION"));
+        // Before anybody can know that we are here.
+        let stop = stop_on_signals()?;
+        say(&format!("agent {} listens on {address}", env!("CARGO_PKG_VERSION")));
         if !address.ip().is_loopback() {
-            eprintln!("warning: --insecure: whoever reaches {address} can run trials on this host");
+            say(&format!("warning: --insecure: whoever reaches {address} can run trials on this host"));
         }
-        let stop = CancellationToken::new();
-        tokio::spawn(stop_on_signal(stop.clone()));
         let incoming = TcpListenerStream::new(listener).map(|stream| {
             // Small messages decide when a trial starts: they must not wait to be merged.
             stream.inspect(|stream| _ = stream.set_nodelay(true))
         });
         let router = router(&service).await;
-        let served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)).await;
+        tokio::select! {
+            served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)) => served?,
+            () = overdue(&service, &stop) => {}
+        }
         service.close().await;
-        Ok(served?)
+        Ok(())
     })
 }
 
@@ -98,7 +105,7 @@ pub fn serve_embedded(data_dir: &Path) -> ExitCode {
     match embedded(data_dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("agent: {error}");
+            say(&format!("agent: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -111,21 +118,29 @@ fn embedded(data_dir: &Path) -> Result<(), ServeError> {
         let inherited = unsafe { OwnedFd::from_raw_fd(0) };
         let stream = std::os::unix::net::UnixStream::from(inherited);
         stream.set_nonblocking(true)?;
-        let stop = CancellationToken::new();
-        tokio::spawn(stop_on_signal(stop.clone()));
+        let stop = stop_on_signals()?;
         let only = Only { stream: UnixStream::from_std(stream)?, _closed: stop.clone().drop_guard() };
         let incoming = tokio_stream::once(Ok::<_, io::Error>(only)).chain(tokio_stream::pending());
         let router = router(&service).await;
-        let served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)).await;
+        tokio::select! {
+            served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)) => served?,
+            () = overdue(&service, &stop) => {}
+        }
         service.close().await;
-        Ok(served?)
+        Ok(())
     })
+}
+
+/// Says something on standard error. Where nobody reads that any more, there is nobody left to tell.
+pub(crate) fn say(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Limits raised, machine looked at, runtime on its own CPU: what both ways of serving begin with.
 fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, AgentService), ServeError> {
     let data_dir = data_dir
         .canonicalize()
+        .and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(io::ErrorKind::NotADirectory.into()) })
         .map_err(|source| ServeError::DataDir { path: data_dir.to_owned(), source })?;
     raise_limits();
     let topology = Topology::discover()?;
@@ -157,17 +172,27 @@ async fn closing(service: &AgentService, stop: &CancellationToken) {
     service.close().await;
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    stop.cancel();
+/// Resolves some time after all leases have ended. A client that never says a word would keep the server, which
+/// waits until every connection is closed.
+async fn overdue(service: &AgentService, stop: &CancellationToken) {
+    closing(service, stop).await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+/// Listens for SIGINT and SIGTERM from now on.
+fn stop_on_signals() -> io::Result<CancellationToken> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = CancellationToken::new();
+    let switch = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        switch.cancel();
+    });
+    Ok(stop)
 }
 
 /// Raises the soft limits on open files and locked memory to the hard ones: an audit needs a dozen files for

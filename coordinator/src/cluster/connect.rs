@@ -25,7 +25,8 @@ pub(super) type Client = AgentClient<Channel>;
 
 fn endpoint(uri: String, timing: &Timing) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(uri)?
-        .connect_timeout(timing.connect)
+        // Longer than what we wait for a first connection, so that it is told in our words.
+        .connect_timeout(timing.connect + Duration::from_secs(1))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(timing.keepalive)
         .keep_alive_timeout(timing.keepalive_timeout)
@@ -83,8 +84,14 @@ pub(super) async fn socket(stream: UnixStream, timing: &Timing) -> Result<Client
 pub(super) async fn describe(
     name: &str,
     client: &mut Client,
-    limit: Duration,
+    timing: &Timing,
 ) -> Result<HostDescription, Refusal> {
+    // Describing may take a moment, reading a clock does not: what is silent even then is soon given up.
+    // Whatever is wrong otherwise shows in the next answer too.
+    if timeout(timing.connect, client.read_clock(ReadClockRequest {})).await.is_err() {
+        return Err(silent(timing.connect));
+    }
+    let limit = timing.answer;
     let response = match timeout(limit, client.describe(DescribeRequest {})).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => {
@@ -94,13 +101,7 @@ pub(super) async fn describe(
                 "does that address belong to `agent serve`? its log says more",
             ));
         }
-        Err(_) => {
-            return Err(Refusal::new(
-                "no-answer",
-                format!("accepted the connection, but did not answer within {} s", limit.as_secs_f64()),
-                "the agent hangs or is stopped: look at its log, and start it again",
-            ));
-        }
+        Err(_) => return Err(silent(limit)),
     };
     if response.protocol_version != PROTOCOL_VERSION {
         return Err(Refusal::new(
@@ -113,6 +114,14 @@ pub(super) async fn describe(
         ));
     }
     Ok(response.into())
+}
+
+fn silent(limit: Duration) -> Refusal {
+    Refusal::new(
+        "no-answer",
+        format!("accepted the connection, but did not answer within {} s", limit.as_secs_f64()),
+        "the agent hangs or is stopped: look at its log, and start it again",
+    )
 }
 
 /// Places the host's clock on ours. The samples follow one another at once: an idle moment between them only

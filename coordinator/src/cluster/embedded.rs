@@ -5,7 +5,10 @@
 use std::{
     collections::VecDeque,
     io,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream as StdUnixStream, process::ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -99,7 +102,11 @@ impl Embedded {
         } else {
             format!("its last words:\n  {}", words.join("\n  "))
         };
-        Some(format!("the embedded agent died ({status}); {quoted}"))
+        let how = match status.signal() {
+            Some(signal) => format!("was killed by signal {signal}"),
+            None => format!("died ({status})"),
+        };
+        Some(format!("the embedded agent {how}; {quoted}"))
     }
 
     /// Waits for the child, whose socket is closed by now; kills it if it does not end by itself.

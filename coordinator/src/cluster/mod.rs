@@ -316,7 +316,7 @@ impl Host {
         mut client: Client,
         timing: Timing,
     ) -> Result<Self, Refusal> {
-        let description = connect::describe(&name, &mut client, timing.answer).await?;
+        let description = connect::describe(&name, &mut client, &timing).await?;
         let read = timeout(timing.answer, connect::read_clock(&mut client, CLOCK_SAMPLES)).await;
         let clock = match read {
             Ok(Ok(clock)) => clock,

@@ -232,7 +232,8 @@ fn setup_refusal(error: &io::Error, depth: u32) -> Refusal {
         (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".into(),
         _ => format!("try a lower depth than {depth}; `agent probe` shows what this host grants"),
     };
-    Refusal::new("ring-refused", format!("io_uring_setup: {error}"), remedy).at("engine.engine")
+    let code = if error.raw_os_error() == Some(libc::EMFILE) { "open-files" } else { "ring-refused" };
+    Refusal::new(code, format!("io_uring_setup: {error}"), remedy).at("engine.engine")
 }
 
 /// Notes whether a registration was granted; refuses the trial where it was not and has to be.

@@ -1,0 +1,165 @@
+//! `agent serve`, the real binary, where it cannot or must not serve.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// `RINGBENCH_BIN_DIR` names a directory of copies, for users who may not read the build tree.
+fn bin() -> PathBuf {
+    match std::env::var_os("RINGBENCH_BIN_DIR") {
+        Some(dir) => Path::new(&dir).join("agent"),
+        None => env!("CARGO_BIN_EXE_agent").into(),
+    }
+}
+
+/// A running agent, killed when the test ends.
+struct Agent {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Agent {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(bin());
+        command.arg("serve").args(arguments).current_dir(std::env::temp_dir()).env_remove("RUST_LOG");
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr }
+    }
+
+    /// The port of its first line.
+    fn port(&mut self) -> u16 {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        let port = line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or_else(|| panic!("it says {line:?}"))
+    }
+
+    fn terminate(&self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Its exit code, and what else it says.
+    fn end(mut self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if begun.elapsed() > LONG => panic!("does not end"),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let mut text = String::new();
+        self.stderr.read_to_string(&mut text).unwrap();
+        assert!(!text.contains("panicked"), "{text}");
+        (status.code(), text)
+    }
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], code: i32, says: &[&str]) {
+    let (ended, text) = Agent::start(arguments).end();
+    assert_eq!(ended, Some(code), "{text}");
+    for says in says {
+        assert!(text.contains(says), "`{says}` is not in: {text}");
+    }
+}
+
+#[test]
+fn beyond_loopback_only_with_consent() {
+    refused(
+        &["--listen", "0.0.0.0:0"],
+        3,
+        &["0.0.0.0 is not a loopback address", "plain text", "--insecure"],
+    );
+    refused(&["--listen", "[::]:0"], 3, &["not a loopback address", "--insecure"]);
+
+    let mut agent = Agent::start(&["--listen", "0.0.0.0:0", "--insecure"]);
+    let port = agent.port();
+    TcpStream::connect(("127.0.0.1", port)).unwrap();
+    agent.terminate();
+    let (code, text) = agent.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("warning: --insecure: whoever reaches"), "{text}");
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&["--listen", &address], 3, &[&address, "in use", "--listen ADDR:PORT"]);
+}
+
+#[test]
+fn a_port_that_was_in_use_is_free_at_once() {
+    let mut agent = Agent::start(&["--listen", "127.0.0.1:0"]);
+    let address = format!("127.0.0.1:{}", agent.port());
+    let connection = TcpStream::connect(&address).unwrap();
+    agent.terminate();
+    assert_eq!(agent.end().0, Some(0));
+    drop(connection);
+    let mut agent = Agent::start(&["--listen", &address]);
+    agent.port();
+    agent.terminate();
+    assert_eq!(agent.end().0, Some(0));
+}
+
+#[test]
+fn bad_usage() {
+    refused(&["--listen", "nonsense"], 2, &["--listen"]);
+    refused(&["--listen", "127.0.0.1:99999"], 2, &["--listen"]);
+    refused(&["--no-such-option"], 2, &["--no-such-option"]);
+}
+
+#[test]
+fn a_data_directory_that_is_none() {
+    let serve = |dir: &str, says: &[&str]| {
+        refused(&["--listen", "127.0.0.1:0", "--data-dir", dir], 3, says);
+    };
+    serve("/no/such/dir", &["--data-dir /no/such/dir", "No such file", "name a directory"]);
+    serve("/dev/null", &["--data-dir /dev/null", "ot a directory", "name a directory"]);
+}
+
+/// Clients that connect and never speak, or speak nonsense, do not keep it.
+#[test]
+fn silent_clients_do_not_keep_it_from_ending() {
+    let mut agent = Agent::start(&["--listen", "127.0.0.1:0"]);
+    let port = agent.port();
+    let silent: Vec<_> = (0..3).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    std::io::Write::write_all(&mut &silent[0], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    std::io::Write::write_all(&mut &silent[1], b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    agent.terminate();
+    assert_eq!(agent.end().0, Some(0));
+    drop(silent);
+}
+
+/// Nobody is left to read what it says.
+#[test]
+fn a_closed_standard_error_does_not_stop_it() {
+    let mut command = Command::new(bin());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).current_dir(std::env::temp_dir());
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    std::thread::sleep(Duration::from_millis(500));
+    let alive = child.try_wait().unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(alive.is_none(), "it ended: {alive:?}");
+}

@@ -1,0 +1,57 @@
+//! SIGKILL, which nobody can heed: the other side notices, tidies up and says so.
+
+use rustix::process::Signal;
+
+use crate::support::{Place, has_open, has_thread, scenario, send, until};
+
+fn text(size: &str, runtime: &str) -> String {
+    let target = format!("{{file: {{size: {size}, direct: false}}}}");
+    scenario(&target, &format!("warmup: 5ms, runtime: {runtime}"))
+}
+
+#[test]
+fn an_agent_that_is_killed_is_mourned_by_name() {
+    let place = Place::new();
+    let run = place.start(place.run(&text("64KiB", "400ms")));
+    until("a trial is kept", || (place.trials().len() >= 2).then_some(()));
+    let agent = place.agent();
+    until("the next one runs", || has_thread(agent, "worker-0").then_some(()));
+    send(agent, Signal::KILL);
+    let ran = run.wait().exits(3);
+    let ran =
+        ran.says(&["host lost", "the embedded agent was killed by signal 9", "finished trials are kept"]);
+    assert!(ran.stdout.contains("IOPS"), "{ran:?}");
+    assert!(place.measured("one") + place.measured("two") >= 2, "{:#?}", place.trials());
+    assert_eq!(place.summary()["cells"].as_array().unwrap().len(), 2);
+    place.assert_clean();
+}
+
+#[test]
+fn an_agent_that_is_killed_while_filling() {
+    let place = Place::new();
+    let run = place.start(place.run(&text("1GiB", "100ms")));
+    let agent = place.agent();
+    until("it fills", || has_open(agent, &place.data()).then_some(()));
+    send(agent, Signal::KILL);
+    run.wait().exits(3).says(&["the embedded agent was killed by signal 9"]);
+    place.assert_clean();
+}
+
+#[test]
+fn a_coordinator_that_is_killed_takes_its_agent_along() {
+    for size in ["64KiB", "1GiB"] {
+        let place = Place::new();
+        let run = place.start(place.run(&text(size, "20s")));
+        let agent = place.agent();
+        until("it works", || {
+            match size {
+                "1GiB" => has_open(agent, &place.data()),
+                _ => has_thread(agent, "worker-0"),
+            }
+            .then_some(())
+        });
+        run.send(Signal::KILL);
+        assert_eq!(run.wait().status.code(), None);
+        place.assert_clean();
+    }
+}

@@ -1,0 +1,185 @@
+//! Limits and bans of the host: refused by name, with what would lift them, while the other arms go on.
+
+use std::{io, os::unix::process::CommandExt as _, process::Command};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::support::{Place, Ran, is_root, open_bin, scenario, unprivileged};
+
+const CACHED: &str = "{file: {size: 256KiB, direct: false}}";
+const SHORT: &str = "warmup: 5ms, runtime: 60ms";
+
+fn limit(command: &mut Command, resource: Resource, to: u64) {
+    let change =
+        move || setrlimit(resource, Rlimit { current: Some(to), maximum: Some(to) }).map_err(io::Error::from);
+    // SAFETY: between fork and exec it makes one system call and allocates nothing.
+    unsafe { command.pre_exec(change) };
+}
+
+/// Lets `io_uring_setup` fail with EPERM, as the seccomp profiles of containers do.
+fn forbid_rings(command: &mut Command) {
+    // The same number on every architecture.
+    const SETUP: u32 = 425;
+    let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
+    let filter = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, SETUP, 0, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let install = move || {
+        let mut filter = filter;
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: both calls change this process only; the program lives on the stack until they return.
+        let refused = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
+        };
+        if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(install) };
+}
+
+fn with_ring(engine: &str) -> String {
+    scenario(CACHED, SHORT).replace("two: {engine: psync}", &format!("two: {{{engine}}}"))
+}
+
+#[test]
+fn rings_forbidden_by_seccomp() {
+    let place = Place::new();
+    let mut command = place.run(&with_ring("engine: io_uring"));
+    forbid_rings(&mut command);
+    let ran = place.finish(command).exits(3);
+    let ran = ran.says(&["refused: two", "ring-refused", "seccomp", "io_uring_setup", "trials were not run"]);
+    assert!(ran.stdout.contains("one"), "{ran:?}");
+    assert_eq!((place.measured("one"), place.measured("two")), (3, 0));
+    place.assert_clean();
+}
+
+/// The sysctl is the whole machine's, so that it is not changed here: the ban is the filter's, and the agent sees
+/// a file that says who made it.
+#[test]
+fn rings_forbidden_by_sysctl() {
+    let sysctl = "/proc/sys/kernel/io_uring_disabled";
+    for (value, says) in [("2", "`sysctl kernel.io_uring_disabled=0`"), ("1", "kernel.io_uring_group")] {
+        let place = Place::new();
+        let said = place.write("said", value);
+        let prepare = format!("mount --bind '{}' {sysctl}", said.display());
+        let ran = place.finish(place.in_namespace(&prepare, &place.command("true")));
+        if !ran.status.success() {
+            return agent::skip::skip(&format!("nothing can be mounted here: {}", ran.stderr));
+        }
+        let mut command = place.in_namespace(&prepare, &place.run(&with_ring("engine: io_uring")));
+        forbid_rings(&mut command);
+        place.finish(command).exits(3).says(&["refused: two", "ring-refused", says]);
+        assert_eq!(place.measured("one"), 3);
+    }
+}
+
+#[test]
+fn too_few_open_files_for_the_workers() {
+    let place = Place::new();
+    let mut command = place.run(&scenario(CACHED, SHORT).replace("threads: 1", "threads: 128"));
+    limit(&mut command, Resource::Nofile, 64);
+    place.finish(command).exits(3).says(&["open-files", "LimitNOFILE=", "fewer threads"]);
+    place.assert_clean();
+}
+
+#[test]
+fn too_few_open_files_for_the_rings() {
+    let place = Place::new();
+    let text = with_ring("engine: io_uring").replace("threads: 1", "threads: 32");
+    let mut command = place.run(&text);
+    limit(&mut command, Resource::Nofile, 64);
+    let ran = place.finish(command).exits(3);
+    ran.says(&["refused: two", "open-files", "io_uring_setup", "LimitNOFILE="]);
+    assert_eq!(place.measured("one"), 3);
+}
+
+#[test]
+fn too_few_open_files_for_perf_only_cost_its_count() {
+    let place = Place::new();
+    let mut command = place.run(&scenario(CACHED, SHORT).replace("threads: 1", "threads: 28"));
+    limit(&mut command, Resource::Nofile, 64);
+    let ran = place.finish(command);
+    ran.completes();
+    let summary = place.summary();
+    assert_eq!((place.measured("one"), place.measured("two")), (3, 3));
+    let warnings = summary["warnings"].as_array().unwrap();
+    let perf = warnings.iter().find(|warning| warning["code"] == "perf-not-available").unwrap();
+    if is_root() {
+        assert!(perf["remedy"].as_str().unwrap().contains("open-file limit"), "{perf:#}");
+    }
+    for trial in place.trials() {
+        let finished = &trial["hosts"][0]["finished"];
+        assert!(finished["perf"].is_null(), "{trial:#}");
+        assert!(finished["syscalls_self"]["pread64"].as_u64().unwrap() > 0, "{trial:#}");
+    }
+}
+
+/// As a user who may lock only so much memory.
+fn with_locked_memory(place: &Place, limited: u64, engine: &str) -> Ran {
+    let target = "{file: {size: 8MiB, direct: false}}";
+    let text = scenario(target, SHORT).replace("4KiB", "2MiB");
+    let text = text.replace("two: {engine: psync}", &format!("two: {{{engine}}}"));
+    let mut command = place.command(open_bin("coordinator"));
+    place.run_with(&mut command, &text).arg("--data-dir").arg(place.data());
+    limit(&mut command, Resource::Memlock, limited);
+    unprivileged(&mut command);
+    place.finish(command)
+}
+
+/// What a ring of depth one needs, and others of the same user may need beside it; not what its buffers need.
+const ENOUGH_FOR_RINGS: u64 = 1 << 20;
+
+/// Whether rings are refused for another reason than memory.
+fn forbidden(ran: &Ran) -> bool {
+    let forbidden = ran.stderr.contains("Operation not permitted");
+    if forbidden {
+        agent::skip::skip("an ordinary user may not use io_uring here");
+    }
+    forbidden
+}
+
+#[test]
+fn no_locked_memory_for_fixed_buffers() {
+    let place = Place::new();
+    let ran = with_locked_memory(&place, ENOUGH_FOR_RINGS, "engine: io_uring, fixed_buffers: true").exits(3);
+    if forbidden(&ran) {
+        return;
+    }
+    let ran = ran.says(&["refused: two", "knob-refused", "fixed_buffers was not granted", "LimitMEMLOCK="]);
+    assert!(ran.stdout.contains("one"), "{ran:?}");
+    assert_eq!(place.measured("one"), 3);
+}
+
+#[test]
+fn no_locked_memory_and_a_fallback() {
+    let place = Place::new();
+    let engine = "engine: io_uring, fixed_buffers: true, fallback: allow";
+    let ran = with_locked_memory(&place, ENOUGH_FOR_RINGS, engine);
+    if forbidden(&ran) {
+        return;
+    }
+    ran.completes();
+    let summary = place.summary();
+    assert_eq!(place.measured("two"), 3);
+    let warnings = summary["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning["code"] == "knob-not-granted"), "{warnings:#?}");
+    let cells = summary["cells"].as_array().unwrap();
+    let ring = cells.iter().find(|cell| cell["arm"] == "two").unwrap()["ring"].clone();
+    let flag = |side: &str| ring[side]["fixed_buffers"].to_string().replace('"', "");
+    assert_eq!((flag("requested"), flag("granted")), ("true".into(), "false".into()), "{ring:#}");
+}
+
+/// Kernels differ in whether the ring itself counts as locked memory.
+#[test]
+fn no_locked_memory_at_all() {
+    let place = Place::new();
+    let ran = with_locked_memory(&place, 0, "engine: io_uring, fixed_buffers: true").exits(3);
+    if !forbidden(&ran) {
+        ran.says(&["refused: two", "LimitMEMLOCK=", "locked-memory limit"]);
+        assert_eq!(place.measured("one"), 3);
+    }
+}

@@ -1,0 +1,19 @@
+//! The real binaries against bad input, bad hosts and bad luck: each fault has its exit code, names its remedy,
+//! and loses nothing that was measured.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../cluster/fake.rs"]
+#[allow(dead_code, reason = "shared with the tests of the cluster, which use all of it")]
+mod fake;
+
+mod disk;
+mod hosts;
+mod interrupt;
+mod killed;
+mod limits;
+mod output;
+mod paths;
+mod scenarios;
+mod serve;
+mod support;

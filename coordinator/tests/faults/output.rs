@@ -1,0 +1,108 @@
+//! Where results go: directories that hold a run already, and readers that have gone.
+
+use std::{fs, process::Stdio};
+
+use crate::support::{LONG, Place, bin, tiny};
+
+#[test]
+fn a_directory_that_holds_a_run_is_left_alone() {
+    let place = Place::new();
+    place.finish(place.run(&tiny())).completes();
+    let before = fs::read(place.out().join("trials.jsonl")).unwrap();
+    let ran = place.finish(place.run(&tiny())).exits(2);
+    let ran = ran.says(&["already holds a run", "name another directory with --out"]);
+    assert!(ran.stdout.is_empty() && !ran.stderr.contains("[1/"), "{ran:?}");
+    assert_eq!(fs::read(place.out().join("trials.jsonl")).unwrap(), before);
+    place.assert_clean();
+}
+
+/// Runs a command whose reader has gone before the first word.
+fn unheard(mut command: std::process::Command, stderr: bool) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let text = if stderr {
+        std::io::read_to_string(child.stderr.take().unwrap()).unwrap()
+    } else {
+        drop(child.stderr.take());
+        String::new()
+    };
+    let begun = std::time::Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed() > LONG => {
+                child.kill().unwrap();
+                panic!("does not end");
+            }
+            None => std::thread::sleep(std::time::Duration::from_millis(10)),
+        }
+    };
+    assert!(!text.contains("panicked"), "{text}");
+    // A trial that began late on a busy machine makes it 4.
+    assert!(matches!(status.code(), Some(0 | 4)), "{status}: {text}");
+}
+
+#[test]
+fn nobody_listens() {
+    for stderr in [true, false] {
+        let place = Place::new();
+        unheard(place.run(&tiny()), stderr);
+        place.assert_clean();
+        let mut report = place.command(bin("coordinator"));
+        report.arg("report").arg(place.out()).args(["--format", "json"]);
+        unheard(report, stderr);
+        for arguments in [&["schema", "summary"][..], &["--help"], &["check", "scenario.yaml"]] {
+            let mut command = place.command(bin("coordinator"));
+            command.args(arguments);
+            unheard(command, stderr);
+        }
+        let mut probe = place.command(bin("agent"));
+        probe.args(["probe", "--json"]);
+        unheard(probe, stderr);
+    }
+}
+
+#[test]
+fn a_full_standard_output_is_told() {
+    let place = Place::new();
+    let mut command = place.command("sh");
+    let run = place.run(&tiny());
+    command.args(["-c", "exec \"$@\" >/dev/full", "sh"]).arg(run.get_program()).args(run.get_args());
+    place.finish(command).exits(4).says(&["cannot write to standard output", "No space left"]);
+    assert_eq!(place.summary()["cells"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_report_of_what_is_no_run() {
+    let place = Place::new();
+    for run in ["data", "absent", "scenario.yaml"] {
+        place.write("scenario.yaml", tiny());
+        let mut command = place.command(bin("coordinator"));
+        command.args(["report", run]);
+        place.finish(command).exits(2).says(&[run, "not a run directory", "results/latest"]);
+    }
+}
+
+#[test]
+fn damaged_runs_are_named_by_file_and_line() {
+    let place = Place::new();
+    place.finish(place.run(&tiny())).completes();
+    let trials = place.out().join("trials.jsonl");
+    let good = fs::read_to_string(&trials).unwrap();
+    let report = || {
+        let mut command = place.command(bin("coordinator"));
+        command.arg("report").arg(place.out());
+        place.finish(command)
+    };
+    // A crash in the middle of a line: that trial is lost, the others are reported.
+    fs::write(&trials, &good[..good.len() - 40]).unwrap();
+    report().exits(4);
+    fs::write(&trials, good.replacen('{', "<", 1)).unwrap();
+    report().exits(2).says(&["trials.jsonl", "line 1", "restore"]);
+    fs::write(&trials, &good).unwrap();
+    report().completes();
+    let logs = fs::read_dir(place.out().join("histograms")).unwrap();
+    logs.for_each(|log| fs::write(log.unwrap().path(), "#[not a log]\n").unwrap());
+    report().exits(2).says(&["out/histograms/", ".hlog", "restore"]);
+}

@@ -1,0 +1,106 @@
+//! Targets that exist already: what cannot be read is refused by name, what can be is never changed.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::Duration,
+};
+
+use crate::support::{Place, Ran, has_thread, open_bin, scenario, unprivileged, until};
+
+fn text(path: &Path, workload: &str) -> String {
+    scenario(&format!("{{path: {}, direct: false}}", path.display()), workload)
+}
+
+fn run(place: &Place, path: &Path) -> Ran {
+    place.finish(place.run(&text(path, "warmup: 5ms, runtime: 60ms")))
+}
+
+fn data() -> Vec<u8> {
+    (0..1u32 << 18).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+#[test]
+fn a_file_is_read_and_never_changed() {
+    let place = Place::new();
+    let path = place.write("target", data());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let before = fs::metadata(&path).unwrap();
+    run(&place, &path).completes();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((before.modified().unwrap(), before.len()), (after.modified().unwrap(), after.len()));
+    assert!(fs::read(&path).unwrap() == data(), "its content has changed");
+}
+
+#[test]
+fn writing_to_it_is_refused() {
+    let place = Place::new();
+    let path = place.write("target", data());
+    let ran = place.finish(place.run(&text(&path, "warmup: 5ms, runtime: 60ms, read_percent: 50")));
+    let code = ran.status.code();
+    assert!(matches!(code, Some(2 | 3)), "{ran:?}");
+    ran.says(&["read_percent"]);
+    assert!(fs::read(&path).unwrap() == data(), "its content has changed");
+}
+
+#[test]
+fn what_is_no_file_to_read() {
+    let place = Place::new();
+    for (path, says) in [
+        (place.path("absent"), "target-missing"),
+        (place.data(), "is a directory"),
+        ("/dev/null".into(), "is a character device"),
+        (place.write("short", b"x"), "target-too-small"),
+    ] {
+        let ran = run(&place, &path).exits(3).says(&[says, path.to_str().unwrap()]);
+        assert!(ran.stderr.contains("help:"), "{}", ran.stderr);
+        fs::remove_dir_all(place.out()).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read() {
+    let place = Place::new();
+    let path = place.write("target", data());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = place.command(open_bin("coordinator"));
+    place
+        .run_with(&mut command, &text(&path, "warmup: 5ms, runtime: 60ms"))
+        .arg("--data-dir")
+        .arg(place.data());
+    unprivileged(&mut command);
+    let says = ["target-permission", "the agent may not read", "let the agent's user read it"];
+    place.finish(command).exits(3).says(&says);
+}
+
+#[test]
+fn a_sparse_file_is_told() {
+    let place = Place::new();
+    let path = place.path("sparse");
+    File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    run(&place, &path);
+    let summary = place.summary();
+    let warnings = summary["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning["code"] == "holes"), "{warnings:#?}");
+    let allocated = std::os::unix::fs::MetadataExt::blocks(&fs::metadata(&path).unwrap());
+    assert_eq!(allocated, 0, "it was filled");
+}
+
+#[test]
+fn a_file_that_shrinks_meanwhile_is_noticed() {
+    let place = Place::new();
+    let path = place.write("target", data());
+    let process = place.start(place.run(&text(&path, "warmup: 5ms, runtime: 1s")));
+    let agent = place.agent();
+    until("both audits are done", || (place.trials().len() == 2).then_some(()));
+    until("a trial runs", || has_thread(agent, "worker-0").then_some(()));
+    std::thread::sleep(Duration::from_millis(100));
+    File::options().write(true).open(&path).unwrap().set_len(64 << 10).unwrap();
+    let ran = process.wait().exits(4);
+    assert!(ran.stdout.contains("IOPS"), "the table is missing: {ran:?}");
+    let short = "requests transferred less than was asked";
+    let marked = place.trials().iter().filter(|trial| trial["marks"].to_string().contains(short)).count();
+    assert!(marked > 0, "{:#?}", place.trials());
+    place.assert_clean();
+}

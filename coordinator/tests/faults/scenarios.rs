@@ -1,0 +1,117 @@
+//! Scenarios that cannot be run: exit 2, the place and the remedy named, nothing made.
+
+use crate::support::{Place, bin, tiny};
+
+/// `run` and `check` refuse the scenario alike.
+#[track_caller]
+fn refused(from: &str, to: &str, says: &[&str]) {
+    let place = Place::new();
+    let text = tiny();
+    assert!(text.contains(from), "the scenario has no {from:?}");
+    let path = place.write("bad.yaml", text.replacen(from, to, 1));
+    for command in ["run", "check"] {
+        let mut coordinator = place.command(bin("coordinator"));
+        coordinator.arg(command).arg(&path);
+        let ran = place.finish(coordinator).exits(2).says(says);
+        assert_eq!(ran.stdout, "", "{command}");
+        assert!(!place.path("results").exists(), "{command} made a results directory");
+        assert!(place.agents().is_empty());
+    }
+}
+
+#[test]
+fn broken_yaml() {
+    refused("arms:\n", "arms: [\n", &["bad.yaml:", "this is not YAML", "check indentation"]);
+    refused("name: tiny", "name: \"tiny", &["bad.yaml:", "this is not YAML"]);
+    refused("name: tiny", "\t name: tiny", &["bad.yaml:", "this is not YAML"]);
+}
+
+#[test]
+fn an_empty_file_and_one_that_is_no_text() {
+    let place = Place::new();
+    for content in [&b""[..], b"\xff\xfe\x00", b"- a\n- b\n", b"42"] {
+        let path = place.write("bad.yaml", content);
+        let mut coordinator = place.command(bin("coordinator"));
+        coordinator.arg("run").arg(path);
+        let ran = place.finish(coordinator).exits(2).says(&["bad.yaml"]);
+        assert_eq!(ran.stdout, "");
+    }
+    let mut coordinator = place.command(bin("coordinator"));
+    coordinator.args(["run", "absent.yaml"]);
+    place.finish(coordinator).exits(2).says(&["absent.yaml", "No such file"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_misspelt_key() {
+    refused("baseline", "basline", &["bad.yaml:8:1", "no key `basline`", "did you mean `baseline`?"]);
+    refused("block_size", "blocksize", &["bad.yaml:3:12", "did you mean `block_size`?"]);
+    refused("engine", "engin", &["bad.yaml:5:9", "did you mean `engine`?"]);
+}
+
+#[test]
+fn a_wrong_unit() {
+    refused(
+        "block_size: 4KiB",
+        "block_size: 4KiX",
+        &["bad.yaml:3:24", "`4KiX` is not a size", "write KiB, MiB, GiB"],
+    );
+    refused("60ms", "60", &["bad.yaml:3:", "workload.runtime", "60"]);
+}
+
+#[test]
+fn a_depth_out_of_range() {
+    let range = "depth must be from 1 to 32768";
+    refused("{engine: psync}", "{engine: psync, depth: 0}", &["bad.yaml:5:31", "0 is out of range", range]);
+    refused("{engine: psync}", "{engine: psync, depth: 1000000}", &["bad.yaml:5:31", "1000000", range]);
+}
+
+#[test]
+fn an_empty_sweep() {
+    refused("trials:", "sweep: {depth: []}\ntrials:", &["bad.yaml:7:16", "no values", "depth: [1, 8]"]);
+}
+
+#[test]
+fn a_baseline_that_is_no_arm() {
+    refused("baseline: one", "baseline: three", &["bad.yaml:8:11", "`three` is no arm", "one, two"]);
+}
+
+#[test]
+fn an_expectation_that_does_not_parse() {
+    let expect = |text: &str| format!("expect: [\"{text}\"]\ntrials:");
+    let reads = "an expectation reads like";
+    refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "`*` stands here", reads]);
+    refused("trials:", &expect("one.iops >= 2 * twoo.iops"), &["bad.yaml:7:27", "did you mean `two`?"]);
+    refused("trials:", &expect("one.iops"), &["bad.yaml:7:", reads]);
+}
+
+#[test]
+fn all_scenarios_are_read_before_the_first_is_run() {
+    let place = Place::new();
+    let mut command = place.run(&tiny());
+    command.arg(place.write("bad.yaml", "name: [")).arg(place.write("worse.yaml", "nam: x"));
+    let ran = place.finish(command).exits(2).says(&["bad.yaml", "worse.yaml"]);
+    assert_eq!((ran.stdout.as_str(), place.out().exists()), ("", false));
+}
+
+#[test]
+fn usage() {
+    let place = Place::new();
+    for arguments in [
+        &["run"][..],
+        &["fly"],
+        &["run", "a.yaml", "--format", "xml"],
+        &["run", "scenario.yaml", "--set", "workload.runtime"],
+        &["run", "scenario.yaml", "--agents", "::1"],
+        &["run", "scenario.yaml", "--agents", "host:99999"],
+        &["run", "scenario.yaml", "--agents", ","],
+        &["run", "scenario.yaml", "--inventory", "absent.yaml"],
+    ] {
+        place.write("scenario.yaml", tiny());
+        let mut command = place.command(bin("coordinator"));
+        command.args(arguments);
+        let ran = place.finish(command).exits(2);
+        assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{arguments:?}: {ran:?}");
+    }
+    assert!(!place.path("results").exists());
+}

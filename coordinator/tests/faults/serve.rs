@@ -1,0 +1,74 @@
+//! Agents that end while they are needed.
+
+use rustix::process::Signal;
+
+use crate::support::{Agent, Place, has_open, has_thread, scenario, tiny, until};
+
+fn long(size: &str) -> String {
+    scenario(&format!("{{file: {{size: {size}, direct: false}}}}"), "warmup: 5ms, runtime: 20s")
+}
+
+/// Sends SIGTERM to an agent at a moment of the run: it goes at once, and takes along all that it made.
+fn terminated(text: &str, moment: impl Fn(&Place, i32) -> bool) -> Place {
+    let (place, on) = (Place::new(), Place::new());
+    let agent = Agent::start(&on);
+    let run = place.start(place.run_on(&agent.address, text));
+    until("the moment comes", || moment(&on, agent.process.id()).then_some(()));
+    agent.process.send(Signal::TERM);
+    agent.process.wait().exits(0);
+    let ran = run.wait().exits(3);
+    ran.says(&["host lost", &agent.address, "finished trials are kept"]);
+    on.assert_clean();
+    assert!(place.out().join("summary.json").exists());
+    place
+}
+
+#[test]
+fn an_agent_that_is_told_to_end_ends_in_a_trial() {
+    let place = terminated(&long("64KiB"), |_, agent| has_thread(agent, "worker-0"));
+    let trials = place.trials();
+    assert!(trials.last().unwrap()["marks"].to_string().contains("host lost"), "{trials:#?}");
+}
+
+#[test]
+fn an_agent_that_is_told_to_end_ends_while_filling() {
+    terminated(&long("1GiB"), |on, agent| has_open(agent, &on.data()));
+}
+
+#[test]
+fn an_agent_that_is_killed_keeps_the_trials_before() {
+    let (place, on) = (Place::new(), Place::new());
+    let agent = Agent::start(&on);
+    let run = place.start(place.run_on(&agent.address, &tiny().replace("60ms", "300ms")));
+    until("a trial is kept", || (!place.trials().is_empty()).then_some(()));
+    drop(agent);
+    run.wait().exits(3).says(&["connection broke", "finished trials are kept"]);
+    assert!(!place.trials().is_empty() && place.out().join("summary.json").exists());
+    on.assert_clean();
+}
+
+#[test]
+fn one_of_two_agents_ends_and_the_other_goes_on() {
+    let (place, on, other) = (Place::new(), Place::new(), Place::new());
+    let agents = [Agent::start(&on), Agent::start(&other)];
+    let text = tiny().replace("two: {engine: psync", "two: {engine: psync, hosts: {role: other}");
+    let inventory = format!(
+        "hosts:\n  - {{name: first, address: \"{}\"}}\n  - {{name: second, address: \"{}\", labels: {{role: \
+         other}}}}\n",
+        agents[0].address, agents[1].address
+    );
+    let inventory = place.write("cluster.yaml", inventory);
+    let mut command = place.command(crate::support::bin("coordinator"));
+    let text = text.replace("trials: 2", "trials: 6");
+    place.run_with(&mut command, &text).arg("--inventory").arg(inventory);
+    let run = place.start(command);
+    until("a trial is kept", || (!place.trials().is_empty()).then_some(()));
+    let [first, second] = agents;
+    first.process.send(Signal::TERM);
+    // It does not wait for the coordinator, whose run goes on.
+    first.process.wait().exits(0);
+    run.wait().exits(3).says(&["host first", "trials were not run"]);
+    let of_two = place.trials().iter().filter(|trial| trial["arm"] == "two").count();
+    assert_eq!(of_two, 7, "an audit and six trials");
+    drop(second);
+}
