@@ -52,6 +52,7 @@ impl CellData<'_> {
         let mut trials = Vec::new();
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
+        let mut service = Service::default();
         let (mut iops, mut bandwidth) = (Vec::new(), Vec::new());
         for sample in &self.samples {
             let hosts = || sample.hosts.iter().filter(|host| of(&host.host));
@@ -61,6 +62,7 @@ impl CellData<'_> {
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
             merge::add(&mut latency, &work.latency);
+            service.add(&work);
             trials.push(Costs::sum(hosts().map(|host| &host.costs)));
         }
         let costs = Costs::sum(&trials);
@@ -74,6 +76,8 @@ impl CellData<'_> {
             iops: stats::estimate(iops),
             bandwidth_bytes_per_s: stats::estimate(bandwidth),
             latency_ns: (!latency.is_empty()).then(|| percentiles(&latency, p50, p99)),
+            service_ns: service.percentiles(),
+            offered_per_s: self.offered(scope),
             syscalls_per_io,
             syscalls: self.syscalls(scope, &costs, syscalls_per_io),
             cpu_ns_per_io: (costs.ops > 0).then(|| CpuPerIo {
@@ -90,6 +94,13 @@ impl CellData<'_> {
         };
         let cpu_samples = trials.iter().filter_map(|costs| costs.per_io(costs.cpu_ns())).collect();
         Row { summary, cpu_samples }
+    }
+
+    /// The rate at which requests were to arrive, over the hosts in scope.
+    fn offered(&self, scope: Option<&str>) -> Option<f64> {
+        let hosts = if scope.is_some() { 1 } else { self.hosts.len() };
+        let rate = self.cell.template.workload.rate?;
+        Some(rate.per_second as f64 * hosts as f64)
     }
 
     fn host_trials(
@@ -181,6 +192,28 @@ impl CellData<'_> {
     fn pinned_cpus(&self, scope: Option<&str>) -> Vec<u32> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
+    }
+}
+
+/// Service times of the trials of a cell in open loop.
+#[derive(Default)]
+struct Service {
+    all: Option<Histogram<u64>>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+impl Service {
+    fn add(&mut self, work: &merge::Work) {
+        if let Some(service) = &work.service {
+            self.p50.push(service.value_at_quantile(0.5) as f64);
+            self.p99.push(service.value_at_quantile(0.99) as f64);
+        }
+        merge::add_some(&mut self.all, work.service.as_ref());
+    }
+
+    fn percentiles(self) -> Option<Latency> {
+        Some(percentiles(&self.all?, self.p50, self.p99))
     }
 }
 

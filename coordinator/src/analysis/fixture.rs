@@ -218,6 +218,6 @@ fn interval(index: u32, start: u64, iops: f64, p50: u64) -> Interval {
     let mut latency = proto::histogram::empty();
     latency.record_n(p50, ops - ops / 10).unwrap();
     latency.record_n(4 * p50, ops / 10).unwrap();
-    let series = vec![Series { direction: Direction::Read, bytes: 4096 * ops, latency }];
+    let series = vec![Series { direction: Direction::Read, bytes: 4096 * ops, latency, service: None }];
     Interval { index, begin_ns, end_ns: begin_ns + 500_000_000, series }
 }

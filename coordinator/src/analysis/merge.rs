@@ -12,18 +12,22 @@ pub struct Work {
     pub bytes_per_s: f64,
     /// All latencies, reads and writes together.
     pub latency: Histogram<u64>,
+    /// The same operations from being handed over; `None` in closed loop, where it is the same.
+    pub service: Option<Histogram<u64>>,
 }
 
 /// One host: operations and bytes over the summed duration of its intervals. `None` of no time at all.
 #[must_use]
 pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Work> {
     let mut latency = proto::histogram::empty();
+    let mut service = None;
     let (mut bytes, mut duration_ns) = (0u64, 0u64);
     for interval in intervals {
         duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
         for series in &interval.series {
             bytes += series.bytes;
             add(&mut latency, &series.latency);
+            add_some(&mut service, series.service.as_ref());
         }
     }
     let seconds = duration_ns as f64 / 1e9;
@@ -31,6 +35,7 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
         iops: latency.len() as f64 / seconds,
         bytes_per_s: bytes as f64 / seconds,
         latency,
+        service,
     })
 }
 
@@ -43,8 +48,18 @@ pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
         sum.iops += part.iops;
         sum.bytes_per_s += part.bytes_per_s;
         add(&mut sum.latency, &part.latency);
+        add_some(&mut sum.service, part.service.as_ref());
     }
     Some(sum)
+}
+
+/// Adds a histogram, if there is one, to the sum of those that there were.
+pub(super) fn add_some(sum: &mut Option<Histogram<u64>>, part: Option<&Histogram<u64>>) {
+    match (sum, part) {
+        (Some(sum), Some(part)) => add(sum, part),
+        (sum @ None, Some(part)) => *sum = Some(part.clone()),
+        (_, None) => {}
+    }
 }
 
 /// Adds a histogram to another of the same bounds.
@@ -64,7 +79,7 @@ mod tests {
         let series = |direction, values: &[u64]| {
             let mut latency = proto::histogram::empty();
             values.iter().for_each(|value| latency.saturating_record(*value));
-            Series { direction, bytes: 4096 * values.len() as u64, latency }
+            Series { direction, bytes: 4096 * values.len() as u64, latency, service: None }
         };
         let begin_ns = 5 + u64::from(index) * duration_ns;
         Interval {

@@ -74,7 +74,9 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
             let at = if cell.params.is_empty() { String::new() } else { answer::point(&cell.params) + ": " };
             untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
         }
-        rows.push(data.rows());
+        let of_cell = data.rows();
+        of_cell.iter().for_each(|row| warnings.of_open_loop(&row.summary));
+        rows.push(of_cell);
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));

@@ -71,6 +71,11 @@ pub struct CellSummary {
     pub bandwidth_bytes_per_s: Option<Estimate>,
     /// What the application waited for an operation.
     pub latency_ns: Option<Latency>,
+    /// Open loop: the same operations from being handed over instead of from their intended time. null in closed
+    /// loop, where the two are the same.
+    pub service_ns: Option<Latency>,
+    /// Open loop: operations per second that were to arrive; hosts added up. null in closed loop.
+    pub offered_per_s: Option<f64>,
     /// System calls per operation, by the engine's own count in the timed trials.
     pub syscalls_per_io: Option<f64>,
     /// System calls by name.

@@ -2,7 +2,11 @@
 
 use proto::trial::Measure;
 
-use super::{cells::CellData, set::SetWarning, trials::kept_out};
+use super::{
+    cells::CellData,
+    set::{CellSummary, SetWarning},
+    trials::kept_out,
+};
 use crate::{
     plan::Plan,
     store::record::{HostTrial, TrialRecord},
@@ -12,6 +16,8 @@ use crate::{
 const DRIFT_PPM: f64 = 1000.0;
 /// Share by which two counts of the same thing may differ.
 const COUNT_TOLERANCE: f64 = 0.01;
+/// Share of the offered rate that counts as reached: trials have ends.
+const RATE_REACHED: f64 = 0.98;
 /// Kinds of message shown of one code on one host; the rest are counted.
 const SHOWN: usize = 2;
 
@@ -76,6 +82,31 @@ impl Warnings {
                 "one trial a cell shows no spread, so no comparison can have a verdict".into(),
                 "set `trials: 3` or more",
             );
+        }
+    }
+
+    /// What a cell in open loop makes worth a warning: whether its rate was reached, and whose time its CPU
+    /// time is.
+    pub(super) fn of_open_loop(&mut self, row: &CellSummary) {
+        let (Some(offered), Some(iops)) = (row.offered_per_s, &row.iops) else { return };
+        self.add(
+            "open-loop-cpu",
+            None,
+            "in open loop workers look at the clock between requests: their user CPU time is not the I/O's"
+                .into(),
+            "compare CPU costs in closed loop",
+        );
+        if iops.mean < RATE_REACHED * offered {
+            let point: Vec<String> =
+                row.params.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+            let message = format!(
+                "{} {} was to do {offered:.0} a second and did {:.0}: beyond saturation, latency grows with the \
+                 length of the trial, and requests still waiting at its end are in no percentile",
+                row.arm,
+                point.join(" "),
+                iops.mean
+            );
+            self.add("rate-not-reached", row.host.as_deref(), message, "lower `rate`, or raise the depth");
         }
     }
 

@@ -127,7 +127,8 @@ mod tests {
     fn interval(index: u32, ops: u64) -> Interval {
         let mut latency = histogram::empty();
         latency.saturating_record_n(1000, ops);
-        let series = vec![Series { direction: proto::outcome::Direction::Read, bytes: 0, latency }];
+        let series =
+            vec![Series { direction: proto::outcome::Direction::Read, bytes: 0, latency, service: None }];
         Interval { index, begin_ns: 0, end_ns: 1, series }
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum Block {
 }
 
 /// Knobs that the language has but this release does not.
-const LATER_KEYS: [&str; 3] = ["ring", "rate", "verify"];
+const LATER_KEYS: [&str; 2] = ["ring", "verify"];
 
 /// Engines that the language has but this release does not.
 pub(crate) const LATER_ENGINES: [&str; 1] = ["nvme"];

@@ -16,7 +16,8 @@ use hdrhistogram::{
     serialization::{
         Deserializer, V2DeflateSerializer,
         interval_log::{
-            IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError, LogEntry, Tag,
+            IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError,
+            LogEntry, Tag,
         },
     },
 };
@@ -40,7 +41,8 @@ pub(super) fn write(
         .add_comment(&format!("trial: {trial}"))
         .add_comment(&format!("host: {host}"))
         .add_comment(
-            "unit: ns; tags: read, write; start and duration in seconds, exact edges in trials.jsonl",
+            "unit: ns; tags: read, write, and in open loop their service times (read-service, write-service); \
+             start and duration in seconds, exact edges in trials.jsonl",
         )
         .with_start_time(started)
         .with_base_time(started)
@@ -50,31 +52,46 @@ pub(super) fn write(
         let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first));
         let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
         for series in &interval.series {
-            log.write_histogram(&series.latency, start, duration, Tag::new(series.direction.as_str()))
-                .map_err(|error| match error {
-                    IntervalLogWriterError::IoError(error) => error,
-                    IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
-                })?;
+            let service = series.service.iter().map(|service| (service_tag(series.direction), service));
+            let latency = (series.direction.as_str(), &series.latency);
+            for (tag, histogram) in std::iter::once(latency).chain(service) {
+                log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(
+                    |error| match error {
+                        IntervalLogWriterError::IoError(error) => error,
+                        IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
+                    },
+                )?;
+            }
         }
     }
     Ok(())
+}
+
+/// The tag of service times, which follow the latencies of the same operations.
+fn service_tag(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "read-service",
+        Direction::Write => "write-service",
+    }
 }
 
 /// Reads a log back and joins it with the edges and bytes of the record. An error names the entry.
 pub(super) fn read(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
     let mut deserializer = Deserializer::new();
     let mut number = 0;
-    let mut entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {
+    let entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {
         Ok(LogEntry::Interval(entry)) => Some(Ok(entry)),
         Ok(_) => None,
         Err(error) => Some(Err(format!("not an interval log: {error:?}"))),
     });
+    let mut entries = entries.peekable();
     let mut intervals = Vec::with_capacity(edges.len());
     for edge in edges {
         let mut series = Vec::with_capacity(edge.bytes.len());
         for (direction, bytes) in &edge.bytes {
             number += 1;
-            let place = |message: String| (format!("histogram {number}"), message);
+            let here = number;
+            let place = move |message: String| (format!("histogram {here}"), message);
             let entry = entries.next().ok_or_else(|| place("missing".into()))?.map_err(place)?;
             if entry.tag().map(|tag| tag.as_str()) != Some(direction.as_str()) {
                 return Err(place(format!(
@@ -84,7 +101,20 @@ pub(super) fn read(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>
                 )));
             }
             let latency = decode(&mut deserializer, entry.encoded_histogram()).map_err(place)?;
-            series.push(Series { direction: *direction, bytes: *bytes, latency });
+            let serves = |entry: &Result<IntervalLogHistogram<'_>, String>| {
+                entry
+                    .as_ref()
+                    .is_ok_and(|entry| entry.tag().is_some_and(|tag| tag.as_str() == service_tag(*direction)))
+            };
+            let service = match entries.next_if(serves) {
+                Some(entry) => {
+                    number += 1;
+                    let entry = entry.map_err(place)?;
+                    Some(decode(&mut deserializer, entry.encoded_histogram()).map_err(place)?)
+                }
+                None => None,
+            };
+            series.push(Series { direction: *direction, bytes: *bytes, latency, service });
         }
         intervals.push(Interval { index: edge.index, begin_ns: edge.begin_ns, end_ns: edge.end_ns, series });
     }

@@ -14,7 +14,8 @@ fn interval(index: u32, reads: &[u64], writes: &[u64]) -> Interval {
     let series = |(direction, values): (Direction, &[u64])| {
         let mut latency = proto::histogram::empty();
         values.iter().for_each(|value| latency.saturating_record(*value));
-        Series { direction, bytes: 4096 * values.len() as u64, latency }
+        let service = (direction == Direction::Write).then(|| latency.clone());
+        Series { direction, bytes: 4096 * values.len() as u64, latency, service }
     };
     let both = [(Direction::Read, reads), (Direction::Write, writes)];
     let begin_ns = 123_456_789_012 + u64::from(index) * 1_000_000_007;

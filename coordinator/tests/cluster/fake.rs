@@ -187,7 +187,7 @@ fn failed(trial_id: String, refusal: Refusal) -> Event {
 fn interval(trial_id: &str, begin_ns: u64, end_ns: u64) -> Event {
     let mut latency = proto::histogram::empty();
     latency.saturating_record_n(1_000, 10);
-    let series = vec![Series { direction: Direction::Read, bytes: 40_960, latency }];
+    let series = vec![Series { direction: Direction::Read, bytes: 40_960, latency, service: None }];
     Event::Interval(Interval { index: 0, begin_ns, end_ns, series }.to_wire(trial_id.to_owned()).unwrap())
 }
 
