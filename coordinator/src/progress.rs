@@ -11,21 +11,18 @@ use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
     cluster::trial::Watch,
-    plan::{Params, Plan, PlannedTrial},
+    plan::{OVERHEAD_PER_TRIAL, Params, Plan, PlannedTrial},
     run::RefusedCell,
     screen::Screen,
     store::record::TrialRecord,
 };
-
-/// What a trial costs beyond its planned time: preparing, the common start, keeping it.
-const PER_TRIAL: Duration = Duration::from_millis(100);
 
 /// Shows how far a run is.
 #[derive(Debug)]
 pub struct Progress {
     screen: Screen,
     display: Display,
-    /// Planned time of the whole, of the trials that are over, and of the one that runs.
+    /// Planned time, without what a trial costs besides, of the whole, of the trials that are over, and of the one that runs.
     planned: Duration,
     over: Duration,
     current: Duration,
@@ -127,7 +124,10 @@ impl Progress {
 
     /// A trial is not run.
     pub fn skipped(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        // Counts as what those took that were run, so that it does not spoil the outlook.
+        let beyond = self.spent.saturating_sub(self.over) / u32::try_from(self.done.max(1)).unwrap_or(1);
         self.current = expected(plan, planned);
+        self.spent += self.current + beyond;
         self.step();
     }
 
@@ -160,13 +160,14 @@ impl Progress {
     fn draw(&mut self, part: f64, message: &str) {
         if let Display::Bar { bar, title } = &self.display {
             let at = self.over + self.current.mul_f64(part.clamp(0.0, 1.0));
-            // What remains is known from the plan; how much slower than planned it goes, from what is done.
-            let pace = if self.over.is_zero() {
-                1.0
-            } else {
-                (self.spent.as_secs_f64() / self.over.as_secs_f64()).max(1.0)
+            // The plan says how long trials measure; what each costs beyond that, those that are over.
+            let beyond = match u32::try_from(self.done) {
+                Ok(done @ 1..) => self.spent.saturating_sub(self.over) / done,
+                _ => OVERHEAD_PER_TRIAL,
             };
-            let left = self.planned.saturating_sub(at).mul_f64(pace).max(Duration::from_secs(1));
+            let to_do = u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
+            let left = self.planned.saturating_sub(at) + beyond.saturating_mul(to_do);
+            let left = left.max(Duration::from_secs(1));
             let running = (self.done + 1).min(self.total);
             bar.set_position(as_ms(at));
             bar.set_prefix(format!("{running} of {}, about {} left", self.total, human(left)));
@@ -213,7 +214,7 @@ impl Watch for Progress {
 
 fn expected(plan: &Plan, planned: &PlannedTrial) -> Duration {
     let workload = plan.trial(planned).workload;
-    workload.warmup.as_duration() + workload.runtime.as_duration() + PER_TRIAL
+    workload.warmup.as_duration() + workload.runtime.as_duration()
 }
 
 fn as_ms(duration: Duration) -> u64 {
