@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use proto::outcome::Capability;
 use serde_json::json;
 
@@ -11,6 +11,7 @@ use crate::{
     cli::AgentsArgs,
     cluster::{Cluster, Host},
     exit::Exit,
+    report::text::wrap,
     screen::Screen,
 };
 
@@ -78,12 +79,11 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
             row(&mut table, fact, &|host| of(host, fact));
         }
     }
-    // What all can do is one row; what one cannot is a row of its own.
+    // What all can do is one line below; what one cannot is a row of its own.
     let everywhere =
         |name: &str| hosts.iter().all(|host| capability(host, name).is_some_and(|found| found.available));
     let (all, some): (Vec<&str>, Vec<&str>) =
         capability_names(hosts).into_iter().partition(|name| everywhere(name));
-    row(&mut table, "can use", &|_| all.join(", "));
     for name in some {
         row(&mut table, name, &|host| match capability(host, name) {
             Some(capability) if capability.available => "yes".to_owned(),
@@ -91,7 +91,16 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
             None => "not tried".to_owned(),
         });
     }
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
+    }
     let mut text = format!("{}\n", table.trim_fmt());
+    if !all.is_empty() {
+        let who = if hosts.len() > 1 { "All can use" } else { "Can use" };
+        let line = format!("{who}: {}", all.join(", "));
+        text.push_str(&wrap(&line, usize::from(columns), 2));
+        text.push('\n');
+    }
     let mut remedies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for host in hosts {
         for missing in host.description.capabilities.iter().filter(|capability| !capability.available) {

@@ -132,5 +132,5 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 pub(super) const LEGEND: [&str; 3] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
-    "faster, slower: by more than chance explains (95 %). inconclusive: the trials differ too much to say.",
+    "faster, slower: not by chance (95 % sure). inconclusive: the trials differ too much to say.",
 ];
