@@ -21,9 +21,9 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  agent probe                                       what this host can do, and what to do about the rest
-  agent serve --data-dir /mnt/nvme                  serve coordinators on this machine
-  agent serve --listen 10.0.0.5:7420 --insecure     serve others, in plain text, on a network you trust
+  agent probe                                    what this host can do
+  agent serve --data-dir /mnt/nvme               serve coordinators on this machine
+  agent serve --listen 10.0.0.5:7420 --insecure  serve others, on a network you trust
 
 Exit codes: 0 done; 2 bad usage; 3 the agent could not serve.";
 

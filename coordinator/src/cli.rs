@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{cluster::EMBEDDED_SUBCOMMAND, commands, exit, report::Format, screen::Screen};
 
-/// Runs I/O scenarios on several machines, and says what can be concluded.
+/// Runs I/O scenarios on one machine or several, and says what can be concluded.
 #[derive(Debug, Parser)]
 #[command(name = "coordinator", version, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
@@ -39,7 +39,7 @@ Examples:
   coordinator run scenarios/qd-sweep.yaml
   coordinator run scenarios/qd-sweep.yaml --quick --set target.file.size=64MiB
   coordinator run scenarios/qd-sweep.yaml --agents n1:7420,n2:7420 --format json
-  coordinator run scenarios/two-kernels.yaml --inventory cluster.yaml
+  coordinator run scenarios/qd-sweep.yaml --inventory cluster.yaml
 
 The comparison goes to standard output; progress and logs go to standard error.")]
 pub struct RunArgs {
@@ -61,7 +61,7 @@ pub struct RunArgs {
     /// Show no progress: only warnings and errors.
     #[arg(long)]
     pub no_progress: bool,
-    /// Decides the order of the trials and their offsets. By default the scenario's, or a new one each time.
+    /// Decides the order of the trials and their offsets; by default the scenario's, or a new one each time.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
@@ -78,7 +78,7 @@ pub struct CheckArgs {
     pub overrides: OverrideArgs,
 }
 
-/// Show what each host can do.
+/// Show what each host is, what it can do, and what to do about the rest.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -89,12 +89,12 @@ pub struct AgentsArgs {
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
-    /// Everything that is known of them, as JSON.
+    /// As JSON, with every fact.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Analyse a run again, and print the comparison.
+/// Analyse a run that is on disk, and print its comparison.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator report results/latest --format markdown")]
 pub struct ReportArgs {
@@ -106,7 +106,7 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
-/// Print a JSON Schema.
+/// Print the JSON Schema of scenarios or of summary.json.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
 pub struct SchemaArgs {
@@ -130,7 +130,7 @@ pub struct OverrideArgs {
     /// Replace a value of the scenario, such as `workload.runtime=5s` or `sweep.depth=[1,8]`.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
-    /// Shorten it to a first impression.
+    /// Shorten it to a smoke test: small files, short trials, two of each; verdicts mean little.
     #[arg(long)]
     pub quick: bool,
 }
@@ -138,13 +138,13 @@ pub struct OverrideArgs {
 /// Which hosts.
 #[derive(Clone, Debug, Args)]
 pub struct HostArgs {
-    /// The hosts' agents. Without this and --inventory: an agent of our own, on this machine.
+    /// The agents to use. Without this and --inventory, the coordinator starts one of its own, on this machine.
     #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "inventory")]
     pub agents: Option<String>,
     /// A file that names the hosts, with their labels.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
-    /// Where our own agent makes its files; by default the current directory.
+    /// Where its own agent makes files: a directory on the disk to measure; by default the current one.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["agents", "inventory"])]
     pub data_dir: Option<PathBuf>,
 }

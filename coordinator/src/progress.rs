@@ -11,24 +11,25 @@ use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
     cluster::trial::Watch,
-    plan::{Params, Plan, PlannedTrial},
+    plan::{OVERHEAD_PER_TRIAL, Params, Plan, PlannedTrial},
     run::RefusedCell,
     screen::Screen,
     store::record::TrialRecord,
 };
-
-/// What a trial costs beyond its planned time: preparing, the common start, keeping it.
-const PER_TRIAL: Duration = Duration::from_millis(100);
 
 /// Shows how far a run is.
 #[derive(Debug)]
 pub struct Progress {
     screen: Screen,
     display: Display,
-    /// Planned time of the whole, of the trials that are over, and of the one that runs.
+    /// Planned time, without what a trial costs besides, of the whole, of the trials that are over, and of the one that runs.
     planned: Duration,
     over: Duration,
     current: Duration,
+    /// What the trials that are over really took, without filling targets.
+    spent: Duration,
+    /// Since when the trial runs; put off while a target is filled.
+    begun: Instant,
     /// The last slice of each host, in the trial that runs.
     live: BTreeMap<String, (f64, Histogram<u64>)>,
     done: usize,
@@ -37,7 +38,7 @@ pub struct Progress {
 
 #[derive(Debug)]
 enum Display {
-    Bar { bar: ProgressBar, begun: Instant, title: String },
+    Bar { bar: ProgressBar, title: String },
     Lines,
     Silent,
 }
@@ -54,10 +55,10 @@ impl Progress {
         } else {
             let bar = screen.bars().add(ProgressBar::new(as_ms(planned).max(1)));
             // The template is fixed: it cannot fail; and without it the bar only looks plain.
-            let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {prefix}  {wide_msg}")
+            let style = ProgressStyle::with_template("{bar:30} {prefix}\n{wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style);
-            Display::Bar { bar, begun: Instant::now(), title: String::new() }
+            Display::Bar { bar, title: String::new() }
         };
         Self {
             screen: screen.clone(),
@@ -65,6 +66,8 @@ impl Progress {
             planned,
             over: Duration::ZERO,
             current: Duration::ZERO,
+            spent: Duration::ZERO,
+            begun: Instant::now(),
             live: BTreeMap::new(),
             done: 0,
             total: plan.trials.len(),
@@ -81,19 +84,21 @@ impl Progress {
     pub fn begin(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.live.clear();
         self.current = expected(plan, planned);
+        self.begun = Instant::now();
         let cell = &plan.cells[planned.cell];
         let which = match planned.measure {
             Measure::Audit => "audit".to_owned(),
-            Measure::Timed => format!("block {}/{}", planned.block, plan.trials_per_cell),
+            Measure::Timed => format!("trial {} of {}", planned.block, plan.trials_per_cell),
         };
         if let Display::Bar { title, .. } = &mut self.display {
-            *title = format!("{} ({which})", label(&cell.arm, &cell.params));
+            *title = format!("{}, {which}", label(&cell.arm, &cell.params));
         }
-        self.draw(0.0, "preparing");
+        self.draw(0.0, "");
     }
 
     /// A trial has ended.
     pub fn end(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
+        self.spent += self.begun.elapsed();
         self.step();
         let mut text = format!(
             "[{}/{}] {}{}: ",
@@ -115,12 +120,14 @@ impl Progress {
             Display::Bar { .. } if !record.marks.is_empty() => self.screen.line(&text),
             Display::Bar { .. } | Display::Silent => {}
         }
-        self.draw(0.0, "");
     }
 
     /// A trial is not run.
     pub fn skipped(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        // Counts as what those took that were run, so that it does not spoil the outlook.
+        let beyond = self.spent.saturating_sub(self.over) / u32::try_from(self.done.max(1)).unwrap_or(1);
         self.current = expected(plan, planned);
+        self.spent += self.current + beyond;
         self.step();
     }
 
@@ -151,18 +158,21 @@ impl Progress {
 
     /// Draws the bar, with the running trial at `part` of its time.
     fn draw(&mut self, part: f64, message: &str) {
-        if let Display::Bar { bar, begun, title } = &self.display {
+        if let Display::Bar { bar, title } = &self.display {
             let at = self.over + self.current.mul_f64(part.clamp(0.0, 1.0));
-            // What remains is known from the plan; how much slower than planned it goes, from what is done.
-            let pace = if self.over.is_zero() {
-                1.0
-            } else {
-                (begun.elapsed().as_secs_f64() / at.as_secs_f64()).max(1.0)
+            // The plan says how long trials measure; what each costs beyond that, those that are over.
+            let beyond = match u32::try_from(self.done) {
+                Ok(done @ 1..) => self.spent.saturating_sub(self.over) / done,
+                _ => OVERHEAD_PER_TRIAL,
             };
-            let left = self.planned.saturating_sub(at).mul_f64(pace);
+            let to_do = u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
+            let left = self.planned.saturating_sub(at) + beyond.saturating_mul(to_do);
+            let left = left.max(Duration::from_secs(1));
+            let running = (self.done + 1).min(self.total);
             bar.set_position(as_ms(at));
-            bar.set_prefix(format!("{}/{} about {} left", self.done, self.total, human(left)));
-            bar.set_message(format!("{title}  {message}"));
+            bar.set_prefix(format!("{running} of {}, about {} left", self.total, human(left)));
+            let gap = if message.is_empty() { "" } else { ": " };
+            bar.set_message(format!("{title}{gap}{message}"));
         }
     }
 }
@@ -176,6 +186,7 @@ impl Drop for Progress {
 impl Watch for Progress {
     fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
         let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
+        self.begun = Instant::now();
         self.draw(0.0, &format!("{host}: {what} {percent:.0}%"));
     }
 
@@ -203,7 +214,7 @@ impl Watch for Progress {
 
 fn expected(plan: &Plan, planned: &PlannedTrial) -> Duration {
     let workload = plan.trial(planned).workload;
-    workload.warmup.as_duration() + workload.runtime.as_duration() + PER_TRIAL
+    workload.warmup.as_duration() + workload.runtime.as_duration()
 }
 
 fn as_ms(duration: Duration) -> u64 {

@@ -8,8 +8,9 @@ use crate::plan::Params;
 /// System calls per I/O that are this share of the baseline's are worth a sentence.
 const FEWER_CALLS: f64 = 0.9;
 
-/// One sentence an entry. Needs the cells, comparisons and what is untrusted in place.
-pub(super) fn answer(set: &ComparisonSet) -> Vec<String> {
+/// A few sentences an entry: the winner first, then a line for each arm. Needs the cells, comparisons and what
+/// is untrusted in place. Arms in `idle` do no I/O, and cannot win.
+pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Vec<String> {
     let mut sentences = Vec::new();
     if set.quick {
         sentences.push("This was a quick run: a smoke test, not a measurement.".into());
@@ -19,8 +20,9 @@ pub(super) fn answer(set: &ComparisonSet) -> Vec<String> {
     }
     match &set.baseline {
         Some(baseline) => {
+            sentences.extend(headline(set, baseline, idle));
             for arm in arms(set).filter(|arm| *arm != baseline) {
-                sentences.extend(of_arm(set, arm, baseline));
+                sentences.extend(of_arm(set, arm, baseline).map(|told| told.join(" ")));
             }
         }
         None => sentences.extend(best(set)),
@@ -52,13 +54,50 @@ fn arms(set: &ComparisonSet) -> impl Iterator<Item = &str> {
     })
 }
 
-fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Vec<String> {
+/// Who won, by how much and where; or that nobody did. Nothing where there is nothing to compare.
+fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String> {
+    let judged: Vec<&Comparison> = set
+        .comparisons
+        .iter()
+        .filter(|found| found.metric == "iops" && !idle.contains(&found.arm.as_str()))
+        .collect();
+    let faster: Vec<&Comparison> =
+        judged.iter().filter(|found| found.verdict == Verdict::Faster).copied().collect();
+    let Some((best, ratio)) = extreme(&faster, f64::gt) else {
+        let unclear = judged.iter().any(|found| found.verdict == Verdict::Inconclusive);
+        let but = if unclear { ", as far as these trials can tell" } else { "" };
+        return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}."));
+    };
+    let place = if best.params.is_empty() { String::new() } else { format!(" {}", at(&best.params)) };
+    let count = crate::report::units::count;
+    let both = |metric: &str| {
+        Some((set.metric(&best.arm, metric, &best.params)?, set.metric(baseline, metric, &best.params)?))
+    };
+    let mut numbers = Vec::new();
+    if let Some((now, was)) = both("iops") {
+        numbers.push(format!("{} against {}", count(now), count(was)));
+    }
+    if let Some((now, was)) = both("syscalls_per_io") {
+        let per_io = crate::report::units::per_io;
+        numbers.push(format!("{} system calls per I/O against {}", per_io(now), per_io(was)));
+    }
+    let numbers = if numbers.is_empty() { String::new() } else { format!(": {}", numbers.join(", ")) };
+    Some(format!("Fastest is {}, with {} the IOPS of {baseline}{place}{numbers}.", best.arm, times(ratio)))
+}
+
+/// `4.96x`, `29x`.
+fn times(ratio: f64) -> String {
+    let digits = if ratio < 9.995 { 2 } else { 0 };
+    format!("{ratio:.digits$}x")
+}
+
+fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<Vec<String>> {
     let of = |metric: &str| -> Vec<&Comparison> {
         set.comparisons.iter().filter(|found| found.arm == arm && found.metric == metric).collect()
     };
     let iops = of("iops");
     if iops.is_empty() {
-        return vec![];
+        return None;
     }
     let total = iops.len();
     let mut clauses = Vec::new();
@@ -66,7 +105,7 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Vec<String> {
         let found: Vec<&Comparison> =
             iops.iter().filter(|comparison| comparison.verdict == verdict).copied().collect();
         if !found.is_empty() {
-            clauses.push(clause(verdict, &found, total, baseline));
+            clauses.push(clause(verdict, &found, total));
         }
     }
     let mut sentences = vec![format!("{arm}: {}.", clauses.join("; "))];
@@ -74,29 +113,28 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Vec<String> {
         of("latency_p99").into_iter().filter(|found| found.verdict == Verdict::Slower).collect();
     if let Some((worst, ratio)) = extreme(&p99, f64::gt) {
         let most = if total > 1 { "up to " } else { "" };
-        let at = if total > 1 { format!(", {}", at(&worst.params)) } else { String::new() };
-        sentences.push(format!("Its p99 latency is higher: {most}{ratio:.2}x that of {baseline}{at}."));
+        let at = if total > 1 { format!(" {}", at(&worst.params)) } else { String::new() };
+        sentences.push(format!("p99 latency {most}{}{at}.", times(ratio)));
     }
     sentences.extend(calls(set, arm, baseline));
-    sentences
+    Some(sentences)
 }
 
-fn clause(verdict: Verdict, found: &[&Comparison], total: usize, baseline: &str) -> String {
+fn clause(verdict: Verdict, found: &[&Comparison], total: usize) -> String {
     let place = places(found, total);
     let several = found.len() > 1;
     let ratio = |better: fn(&f64, &f64) -> bool, bound: &str| {
         extreme(found, better).map_or_else(String::new, |(best, ratio)| {
-            let digits = if ratio < 10.0 { 2 } else { 0 };
             if several {
-                format!(" ({bound} {ratio:.digits$}x the IOPS, {})", at(&best.params))
+                format!(" ({bound} {} {})", times(ratio), at(&best.params))
             } else {
-                format!(" ({ratio:.digits$}x the IOPS)")
+                format!(" ({})", times(ratio))
             }
         })
     };
     match verdict {
-        Verdict::Faster => format!("faster than {baseline}{place}{}", ratio(f64::gt, "up to")),
-        Verdict::Slower => format!("slower than {baseline}{place}{}", ratio(f64::lt, "down to")),
+        Verdict::Faster => format!("faster{place}{}", ratio(f64::gt, "up to")),
+        Verdict::Slower => format!("slower{place}{}", ratio(f64::lt, "down to")),
         Verdict::NoDifference => format!("no difference{place}"),
         Verdict::Inconclusive => format!("inconclusive{place}"),
     }
@@ -146,9 +184,9 @@ fn calls(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<String> {
     let (cell, (now, was)) = merged
         .filter_map(|cell| Some((cell, fell(&cell)?)))
         .reduce(|best, next| if next.1.0 / next.1.1 < best.1.0 / best.1.1 { next } else { best })?;
-    let at = if cell.params.is_empty() { String::new() } else { format!(", {}", at(&cell.params)) };
+    let at = if cell.params.is_empty() { String::new() } else { format!(" {}", at(&cell.params)) };
     let count = crate::report::units::per_io;
-    Some(format!("System calls per I/O fell from {} to {}{at}.", count(was), count(now)))
+    Some(format!("System calls per I/O: {} instead of {}{at}.", count(now), count(was)))
 }
 
 /// Without a comparison: who did most.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::trial::Measure;
+use proto::trial::{EngineKind, Measure};
 
 use crate::{
     plan::{Cell, Plan},
@@ -98,8 +98,16 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         hosts: input.hosts.iter().map(host_summary).collect(),
         run_path: Some(run.path().to_owned()),
     };
-    set.answer = answer::answer(&set);
+    let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));
+    let idle: Vec<&str> =
+        plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
+    set.answer = answer::answer(&set, &idle);
     Ok(set)
+}
+
+/// Whether the cell moves data at all.
+fn transfers(cell: &Cell) -> bool {
+    !matches!(cell.template.engine.engine, EngineKind::Null | EngineKind::Nop)
 }
 
 impl ComparisonSet {

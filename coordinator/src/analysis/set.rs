@@ -24,7 +24,7 @@ pub struct ComparisonSet {
     pub scenario: String,
     /// The scenario's question.
     pub question: Option<String>,
-    /// The answer in plain words, computed from the comparisons; one sentence an entry.
+    /// The answer in plain words, computed from the comparisons: who won, then an entry for each arm.
     pub answer: Vec<String>,
     /// The arm that the others are held against.
     pub baseline: Option<String>,

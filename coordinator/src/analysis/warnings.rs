@@ -18,8 +18,6 @@ const DRIFT_PPM: f64 = 1000.0;
 const COUNT_TOLERANCE: f64 = 0.01;
 /// Share of the offered rate that counts as reached: trials have ends.
 const RATE_REACHED: f64 = 0.98;
-/// Kinds of message shown of one code on one host; the rest are counted.
-const SHOWN: usize = 2;
 
 /// Collects warnings and tells each once.
 #[derive(Debug, Default)]
@@ -56,9 +54,13 @@ impl Warnings {
     /// In the order in which they first came up.
     pub(super) fn into_list(self) -> Vec<SetWarning> {
         let told = |entry: Entry| {
-            let mut message = entry.messages[..entry.messages.len().min(SHOWN)].join("; ");
-            if entry.messages.len() > SHOWN {
-                message.push_str(&format!("; and {} more of the kind", entry.messages.len() - SHOWN));
+            // The first, or where it begins with how many, the one that has most.
+            let most = entry.messages.iter().rev().max_by_key(|message| leading_number(message));
+            let mut message = most.cloned().unwrap_or_default();
+            match entry.messages.len() - 1 {
+                0 => {}
+                1 => message.push_str(" (and one more like it)"),
+                more => message.push_str(&format!(" (and {more} more like it)")),
             }
             SetWarning { code: entry.code, host: entry.host, message, remedy: entry.remedy }
         };
@@ -135,7 +137,7 @@ impl Warnings {
             .find_map(|host| host.refusal.as_ref())
             .map(|refusal| refusal.remedy.as_str())
             .filter(|remedy| !remedy.is_empty())
-            .unwrap_or("remove the cause, then `coordinator resume` runs the trial again");
+            .unwrap_or("remove the cause, and run the scenario again");
         let what = if record.measure == Measure::Audit { "audit" } else { "trial" };
         let message = format!("{what} {} is shown but kept out of the statistics: {why}", record.id);
         self.add("trial-kept-out", host, message, remedy);
@@ -276,6 +278,10 @@ impl Warnings {
     }
 }
 
+fn leading_number(message: &str) -> u64 {
+    message.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
 fn on(granted: &str) -> bool {
     ["true", "yes", "on"].iter().any(|word| granted.starts_with(word))
 }
@@ -297,7 +303,12 @@ mod tests {
         warnings.add("x", Some("n2"), "a".into(), "do y");
         let list = warnings.into_list();
         assert_eq!(list.len(), 2);
-        assert_eq!(list[0].message, "a; b; and 2 more of the kind");
+        assert_eq!(list[0].message, "a (and 3 more like it)");
+        let mut warnings = Warnings::default();
+        for message in ["8 workers", "128 workers"] {
+            warnings.add("x", None, message.into(), "do y");
+        }
+        assert_eq!(warnings.into_list()[0].message, "128 workers (and one more like it)");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use proto::outcome::Capability;
 use serde_json::json;
 
@@ -11,11 +11,12 @@ use crate::{
     cli::AgentsArgs,
     cluster::{Cluster, Host},
     exit::Exit,
+    report::text::wrap,
     screen::Screen,
 };
 
-/// Facts that are shown in the table; JSON has them all.
-const FACTS: usize = 40;
+/// Facts that the table leaves to JSON: many, and of interest only where they differ.
+const LONG_LISTS: [&str; 2] = ["mitigations.", "kernel.cmdline"];
 
 /// Runs the command.
 #[must_use]
@@ -26,7 +27,7 @@ pub fn agents(args: &AgentsArgs, screen: &Screen) -> Exit {
             Ok(reached) => reached,
             Err(exit) => return exit,
         };
-        let text = if args.json { as_json(&cluster) } else { as_table(cluster.hosts()) };
+        let text = if args.json { as_json(&cluster) } else { as_table(cluster.hosts(), columns()) };
         cluster.close().await;
         exit.strongest(print(screen, &text))
     })
@@ -46,13 +47,21 @@ fn as_json(cluster: &Cluster) -> String {
     format!("{:#}", json!({ "schema": 1, "hosts": hosts }))
 }
 
+/// Columns of the terminal; 100 where there is none.
+fn columns() -> u16 {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| size.ws_col.max(60))
+}
+
 /// Hosts side by side; below, what to do about what is missing.
-fn as_table(hosts: &[Host]) -> String {
+fn as_table(hosts: &[Host], columns: u16) -> String {
     if hosts.is_empty() {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(columns);
     let row = |table: &mut Table, title: &str, cell: &dyn Fn(&Host) -> String| {
         table.add_row([title.to_owned()].into_iter().chain(hosts.iter().map(cell)));
     };
@@ -63,17 +72,35 @@ fn as_table(hosts: &[Host]) -> String {
     row(&mut table, "CPUs", &|host| host.description.cpus.len().to_string());
     row(&mut table, "clock known to", &|host| format!("±{} µs", host.clock.error_ns.div_ceil(1_000)));
     let facts: BTreeSet<&String> = hosts.iter().flat_map(|host| host.description.facts.keys()).collect();
-    for fact in facts.into_iter().take(FACTS) {
-        row(&mut table, fact, &|host| host.description.facts.get(fact).cloned().unwrap_or_default());
+    let of = |host: &Host, fact: &str| host.description.facts.get(fact).cloned().unwrap_or_default();
+    for fact in facts {
+        let differs = hosts.iter().any(|host| of(host, fact) != of(&hosts[0], fact));
+        if differs || !LONG_LISTS.iter().any(|long| fact.starts_with(long)) {
+            row(&mut table, fact, &|host| of(host, fact));
+        }
     }
-    for name in capability_names(hosts) {
+    // What all can do is one line below; what one cannot is a row of its own.
+    let everywhere =
+        |name: &str| hosts.iter().all(|host| capability(host, name).is_some_and(|found| found.available));
+    let (all, some): (Vec<&str>, Vec<&str>) =
+        capability_names(hosts).into_iter().partition(|name| everywhere(name));
+    for name in some {
         row(&mut table, name, &|host| match capability(host, name) {
             Some(capability) if capability.available => "yes".to_owned(),
             Some(capability) => format!("no: {}", capability.detail),
             None => "not tried".to_owned(),
         });
     }
-    let mut text = format!("{table}\n");
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    let mut text = format!("{}\n", table.trim_fmt());
+    if !all.is_empty() {
+        let who = if hosts.len() > 1 { "All can use" } else { "Can use" };
+        let line = format!("{who}: {}", all.join(", "));
+        text.push_str(&wrap(&line, usize::from(columns), 2));
+        text.push('\n');
+    }
     let mut remedies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for host in hosts {
         for missing in host.description.capabilities.iter().filter(|capability| !capability.available) {

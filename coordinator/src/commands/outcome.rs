@@ -34,14 +34,14 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, direc
     let timed = plan.trials.iter().filter(|trial| trial.measure == Measure::Timed).count();
     let hosts: Vec<&str> = cluster.hosts().iter().map(|host| host.name.as_str()).collect();
     format!(
-        "{}{}: {} arms x {} points x {} trials = {timed}, and {} audits; seed {}\n  arms: {}\n  hosts: \
+        "{}{}: {} x {} x {} = {timed}, and {}; seed {}\n  arms: {}\n  hosts: \
          {}\n  target: {}\n  takes about {}; results in {}",
         plan.scenario,
         if plan.quick { " (quick)" } else { "" },
-        arms.len(),
-        plan.cells.len() / arms.len().max(1),
-        plan.trials_per_cell,
-        plan.trials.len() - timed,
+        some(arms.len(), "arm"),
+        some(plan.cells.len() / arms.len().max(1), "point"),
+        some(plan.trials_per_cell as usize, "trial"),
+        some(plan.trials.len() - timed, "audit"),
         plan.seed,
         arms.join(", "),
         hosts.join(", "),
@@ -49,6 +49,10 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, direc
         human(expected),
         directory.display()
     )
+}
+
+fn some(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Says what did not go as planned, each thing with its remedy.

@@ -71,10 +71,13 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
             detail: &claim.detail,
         })
         .collect();
+    // What is untrusted stands in a notice of its own.
+    let answer: Vec<&String> =
+        set.answer.iter().filter(|sentence| !sentence.starts_with("Incomplete:")).collect();
     environment.render_str(
         TEMPLATE,
         context! {
-            set, axes => view.axes, titles, rows, claims, scenario,
+            set, answer, axes => view.axes, titles, rows, claims, scenario,
             charts => chart::charts(set), legend => LEGEND,
         },
     )

@@ -12,7 +12,7 @@ mod markdown;
 mod table;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 pub(crate) mod units;
 mod view;
 

@@ -12,9 +12,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let mut parts = Vec::new();
     let head = set.question.as_deref().unwrap_or(&set.scenario);
     let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
-    top.extend(
-        set.answer.iter().map(|sentence| wrap(&format!("  {}", sentence), width - 2, 0)).map(indented),
-    );
+    top.extend(set.answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
     parts.push(top.join("\n"));
     parts.push(table(set, width, colour).trim_end().to_owned());
     if !set.expectations.is_empty() {

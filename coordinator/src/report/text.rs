@@ -55,7 +55,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 /// Wrapped between words; further lines are indented by as much as `indent` says.
-pub(super) fn wrap(text: &str, columns: usize, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let mut lines = vec![String::new()];
     for word in clean(text).split_whitespace() {
         let last = lines.len() - 1;

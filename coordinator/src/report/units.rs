@@ -33,13 +33,13 @@ pub(crate) fn nanos(value: f64) -> String {
     scaled(value, &[(1e9, " s"), (1e6, " ms"), (1e3, " µs"), (1.0, " ns")])
 }
 
-/// Something per I/O: `1.00`, `0.031`, `0.0005`.
+/// Something per I/O: `1.000`, `0.031`, `0.0005`. One column of it lines up at the point.
 pub(crate) fn per_io(value: f64) -> String {
     match value {
         0.0 => "0".into(),
         v if v < 0.0001 => "<0.0001".into(),
         v if v < 0.001 => format!("{v:.4}"),
-        v if v < 0.0995 => format!("{v:.3}"),
+        v if v < 9.9995 => format!("{v:.3}"),
         v => digits(v),
     }
 }
@@ -49,9 +49,20 @@ pub(crate) fn bytes_per_s(value: f64) -> String {
     scaled(value, &[(1e9, " GB/s"), (1e6, " MB/s"), (1e3, " kB/s"), (1.0, " B/s")])
 }
 
-/// Half an interval in percent of its mean: `±1.2%`.
-pub(crate) fn half_width(mean: f64, [low, high]: [f64; 2]) -> String {
+/// How far trials were apart: half the distance of the least from the most, in percent of the mean: `±1.2%`.
+/// Nothing below two. A confidence interval would say less here: of two or three samples, as are usual, it is
+/// several times as wide as they are apart. Verdicts rest on it all the same.
+pub(crate) fn spread(mean: f64, samples: &[f64]) -> Option<String> {
+    if samples.len() < 2 {
+        return None;
+    }
+    let high = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = samples.iter().copied().fold(f64::INFINITY, f64::min);
     let percent = if mean > 0.0 { (high - low) / 2.0 / mean * 100.0 } else { 0.0 };
+    Some(percent_of(percent))
+}
+
+fn percent_of(percent: f64) -> String {
     match percent {
         p if p >= 9.95 => format!("±{p:.0}%"),
         p if p < 0.05 && p > 0.0 => "±<0.1%".into(),
@@ -83,11 +94,12 @@ mod tests {
     #[test]
     fn what_is_not_zero_is_not_shown_as_zero() {
         for (value, text) in
-            [(0.0, "0"), (1.0, "1.00"), (0.0312, "0.031"), (0.0005, "0.0005"), (1e-9, "<0.0001")]
+            [(0.0, "0"), (1.0, "1.000"), (0.0312, "0.031"), (0.0005, "0.0005"), (1e-9, "<0.0001")]
         {
             assert_eq!(per_io(value), text);
         }
-        assert_eq!(half_width(100.0, [99.0, 101.0]), "±1.0%");
-        assert_eq!(half_width(100.0, [99.99, 100.01]), "±<0.1%");
+        assert_eq!(spread(100.0, &[101.0, 99.0, 100.0]).unwrap(), "±1.0%");
+        assert_eq!(spread(100.0, &[99.99, 100.01]).unwrap(), "±<0.1%");
+        assert_eq!(spread(100.0, &[100.0]), None);
     }
 }

@@ -88,7 +88,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         spread: cell
             .iops
             .as_ref()
-            .and_then(|iops| Some(units::half_width(iops.mean, iops.ci95?)))
+            .and_then(|iops| units::spread(iops.mean, &iops.samples))
             .unwrap_or_default(),
         ratio: compared.and_then(|found| found.ratio).map(ratio).unwrap_or_default(),
         interval: compared
@@ -129,7 +129,8 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 }
 
 /// How to read the table.
-pub(super) const LEGEND: [&str; 2] = [
-    "±: half the 95 % confidence interval over trials. p50, p99: latency that the application waits.",
+pub(super) const LEGEND: [&str; 3] = [
+    "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
+    "faster, slower: not by chance (95 % sure). inconclusive: the trials differ too much to say.",
 ];
