@@ -61,7 +61,13 @@ fn the_run_directory_holds_what_is_promised() {
     assert_eq!(logs.len(), trials.len());
     for log in logs {
         assert_eq!(log.extension().unwrap(), "hlog");
-        assert!(fs::read_to_string(&log).unwrap().starts_with("#["), "{} is no interval log", log.display());
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(text.contains("#[StartTime: ") && text.contains("#[BaseTime: "), "{text:.300}");
+        let mut intervals = text.lines().filter(|line| !line.starts_with('#')).peekable();
+        assert!(
+            intervals.peek().is_some() && intervals.all(|line| line.starts_with("Tag=read,")),
+            "{text:.300}"
+        );
     }
 
     let summary = lab.summary("results/latest");
