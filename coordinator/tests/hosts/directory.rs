@@ -45,7 +45,9 @@ fn the_run_directory_holds_what_is_promised() {
         "  sync: {engine: psync}\n  uring: {engine: io_uring}\nsweep: {depth: [1, 4]}\nbaseline: sync\n\
          expect: [\"uring.iops > 0\"]\n",
     );
-    lab.run(&[]).expect(0);
+    // Without --out. That a busy machine makes a trial begin late (4) changes nothing here.
+    let code = lab.spawn(&[]).wait();
+    assert!(code == 0 || code == 4, "{code}");
     let latest = fs::read_link(lab.path("results/latest")).expect("results/latest is a link");
     let run = lab.path("results").join(&latest);
     for name in FILES {

@@ -70,7 +70,7 @@ fn an_agent_that_serves_on_keeps_nothing_of_a_run() {
     let address = agent.address.clone();
 
     lab.scenario(1, "100ms", ARM);
-    lab.run(&["--agents", &address, "--out", "normal"]).expect(0);
+    lab.run("normal", &["--agents", &address]).expect(0);
     until_clean(pid, &data);
 
     lab.scenario(1, LONG, ARM);

@@ -20,7 +20,7 @@ fn two_hosts_run_the_same_trial_and_their_rates_add_up() {
     let (lab, agents) = (Lab::new(), [Agent::start(), Agent::start()]);
     lab.scenario(2, "300ms", ARMS);
     let both = format!("{},{}", agents[0].address, agents[1].address);
-    let ran = lab.run(&["--agents", &both, "--out", "run"]).expect(0);
+    let ran = lab.run("run", &["--agents", &both]).expect(0);
     let summary: Value = serde_json::from_str(&ran.stdout).expect("nothing but JSON on stdout");
     assert_eq!(summary["cells"], lab.summary("run")["cells"], "what is printed is what is kept");
 
@@ -70,7 +70,7 @@ fn kernels_are_compared_by_the_labels_of_their_hosts() {
         ("n2", &agents[1], "kernel: stock"),
         ("n3", &agents[2], "kernel: stock"),
     ]);
-    lab.run(&["--inventory", "cluster.yaml", "--out", "run"]).expect(0);
+    lab.run("run", &["--inventory", "cluster.yaml"]).expect(0);
     let summary = lab.summary("run");
 
     let patched = rows(&summary, "patched");
@@ -96,7 +96,7 @@ fn kernels_are_compared_by_the_labels_of_their_hosts() {
 
     // Labels that nobody has are a slip of the scenario, found before anything is run.
     std::fs::write(lab.path("hosts.yaml"), text.replace("kernel: patched", "kernel: mainline")).unwrap();
-    let ran = lab.run(&["--inventory", "cluster.yaml", "--out", "none"]).expect(2);
+    let ran = lab.run("none", &["--inventory", "cluster.yaml"]).expect(2);
     assert!(ran.stderr.contains("mainline") && ran.stderr.contains("n1"), "{}", ran.stderr);
     assert!(!lab.path("none").exists(), "an empty run was left behind");
 }
