@@ -29,6 +29,9 @@ fn one_host_refuses_and_the_data_of_the_other_is_kept() {
     let ran = lab.run("run", &["--inventory", "cluster.yaml"]).expect(3);
     assert!(ran.stderr.contains("bad") && ran.stderr.contains("data-dir-missing"), "{}", ran.stderr);
 
+    until("the agent's own log says it", || bad.log().contains("data-dir-missing"));
+    assert!(!bad.log().contains('\x1b'), "no terminal, no colours: {}", bad.log());
+
     let summary = lab.summary("run");
     assert_eq!(summary["trustworthy"], false);
     let alone = rows(&summary, "alone")[0];

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -59,6 +60,7 @@ pub struct Agent {
     pub process: Process,
     pub address: String,
     pub data: TempDir,
+    log: Arc<Mutex<String>>,
 }
 
 impl Agent {
@@ -75,9 +77,18 @@ impl Agent {
                 break address.to_owned();
             }
         };
+        let log = Arc::<Mutex<String>>::default();
+        let kept = Arc::clone(&log);
         // Read to its end, or the agent would wait for room in the pipe.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("agent: {line}")));
-        Self { process, address, data }
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *kept.lock().unwrap() += &(line + "\n"));
+        });
+        Self { process, address, data, log }
+    }
+
+    /// What it said since it began to listen.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 }
 
