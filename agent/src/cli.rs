@@ -1,7 +1,7 @@
 //! The command line of the `agent` binary.
 
 use std::{
-    io::Write as _,
+    io::{IsTerminal as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -70,7 +70,12 @@ pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     // A second start, as in a process that embeds the agent, changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colours are for people: a file, a journal and the coordinator get plain text.
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
 }
 
 fn report(outcome: Result<(), String>) -> ExitCode {

@@ -49,7 +49,7 @@ pub struct RunArgs {
     /// On which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
-    /// The run directory; by default results/<time>-<name>. Of several scenarios each gets one in DIR.
+    /// The run directory; by default results/TIME-NAME. Of several scenarios each gets one in DIR.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Which scenario to run.

@@ -1,5 +1,5 @@
 //! The agent's gRPC service. It owns the one lease that a host gives out at a time; a trial lives inside a
-//! lease ([`lease`]) and dies with it.
+//! lease (`lease`) and dies with it.
 
 mod lease;
 mod proof;
