@@ -42,7 +42,7 @@ trait FromWire: Sized {
 }
 
 enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
-enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential });
+enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential, Zipf });
 enum_pairs!(Arrival, wire::rate::Arrival, "workload.rate", { Fixed, Poisson });
 enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
@@ -129,6 +129,7 @@ impl From<&Workload> for wire::Workload {
             warmup_ns: workload.warmup.0,
             runtime_ns: workload.runtime.0,
             interval_ns: workload.interval.0,
+            zipf_theta: workload.zipf_theta,
             rate: workload
                 .rate
                 .map(|rate| wire::Rate { per_second: rate.per_second, arrival: rate.arrival.into() }),
@@ -149,6 +150,7 @@ impl TryFrom<wire::Workload> for Workload {
             warmup: Nanos(workload.warmup_ns),
             runtime: Nanos(workload.runtime_ns),
             interval: Nanos(workload.interval_ns),
+            zipf_theta: workload.zipf_theta,
             rate: match workload.rate {
                 Some(rate) => {
                     Some(Rate { per_second: rate.per_second, arrival: Arrival::from_wire(rate.arrival)? })

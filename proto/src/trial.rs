@@ -144,6 +144,9 @@ impl Target {
 pub struct Workload {
     /// Where the offsets fall.
     pub pattern: Pattern,
+    /// With `pattern: zipf`: how unequal the blocks are; the block of rank k is asked for in proportion to
+    /// 1 / k^theta.
+    pub zipf_theta: f64,
     /// Share of reads among the operations, in percent; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
@@ -204,6 +207,7 @@ impl Default for Workload {
     fn default() -> Self {
         Self {
             pattern: Pattern::Random,
+            zipf_theta: 1.1,
             read_percent: 100,
             block_size: ByteSize(4096),
             threads: 1,
@@ -224,6 +228,9 @@ pub enum Pattern {
     Random,
     /// Block after block; each worker walks its own share of the target, round and round.
     Sequential,
+    /// Some blocks far more often than others (Zipf's law, by `zipf_theta`), the favourites scattered over the
+    /// target.
+    Zipf,
 }
 
 /// The CPUs that workers are pinned to.
@@ -584,6 +591,9 @@ impl Trial {
         }
         check(work.read_percent <= 100, "workload.read_percent", &|| {
             format!("{} is out of range: it is a percentage, from 0 to 100", work.read_percent)
+        });
+        check(work.zipf_theta > 0.0 && work.zipf_theta <= 10.0, "workload.zipf_theta", &|| {
+            format!("{} is out of range: above 0, and at most 10", work.zipf_theta)
         });
         check(work.threads >= 1, "workload.threads", &|| "must be at least 1".into());
         check(self.workers() <= MAX_WORKERS, "workload.threads", &|| {
