@@ -414,6 +414,8 @@ impl Finished {
             }),
             submitted: self.submitted,
             enters: self.enters,
+            enters_by_batch: self.enters_by_batch,
+            cq_overflows: self.cq_overflows,
             cut_short: self.cut_short,
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
@@ -458,6 +460,8 @@ impl TryFrom<wire::Finished> for Finished {
             },
             submitted: finished.submitted,
             enters: finished.enters,
+            enters_by_batch: finished.enters_by_batch,
+            cq_overflows: finished.cq_overflows,
             cut_short: finished.cut_short,
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,
@@ -555,6 +559,8 @@ mod tests {
             end_ns: 2,
             read_ops: 3,
             errors: [(5, 1)].into(),
+            enters_by_batch: vec![1, 0, 7],
+            cq_overflows: 9,
             syscalls_self: [("pread64".to_owned(), 3)].into(),
             perf: Some(PerfCounts { syscalls_total: 3, ..PerfCounts::default() }),
             warnings: vec![Warning::new("a", "b", "c")],
