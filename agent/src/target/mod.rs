@@ -14,6 +14,8 @@ pub mod device;
 mod direct;
 pub mod facts;
 mod file;
+#[cfg(test)]
+mod lab;
 mod path;
 mod ramdisk;
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! comes before a file.
 
 mod brd;
-mod loops;
+pub(super) mod loops;
 mod null_blk;
 pub(super) mod state;
 #[cfg(test)]
@@ -247,6 +247,11 @@ fn take_down(record: &Record, times: u32) -> io::Result<()> {
 /// Takes down what agents have left behind that ended without doing so. Called once at an agent's start.
 pub(super) fn sweep(state: &State) {
     let outcome = state.sweep(|record| {
+        if record.identity.is_empty() {
+            // A kernel before 5.15 does not tell disks of one name apart: no guess is good enough.
+            tracing::warn!(device = record.device, "a RAM disk may be left behind; look, and take it down");
+            return false;
+        }
         let outcome = take_down(record, 2);
         match &outcome {
             Ok(()) => tracing::info!(device = record.device, "took down a RAM disk that was left behind"),
