@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::FileExt,
     },
     path::{Path, PathBuf},
@@ -85,8 +85,42 @@ impl Loop {
         table[510..].copy_from_slice(&[0x55, 0xAA]);
         let device = Self::new(&[(0, &table)]);
         let partition = PathBuf::from(format!("{}p1", device.path.display()));
+        if !partition.exists() {
+            add_partition(&device.path);
+        }
         wait_for(|| partition.exists());
         (device, partition)
+    }
+}
+
+/// `struct blkpg_partition` and `struct blkpg_ioctl_arg` of <linux/blkpg.h>.
+#[repr(C)]
+struct Partition {
+    start: i64,
+    length: i64,
+    number: i32,
+    names: [u8; 128],
+}
+
+#[repr(C)]
+struct PartitionArg {
+    op: i32,
+    flags: i32,
+    len: i32,
+    data: *mut Partition,
+}
+
+/// Tells the kernel of the partition: not every one can read the table.
+fn add_partition(device: &Path) {
+    const BLKPG: u32 = 0x1269;
+    const ADD: i32 = 1;
+    let file = File::open(device).unwrap();
+    let mut partition = Partition { start: 1 << 20, length: 8 << 20, number: 1, names: [0; 128] };
+    let len = i32::try_from(size_of::<Partition>()).unwrap();
+    let arg = PartitionArg { op: ADD, flags: 0, len, data: &raw mut partition };
+    // SAFETY: BLKPG reads `arg` and, through it, one partition; both outlive the call, and the device is ours.
+    if unsafe { libc::ioctl(file.as_raw_fd(), BLKPG as _, &raw const arg) } != 0 {
+        eprintln!("no partition added: {}", io::Error::last_os_error());
     }
 }
 
