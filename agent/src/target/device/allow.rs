@@ -78,6 +78,11 @@ impl AllowList {
         Ok(list)
     }
 
+    /// Whether no device may be used.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The identities that are listed for a device: under the name asked for, or under another name of it,
     /// such as one in /dev/disk/by-id. Nothing where it is not listed.
     pub(super) fn find(&self, path: &str, number: (u32, u32)) -> Option<Vec<&str>> {

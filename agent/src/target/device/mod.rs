@@ -93,6 +93,10 @@ pub(super) fn claim(
 ) -> Result<Claim, Refusal> {
     check_consent(wanted, writes)?;
     let path = wanted.path.as_str();
+    if list.is_empty() {
+        // Whoever may use no device need not learn which ones there are.
+        return Err(not_allowed(path, &wanted.serial));
+    }
     // O_PATH opens nothing of the device: looking at a tape or a tray by mistake does nothing to it.
     let place = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| open_failed(path, errno))?;
