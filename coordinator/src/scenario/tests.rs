@@ -198,7 +198,7 @@ fn disks_are_targets_too() {
     let said = refused(device, "{depth: [32], size: [1GiB]}");
     assert!(said.contains("a target that exists already has its size"), "{said}");
     let said = refused(device, "{depth: [32], read_percent: [0]}");
-    assert!(said.contains("`destroy: S3R1AL`"), "{said}");
+    assert!(said.contains("is missing: a trial that writes destroys"), "{said}");
     let said = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
     assert!(said.contains("must be null_blk for poll_queues"), "{said}");
     let said = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
