@@ -8,6 +8,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target};
 use crate::units::{ByteSize, Nanos};
 
 /// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
@@ -47,95 +48,6 @@ pub enum Measure {
     Timed,
     /// System calls are counted by perf too. Counting slows them: no timing comes from here.
     Audit,
-}
-
-/// What the I/O goes to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "TargetFields", into = "TargetFields")]
-#[schemars(with = "TargetFields")]
-pub enum Target {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
-    File(FileTarget),
-    /// A file that exists already; it is only ever read.
-    Path(PathTarget),
-}
-
-/// A file that the agent makes, fills and removes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileTarget {
-    /// Its size. It is filled with data: a hole is never read.
-    pub size: ByteSize,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
-    #[serde(default = "yes")]
-    pub direct: bool,
-}
-
-/// A file that exists already; it is only ever read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PathTarget {
-    /// An absolute path on the agent's host.
-    pub path: String,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
-    pub direct: bool,
-}
-
-/// How a target is written: `{file: {size: 1GiB}}` or `{path: /data/file, direct: false}`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Target")]
-struct TargetFields {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<FileTarget>,
-    /// An absolute path of a file that exists already on the agent's host; it is only ever read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    /// With `path`. true (the default): past the page cache (O_DIRECT). false: through the page cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direct: Option<bool>,
-}
-
-impl TryFrom<TargetFields> for Target {
-    type Error = &'static str;
-
-    fn try_from(fields: TargetFields) -> Result<Self, Self::Error> {
-        match (fields.file, fields.path, fields.direct) {
-            (Some(file), None, None) => Ok(Self::File(file)),
-            (Some(_), None, Some(_)) => Err("`direct` goes inside `file`"),
-            (None, Some(path), direct) => {
-                Ok(Self::Path(PathTarget { path, direct: direct.unwrap_or_else(yes) }))
-            }
-            (Some(_), Some(_), _) => Err("`file` and `path` exclude each other"),
-            (None, None, _) => Err("needs `file: {size: 1GiB}` or `path: /data/file`"),
-        }
-    }
-}
-
-impl From<Target> for TargetFields {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::File(file) => Self { file: Some(file), ..Self::default() },
-            Target::Path(path) => {
-                Self { path: Some(path.path), direct: Some(path.direct), ..Self::default() }
-            }
-        }
-    }
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Target {
-    /// Whether the page cache is passed by.
-    #[must_use]
-    pub fn direct(&self) -> bool {
-        match self {
-            Self::File(file) => file.direct,
-            Self::Path(path) => path.direct,
-        }
-    }
 }
 
 /// What the I/O looks like.
@@ -632,21 +544,7 @@ impl Trial {
                 format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
             });
         }
-        match &self.target {
-            Target::File(file) => {
-                check(file.size.0 >= block, "target.file.size", &|| {
-                    format!("{} does not hold one block of {}", file.size, work.block_size)
-                });
-            }
-            Target::Path(path) => {
-                check(path.path.starts_with('/'), "target.path", &|| {
-                    format!("`{}` must be an absolute path on the agent's host", path.path)
-                });
-                check(work.read_percent == 100, "workload.read_percent", &|| {
-                    "must be 100: a target that exists already is only read".into()
-                });
-            }
-        }
+        errors.extend(self.target.validate(work.block_size, work.read_percent < 100));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
@@ -870,16 +768,5 @@ mod tests {
         trial.workload.rate = Some(Rate { per_second: 5, arrival: Arrival::Poisson });
         let text = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
-    }
-
-    #[test]
-    fn a_target_is_exactly_one_thing() {
-        let read = |text: &str| serde_json::from_str::<Target>(text).map_err(|e| e.to_string());
-        let path = Target::Path(PathTarget { path: "/x".into(), direct: true });
-        assert_eq!(read(r#"{"path": "/x"}"#).unwrap(), path);
-        assert_eq!(read(&serde_json::to_string(&path).unwrap()).unwrap(), path);
-        assert!(read("{}").unwrap_err().contains("needs `file"));
-        assert!(read(r#"{"path": "/x", "file": {"size": 1}}"#).unwrap_err().contains("exclude"));
-        assert!(read(r#"{"direct": true, "file": {"size": 1}}"#).unwrap_err().contains("inside"));
     }
 }
