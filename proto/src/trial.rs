@@ -16,6 +16,14 @@ pub const MAX_DEPTH: u32 = 32_768;
 pub const MAX_WORKERS: u32 = 1024;
 /// The most memory for the buffers of one trial.
 pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
+/// The largest block: what can be registered with a ring as one buffer.
+pub const MAX_BLOCK: ByteSize = ByteSize(1 << 30);
+/// The longest interval: its counters are 32 bits wide, which the fastest engine fills in about a minute.
+pub const MAX_INTERVAL: Nanos = Nanos(60_000_000_000);
+/// The longest name of a run or a trial, in bytes.
+pub const MAX_NAME: usize = 1024;
+/// The longest path (`PATH_MAX`), in bytes.
+const MAX_PATH: usize = 4096;
 /// The highest rate of arrival in open loop, in requests a second.
 pub const MAX_RATE: u64 = 100_000_000;
 /// Blocks are whole sectors of this size.
@@ -596,6 +604,9 @@ impl Trial {
         check(block >= SECTOR.0 && block % SECTOR.0 == 0, "workload.block_size", &|| {
             format!("{} is not a whole number of sectors of {SECTOR}", work.block_size)
         });
+        check(work.block_size <= MAX_BLOCK, "workload.block_size", &|| {
+            format!("{} is too large for one operation; at most {MAX_BLOCK}", work.block_size)
+        });
         let buffers = u128::from(self.workers()) * u128::from(self.depth_per_worker()) * u128::from(block);
         check(buffers <= u128::from(MAX_BUFFERS.0), "workload.block_size", &|| {
             format!("needs {} MiB of buffers; at most {MAX_BUFFERS} are allowed", buffers >> 20)
@@ -603,6 +614,9 @@ impl Trial {
         if let Cpus::List(list) = &work.cpus {
             check(!list.is_empty(), "workload.cpus", &|| {
                 "is empty; write auto or a list such as [2, 3]".into()
+            });
+            check(list.len() <= MAX_WORKERS as usize, "workload.cpus", &|| {
+                format!("has {} entries; at most {MAX_WORKERS} workers could use them", list.len())
             });
         }
         check(work.runtime >= MIN_SLICE, "workload.runtime", &|| {
@@ -617,6 +631,9 @@ impl Trial {
         check(work.interval >= MIN_SLICE, "workload.interval", &|| {
             format!("{} is too short; at least 10ms", work.interval)
         });
+        check(work.interval <= MAX_INTERVAL, "workload.interval", &|| {
+            format!("{} is too long to count in; at most {MAX_INTERVAL}", work.interval)
+        });
         if let Some(rate) = work.rate {
             check((1..=MAX_RATE).contains(&rate.per_second), "workload.rate", &|| {
                 format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
@@ -629,6 +646,9 @@ impl Trial {
                 });
             }
             Target::Path(path) => {
+                check(path.path.len() < MAX_PATH, "target.path", &|| {
+                    format!("is longer than a path can be ({MAX_PATH} bytes)")
+                });
                 check(path.path.starts_with('/'), "target.path", &|| {
                     format!("`{}` must be an absolute path on the agent's host", path.path)
                 });
@@ -639,6 +659,12 @@ impl Trial {
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
+}
+
+/// Whether a text can name a run or a trial in logs, in messages and with every event.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 mod rate {
@@ -819,6 +845,9 @@ mod tests {
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
         assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("too short"));
+        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("at most 60s"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30)).contains("at most 1GiB"));
+        assert!(refused(|t| t.workload.cpus = Cpus::List(vec![0; 1025])).contains("1025 entries"));
         assert!(
             refused(|t| {
                 t.engine.concurrency = Concurrency::Threads;
