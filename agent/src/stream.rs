@@ -47,7 +47,10 @@ impl Merger {
         for worker in &mut self.workers {
             while let Some(slice) = worker.slices.take() {
                 worker.next_index = slice.next_index;
-                self.pending.entry(slice.index).or_default().add(&slice);
+                // A worker that was called off in the warmup has nothing to add, and no edges.
+                if slice.end_ns > 0 {
+                    self.pending.entry(slice.index).or_default().add(&slice);
+                }
                 worker.slices.give_back(slice);
             }
         }

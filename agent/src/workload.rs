@@ -58,7 +58,7 @@ impl Ops {
             let begin = (u64::from(worker) * share % blocks) * block;
             Walk { begin, next: begin, end: begin + share * block, block }
         });
-        let len = (TABLE_BUDGET / workers as usize).clamp(TABLE_LEAST, TABLE_MOST);
+        let len = Self::table_len(trial.workers());
         let mut zipf = (work.pattern == Pattern::Zipf).then(|| Favourites::new(blocks, work.zipf_theta));
         let entry = |_| {
             let offset = match &mut zipf {
@@ -69,6 +69,12 @@ impl Ops {
             offset | u64::from(write)
         };
         Self { table: (0..len).map(entry).collect(), at: 0, walk }
+    }
+
+    /// Entries in the table of each of `workers` workers.
+    #[must_use]
+    pub fn table_len(workers: u32) -> usize {
+        (TABLE_BUDGET / workers.max(1) as usize).clamp(TABLE_LEAST, TABLE_MOST)
     }
 
     /// The next operation.

@@ -8,8 +8,8 @@ use crate::{
     },
     trial::{
         Arrival, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError, FileTarget,
-        IowqWorkers, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sqpoll, Target, Trial,
-        Workload,
+        IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sqpoll,
+        Target, Trial, Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -86,6 +86,11 @@ impl TryFrom<wire::Trial> for Trial {
         };
         let trial = read().map_err(|error| vec![error])?;
         trial.validate()?;
+        // Not among the limits that a scenario meets: it has no word for it.
+        if !is_name(&trial.id) {
+            let message = format!("must be printable, and have 1 to {MAX_NAME} bytes");
+            return Err(vec![FieldError::new("id", message)]);
+        }
         Ok(trial)
     }
 }

@@ -3,18 +3,20 @@
 //!
 //! * [`wire`]: what prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits both ends check.
-//! * [`target`]: what its I/O goes to.
+//! * [`target`], [`workload`], [`engine`]: what its I/O goes to, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports of a host, a preparation, an interval, a trial.
 //! * [`convert`]: wire to domain and back; a refusal names the field.
 //! * [`histogram`]: the latency histogram's bounds and codec.
 //! * [`units`]: sizes and durations as people write them.
 
 pub mod convert;
+pub mod engine;
 pub mod histogram;
 pub mod outcome;
 pub mod target;
 pub mod trial;
 pub mod units;
+pub mod workload;
 
 /// Code generated from `ringbench/v1/agent.proto`.
 #[allow(missing_docs, unused_qualifications, clippy::large_enum_variant)]

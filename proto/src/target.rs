@@ -8,6 +8,8 @@ use crate::{
     units::{ByteSize, Nanos},
 };
 
+/// The longest path (`PATH_MAX`), in bytes.
+const MAX_PATH: usize = 4096;
 /// The most poll queues of a RAM disk.
 pub const MAX_POLL_QUEUES: u32 = 1024;
 /// The longest time that a RAM disk takes over a request.
@@ -235,6 +237,9 @@ impl Target {
                 });
             }
             Self::Path(path) => {
+                check(path.path.len() < MAX_PATH, "target.path", &|| {
+                    format!("is longer than a path can be ({MAX_PATH} bytes)")
+                });
                 check(path.path.starts_with('/'), "target.path", &|| not_absolute(&path.path));
                 check(!writes, "workload.read_percent", &|| {
                     "must be 100: a target that exists already is only read".into()
@@ -265,6 +270,9 @@ impl Target {
                 });
             }
             Self::Device(device) => {
+                check(device.path.len() < MAX_PATH, "target.device.path", &|| {
+                    format!("is longer than a path can be ({MAX_PATH} bytes)")
+                });
                 check(device.path.starts_with('/'), "target.device.path", &|| not_absolute(&device.path));
                 check(!device.serial.trim().is_empty(), "target.device.serial", &|| {
                     "is empty: a device is claimed by its identity (lsblk -o PATH,SERIAL,WWN)".into()

@@ -3,13 +3,18 @@
 //! The option blocks here ([`Workload`], [`Engine`]) are also what a scenario is written in, so that every
 //! option exists once: its name in YAML is its name here.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target};
-use crate::units::{ByteSize, Nanos};
+pub use crate::{
+    engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sqpoll},
+    target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
+    workload::{Arrival, Cpus, Pattern, Rate, Workload},
+};
+use crate::{
+    units::{ByteSize, Nanos},
+    workload::MIN_SLICE,
+};
 
 /// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
 pub const MAX_DEPTH: u32 = 32_768;
@@ -17,6 +22,12 @@ pub const MAX_DEPTH: u32 = 32_768;
 pub const MAX_WORKERS: u32 = 1024;
 /// The most memory for the buffers of one trial.
 pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
+/// The largest block: what can be registered with a ring as one buffer.
+pub const MAX_BLOCK: ByteSize = ByteSize(1 << 30);
+/// The longest interval: its counters are 32 bits wide, which the fastest engine fills in about a minute.
+pub const MAX_INTERVAL: Nanos = Nanos(60_000_000_000);
+/// The longest name of a run or a trial, in bytes.
+pub const MAX_NAME: usize = 1024;
 /// The highest rate of arrival in open loop, in requests a second.
 pub const MAX_RATE: u64 = 100_000_000;
 /// Blocks are whole sectors of this size.
@@ -48,350 +59,6 @@ pub enum Measure {
     Timed,
     /// System calls are counted by perf too. Counting slows them: no timing comes from here.
     Audit,
-}
-
-/// What the I/O looks like.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Workload {
-    /// Where the offsets fall.
-    pub pattern: Pattern,
-    /// With `pattern: zipf`: how unequal the blocks are; the block of rank k is asked for in proportion to
-    /// 1 / k^theta.
-    pub zipf_theta: f64,
-    /// Share of reads among the operations, in percent; the rest are writes.
-    #[schemars(range(max = 100))]
-    pub read_percent: u32,
-    /// Size of one operation, whole sectors of 512 B.
-    pub block_size: ByteSize,
-    /// Worker threads. With `concurrency: threads` each of them becomes as many as the depth says.
-    #[schemars(range(min = 1, max = 1024))]
-    pub threads: u32,
-    /// CPUs for the workers: `auto`, or a list such as `[2, 3]`.
-    pub cpus: Cpus,
-    /// Time before measuring begins.
-    pub warmup: Nanos,
-    /// Measured time.
-    pub runtime: Nanos,
-    /// Length of the slices that are streamed while the trial runs, at most; see [`Workload::slice`].
-    pub interval: Nanos,
-    /// Open loop: requests arrive by the clock, and latency counts from the time at which they were to arrive.
-    /// Absent: closed loop, in which each completion makes room for the next request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Rate>,
-}
-
-/// When requests arrive in open loop. Written as `{per_second: 10000, arrival: poisson}`, or as the number
-/// alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rate {
-    /// Requests a second on each host, over all its workers.
-    pub per_second: u64,
-    /// How they follow one another.
-    pub arrival: Arrival,
-}
-
-/// How requests follow one another in open loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Arrival {
-    /// At equal distances.
-    #[default]
-    Fixed,
-    /// At random, independent of one another: exponential distances.
-    Poisson,
-}
-
-impl Workload {
-    /// Length of the slices that are streamed: the interval asked for, or a quarter of a runtime that is
-    /// shorter than four of them. So a short trial shows its course too, and hosts whose starts differ by
-    /// little have slices within their common window.
-    #[must_use]
-    pub fn slice(&self) -> Nanos {
-        self.interval.min(Nanos((self.runtime.0 / 4).max(MIN_SLICE.0)))
-    }
-}
-
-/// The shortest slice.
-const MIN_SLICE: Nanos = Nanos(10_000_000);
-
-impl Default for Workload {
-    fn default() -> Self {
-        Self {
-            pattern: Pattern::Random,
-            zipf_theta: 1.1,
-            read_percent: 100,
-            block_size: ByteSize(4096),
-            threads: 1,
-            cpus: Cpus::Auto,
-            warmup: Nanos(300_000_000),
-            runtime: Nanos(1_000_000_000),
-            interval: Nanos(1_000_000_000),
-            rate: None,
-        }
-    }
-}
-
-/// Where offsets fall in the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Pattern {
-    /// Uniform over whole blocks, seeded.
-    Random,
-    /// Block after block; each worker walks its own share of the target, round and round.
-    Sequential,
-    /// Some blocks far more often than others (Zipf's law, by `zipf_theta`), the favourites scattered over the
-    /// target.
-    Zipf,
-}
-
-/// The CPUs that workers are pinned to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Cpus {
-    /// The agent chooses: distinct physical cores first, away from the CPU of its own runtime.
-    #[default]
-    Auto,
-    /// Worker i goes to entry i, round and round.
-    List(Vec<u32>),
-}
-
-/// One way to do the I/O.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Engine {
-    /// The engine.
-    pub engine: EngineKind,
-    /// Requests in flight.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 32768))]
-    pub depth: u32,
-    /// How a depth above 1 is reached.
-    #[serde(default)]
-    pub concurrency: Concurrency,
-    /// io_uring, libaio: requests handed over in one commit, at most. Absent: all that are free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 32768))]
-    pub submit_batch: Option<u32>,
-    /// io_uring, libaio: completions waited for in one commit, at least; never more than are in flight.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 32768))]
-    pub complete_batch: u32,
-    /// io_uring: register the file once, so that no request has to look it up.
-    #[serde(default)]
-    pub fixed_files: bool,
-    /// io_uring: register the buffers once, so that no request has to pin their pages.
-    #[serde(default)]
-    pub fixed_buffers: bool,
-    /// io_uring: promise that one thread only submits (`IORING_SETUP_SINGLE_ISSUER`).
-    #[serde(default)]
-    pub single_issuer: bool,
-    /// io_uring: complete only when the application asks (`IORING_SETUP_DEFER_TASKRUN`); needs `single_issuer`.
-    #[serde(default)]
-    pub defer_taskrun: bool,
-    /// io_uring: do not interrupt the application to complete (`IORING_SETUP_COOP_TASKRUN`).
-    #[serde(default)]
-    pub coop_taskrun: bool,
-    /// io_uring: register the ring itself, so that no call has to look it up (`IORING_REGISTER_RING_FDS`).
-    #[serde(default)]
-    pub registered_ring: bool,
-    /// io_uring: no array of indices beside the submission queue (`IORING_SETUP_NO_SQARRAY`).
-    #[serde(default)]
-    pub no_sqarray: bool,
-    /// io_uring: a kernel thread polls the submission queue, so that submitting needs no system call
-    /// (`IORING_SETUP_SQPOLL`). Completions are then awaited by looking, without a system call either.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sqpoll: Option<Sqpoll>,
-    /// io_uring: poll the device for completions instead of taking interrupts (`IORING_SETUP_IOPOLL`). Needs
-    /// `direct: true` and a device with poll queues.
-    #[serde(default)]
-    pub iopoll: bool,
-    /// io_uring: with `iopoll`, sleep for about half the usual latency first (`IORING_SETUP_HYBRID_IOPOLL`).
-    #[serde(default)]
-    pub hybrid_iopoll: bool,
-    /// io_uring: hand every request to a worker thread of the kernel (`IOSQE_ASYNC`).
-    #[serde(default)]
-    pub force_async: bool,
-    /// io_uring: readv and writev with one element, as older programs do.
-    #[serde(default)]
-    pub vectored: bool,
-    /// io_uring: limits on the worker threads of the kernel (`IORING_REGISTER_IOWQ_MAX_WORKERS`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iowq_workers: Option<IowqWorkers>,
-    /// pvsync2: poll for the completion (`RWF_HIPRI`). Needs `direct: true` and a device with poll queues.
-    #[serde(default)]
-    pub hipri: bool,
-    /// pvsync2: try without waiting first (`RWF_NOWAIT`), and call again where that would have waited.
-    #[serde(default)]
-    pub nowait: bool,
-    /// What to do where the host does not grant a knob.
-    #[serde(default)]
-    pub fallback: Fallback,
-}
-
-/// The kernel thread that polls a submission queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sqpoll {
-    /// The CPU it is pinned to; absent: the agent chooses one that no worker is on, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<u32>,
-    /// How long it polls in vain before it sleeps and has to be woken by a system call; whole milliseconds.
-    pub idle: Nanos,
-    /// true: the rings of all workers share the thread of the first (`IORING_SETUP_ATTACH_WQ`).
-    pub shared: bool,
-}
-
-impl Default for Sqpoll {
-    fn default() -> Self {
-        Self { cpu: None, idle: Nanos(1_000_000_000), shared: false }
-    }
-}
-
-/// Limits on the kernel's worker threads of a ring; 0 leaves the kernel's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct IowqWorkers {
-    /// For files and block devices, whose requests end in bounded time.
-    pub bounded: u32,
-    /// For everything else.
-    pub unbounded: u32,
-}
-
-fn one() -> u32 {
-    1
-}
-
-impl Engine {
-    /// The engine with every knob at its default.
-    #[must_use]
-    pub fn new(engine: EngineKind) -> Self {
-        Self {
-            engine,
-            depth: 1,
-            concurrency: Concurrency::Queue,
-            submit_batch: None,
-            complete_batch: 1,
-            fixed_files: false,
-            fixed_buffers: false,
-            single_issuer: false,
-            defer_taskrun: false,
-            coop_taskrun: false,
-            registered_ring: false,
-            no_sqarray: false,
-            sqpoll: None,
-            iopoll: false,
-            hybrid_iopoll: false,
-            force_async: false,
-            vectored: false,
-            iowq_workers: None,
-            hipri: false,
-            nowait: false,
-            fallback: Fallback::Refuse,
-        }
-    }
-
-    /// The knobs that only an engine with a queue has and that are set, by name.
-    #[must_use]
-    pub fn queue_knobs(&self) -> Vec<&'static str> {
-        set(&[("submit_batch", self.submit_batch.is_some()), ("complete_batch", self.complete_batch != 1)])
-    }
-
-    /// The knobs that only pvsync2 has and that are set, by name.
-    #[must_use]
-    pub fn pvsync2_knobs(&self) -> Vec<&'static str> {
-        set(&[("hipri", self.hipri), ("nowait", self.nowait)])
-    }
-
-    /// The knobs that are io_uring's alone and are set, by name.
-    #[must_use]
-    pub fn ring_knobs(&self) -> Vec<&'static str> {
-        set(&[
-            ("fixed_files", self.fixed_files),
-            ("fixed_buffers", self.fixed_buffers),
-            ("single_issuer", self.single_issuer),
-            ("defer_taskrun", self.defer_taskrun),
-            ("coop_taskrun", self.coop_taskrun),
-            ("registered_ring", self.registered_ring),
-            ("no_sqarray", self.no_sqarray),
-            ("sqpoll", self.sqpoll.is_some()),
-            ("iopoll", self.iopoll),
-            ("hybrid_iopoll", self.hybrid_iopoll),
-            ("force_async", self.force_async),
-            ("vectored", self.vectored),
-            ("iowq_workers", self.iowq_workers.is_some()),
-        ])
-    }
-}
-
-fn set(knobs: &[(&'static str, bool)]) -> Vec<&'static str> {
-    knobs.iter().filter_map(|(name, set)| set.then_some(*name)).collect()
-}
-
-/// The engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineKind {
-    /// Does nothing: what Ringbench itself costs.
-    Null,
-    /// io_uring requests that do nothing: what the ring costs.
-    Nop,
-    /// pread and pwrite: one system call an operation.
-    Psync,
-    /// preadv2 and pwritev2, which take flags: polling, or not waiting.
-    Pvsync2,
-    /// The older asynchronous interface, by its own system calls: io_submit and io_getevents.
-    Libaio,
-    /// io_uring.
-    IoUring,
-}
-
-impl EngineKind {
-    /// Whether it has a ring.
-    #[must_use]
-    pub fn is_ring(self) -> bool {
-        matches!(self, Self::Nop | Self::IoUring)
-    }
-
-    /// Whether one thread can keep more than one request in flight.
-    #[must_use]
-    pub fn has_queue(self) -> bool {
-        !matches!(self, Self::Psync | Self::Pvsync2)
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Nop => "nop",
-            Self::Psync => "psync",
-            Self::Pvsync2 => "pvsync2",
-            Self::Libaio => "libaio",
-            Self::IoUring => "io_uring",
-        })
-    }
-}
-
-/// How a depth above 1 is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Concurrency {
-    /// One thread keeps the whole depth in flight, if its engine can; psync cannot, and stays at 1.
-    #[default]
-    Queue,
-    /// Depth N is N threads at depth 1.
-    Threads,
-}
-
-/// What to do where the host does not grant a knob.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fallback {
-    /// Refuse the trial, naming the knob.
-    #[default]
-    Refuse,
-    /// Run without it, and say so.
-    Allow,
 }
 
 /// A value outside its limits, or one that does not go with another.
@@ -518,6 +185,9 @@ impl Trial {
         check(block >= SECTOR.0 && block % SECTOR.0 == 0, "workload.block_size", &|| {
             format!("{} is not a whole number of sectors of {SECTOR}", work.block_size)
         });
+        check(work.block_size <= MAX_BLOCK, "workload.block_size", &|| {
+            format!("{} is too large for one operation; at most {MAX_BLOCK}", work.block_size)
+        });
         let buffers = u128::from(self.workers()) * u128::from(self.depth_per_worker()) * u128::from(block);
         check(buffers <= u128::from(MAX_BUFFERS.0), "workload.block_size", &|| {
             format!("needs {} MiB of buffers; at most {MAX_BUFFERS} are allowed", buffers >> 20)
@@ -525,6 +195,9 @@ impl Trial {
         if let Cpus::List(list) = &work.cpus {
             check(!list.is_empty(), "workload.cpus", &|| {
                 "is empty; write auto or a list such as [2, 3]".into()
+            });
+            check(list.len() <= MAX_WORKERS as usize, "workload.cpus", &|| {
+                format!("has {} entries; at most {MAX_WORKERS} workers could use them", list.len())
             });
         }
         check(work.runtime >= MIN_SLICE, "workload.runtime", &|| {
@@ -539,6 +212,9 @@ impl Trial {
         check(work.interval >= MIN_SLICE, "workload.interval", &|| {
             format!("{} is too short; at least 10ms", work.interval)
         });
+        check(work.interval <= MAX_INTERVAL, "workload.interval", &|| {
+            format!("{} is too long to count in; at most {MAX_INTERVAL}", work.interval)
+        });
         if let Some(rate) = work.rate {
             check((1..=MAX_RATE).contains(&rate.per_second), "workload.rate", &|| {
                 format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
@@ -549,144 +225,10 @@ impl Trial {
     }
 }
 
-mod rate {
-    //! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
-
-    use std::{borrow::Cow, fmt};
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::{
-        Deserialize, Deserializer, Serialize, Serializer,
-        de::{self, value::MapAccessDeserializer},
-    };
-
-    use super::{Arrival, Rate};
-
-    #[derive(Serialize, Deserialize, JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    struct Fields {
-        /// Requests a second on each host, over all its workers.
-        per_second: u64,
-        /// How they follow one another.
-        #[serde(default)]
-        arrival: Arrival,
-    }
-
-    struct Visitor;
-
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Rate;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number of requests a second, or {per_second: 10000, arrival: fixed|poisson}")
-        }
-
-        fn visit_u64<E: de::Error>(self, per_second: u64) -> Result<Rate, E> {
-            Ok(Rate { per_second, arrival: Arrival::default() })
-        }
-
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rate, A::Error> {
-            let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
-            Ok(Rate { per_second: fields.per_second, arrival: fields.arrival })
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Rate {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(Visitor)
-        }
-    }
-
-    impl Serialize for Rate {
-        /// The number alone where it says all, so that a swept rate is shown as it is written.
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self.arrival {
-                Arrival::Fixed => serializer.serialize_u64(self.per_second),
-                arrival => Fields { per_second: self.per_second, arrival }.serialize(serializer),
-            }
-        }
-    }
-
-    impl JsonSchema for Rate {
-        fn schema_name() -> Cow<'static, str> {
-            "Rate".into()
-        }
-
-        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            let fields = Fields::json_schema(generator);
-            json_schema!({
-                "description": "Requests a second on each host: a number, or with how they follow one another.",
-                "oneOf": [{ "type": "integer", "minimum": 1 }, fields],
-            })
-        }
-    }
-}
-
-mod cpus {
-    //! `auto` or a list, told apart without an untagged enum, which would lose the place of an error.
-
-    use std::{borrow::Cow, fmt};
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use super::Cpus;
-
-    struct Visitor;
-
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Cpus;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("`auto` or a list of CPU numbers such as [2, 3]")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Cpus, E> {
-            match text {
-                "auto" => Ok(Cpus::Auto),
-                _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-            }
-        }
-
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Cpus, A::Error> {
-            let mut list = Vec::new();
-            while let Some(cpu) = seq.next_element()? {
-                list.push(cpu);
-            }
-            Ok(Cpus::List(list))
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Cpus {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(Visitor)
-        }
-    }
-
-    impl Serialize for Cpus {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Self::Auto => serializer.serialize_str("auto"),
-                Self::List(list) => list.serialize(serializer),
-            }
-        }
-    }
-
-    impl JsonSchema for Cpus {
-        fn schema_name() -> Cow<'static, str> {
-            "Cpus".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "description": "CPUs for the workers: auto, or a list such as [2, 3].",
-                "oneOf": [
-                    { "const": "auto" },
-                    { "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 0 } },
-                ],
-            })
-        }
-    }
+/// Whether a text can name a run or a trial in logs, in messages and with every event.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -727,6 +269,9 @@ mod tests {
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
         assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("too short"));
+        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("at most 60s"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30)).contains("at most 1GiB"));
+        assert!(refused(|t| t.workload.cpus = Cpus::List(vec![0; 1025])).contains("1025 entries"));
         assert!(
             refused(|t| {
                 t.engine.concurrency = Concurrency::Threads;

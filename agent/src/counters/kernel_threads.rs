@@ -33,6 +33,12 @@ impl KernelThreads {
         Ok(Self(times))
     }
 
+    /// A reading that was made up.
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(times: [(u32, u64); N]) -> Self {
+        Self(times.into())
+    }
+
     /// Takes in a later reading; threads that have ended since keep what was seen of them.
     pub fn advance(&mut self, later: Self) {
         self.0.extend(later.0);
@@ -52,9 +58,9 @@ mod tests {
 
     #[test]
     fn new_and_ended_threads_count() {
-        let earlier = KernelThreads([(1, 100), (2, 50)].into());
+        let earlier = KernelThreads::of([(1, 100), (2, 50)]);
         let mut now = earlier.clone();
-        now.advance(KernelThreads([(2, 80), (3, 7)].into()));
+        now.advance(KernelThreads::of([(2, 80), (3, 7)]));
         assert_eq!(now.since(&earlier), 30 + 7);
     }
 

@@ -208,7 +208,12 @@ impl Engine for Libaio {
                 libc::syscall(libc::SYS_io_submit, self.context, self.queued.len(), self.queued.as_mut_ptr())
             };
             if taken < 0 {
-                return Err(io::Error::last_os_error());
+                let error = io::Error::last_os_error();
+                // What is done may be what the kernel is short of: it is taken all the same.
+                if self.has_events() {
+                    self.visible = self.get_events(0)?;
+                }
+                return Err(error);
             }
             self.submitted += taken as u64;
             self.queued.drain(..taken as usize);

@@ -46,7 +46,8 @@ pub trait Engine {
     /// queued and nothing to wait for it only looks, by a system call only where nothing else would show.
     ///
     /// # Errors
-    /// What the system call said, other than EINTR. Requests that it did not take stay queued.
+    /// What the system call said, other than EINTR. Requests that it did not take stay queued; completions
+    /// can be reaped all the same.
     fn commit(&mut self, wait: u32) -> io::Result<u32>;
 
     /// Takes as many completions as the last commit saw, without a system call. Later ones stay for the next

@@ -28,6 +28,14 @@ pub(super) struct Lease {
 #[derive(Debug)]
 pub(super) struct Over;
 
+/// What a coordinator asks of the trial under way.
+pub(super) enum Turn {
+    /// To begin, at this time.
+    Start(u64),
+    /// To end.
+    Cancel,
+}
+
 impl Lease {
     pub(super) fn new(
         host: Arc<Host>,
@@ -68,18 +76,43 @@ impl Lease {
                 }
                 // For a trial that has ended in the meantime.
                 Ok(Ask::Start(_) | Ask::Cancel(_)) => {}
-                Ok(Ask::Open(_)) => {
-                    let refusal = Refusal::new("protocol", "the lease is open already", "send Open once");
-                    let _ = self.refuse(String::new(), refusal).await;
-                    return;
-                }
+                Ok(Ask::Open(_)) => return self.open_already().await,
                 Err(Over) => return,
             }
         }
     }
 
+    /// The next request that is for the trial under way. Another trial beside it is refused.
+    pub(super) async fn turn(&mut self, trial_id: &str) -> Result<Turn, Over> {
+        loop {
+            match self.next().await? {
+                Ask::Start(start) if start.trial_id == trial_id => return Ok(Turn::Start(start.at_ns)),
+                Ask::Cancel(cancel) if cancel.trial_id == trial_id => return Ok(Turn::Cancel),
+                // For a trial that has ended in the meantime.
+                Ask::Start(_) | Ask::Cancel(_) => {}
+                Ask::Prepare(other) => {
+                    let refusal = Refusal::new(
+                        "protocol",
+                        "a trial is under way already",
+                        "wait for its Finished or Failed before the next Prepare",
+                    );
+                    self.refuse(other.id, refusal).await?;
+                }
+                Ask::Open(_) => {
+                    self.open_already().await;
+                    return Err(Over);
+                }
+            }
+        }
+    }
+
+    async fn open_already(&self) {
+        let refusal = Refusal::new("protocol", "the lease is open already", "send Open once");
+        let _ = self.refuse(String::new(), refusal).await;
+    }
+
     /// The coordinator's next request.
-    pub(super) async fn next(&mut self) -> Result<Ask, Over> {
+    async fn next(&mut self) -> Result<Ask, Over> {
         loop {
             let message = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(Over),

@@ -3,6 +3,7 @@
 
 mod lease;
 mod proof;
+mod ring_threads;
 mod trial;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::HostDescription,
+    trial::{MAX_NAME, is_name},
     wire::{
         DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, ReadClockRequest, ReadClockResponse,
         agent_server::{Agent, AgentServer},
@@ -36,6 +38,9 @@ const EVENTS_UNDER_WAY: usize = 64;
 pub struct AgentService {
     host: Arc<Host>,
     holder: Arc<Mutex<Option<String>>>,
+    /// What was last found out about this host, which is told again while a lease is out: finding out arms
+    /// tracepoints and opens rings, which a trial would feel. Held while that goes on: one at a time.
+    described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
     shutdown: CancellationToken,
     leases: TaskTracker,
 }
@@ -54,6 +59,7 @@ impl AgentService {
         Self {
             host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices) }),
             holder: Arc::default(),
+            described: Arc::default(),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
         }
@@ -99,11 +105,17 @@ impl Drop for Held {
 #[tonic::async_trait]
 impl Agent for AgentService {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
+        let mut last = self.described.lock().await;
+        let busy = self.holder.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if let (Some(description), true) = (&*last, busy) {
+            return Ok(Response::new(description.clone().into()));
+        }
         let host = Arc::clone(&self.host);
         let describe = move || preflight::describe(&host.topology, &host.data_dir);
         let description: HostDescription = tokio::task::spawn_blocking(describe)
             .await
             .map_err(|error| Status::internal(format!("this host could not be described: {error}")))?;
+        *last = Some(description.clone());
         Ok(Response::new(description.into()))
     }
 
@@ -127,6 +139,11 @@ impl Agent for AgentService {
                 "this agent speaks protocol {PROTOCOL_VERSION}, the coordinator {}: install the same release \
                  on both",
                 open.protocol_version
+            )));
+        }
+        if !is_name(&open.run_id) {
+            return Err(Status::invalid_argument(format!(
+                "run_id must be printable, and have 1 to {MAX_NAME} bytes: others are told it"
             )));
         }
         let held = self.take(&open.run_id)?;

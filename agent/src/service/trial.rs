@@ -13,25 +13,28 @@ use std::{
 
 use proto::{
     outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Warning},
-    trial::{EngineKind, Trial},
-    wire::{Progress, lease_event::Event, lease_request::Request as Ask},
+    trial::Trial,
+    wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
 
 use super::{
-    lease::{Lease, Over},
+    lease::{Lease, Over, Turn},
     proof,
+    ring_threads::RingThreads,
 };
 use crate::{
-    counters::{kernel_threads::KernelThreads, perf},
+    counters::perf,
     engine::BATCHES,
     stream::{Merger, mean},
     target::Prepared,
-    worker::{Built, Crew, Note, Report, perf_warning, recorder::Slices},
+    worker::{Built, Crew, Note, Report, clock::monotonic_ns, memory, perf_warning, recorder::Slices},
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
 const POLL: Duration = Duration::from_millis(20);
+/// How far ahead a start may lie. A minute is ample for any network.
+const LONGEST_WAIT_NS: u64 = 60_000_000_000;
 
 /// Why a trial did not come to a result.
 enum Ended {
@@ -82,6 +85,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         None => Vec::new(),
     };
 
+    memory::check(&trial)?;
     let mut crew = Crew::launch(&trial, target.size, files, &cpus, &pollers)?;
     let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
@@ -126,9 +130,9 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
                     "this is a defect of the agent; its log says where",
                 ).into()),
             },
-            ask = lease.next() => match ask {
-                Ok(Ask::Cancel(cancel)) if cancel.trial_id == trial_id => Ended::Refused(cancelled_refusal()),
-                Ok(_) => continue,
+            turn = lease.turn(&trial_id) => match turn {
+                Ok(Turn::Cancel) => Ended::Refused(cancelled_refusal()),
+                Ok(Turn::Start(_)) => continue,
                 Err(Over) => Ended::Over,
             },
         };
@@ -154,13 +158,18 @@ async fn with_crew(
     let (knobs, slices) = start_line(lease, trial, crew, polling, &mut warnings).await?;
     let ready = Ready { knobs, pinned_cpus: cpus, target: target.facts.clone(), warnings };
     lease.send(Event::Ready(ready.into_wire(trial.id.clone()))).await?;
-    let start_ns = loop {
-        match lease.next().await? {
-            Ask::Start(start) if start.trial_id == trial.id => break start.at_ns,
-            Ask::Cancel(cancel) if cancel.trial_id == trial.id => return Err(cancelled_refusal().into()),
-            _ => {}
-        }
+    let start_ns = match lease.turn(&trial.id).await? {
+        Turn::Start(at_ns) => at_ns,
+        Turn::Cancel => return Err(cancelled_refusal().into()),
     };
+    if start_ns > monotonic_ns().saturating_add(LONGEST_WAIT_NS) {
+        return Err(Refusal::new(
+            "start-too-far",
+            "the start lies more than a minute ahead",
+            "give it in nanoseconds of this host's CLOCK_MONOTONIC, as ReadClock tells it",
+        )
+        .into());
+    }
     crew.start(start_ns);
     measure(lease, trial, crew, slices, start_ns).await
 }
@@ -195,9 +204,9 @@ async fn start_line(
                 Some(Note::Done(Err(refusal))) => return Err(refusal.into()),
                 Some(Note::Done(Ok(_))) | None => return Err(lost_worker().into()),
             },
-            ask = lease.next() => match ask? {
-                Ask::Cancel(cancel) if cancel.trial_id == trial.id => return Err(cancelled_refusal().into()),
-                _ => {}
+            turn = lease.turn(&trial.id) => match turn? {
+                Turn::Cancel => return Err(cancelled_refusal().into()),
+                Turn::Start(_) => {}
             },
         }
     }
@@ -233,23 +242,22 @@ async fn measure(
                 Some(Note::Ready(_)) => {}
                 None => return Err(lost_worker().into()),
             },
-            ask = lease.next() => match ask? {
-                Ask::Cancel(cancel) if cancel.trial_id == trial.id => crew.stop(),
-                _ => {}
+            turn = lease.turn(&trial.id) => match turn? {
+                Turn::Cancel => crew.stop(),
+                Turn::Start(_) => {}
             },
+            () = ring_threads.due() => ring_threads.read(),
             _ = poll.tick() => {
-                ring_threads.look();
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
                 }
             }
         }
     }
-    ring_threads.finish();
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
-    Ok(add_up(trial, &reports, ring_threads.spent()))
+    Ok(add_up(trial, &reports, &ring_threads))
 }
 
 async fn send_interval(
@@ -268,72 +276,16 @@ fn lost_worker() -> Refusal {
     Refusal::new("worker-lost", "a worker ended without a word", "this is a defect of the agent")
 }
 
-/// CPU time of the kernel's ring threads over the window, looked at from outside the workers.
-struct RingThreads {
-    begin_ns: u64,
-    end_ns: u64,
-    before: Option<KernelThreads>,
-    after: Option<KernelThreads>,
-    has_ring: bool,
-    ended: bool,
-}
-
-impl RingThreads {
-    fn new(trial: &Trial, start_ns: u64) -> Self {
-        let begin_ns = start_ns + trial.workload.warmup.0;
-        Self {
-            begin_ns,
-            end_ns: begin_ns + trial.workload.runtime.0,
-            before: None,
-            after: None,
-            has_ring: trial.engine.engine == EngineKind::IoUring,
-            ended: false,
-        }
-    }
-
-    /// Takes a reading if it is within the window, which it places to within [`POLL`].
-    fn look(&mut self) {
-        let now = crate::worker::clock::monotonic_ns();
-        if !self.has_ring || self.ended || now < self.begin_ns {
-            return;
-        }
-        self.ended = now >= self.end_ns;
-        self.read();
-    }
-
-    fn finish(&mut self) {
-        if self.has_ring && !self.ended {
-            self.read();
-        }
-    }
-
-    fn read(&mut self) {
-        let Ok(now) = KernelThreads::read() else { return };
-        match &mut self.after {
-            Some(after) => after.advance(now),
-            None => {
-                self.before = Some(now.clone());
-                self.after = Some(now);
-            }
-        }
-    }
-
-    fn spent(&self) -> Option<u64> {
-        if !self.has_ring {
-            return Some(0);
-        }
-        Some(self.after.as_ref()?.since(self.before.as_ref()?))
-    }
-}
-
 /// The sum of all workers' accounts.
-fn add_up(trial: &Trial, reports: &[Report], kernel_threads_ns: Option<u64>) -> Finished {
+fn add_up(trial: &Trial, reports: &[Report], ring_threads: &RingThreads) -> Finished {
     let windows: Vec<_> = reports.iter().filter_map(|report| report.window.as_ref()).collect();
     let begins: Vec<u64> = windows.iter().map(|window| window.begin_ns).collect();
     let ends: Vec<u64> = windows.iter().map(|window| window.end_ns).collect();
+    let (begin_ns, end_ns) = (mean(&begins), mean(&ends));
+    let kernel_threads_ns = ring_threads.spent(end_ns.saturating_sub(begin_ns));
     let mut sum = Finished {
-        begin_ns: mean(&begins),
-        end_ns: mean(&ends),
+        begin_ns,
+        end_ns,
         cut_short: windows.len() < reports.len() || windows.iter().any(|window| window.cut_short),
         cpu: CpuTime { kernel_threads_ns, ..CpuTime::default() },
         ..Finished::default()

@@ -30,6 +30,10 @@ pub trait Edges {
     fn edge<E: Engine>(&mut self, now: u64, engine: &E, recorder: &mut Recorder) -> bool;
 }
 
+/// Commits that fail for a shortage while nothing comes back, after which the wait for what is in flight ends:
+/// what the kernel never took will not come back.
+const MOST_IN_VAIN: u32 = 1_000_000;
+
 #[derive(Clone, Copy, Default)]
 struct InFlight {
     /// When it was to be handed over.
@@ -114,9 +118,18 @@ pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching:
             break;
         }
     }
+    let mut in_vain = 0;
     while free.len() < slots.len() {
-        commit(engine, 1, recorder)?;
+        let outcome = engine.commit(1);
+        let before = free.len();
         engine.reap(|completion| free.push(completion.slot));
+        if let Err(error) = outcome {
+            in_vain = if free.len() > before { 0 } else { in_vain + 1 };
+            if !passes(&error) || in_vain == MOST_IN_VAIN {
+                return Err(error);
+            }
+            std::thread::yield_now();
+        }
     }
     Ok(())
 }
@@ -126,12 +139,15 @@ pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching:
 fn commit<E: Engine>(engine: &mut E, wait: u32, recorder: &mut Recorder) -> io::Result<()> {
     match engine.commit(wait) {
         Ok(_) => Ok(()),
-        Err(error) => match error.raw_os_error() {
-            Some(errno @ (libc::EAGAIN | libc::EBUSY | libc::ENOMEM)) => {
-                recorder.fail(-errno);
-                Ok(())
-            }
-            _ => Err(error),
-        },
+        Err(error) if passes(&error) => {
+            recorder.fail(-error.raw_os_error().unwrap_or_default());
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
+}
+
+#[cold]
+fn passes(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }

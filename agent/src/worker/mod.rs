@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod hot;
+pub mod memory;
 pub mod pacer;
 pub mod recorder;
 pub mod window;
@@ -14,6 +15,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use proto::{
@@ -122,13 +124,13 @@ impl Crew {
 
     /// Opens the gate: warmup begins at `at_ns` of CLOCK_MONOTONIC.
     pub fn start(&self, at_ns: u64) {
-        self.gate.open(Some(at_ns));
+        self.gate.set(Start::At(at_ns));
     }
 
     /// Ends the trial early. Returns at once; workers finish what is in flight.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.gate.open(None);
+        self.gate.set(Start::Never);
     }
 }
 
@@ -142,26 +144,44 @@ impl Drop for Crew {
     }
 }
 
-/// Where workers wait for the start. `Some(None)`: it is not going to come.
+/// Where workers wait for the start.
 #[derive(Default)]
 struct Gate {
-    start: Mutex<Option<Option<u64>>>,
-    opened: Condvar,
+    start: Mutex<Start>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Start {
+    #[default]
+    Awaited,
+    /// In nanoseconds of CLOCK_MONOTONIC.
+    At(u64),
+    /// It is not going to come.
+    Never,
 }
 
 impl Gate {
-    fn open(&self, at_ns: Option<u64>) {
-        self.start.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(at_ns);
-        self.opened.notify_all();
+    fn set(&self, start: Start) {
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
+        self.changed.notify_all();
     }
 
+    /// Waits until the time of the start has come, and returns it. None if it is called off before that.
     fn wait(&self) -> Option<u64> {
         let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            match *start {
-                Some(at_ns) => return at_ns,
-                None => start = self.opened.wait(start).unwrap_or_else(PoisonError::into_inner),
-            }
+            start = match *start {
+                Start::Never => return None,
+                Start::Awaited => self.changed.wait(start).unwrap_or_else(PoisonError::into_inner),
+                Start::At(at_ns) => match at_ns.saturating_sub(clock::monotonic_ns()) {
+                    0 => return Some(at_ns),
+                    left => {
+                        let waited = self.changed.wait_timeout(start, Duration::from_nanos(left));
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                },
+            };
         }
     }
 }
@@ -247,10 +267,7 @@ impl Worker {
         let (trial, work) = (&self.trial, &self.trial.workload);
         let mut ops = Ops::new(trial, self.size, self.index);
         let clock = HotClock::new();
-        // Few workers can spare the memory for a reader that is late by more than an interval.
-        let spares = if trial.workers() <= 16 { 3 } else { 1 };
-        let kinds = Kinds { writes: work.read_percent < 100, open: work.rate.is_some() };
-        let (mut recorder, slices) = Recorder::new(clock.clone(), kinds, spares);
+        let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
         let perf = match trial.measure {
             Measure::Timed => None,
@@ -262,7 +279,6 @@ impl Worker {
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
         };
-        sleep_until(start_ns);
 
         let schedule = Schedule {
             start_ns,
@@ -297,6 +313,10 @@ impl Worker {
             )
         })?;
         let window = window.into_accounts().map(Box::new);
+        if window.is_none() {
+            // Called off in the warmup, which counts for nothing.
+            recorder.start_over(0);
+        }
         let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
         let (tally, errors) = recorder.finish(end_ns);
         Ok(Report { window, tally, errors })
@@ -324,6 +344,12 @@ impl<E: Engine> Parts<'_, E> {
     }
 }
 
+/// Slices of a worker that may be away at once. Only few workers have the memory for a reader that is late by more
+/// than an interval.
+fn spares(workers: u32) -> usize {
+    if workers <= 16 { 3 } else { 1 }
+}
+
 /// A warning that an audit goes without perf.
 #[must_use]
 pub fn perf_warning(error: &str, remedy: &str) -> Warning {
@@ -342,12 +368,6 @@ fn block_signals() {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
     }
-}
-
-/// Sleeps until a time of CLOCK_MONOTONIC; returns at once if it has passed.
-fn sleep_until(at_ns: u64) {
-    let now = clock::monotonic_ns();
-    std::thread::sleep(std::time::Duration::from_nanos(at_ns.saturating_sub(now)));
 }
 
 #[cfg(test)]

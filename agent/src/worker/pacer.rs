@@ -28,10 +28,20 @@ impl Pacer for Closed {
     }
 }
 
-/// Distances drawn ahead: enough that their order does not repeat within a second at 1 M requests a second.
-const DRAWN: usize = 1 << 16;
+/// Distances that all workers of a host draw ahead together, at most: 32 MiB.
+const DRAWN_BUDGET: usize = 1 << 22;
+/// Distances that a worker draws, at most: at 1 M requests a second their order repeats about once a second.
+const DRAWN_MOST: usize = 1 << 20;
+/// Distances that a worker draws, at least.
+const DRAWN_LEAST: usize = 1 << 12;
 /// Binary digits of a tick that are carried from one request to the next.
 const FRACTION: u32 = 16;
+
+/// Distances between random arrivals that each of `workers` workers draws ahead.
+#[must_use]
+pub fn drawn(workers: u32) -> usize {
+    (DRAWN_BUDGET / workers.max(1) as usize).clamp(DRAWN_LEAST, DRAWN_MOST)
+}
 
 /// Requests start by the clock. One that finds no room starts late, but its latency counts from when it was to
 /// start.
@@ -60,11 +70,13 @@ impl Open {
         let second = clock.ticks_in(1_000_000_000) as f64 * f64::from(1u32 << FRACTION);
         let mean = second * f64::from(workers.max(1)) / per_second.max(1) as f64;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(worker) << 32));
+        // Away from the stretch that offsets are drawn from with the same seed.
+        rng.long_jump();
         let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         let (gaps, first) = match arrival {
             Arrival::Fixed => (vec![mean as u64], mean * f64::from(worker) / f64::from(workers.max(1))),
             Arrival::Poisson => {
-                let gaps = (0..DRAWN).map(|_| (-(1.0 - uniform()).ln() * mean) as u64).collect();
+                let gaps = (0..drawn(workers)).map(|_| (-(1.0 - uniform()).ln() * mean) as u64).collect();
                 (gaps, 0.0)
             }
         };

@@ -2,7 +2,7 @@
 //! the same way: nothing is allocated, nothing is locked, nobody waits.
 
 use hdrhistogram::Histogram;
-use proto::histogram;
+use proto::{histogram, trial::Workload};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::clock::HotClock;
@@ -32,17 +32,37 @@ pub struct Kinds {
     pub open: bool,
 }
 
+impl Kinds {
+    /// Those that a workload needs.
+    #[must_use]
+    pub fn of(work: &Workload) -> Self {
+        Self { writes: work.read_percent < 100, open: work.rate.is_some() }
+    }
+
+    /// How many a slice has of latency, and how many of service time.
+    fn counts(self) -> (usize, usize) {
+        let directions = 1 + usize::from(self.writes);
+        (directions, if self.open { directions } else { 0 })
+    }
+
+    /// How many a slice has.
+    #[must_use]
+    pub fn count(self) -> usize {
+        let (latency, service) = self.counts();
+        latency + service
+    }
+}
+
 impl Slice {
     fn new(kinds: Kinds) -> Self {
-        let directions = 1 + usize::from(kinds.writes);
+        let (latency, service) = kinds.counts();
         let empty = |count| (0..count).map(|_| histogram::empty()).collect();
-        let service = if kinds.open { directions } else { 0 };
         Self {
             index: 0,
             next_index: 1,
             begin_ns: 0,
             end_ns: 0,
-            latency: empty(directions),
+            latency: empty(latency),
             service: empty(service),
         }
     }

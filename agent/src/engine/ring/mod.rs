@@ -63,6 +63,8 @@ pub struct Ring {
     sqpoll: bool,
     /// Queued and not yet taken by the kernel.
     queued: u32,
+    /// The polling thread was woken for what was queued last.
+    woken: bool,
     visible: u32,
     enters: u64,
     submitted: u64,
@@ -89,9 +91,14 @@ unsafe impl Send for Ring {}
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // With requests in flight the kernel may yet write to the buffers: then their memory is never given
-        // back. It comes to that only where the ring itself failed.
-        if self.submitted == self.reaped {
+        // With requests in flight, or queued where a polling thread takes them, the kernel may yet write to the
+        // buffers: then their memory is never given back. It comes to that only where the ring itself failed.
+        if self.submitted == self.reaped && !(self.sqpoll && self.queued > 0) {
+            if self.form.slots_per_buffer.is_some() {
+                // A ring goes away some time after it is closed, and until then its buffers count as locked
+                // memory, which the next trial may need.
+                let _ = self.ring.submitter().unregister_buffers();
+            }
             // SAFETY: the field is used nowhere after this, and nothing in the kernel refers to it.
             unsafe { ManuallyDrop::drop(&mut self.buffers) };
         } else {
@@ -157,6 +164,7 @@ impl Ring {
             sqpoll: ring.params().is_setup_sqpoll(),
             ring,
             queued: 0,
+            woken: false,
             visible: 0,
             enters: 0,
             submitted: 0,
@@ -257,17 +265,20 @@ impl Ring {
     /// The kernel's thread has what is queued already. Looks for completions until there are enough; calls the
     /// kernel only to wake the thread, or to have an overflown completion queue refilled.
     fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
-        self.submitted += u64::from(std::mem::take(&mut self.queued));
-        let mut woken = false;
+        if self.queued > 0 {
+            self.submitted += u64::from(std::mem::take(&mut self.queued));
+            self.woken = false;
+        }
         loop {
             // The thread sets the flag before it looks at the tail a last time; we moved the tail before
             // looking at the flag. The fence keeps one of the two from being missed.
             fence(Ordering::SeqCst);
             let queue = self.ring.submission();
-            let (asleep, overflown) = (queue.need_wakeup(), queue.cq_overflow());
+            // It wakes by itself for completions: only requests that it has not taken need the call.
+            let (asleep, overflown) = (queue.need_wakeup() && !queue.is_empty(), queue.cq_overflow());
             drop(queue);
-            // One call wakes it; until it is given a CPU, the flag stays as it was.
-            let wake = asleep && !std::mem::replace(&mut woken, asleep);
+            // One call wakes it for all that is queued; until it is given a CPU, the flag stays as it was.
+            let wake = asleep && !std::mem::replace(&mut self.woken, asleep);
             if wake || overflown {
                 let wakeup = if wake { ENTER_SQ_WAKEUP } else { 0 };
                 let refill = if overflown { ENTER_GETEVENTS } else { 0 };

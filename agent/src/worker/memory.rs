@@ -1,0 +1,85 @@
+//! Whether a trial's workers fit into memory: asked before they fill it, since the kernel grants memory that it
+//! does not have and ends the process for it later.
+
+use proto::{
+    histogram,
+    outcome::Refusal,
+    trial::{Arrival, Trial},
+};
+
+use super::{pacer, recorder::Kinds, spares};
+use crate::{
+    target::{memory_available, mib},
+    workload::Ops,
+};
+
+/// What a worker takes besides: stack, ring, counts by errno.
+const BESIDES: u64 = 256 << 10;
+
+/// Refuses a trial whose workers need more memory than there is.
+///
+/// # Errors
+/// `no-memory`.
+pub fn check(trial: &Trial) -> Result<(), Refusal> {
+    let needed = needed(trial);
+    match memory_available() {
+        Some(available) if needed > available => Err(Refusal::new(
+            "no-memory",
+            format!(
+                "{} workers at depth {} with blocks of {} need {}, and {} are available",
+                trial.workers(),
+                trial.depth_per_worker(),
+                trial.workload.block_size,
+                mib(needed),
+                mib(available)
+            ),
+            "lower depth, block size or threads",
+        )
+        .at("workload.block_size")),
+        _ => Ok(()),
+    }
+}
+
+/// Buffers, histograms and tables of all workers, in bytes.
+fn needed(trial: &Trial) -> u64 {
+    let (work, workers) = (&trial.workload, trial.workers());
+    let buffers = u64::from(trial.depth_per_worker()) * work.block_size.0;
+    let slices = 1 + spares(workers) as u64;
+    let histograms =
+        slices * Kinds::of(work).count() as u64 * histogram::empty::<u32>().distinct_values() as u64;
+    let gaps = match work.rate {
+        Some(rate) if rate.arrival == Arrival::Poisson => pacer::drawn(workers),
+        _ => 0,
+    };
+    let tables = (Ops::table_len(workers) + gaps) as u64 * size_of::<u64>() as u64;
+    u64::from(workers) * (buffers + histograms * size_of::<u32>() as u64 + tables + BESIDES)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        trial::{Concurrency, Engine, EngineKind, FileTarget, Measure, Rate, Target, Workload},
+        units::ByteSize,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_thousand_workers_are_not_free() {
+        let mut trial = Trial {
+            id: "t".into(),
+            seed: 1,
+            target: Target::File(FileTarget { size: ByteSize(1 << 30), direct: true }),
+            workload: Workload::default(),
+            engine: Engine::new(EngineKind::Psync),
+            measure: Measure::Timed,
+        };
+        // Four histograms of 108 KiB and a table of 8 MiB.
+        assert!((8 << 20..9 << 20).contains(&needed(&trial)), "{}", needed(&trial));
+        trial.engine = Engine { depth: 1024, concurrency: Concurrency::Threads, ..trial.engine };
+        trial.workload.read_percent = 50;
+        trial.workload.rate = Some(Rate { per_second: 1, arrival: Arrival::Poisson });
+        // Eight histograms each, tables of 32 KiB and 64 KiB.
+        assert!((1 << 30..3 << 29).contains(&needed(&trial)), "{}", needed(&trial));
+    }
+}

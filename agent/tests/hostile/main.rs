@@ -1,0 +1,248 @@
+//! The real binary against clients that ask for what no coordinator would, or at the wrong moment. Whatever they
+//! do, the agent answers, lives on, and keeps nothing of them.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod client;
+
+use std::time::Duration;
+
+use agent::worker::clock::monotonic_ns;
+use client::{Agent, Lease};
+use proto::{
+    trial::{
+        Arrival, Concurrency, Cpus, Engine, EngineKind, FileTarget, Measure, PathTarget, Rate, Target, Trial,
+        Workload,
+    },
+    units::{ByteSize, Nanos},
+    wire::DescribeRequest,
+};
+use tonic::Code;
+
+fn trial(engine: Engine) -> Trial {
+    Trial {
+        id: "t".into(),
+        seed: 1,
+        target: Target::File(FileTarget { size: ByteSize(4 << 20), direct: false }),
+        workload: Workload { warmup: Nanos(0), runtime: Nanos(100_000_000), ..Workload::default() },
+        engine,
+        measure: Measure::Timed,
+    }
+}
+
+fn plain() -> Trial {
+    trial(Engine::new(EngineKind::Psync))
+}
+
+/// That a lease still does its work.
+async fn works(lease: &mut Lease) {
+    let trial = plain();
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns()).await;
+    assert!(lease.finished().await.ops() > 0);
+}
+
+#[tokio::test]
+async fn starts_at_impossible_times() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let trial = plain();
+    for never in [u64::MAX, u64::MAX / 2, monotonic_ns() + 3_600_000_000_000] {
+        lease.ready(&trial).await;
+        lease.start(&trial, never).await;
+        assert_eq!(lease.failed().await.0, "start-too-far", "{never}");
+    }
+    // Long past: it begins at once.
+    lease.ready(&trial).await;
+    lease.start(&trial, 0).await;
+    assert!(lease.finished().await.ops() > 0);
+    drop(lease);
+    agent.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_trial_that_waits_for_its_start_can_be_called_off() {
+    let agent = Agent::start();
+    let trial = plain();
+    let mut lease = agent.lease().await;
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
+    lease.cancel(&trial).await;
+    let finished = lease.finished().await;
+    assert!(finished.cut_short);
+    assert_eq!(finished.ops(), 0);
+    // So can the lease, and the agent.
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
+    drop(lease);
+    agent.is_clean().await;
+    let mut lease = agent.lease().await;
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
+    agent.terminate().await;
+}
+
+#[tokio::test]
+async fn what_was_done_in_the_warmup_is_not_counted() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let mut trial = plain();
+    trial.workload.warmup = Nanos(20_000_000_000);
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    lease.cancel(&trial).await;
+    let finished = lease.finished().await;
+    assert!(finished.cut_short);
+    assert_eq!(finished.ops(), 0, "no window was ever open");
+}
+
+#[tokio::test]
+async fn limits_are_checked_whatever_a_client_says() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let ring = || trial(Engine::new(EngineKind::IoUring));
+    let change = |mut trial: Trial, change: fn(&mut Trial)| {
+        change(&mut trial);
+        trial
+    };
+    let block = |gib: u64| {
+        let mut trial = ring();
+        trial.engine.fixed_buffers = true;
+        trial.workload.block_size = ByteSize(gib << 30);
+        trial.target = Target::File(FileTarget { size: ByteSize(gib << 30), direct: false });
+        trial
+    };
+    for (trial, field) in [
+        (block(2), "workload.block_size"),
+        (block(4), "workload.block_size"),
+        (change(plain(), |trial| trial.id = "x".repeat(1 << 20)), "id"),
+        (change(plain(), |trial| trial.id = "\u{1b}[2J".into()), "id"),
+        (change(plain(), |trial| trial.id = String::new()), "id"),
+        (change(plain(), |trial| trial.workload.interval = Nanos(u64::MAX)), "workload.interval"),
+        (change(plain(), |trial| trial.workload.warmup = Nanos(u64::MAX)), "workload.warmup"),
+        (change(plain(), |trial| trial.workload.threads = u32::MAX), "workload.threads"),
+        (change(ring(), |trial| trial.engine.depth = u32::MAX), "engine.depth"),
+        (change(plain(), |trial| trial.workload.cpus = Cpus::List(vec![0; 1 << 20])), "workload.cpus"),
+        (
+            change(plain(), |trial| {
+                trial.target =
+                    Target::Path(PathTarget { path: format!("/{}", "x".repeat(1 << 20)), direct: false });
+            }),
+            "target.path",
+        ),
+    ] {
+        lease.prepare(&trial).await;
+        assert_eq!(lease.failed().await, ("invalid-trial".into(), field.into()));
+    }
+    for path in ["/dev/zero", "/dev/null", "/proc/self/mem", "/", "/no/such", "/proc/self/maps", "/\0"] {
+        let mut trial = plain();
+        trial.target = Target::Path(PathTarget { path: path.into(), direct: false });
+        lease.prepare(&trial).await;
+        lease.failed().await;
+    }
+    works(&mut lease).await;
+}
+
+#[tokio::test]
+async fn requests_out_of_turn() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let mut trial = plain();
+    lease.start(&trial, 0).await;
+    lease.cancel(&trial).await;
+    lease.ready(&trial).await;
+    // A second trial beside the first is refused, and disturbs nothing.
+    let other = Trial { id: "other".into(), ..plain() };
+    lease.prepare(&other).await;
+    assert_eq!(lease.failed().await.0, "protocol");
+    lease.start(&other, 0).await;
+    lease.cancel(&other).await;
+    lease.start(&trial, monotonic_ns()).await;
+    assert!(!lease.finished().await.cut_short);
+    // Nor while it runs.
+    trial.workload.runtime = Nanos(500_000_000);
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    lease.prepare(&other).await;
+    assert_eq!(lease.failed().await.0, "protocol");
+    assert!(!lease.finished().await.cut_short);
+    works(&mut lease).await;
+}
+
+#[tokio::test]
+async fn names_of_runs_are_short_and_printable() {
+    let agent = Agent::start();
+    for name in ["x".repeat(1 << 20), "\u{1b}]0;gotcha\u{7}".into(), String::new()] {
+        let refused = agent.open(&name).await.err().unwrap();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    }
+    let lease = agent.lease().await;
+    let second = agent.open("second").await.err().unwrap();
+    assert!(second.message().contains("busy with run hostile"), "{second:?}");
+    drop(lease);
+    agent.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_holds_nothing_once_gone() {
+    let agent = Agent::start();
+    let lease = agent.lease().await;
+    let mut trial = trial(Engine { depth: 4, ..Engine::new(EngineKind::IoUring) });
+    trial.workload.runtime = Nanos(1_500_000_000);
+    trial.workload.interval = Nanos(10_000_000);
+    trial.workload.read_percent = 50;
+    lease.prepare(&trial).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lease.start(&trial, 0).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    drop(lease);
+    agent.is_clean().await;
+}
+
+#[tokio::test]
+async fn many_workers_with_short_intervals() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let engine = Engine { depth: 1024, concurrency: Concurrency::Threads, ..Engine::new(EngineKind::Psync) };
+    let mut trial = trial(engine);
+    trial.workload.interval = Nanos(10_000_000);
+    trial.workload.rate = Some(Rate { per_second: 100_000_000, arrival: Arrival::Poisson });
+    lease.ready(&trial).await;
+    lease.start(&trial, monotonic_ns()).await;
+    assert!(lease.finished().await.ops() > 0);
+    drop(lease);
+    agent.is_clean().await;
+}
+
+#[tokio::test]
+async fn leaving_at_any_moment_leaves_nothing() {
+    let agent = Agent::start();
+    let kinds = [EngineKind::Psync, EngineKind::Libaio, EngineKind::IoUring];
+    for (round, millis) in [0u64, 1, 2, 5, 10, 20, 40, 80, 120, 160].into_iter().enumerate() {
+        let lease = agent.lease_again().await;
+        let mut trial = trial(Engine { depth: 1 + round as u32, ..Engine::new(kinds[round % 3]) });
+        trial.workload.threads = if kinds[round % 3] == EngineKind::Psync { 1 } else { 3 };
+        if trial.engine.engine == EngineKind::Psync {
+            trial.engine.depth = 1;
+        }
+        lease.prepare(&trial).await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        lease.start(&trial, 0).await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        drop(lease);
+    }
+    agent.is_clean().await;
+}
+
+/// Describing tries things out: with a tracepoint armed, every system call on the host is slower.
+#[tokio::test]
+async fn describing_does_not_disturb_a_lease() {
+    let agent = Agent::start();
+    let first = agent.client().await.describe(DescribeRequest {}).await.unwrap().into_inner();
+    let mut lease = agent.lease().await;
+    let again = agent.client().await.describe(DescribeRequest {}).await.unwrap().into_inner();
+    assert_eq!(first, again);
+    works(&mut lease).await;
+}
