@@ -1,0 +1,254 @@
+//! What an agent reports, to the wire and back.
+
+use super::{FromWire as _, required};
+use crate::{
+    histogram,
+    outcome::{
+        Capability, Cpu, CpuTime, Direction, Finished, HostDescription, Interval, Knob, Overhead, PerfCounts,
+        Ready, Refusal, Series, Warning,
+    },
+    trial::FieldError,
+    wire,
+};
+
+impl From<HostDescription> for wire::DescribeResponse {
+    fn from(host: HostDescription) -> Self {
+        let capability = |capability: Capability| wire::Capability {
+            state: match capability.available {
+                true => wire::capability::State::Available.into(),
+                false => wire::capability::State::Missing.into(),
+            },
+            name: capability.name,
+            detail: capability.detail,
+            remedy: capability.remedy,
+        };
+        let cpu = |cpu: Cpu| wire::Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
+        Self {
+            protocol_version: host.protocol_version,
+            agent_version: host.agent_version,
+            hostname: host.hostname,
+            facts: host.facts.into_iter().collect(),
+            cpus: host.cpus.into_iter().map(cpu).collect(),
+            runtime_cpu: host.runtime_cpu,
+            capabilities: host.capabilities.into_iter().map(capability).collect(),
+        }
+    }
+}
+
+impl From<wire::DescribeResponse> for HostDescription {
+    fn from(host: wire::DescribeResponse) -> Self {
+        let capability = |capability: wire::Capability| Capability {
+            available: capability.state() == wire::capability::State::Available,
+            name: capability.name,
+            detail: capability.detail,
+            remedy: capability.remedy,
+        };
+        let cpu = |cpu: wire::Cpu| Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
+        Self {
+            protocol_version: host.protocol_version,
+            agent_version: host.agent_version,
+            hostname: host.hostname,
+            facts: host.facts.into_iter().collect(),
+            cpus: host.cpus.into_iter().map(cpu).collect(),
+            runtime_cpu: host.runtime_cpu,
+            capabilities: host.capabilities.into_iter().map(capability).collect(),
+        }
+    }
+}
+
+impl From<Warning> for wire::Warning {
+    fn from(warning: Warning) -> Self {
+        Self { code: warning.code, message: warning.message, remedy: warning.remedy }
+    }
+}
+
+impl From<wire::Warning> for Warning {
+    fn from(warning: wire::Warning) -> Self {
+        Self { code: warning.code, message: warning.message, remedy: warning.remedy }
+    }
+}
+
+impl From<Refusal> for wire::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.code, message: refusal.message, remedy: refusal.remedy, field: refusal.field }
+    }
+}
+
+impl From<wire::Error> for Refusal {
+    fn from(error: wire::Error) -> Self {
+        Self { code: error.code, message: error.message, remedy: error.remedy, field: error.field }
+    }
+}
+
+impl Ready {
+    /// As sent for one trial.
+    #[must_use]
+    pub fn into_wire(self, trial_id: String) -> wire::Ready {
+        let knob =
+            |knob: Knob| wire::Knob { name: knob.name, requested: knob.requested, granted: knob.granted };
+        wire::Ready {
+            trial_id,
+            knobs: self.knobs.into_iter().map(knob).collect(),
+            pinned_cpus: self.pinned_cpus,
+            target: self.target.into_iter().collect(),
+            warnings: self.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<wire::Ready> for Ready {
+    fn from(ready: wire::Ready) -> Self {
+        let knob =
+            |knob: wire::Knob| Knob { name: knob.name, requested: knob.requested, granted: knob.granted };
+        Self {
+            knobs: ready.knobs.into_iter().map(knob).collect(),
+            pinned_cpus: ready.pinned_cpus,
+            target: ready.target.into_iter().collect(),
+            warnings: ready.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl Interval {
+    /// As sent for one trial.
+    ///
+    /// # Errors
+    /// Where a histogram cannot be encoded.
+    pub fn to_wire(&self, trial_id: String) -> Result<wire::Interval, histogram::CodecError> {
+        let series = |series: &Series| -> Result<wire::Series, histogram::CodecError> {
+            Ok(wire::Series {
+                direction: series.direction.into(),
+                bytes: series.bytes,
+                latency_v2: histogram::encode(&series.latency)?,
+                service_v2: series.service.as_ref().map(histogram::encode).transpose()?.unwrap_or_default(),
+            })
+        };
+        Ok(wire::Interval {
+            trial_id,
+            index: self.index,
+            begin_ns: self.begin_ns,
+            end_ns: self.end_ns,
+            series: self.series.iter().map(series).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<wire::Interval> for Interval {
+    type Error = FieldError;
+
+    fn try_from(interval: wire::Interval) -> Result<Self, FieldError> {
+        let decode = |index: usize, name: &str, bytes: &[u8]| {
+            histogram::decode(bytes)
+                .map_err(|error| FieldError::new(format!("series[{index}].{name}"), error.to_string()))
+        };
+        let series = |(index, series): (usize, wire::Series)| -> Result<Series, FieldError> {
+            let service = match series.service_v2.is_empty() {
+                true => None,
+                false => Some(decode(index, "service_v2", &series.service_v2)?),
+            };
+            Ok(Series {
+                direction: Direction::from_wire(series.direction)?,
+                bytes: series.bytes,
+                latency: decode(index, "latency_v2", &series.latency_v2)?,
+                service,
+            })
+        };
+        if interval.end_ns < interval.begin_ns {
+            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+        }
+        Ok(Self {
+            index: interval.index,
+            begin_ns: interval.begin_ns,
+            end_ns: interval.end_ns,
+            series: interval.series.into_iter().enumerate().map(series).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Finished {
+    /// As sent for one trial.
+    #[must_use]
+    pub fn into_wire(self, trial_id: String) -> wire::Finished {
+        let perf = |perf: PerfCounts| wire::PerfCounts {
+            syscalls_total: perf.syscalls_total,
+            syscalls_by_name: perf.syscalls_by_name.into_iter().collect(),
+            punted_to_io_wq: perf.punted_to_io_wq,
+        };
+        wire::Finished {
+            trial_id,
+            begin_ns: self.begin_ns,
+            end_ns: self.end_ns,
+            read_ops: self.read_ops,
+            write_ops: self.write_ops,
+            bytes: self.bytes,
+            errors: self.errors.into_iter().collect(),
+            short_transfers: self.short_transfers,
+            syscalls_self: self.syscalls_self.into_iter().collect(),
+            perf: self.perf.map(perf),
+            cpu: Some(wire::CpuTime {
+                user_ns: self.cpu.user_ns,
+                system_ns: self.cpu.system_ns,
+                kernel_threads_ns: self.cpu.kernel_threads_ns,
+                voluntary_switches: self.cpu.voluntary_switches,
+                involuntary_switches: self.cpu.involuntary_switches,
+            }),
+            submitted: self.submitted,
+            enters: self.enters,
+            enters_by_batch: self.enters_by_batch,
+            cq_overflows: self.cq_overflows,
+            cut_short: self.cut_short,
+            overhead: Some(wire::Overhead {
+                late_swaps: self.overhead.late_swaps,
+                saturated: self.overhead.saturated,
+                clock_drift_ppm: self.overhead.clock_drift_ppm,
+            }),
+            warnings: self.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Finished> for Finished {
+    type Error = FieldError;
+
+    fn try_from(finished: wire::Finished) -> Result<Self, FieldError> {
+        let cpu = required(finished.cpu, "cpu")?;
+        let overhead = required(finished.overhead, "overhead")?;
+        let perf = |perf: wire::PerfCounts| PerfCounts {
+            syscalls_total: perf.syscalls_total,
+            syscalls_by_name: perf.syscalls_by_name.into_iter().collect(),
+            punted_to_io_wq: perf.punted_to_io_wq,
+        };
+        if finished.end_ns < finished.begin_ns {
+            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+        }
+        Ok(Self {
+            begin_ns: finished.begin_ns,
+            end_ns: finished.end_ns,
+            read_ops: finished.read_ops,
+            write_ops: finished.write_ops,
+            bytes: finished.bytes,
+            errors: finished.errors.into_iter().collect(),
+            short_transfers: finished.short_transfers,
+            syscalls_self: finished.syscalls_self.into_iter().collect(),
+            perf: finished.perf.map(perf),
+            cpu: CpuTime {
+                user_ns: cpu.user_ns,
+                system_ns: cpu.system_ns,
+                kernel_threads_ns: cpu.kernel_threads_ns,
+                voluntary_switches: cpu.voluntary_switches,
+                involuntary_switches: cpu.involuntary_switches,
+            },
+            submitted: finished.submitted,
+            enters: finished.enters,
+            enters_by_batch: finished.enters_by_batch,
+            cq_overflows: finished.cq_overflows,
+            cut_short: finished.cut_short,
+            overhead: Overhead {
+                late_swaps: overhead.late_swaps,
+                saturated: overhead.saturated,
+                clock_drift_ppm: overhead.clock_drift_ppm,
+            },
+            warnings: finished.warnings.into_iter().map(Into::into).collect(),
+        })
+    }
+}
