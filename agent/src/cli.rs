@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{preflight, server, topology::Topology};
+use crate::{preflight, server, target::device::allow::AllowList, topology::Topology};
 
 /// Runs Ringbench's trials on this host and streams back what it measured.
 #[derive(Debug, Parser)]
@@ -21,9 +21,10 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  agent probe                                    what this host can do
-  agent serve --data-dir /mnt/nvme               serve coordinators on this machine
-  agent serve --listen 10.0.0.5:7420 --insecure  serve others, on a network you trust
+  agent probe                                     what this host can do
+  agent serve --data-dir /mnt/nvme                serve coordinators on this machine
+  agent serve --allow-device /dev/nvme1n1=S3R1AL  let trials use this disk, and no other
+  agent serve --listen 10.0.0.5:7420 --insecure   serve others, on a network you trust
 
 Exit codes: 0 done; 2 bad usage; 3 the agent could not serve.";
 
@@ -37,6 +38,13 @@ enum Command {
         /// Where targets are made: a directory on the disk that is to be measured
         #[arg(long, value_name = "DIR", default_value = ".")]
         data_dir: PathBuf,
+        /// A block device that trials may use, by its path and the serial number or WWN that it must have; may
+        /// be given again. Trials that name no such device get none
+        #[arg(long, value_name = "PATH=SERIAL")]
+        allow_device: Vec<String>,
+        /// The same from a file: one PATH=SERIAL a line, # begins a comment
+        #[arg(long, value_name = "FILE")]
+        allow_devices: Option<PathBuf>,
         /// Listen beyond loopback in plain text: whoever reaches the port can run trials on this host
         #[arg(long)]
         insecure: bool,
@@ -58,8 +66,15 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log();
     match cli.command {
-        Command::Serve { listen, data_dir, insecure } => {
-            report(server::serve_tcp(listen, &data_dir, insecure).map_err(|error| error.to_string()))
+        Command::Serve { listen, data_dir, allow_device, allow_devices, insecure } => {
+            let devices = match AllowList::read(&allow_device, allow_devices.as_deref()) {
+                Ok(devices) => devices,
+                Err(error) => {
+                    eprintln!("agent: {error}");
+                    return ExitCode::from(2);
+                }
+            };
+            report(server::serve_tcp(listen, &data_dir, devices, insecure).map_err(|error| error.to_string()))
         }
         Command::Probe { json, data_dir } => report(probe(json, &data_dir)),
     }

@@ -24,6 +24,7 @@ use tonic::transport::server::{Connected, Router, Server};
 
 use crate::{
     service::AgentService,
+    target::{self, device::allow::AllowList},
     topology::{self, Topology},
 };
 
@@ -69,11 +70,16 @@ pub enum ServeError {
 ///
 /// # Errors
 /// Where it cannot listen, or must not.
-pub fn serve_tcp(address: SocketAddr, data_dir: &Path, insecure: bool) -> Result<(), ServeError> {
+pub fn serve_tcp(
+    address: SocketAddr,
+    data_dir: &Path,
+    devices: AllowList,
+    insecure: bool,
+) -> Result<(), ServeError> {
     if !address.ip().is_loopback() && !insecure {
         return Err(ServeError::NotLoopback(address.ip()));
     }
-    let (runtime, service) = prepare(data_dir)?;
+    let (runtime, service) = prepare(data_dir, devices)?;
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
@@ -112,7 +118,8 @@ pub fn serve_embedded(data_dir: &Path) -> ExitCode {
 }
 
 fn embedded(data_dir: &Path) -> Result<(), ServeError> {
-    let (runtime, service) = prepare(data_dir)?;
+    // Whoever starts a coordinator has not thereby allowed it any disk.
+    let (runtime, service) = prepare(data_dir, AllowList::default())?;
     runtime.block_on(async {
         // SAFETY: descriptor 0 is open at start and used by nothing else in this process.
         let inherited = unsafe { OwnedFd::from_raw_fd(0) };
@@ -137,12 +144,16 @@ pub(crate) fn say(text: &str) {
 }
 
 /// Limits raised, machine looked at, runtime on its own CPU: what both ways of serving begin with.
-fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, AgentService), ServeError> {
+fn prepare(
+    data_dir: &Path,
+    devices: AllowList,
+) -> Result<(tokio::runtime::Runtime, AgentService), ServeError> {
     let data_dir = data_dir
         .canonicalize()
         .and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(io::ErrorKind::NotADirectory.into()) })
         .map_err(|source| ServeError::DataDir { path: data_dir.to_owned(), source })?;
     raise_limits();
+    target::sweep();
     let topology = Topology::discover()?;
     // Threads inherit the CPU of the one that makes them; workers choose their own.
     if let Err(error) = topology::pin_current_thread(topology.runtime_cpu) {
@@ -153,7 +164,7 @@ fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, AgentService), S
         .enable_all()
         .thread_name("runtime")
         .build()?;
-    Ok((runtime, AgentService::new(topology, data_dir)))
+    Ok((runtime, AgentService::new(topology, data_dir, devices)))
 }
 
 async fn router(service: &AgentService) -> Router {

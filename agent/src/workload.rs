@@ -3,6 +3,7 @@
 
 use proto::trial::{Pattern, Trial};
 use rand_core::{RngCore, SeedableRng};
+use rand_distr::{Distribution as _, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Entries of all tables of a host together, at most: 64 MiB.
@@ -58,8 +59,12 @@ impl Ops {
             Walk { begin, next: begin, end: begin + share * block, block }
         });
         let len = (TABLE_BUDGET / workers as usize).clamp(TABLE_LEAST, TABLE_MOST);
+        let mut zipf = (work.pattern == Pattern::Zipf).then(|| Favourites::new(blocks, work.zipf_theta));
         let entry = |_| {
-            let offset = below(rng.next_u64(), blocks) * block;
+            let offset = match &mut zipf {
+                None => below(rng.next_u64(), blocks) * block,
+                Some(favourites) => favourites.draw(&mut rng) * block,
+            };
             let write = below(rng.next_u64(), 100) >= u64::from(work.read_percent);
             offset | u64::from(write)
         };
@@ -89,6 +94,35 @@ impl Walk {
         }
         offset
     }
+}
+
+/// Blocks by Zipf's law.
+struct Favourites {
+    ranks: Zipf<f64>,
+    blocks: u64,
+    /// Takes neighbouring ranks to distant blocks. It has no divisor in common with the number of blocks, so
+    /// that every block has one rank.
+    step: u64,
+}
+
+impl Favourites {
+    #[allow(clippy::expect_used, reason = "the exponent and the number of blocks are checked with the trial")]
+    fn new(blocks: u64, theta: f64) -> Self {
+        let ranks = Zipf::new(blocks as f64, theta).expect("at least one block, and a positive exponent");
+        // Near the golden section of the target, where multiples lie farthest apart.
+        let near = (blocks as f64 * 0.618) as u64;
+        let step = (near.max(1)..).find(|step| gcd(*step, blocks) == 1).unwrap_or(1);
+        Self { ranks, blocks, step }
+    }
+
+    fn draw(&mut self, rng: &mut Xoshiro256PlusPlus) -> u64 {
+        let rank = (self.ranks.sample(rng) as u64).clamp(1, self.blocks);
+        (u128::from(rank - 1) * u128::from(self.step) % u128::from(self.blocks)) as u64
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A number below `n` from 64 random bits.
@@ -128,10 +162,9 @@ mod tests {
 
         #[test]
         fn every_operation_is_a_whole_block_of_the_target(
-            random in any::<bool>(), percent in 0..=100u32, sectors in 1..64u64, blocks in 1..5000u64,
+            pattern in prop::sample::select(vec![Pattern::Random, Pattern::Sequential, Pattern::Zipf]), percent in 0..=100u32, sectors in 1..64u64, blocks in 1..5000u64,
             tail in 0..512u64, threads in 1..9u32, seed in any::<u64>(),
         ) {
-            let pattern = if random { Pattern::Random } else { Pattern::Sequential };
             let block = sectors * 512;
             let size = blocks * block + tail;
             let trial = trial(pattern, percent, block, threads, seed);
@@ -167,6 +200,25 @@ mod tests {
         assert_eq!(take(1, 0), take(1, 0));
         assert_ne!(take(1, 0), take(2, 0));
         assert_ne!(take(1, 0), take(1, 1));
+    }
+
+    #[test]
+    fn favourites_follow_zipfs_law() {
+        let mut zipf = trial(Pattern::Zipf, 100, 4096, 1, 3);
+        zipf.workload.zipf_theta = 1.0;
+        let blocks = 1000;
+        let mut ops = Ops::new(&zipf, blocks * 4096, 0);
+        let mut counts = vec![0u32; blocks as usize];
+        (0..500_000).for_each(|_| counts[(ops.next_op().offset / 4096) as usize] += 1);
+        let first = counts[0];
+        let neighbours = counts[1] + counts[999];
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(first, counts[0], "the first block is the favourite");
+        assert!(neighbours < counts[1], "favourites are scattered");
+        for rank in [2u32, 4, 8] {
+            let share = f64::from(counts[rank as usize - 1]) / f64::from(counts[0]);
+            assert!((share * f64::from(rank) - 1.0).abs() < 0.1, "rank {rank}: {share}");
+        }
     }
 
     #[test]

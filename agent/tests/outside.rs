@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use agent::{service::AgentService, skip::skip, topology::Topology, worker::clock::monotonic_ns};
+use agent::{
+    service::AgentService, skip::skip, target::device::allow::AllowList, topology::Topology,
+    worker::clock::monotonic_ns,
+};
 use proto::{
     outcome::{Finished, PerfCounts},
     trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
@@ -101,7 +104,8 @@ async fn perf_stat(tid: &str, output: &Path) -> tokio::process::Child {
 /// Runs an audit with perf beside it: the agent's account, and perf's count of the thread.
 async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let scratch = tempfile::tempdir().unwrap();
-    let service = AgentService::new(Topology::discover().unwrap(), scratch.path().to_owned());
+    let service =
+        AgentService::new(Topology::discover().unwrap(), scratch.path().to_owned(), AllowList::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let server = Server::builder().add_service(service.clone().into_server());

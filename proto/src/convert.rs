@@ -7,8 +7,9 @@ use crate::{
         Ready, Refusal, Series, Warning,
     },
     trial::{
-        Arrival, Concurrency, Cpus, Engine, EngineKind, Fallback, FieldError, FileTarget, IowqWorkers,
-        Measure, PathTarget, Pattern, Rate, Sqpoll, Target, Trial, Workload,
+        Arrival, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError, FileTarget,
+        IowqWorkers, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sqpoll, Target, Trial,
+        Workload,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -42,10 +43,13 @@ trait FromWire: Sized {
 }
 
 enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
-enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential });
+enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential, Zipf });
 enum_pairs!(Arrival, wire::rate::Arrival, "workload.rate", { Fixed, Poisson });
 enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
+enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {
+    Auto, Tmpfs, Zram, Loop, Brd, NullBlk
+});
 enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
 
 fn required<T>(value: Option<T>, field: &str) -> Result<T, FieldError> {
@@ -91,11 +95,31 @@ impl From<&Target> for wire::Target {
         match target {
             Target::File(file) => Self {
                 file: Some(wire::FileTarget { size_bytes: file.size.0, direct: file.direct }),
-                path: None,
+                ..Self::default()
             },
             Target::Path(path) => Self {
-                file: None,
                 path: Some(wire::PathTarget { path: path.path.clone(), direct: path.direct }),
+                ..Self::default()
+            },
+            Target::Ramdisk(disk) => Self {
+                ramdisk: Some(wire::RamdiskTarget {
+                    size_bytes: disk.size.0,
+                    kind: disk.kind.into(),
+                    direct: disk.direct,
+                    poll_queues: disk.poll_queues,
+                    completion_ns: disk.completion.map(|completion| completion.0),
+                    memory_backed: disk.memory_backed,
+                }),
+                ..Self::default()
+            },
+            Target::Device(device) => Self {
+                device: Some(wire::DeviceTarget {
+                    path: device.path.clone(),
+                    serial: device.serial.clone(),
+                    destroy: device.destroy.clone(),
+                    direct: device.direct,
+                }),
+                ..Self::default()
             },
         }
     }
@@ -105,12 +129,28 @@ impl TryFrom<wire::Target> for Target {
     type Error = FieldError;
 
     fn try_from(target: wire::Target) -> Result<Self, FieldError> {
-        match (target.file, target.path) {
-            (Some(file), None) => {
+        match (target.file, target.path, target.ramdisk, target.device) {
+            (Some(file), None, None, None) => {
                 Ok(Self::File(FileTarget { size: ByteSize(file.size_bytes), direct: file.direct }))
             }
-            (None, Some(path)) => Ok(Self::Path(PathTarget { path: path.path, direct: path.direct })),
-            _ => Err(FieldError::new("target", "must be exactly one of file and path")),
+            (None, Some(path), None, None) => {
+                Ok(Self::Path(PathTarget { path: path.path, direct: path.direct }))
+            }
+            (None, None, Some(disk), None) => Ok(Self::Ramdisk(RamdiskTarget {
+                size: ByteSize(disk.size_bytes),
+                kind: RamdiskKind::from_wire(disk.kind)?,
+                direct: disk.direct,
+                poll_queues: disk.poll_queues,
+                completion: disk.completion_ns.map(Nanos),
+                memory_backed: disk.memory_backed,
+            })),
+            (None, None, None, Some(device)) => Ok(Self::Device(DeviceTarget {
+                path: device.path,
+                serial: device.serial,
+                destroy: device.destroy,
+                direct: device.direct,
+            })),
+            _ => Err(FieldError::new("target", "must be exactly one of file, path, ramdisk and device")),
         }
     }
 }
@@ -129,6 +169,7 @@ impl From<&Workload> for wire::Workload {
             warmup_ns: workload.warmup.0,
             runtime_ns: workload.runtime.0,
             interval_ns: workload.interval.0,
+            zipf_theta: workload.zipf_theta,
             rate: workload
                 .rate
                 .map(|rate| wire::Rate { per_second: rate.per_second, arrival: rate.arrival.into() }),
@@ -149,6 +190,7 @@ impl TryFrom<wire::Workload> for Workload {
             warmup: Nanos(workload.warmup_ns),
             runtime: Nanos(workload.runtime_ns),
             interval: Nanos(workload.interval_ns),
+            zipf_theta: workload.zipf_theta,
             rate: match workload.rate {
                 Some(rate) => {
                     Some(Rate { per_second: rate.per_second, arrival: Arrival::from_wire(rate.arrival)? })
@@ -412,6 +454,8 @@ impl Finished {
             }),
             submitted: self.submitted,
             enters: self.enters,
+            enters_by_batch: self.enters_by_batch,
+            cq_overflows: self.cq_overflows,
             cut_short: self.cut_short,
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
@@ -456,6 +500,8 @@ impl TryFrom<wire::Finished> for Finished {
             },
             submitted: finished.submitted,
             enters: finished.enters,
+            enters_by_batch: finished.enters_by_batch,
+            cq_overflows: finished.cq_overflows,
             cut_short: finished.cut_short,
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,
@@ -533,14 +579,34 @@ mod tests {
     }
 
     #[test]
+    fn targets_survive_the_wire() {
+        let disk = RamdiskTarget::new(ByteSize(1 << 20), RamdiskKind::NullBlk);
+        let device = DeviceTarget { path: "/dev/x".into(), serial: "S".into(), destroy: None, direct: false };
+        for target in [
+            Target::Path(PathTarget { path: "/x".into(), direct: true }),
+            Target::Ramdisk(RamdiskTarget {
+                poll_queues: Some(2),
+                completion: Some(Nanos(10_000)),
+                memory_backed: false,
+                ..disk.clone()
+            }),
+            Target::Ramdisk(disk),
+            Target::Device(DeviceTarget { destroy: Some("S".into()), ..device.clone() }),
+            Target::Device(device),
+        ] {
+            assert_eq!(Target::try_from(wire::Target::from(&target)).unwrap(), target);
+        }
+    }
+
+    #[test]
     fn refusals_name_the_field() {
         let field = |trial: wire::Trial| Trial::try_from(trial).unwrap_err()[0].field.clone();
         assert_eq!(field(wire::Trial::default()), "target");
-        let target = Some(wire::Target { file: None, path: None });
+        let target = Some(wire::Target::default());
         assert_eq!(field(wire::Trial { target, ..Default::default() }), "target");
         let target = Some(wire::Target {
             file: Some(wire::FileTarget { size_bytes: 4096, direct: true }),
-            path: None,
+            ..Default::default()
         });
         let workload = Some(wire::Workload::default());
         assert_eq!(field(wire::Trial { target, workload, ..Default::default() }), "workload.pattern");
@@ -553,6 +619,8 @@ mod tests {
             end_ns: 2,
             read_ops: 3,
             errors: [(5, 1)].into(),
+            enters_by_batch: vec![1, 0, 7],
+            cq_overflows: 9,
             syscalls_self: [("pread64".to_owned(), 3)].into(),
             perf: Some(PerfCounts { syscalls_total: 3, ..PerfCounts::default() }),
             warnings: vec![Warning::new("a", "b", "c")],

@@ -3,6 +3,7 @@
 //!
 //! * [`wire`]: what prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits both ends check.
+//! * [`target`]: what its I/O goes to.
 //! * [`outcome`]: what an agent reports of a host, a preparation, an interval, a trial.
 //! * [`convert`]: wire to domain and back; a refusal names the field.
 //! * [`histogram`]: the latency histogram's bounds and codec.
@@ -11,6 +12,7 @@
 pub mod convert;
 pub mod histogram;
 pub mod outcome;
+pub mod target;
 pub mod trial;
 pub mod units;
 

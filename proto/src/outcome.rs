@@ -207,6 +207,13 @@ pub struct Finished {
     pub submitted: u64,
     /// Calls of io_uring_enter.
     pub enters: u64,
+    /// The same calls by how many requests they took: none, 1, 2 to 3, 4 to 7 and so on, doubling. Empty
+    /// without a ring, or where a kernel thread takes them.
+    #[serde(default)]
+    pub enters_by_batch: Vec<u64>,
+    /// Completions that found no room in the completion queue.
+    #[serde(default)]
+    pub cq_overflows: u64,
     /// Whether the window was cut short.
     pub cut_short: bool,
     /// What measuring cost or got wrong.

@@ -8,6 +8,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target};
 use crate::units::{ByteSize, Nanos};
 
 /// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
@@ -49,101 +50,15 @@ pub enum Measure {
     Audit,
 }
 
-/// What the I/O goes to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "TargetFields", into = "TargetFields")]
-#[schemars(with = "TargetFields")]
-pub enum Target {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
-    File(FileTarget),
-    /// A file that exists already; it is only ever read.
-    Path(PathTarget),
-}
-
-/// A file that the agent makes, fills and removes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileTarget {
-    /// Its size. It is filled with data: a hole is never read.
-    pub size: ByteSize,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
-    #[serde(default = "yes")]
-    pub direct: bool,
-}
-
-/// A file that exists already; it is only ever read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PathTarget {
-    /// An absolute path on the agent's host.
-    pub path: String,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
-    pub direct: bool,
-}
-
-/// How a target is written: `{file: {size: 1GiB}}` or `{path: /data/file, direct: false}`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Target")]
-struct TargetFields {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<FileTarget>,
-    /// An absolute path of a file that exists already on the agent's host; it is only ever read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    /// With `path`. true (the default): past the page cache (O_DIRECT). false: through the page cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direct: Option<bool>,
-}
-
-impl TryFrom<TargetFields> for Target {
-    type Error = &'static str;
-
-    fn try_from(fields: TargetFields) -> Result<Self, Self::Error> {
-        match (fields.file, fields.path, fields.direct) {
-            (Some(file), None, None) => Ok(Self::File(file)),
-            (Some(_), None, Some(_)) => Err("`direct` goes inside `file`"),
-            (None, Some(path), direct) => {
-                Ok(Self::Path(PathTarget { path, direct: direct.unwrap_or_else(yes) }))
-            }
-            (Some(_), Some(_), _) => Err("`file` and `path` exclude each other"),
-            (None, None, _) => Err("needs `file: {size: 1GiB}` or `path: /data/file`"),
-        }
-    }
-}
-
-impl From<Target> for TargetFields {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::File(file) => Self { file: Some(file), ..Self::default() },
-            Target::Path(path) => {
-                Self { path: Some(path.path), direct: Some(path.direct), ..Self::default() }
-            }
-        }
-    }
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Target {
-    /// Whether the page cache is passed by.
-    #[must_use]
-    pub fn direct(&self) -> bool {
-        match self {
-            Self::File(file) => file.direct,
-            Self::Path(path) => path.direct,
-        }
-    }
-}
-
 /// What the I/O looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Workload {
     /// Where the offsets fall.
     pub pattern: Pattern,
+    /// With `pattern: zipf`: how unequal the blocks are; the block of rank k is asked for in proportion to
+    /// 1 / k^theta.
+    pub zipf_theta: f64,
     /// Share of reads among the operations, in percent; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
@@ -204,6 +119,7 @@ impl Default for Workload {
     fn default() -> Self {
         Self {
             pattern: Pattern::Random,
+            zipf_theta: 1.1,
             read_percent: 100,
             block_size: ByteSize(4096),
             threads: 1,
@@ -224,6 +140,9 @@ pub enum Pattern {
     Random,
     /// Block after block; each worker walks its own share of the target, round and round.
     Sequential,
+    /// Some blocks far more often than others (Zipf's law, by `zipf_theta`), the favourites scattered over the
+    /// target.
+    Zipf,
 }
 
 /// The CPUs that workers are pinned to.
@@ -585,6 +504,9 @@ impl Trial {
         check(work.read_percent <= 100, "workload.read_percent", &|| {
             format!("{} is out of range: it is a percentage, from 0 to 100", work.read_percent)
         });
+        check(work.zipf_theta > 0.0 && work.zipf_theta <= 10.0, "workload.zipf_theta", &|| {
+            format!("{} is out of range: above 0, and at most 10", work.zipf_theta)
+        });
         check(work.threads >= 1, "workload.threads", &|| "must be at least 1".into());
         check(self.workers() <= MAX_WORKERS, "workload.threads", &|| {
             format!(
@@ -622,21 +544,7 @@ impl Trial {
                 format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
             });
         }
-        match &self.target {
-            Target::File(file) => {
-                check(file.size.0 >= block, "target.file.size", &|| {
-                    format!("{} does not hold one block of {}", file.size, work.block_size)
-                });
-            }
-            Target::Path(path) => {
-                check(path.path.starts_with('/'), "target.path", &|| {
-                    format!("`{}` must be an absolute path on the agent's host", path.path)
-                });
-                check(work.read_percent == 100, "workload.read_percent", &|| {
-                    "must be 100: a target that exists already is only read".into()
-                });
-            }
-        }
+        errors.extend(self.target.validate(work.block_size, work.read_percent < 100));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
@@ -860,16 +768,5 @@ mod tests {
         trial.workload.rate = Some(Rate { per_second: 5, arrival: Arrival::Poisson });
         let text = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
-    }
-
-    #[test]
-    fn a_target_is_exactly_one_thing() {
-        let read = |text: &str| serde_json::from_str::<Target>(text).map_err(|e| e.to_string());
-        let path = Target::Path(PathTarget { path: "/x".into(), direct: true });
-        assert_eq!(read(r#"{"path": "/x"}"#).unwrap(), path);
-        assert_eq!(read(&serde_json::to_string(&path).unwrap()).unwrap(), path);
-        assert!(read("{}").unwrap_err().contains("needs `file"));
-        assert!(read(r#"{"path": "/x", "file": {"size": 1}}"#).unwrap_err().contains("exclude"));
-        assert!(read(r#"{"direct": true, "file": {"size": 1}}"#).unwrap_err().contains("inside"));
     }
 }

@@ -234,6 +234,7 @@ impl Engine for Libaio {
         Counts {
             syscalls: [("io_submit", self.submits), ("io_getevents", self.waits)],
             submitted: self.submitted,
+            ..Counts::default()
         }
     }
 }

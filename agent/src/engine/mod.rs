@@ -64,6 +64,20 @@ pub struct Counts {
     pub syscalls: [(&'static str, u64); 2],
     /// Requests that reached the kernel.
     pub submitted: u64,
+    /// Calls that hand requests over, by how many they took: none, 1, 2 to 3, 4 to 7 and so on. All zero where
+    /// the engine does not tell.
+    pub batches: [u64; BATCHES],
+    /// Completions that found no room in the completion queue.
+    pub overflows: u64,
+}
+
+/// Classes of batches: none, and one for each power of two up to the largest depth.
+pub const BATCHES: usize = 17;
+
+/// The class of a batch of `taken` requests.
+#[inline]
+pub(crate) fn batch_class(taken: u32) -> usize {
+    ((u32::BITS - taken.leading_zeros()) as usize).min(BATCHES - 1)
 }
 
 impl Counts {
@@ -74,7 +88,11 @@ impl Counts {
         for (now, then) in delta.syscalls.iter_mut().zip(&earlier.syscalls) {
             now.1 -= then.1;
         }
+        for (now, then) in delta.batches.iter_mut().zip(&earlier.batches) {
+            *now -= then;
+        }
         delta.submitted -= earlier.submitted;
+        delta.overflows -= earlier.overflows;
         delta
     }
 }

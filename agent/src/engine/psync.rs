@@ -73,6 +73,7 @@ impl Engine for Psync {
         Counts {
             syscalls: [("pread64", self.reads), ("pwrite64", self.writes)],
             submitted: self.reads + self.writes,
+            ..Counts::default()
         }
     }
 }

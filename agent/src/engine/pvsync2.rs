@@ -95,6 +95,10 @@ impl Engine for Pvsync2 {
     }
 
     fn counts(&self) -> Counts {
-        Counts { syscalls: [("preadv2", self.reads), ("pwritev2", self.writes)], submitted: self.submitted }
+        Counts {
+            syscalls: [("preadv2", self.reads), ("pwritev2", self.writes)],
+            submitted: self.submitted,
+            ..Counts::default()
+        }
     }
 }

@@ -216,7 +216,16 @@ fn nops_complete_in_one_call() {
         assert_eq!(completion.result, whole);
         reaped += 1;
     });
-    assert_eq!((reaped, engine.counts().syscalls[0].1), (4, 1));
+    let counts = engine.counts();
+    assert_eq!((reaped, counts.syscalls[0].1), (4, 1));
+    assert_eq!((counts.batches[3], counts.batches.iter().sum::<u64>()), (1, 1), "one batch of 4 to 7");
+    assert_eq!(counts.overflows, 0);
+}
+
+#[test]
+fn batches_are_classed_by_powers_of_two() {
+    let classes: Vec<usize> = [0, 1, 2, 3, 4, 7, 8, 32_767, 32_768].into_iter().map(batch_class).collect();
+    assert_eq!(classes, [0, 1, 2, 2, 3, 3, 4, 15, 16]);
 }
 
 #[test]

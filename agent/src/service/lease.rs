@@ -35,12 +35,19 @@ impl Lease {
         events: Sender<Result<LeaseEvent, Status>>,
         shutdown: CancellationToken,
     ) -> Self {
-        let targets = Arc::new(Mutex::new(Targets::new(host.data_dir.clone())));
+        let targets = Targets::new(host.data_dir.clone()).allowing(Arc::clone(&host.devices));
+        let targets = Arc::new(Mutex::new(targets));
         Self { host, requests, events, shutdown, targets }
     }
 
     /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
     pub(super) async fn serve(mut self) {
+        self.serve_requests().await;
+        // Taking a RAM disk down may have to wait for its last user, which must not hold up the runtime.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    async fn serve_requests(&mut self) {
         if self.send(Event::Opened(Opened {})).await.is_err() {
             return;
         }
@@ -49,7 +56,7 @@ impl Lease {
                 Ok(Ask::Prepare(trial)) => {
                     let id = trial.id.clone();
                     let outcome = match Trial::try_from(trial) {
-                        Ok(trial) => trial::run(&mut self, Arc::new(trial)).await,
+                        Ok(trial) => trial::run(self, Arc::new(trial)).await,
                         Err(errors) => Ok(Err(invalid(&errors))),
                     };
                     let Ok(outcome) = outcome else { return };

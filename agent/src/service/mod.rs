@@ -26,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use self::lease::Lease;
-use crate::{preflight, topology::Topology, worker::clock::monotonic_ns};
+use crate::{preflight, target::device::allow::AllowList, topology::Topology, worker::clock::monotonic_ns};
 
 /// Events under way to a coordinator that reads slowly. When it is full, progress is dropped and results wait.
 const EVENTS_UNDER_WAY: usize = 64;
@@ -44,14 +44,15 @@ pub struct AgentService {
 pub(crate) struct Host {
     pub(crate) topology: Topology,
     pub(crate) data_dir: PathBuf,
+    pub(crate) devices: Arc<AllowList>,
 }
 
 impl AgentService {
-    /// A service whose targets are made in `data_dir`.
+    /// A service whose targets are made in `data_dir`, and that uses none but the block devices listed.
     #[must_use]
-    pub fn new(topology: Topology, data_dir: PathBuf) -> Self {
+    pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir }),
+            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices) }),
             holder: Arc::default(),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),

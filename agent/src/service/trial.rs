@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     counters::{kernel_threads::KernelThreads, perf},
+    engine::BATCHES,
     stream::{Merger, mean},
     target::Prepared,
     worker::{Built, Crew, Note, Report, perf_warning, recorder::Slices},
@@ -345,8 +346,16 @@ fn add_up(trial: &Trial, reports: &[Report], kernel_threads_ns: Option<u64>) -> 
             *sum.syscalls_self.entry((*name).to_owned()).or_default() += count;
         }
         if trial.engine.engine.is_ring() {
-            sum.submitted += window.counts.submitted;
+            // With SQPOLL a kernel thread takes the requests: none is handed over by a call.
+            if trial.engine.sqpoll.is_none() {
+                sum.submitted += window.counts.submitted;
+            }
             sum.enters += window.counts.syscalls[0].1;
+            sum.cq_overflows += window.counts.overflows;
+            sum.enters_by_batch.resize(BATCHES, 0);
+            for (sum, count) in sum.enters_by_batch.iter_mut().zip(&window.counts.batches) {
+                *sum += count;
+            }
         }
         sum.cpu.user_ns += window.usage.user_ns;
         sum.cpu.system_ns += window.usage.system_ns;
@@ -362,6 +371,9 @@ fn add_up(trial: &Trial, reports: &[Report], kernel_threads_ns: Option<u64>) -> 
             (None, _) => {}
         }
     }
+    // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
+    let last = sum.enters_by_batch.iter().rposition(|count| *count > 0);
+    sum.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
     // A sum over some of the workers is no count.
     let counted = windows.iter().filter(|window| matches!(window.perf, Some(Ok(_)))).count();
     sum.perf = perf_sum.filter(|_| counted == reports.len());

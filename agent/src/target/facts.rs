@@ -26,12 +26,16 @@ pub struct Storage {
 pub fn describe(file: impl AsFd) -> Storage {
     let fd = file.as_fd();
     let mut facts = BTreeMap::new();
-    let file_system = fstatfs(fd).map_or_else(|_| "unknown".to_owned(), |fs| name_of(fs.f_type as u64));
-    facts.insert("file_system".to_owned(), file_system.clone());
-
+    let mut file_system = fstatfs(fd).map_or_else(|_| "unknown".to_owned(), |fs| name_of(fs.f_type as u64));
     let mut disk = None;
     if let Ok(stat) = fstat(fd) {
-        let (mut major, mut minor) = (major(stat.st_dev), minor(stat.st_dev));
+        // A block device lies on itself, not on the file system that has its node.
+        let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
+        if is_block {
+            file_system = "none: a block device".to_owned();
+        }
+        let number = if is_block { stat.st_rdev } else { stat.st_dev };
+        let (mut major, mut minor) = (major(number), minor(number));
         // btrfs and its like number a device of their own; the mount's source names the real one.
         if major == 0
             && let Some(real) = mount_source_device(fd)
@@ -58,6 +62,7 @@ pub fn describe(file: impl AsFd) -> Storage {
         facts.insert("disk".to_owned(), disk.clone());
     }
 
+    facts.insert("file_system".to_owned(), file_system.clone());
     let memory = match file_system.as_str() {
         "tmpfs" | "ramfs" | "hugetlbfs" => Some(file_system.clone()),
         _ => disk.filter(|disk| {

@@ -3,15 +3,21 @@
 //! * `file`: a file without a name in the agent's data directory. It can overwrite nothing, and is gone with
 //!   the process however that ends.
 //! * `path`: a file that exists. It is only ever read.
+//! * `ramdisk`: made from what the kernel offers, and taken down after the lease ([`ramdisk`]).
+//! * `device`: a block device, claimed by its identity if the host's own list allows it ([`device`]).
 //!
 //! What a target claims to be (past the page cache, or in it; on a disk, or in memory) is verified before each
 //! trial and told with it.
 
 mod cache;
+pub mod device;
 mod direct;
 pub mod facts;
 mod file;
+#[cfg(test)]
+mod lab;
 mod path;
+mod ramdisk;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +41,8 @@ use rustix::{fs::OFlags, io::Errno};
 
 pub(crate) use file::probe_direct_io;
 
+use self::{device::allow::AllowList, ramdisk::state::State};
+
 /// Is told the stage (`filling`, `warming`), the bytes done, and the bytes in all.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
@@ -47,7 +55,27 @@ const CACHED_ENOUGH: f64 = 0.999;
 #[derive(Debug)]
 pub struct Targets {
     data_dir: PathBuf,
+    devices: Arc<AllowList>,
+    state: State,
     made: Option<file::Made>,
+    disk: Option<Arc<ramdisk::Disk>>,
+    claim: Option<device::Claim>,
+}
+
+/// A target that is open and filled, before it is looked at.
+struct Open {
+    file: Arc<OwnedFd>,
+    disk: Option<Arc<ramdisk::Disk>>,
+    size: u64,
+    direct: bool,
+    /// Where the trial asks for direct I/O.
+    field: &'static str,
+    facts: BTreeMap<String, String>,
+}
+
+/// Takes down the RAM disks of agents of this user that ended without doing so.
+pub(crate) fn sweep() {
+    ramdisk::sweep(&State::of_this_user());
 }
 
 /// A target that is ready for a trial, and what it really is.
@@ -59,7 +87,9 @@ pub struct Prepared {
     pub facts: BTreeMap<String, String>,
     /// What the reader of the numbers must know.
     pub warnings: Vec<Warning>,
+    // In this order: a RAM disk is taken down when its last descriptor is closed.
     file: Arc<OwnedFd>,
+    _disk: Option<Arc<ramdisk::Disk>>,
     direct: bool,
     writes: bool,
 }
@@ -68,7 +98,14 @@ impl Targets {
     /// Nothing is made or looked at yet.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, made: None }
+        let state = State::of_this_user();
+        Self { data_dir, devices: Arc::default(), state, made: None, disk: None, claim: None }
+    }
+
+    /// With the block devices that the host's owner allows; none otherwise.
+    #[must_use]
+    pub fn allowing(self, devices: Arc<AllowList>) -> Self {
+        Self { devices, ..self }
     }
 
     /// Makes a target ready for one trial. A file that was made for an earlier trial is used again if it has
@@ -88,38 +125,12 @@ impl Targets {
         cancelled: &AtomicBool,
     ) -> Result<Prepared, Refusal> {
         let mut warnings = Vec::new();
-        let (file, size, direct, field, made) = match target {
-            Target::File(wanted) => {
-                let size = wanted.size.0;
-                let made = match self.made.take() {
-                    Some(made) if made.size == size => made,
-                    other => {
-                        // The old one first: there may not be space for both.
-                        drop(other);
-                        file::make(&self.data_dir, size, reads && !wanted.direct, progress, cancelled)?
-                    }
-                };
-                let made = self.made.insert(made);
-                (Arc::clone(&made.file), size, wanted.direct, "target.file.direct", Some(made.anonymous))
-            }
-            Target::Path(wanted) => {
-                if writes {
-                    let message = format!("{} exists already, and is never written", wanted.path);
-                    return Err(Refusal::new(
-                        "target-read-only",
-                        message,
-                        "`read_percent: 100`, or `target: {file: {size: ..}}`",
-                    )
-                    .at("workload.read_percent"));
-                }
-                let (file, size) = path::open(&wanted.path, block_size, &mut warnings)?;
-                (Arc::new(file), size, wanted.direct, "target.direct", None)
-            }
-        };
-
+        let Open { file, disk, size, direct, field, facts: mut own } =
+            self.open(target, block_size, (reads, writes), &mut warnings, progress, cancelled)?;
         let storage = facts::describe(&file);
         let mut facts = storage.facts;
-        if let Some(memory) = storage.memory {
+        let memory = disk.as_ref().map(|disk| format!("a RAM disk ({})", disk.kind())).or(storage.memory);
+        if let Some(memory) = memory {
             warnings.push(Warning::new(
                 "ram-backed",
                 format!("the target lies on {memory}: RAM, not a disk"),
@@ -137,11 +148,85 @@ impl Targets {
         // A trial that only writes needs nothing in the cache: it puts it there.
         facts.insert("direct".to_owned(), yes_no(direct));
         facts.insert("size".to_owned(), ByteSize(size).to_string());
-        facts.insert("made_by".to_owned(), if made.is_some() { "agent" } else { "exists" }.to_owned());
-        if let Some(anonymous) = made {
-            facts.insert("anonymous".to_owned(), yes_no(anonymous));
+        facts.append(&mut own);
+        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, writes })
+    }
+
+    /// Makes, opens or claims what the target names.
+    fn open(
+        &mut self,
+        target: &Target,
+        block_size: u64,
+        (reads, writes): (bool, bool),
+        warnings: &mut Vec<Warning>,
+        progress: Progress<'_>,
+        cancelled: &AtomicBool,
+    ) -> Result<Open, Refusal> {
+        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match target {
+            Target::File(wanted) => {
+                let size = wanted.size.0;
+                let made = match self.made.take() {
+                    Some(made) if made.size == size => made,
+                    other => {
+                        // The old one first: there may not be space for both.
+                        drop(other);
+                        file::make(&self.data_dir, size, reads && !wanted.direct, progress, cancelled)?
+                    }
+                };
+                let made = self.made.insert(made);
+                let facts = [fact("made_by", "agent"), fact("anonymous", &yes_no(made.anonymous))].into();
+                let (file, field) = (Arc::clone(&made.file), "target.file.direct");
+                Ok(Open { file, disk: None, size, direct: wanted.direct, field, facts })
+            }
+            Target::Path(wanted) => {
+                if writes {
+                    let message = format!("{} exists already, and is never written", wanted.path);
+                    let remedy = "`read_percent: 100`, or `target: {file: {size: ..}}`";
+                    return Err(Refusal::new("target-read-only", message, remedy).at("workload.read_percent"));
+                }
+                let (file, size) = path::open(&wanted.path, block_size, warnings)?;
+                let (file, facts) = (Arc::new(file), [fact("made_by", "exists")].into());
+                Ok(Open { file, disk: None, size, direct: wanted.direct, field: "target.direct", facts })
+            }
+            Target::Ramdisk(wanted) => {
+                let disk = match self.disk.take() {
+                    Some(disk) if disk.serves(wanted) => disk,
+                    other => {
+                        drop(other);
+                        Arc::new(ramdisk::make(wanted, &self.state, progress, cancelled)?)
+                    }
+                };
+                let disk = self.disk.insert(disk);
+                let Some(file) = disk.file() else { return Err(failed("use the RAM disk", Errno::BADF)) };
+                if !wanted.memory_backed {
+                    let message = "this RAM disk keeps no contents: reads move no data from anywhere";
+                    let remedy = "`memory_backed: true` for a disk that has its data";
+                    warnings.push(Warning::new("contents-not-kept", message, remedy));
+                }
+                let mut facts = disk.facts.clone();
+                facts.extend([fact("made_by", "agent")]);
+                let (size, field) = (wanted.size.0, "target.ramdisk.direct");
+                Ok(Open { file, disk: Some(Arc::clone(disk)), size, direct: wanted.direct, field, facts })
+            }
+            Target::Device(wanted) => {
+                device::check_consent(wanted, writes)?;
+                let claim = match self.claim.take() {
+                    Some(claim) if claim.serves(wanted, writes) => claim,
+                    other => {
+                        // The old claim would keep the new one out.
+                        drop(other);
+                        device::claim(wanted, writes, block_size, &self.devices)?
+                    }
+                };
+                let claim = self.claim.insert(claim);
+                warnings.extend(claim.warnings.iter().cloned());
+                let mut facts = claim.facts.clone();
+                facts.extend([fact("made_by", "exists"), fact("claimed", "O_EXCL")]);
+                let (file, size, field) = (Arc::clone(&claim.file), claim.size, "target.device.direct");
+                Ok(Open { file, disk: None, size, direct: wanted.direct, field, facts })
+            }
         }
-        Ok(Prepared { size, facts, warnings, file, direct, writes })
     }
 }
 

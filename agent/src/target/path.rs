@@ -43,14 +43,10 @@ pub(super) fn open(
 
 fn not_a_file(path: &str, kind: FileType) -> Refusal {
     let (what, remedy) = match kind {
-        FileType::BlockDevice => (
-            "a block device",
-            "name a file on it; block devices come with identity claims in a later release",
-        ),
-        FileType::CharacterDevice => (
-            "a character device",
-            "name a regular file; block devices come with identity claims in a later release",
-        ),
+        FileType::BlockDevice => {
+            ("a block device", "name a file on it, or claim it: `target: {device: {path: .., serial: ..}}`")
+        }
+        FileType::CharacterDevice => ("a character device", "name a regular file"),
         FileType::Directory => ("a directory", "name a file in it"),
         FileType::Fifo => ("a FIFO", "name a regular file"),
         FileType::Socket => ("a socket", "name a regular file"),

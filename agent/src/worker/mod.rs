@@ -59,7 +59,7 @@ pub struct Built {
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The accounts of its window; absent where it never came to measuring.
-    pub window: Option<Closed>,
+    pub window: Option<Box<Closed>>,
     /// Counts beside the histogram.
     pub tally: Tally,
     /// Failed requests by errno.
@@ -296,7 +296,7 @@ impl Worker {
                 "look at the host's kernel log (`dmesg`)",
             )
         })?;
-        let window = window.into_accounts();
+        let window = window.into_accounts().map(Box::new);
         let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
         let (tally, errors) = recorder.finish(end_ns);
         Ok(Report { window, tally, errors })

@@ -14,7 +14,11 @@ use super::{
     stats,
     trials::{Costs, Sample},
 };
-use crate::{errno::errno_name, plan::Cell, store::record::TrialRecord};
+use crate::{
+    errno::errno_name,
+    plan::{Cell, Params},
+    store::record::TrialRecord,
+};
 
 /// All that was recorded of a cell.
 pub(super) struct CellData<'a> {
@@ -169,7 +173,10 @@ impl CellData<'_> {
         Ring {
             requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
-            sqes_per_enter: (costs.enters > 0).then(|| costs.submitted as f64 / costs.enters as f64),
+            sqes_per_enter: (costs.enters > 0 && costs.submitted > 0)
+                .then(|| costs.submitted as f64 / costs.enters as f64),
+            enters_by_batch: by_batch(&costs.enters_by_batch),
+            cq_overflows: costs.cq_overflows,
             punted_to_io_wq: self.audit(scope).and_then(|(perf, _)| perf.punted_to_io_wq),
         }
     }
@@ -193,6 +200,17 @@ impl CellData<'_> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
     }
+}
+
+/// Counts by class of batch, under the range of each class that occurred.
+fn by_batch(classes: &[u64]) -> Params {
+    let range = |class: usize| match class {
+        0 => "0".to_owned(),
+        1 => "1".to_owned(),
+        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
+    };
+    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
+    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
 }
 
 /// Service times of the trials of a cell in open loop.
@@ -240,5 +258,16 @@ fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latenc
         max: latency.max(),
         ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
         samples: LatencySamples { p50, p99 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_named_by_their_range() {
+        let named = by_batch(&[2, 0, 5, 1]);
+        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
     }
 }

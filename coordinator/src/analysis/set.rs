@@ -213,8 +213,14 @@ pub struct Ring {
     pub requested: BTreeMap<String, String>,
     /// Knob to value as granted.
     pub granted: BTreeMap<String, String>,
-    /// Requests handed over by one io_uring_enter, on average; null without a ring.
+    /// Requests handed over by one io_uring_enter, on average; null without a ring, or where a kernel thread
+    /// takes them.
     pub sqes_per_enter: Option<f64>,
+    /// The same as a distribution: calls of io_uring_enter in the timed trials by how many requests they took
+    /// (`0`, `1`, `2-3`, `4-7` and so on).
+    pub enters_by_batch: Params,
+    /// Completions that found no room in the completion queue, in the timed trials.
+    pub cq_overflows: u64,
     /// Requests that the kernel handed to its worker threads, in the audit; null where it was not counted.
     pub punted_to_io_wq: Option<u64>,
 }

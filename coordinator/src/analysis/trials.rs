@@ -45,6 +45,8 @@ pub(super) struct Costs {
     pub(super) switches: u64,
     pub(super) submitted: u64,
     pub(super) enters: u64,
+    pub(super) enters_by_batch: Vec<u64>,
+    pub(super) cq_overflows: u64,
 }
 
 impl Costs {
@@ -59,6 +61,8 @@ impl Costs {
             switches: finished.cpu.voluntary_switches + finished.cpu.involuntary_switches,
             submitted: finished.submitted,
             enters: finished.enters,
+            enters_by_batch: finished.enters_by_batch.clone(),
+            cq_overflows: finished.cq_overflows,
         })
     }
 
@@ -76,6 +80,12 @@ impl Costs {
             sum.switches += part.switches;
             sum.submitted += part.submitted;
             sum.enters += part.enters;
+            sum.cq_overflows += part.cq_overflows;
+            let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());
+            sum.enters_by_batch.resize(classes, 0);
+            for (sum, count) in sum.enters_by_batch.iter_mut().zip(&part.enters_by_batch) {
+                *sum += count;
+            }
             sum
         })
     }

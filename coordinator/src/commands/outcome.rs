@@ -26,6 +26,11 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, direc
         let target = match &cell.template.target {
             Target::File(file) => format!("a file of {}, {how}", file.size),
             Target::Path(path) => format!("{}, read only, {how}", path.path),
+            Target::Ramdisk(disk) => format!("a RAM disk ({}) of {}, {how}", disk.kind.name(), disk.size),
+            Target::Device(device) => {
+                let use_ = if device.destroy.is_some() { "WHAT IS ON IT IS DESTROYED" } else { "read only" };
+                format!("{} ({}), {use_}, {how}", device.path, device.serial)
+            }
         };
         if !targets.contains(&target) {
             targets.push(target);

@@ -22,7 +22,7 @@ pub(crate) fn home(axis: &str) -> Option<Home> {
         "engine" | "hosts" | "description" => None,
         _ if Block::Workload.has(axis) => Some(Home::Workload),
         _ if Block::Arm.has(axis) => Some(Home::Engine),
-        _ if Block::File.has(axis) => Some(Home::Target),
+        _ if Block::File.has(axis) || Block::Ramdisk.has(axis) => Some(Home::Target),
         _ => None,
     }
 }
@@ -44,12 +44,19 @@ pub(crate) fn overlay<'a, T: Serialize + DeserializeOwned>(
     values: impl IntoIterator<Item = (&'a str, &'a Value)>,
 ) -> Result<T, String> {
     let mut tree = serde_json::to_value(block).map_err(|error| error.to_string())?;
-    // A file target keeps its keys one level down.
-    let place = if tree.get("file").is_some() { &mut tree["file"] } else { &mut tree };
+    let place = keys_of(&mut tree);
     for (key, value) in values {
         place[key] = value.clone();
     }
     serde_json::from_value(tree).map_err(|error| error.to_string())
+}
+
+/// Where a block has its keys: most targets keep theirs one level down.
+fn keys_of(tree: &mut Value) -> &mut Value {
+    match ["file", "ramdisk", "device"].into_iter().find(|key| tree.get(key).is_some_and(Value::is_object)) {
+        Some(key) => &mut tree[key],
+        None => tree,
+    }
 }
 
 /// An axis' value in the one way in which it is printed, checked against the scenario's blocks.
@@ -65,8 +72,7 @@ pub(crate) fn canonical(
     ) -> Result<Value, String> {
         let block = overlay(block, [(axis, value)])?;
         let mut tree = serde_json::to_value(&block).map_err(|error| error.to_string())?;
-        let place = if tree.get("file").is_some() { &mut tree["file"] } else { &mut tree };
-        Ok(place[axis].take())
+        Ok(keys_of(&mut tree)[axis].take())
     }
     let (workload, engine, target) = parts;
     match home(axis) {

@@ -22,7 +22,7 @@ pub const AUDIT_WARMUP: Nanos = Nanos(100_000_000);
 pub const AUDIT_RUNTIME: Nanos = Nanos(300_000_000);
 /// What a trial is taken to cost beyond its own time: rings, threads, the barrier, the last messages.
 pub const OVERHEAD_PER_TRIAL: Duration = Duration::from_millis(150);
-/// How fast a file is taken to be filled, in bytes a second. Each distinct file is filled once a run.
+/// How fast a file or RAM disk is taken to be filled, in bytes a second. Each distinct one is filled once a run.
 pub const FILL_RATE: u64 = 500_000_000;
 
 /// A point of the sweep: axis to value, in the order of the scenario; sizes and durations as text.
@@ -116,7 +116,7 @@ impl Plan {
     }
 
     /// How long the run is going to take: every trial's own time with [`OVERHEAD_PER_TRIAL`], and filling
-    /// every distinct file once at [`FILL_RATE`].
+    /// every distinct file or RAM disk once at [`FILL_RATE`].
     #[must_use]
     pub fn expected_duration(&self) -> Duration {
         let trials: Duration = self
@@ -130,7 +130,8 @@ impl Plan {
         let targets: HashSet<&Target> = self.cells.iter().map(|cell| &cell.template.target).collect();
         let fill = targets.into_iter().map(|target| match target {
             Target::File(FileTarget { size, .. }) => size.0 as f64 / FILL_RATE as f64,
-            Target::Path(_) => 0.0,
+            Target::Ramdisk(disk) if disk.memory_backed => disk.size.0 as f64 / FILL_RATE as f64,
+            Target::Path(_) | Target::Device(_) | Target::Ramdisk(_) => 0.0,
         });
         trials + Duration::try_from_secs_f64(fill.sum()).unwrap_or(Duration::MAX / 2)
     }

@@ -54,7 +54,7 @@ fn laid(document: &Document, scenario: &Scenario, cell: &CellError) -> Problem {
     let arm = |key: &str| KeyPath::of(["arms", &cell.arm, key]);
     let own = match block {
         "engine" => arm(key),
-        "target" if key == "size" => KeyPath::of(["target", "file", key]),
+        "target" => cell.error.field.split('.').fold(KeyPath::default(), |path, key| path.key(key)),
         block => KeyPath::of([block, key]),
     };
     // Too many threads or buffers come from the depth more often than from what they are counted in.
@@ -102,6 +102,6 @@ fn remedy(key: &str, message: &str) -> String {
     if message.contains("worker threads") {
         return "lower the depth or `threads`; `concurrency: threads` multiplies them".to_owned();
     }
-    let blocks = [Block::Workload, Block::Arm, Block::File, Block::Target];
+    let blocks = [Block::Workload, Block::Arm, Block::File, Block::Target, Block::Ramdisk, Block::Device];
     blocks.into_iter().find_map(|block| block.about(key)).unwrap_or_else(|| "change it".to_owned())
 }

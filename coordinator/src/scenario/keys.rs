@@ -22,6 +22,10 @@ pub(crate) enum Block {
     Target,
     /// `target.file`.
     File,
+    /// `target.ramdisk`.
+    Ramdisk,
+    /// `target.device`.
+    Device,
     /// `sweep`.
     Sweep,
 }
@@ -41,6 +45,8 @@ impl Block {
                 Self::Arm => "/definitions/Arm/properties",
                 Self::Target => "/definitions/Target/properties",
                 Self::File => "/definitions/FileTarget/properties",
+                Self::Ramdisk => "/definitions/RamdiskTarget/properties",
+                Self::Device => "/definitions/DeviceTarget/properties",
                 Self::Sweep => "/properties/sweep/properties",
             })?
             .as_object()
@@ -92,6 +98,8 @@ impl Block {
             Self::Arm => "an arm",
             Self::Target => "`target`",
             Self::File => "`target.file`",
+            Self::Ramdisk => "`target.ramdisk`",
+            Self::Device => "`target.device`",
             Self::Sweep => "`sweep`",
         };
         let mut help = one_of("there are", key, &keys);
@@ -149,8 +157,8 @@ mod tests {
 
     #[test]
     fn every_key_says_what_it_is_for() {
-        for block in [Block::Scenario, Block::Workload, Block::Arm, Block::Target, Block::File, Block::Sweep]
-        {
+        let targets = [Block::Target, Block::File, Block::Ramdisk, Block::Device];
+        for block in [Block::Scenario, Block::Workload, Block::Arm, Block::Sweep].into_iter().chain(targets) {
             assert!(!block.keys().is_empty(), "{block:?}");
             for key in block.keys() {
                 assert!(block.describe(key).is_some(), "{block:?}.{key}");
@@ -163,7 +171,15 @@ mod tests {
         let page = include_str!("../../../docs/scenario.md");
         let engines = SCHEMA["definitions"]["EngineKind"]["oneOf"].as_array().unwrap();
         let engines = engines.iter().map(|engine| engine["const"].as_str().unwrap());
-        let blocks = [Block::Scenario, Block::Workload, Block::Arm, Block::Target, Block::File];
+        let blocks = [
+            Block::Scenario,
+            Block::Workload,
+            Block::Arm,
+            Block::Target,
+            Block::File,
+            Block::Ramdisk,
+            Block::Device,
+        ];
         for word in blocks.into_iter().flat_map(Block::keys).chain(engines) {
             let named = ["`", "{", ", "].iter().any(|before| {
                 ["`", ":"].iter().any(|after| page.contains(&format!("{before}{word}{after}")))

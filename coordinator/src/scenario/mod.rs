@@ -202,11 +202,14 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
     if free(&["workload", "warmup"]) {
         work.warmup = Nanos(work.warmup.0.min(quick::WARMUP.0));
     }
-    if let Target::File(file) = &mut scenario.target
-        && free(&["target", "file", "size"])
-    {
+    let (size, kind) = match &mut scenario.target {
+        Target::File(file) => (&mut file.size, "file"),
+        Target::Ramdisk(disk) => (&mut disk.size, "ramdisk"),
+        Target::Path(_) | Target::Device(_) => return,
+    };
+    if free(&["target", kind, "size"]) {
         // But never below the one block that it must hold.
-        file.size = ByteSize(file.size.0.min(quick::FILE_SIZE.0.max(work.block_size.0)));
+        *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.0)));
     }
 }
 

@@ -107,7 +107,7 @@ fn arm(mut engine: Value) -> Value {
 /// Every knob is an axis, but for what makes an arm an arm.
 fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
     let mut axes = Map::new();
-    for block in ["Workload", "Arm", "FileTarget"] {
+    for block in ["Workload", "Arm", "FileTarget", "RamdiskTarget"] {
         let Some(keys) = definitions.get(block).and_then(|block| block["properties"].as_object()) else {
             continue;
         };
@@ -119,7 +119,8 @@ fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
                 }
                 let about = schema["description"].clone();
                 let axis = json!({ "description": about, "type": "array", "minItems": 1, "items": item });
-                axes.insert(key.clone(), axis);
+                // A key of two blocks, such as `size`, keeps the words of the first.
+                axes.entry(key.clone()).or_insert(axis);
             }
         }
     }

@@ -180,6 +180,34 @@ fn quick_shortens_what_is_not_set_by_hand() {
 }
 
 #[test]
+fn disks_are_targets_too() {
+    let target = "{file: {size: 1GiB, direct: true}}";
+    let with = |target_: &str, axes: &str| BASE.replace(target, target_).replace("{depth: [1, 8, 32]}", axes);
+    let kinds = with("{ramdisk: {size: 256MiB}}", "{depth: [32], kind: [loop, tmpfs], size: [64MiB, 1GiB]}");
+    let loaded = read(&kinds, &[], false).unwrap();
+    let sizes: Vec<_> = loaded.cells().unwrap().into_iter().map(|cell| cell.template.target).collect();
+    assert!(sizes.iter().any(|target| matches!(
+        target,
+        Target::Ramdisk(disk) if disk.kind == proto::trial::RamdiskKind::Tmpfs && disk.size.0 == 1 << 30
+    )));
+    let quick = read(&with("{ramdisk: {size: 256MiB}}", "{depth: [32]}"), &[], true).unwrap().scenario;
+    assert!(matches!(&quick.target, Target::Ramdisk(disk) if disk.size == quick::FILE_SIZE));
+
+    let refused = |target_: &str, axes: &str| rendered(&read(&with(target_, axes), &[], false).unwrap_err());
+    let device = "{device: {path: /dev/nvme0n1, serial: S3R1AL}}";
+    let said = refused(device, "{depth: [32], size: [1GiB]}");
+    assert!(said.contains("a target that exists already has its size"), "{said}");
+    let said = refused(device, "{depth: [32], read_percent: [0]}");
+    assert!(said.contains("is missing: a trial that writes destroys"), "{said}");
+    let said = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
+    assert!(said.contains("must be null_blk for poll_queues"), "{said}");
+    let said = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
+    assert!(said.contains("`target.ramdisk` has no key `sizes`") && said.contains("`size`?"), "{said}");
+    let said = refused("{device: {path: /dev/nvme0n1}}", "{depth: [32]}");
+    assert!(said.contains("serial"), "{said}");
+}
+
+#[test]
 fn a_bare_null_is_the_engine_of_that_name() {
     let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
     assert_eq!(loaded.scenario.arms["sync"].engine.engine, proto::trial::EngineKind::Null);

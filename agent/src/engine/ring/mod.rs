@@ -16,7 +16,7 @@ use proto::{
 };
 
 pub use self::setup::Attach;
-use super::{Completion, Counts, Engine, Slot};
+use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
 const ENTER_GETEVENTS: u32 = 1 << 0;
@@ -67,6 +67,7 @@ pub struct Ring {
     enters: u64,
     submitted: u64,
     reaped: u64,
+    batches: [u64; BATCHES],
     iovecs: Box<[libc::iovec]>,
     buffers: ManuallyDrop<Buffers>,
     _file: OwnedFd,
@@ -160,6 +161,7 @@ impl Ring {
             enters: 0,
             submitted: 0,
             reaped: 0,
+            batches: [0; BATCHES],
             iovecs: (0..blocks).map(iovec).collect(),
             buffers: ManuallyDrop::new(buffers),
             _file: file,
@@ -326,6 +328,7 @@ impl Engine for Ring {
         let taken = self.enter(self.queued, wait, ENTER_GETEVENTS);
         let visible = self.look();
         let taken = taken?;
+        self.batches[batch_class(taken)] += 1;
         self.queued -= taken;
         self.submitted += u64::from(taken);
         Ok(visible)
@@ -341,6 +344,13 @@ impl Engine for Ring {
     }
 
     fn counts(&self) -> Counts {
-        Counts { syscalls: [("io_uring_enter", self.enters), ("", 0)], submitted: self.submitted }
+        // SAFETY: `&self` keeps the ring; the view is only looked at, for a counter that the kernel writes.
+        let overflows = unsafe { self.ring.completion_shared() }.overflow();
+        Counts {
+            syscalls: [("io_uring_enter", self.enters), ("", 0)],
+            submitted: self.submitted,
+            batches: self.batches,
+            overflows: u64::from(overflows),
+        }
     }
 }

@@ -174,13 +174,18 @@ impl Reader<'_> {
             self.section("target", value, "`target: {file: {size: 1GiB}}` or `target: {path: …}`")?;
         let before = self.problems.len();
         self.known(Block::Target, &mut target, &at);
-        if let Some(Value::Object(file)) = target.get_mut("file") {
-            self.known(Block::File, file, &at.key("file"));
+        let kinds = [("file", Block::File), ("ramdisk", Block::Ramdisk), ("device", Block::Device)];
+        let mut about = Block::File;
+        for (key, block) in kinds {
+            if let Some(Value::Object(inner)) = target.get_mut(key) {
+                self.known(block, inner, &at.key(key));
+                about = block;
+            }
         }
         let target = if target.is_empty() && self.problems.len() > before {
             None
         } else {
-            self.typed(Value::Object(target), &at, Some(Block::File))
+            self.typed(Value::Object(target), &at, Some(about))
         };
         target.filter(|_| self.problems.len() == before)
     }

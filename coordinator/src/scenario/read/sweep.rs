@@ -63,7 +63,7 @@ impl Reader<'_> {
                 sweep.insert(axis, values);
                 continue;
             };
-            if axis == "size" && matches!(target, Target::Path(_)) {
+            if axis == "size" && matches!(target, Target::Path(_) | Target::Device(_)) {
                 let help = "take the axis out, or let the agent make the file: `target: {file: {size: …}}`";
                 self.report(&at, "a target that exists already has its size", "no axis here", help);
                 continue;

@@ -1,0 +1,135 @@
+//! Which device it is: what sysfs says of serial numbers and world-wide names.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use proto::outcome::Refusal;
+
+/// A block device in sysfs.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The directory of the whole disk: its own, unless it is a partition.
+    pub disk: PathBuf,
+}
+
+impl Node {
+    /// Finds a device by its number.
+    pub fn find(sys: &Path, (major, minor): (u32, u32)) -> io::Result<Self> {
+        let dir = fs::canonicalize(sys.join(format!("dev/block/{major}:{minor}")))?;
+        let parent = dir.parent().filter(|_| dir.join("partition").exists());
+        let disk = parent.unwrap_or(&dir).to_owned();
+        Ok(Self { dir, disk })
+    }
+}
+
+/// Where a serial number or a world-wide name stands, below the directory of the whole disk.
+const PLACES: [&str; 12] = [
+    "serial",
+    "device/serial",
+    "device/cid",
+    "wwid",
+    "device/wwid",
+    "uuid",
+    "nguid",
+    "eui",
+    "dm/uuid",
+    "md/uuid",
+    "device/vpd_pg80",
+    "loop/backing_file",
+];
+
+/// All that identifies a device: the place, and what stands there. A partition has its disk's identity.
+pub(super) fn identities(node: &Node) -> Vec<(&'static str, String)> {
+    let read = |place: &'static str| {
+        let bytes = fs::read(node.disk.join(place)).ok()?;
+        // The page of a SCSI disk that holds its serial number begins with four bytes of another kind.
+        let bytes = if place.ends_with("vpd_pg80") { bytes.get(4..)? } else { &bytes };
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+        // Zeros are what a device says that has none, and a file without a name has many twins.
+        let says_something = text.bytes().any(|byte| !matches!(byte, b'0' | b'-' | b' '));
+        (says_something && !text.ends_with(" (deleted)")).then(|| (place, text.to_owned()))
+    };
+    PLACES.into_iter().filter_map(read).collect()
+}
+
+/// Whether a name that a person wrote is the one that the kernel gives.
+fn is(written: &str, found: &str) -> bool {
+    // lsblk prints 0x5000.. for what sysfs calls naa.5000.., and the case of hexadecimal digits means nothing.
+    let bare = |name: &str| {
+        let name = name.trim();
+        let prefix = ["naa.", "eui.", "uuid.", "0x"].into_iter().find(|prefix| name.starts_with(prefix));
+        prefix.map(|prefix| name[prefix.len()..].to_ascii_lowercase())
+    };
+    written.trim() == found || bare(written).is_some_and(|name| bare(found) == Some(name))
+}
+
+/// That the device is the one that both the scenario and the host's list mean; its identity for the record.
+pub(super) fn check(node: &Node, path: &str, serial: &str, allowed: &[&str]) -> Result<String, Refusal> {
+    let found = identities(node);
+    let refused = |message: String, remedy: &str| {
+        Err(Refusal::new("device-serial", message, remedy).at("target.device.serial"))
+    };
+    if found.is_empty() {
+        return refused(
+            format!("{path} has no serial number, WWN or other identity in sysfs, so it cannot be claimed"),
+            "another device; for RAM disks `target: {ramdisk: {size: ..}}`",
+        );
+    }
+    let shown: Vec<String> = found.iter().map(|(place, text)| format!("{text} ({place})")).collect();
+    let shown = shown.join(", ");
+    let Some((place, text)) = found.iter().find(|(_, text)| is(serial, text)) else {
+        return refused(
+            format!("{path} is not `{serial}`; this device is {shown}"),
+            "names move between boots: look for the device with that serial (lsblk -o PATH,SERIAL,WWN)",
+        );
+    };
+    if !allowed.iter().any(|allowed| found.iter().any(|(_, text)| is(allowed, text))) {
+        return refused(
+            format!("the agent's list allows {path} as `{}`; this device is {shown}", allowed.join("` or `")),
+            "put right what the agent was started with (--allow-device), if this is the device that is meant",
+        );
+    }
+    Ok(format!("{text} ({place})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        assert!(is("S3R1AL", "S3R1AL") && is(" S3R1AL ", "S3R1AL"));
+        assert!(!is("s3r1al", "S3R1AL") && !is("", "x"));
+        assert!(is("0x5000C500AB", "naa.5000c500ab"));
+        assert!(is("EUI.0025", "EUI.0025") && is("eui.0025AA", "eui.0025aa"));
+        assert!(!is("0x5000", "naa.50001"));
+    }
+
+    #[test]
+    fn identities_of_every_kind_of_disk() {
+        let root = tempfile::TempDir::new().unwrap();
+        let disk = root.path().join("sda");
+        fs::create_dir_all(disk.join("device")).unwrap();
+        fs::create_dir_all(disk.join("loop")).unwrap();
+        fs::write(disk.join("device/vpd_pg80"), b"\0\x80\0\x08  WD-1234\0").unwrap();
+        fs::write(disk.join("device/wwid"), "naa.5000c5\n").unwrap();
+        fs::write(disk.join("nguid"), "00000000-0000\n").unwrap();
+        fs::write(disk.join("loop/backing_file"), "/#12 (deleted)\n").unwrap();
+        let node = Node { dir: disk.clone(), disk };
+        let found = identities(&node);
+        assert_eq!(
+            found,
+            [("device/wwid", "naa.5000c5".to_owned()), ("device/vpd_pg80", "WD-1234".to_owned())]
+        );
+        assert_eq!(check(&node, "/dev/sda", "WD-1234", &["0x5000C5"]).unwrap(), "WD-1234 (device/vpd_pg80)");
+        let refusal = check(&node, "/dev/sda", "other", &["WD-1234"]).unwrap_err();
+        assert!(refusal.message.contains("this device is naa.5000c5"), "{refusal:?}");
+        let refusal = check(&node, "/dev/sda", "WD-1234", &["other"]).unwrap_err();
+        assert!(refusal.message.contains("list allows /dev/sda as `other`"), "{refusal:?}");
+    }
+}

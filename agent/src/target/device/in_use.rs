@@ -1,0 +1,242 @@
+//! Whether anybody uses a device: itself, its disk, its partitions, or whatever is built on top of any of them.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proto::outcome::Refusal;
+
+use super::{allow::device_number, identity::Node};
+
+/// Something that is used where the device is used.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    number: (u32, u32),
+    /// Built on top of the device, such as RAID or LVM.
+    holder: bool,
+}
+
+/// Refuses a device that is mounted, swap, or part of something else.
+pub(super) fn check(sys: &Path, proc: &Path, node: &Node) -> Result<(), Refusal> {
+    let members = family(node);
+    let own = name_of(&node.dir);
+    let say = |member: &Member| match member.name == own {
+        true => format!("/dev/{own} is"),
+        false => format!("/dev/{own} cannot be used: {} is", member.name),
+    };
+    if let Some((member, place)) = mounted(sys, proc, &members) {
+        let message = format!("{} mounted at {place}", say(member));
+        let remedy = format!("umount {place}, if nothing on it is needed while trials run");
+        return Err(Refusal::new("device-mounted", message, remedy));
+    }
+    if let Some(member) = swap(proc, &members) {
+        let message = format!("{} swap space in use", say(member));
+        return Err(Refusal::new("device-swap", message, format!("swapoff /dev/{}", member.name)));
+    }
+    let held = |by: &str| {
+        let message = format!("/dev/{own} is part of {by}");
+        let remedy = format!("take it out of there first (lsblk /dev/{own}), or measure /dev/{by} instead");
+        Err(Refusal::new("device-held", message, remedy))
+    };
+    if let Some(holder) = members.iter().find(|member| member.holder) {
+        return held(&holder.name);
+    }
+    match loop_over(sys, &members) {
+        Some(name) => held(&name),
+        None => Ok(()),
+    }
+}
+
+/// The device, its partitions, its whole disk, and all that holds any of these.
+fn family(node: &Node) -> Vec<Member> {
+    let (mut members, mut seen) = (Vec::new(), HashSet::new());
+    collect(&node.dir, false, &mut members, &mut seen);
+    if node.disk != node.dir {
+        // Other partitions of the disk are none of a partition's business; the disk itself is.
+        add(&node.disk, false, &mut members, &mut seen);
+        holders(&node.disk, &mut members, &mut seen);
+    }
+    members
+}
+
+fn collect(dir: &Path, holder: bool, members: &mut Vec<Member>, seen: &mut HashSet<PathBuf>) {
+    if !add(dir, holder, members, seen) {
+        return;
+    }
+    holders(dir, members, seen);
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.path().join("partition").exists() {
+            collect(&entry.path(), holder, members, seen);
+        }
+    }
+}
+
+fn holders(dir: &Path, members: &mut Vec<Member>, seen: &mut HashSet<PathBuf>) {
+    for entry in fs::read_dir(dir.join("holders")).into_iter().flatten().flatten() {
+        if let Ok(holder) = fs::canonicalize(entry.path()) {
+            collect(&holder, true, members, seen);
+        }
+    }
+}
+
+fn add(dir: &Path, holder: bool, members: &mut Vec<Member>, seen: &mut HashSet<PathBuf>) -> bool {
+    let number = fs::read_to_string(dir.join("dev")).ok().and_then(|text| number(text.trim()));
+    if let Some(number) = number
+        && seen.insert(dir.to_owned())
+    {
+        members.push(Member { name: name_of(dir), number, holder });
+        return true;
+    }
+    false
+}
+
+fn name_of(dir: &Path) -> String {
+    // The slash of a name such as cciss/c0d0 is an exclamation mark in sysfs.
+    dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().replace('!', "/"))
+}
+
+fn number(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// A member that is mounted, in this mount namespace or another that can be seen, and where.
+fn mounted<'a>(sys: &Path, proc: &Path, members: &'a [Member]) -> Option<(&'a Member, String)> {
+    let own = [proc.join("self")].into_iter();
+    let all = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut seen = HashSet::new();
+    for process in own.chain(all.filter(|path| name_of(path).bytes().all(|byte| byte.is_ascii_digit()))) {
+        // Thousands of processes share one namespace: each is read once.
+        if fs::read_link(process.join("ns/mnt")).is_ok_and(|namespace| !seen.insert(namespace)) {
+            continue;
+        }
+        let table = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+        if let Some(found) = table.lines().find_map(|line| mount_of(line, members)) {
+            return Some(found);
+        }
+    }
+    // A file system over several devices names only one of them in the table of mounts.
+    for volume in fs::read_dir(sys.join("fs/btrfs")).into_iter().flatten().flatten() {
+        for device in fs::read_dir(volume.path().join("devices")).into_iter().flatten().flatten() {
+            if let Some(member) = members.iter().find(|member| member.name == name_of(&device.path())) {
+                return Some((member, format!("a place of btrfs {}", volume.file_name().to_string_lossy())));
+            }
+        }
+    }
+    None
+}
+
+/// A line of mountinfo: the third word is the device's number, the fifth the place, and the second after the
+/// lone hyphen the source, which counts where the number is not a real device's.
+fn mount_of<'a>(line: &str, members: &'a [Member]) -> Option<(&'a Member, String)> {
+    let mut words = line.split(' ').skip(2);
+    let device = number(words.next()?)?;
+    let place = words.nth(1)?.to_owned();
+    let source = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').nth(1)).unwrap_or_default();
+    let from = source.starts_with('/').then(|| device_number(Path::new(source))).flatten();
+    let member = members.iter().find(|member| member.number == device || Some(member.number) == from)?;
+    Some((member, place))
+}
+
+fn swap<'a>(proc: &Path, members: &'a [Member]) -> Option<&'a Member> {
+    let table = fs::read_to_string(proc.join("swaps")).unwrap_or_default();
+    table.lines().skip(1).find_map(|line| {
+        let path = line.split_ascii_whitespace().next()?;
+        let number = device_number(Path::new(path));
+        // From another mount namespace the path may lead nowhere here; the name is the kernel's.
+        let named = |member: &&Member| path.strip_prefix("/dev/") == Some(member.name.as_str());
+        members.iter().find(|member| number == Some(member.number) || named(member))
+    })
+}
+
+/// A loop device that lies over a member; such a one does not count among the holders.
+fn loop_over(sys: &Path, members: &[Member]) -> Option<String> {
+    fs::read_dir(sys.join("block")).into_iter().flatten().flatten().find_map(|entry| {
+        let backing = fs::read_to_string(entry.path().join("loop/backing_file")).ok()?;
+        let name = backing.trim().strip_prefix("/dev/")?;
+        members.iter().any(|member| member.name == name).then(|| name_of(&entry.path()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A disk sda (8:0) with partitions, of which sda2 is part of md0 (9:0), itself part of dm-0 (253:9).
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::TempDir::new().unwrap();
+        let make = |path: &str, number: &str| {
+            let dir = root.path().join("sys/devices").join(path);
+            fs::create_dir_all(dir.join("holders")).unwrap();
+            fs::write(dir.join("dev"), format!("{number}\n")).unwrap();
+            let link = root.path().join("sys/dev/block");
+            fs::create_dir_all(&link).unwrap();
+            symlink(&dir, link.join(number)).unwrap();
+            dir
+        };
+        make("sda", "8:0");
+        for (part, number) in [("sda1", "8:1"), ("sda2", "8:2")] {
+            let dir = make(&format!("sda/{part}"), number);
+            fs::write(dir.join("partition"), "1\n").unwrap();
+        }
+        let (md, dm) = (make("md0", "9:0"), make("dm-0", "253:9"));
+        symlink(&md, root.path().join("sys/devices/sda/sda2/holders/md0")).unwrap();
+        symlink(&dm, md.join("holders/dm-0")).unwrap();
+        fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        root
+    }
+
+    fn look(root: &Path, number: (u32, u32)) -> Result<(), Refusal> {
+        let sys = root.join("sys");
+        check(&sys, &root.join("proc"), &Node::find(&sys, number).unwrap())
+    }
+
+    fn code(root: &Path, number: (u32, u32)) -> String {
+        look(root, number).map_or_else(|refusal| refusal.code, |()| "free".to_owned())
+    }
+
+    #[test]
+    fn holders_of_holders_count_and_siblings_do_not() {
+        let root = tree();
+        let (root, disk, first, second) = (root.path(), (8, 0), (8, 1), (8, 2));
+        assert_eq!(code(root, disk), "device-held");
+        assert_eq!(code(root, first), "free", "its sibling is held, not it");
+        assert!(look(root, second).unwrap_err().message.contains("part of md0"));
+        let mounts = root.join("proc/self/mountinfo");
+        fs::write(&mounts, "29 1 253:9 / /data rw - ext4 none rw\n").unwrap();
+        let refusal = look(root, disk).unwrap_err();
+        assert_eq!(refusal.code, "device-mounted", "through two layers");
+        assert!(refusal.message.contains("dm-0 is mounted at /data"), "{refusal:?}");
+        assert_eq!(code(root, first), "free");
+        fs::write(&mounts, "29 1 8:0 / /old rw - ext4 none rw\n").unwrap();
+        assert_eq!(code(root, first), "device-mounted", "the whole disk is mounted");
+    }
+
+    #[test]
+    fn other_namespaces_swap_btrfs_and_loops_count() {
+        let root = tree();
+        let root = root.path();
+        let other = root.join("proc/77");
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("mountinfo"), "29 1 8:1 / /in/container rw - ext4 none rw\n").unwrap();
+        assert!(look(root, (8, 1)).unwrap_err().message.contains("/in/container"));
+        fs::remove_file(other.join("mountinfo")).unwrap();
+        assert_eq!(code(root, (8, 1)), "free");
+        fs::write(root.join("proc/swaps"), "Filename Type\n/dev/sda1 partition 1 0 -2\n").unwrap();
+        assert_eq!(code(root, (8, 1)), "device-swap");
+        fs::write(root.join("proc/swaps"), "Filename Type\n").unwrap();
+        let btrfs = root.join("sys/fs/btrfs/some-uuid/devices");
+        fs::create_dir_all(btrfs.join("sda1")).unwrap();
+        assert_eq!(code(root, (8, 1)), "device-mounted");
+        fs::remove_dir(btrfs.join("sda1")).unwrap();
+        let over = root.join("sys/block/loop7/loop");
+        fs::create_dir_all(&over).unwrap();
+        fs::write(over.join("backing_file"), "/dev/sda1\n").unwrap();
+        assert!(look(root, (8, 1)).unwrap_err().message.contains("part of loop7"));
+    }
+}

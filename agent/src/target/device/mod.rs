@@ -1,0 +1,217 @@
+//! A block device as a target: claimed by its identity, never by its name alone. Names such as /dev/sdb move
+//! between boots; a scenario that came over the network must not decide on its own what is written.
+//!
+//! What must agree before a device is opened: the host's own list ([`allow`]), the scenario's serial, and what
+//! the kernel says that the device is ([`identity`]). What must not be: mounted, swap, part of something else
+//! ([`in_use`]), or, for writes, bear a file system or a partition table ([`signature`]).
+//!
+//! The device is then opened with O_EXCL, which is the kernel's own claim: file systems, swap, RAID, LVM and
+//! every other opener with O_EXCL are kept away, on the whole disk and its partitions, for as long as the
+//! descriptor is open. It is held for the lease. The claim belongs to that one open file: opening the device
+//! once more *without* O_EXCL, as each worker does, goes well beside it, and with O_EXCL fails with EBUSY even
+//! in the process that holds the claim.
+
+pub mod allow;
+mod identity;
+mod in_use;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+
+use proto::{
+    outcome::{Refusal, Warning},
+    trial::DeviceTarget,
+};
+use rustix::{
+    fs::{FileType, Mode, OFlags, SeekFrom, fstat, major, minor, open, seek},
+    io::{Errno, pread},
+};
+
+use self::{allow::AllowList, identity::Node};
+use super::{direct, failed, proc_path, said};
+
+/// Where the kernel tells of devices.
+pub(super) const SYS: &str = "/sys";
+const PROC: &str = "/proc";
+/// Blocks that are looked at to tell whether a device was ever written.
+const SAMPLES: u64 = 64;
+const SAMPLE_LEN: usize = 4096;
+
+/// A device that is this lease's alone.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Opened with O_EXCL; writable if it was claimed for writes.
+    pub file: Arc<OwnedFd>,
+    /// In bytes.
+    pub size: u64,
+    pub facts: BTreeMap<String, String>,
+    pub warnings: Vec<Warning>,
+    path: String,
+    serial: String,
+    writes: bool,
+}
+
+impl Claim {
+    /// Whether this claim serves a trial that asks for that device.
+    pub fn serves(&self, wanted: &DeviceTarget, writes: bool) -> bool {
+        self.path == wanted.path && self.serial == wanted.serial && self.writes == writes
+    }
+}
+
+/// Consent to destroy: each trial that writes is asked for it, even where the claim stands already.
+pub(super) fn check_consent(wanted: &DeviceTarget, writes: bool) -> Result<(), Refusal> {
+    if writes && wanted.destroy.as_deref() != Some(wanted.serial.as_str()) {
+        let message = match &wanted.destroy {
+            None => format!(
+                "the trial writes, and the scenario does not say that {} may be destroyed",
+                wanted.path
+            ),
+            Some(other) => {
+                format!("`destroy: {other}` is not the serial `{}` of {}", wanted.serial, wanted.path)
+            }
+        };
+        let remedy =
+            format!("`destroy: {}` if nothing on it is needed, or `read_percent: 100`", wanted.serial);
+        return Err(Refusal::new("device-destroy", message, remedy).at("target.device.destroy"));
+    }
+    Ok(())
+}
+
+/// Claims a device, or says which rule forbids it.
+pub(super) fn claim(
+    wanted: &DeviceTarget,
+    writes: bool,
+    block_size: u64,
+    list: &AllowList,
+) -> Result<Claim, Refusal> {
+    check_consent(wanted, writes)?;
+    let path = wanted.path.as_str();
+    if list.is_empty() {
+        // Whoever may use no device need not learn which ones there are.
+        return Err(not_allowed(path, &wanted.serial));
+    }
+    // O_PATH opens nothing of the device: looking at a tape or a tray by mistake does nothing to it.
+    let place = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| open_failed(path, errno))?;
+    let stat = fstat(&place).map_err(|errno| open_failed(path, errno))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_block_device() {
+        let message = format!("{path} is not a block device");
+        let remedy = "name a block device, or a file by `target: {path: ..}`";
+        return Err(Refusal::new("not-a-device", message, remedy).at("target.device.path"));
+    }
+    let number = (major(stat.st_rdev), minor(stat.st_rdev));
+    let sys = Path::new(SYS);
+    let node = Node::find(sys, number).map_err(|error| failed_to_look(path, &error))?;
+    let allowed = list.find(path, number).ok_or_else(|| not_allowed(path, &wanted.serial))?;
+    let found = identity::check(&node, path, &wanted.serial, &allowed)?;
+    let look =
+        || in_use::check(sys, Path::new(PROC), &node).map_err(|refusal| refusal.at("target.device.path"));
+    look()?;
+
+    let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
+    let flags = access | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file =
+        open(proc_path(place.as_fd()), flags, Mode::empty()).map_err(|errno| open_failed(path, errno))?;
+    // Between looking and claiming somebody may have been faster; from now on nobody can.
+    look()?;
+    identity::check(&node, path, &wanted.serial, &allowed)?;
+
+    let size =
+        seek(&file, SeekFrom::End(0)).map_err(|errno| failed(&format!("tell the size of {path}"), errno))?;
+    if size < block_size {
+        let message = format!("{path} has {size} bytes: not one block of {block_size}");
+        let remedy = "another device, or a smaller block_size";
+        return Err(Refusal::new("target-too-small", message, remedy).at("target.device.path"));
+    }
+    let mut facts = BTreeMap::new();
+    let mut warnings = Vec::new();
+    facts.insert("identity".to_owned(), found);
+    match signature::find(file.as_fd(), size).map_err(|errno| failed(&format!("read {path}"), errno))? {
+        Some(what) if writes => return Err(signed(path, what)),
+        Some(what) => _ = facts.insert("signature".to_owned(), what.to_owned()),
+        None => _ = facts.insert("signature".to_owned(), "none".to_owned()),
+    }
+    if let Some(zeros) = blank(&file, size) {
+        warnings.push(Warning::new(
+            "blank-device",
+            format!(
+                "{zeros} of {SAMPLES} blocks looked at on {path} are all zeros: a drive answers for blocks that \
+                 were never written, or were trimmed, without reading its medium"
+            ),
+            "write the device through once with data before reading it",
+        ));
+    }
+    let (path, serial) = (wanted.path.clone(), wanted.serial.clone());
+    Ok(Claim { file: Arc::new(file), size, facts, warnings, path, serial, writes })
+}
+
+fn not_allowed(path: &str, serial: &str) -> Refusal {
+    Refusal::new(
+        "device-not-allowed",
+        format!("this agent has no permission to use {path}: it is not on the list that it was started with"),
+        format!(
+            "on that host: agent serve --allow-device {path}={serial} (or --allow-devices FILE), and name the \
+             agent by --agents; the embedded agent uses no devices"
+        ),
+    )
+    .at("target.device.path")
+}
+
+fn signed(path: &str, what: &str) -> Refusal {
+    Refusal::new(
+        "device-signature",
+        format!("{path} bears the signature of {what}: there is something on it that writes would destroy"),
+        format!("if nothing on it is needed, say so on its host: wipefs --all {path}"),
+    )
+    .at("target.device.path")
+}
+
+fn failed_to_look(path: &str, error: &std::io::Error) -> Refusal {
+    let message = format!("the kernel does not tell what {path} is: {error}");
+    Refusal::new("device-serial", message, "mount sysfs at /sys").at("target.device.path")
+}
+
+fn open_failed(path: &str, errno: Errno) -> Refusal {
+    let refusal = match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV => Refusal::new(
+            "target-missing",
+            format!("there is no device {path} on this host"),
+            "name one that is there (lsblk -o PATH,SERIAL,WWN)",
+        ),
+        Errno::BUSY => Refusal::new(
+            "device-held",
+            format!(
+                "{path} is claimed by another program (or a file system, RAID or LVM that is not seen from here)"
+            ),
+            format!("find it (lsblk {path}; fuser -v {path}) and end its use"),
+        ),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Refusal::new(
+            "target-permission",
+            format!("the agent may not open {path}: {}", said(errno)),
+            "run the agent as root, or let its user open the device (and see that it is not read-only)",
+        ),
+        _ => failed(&format!("open {path}"), errno),
+    };
+    refusal.at("target.device.path")
+}
+
+/// How many of the blocks looked at are nothing but zeros, where that is most of them.
+fn blank(file: &OwnedFd, size: u64) -> Option<u64> {
+    // A description of its own: the claim stays where it is.
+    let reader = direct::reopen(file.as_fd(), OFlags::RDONLY).ok()?;
+    let step = (size / SAMPLES / SAMPLE_LEN as u64).max(1) * SAMPLE_LEN as u64;
+    let mut block = [0u8; SAMPLE_LEN];
+    let zeros = (0..SAMPLES).filter(|index| {
+        let read = pread(&reader, &mut block, (index * step) % size.max(1)).unwrap_or(0);
+        read > 0 && block[..read].iter().all(|&byte| byte == 0)
+    });
+    let zeros = zeros.count() as u64;
+    (zeros > SAMPLES / 2).then_some(zeros)
+}

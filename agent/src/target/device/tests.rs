@@ -1,0 +1,292 @@
+//! Claims, held against real loop devices: what is refused and why, and that what is claimed is ours alone.
+
+use std::{
+    ffi::CString,
+    fs::{self, File},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::{ffi::OsStrExt, fs::FileExt},
+    },
+    sync::atomic::AtomicBool,
+};
+
+use proto::trial::Target;
+use rustix::{
+    mount::{MountFlags, mount},
+    thread::{UnshareFlags, unshare_unsafe},
+};
+
+use super::*;
+use crate::target::{
+    Prepared, Targets,
+    lab::{self, Loop, Mounted},
+    ramdisk::loops,
+};
+
+fn wanted(device: &Loop, destroy: bool) -> DeviceTarget {
+    DeviceTarget {
+        path: device.path.to_str().unwrap().to_owned(),
+        serial: device.serial.clone(),
+        destroy: destroy.then(|| device.serial.clone()),
+        direct: true,
+    }
+}
+
+fn listing(path: &str, serial: &str) -> Targets {
+    let list = AllowList::read(&[format!("{path}={serial}")], None).unwrap();
+    Targets::new(std::env::temp_dir()).allowing(Arc::new(list))
+}
+
+fn allowing(device: &Loop) -> Targets {
+    listing(device.path.to_str().unwrap(), &device.serial)
+}
+
+fn prepare(targets: &mut Targets, wanted: &DeviceTarget, writes: bool) -> Result<Prepared, Refusal> {
+    let target = Target::Device(wanted.clone());
+    targets.prepare(&target, 4096, true, writes, &mut |_, _, _| {}, &AtomicBool::new(false))
+}
+
+/// Refused for reading and for writing alike, though everything else is in order.
+fn refused(device: &Loop, code: &str) -> Refusal {
+    let write = prepare(&mut allowing(device), &wanted(device, true), true).unwrap_err();
+    assert_eq!(write.code, code, "{write:?}");
+    let read = prepare(&mut allowing(device), &wanted(device, false), false).unwrap_err();
+    assert_eq!((read.code.as_str(), read.field.as_str()), (code, "target.device.path"), "{read:?}");
+    assert!(!read.remedy.is_empty());
+    read
+}
+
+#[test]
+fn a_claimed_device_is_read_and_is_nobody_elses() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let mut targets = allowing(&device);
+    let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
+    assert_eq!(prepared.size, lab::SIZE);
+    assert_eq!(prepared.facts["identity"], format!("{} (loop/backing_file)", device.serial));
+    assert_eq!(prepared.facts["signature"], "none");
+    assert_eq!(prepared.facts["file_system"], "none: a block device");
+    assert!(prepared.facts["device"].ends_with(device.path.file_name().unwrap().to_str().unwrap()));
+    let worker = prepared.open().unwrap();
+    assert!(rustix::fs::fcntl_getfl(&worker).unwrap().contains(OFlags::DIRECT));
+    assert_eq!(direct::read_block(worker.as_fd(), 4096), Ok(4096));
+    let plain = File::from(direct::reopen(worker.as_fd(), OFlags::RDONLY).unwrap());
+    let mut block = [0; 512];
+    plain.read_exact_at(&mut block, 8192).unwrap();
+    assert_eq!(block, [0xA5; 512]);
+    assert!(plain.write_at(&block, 0).is_err(), "a trial that only reads cannot write");
+
+    // The claim belongs to one open file: another with O_EXCL is refused, in this process too.
+    let exclusive = || open(&device.path, OFlags::RDONLY | OFlags::EXCL, Mode::empty());
+    assert_eq!(exclusive().unwrap_err(), Errno::BUSY);
+    let dir = tempfile::TempDir::new().unwrap();
+    assert_eq!(mount(&device.path, dir.path(), "ext4", MountFlags::empty(), c""), Err(Errno::BUSY));
+    // Between trials as well, and a trial that writes needs a claim of its own.
+    drop((prepared, worker, plain));
+    assert_eq!(exclusive().unwrap_err(), Errno::BUSY);
+    let refusal = prepare(&mut targets, &wanted(&device, false), true).unwrap_err();
+    assert_eq!(refusal.code, "device-destroy");
+    drop(targets);
+    drop(exclusive().unwrap());
+}
+
+#[test]
+fn a_device_is_written_by_consent_only() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let mut targets = allowing(&device);
+    let refusal = prepare(&mut targets, &wanted(&device, false), true).unwrap_err();
+    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("device-destroy", "target.device.destroy"));
+    let other = DeviceTarget { destroy: Some("other".into()), ..wanted(&device, true) };
+    assert!(prepare(&mut targets, &other, true).unwrap_err().message.contains("`destroy: other`"));
+    let first = prepare(&mut targets, &wanted(&device, true), true).unwrap();
+    let through_cache = direct::reopen(first.open().unwrap().as_fd(), OFlags::RDWR).unwrap();
+    File::from(through_cache).write_all_at(&[7; 4096], 4096).unwrap();
+    drop(first);
+    let second = prepare(&mut targets, &wanted(&device, true), true).unwrap();
+    let mut block = [0; 4096];
+    let reader = direct::reopen(second.open().unwrap().as_fd(), OFlags::RDONLY).unwrap();
+    File::from(reader).read_exact_at(&mut block, 4096).unwrap();
+    assert_eq!(block, [7; 4096]);
+    let cached = DeviceTarget { direct: false, ..wanted(&device, false) };
+    drop(second);
+    let cached = prepare(&mut targets, &cached, false).unwrap();
+    assert_eq!(cached.facts["cached_share"], "100.0%");
+}
+
+#[test]
+fn what_is_not_listed_or_not_the_one_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let path = device.path.to_str().unwrap();
+    let read = wanted(&device, false);
+    // As in an embedded agent.
+    let refusal = prepare(&mut Targets::new(std::env::temp_dir()), &read, false).unwrap_err();
+    assert_eq!(refusal.code, "device-not-allowed");
+    assert!(refusal.remedy.contains(&format!("agent serve --allow-device {path}={}", device.serial)));
+    let refusal = prepare(&mut listing("/dev/other", &device.serial), &read, false).unwrap_err();
+    assert_eq!(refusal.code, "device-not-allowed");
+
+    let refusal = prepare(&mut listing(path, "other"), &read, false).unwrap_err();
+    assert_eq!(refusal.code, "device-serial");
+    assert!(refusal.message.contains(&device.serial), "names what it is: {}", refusal.message);
+    let other = DeviceTarget { serial: "other".into(), ..read.clone() };
+    let refusal = prepare(&mut allowing(&device), &other, false).unwrap_err();
+    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("device-serial", "target.device.serial"));
+
+    // By another name of the same device.
+    let dir = tempfile::TempDir::new().unwrap();
+    let link = dir.path().join("by-id");
+    std::os::unix::fs::symlink(&device.path, &link).unwrap();
+    let by_link = DeviceTarget { path: link.to_str().unwrap().into(), ..read.clone() };
+    prepare(&mut allowing(&device), &by_link, false).unwrap();
+
+    let none = |path: &str| {
+        let wanted = DeviceTarget { path: path.into(), ..read.clone() };
+        prepare(&mut allowing(&device), &wanted, false).unwrap_err().code
+    };
+    assert_eq!(none("/dev/none"), "target-missing");
+    assert_eq!(none("/dev/null"), "not-a-device");
+    assert_eq!(none("/proc/version"), "not-a-device");
+}
+
+#[test]
+fn a_signature_forbids_writes_even_with_consent() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[(0, b"XFSB")]);
+    let before = fs::read(&device.serial).unwrap();
+    let mut targets = allowing(&device);
+    assert_eq!(prepare(&mut targets, &wanted(&device, false), true).unwrap_err().code, "device-destroy");
+    let refusal = prepare(&mut targets, &wanted(&device, true), true).unwrap_err();
+    assert_eq!(refusal.code, "device-signature");
+    assert!(refusal.message.contains("xfs") && refusal.remedy.contains("wipefs"), "{refusal:?}");
+    let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
+    assert_eq!(prepared.facts["signature"], "xfs");
+    assert!(fs::read(&device.serial).unwrap() == before, "not a byte was written");
+}
+
+#[test]
+fn zeros_are_said_to_be_zeros() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[(0, &vec![0; lab::SIZE as usize])]);
+    let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    assert!(prepared.warnings.iter().any(|warning| warning.code == "blank-device"));
+}
+
+#[test]
+fn what_is_mounted_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let Some(device) = Loop::ext4() else { return };
+    let before = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    assert_eq!(before.facts["signature"], "ext2, ext3 or ext4", "free, it is read");
+    drop(before);
+    let mounted = Mounted::new(&device.path);
+    let refusal = refused(&device, "device-mounted");
+    assert!(refusal.message.contains(mounted.dir.path().to_str().unwrap()), "{}", refusal.message);
+    drop(mounted);
+    prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+}
+
+/// A thread's own mount namespace is seen by nobody; the kernel's claim is there nevertheless.
+#[test]
+fn what_is_mounted_where_nobody_sees_it_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let Some(device) = Loop::ext4() else { return };
+    let (path, (hold, held), (mounted, is_mounted)) =
+        (device.path.clone(), std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+    let thread = std::thread::spawn(move || {
+        // SAFETY: a mount namespace of its own changes no memory and no descriptors of this thread.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+        let private =
+            rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", private).unwrap();
+        let guard = Mounted::new(&path);
+        mounted.send(()).unwrap();
+        let _ = held.recv();
+        drop(guard);
+    });
+    is_mounted.recv().unwrap();
+    refused(&device, "device-held");
+    drop(hold);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_disk_with_a_mounted_partition_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let (device, partition) = Loop::with_partition();
+    if !partition.exists() {
+        crate::skip::skip("this kernel reads no partition tables of loop devices");
+        return;
+    }
+    let part = || {
+        let path = partition.to_str().unwrap();
+        let wanted = DeviceTarget { path: path.into(), ..wanted(&device, true) };
+        prepare(&mut listing(path, &device.serial), &wanted, true)
+    };
+    let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    assert!(prepared.facts["signature"].contains("MBR"));
+    assert_eq!(part().unwrap_err().code, "device-held", "the whole disk is claimed");
+    drop(prepared);
+    let prepared = part().unwrap();
+    assert_eq!(prepared.size, 8 << 20);
+    assert_eq!(refused(&device, "device-held").code, "device-held", "its partition is claimed");
+    drop(prepared);
+    if lab::make_ext4(&partition) {
+        let mounted = Mounted::new(&partition);
+        let refusal = refused(&device, "device-mounted");
+        assert!(refusal.message.contains("p1 is mounted at"), "{}", refusal.message);
+        assert_eq!(part().unwrap_err().code, "device-mounted");
+        drop(mounted);
+        assert_eq!(part().unwrap_err().code, "device-signature");
+    }
+}
+
+struct Swap(CString);
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        // SAFETY: a string with its end, borrowed for the call.
+        unsafe { libc::swapoff(self.0.as_ptr()) };
+    }
+}
+
+#[test]
+fn swap_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let pages = u32::try_from(lab::SIZE / 4096 - 1).unwrap();
+    let mut header = [0u8; 4096];
+    header[1024..1028].copy_from_slice(&1u32.to_le_bytes());
+    header[1028..1032].copy_from_slice(&pages.to_le_bytes());
+    header[4086..].copy_from_slice(b"SWAPSPACE2");
+    let device = Loop::new(&[(0, &header)]);
+    let swap = Swap(CString::new(device.path.as_os_str().as_bytes()).unwrap());
+    // SAFETY: a string with its end, borrowed for the call.
+    if unsafe { libc::swapon(swap.0.as_ptr(), 0) } != 0 {
+        crate::skip::skip(&format!("no swap here: {}", std::io::Error::last_os_error()));
+        return;
+    }
+    let refusal = refused(&device, "device-swap");
+    assert!(refusal.remedy.contains("swapoff"), "{refusal:?}");
+    drop(swap);
+    let refusal = prepare(&mut allowing(&device), &wanted(&device, true), true).unwrap_err();
+    assert_eq!(refusal.code, "device-signature", "no longer in use, but still swap");
+}
+
+#[test]
+fn what_others_hold_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let refusal = refused(&device, "device-held");
+    assert!(refusal.message.contains("another program"), "{}", refusal.message);
+    drop(other);
+    // A loop device over it is neither a holder nor a claim in the kernel's books.
+    let whole = File::options().read(true).write(true).open(&device.path).unwrap();
+    let (upper, name) = loops::attach(whole.as_fd(), 4, |name, _| Ok(name.to_owned()), |_| ()).unwrap();
+    assert!(upper.as_raw_fd() >= 0);
+    let refusal = refused(&device, "device-held");
+    assert!(refusal.message.contains(&format!("part of {name}")), "{}", refusal.message);
+    drop((upper, whole));
+    assert!(lab::wait_for(|| prepare(&mut allowing(&device), &wanted(&device, false), false).is_ok()));
+}

@@ -1,0 +1,163 @@
+//! For tests: real loop devices over files with a name, taken down however a test ends.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{Mode, OFlags, open},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
+use tempfile::TempDir;
+
+use super::ramdisk::loops;
+
+/// Scans for partitions, and clears itself when nobody has it open: killed tests leave nothing either.
+const FLAGS: u32 = 8 | 4;
+
+static DEVICES: Mutex<()> = Mutex::new(());
+
+/// The devices of the host are there once: tests that use them run one after another. Nothing for those who
+/// may not, which is said.
+pub(super) fn devices() -> Option<MutexGuard<'static, ()>> {
+    if !rustix::process::geteuid().is_root() {
+        crate::skip::skip("block devices are root's");
+        return None;
+    }
+    Some(DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A loop device of 16 MiB over a file whose name is its identity.
+pub(super) struct Loop {
+    pub path: PathBuf,
+    /// The file's path: what sysfs gives as its identity.
+    pub serial: String,
+    _keep: OwnedFd,
+    _dir: TempDir,
+}
+
+pub(super) const SIZE: u64 = 16 << 20;
+
+impl Loop {
+    /// Over a file with the given pieces of content, each at its offset; the rest is a pattern without zeros.
+    pub fn new(content: &[(u64, &[u8])]) -> Self {
+        let dir = TempDir::new_in("/dev/shm").unwrap();
+        let name = dir.path().join("disk");
+        fs::write(&name, vec![0xA5; SIZE as usize]).unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&name).unwrap();
+        for (offset, bytes) in content {
+            file.write_all_at(bytes, *offset).unwrap();
+        }
+        Self::over(&file, &name, dir)
+    }
+
+    fn over(file: &File, name: &Path, dir: TempDir) -> Self {
+        let noted = |name: &str, _: &str| Ok::<_, io::Error>(name.to_owned());
+        let (claimed, device) = loops::attach(file.as_fd(), FLAGS, noted, |_| ()).unwrap();
+        let path = Path::new("/dev").join(device);
+        let keep = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        drop(claimed);
+        Self { path, serial: name.to_str().unwrap().to_owned(), _keep: keep, _dir: dir }
+    }
+
+    /// One with an ext4, or nothing where that cannot be made, which is said.
+    pub fn ext4() -> Option<Self> {
+        let device = Self::new(&[]);
+        make_ext4(&device.path).then_some(device)
+    }
+
+    /// One whose only partition, of 8 MiB, begins at 1 MiB; and that partition.
+    pub fn with_partition() -> (Self, PathBuf) {
+        let mut table = [0u8; 512];
+        // Type 83, from sector 2048 on, 16384 sectors.
+        table[446 + 4] = 0x83;
+        table[446 + 8..446 + 12].copy_from_slice(&2048u32.to_le_bytes());
+        table[446 + 12..446 + 16].copy_from_slice(&16384u32.to_le_bytes());
+        table[510..].copy_from_slice(&[0x55, 0xAA]);
+        let device = Self::new(&[(0, &table)]);
+        let partition = PathBuf::from(format!("{}p1", device.path.display()));
+        if !partition.exists() {
+            add_partition(&device.path);
+        }
+        wait_for(|| partition.exists());
+        (device, partition)
+    }
+}
+
+/// `struct blkpg_partition` and `struct blkpg_ioctl_arg` of <linux/blkpg.h>.
+#[repr(C)]
+struct Partition {
+    start: i64,
+    length: i64,
+    number: i32,
+    names: [u8; 128],
+}
+
+#[repr(C)]
+struct PartitionArg {
+    op: i32,
+    flags: i32,
+    len: i32,
+    data: *mut Partition,
+}
+
+/// Tells the kernel of the partition: not every one can read the table.
+fn add_partition(device: &Path) {
+    const BLKPG: u32 = 0x1269;
+    const ADD: i32 = 1;
+    let file = File::open(device).unwrap();
+    let mut partition = Partition { start: 1 << 20, length: 8 << 20, number: 1, names: [0; 128] };
+    let len = i32::try_from(size_of::<Partition>()).unwrap();
+    let arg = PartitionArg { op: ADD, flags: 0, len, data: &raw mut partition };
+    // SAFETY: BLKPG reads `arg` and, through it, one partition; both outlive the call, and the device is ours.
+    if unsafe { libc::ioctl(file.as_raw_fd(), BLKPG as _, &raw const arg) } != 0 {
+        eprintln!("no partition added: {}", io::Error::last_os_error());
+    }
+}
+
+pub(super) fn make_ext4(device: &Path) -> bool {
+    let made = std::process::Command::new("mkfs.ext4").arg("-qF").arg(device).status();
+    let made = made.is_ok_and(|status| status.success());
+    if !made {
+        crate::skip::skip("mkfs.ext4 does not work here");
+    }
+    made
+}
+
+/// Waits, a while.
+pub(super) fn wait_for(mut done: impl FnMut() -> bool) -> bool {
+    (0..100).any(|_| {
+        done() || {
+            thread::sleep(Duration::from_millis(30));
+            false
+        }
+    })
+}
+
+/// Something mounted, until this is dropped.
+pub(super) struct Mounted {
+    pub dir: TempDir,
+}
+
+impl Mounted {
+    pub fn new(device: &Path) -> Self {
+        let dir = TempDir::new().unwrap();
+        mount(device, dir.path(), "ext4", MountFlags::empty(), c"").unwrap();
+        Self { dir }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = unmount(self.dir.path(), UnmountFlags::DETACH);
+    }
+}

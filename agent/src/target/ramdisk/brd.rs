@@ -1,0 +1,90 @@
+//! brd: the disks /dev/ram0 and on, made by the module when it is loaded. They belong to the host, so one is
+//! taken only if it was asked for by `kind: brd`, nobody uses it, and it is blank.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    path::Path,
+};
+
+use rustix::io::pread;
+
+use super::{
+    Made, Why, disk_sequence,
+    state::{Owner, Record, State},
+    sys_block,
+};
+
+// <linux/fs.h>
+const BLKDISCARD: u32 = 0x1277;
+const BLKFLSBUF: u32 = 0x1261;
+
+/// Looked at to tell whether a disk is blank, in bytes.
+const LOOK: usize = 1 << 20;
+
+pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
+    let remedy = || format!("modprobe brd rd_nr=1 max_part=0 rd_size={}", size >> 10);
+    let mut found = String::from("there is no /dev/ram0 (the module brd is not loaded)");
+    for number in 0.. {
+        let name = format!("ram{number}");
+        let Ok(sectors) = fs::read_to_string(sys_block(&name).join("size")) else { break };
+        let len = sectors.trim().parse::<u64>().unwrap_or(0) << 9;
+        if len < size {
+            found = format!("{name} has {}", super::mib(len));
+            continue;
+        }
+        let path = Path::new("/dev").join(&name);
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::EXCL | rustix::fs::OFlags::CLOEXEC;
+        let file = match rustix::fs::open(&path, flags, rustix::fs::Mode::empty()) {
+            Ok(file) => file,
+            Err(errno) => {
+                found = format!("{name} cannot be claimed: {}", super::said(errno));
+                continue;
+            }
+        };
+        if !blank(file.as_fd(), len) {
+            found = format!("{name} has something on it");
+            continue;
+        }
+        let record = Record {
+            kind: "brd".to_owned(),
+            identity: disk_sequence(&name).unwrap_or_default(),
+            device: name,
+            size,
+            owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+        };
+        state.add(&record).map_err(|error| Why::failed("write down what is used", &error))?;
+        return Ok(Made { file, facts: Vec::new(), asynchronous: false, record: Some(record) });
+    }
+    Err(Why::new(found, remedy()))
+}
+
+/// Nothing but zeros at the start, in the middle and at the end.
+fn blank(fd: BorrowedFd<'_>, len: u64) -> bool {
+    let mut bytes = vec![0u8; LOOK];
+    [0, len / 2, len.saturating_sub(LOOK as u64)].into_iter().all(|offset| {
+        pread(fd, &mut bytes[..], offset).is_ok_and(|read| bytes[..read].iter().all(|&byte| byte == 0))
+    })
+}
+
+/// Gives the memory back; the disk itself is the host's.
+pub(super) fn take_down(record: &Record) -> io::Result<()> {
+    if disk_sequence(&record.device).unwrap_or_default() != record.identity {
+        return Ok(());
+    }
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::EXCL | rustix::fs::OFlags::CLOEXEC;
+    let path = Path::new("/dev").join(&record.device);
+    let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+    let range = [0u64, record.size];
+    // SAFETY: BLKDISCARD reads two u64, offset and length, which `range` is; the descriptor is open and
+    // exclusively ours, and what lies in the range was written by an agent.
+    if unsafe { libc::ioctl(file.as_raw_fd(), BLKDISCARD as _, range.as_ptr()) } == 0 {
+        return Ok(());
+    }
+    // Kernels whose brd knows no discard free all of its pages on this one.
+    // SAFETY: BLKFLSBUF takes no argument; the descriptor is open.
+    match unsafe { libc::ioctl(file.as_raw_fd(), BLKFLSBUF as _, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,291 @@
+//! RAM disks: made from what the kernel offers, filled, and taken down again, after a crash too ([`state`]).
+//!
+//! | kind | how it serves a request | what to know of it |
+//! |---|---|---|
+//! | `null_blk` | asynchronous, multi-queue; can be polled, can take a set time | keeps contents if `memory_backed` |
+//! | `loop` | asynchronous: a thread of the kernel reads a file on a tmpfs | that thread's hand-over is most of the time |
+//! | `zram` | synchronous: within the submitting call | compresses; filled with data that does not compress |
+//! | `brd` | synchronous | its disks belong to the host: used only if asked for, and only a blank one |
+//! | `tmpfs` | synchronous, and no block layer at all | the only one for those who are not root |
+//!
+//! `auto` takes the first that can be made of null_blk, loop, zram, tmpfs: what is asynchronous comes first,
+//! since on a synchronous one a queue cannot help and io_uring has nothing to show; after that a block device
+//! comes before a file.
+
+mod brd;
+pub(super) mod loops;
+mod null_blk;
+pub(super) mod state;
+#[cfg(test)]
+mod tests;
+mod tmpfs;
+mod zram;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use proto::{
+    outcome::Refusal,
+    trial::{RamdiskKind, RamdiskTarget},
+};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    io::Errno,
+};
+
+use self::state::{Record, State};
+use super::{Progress, check_cancelled, file, memory_available, mib, said};
+
+/// What `auto` tries, in this order.
+const ORDER: [RamdiskKind; 4] =
+    [RamdiskKind::NullBlk, RamdiskKind::Loop, RamdiskKind::Zram, RamdiskKind::Tmpfs];
+/// How long a disk may stay busy after its last user has closed it: rings are torn down in the background, and
+/// udev looks at what has changed.
+const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE_TIMES: u32 = 60;
+
+/// What a kind makes.
+struct Made {
+    /// Open for reading and writing; a block device with O_EXCL, so that nobody else takes it.
+    file: OwnedFd,
+    facts: Vec<(&'static str, String)>,
+    asynchronous: bool,
+    /// How to take it down; nothing for what vanishes with its last descriptor.
+    record: Option<Record>,
+}
+
+/// A RAM disk; dropped, it is taken down.
+#[derive(Debug)]
+pub(super) struct Disk {
+    file: Option<Arc<OwnedFd>>,
+    wanted: RamdiskTarget,
+    /// What it is made from, `ram` and what is particular to the kind.
+    pub facts: BTreeMap<String, String>,
+    record: Option<Record>,
+    state: State,
+}
+
+impl Disk {
+    /// Whether it serves another trial as well.
+    pub fn serves(&self, wanted: &RamdiskTarget) -> bool {
+        RamdiskTarget { direct: wanted.direct, ..self.wanted.clone() } == *wanted
+    }
+
+    /// The disk, opened.
+    pub fn file(&self) -> Option<Arc<OwnedFd>> {
+        self.file.clone()
+    }
+
+    /// What it is made from, for people.
+    pub fn kind(&self) -> &str {
+        self.facts.get("ramdisk").map_or("", String::as_str)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // The last descriptor first: what is open is busy.
+        self.file = None;
+        if let Some(record) = &self.record {
+            match take_down(record, PATIENCE_TIMES) {
+                Ok(()) => self.state.remove(record),
+                // The record stays: the agent's next start tries again.
+                Err(error) => tracing::warn!(device = record.device, "a RAM disk stays behind: {error}"),
+            }
+        }
+    }
+}
+
+/// Makes and fills a RAM disk.
+pub(super) fn make(
+    wanted: &RamdiskTarget,
+    state: &State,
+    progress: Progress<'_>,
+    cancelled: &AtomicBool,
+) -> Result<Disk, Refusal> {
+    check_cancelled(cancelled)?;
+    let size = wanted.size.0;
+    if wanted.memory_backed {
+        check_memory(size)?;
+    }
+    let (kind, made) = match wanted.kind {
+        RamdiskKind::Auto => first_of(wanted, state)?,
+        kind => (kind, make_kind(kind, wanted, state).map_err(|why| not_offered(kind, &why))?),
+    };
+    let mut facts: BTreeMap<String, String> =
+        made.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    facts.insert("ramdisk".to_owned(), kind.name().to_owned());
+    facts.insert("ram".to_owned(), "yes".to_owned());
+    facts.insert("asynchronous".to_owned(), super::yes_no(made.asynchronous));
+    let contents = if wanted.memory_backed { "random data" } else { "not kept" };
+    facts.insert("contents".to_owned(), contents.to_owned());
+    // From here on, whatever fails, dropping it takes it down.
+    let mut disk = Disk {
+        file: Some(Arc::new(made.file)),
+        wanted: wanted.clone(),
+        facts,
+        record: made.record,
+        state: state.clone(),
+    };
+    if wanted.memory_backed
+        && let Some(opened) = &disk.file
+    {
+        let place = format!("a RAM disk ({})", kind.name());
+        file::fill(opened.as_fd(), Path::new(&place), size, progress, cancelled).map_err(|refusal| {
+            match refusal.code.as_str() {
+                "no-space" => too_large(refusal.message),
+                _ => refusal,
+            }
+        })?;
+    }
+    if let Some(name) =
+        disk.record.as_ref().filter(|record| record.kind == "zram").map(|record| &record.device)
+        && let Some(share) = zram::stored(name)
+    {
+        disk.facts.insert("stored".to_owned(), share);
+    }
+    Ok(disk)
+}
+
+/// Why a kind cannot be had on this host: what is missing, and what to do about it.
+struct Why {
+    message: String,
+    remedy: String,
+}
+
+impl Why {
+    fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: remedy.into() }
+    }
+
+    /// A step that the system refused.
+    fn failed(what: &str, error: &io::Error) -> Self {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => "run the agent as root, or use `kind: tmpfs`",
+            _ => "see the kernel's log (dmesg), or use another kind",
+        };
+        Self::new(format!("cannot {what}: {error}"), remedy)
+    }
+}
+
+fn make_kind(kind: RamdiskKind, wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
+    match kind {
+        RamdiskKind::NullBlk => null_blk::make(wanted, state),
+        RamdiskKind::Loop => loops::make(wanted.size.0, state),
+        RamdiskKind::Zram => zram::make(wanted.size.0, state),
+        RamdiskKind::Brd => brd::make(wanted.size.0, state),
+        RamdiskKind::Tmpfs | RamdiskKind::Auto => tmpfs::make(wanted.size.0),
+    }
+}
+
+fn first_of(wanted: &RamdiskTarget, state: &State) -> Result<(RamdiskKind, Made), Refusal> {
+    let mut reasons = Vec::new();
+    for kind in ORDER {
+        match make_kind(kind, wanted, state) {
+            Ok(made) => return Ok((kind, made)),
+            Err(why) => {
+                tracing::debug!("no RAM disk of kind {}: {}", kind.name(), why.message);
+                reasons.push(format!("{}: {}", kind.name(), why.message));
+            }
+        }
+    }
+    let why = Why::new(reasons.join("; "), "run the agent as root, or use `target: {file: {size: ..}}`");
+    Err(not_offered(RamdiskKind::Auto, &why))
+}
+
+fn not_offered(kind: RamdiskKind, why: &Why) -> Refusal {
+    let message = format!("no RAM disk of kind {} can be made on this host: {}", kind.name(), why.message);
+    Refusal::new("ramdisk-kind", message, why.remedy.clone()).at("target.ramdisk.kind")
+}
+
+fn too_large(message: String) -> Refusal {
+    Refusal::new("ramdisk-memory", message, "a smaller target.ramdisk.size, or a host with more memory")
+        .at("target.ramdisk.size")
+}
+
+/// Running out of memory ends processes, not only trials.
+fn check_memory(size: u64) -> Result<(), Refusal> {
+    match memory_available() {
+        Some(available) if size > available / 10 * 9 => Err(too_large(format!(
+            "the RAM disk needs {}, and {} of memory are available (a tenth stays free)",
+            mib(size),
+            mib(available)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Takes a disk down as its record says. It is an error that it is still in use; that it is gone, or is
+/// another's by now, is none.
+fn take_down(record: &Record, times: u32) -> io::Result<()> {
+    let mut left = times.max(1);
+    loop {
+        let outcome = match record.kind.as_str() {
+            "zram" => zram::take_down(record),
+            "loop" => loops::take_down(record),
+            "brd" => brd::take_down(record),
+            "null_blk" => null_blk::take_down(record),
+            // Of a newer release: left to it.
+            _ => Ok(()),
+        };
+        left -= 1;
+        match outcome {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && left > 0 => thread::sleep(PATIENCE),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => return other,
+        }
+    }
+}
+
+/// Takes down what agents have left behind that ended without doing so. Called once at an agent's start.
+pub(super) fn sweep(state: &State) {
+    let outcome = state.sweep(|record| {
+        if record.identity.is_empty() {
+            // A kernel before 5.15 does not tell disks of one name apart: no guess is good enough.
+            tracing::warn!(device = record.device, "a RAM disk may be left behind; look, and take it down");
+            return false;
+        }
+        let outcome = take_down(record, 2);
+        match &outcome {
+            Ok(()) => tracing::info!(device = record.device, "took down a RAM disk that was left behind"),
+            Err(error) => tracing::warn!(device = record.device, "a RAM disk is still there: {error}"),
+        }
+        outcome.is_ok()
+    });
+    if let Err(error) = outcome {
+        tracing::warn!("cannot look for RAM disks left behind: {error}");
+    }
+}
+
+/// Opens a block device for this agent alone.
+fn open_exclusively(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut left = PATIENCE_TIMES;
+    loop {
+        match open(path, flags, Mode::empty()) {
+            Ok(file) => return Ok(file),
+            // Somebody looks at what is new, or its node in /dev is not there yet.
+            Err(Errno::BUSY | Errno::NOENT) if left > 0 => {
+                left -= 1;
+                thread::sleep(PATIENCE);
+            }
+            Err(errno) => return Err(io::Error::other(format!("{}: {}", path.display(), said(errno)))),
+        }
+    }
+}
+
+/// The number that the kernel gives a disk once and never again until the next boot.
+fn disk_sequence(name: &str) -> Option<String> {
+    fs::read_to_string(sys_block(name).join("diskseq")).ok().map(|text| text.trim().to_owned())
+}
+
+fn sys_block(name: &str) -> PathBuf {
+    Path::new("/sys/block").join(name)
+}

@@ -1,0 +1,210 @@
+//! null_blk: a block device made by configfs, with the block layer's queues and nothing below. The only RAM
+//! disk whose queues can be polled, and that can take a set time for a request (by a timer).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use proto::trial::RamdiskTarget;
+
+use super::{
+    Made, Why, open_exclusively,
+    state::{Owner, Record, State},
+};
+
+const CONFIG: &str = "/sys/kernel/config/nullb";
+
+/// Where the kernel's trees are: elsewhere only in tests.
+struct Roots<'a> {
+    config: &'a Path,
+    block: &'a Path,
+    dev: &'a Path,
+}
+
+pub(super) fn make(wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
+    let roots = Roots { config: Path::new(CONFIG), block: Path::new("/sys/block"), dev: Path::new("/dev") };
+    make_in(&roots, wanted, state)
+}
+
+fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
+    let remedy = "modprobe null_blk nr_devices=0, with configfs mounted at /sys/kernel/config";
+    if !roots.config.is_dir() {
+        return Err(Why::new("the kernel offers no null_blk (no /sys/kernel/config/nullb)", remedy));
+    }
+    let features = fs::read_to_string(roots.config.join("features")).unwrap_or_default();
+    let queues = std::thread::available_parallelism().map_or(1, usize::from);
+    let settings = settings(wanted, &features, queues)?;
+    let name = free_name(roots.config);
+    let dir = roots.config.join(&name);
+    let record = Record {
+        kind: "null_blk".to_owned(),
+        device: name.clone(),
+        // The name is ours: nobody else makes one of that name.
+        identity: dir.to_string_lossy().into_owned(),
+        size: wanted.size.0,
+        owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+    };
+    state.add(&record).map_err(|error| Why::failed("write down what is made", &error))?;
+    let made = set_up(roots, &dir, &settings);
+    let file = made.inspect_err(|_| {
+        let _ = take_down(&record);
+        state.remove(&record);
+    })?;
+    let mut facts = vec![("memory_backed", super::super::yes_no(wanted.memory_backed))];
+    if let Some(queues) = wanted.poll_queues {
+        facts.push(("poll_queues", queues.to_string()));
+    }
+    if let Some(completion) = wanted.completion {
+        facts.push(("completion", completion.to_string()));
+    }
+    Ok(Made { file, facts, asynchronous: true, record: Some(record) })
+}
+
+/// The attributes, in the order in which they are written; `power` comes after all of them.
+fn settings(
+    wanted: &RamdiskTarget,
+    features: &str,
+    queues: usize,
+) -> Result<Vec<(&'static str, String)>, Why> {
+    let offered = |name: &str| features.trim().split(',').any(|feature| feature == name);
+    let mut settings = vec![
+        ("size", (wanted.size.0 >> 20).to_string()),
+        ("blocksize", "512".to_owned()),
+        // 2: by the multi-queue block layer, as real devices do.
+        ("queue_mode", "2".to_owned()),
+        ("submit_queues", queues.to_string()),
+        ("hw_queue_depth", "1024".to_owned()),
+    ];
+    for (needed, name, value) in [
+        (wanted.memory_backed, "memory_backed", "1".to_owned()),
+        (wanted.poll_queues.is_some(), "poll_queues", wanted.poll_queues.unwrap_or(0).to_string()),
+    ] {
+        if needed {
+            if !offered(name) {
+                let message = format!("the kernel's null_blk has no {name}");
+                return Err(Why::new(message, "a newer kernel, or another kind"));
+            }
+            settings.push((name, value));
+        }
+    }
+    // 2: a timer completes each request; 1: a soft interrupt does, at once.
+    match wanted.completion {
+        Some(completion) => {
+            settings.push(("irqmode", "2".to_owned()));
+            settings.push(("completion_nsec", completion.0.to_string()));
+        }
+        None => settings.push(("irqmode", "1".to_owned())),
+    }
+    Ok(settings)
+}
+
+fn free_name(config: &Path) -> String {
+    let own = std::process::id();
+    let names = (0u32..).map(|number| format!("ringbench-{own}-{number}"));
+    names.into_iter().find(|name| !config.join(name).exists()).unwrap_or_default()
+}
+
+fn set_up(roots: &Roots<'_>, dir: &Path, settings: &[(&str, String)]) -> Result<std::os::fd::OwnedFd, Why> {
+    fs::create_dir(dir).map_err(|error| Why::failed("make a null_blk device", &error))?;
+    for (name, value) in settings.iter().chain(&[("power", "1".to_owned())]) {
+        fs::write(dir.join(name), value).map_err(|error| {
+            let known = if error.kind() == io::ErrorKind::NotFound { " (this kernel has none)" } else { "" };
+            Why::failed(&format!("set {name} of a null_blk device to {value}{known}"), &error)
+        })?;
+    }
+    let device = device(roots, dir).ok_or_else(|| {
+        Why::new("a null_blk device was made and has no node", "is devtmpfs mounted at /dev?")
+    })?;
+    open_exclusively(&device).map_err(|error| Why::failed("open a null_blk device", &error))
+}
+
+/// The device: newer kernels name it as its directory, older ones by its index.
+fn device(roots: &Roots<'_>, dir: &Path) -> Option<PathBuf> {
+    let own = dir.file_name()?.to_string_lossy().into_owned();
+    let index = fs::read_to_string(dir.join("index")).ok().map(|text| format!("nullb{}", text.trim()));
+    let name = [Some(own), index].into_iter().flatten().find(|name| roots.block.join(name).exists())?;
+    Some(roots.dev.join(name))
+}
+
+pub(super) fn take_down(record: &Record) -> io::Result<()> {
+    let dir = Path::new(&record.identity);
+    let named_by_us = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ringbench-"));
+    if !named_by_us || !dir.is_dir() {
+        return Ok(());
+    }
+    // Fails where it never came to power.
+    let _ = fs::write(dir.join("power"), "0");
+    fs::remove_dir(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        trial::RamdiskKind,
+        units::{ByteSize, Nanos},
+    };
+
+    use super::*;
+
+    const FEATURES: &str = "memory_backed,discard,bandwidth,cache,badblocks,poll_queues\n";
+
+    fn wanted() -> RamdiskTarget {
+        RamdiskTarget {
+            poll_queues: Some(2),
+            completion: Some(Nanos(10_000)),
+            ..RamdiskTarget::new(ByteSize(256 << 20), RamdiskKind::NullBlk)
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_set_or_refused() {
+        let Ok(all) = settings(&wanted(), FEATURES, 4) else { panic!("refused") };
+        let get = |name: &str| all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        for (name, value) in [
+            ("size", "256"),
+            ("submit_queues", "4"),
+            ("memory_backed", "1"),
+            ("poll_queues", "2"),
+            ("irqmode", "2"),
+            ("completion_nsec", "10000"),
+        ] {
+            assert_eq!(get(name), Some(value), "{name}");
+        }
+        let Err(why) = settings(&wanted(), "memory_backed", 1) else { panic!("granted") };
+        assert!(why.message.contains("no poll_queues"));
+        let bare = RamdiskTarget { memory_backed: false, poll_queues: None, completion: None, ..wanted() };
+        let Ok(all) = settings(&bare, "", 1) else { panic!("refused") };
+        assert!(all.contains(&("irqmode", "1".to_owned())));
+        assert!(!all.iter().any(|(name, _)| *name == "memory_backed"));
+    }
+
+    /// Held against a tree of plain files: there is no null_blk on every host.
+    #[test]
+    fn a_device_is_made_by_its_directory() {
+        let root = tempfile::TempDir::new().unwrap();
+        let [config, block, dev] = ["nullb", "block", "dev"].map(|name| root.path().join(name));
+        let roots = Roots { config: &config, block: &block, dev: &dev };
+        let state = State::at(&root.path().join("state"));
+        let Err(why) = make_in(&roots, &wanted(), &state) else { panic!("made from nothing") };
+        assert!(
+            why.message.contains("no /sys/kernel/config/nullb") && why.remedy.contains("modprobe null_blk")
+        );
+        for dir in [&config, &block, &dev] {
+            fs::create_dir(dir).unwrap();
+        }
+        fs::write(config.join("features"), FEATURES).unwrap();
+        let name = free_name(&config);
+        let Err(why) = make_in(&roots, &wanted(), &state) else { panic!("opened what is not there") };
+        assert!(why.message.contains("no node"), "{}", why.message);
+        assert_eq!(fs::read_to_string(config.join(&name).join("power")).unwrap(), "0", "and taken down");
+
+        let name = free_name(&config);
+        fs::create_dir(block.join(&name)).unwrap();
+        fs::write(dev.join(&name), "").unwrap();
+        let Ok(made) = make_in(&roots, &wanted(), &state) else { panic!("refused") };
+        assert!(made.asynchronous && made.record.is_some());
+        assert_eq!(fs::read_to_string(config.join(&name).join("completion_nsec")).unwrap(), "10000");
+        assert_eq!(fs::read_to_string(config.join(&name).join("power")).unwrap(), "1");
+    }
+}

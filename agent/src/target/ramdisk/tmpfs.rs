@@ -1,0 +1,59 @@
+//! A file without a name on a tmpfs: on one of its own that is mounted nowhere, so that it ends with its last
+//! descriptor, or, for those who may not mount, on /dev/shm.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::{
+    fs::{FallocateFlags, Mode, OFlags, fallocate, fstatfs, openat},
+    io::Errno,
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    },
+};
+
+use super::{Made, Why};
+
+const TMPFS_MAGIC: u32 = 0x0102_1994;
+
+pub(super) fn make(size: u64) -> Result<Made, Why> {
+    let (file, place) = file(size)?;
+    Ok(Made { file, facts: vec![("ramdisk_on", place.to_owned())], asynchronous: false, record: None })
+}
+
+/// A file of `size` bytes whose memory is set aside already, and where it lies.
+pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), Why> {
+    let (file, place) = match own(size) {
+        Ok(file) => (file, "a tmpfs of its own, mounted nowhere"),
+        Err(_) => {
+            (shared().map_err(|errno| Why::failed("make a file on /dev/shm", &errno.into()))?, "/dev/shm")
+        }
+    };
+    let is_tmpfs = fstatfs(&file).is_ok_and(|fs| fs.f_type as u32 == TMPFS_MAGIC);
+    if !is_tmpfs {
+        return Err(Why::new(format!("{place} is no tmpfs"), "mount one: mount -t tmpfs tmpfs /dev/shm"));
+    }
+    fallocate(&file, FallocateFlags::empty(), 0, size).map_err(|errno| {
+        let what = format!("set {} aside on {place}", super::mib(size));
+        Why::failed(&what, &errno.into())
+    })?;
+    Ok((file, place))
+}
+
+fn own(size: u64) -> Result<OwnedFd, Errno> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Some more than the file: the file system keeps a little for itself.
+    fsconfig_set_string(context.as_fd(), "size", (size + (1 << 20)).to_string())?;
+    fsconfig_set_string(context.as_fd(), "mode", "0700")?;
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    nameless(&root, ".")
+}
+
+fn shared() -> Result<OwnedFd, Errno> {
+    nameless(rustix::fs::CWD, "/dev/shm")
+}
+
+fn nameless(dir: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
+    openat(dir, path, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
+}

@@ -1,0 +1,66 @@
+//! zram: a disk that the kernel adds when asked, and removes again. It compresses; what it is filled with does
+//! not compress, and is stored as it is.
+
+use std::{fs, io, path::Path};
+
+use super::{
+    Made, Why, disk_sequence, open_exclusively,
+    state::{Owner, Record, State},
+    sys_block,
+};
+
+const CONTROL: &str = "/sys/class/zram-control";
+
+pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
+    if !Path::new(CONTROL).exists() {
+        return Err(Why::new("the kernel offers no zram (no /sys/class/zram-control)", "modprobe zram"));
+    }
+    // Always a new one: one that is there already is somebody's, even if it is not in use now.
+    let number = fs::read_to_string(format!("{CONTROL}/hot_add"))
+        .map_err(|error| Why::failed("add a zram device", &error))?;
+    let name = format!("zram{}", number.trim());
+    set_up(&name, size, state).inspect_err(|_| _ = remove(&name))
+}
+
+fn set_up(name: &str, size: u64, state: &State) -> Result<Made, Why> {
+    let record = Record {
+        kind: "zram".to_owned(),
+        device: name.to_owned(),
+        identity: disk_sequence(name).unwrap_or_default(),
+        size,
+        owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+    };
+    state.add(&record).map_err(|error| Why::failed("write down what is made", &error))?;
+    let opened = fs::write(sys_block(name).join("disksize"), size.to_string())
+        .and_then(|()| open_exclusively(&Path::new("/dev").join(name)));
+    let file = opened.map_err(|error| {
+        state.remove(&record);
+        Why::failed(&format!("set up {name}"), &error)
+    })?;
+    let mut facts = Vec::new();
+    if let Ok(line) = fs::read_to_string(sys_block(name).join("comp_algorithm")) {
+        facts.push(("compression", super::super::facts::selected(line.trim()).to_owned()));
+    }
+    Ok(Made { file, facts, asynchronous: false, record: Some(record) })
+}
+
+/// What the contents take in memory, as a share of their size: near 100% shows that they do not compress.
+pub(super) fn stored(name: &str) -> Option<String> {
+    let text = fs::read_to_string(sys_block(name).join("mm_stat")).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+    let (original, compressed) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    (original > 0).then(|| format!("{:.1}%", compressed as f64 * 100.0 / original as f64))
+}
+
+pub(super) fn take_down(record: &Record) -> io::Result<()> {
+    let ours = disk_sequence(&record.device).unwrap_or_default() == record.identity;
+    let size = fs::read_to_string(sys_block(&record.device).join("disksize"))?;
+    // After the agent was killed between adding and sizing it, the size is 0 still.
+    let same_size = size.trim().parse::<u64>().is_ok_and(|size| size == 0 || size == record.size);
+    if ours && same_size { remove(&record.device) } else { Ok(()) }
+}
+
+/// Refused with EBUSY while anybody has it open.
+fn remove(name: &str) -> io::Result<()> {
+    fs::write(format!("{CONTROL}/hot_remove"), name.trim_start_matches("zram"))
+}

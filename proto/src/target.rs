@@ -1,0 +1,353 @@
+//! What the I/O of a trial goes to: a file, a RAM disk, or a block device claimed by its identity.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    trial::FieldError,
+    units::{ByteSize, Nanos},
+};
+
+/// The most poll queues of a RAM disk.
+pub const MAX_POLL_QUEUES: u32 = 1024;
+/// The longest time that a RAM disk takes over a request.
+pub const MAX_COMPLETION: Nanos = Nanos(1_000_000_000);
+
+/// What the I/O goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "TargetFields", into = "TargetFields")]
+#[schemars(with = "TargetFields")]
+pub enum Target {
+    /// A file that the agent makes in its data directory, fills with data, and removes.
+    File(FileTarget),
+    /// A file that exists already; it is only ever read.
+    Path(PathTarget),
+    /// A RAM disk that the agent makes, fills with data, and takes down.
+    Ramdisk(RamdiskTarget),
+    /// A block device that is claimed by its identity.
+    Device(DeviceTarget),
+}
+
+/// A file that the agent makes, fills and removes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTarget {
+    /// Its size. It is filled with data: a hole is never read.
+    pub size: ByteSize,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    #[serde(default = "yes")]
+    pub direct: bool,
+}
+
+/// A file that exists already; it is only ever read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathTarget {
+    /// An absolute path on the agent's host.
+    pub path: String,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    pub direct: bool,
+}
+
+/// A RAM disk that the agent makes from what the kernel offers, fills, and takes down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RamdiskTarget {
+    /// Its size. It is filled with data that does not compress.
+    pub size: ByteSize,
+    /// What it is made from.
+    #[serde(default)]
+    pub kind: RamdiskKind,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    #[serde(default = "yes")]
+    pub direct: bool,
+    /// null_blk: queues that are polled for completions, as `iopoll` needs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub poll_queues: Option<u32>,
+    /// null_blk: how long a request takes; a timer completes it. Absent: it completes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Nanos>,
+    /// null_blk: false keeps no contents, so that nothing but the request itself costs time.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub memory_backed: bool,
+}
+
+/// What a RAM disk is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RamdiskKind {
+    /// The first that the host offers of null_blk, loop, zram and tmpfs: asynchronous ones first.
+    #[default]
+    Auto,
+    /// A file without a name on a tmpfs: synchronous, and no block device.
+    Tmpfs,
+    /// A compressed block device: synchronous; the data does not compress, the attempt is paid for when writing.
+    Zram,
+    /// A loop device over a file on a tmpfs: asynchronous, by a thread of the kernel.
+    Loop,
+    /// A RAM disk of the module brd, which must be loaded already: synchronous.
+    Brd,
+    /// A null block device that keeps its contents: asynchronous, with queues that can be polled.
+    NullBlk,
+}
+
+/// A block device that is claimed by its identity, and only if the host's own list allows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceTarget {
+    /// An absolute path on the agent's host, such as /dev/nvme0n1.
+    pub path: String,
+    /// The serial number or WWN that the device must have. A loop device has the path of its backing file.
+    pub serial: String,
+    /// For writes only: the serial again. What is on the device is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroy: Option<String>,
+    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    #[serde(default = "yes")]
+    pub direct: bool,
+}
+
+/// How a target is written: `{file: {size: 1GiB}}`, `{path: /data/file, direct: false}`,
+/// `{ramdisk: {size: 256MiB}}` or `{device: {path: /dev/nvme0n1, serial: S3R1AL}}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Target")]
+struct TargetFields {
+    /// A file that the agent makes in its data directory, fills with data, and removes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileTarget>,
+    /// An absolute path of a file that exists already on the agent's host; it is only ever read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// With `path`. true (the default): past the page cache (O_DIRECT). false: through the page cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direct: Option<bool>,
+    /// A RAM disk that the agent makes from what the kernel offers, fills with data, and takes down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ramdisk: Option<RamdiskTarget>,
+    /// A block device that is claimed by its identity; the agent must have been started with a list that
+    /// allows it (`agent serve --allow-device PATH=SERIAL`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceTarget>,
+}
+
+impl TryFrom<TargetFields> for Target {
+    type Error = &'static str;
+
+    fn try_from(fields: TargetFields) -> Result<Self, Self::Error> {
+        match (fields.file, fields.path, fields.ramdisk, fields.device, fields.direct) {
+            (Some(file), None, None, None, None) => Ok(Self::File(file)),
+            (None, Some(path), None, None, direct) => {
+                Ok(Self::Path(PathTarget { path, direct: direct.unwrap_or_else(yes) }))
+            }
+            (None, None, Some(ramdisk), None, None) => Ok(Self::Ramdisk(ramdisk)),
+            (None, None, None, Some(device), None) => Ok(Self::Device(device)),
+            (Some(_), None, None, None, Some(_)) => Err("`direct` goes inside `file`"),
+            (None, None, Some(_), None, Some(_)) => Err("`direct` goes inside `ramdisk`"),
+            (None, None, None, Some(_), Some(_)) => Err("`direct` goes inside `device`"),
+            (None, None, None, None, _) => Err("needs `file: {size: 1GiB}`, `path: /data/file`, \
+                 `ramdisk: {size: 256MiB}` or `device: {path: /dev/nvme0n1, serial: ..}`"),
+            _ => Err("`file`, `path`, `ramdisk` and `device` exclude each other"),
+        }
+    }
+}
+
+impl From<Target> for TargetFields {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::File(file) => Self { file: Some(file), ..Self::default() },
+            Target::Path(path) => {
+                Self { path: Some(path.path), direct: Some(path.direct), ..Self::default() }
+            }
+            Target::Ramdisk(ramdisk) => Self { ramdisk: Some(ramdisk), ..Self::default() },
+            Target::Device(device) => Self { device: Some(device), ..Self::default() },
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+// Serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl RamdiskKind {
+    /// Its name in a scenario.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tmpfs => "tmpfs",
+            Self::Zram => "zram",
+            Self::Loop => "loop",
+            Self::Brd => "brd",
+            Self::NullBlk => "null_blk",
+        }
+    }
+}
+
+impl RamdiskTarget {
+    /// One with every option at its default.
+    #[must_use]
+    pub fn new(size: ByteSize, kind: RamdiskKind) -> Self {
+        Self { size, kind, direct: true, poll_queues: None, completion: None, memory_backed: true }
+    }
+
+    /// The options that only null_blk has and that are set, by name.
+    fn null_blk_options(&self) -> Vec<&'static str> {
+        let all = [
+            ("poll_queues", self.poll_queues.is_some()),
+            ("completion", self.completion.is_some()),
+            ("memory_backed", !self.memory_backed),
+        ];
+        all.into_iter().filter_map(|(name, set)| set.then_some(name)).collect()
+    }
+}
+
+impl Target {
+    /// Whether the page cache is passed by.
+    #[must_use]
+    pub fn direct(&self) -> bool {
+        match self {
+            Self::File(file) => file.direct,
+            Self::Path(path) => path.direct,
+            Self::Ramdisk(ramdisk) => ramdisk.direct,
+            Self::Device(device) => device.direct,
+        }
+    }
+
+    /// Checks every limit that can be checked without the host.
+    pub(crate) fn validate(&self, block_size: ByteSize, writes: bool) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut check = |ok: bool, field: &str, message: &dyn Fn() -> String| {
+            if !ok {
+                errors.push(FieldError::new(field, message()));
+            }
+        };
+        match self {
+            Self::File(file) => {
+                check(file.size >= block_size, "target.file.size", &|| {
+                    format!("{} does not hold one block of {block_size}", file.size)
+                });
+            }
+            Self::Path(path) => {
+                check(path.path.starts_with('/'), "target.path", &|| not_absolute(&path.path));
+                check(!writes, "workload.read_percent", &|| {
+                    "must be 100: a target that exists already is only read".into()
+                });
+            }
+            Self::Ramdisk(disk) => {
+                let size = disk.size;
+                check(size >= block_size, "target.ramdisk.size", &|| {
+                    format!("{size} does not hold one block of {block_size}")
+                });
+                check(size.0.is_multiple_of(1 << 20), "target.ramdisk.size", &|| {
+                    format!("{size} is not a whole number of MiB")
+                });
+                let options = disk.null_blk_options();
+                check(
+                    options.is_empty() || disk.kind == RamdiskKind::NullBlk,
+                    "target.ramdisk.kind",
+                    &|| format!("must be null_blk for {}: no other kind has that", options.join(", ")),
+                );
+                let queues = disk.poll_queues.unwrap_or(1);
+                check((1..=MAX_POLL_QUEUES).contains(&queues), "target.ramdisk.poll_queues", &|| {
+                    format!("{queues} is out of range: it must be from 1 to {MAX_POLL_QUEUES}")
+                });
+                let completion = disk.completion.unwrap_or(Nanos(1));
+                let range = Nanos(1)..=MAX_COMPLETION;
+                check(range.contains(&completion), "target.ramdisk.completion", &|| {
+                    format!("{completion} is out of range: it must be from 1ns to {MAX_COMPLETION}")
+                });
+            }
+            Self::Device(device) => {
+                check(device.path.starts_with('/'), "target.device.path", &|| not_absolute(&device.path));
+                check(!device.serial.trim().is_empty(), "target.device.serial", &|| {
+                    "is empty: a device is claimed by its identity (lsblk -o PATH,SERIAL,WWN)".into()
+                });
+                match &device.destroy {
+                    None => check(!writes, "target.device.destroy", &|| {
+                        format!(
+                            "is missing: a trial that writes destroys what is on the device; say so by \
+                             `destroy: {}`, or set `read_percent: 100`",
+                            device.serial
+                        )
+                    }),
+                    Some(destroy) => check(*destroy == device.serial, "target.device.destroy", &|| {
+                        format!("`{destroy}` is not the serial `{}`", device.serial)
+                    }),
+                }
+            }
+        }
+        errors
+    }
+}
+
+fn not_absolute(path: &str) -> String {
+    format!("`{path}` must be an absolute path on the agent's host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Target, String> {
+        serde_json::from_str::<Target>(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_target_is_exactly_one_thing() {
+        let path = Target::Path(PathTarget { path: "/x".into(), direct: true });
+        assert_eq!(read(r#"{"path": "/x"}"#).unwrap(), path);
+        assert_eq!(read(&serde_json::to_string(&path).unwrap()).unwrap(), path);
+        assert!(read("{}").unwrap_err().contains("needs `file"));
+        assert!(read(r#"{"path": "/x", "file": {"size": 1}}"#).unwrap_err().contains("exclude"));
+        assert!(read(r#"{"path": "/x", "ramdisk": {"size": 1}}"#).unwrap_err().contains("exclude"));
+        assert!(read(r#"{"direct": true, "file": {"size": 1}}"#).unwrap_err().contains("inside `file`"));
+        assert!(read(r#"{"direct": true, "ramdisk": {"size": 1}}"#).unwrap_err().contains("`ramdisk`"));
+        assert!(read(r#"{"device": {"path": "/dev/x"}}"#).unwrap_err().contains("missing field `serial`"));
+    }
+
+    #[test]
+    fn disks_read_back_as_written() {
+        let disk = read(r#"{"ramdisk": {"size": "256MiB"}}"#).unwrap();
+        assert_eq!(disk, Target::Ramdisk(RamdiskTarget::new(ByteSize(256 << 20), RamdiskKind::Auto)));
+        let text =
+            r#"{"ramdisk": {"size": "1GiB", "kind": "null_blk", "poll_queues": 1, "completion": "10us"}}"#;
+        let disk = read(text).unwrap();
+        assert_eq!(disk.validate(ByteSize(4096), true), []);
+        assert_eq!(read(&serde_json::to_string(&disk).unwrap()).unwrap(), disk);
+        let device = read(r#"{"device": {"path": "/dev/x", "serial": "S", "direct": false}}"#).unwrap();
+        assert!(!device.direct());
+        assert_eq!(read(&serde_json::to_string(&device).unwrap()).unwrap(), device);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_field() {
+        let refused = |text: &str, writes| {
+            let errors = read(text).unwrap().validate(ByteSize(4096), writes);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let said = refused(r#"{"ramdisk": {"size": "1000B", "poll_queues": 0, "completion": "2s"}}"#, true);
+        for part in [
+            "ramdisk.size: 1000B does not hold",
+            "whole number of MiB",
+            "kind: must be null_blk for poll_queues, completion",
+            "poll_queues: 0 is out of range",
+            "completion: 2s is out of range",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let device = r#"{"device": {"path": "/dev/x", "serial": "S"}}"#;
+        assert_eq!(refused(device, false), "");
+        assert!(refused(device, true).starts_with("target.device.destroy: is missing"));
+        let other = r#"{"device": {"path": "x", "serial": "S", "destroy": "T"}}"#;
+        assert!(refused(other, true).contains("`T` is not the serial `S`"));
+        assert!(refused(other, true).contains("absolute path"));
+        assert!(refused(r#"{"device": {"path": "/dev/x", "serial": ""}}"#, false).contains("is empty"));
+    }
+}
