@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+mod errno;
 pub mod exit;
 pub mod output;
 pub mod plan;

@@ -59,7 +59,9 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
     let judged: Vec<&Comparison> = set
         .comparisons
         .iter()
-        .filter(|found| found.metric == "iops" && !idle.contains(&found.arm.as_str()))
+        .filter(|found| {
+            found.metric == "iops" && found.ratio.is_some() && !idle.contains(&found.arm.as_str())
+        })
         .collect();
     let faster: Vec<&Comparison> =
         judged.iter().filter(|found| found.verdict == Verdict::Faster).copied().collect();
@@ -100,21 +102,31 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<Vec<String>>
         return None;
     }
     let total = iops.len();
+    let (compared, without): (Vec<&Comparison>, Vec<&Comparison>) =
+        iops.into_iter().partition(|found| found.ratio.is_some());
     let mut clauses = Vec::new();
     for verdict in [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive] {
         let found: Vec<&Comparison> =
-            iops.iter().filter(|comparison| comparison.verdict == verdict).copied().collect();
+            compared.iter().filter(|comparison| comparison.verdict == verdict).copied().collect();
         if !found.is_empty() {
             clauses.push(clause(verdict, &found, total));
         }
     }
+    // Where one side was not measured there is no comparison, not an inconclusive one.
+    if !without.is_empty() {
+        clauses.push(format!("nothing to compare{}", places(&without, total)));
+    }
     let mut sentences = vec![format!("{arm}: {}.", clauses.join("; "))];
-    let p99: Vec<&Comparison> =
-        of("latency_p99").into_iter().filter(|found| found.verdict == Verdict::Slower).collect();
-    if let Some((worst, ratio)) = extreme(&p99, f64::gt) {
-        let most = if total > 1 { "up to " } else { "" };
-        let at = if total > 1 { format!(" {}", at(&worst.params)) } else { String::new() };
-        sentences.push(format!("p99 latency {most}{}{at}.", times(ratio)));
+    let p99 = of("latency_p99");
+    type Side = (Verdict, fn(&f64, &f64) -> bool, &'static str);
+    let sides: [Side; 2] = [(Verdict::Slower, f64::gt, "up to "), (Verdict::Faster, f64::lt, "down to ")];
+    for (verdict, beats, most) in sides {
+        let found: Vec<&Comparison> = p99.iter().filter(|found| found.verdict == verdict).copied().collect();
+        if let Some((extreme, ratio)) = extreme(&found, beats) {
+            let (most, at) =
+                if total > 1 { (most, format!(" {}", at(&extreme.params))) } else { ("", String::new()) };
+            sentences.push(format!("p99 latency {most}{}{at}.", times(ratio)));
+        }
     }
     sentences.extend(calls(set, arm, baseline));
     Some(sentences)

@@ -15,6 +15,7 @@ use super::{
     trials::{Costs, Sample},
 };
 use crate::{
+    errno::errno_name,
     plan::{Cell, Params},
     store::record::TrialRecord,
 };
@@ -258,39 +259,6 @@ fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latenc
         ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
         samples: LatencySamples { p50, p99 },
     }
-}
-
-/// The names of what block I/O fails with.
-pub(super) fn errno_name(errno: i32) -> String {
-    let name = match errno.abs() {
-        1 => "EPERM",
-        4 => "EINTR",
-        5 => "EIO",
-        6 => "ENXIO",
-        9 => "EBADF",
-        11 => "EAGAIN",
-        12 => "ENOMEM",
-        13 => "EACCES",
-        14 => "EFAULT",
-        16 => "EBUSY",
-        19 => "ENODEV",
-        22 => "EINVAL",
-        27 => "EFBIG",
-        28 => "ENOSPC",
-        30 => "EROFS",
-        38 => "ENOSYS",
-        52 => "EBADE",
-        61 => "ENODATA",
-        62 => "ETIME",
-        84 => "EILSEQ",
-        95 => "EOPNOTSUPP",
-        110 => "ETIMEDOUT",
-        121 => "EREMOTEIO",
-        122 => "EDQUOT",
-        125 => "ECANCELED",
-        other => return format!("errno {other}"),
-    };
-    name.into()
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl ComparisonSet {
     }
 }
 
-/// A trial that was run again, as by `resume`, counts as it came out last.
+/// A trial that was run again counts as it came out last.
 fn latest(records: &[TrialRecord]) -> Vec<&TrialRecord> {
     let last: BTreeMap<&str, usize> =
         records.iter().enumerate().map(|(index, record)| (record.id.as_str(), index)).collect();

@@ -63,6 +63,15 @@ fn verdicts_and_the_answer() {
 }
 
 #[test]
+fn a_shorter_wait_is_worth_a_sentence_too() {
+    let mut fixture = Fixture::new(&ARMS, &[1, 32], 3, &["local"]);
+    fixture.model = |arm, depth| (1000.0, if arm == "sync" { 100_000 * depth } else { 50_000 }, 1.0);
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    assert!(set.answer[1].contains("p99 latency down to 0.02x at depth 32."), "{:?}", set.answer);
+}
+
+#[test]
 fn hosts_are_merged_and_shown() {
     let set = whole(&["n1", "n2"]).analyse(Some("sync"));
     assert_eq!(set.cells.len(), 12, "merged, n1 and n2 for each of 4");
@@ -132,6 +141,8 @@ fn an_interrupted_run_says_so() {
     assert!(set.warnings.iter().any(|warning| warning.code == "quick-run"));
     let found = set.comparison("uring-tuned", "iops", &params(1)).unwrap();
     assert_eq!((found.ratio, found.verdict), (None, Verdict::Inconclusive));
+    let told = set.answer.last().unwrap();
+    assert_eq!(told, "uring-tuned: nothing to compare.", "what was not measured is not inconclusive");
 }
 
 #[test]

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use proto::trial::Measure;
 
 use super::{
-    cells::errno_name,
     merge::{self, Work},
     window::{self, HostEdges, Selection},
 };
-use crate::store::{
-    RunDir, StoreError,
-    record::{HostTrial, TrialRecord},
+use crate::{
+    errno::errno_name,
+    store::{
+        RunDir, StoreError,
+        record::{HostTrial, TrialRecord},
+    },
 };
 
 /// A trial that counts.

@@ -10,7 +10,7 @@ use crate::{
     report::{self, Format},
     scenario::{self, Loaded},
     screen::Screen,
-    store::{RunDir, SCENARIO, StoreError},
+    store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
 };
 
 /// Columns where standard output is no terminal.
@@ -22,7 +22,13 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
     let concluded =
         RunDir::open(&args.run).map_err(stored).and_then(|directory| conclude_again(&directory, args.format));
     match concluded {
-        Ok((text, exit)) => exit.strongest(print(screen, &text)),
+        Ok(Conclusion { text, exit, unwritten }) => {
+            // A run in a read-only place is still one to look at.
+            if let Some(error) = unwritten {
+                screen.line(&format!("the run's own summary is left as it was: {error}"));
+            }
+            exit.strongest(print(screen, &text))
+        }
         Err(error) => {
             screen.error(&error);
             Exit::Usage
@@ -30,20 +36,32 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
     }
 }
 
-fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<(String, Exit)> {
+/// What a run comes to.
+pub(super) struct Conclusion {
+    /// The comparison.
+    pub(super) text: String,
+    /// What the run's data deserve.
+    pub(super) exit: Exit,
+    /// Why the summary could not be written; that is no reason to keep the comparison back.
+    pub(super) unwritten: Option<StoreError>,
+}
+
+fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<Conclusion> {
     let plan = directory.plan().map_err(stored)?;
     let text = directory.scenario().map_err(stored)?;
     let path = directory.path().join(SCENARIO);
     let scenario = scenario::load_text(text, &path, &plan.overrides, plan.quick)?;
-    conclusion(directory, &scenario, format)
+    let mut found = conclusion(directory, &scenario, format)?;
+    // A run that had such hosts said so while it ran; of one on disk its records do.
+    let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
+    if directory.read_trials().map_err(stored)?.records.iter().any(refused) {
+        found.exit = found.exit.strongest(Exit::Host);
+    }
+    Ok(found)
 }
 
 /// Analyses what a run directory holds, writes its summary, and renders it.
-pub(super) fn conclusion(
-    directory: &RunDir,
-    loaded: &Loaded,
-    format: Format,
-) -> miette::Result<(String, Exit)> {
+pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) -> miette::Result<Conclusion> {
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let scenario = &loaded.scenario;
     let input = AnalysisInput {
@@ -61,7 +79,7 @@ pub(super) fn conclusion(
         set::Expectation { text: expectation.text.clone(), passed: outcome.passed, detail: outcome.detail }
     });
     set.expectations = judged.collect();
-    directory.write_summary(&set).map_err(stored)?;
+    let unwritten = directory.write_summary(&set).err();
 
     let mut exit = if set.trustworthy { Exit::Done } else { Exit::Incomplete };
     for expectation in &set.expectations {
@@ -75,7 +93,7 @@ pub(super) fn conclusion(
     let width = if terminal { terminal_width() } else { WIDTH };
     // https://no-color.org
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok((report::render(&set, format, width, colour), exit))
+    Ok(Conclusion { text: report::render(&set, format, width, colour), exit, unwritten })
 }
 
 fn terminal_width() -> u16 {

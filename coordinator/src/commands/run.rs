@@ -1,11 +1,12 @@
 //! `coordinator run`: from scenarios to comparisons.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use miette::Report;
+use miette::{Report, miette};
 use proto::outcome::Interval;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     outcome::{announce, conclude},
     print,
     reach::{reach, say},
-    report::{conclusion, stored},
+    report::{Conclusion, conclusion, stored},
 };
 use crate::{
     cli::RunArgs,
@@ -51,6 +52,10 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
     if exit != Exit::Done {
         return exit;
     }
+    if let Err(error) = check_directories(args, &loaded) {
+        screen.error(&error);
+        return Exit::Usage;
+    }
     on_runtime(screen, async |stop| {
         let mut exit = Exit::Done;
         for (scenario, plan) in &loaded {
@@ -61,6 +66,29 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
         }
         exit
     })
+}
+
+/// The directory that was asked for: DIR itself, or of several scenarios one in DIR for each.
+fn directory_of(args: &RunArgs, plan: &Plan) -> Option<PathBuf> {
+    let out = args.out.as_ref()?;
+    Some(if args.scenarios.len() == 1 { out.clone() } else { out.join(&plan.scenario) })
+}
+
+/// Whether each run can have the directory that was asked for.
+fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<()> {
+    let mut known = BTreeSet::new();
+    for (_, plan) in loaded {
+        let Some(directory) = directory_of(args, plan) else { continue };
+        RunDir::check_free(&directory).map_err(stored)?;
+        if !known.insert(directory) {
+            return Err(miette!(
+                help = "rename one, or run them apart",
+                "two scenarios are called `{}`, and --out has one directory for that name",
+                plan.scenario
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Any number serves; it is written down with the plan.
@@ -89,7 +117,12 @@ async fn one(args: &RunArgs, screen: &Screen, stop: &Stop, scenario: &Loaded, pl
     };
     let exit = conclude(screen, plan, &outcome);
     match conclusion(&directory, scenario, args.format) {
-        Ok((text, judged)) => exit.strongest(judged).strongest(print(screen, &text)),
+        Ok(Conclusion { text, exit: judged, unwritten }) => {
+            let exit = exit.strongest(judged).strongest(print(screen, &text));
+            let Some(error) = unwritten else { return exit };
+            screen.error(&stored(error));
+            exit.strongest(Exit::Incomplete)
+        }
         Err(error) => {
             screen.error(&error);
             exit.strongest(Exit::Incomplete)
@@ -116,11 +149,7 @@ async fn measure(
         Some(Err(errors)) => return Err(say(screen, errors)),
         Some(Ok(())) => {}
     }
-    let out: Option<PathBuf> = match (&args.out, args.scenarios.len()) {
-        (Some(out), 1) => Some(out.clone()),
-        (Some(out), _) => Some(out.join(&plan.scenario)),
-        (None, _) => None,
-    };
+    let out = directory_of(args, plan);
     let directory =
         RunDir::create(out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
             directory.write_plan(plan)?;

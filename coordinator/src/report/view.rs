@@ -4,7 +4,7 @@ use super::units;
 use crate::{
     analysis::{
         answer,
-        set::{CellSummary, ComparisonSet, Verdict},
+        set::{CellSummary, Comparison, ComparisonSet, Verdict},
     },
     plan::Params,
 };
@@ -97,6 +97,8 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
             .unwrap_or_default(),
         verdict: compared.map(|found| found.verdict),
         word: match compared {
+            // One side was not measured: that is no verdict on the trials.
+            Some(Comparison { ratio: None, .. }) => NONE.into(),
             Some(found) => found.verdict.as_str().into(),
             None if is_baseline => "baseline".into(),
             None => String::new(),

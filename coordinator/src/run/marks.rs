@@ -1,10 +1,11 @@
 //! Why a trial is kept out of verdicts. Every mark says what is wrong in words that stand alone in a table.
 
-use std::io;
-
 use proto::{outcome::Finished, trial::Trial};
 
-use crate::cluster::trial::{HostRun, TrialRun};
+use crate::{
+    cluster::trial::{HostRun, TrialRun},
+    errno::errno_name,
+};
 
 /// A start that is no later than this is in time.
 const LATE_NS: u64 = 50_000_000;
@@ -67,32 +68,6 @@ fn failures(finished: &Finished) -> String {
         finished.errors.iter().map(|(&errno, count)| format!("{} x{count}", errno_name(errno))).collect();
     let requests = if total == 1 { "request" } else { "requests" };
     format!("{total} {requests} failed: {}", each.join(", "))
-}
-
-/// The names of the errors that I/O really meets; of others the system's text.
-fn errno_name(errno: i32) -> String {
-    let name = match errno {
-        1 => "EPERM",
-        4 => "EINTR",
-        5 => "EIO",
-        9 => "EBADF",
-        11 => "EAGAIN",
-        12 => "ENOMEM",
-        14 => "EFAULT",
-        16 => "EBUSY",
-        19 => "ENODEV",
-        22 => "EINVAL",
-        27 => "EFBIG",
-        28 => "ENOSPC",
-        61 => "ENODATA",
-        84 => "EILSEQ",
-        95 => "EOPNOTSUPP",
-        110 => "ETIMEDOUT",
-        121 => "EREMOTEIO",
-        125 => "ECANCELED",
-        _ => return io::Error::from_raw_os_error(errno).to_string(),
-    };
-    name.to_owned()
 }
 
 /// Whether something of what was measured did not arrive: the agent counts operations apart from the intervals

@@ -165,4 +165,26 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_documentation_has_every_key_and_engine() {
+        let page = include_str!("../../../docs/scenario.md");
+        let engines = SCHEMA["definitions"]["EngineKind"]["oneOf"].as_array().unwrap();
+        let engines = engines.iter().map(|engine| engine["const"].as_str().unwrap());
+        let blocks = [
+            Block::Scenario,
+            Block::Workload,
+            Block::Arm,
+            Block::Target,
+            Block::File,
+            Block::Ramdisk,
+            Block::Device,
+        ];
+        for word in blocks.into_iter().flat_map(Block::keys).chain(engines) {
+            let named = ["`", "{", ", "].iter().any(|before| {
+                ["`", ":"].iter().any(|after| page.contains(&format!("{before}{word}{after}")))
+            });
+            assert!(named, "docs/scenario.md does not name `{word}`");
+        }
+    }
 }

@@ -50,13 +50,9 @@ impl StoreError {
             Self::Taken { .. } => {
                 "name another directory with --out, or look at this one with `coordinator report`".into()
             }
-            Self::NotARun { .. } => {
-                "name the directory of a run, such as results/latest; `coordinator list` shows what is there"
-                    .into()
-            }
+            Self::NotARun { .. } => "name the directory of a run, such as results/latest".into(),
             Self::Corrupt { path, .. } => format!(
-                "restore {} from a copy; the other trials of the run are untouched, and `coordinator resume` \
-                 runs again what is missing",
+                "restore {} from a copy, or run the scenario again; the other files of the run are untouched",
                 path.display()
             ),
         }
@@ -68,7 +64,7 @@ fn io_remedy(path: &std::path::Path, source: &io::Error) -> String {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
             "free space on the file system of {place}, or write elsewhere with --out; the trials recorded so \
-             far are kept, and `coordinator resume` does the rest"
+             far are kept"
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("make {place} writable for this user, or write elsewhere with --out")

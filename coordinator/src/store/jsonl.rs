@@ -35,7 +35,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
                         "{TRIALS} ends within line {}: a trial was being recorded when the run broke off",
                         index + 1
                     ),
-                    "`coordinator resume` runs that trial again",
+                    "run the scenario again if that trial is missed; all others are whole",
                 ));
             }
             Err(error) => return Err((index + 1, error.to_string())),

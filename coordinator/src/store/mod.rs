@@ -67,14 +67,27 @@ impl RunDir {
         }
     }
 
+    /// Whether a new run could have this directory.
+    ///
+    /// # Errors
+    /// Where it holds a run already.
+    pub fn check_free(path: &Path) -> Result<(), StoreError> {
+        let taken = [SCENARIO, PLAN, TRIALS, HISTOGRAMS].iter().any(|name| path.join(name).exists());
+        if taken { Err(StoreError::Taken { path: path.to_owned() }) } else { Ok(()) }
+    }
+
     fn create_at(path: &Path, scenario_text: &str) -> Result<Self, StoreError> {
-        if [SCENARIO, PLAN, TRIALS].iter().any(|name| path.join(name).exists()) {
-            return Err(StoreError::Taken { path: path.to_owned() });
-        }
+        Self::check_free(path)?;
         fs::create_dir_all(path).at(path, "make it")?;
         let run = Self { path: path.to_owned() };
         let histograms = run.path.join(HISTOGRAMS);
-        fs::create_dir_all(&histograms).at(&histograms, "make it")?;
+        // create_dir, not create_dir_all: of two runs that begin in one directory at once only one gets it.
+        match fs::create_dir(&histograms) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Taken { path: path.to_owned() });
+            }
+            made => made.at(&histograms, "make it")?,
+        }
         run.replace(SCENARIO, scenario_text.as_bytes())?;
         Ok(run)
     }

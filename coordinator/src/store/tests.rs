@@ -71,7 +71,7 @@ fn a_damaged_log_is_named() {
     {
         fs::write(&path, damaged).unwrap();
         let error = fixture.run.intervals(&record, 0).unwrap_err();
-        assert!(error.to_string().contains(&name) && error.remedy().contains("resume"), "{error}");
+        assert!(error.to_string().contains(&name) && error.remedy().contains("restore"), "{error}");
     }
 }
 
@@ -118,6 +118,10 @@ fn directories_get_their_names() {
     assert!(second.path().join(HISTOGRAMS).is_dir());
     let error = RunDir::create(Some(first.path()), "x", TEXT).unwrap_err();
     assert!(matches!(error, StoreError::Taken { .. }) && error.remedy().contains("--out"), "{error}");
+    // Another run has begun there, but written nothing yet.
+    let begun = dir.path().join("begun");
+    fs::create_dir_all(begun.join(HISTOGRAMS)).unwrap();
+    assert!(matches!(RunDir::create(Some(&begun), "x", TEXT), Err(StoreError::Taken { .. })));
     let error = RunDir::open(&root).unwrap_err();
     assert!(error.to_string().contains("not a run directory"), "{error}");
 }

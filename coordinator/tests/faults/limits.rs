@@ -4,7 +4,7 @@ use std::{io, os::unix::process::CommandExt as _, process::Command};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::support::{Place, Ran, is_root, open_bin, scenario, unprivileged};
+use crate::support::{Place, Ran, is_root, open_bin, scenario, unprivileged_alone};
 
 const CACHED: &str = "{file: {size: 256KiB, direct: false}}";
 const SHORT: &str = "warmup: 5ms, runtime: 60ms";
@@ -126,11 +126,11 @@ fn with_locked_memory(place: &Place, limited: u64, engine: &str) -> Ran {
     let mut command = place.command(open_bin("coordinator"));
     place.run_with(&mut command, &text).arg("--data-dir").arg(place.data());
     limit(&mut command, Resource::Memlock, limited);
-    unprivileged(&mut command);
+    unprivileged_alone(&mut command);
     place.finish(command)
 }
 
-/// What a ring of depth one needs, and others of the same user may need beside it; not what its buffers need.
+/// What a ring of depth one needs; not what its buffers need.
 const ENOUGH_FOR_RINGS: u64 = 1 << 20;
 
 /// Whether rings are refused for another reason than memory.

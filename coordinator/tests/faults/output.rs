@@ -1,8 +1,8 @@
 //! Where results go: directories that hold a run already, and readers that have gone.
 
-use std::{fs, process::Stdio};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
-use crate::support::{LONG, Place, bin, tiny};
+use crate::support::{LONG, Place, bin, open_bin, tiny, unprivileged};
 
 #[test]
 fn a_directory_that_holds_a_run_is_left_alone() {
@@ -14,6 +14,40 @@ fn a_directory_that_holds_a_run_is_left_alone() {
     assert!(ran.stdout.is_empty() && !ran.stderr.contains("[1/"), "{ran:?}");
     assert_eq!(fs::read(place.out().join("trials.jsonl")).unwrap(), before);
     place.assert_clean();
+}
+
+#[test]
+fn directories_are_checked_before_the_first_of_several_runs() {
+    let place = Place::new();
+    let other = place.write("other.yaml", tiny().replace("name: tiny", "name: other"));
+    let mut twice = place.run(&tiny());
+    twice.arg(place.path("scenario.yaml"));
+    place.finish(twice).exits(2).says(&["two scenarios are called `tiny`"]);
+    assert!(!place.out().exists());
+    fs::create_dir_all(place.out().join("other")).unwrap();
+    fs::write(place.out().join("other/plan.json"), "{}").unwrap();
+    let mut command = place.run(&tiny());
+    command.arg(other);
+    place.finish(command).exits(2).says(&["out/other: already holds a run"]);
+    assert!(!place.out().join("tiny").exists());
+}
+
+#[test]
+fn a_run_in_a_read_only_place_is_reported_all_the_same() {
+    let place = Place::new();
+    place.finish(place.run(&tiny())).completes();
+    let report = || {
+        let mut command = place.command(open_bin("coordinator"));
+        command.arg("report").arg(place.out());
+        command
+    };
+    let before = place.finish(report());
+    fs::set_permissions(place.out(), fs::Permissions::from_mode(0o555)).unwrap();
+    let mut command = report();
+    unprivileged(&mut command);
+    let after = place.finish(command).says(&["left as it was", "Permission denied"]);
+    assert_eq!((after.status, &after.stdout), (before.status, &before.stdout));
+    fs::set_permissions(place.out(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Runs a command whose reader has gone before the first word.

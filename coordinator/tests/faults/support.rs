@@ -301,6 +301,17 @@ pub fn unprivileged(command: &mut Command) {
     }
 }
 
+/// The same as a user whom nobody else is: the kernel counts locked memory by user, so tests that run beside
+/// this one would eat its limit.
+pub fn unprivileged_alone(command: &mut Command) {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    if is_root() {
+        // Small enough to be mapped where we are root of a container only.
+        let user = 60_000 + (std::process::id() * 8 + USERS.fetch_add(1, Ordering::Relaxed)) % 5_000;
+        command.uid(user).gid(NOBODY);
+    }
+}
+
 /// A binary that an unprivileged user can execute: a copy where the build tree is closed to others.
 pub fn open_bin(name: &str) -> PathBuf {
     static COPIES: OnceLock<TempDir> = OnceLock::new();
