@@ -11,17 +11,19 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::{Host, trial};
+use super::{Held, Host, trial};
 use crate::target::Targets;
 
-/// A lease in the hands of a coordinator.
+/// A lease in the hands of a coordinator. Dropped in the order of its fields: when the coordinator sees the end
+/// of the stream, all is gone and the agent is free for the next.
 pub(super) struct Lease {
-    pub(super) host: Arc<Host>,
-    requests: Streaming<LeaseRequest>,
-    events: Sender<Result<LeaseEvent, Status>>,
-    shutdown: CancellationToken,
     /// Files made for this lease; used by one blocking task at a time.
     pub(super) targets: Arc<Mutex<Targets>>,
+    _held: Held,
+    events: Sender<Result<LeaseEvent, Status>>,
+    requests: Streaming<LeaseRequest>,
+    shutdown: CancellationToken,
+    pub(super) host: Arc<Host>,
 }
 
 /// The lease is over: the coordinator has gone, or the agent is to end.
@@ -42,10 +44,11 @@ impl Lease {
         requests: Streaming<LeaseRequest>,
         events: Sender<Result<LeaseEvent, Status>>,
         shutdown: CancellationToken,
+        held: Held,
     ) -> Self {
         let targets = Targets::new(host.data_dir.clone()).allowing(Arc::clone(&host.devices));
         let targets = Arc::new(Mutex::new(targets));
-        Self { host, requests, events, shutdown, targets }
+        Self { targets, _held: held, events, requests, shutdown, host }
     }
 
     /// Serves until the stream ends, however it ends. What trials made is gone when this returns.

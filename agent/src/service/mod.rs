@@ -149,11 +149,10 @@ impl Agent for AgentService {
         let held = self.take(&open.run_id)?;
         tracing::info!(run = open.run_id, "lease taken");
         let (events, stream) = mpsc::channel(EVENTS_UNDER_WAY);
-        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone());
+        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), held);
         self.leases.spawn(async move {
             lease.serve().await;
             tracing::info!(run = open.run_id, "lease ended");
-            drop(held);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

@@ -76,7 +76,7 @@ async fn a_trial_that_waits_for_its_start_can_be_called_off() {
     lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
     drop(lease);
     agent.is_clean().await;
-    let mut lease = agent.lease().await;
+    let mut lease = agent.lease_again().await;
     lease.ready(&trial).await;
     lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
     agent.terminate().await;
