@@ -292,10 +292,20 @@ impl Verdict {
 pub struct Expectation {
     /// As written.
     pub text: String,
-    /// Whether it held; null where it could not be evaluated.
-    pub passed: Option<bool>,
+    /// Whether it held. Never true of one that could not be evaluated.
+    pub passed: bool,
+    /// Whether there were the numbers to tell; without them a claim has neither held nor failed.
+    pub evaluated: bool,
     /// The numbers behind it.
     pub detail: String,
+}
+
+impl Expectation {
+    /// Whether it held, if that could be told.
+    #[must_use]
+    pub fn outcome(&self) -> Option<bool> {
+        self.evaluated.then_some(self.passed)
+    }
 }
 
 /// What the reader of the numbers must know.

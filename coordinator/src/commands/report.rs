@@ -76,14 +76,19 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     let points = plan.points();
     let judged = scenario.expect.iter().map(|expectation| {
         let outcome = expectation.evaluate(&lookup, &points);
-        set::Expectation { text: expectation.text.clone(), passed: outcome.passed, detail: outcome.detail }
+        set::Expectation {
+            text: expectation.text.clone(),
+            passed: outcome.passed == Some(true),
+            evaluated: outcome.passed.is_some(),
+            detail: outcome.detail,
+        }
     });
     set.expectations = judged.collect();
     let unwritten = directory.write_summary(&set).err();
 
     let mut exit = if set.trustworthy { Exit::Done } else { Exit::Incomplete };
     for expectation in &set.expectations {
-        exit = exit.strongest(match expectation.passed {
+        exit = exit.strongest(match expectation.outcome() {
             Some(true) => Exit::Done,
             Some(false) => Exit::ExpectationFailed,
             None => Exit::Incomplete,

@@ -61,8 +61,8 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
         .expectations
         .iter()
         .map(|claim| Claim {
-            word: outcome(claim.passed),
-            class: match claim.passed {
+            word: outcome(claim.outcome()),
+            class: match claim.outcome() {
                 Some(true) => "good",
                 Some(false) => "bad",
                 None => "dim",

@@ -39,7 +39,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     if !set.expectations.is_empty() {
         out.push_str("\n#### Expectations\n\n");
         for expectation in &set.expectations {
-            let word = outcome(expectation.passed);
+            let word = outcome(expectation.outcome());
             let detail = match expectation.detail.as_str() {
                 "" => String::new(),
                 detail => format!(" ({})", escape(detail)),

@@ -103,8 +103,8 @@ fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
 fn expectations(set: &ComparisonSet, width: usize, colour: bool) -> String {
     let mut lines = vec![Style::Bold.paint("Expectations", colour)];
     for expectation in &set.expectations {
-        let word = outcome(expectation.passed);
-        let style = match expectation.passed {
+        let word = outcome(expectation.outcome());
+        let style = match expectation.outcome() {
             Some(true) => Style::Good,
             Some(false) => Style::Bad,
             None => Style::Bold,

@@ -11,6 +11,15 @@ use crate::{
     wire,
 };
 
+/// Text of another machine, on its way to somebody's terminal: line ends and tabs become spaces, other control
+/// characters are left out.
+fn clean(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.replace(['\n', '\r', '\t'], " ").replace(char::is_control, "")
+}
+
 impl From<HostDescription> for wire::DescribeResponse {
     fn from(host: HostDescription) -> Self {
         let capability = |capability: Capability| wire::Capability {
@@ -39,16 +48,16 @@ impl From<wire::DescribeResponse> for HostDescription {
     fn from(host: wire::DescribeResponse) -> Self {
         let capability = |capability: wire::Capability| Capability {
             available: capability.state() == wire::capability::State::Available,
-            name: capability.name,
-            detail: capability.detail,
-            remedy: capability.remedy,
+            name: clean(capability.name),
+            detail: clean(capability.detail),
+            remedy: clean(capability.remedy),
         };
         let cpu = |cpu: wire::Cpu| Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
         Self {
             protocol_version: host.protocol_version,
-            agent_version: host.agent_version,
-            hostname: host.hostname,
-            facts: host.facts.into_iter().collect(),
+            agent_version: clean(host.agent_version),
+            hostname: clean(host.hostname),
+            facts: host.facts.into_iter().map(|(key, value)| (clean(key), clean(value))).collect(),
             cpus: host.cpus.into_iter().map(cpu).collect(),
             runtime_cpu: host.runtime_cpu,
             capabilities: host.capabilities.into_iter().map(capability).collect(),
@@ -64,7 +73,7 @@ impl From<Warning> for wire::Warning {
 
 impl From<wire::Warning> for Warning {
     fn from(warning: wire::Warning) -> Self {
-        Self { code: warning.code, message: warning.message, remedy: warning.remedy }
+        Self { code: clean(warning.code), message: clean(warning.message), remedy: clean(warning.remedy) }
     }
 }
 
@@ -76,7 +85,12 @@ impl From<Refusal> for wire::Error {
 
 impl From<wire::Error> for Refusal {
     fn from(error: wire::Error) -> Self {
-        Self { code: error.code, message: error.message, remedy: error.remedy, field: error.field }
+        Self {
+            code: clean(error.code),
+            message: clean(error.message),
+            remedy: clean(error.remedy),
+            field: clean(error.field),
+        }
     }
 }
 
@@ -98,12 +112,15 @@ impl Ready {
 
 impl From<wire::Ready> for Ready {
     fn from(ready: wire::Ready) -> Self {
-        let knob =
-            |knob: wire::Knob| Knob { name: knob.name, requested: knob.requested, granted: knob.granted };
+        let knob = |knob: wire::Knob| Knob {
+            name: clean(knob.name),
+            requested: clean(knob.requested),
+            granted: clean(knob.granted),
+        };
         Self {
             knobs: ready.knobs.into_iter().map(knob).collect(),
             pinned_cpus: ready.pinned_cpus,
-            target: ready.target.into_iter().collect(),
+            target: ready.target.into_iter().map(|(key, value)| (clean(key), clean(value))).collect(),
             warnings: ready.warnings.into_iter().map(Into::into).collect(),
         }
     }
@@ -250,5 +267,18 @@ impl TryFrom<wire::Finished> for Finished {
             },
             warnings: finished.warnings.into_iter().map(Into::into).collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_machine_says_cannot_steer_a_terminal() {
+        let error = wire::Error { message: "a\u{1b}[2Jb\nc\td\u{7}".into(), ..wire::Error::default() };
+        assert_eq!(Refusal::from(error).message, "a[2Jb c d");
+        let warning = wire::Warning { code: "x\r".into(), ..wire::Warning::default() };
+        assert_eq!(Warning::from(warning).code, "x ");
     }
 }
