@@ -3,8 +3,8 @@
 //! * `file`: a file without a name in the agent's data directory. It can overwrite nothing, and is gone with
 //!   the process however that ends.
 //! * `path`: a file that exists. It is only ever read.
-//! * `ramdisk`: made from what the kernel offers, and taken down after the lease ([`ramdisk`]).
-//! * `device`: a block device, claimed by its identity if the host's own list allows it ([`device`]).
+//! * `ramdisk`: made from what the kernel offers, and taken down after the lease.
+//! * `device`: a block device, claimed by its identity if the host's own list allows it.
 //!
 //! What a target claims to be (past the page cache, or in it; on a disk, or in memory) is verified before each
 //! trial and told with it.

@@ -2,8 +2,8 @@
 //! between boots; a scenario that came over the network must not decide on its own what is written.
 //!
 //! What must agree before a device is opened: the host's own list ([`allow`]), the scenario's serial, and what
-//! the kernel says that the device is ([`identity`]). What must not be: mounted, swap, part of something else
-//! ([`in_use`]), or, for writes, bear a file system or a partition table ([`signature`]).
+//! the kernel says that the device is (`identity`). What must not be: mounted, swap, part of something else
+//! (`in_use`), or, for writes, bear a file system or a partition table (`signature`).
 //!
 //! The device is then opened with O_EXCL, which is the kernel's own claim: file systems, swap, RAID, LVM and
 //! every other opener with O_EXCL are kept away, on the whole disk and its partitions, for as long as the
