@@ -60,12 +60,20 @@ impl Perf {
             group.add(Builder::new(tracepoint).observe_self().any_cpu().include_kernel().enabled(true))
         };
         let total = add("raw_syscalls/sys_enter")?;
-        // Kernels without CONFIG_FTRACE_SYSCALLS have the total only.
-        let by_name = NAMES
-            .into_iter()
-            .filter_map(|name| Some((name, add(&format!("syscalls/sys_enter_{name}")).ok()?)))
-            .collect();
-        let punts = add("io_uring/io_uring_queue_async_work").ok();
+        // Kernels without CONFIG_FTRACE_SYSCALLS have the total only. Any other failure, such as too few files,
+        // is one of the whole: calls must not pass for `other` because their counter was missing.
+        let mut optional = |event: &str| match add(event) {
+            Ok(counter) => Ok(Some(counter)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let mut by_name = Vec::with_capacity(NAMES.len());
+        for name in NAMES {
+            if let Some(counter) = optional(&format!("syscalls/sys_enter_{name}"))? {
+                by_name.push((name, counter));
+            }
+        }
+        let punts = optional("io_uring/io_uring_queue_async_work")?;
         Ok(Self { group, total, by_name, punts })
     }
 
