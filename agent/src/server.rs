@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
-use tokio_stream::{StreamExt as _, wrappers::TcpListenerStream};
+use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::server::{Connected, Router, Server};
 
@@ -94,13 +94,7 @@ pub fn serve_tcp(
             // Small messages decide when a trial starts: they must not wait to be merged.
             stream.inspect(|stream| _ = stream.set_nodelay(true))
         });
-        let router = router(&service).await;
-        tokio::select! {
-            served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)) => served?,
-            () = overdue(&service, &stop) => {}
-        }
-        service.close().await;
-        Ok(())
+        serve(&service, &stop, incoming).await
     })
 }
 
@@ -128,14 +122,27 @@ fn embedded(data_dir: &Path) -> Result<(), ServeError> {
         let stop = stop_on_signals()?;
         let only = Only { stream: UnixStream::from_std(stream)?, _closed: stop.clone().drop_guard() };
         let incoming = tokio_stream::once(Ok::<_, io::Error>(only)).chain(tokio_stream::pending());
-        let router = router(&service).await;
-        tokio::select! {
-            served = router.serve_with_incoming_shutdown(incoming, closing(&service, &stop)) => served?,
-            () = overdue(&service, &stop) => {}
-        }
-        service.close().await;
-        Ok(())
+        serve(&service, &stop, incoming).await
     })
+}
+
+/// Serves whoever comes in until it is told to stop, and leaves nothing of a lease behind.
+async fn serve<C, E>(
+    service: &AgentService,
+    stop: &CancellationToken,
+    incoming: impl Stream<Item = Result<C, E>>,
+) -> Result<(), ServeError>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let router = router(service).await;
+    tokio::select! {
+        served = router.serve_with_incoming_shutdown(incoming, closing(service, stop)) => served?,
+        () = overdue(service, stop) => {}
+    }
+    service.close().await;
+    Ok(())
 }
 
 /// Says something on standard error. Where nobody reads that any more, there is nobody left to tell.

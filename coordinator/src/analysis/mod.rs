@@ -27,7 +27,7 @@ mod warnings;
 pub mod window;
 
 use cells::{CellData, Row};
-use set::{Comparison, ComparisonSet, HostSummary, SCHEMA, SetWarning, TrialCounts};
+use set::{Comparison, ComparisonSet, HostSummary, SCHEMA, TrialCounts};
 use stats::Better;
 use warnings::Warnings;
 
@@ -108,15 +108,6 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
 /// Whether the cell moves data at all.
 fn transfers(cell: &Cell) -> bool {
     !matches!(cell.template.engine.engine, EngineKind::Null | EngineKind::Nop)
-}
-
-impl ComparisonSet {
-    /// Adds a warning that came up outside the trials, such as a host that was lost between two of them.
-    pub fn warn(&mut self, warning: SetWarning) {
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
-        }
-    }
 }
 
 /// A trial that was run again counts as it came out last.

@@ -27,7 +27,7 @@ fn set() -> ComparisonSet {
         claim("uring.iops >= 2 * sync.iops at depth >= 8", Some(false), "depth 8: 73.6k against 147k"),
         claim("nobody.p99 <= 1ms", None, "no arm is called nobody"),
     ];
-    set.warn(SetWarning {
+    set.warnings.push(SetWarning {
         code: "too-few-cpus".into(),
         host: Some("local".into()),
         message:

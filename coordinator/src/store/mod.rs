@@ -267,18 +267,6 @@ impl RunDir {
         Ok(name)
     }
 
-    /// The trials recorded so far. A last line cut off by a crash is left out, with a logged warning.
-    ///
-    /// # Errors
-    /// Where they cannot be read, or a line but the last is damaged.
-    pub fn trials(&self) -> Result<Vec<TrialRecord>, StoreError> {
-        let trials = self.read_trials()?;
-        if let Some(torn) = &trials.torn {
-            tracing::warn!("{}; {}", torn.message, torn.remedy);
-        }
-        Ok(trials.records)
-    }
-
     /// The trials recorded so far, and whether the last line was cut off.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ fn interval(index: u32, reads: &[u64], writes: &[u64]) -> Interval {
 fn one_trial() -> (Fixture, TrialRecord) {
     let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
     fixture.execute(1);
-    let record = fixture.run.trials().unwrap().remove(0);
+    let record = fixture.run.read_trials().unwrap().records.remove(0);
     (fixture, record)
 }
 
@@ -39,7 +39,7 @@ fn intervals_read_back_exactly() {
     record.id = "0099-odd/../name".into();
     let written = fixture.run.append_trial(record, &[(0, intervals.clone())]).unwrap();
     assert_eq!(written.hosts[0].histograms.as_deref(), Some("histograms/0099-odd-..-name-local.hlog"));
-    let read = fixture.run.trials().unwrap().pop().unwrap();
+    let read = fixture.run.read_trials().unwrap().records.pop().unwrap();
     assert_eq!(read, written);
     assert_eq!(fixture.run.intervals(&read, 0).unwrap(), intervals);
 }
@@ -93,14 +93,14 @@ fn a_torn_line_is_reported_then_mended() {
     assert_eq!(trials.records.len(), 1);
     assert!(trials.torn.unwrap().message.contains("line 2"));
     fixture.run.append_trial(record.clone(), &[]).unwrap();
-    assert_eq!(fixture.run.trials().unwrap().len(), 2);
+    assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // A last line that lacks but its line end is a record.
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     fixture.run.append_trial(record, &[]).unwrap();
-    assert_eq!(fixture.run.trials().unwrap().len(), 2);
+    assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // Damage in the middle is no crash while appending.
     fs::write(&path, [b"{}\n", &whole[..]].concat()).unwrap();
-    let error = fixture.run.trials().unwrap_err().to_string();
+    let error = fixture.run.read_trials().unwrap_err().to_string();
     assert!(error.contains("trials.jsonl: line 1"), "{error}");
 }
 
@@ -153,7 +153,7 @@ fn plan_and_hosts_read_back() {
     let run = RunDir::open(fixture.run.path()).unwrap();
     assert_eq!(run.plan().unwrap(), fixture.plan);
     assert_eq!(run.hosts().unwrap(), fixture.hosts);
-    assert!(run.trials().unwrap().is_empty());
+    assert!(run.read_trials().unwrap().records.is_empty());
 }
 
 proptest! {
