@@ -19,7 +19,7 @@ use agent::{
         pacer::Closed,
         recorder::{Kinds, Recorder, Slices},
     },
-    workload::Ops,
+    workload::{OpKind, Ops},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use proto::{
@@ -201,7 +201,7 @@ fn recording(c: &mut Criterion) {
         let mut now = clock.ticks();
         b.iter(|| {
             now += 997;
-            recorder.complete(false, black_box(now - 1500 - now % 512), now);
+            recorder.complete(OpKind::Read, black_box(now - 1500 - now % 512), now);
             recorder.flush(now);
         });
     });

@@ -111,6 +111,7 @@ mod tests {
         clock::HotClock,
         recorder::{Kinds, Recorder},
     };
+    use crate::workload::OpKind;
 
     struct Script {
         recorder: Recorder,
@@ -125,9 +126,9 @@ mod tests {
     }
 
     impl Script {
-        fn op(&mut self, write: bool) {
+        fn op(&mut self, kind: OpKind) {
             let now = self.clock.ticks_in(5000);
-            self.recorder.complete(write, 0, now);
+            self.recorder.complete(kind, 0, now);
             self.recorder.flush(now);
         }
     }
@@ -136,10 +137,10 @@ mod tests {
     fn intervals_wait_for_the_slowest_worker_and_leave_no_gap() {
         let ((mut a, slices_a), (mut b, slices_b)) = (script(), script());
         let mut merger = Merger::new(512, vec![slices_a, slices_b]);
-        a.op(false);
+        a.op(OpKind::Read);
         a.recorder.swap(2000, 1);
         assert_eq!(merger.poll(), [], "b may still add to the first interval");
-        b.op(true);
+        b.op(OpKind::Write);
         // b overslept a boundary: its slice ends in the third interval.
         b.recorder.swap(3200, 2);
         let first = merger.poll();
@@ -147,8 +148,8 @@ mod tests {
         assert_eq!((first[0].index, first[0].begin_ns, first[0].end_ns), (0, 1000, 2600));
         assert_eq!(first[0].series.len(), 2);
         assert_eq!(first[0].series[1].bytes, 512);
-        a.op(false);
-        a.op(false);
+        a.op(OpKind::Read);
+        a.op(OpKind::Read);
         a.recorder.swap(3000, 2);
         a.recorder.finish(4000);
         b.recorder.finish(4000);

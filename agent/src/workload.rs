@@ -13,13 +13,34 @@ const TABLE_MOST: usize = 1 << 20;
 /// Entries of one table, at least.
 const TABLE_LEAST: usize = 1 << 12;
 
-/// One operation: where, and which way.
+/// One operation: what, where, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op {
+    /// What is done.
+    pub kind: OpKind,
     /// Byte offset in the target.
     pub offset: u64,
-    /// Write instead of read.
-    pub write: bool,
+    /// Bytes, at most a block of the buffers.
+    pub len: u32,
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpKind {
+    /// From the target into the slot's block.
+    #[default]
+    Read,
+    /// From the slot's block into the target.
+    Write,
+}
+
+impl Op {
+    /// The result of one that did all that was asked.
+    #[inline]
+    #[must_use]
+    pub fn whole(self) -> i32 {
+        self.len as i32
+    }
 }
 
 /// The endless sequence of one worker's operations.
@@ -27,6 +48,8 @@ pub struct Ops {
     /// Offset, a multiple of the sector size, with the direction in bit 0.
     table: Box<[u64]>,
     at: usize,
+    /// Bytes of each.
+    len: u32,
     /// Where offsets come from instead, if they follow one another.
     walk: Option<Walk>,
 }
@@ -68,7 +91,7 @@ impl Ops {
             let write = below(rng.next_u64(), 100) >= u64::from(work.read_percent);
             offset | u64::from(write)
         };
-        Self { table: (0..len).map(entry).collect(), at: 0, walk }
+        Self { table: (0..len).map(entry).collect(), at: 0, len: block as u32, walk }
     }
 
     /// Entries in the table of each of `workers` workers.
@@ -86,7 +109,8 @@ impl Ops {
             self.at = 0;
         }
         let offset = self.walk.as_mut().map_or(entry & !1, Walk::step);
-        Op { offset, write: entry & 1 == 1 }
+        let kind = if entry & 1 == 1 { OpKind::Write } else { OpKind::Read };
+        Op { kind, offset, len: self.len }
     }
 }
 
@@ -179,8 +203,8 @@ mod tests {
                 for _ in 0..10_000 {
                     let op = ops.next_op();
                     prop_assert!(op.offset.is_multiple_of(block) && op.offset + block <= size);
-                    prop_assert!(percent < 100 || !op.write);
-                    prop_assert!(percent > 0 || op.write);
+                    prop_assert!(percent < 100 || op.kind == OpKind::Read);
+                    prop_assert!(percent > 0 || op.kind == OpKind::Write);
                 }
             }
         }
@@ -230,7 +254,7 @@ mod tests {
     #[test]
     fn mixes_are_as_asked() {
         let mut ops = Ops::new(&trial(Pattern::Random, 70, 4096, 1, 3), 1 << 30, 0);
-        let writes = (0..100_000).filter(|_| ops.next_op().write).count();
+        let writes = (0..100_000).filter(|_| ops.next_op().kind == OpKind::Write).count();
         assert!((29_000..31_000).contains(&writes), "{writes} writes of 100000 at 70 % reads");
     }
 }

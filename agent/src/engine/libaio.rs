@@ -12,7 +12,10 @@ use std::{
 use proto::outcome::Refusal;
 
 use super::{Completion, Counts, Engine, Slot};
-use crate::{buffers::Buffers, workload::Op};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
 
 const CMD_PREAD: u16 = 0;
 const CMD_PWRITE: u16 = 1;
@@ -178,20 +181,19 @@ impl Drop for Libaio {
 }
 
 impl Engine for Libaio {
-    fn whole(&self) -> i32 {
-        self.buffers.block() as i32
-    }
-
     #[inline]
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
         for (slot, op) in requests {
             let request = &mut self.requests[slot as usize];
             *request = Iocb {
                 data: u64::from(slot),
-                opcode: if op.write { CMD_PWRITE } else { CMD_PREAD },
+                opcode: match op.kind {
+                    OpKind::Read => CMD_PREAD,
+                    OpKind::Write => CMD_PWRITE,
+                },
                 fd: self.file.as_raw_fd().cast_unsigned(),
                 address: self.buffers.slot(slot) as u64,
-                len: self.buffers.block() as u64,
+                len: u64::from(op.len),
                 offset: op.offset.cast_signed(),
                 ..Iocb::default()
             };

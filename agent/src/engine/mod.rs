@@ -34,8 +34,11 @@ pub struct Completion {
 
 /// One way of doing I/O, as the hot loop uses it.
 pub trait Engine {
-    /// What `Completion::result` is for a request that did all that was asked.
-    fn whole(&self) -> i32;
+    /// Whether requests move data. `Completion::result` of a request that did all that was asked is then
+    /// [`Op::whole`], else 0.
+    fn moves_data(&self) -> bool {
+        true
+    }
 
     /// Queues requests; nothing need reach the kernel yet. Each slot must be free, and there are never more
     /// requests than free slots.

@@ -20,8 +20,8 @@ impl Null {
 }
 
 impl Engine for Null {
-    fn whole(&self) -> i32 {
-        0
+    fn moves_data(&self) -> bool {
+        false
     }
 
     #[inline]

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Completion, Counts, Engine, Slot};
-use crate::{buffers::Buffers, workload::Op};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
 
 /// The engine `psync`.
 pub struct Psync {
@@ -32,10 +35,6 @@ impl Psync {
 }
 
 impl Engine for Psync {
-    fn whole(&self) -> i32 {
-        self.buffers.block() as i32
-    }
-
     #[inline]
     fn queue(&mut self, mut requests: impl Iterator<Item = (Slot, Op)>) {
         if let Some(request) = requests.next() {
@@ -46,15 +45,19 @@ impl Engine for Psync {
     #[inline]
     fn commit(&mut self, _wait: u32) -> io::Result<u32> {
         let Some((slot, op)) = self.queued else { return Ok(u32::from(self.done.is_some())) };
-        let (fd, len, at) = (self.file.as_raw_fd(), self.buffers.block(), op.offset.cast_signed());
-        let moved = if op.write {
-            self.writes += 1;
-            // SAFETY: the block is `len` bytes of our own mapping, and stays so for the length of the call.
-            unsafe { libc::pwrite64(fd, self.buffers.slot(slot).cast(), len, at) }
-        } else {
-            self.reads += 1;
-            // SAFETY: as above, and no reference to the block exists.
-            unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
+        let (fd, len, at) = (self.file.as_raw_fd(), op.len as usize, op.offset.cast_signed());
+        let moved = match op.kind {
+            OpKind::Read => {
+                self.reads += 1;
+                // SAFETY: the block is `len` bytes or more of our own mapping, to which no reference exists, and
+                // stays so for the length of the call.
+                unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
+            }
+            OpKind::Write => {
+                self.writes += 1;
+                // SAFETY: as above.
+                unsafe { libc::pwrite64(fd, self.buffers.slot(slot).cast(), len, at) }
+            }
         };
         self.queued = None;
         let result = if moved < 0 { -super::last_errno() } else { moved as i32 };

@@ -9,7 +9,10 @@ use std::{
 use proto::trial;
 
 use super::{Completion, Counts, Engine, Slot};
-use crate::{buffers::Buffers, workload::Op};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
 
 /// The engine `pvsync2`.
 pub struct Pvsync2 {
@@ -44,26 +47,26 @@ impl Pvsync2 {
 
     #[inline]
     fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
-        let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: self.buffers.block() };
+        let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: op.len as usize };
         let (fd, at) = (self.file.as_raw_fd(), op.offset.cast_signed());
-        let moved = if op.write {
-            self.writes += 1;
-            // SAFETY: the iovec is one block of our own mapping, and stays so for the length of the call.
-            unsafe { libc::pwritev2(fd, &raw const block, 1, at, flags) }
-        } else {
-            self.reads += 1;
-            // SAFETY: as above, and no reference to the block exists.
-            unsafe { libc::preadv2(fd, &raw const block, 1, at, flags) }
+        let moved = match op.kind {
+            OpKind::Read => {
+                self.reads += 1;
+                // SAFETY: the iovec is within one block of our own mapping, to which no reference exists, and
+                // stays so for the length of the call.
+                unsafe { libc::preadv2(fd, &raw const block, 1, at, flags) }
+            }
+            OpKind::Write => {
+                self.writes += 1;
+                // SAFETY: as above.
+                unsafe { libc::pwritev2(fd, &raw const block, 1, at, flags) }
+            }
         };
         if moved < 0 { -super::last_errno() } else { moved as i32 }
     }
 }
 
 impl Engine for Pvsync2 {
-    fn whole(&self) -> i32 {
-        self.buffers.block() as i32
-    }
-
     #[inline]
     fn queue(&mut self, mut requests: impl Iterator<Item = (Slot, Op)>) {
         if let Some(request) = requests.next() {
@@ -80,7 +83,7 @@ impl Engine for Pvsync2 {
             result = self.call(slot, op, self.flags | libc::RWF_NOWAIT);
         }
         // A part that is in the cache comes back short without waiting; the whole is asked for again.
-        if result == -libc::EAGAIN || (self.nowait && result > 0 && result < self.whole()) {
+        if result == -libc::EAGAIN || (self.nowait && result > 0 && result < op.whole()) {
             result = self.call(slot, op, self.flags);
         }
         self.done = Some(Completion { slot, result });

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{clock::HotClock, pacer::Pacer, recorder::Recorder};
-use crate::{engine::Engine, engine::Slot, workload::Ops};
+use crate::{
+    engine::{Engine, Slot},
+    workload::{OpKind, Ops},
+};
 
 /// How many requests go where.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +43,9 @@ struct InFlight {
     started: u64,
     /// When it was. The same in closed loop.
     issued: u64,
-    write: bool,
+    /// What it returns if it does all that was asked.
+    whole: i32,
+    kind: OpKind,
 }
 
 /// All that a worker works with.
@@ -71,7 +76,7 @@ pub struct Worker<'a, E, P, W> {
 /// A commit that failed for good; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
 pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching: Batching) -> io::Result<()> {
     let Worker { engine, pacer, ops, recorder, edges, clock, stop } = worker;
-    let whole = engine.whole();
+    let moves_data = engine.moves_data();
     let mut slots = vec![InFlight::default(); batching.depth as usize];
     let mut free: Vec<Slot> = (0..batching.depth).rev().collect();
     let mut next_edge = edges.next();
@@ -86,7 +91,8 @@ pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching:
             room -= 1;
             let slot = free.pop()?;
             let op = ops.next_op();
-            slots[slot as usize] = InFlight { started, issued: now, write: op.write };
+            let whole = if moves_data { op.whole() } else { 0 };
+            slots[slot as usize] = InFlight { started, issued: now, whole, kind: op.kind };
             Some((slot, op))
         }));
         // While there is room left, hand over more (or, in open loop, see what becomes due) before waiting.
@@ -96,10 +102,10 @@ pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching:
         now = clock.ticks();
         engine.reap(|completion| {
             let request = slots[completion.slot as usize];
-            if completion.result == whole {
-                recorder.complete(request.write, request.started, now);
+            if completion.result == request.whole {
+                recorder.complete(request.kind, request.started, now);
                 if P::OPEN {
-                    recorder.serve(request.write, request.issued, now);
+                    recorder.serve(request.kind, request.issued, now);
                 }
             } else {
                 recorder.fail(completion.result);

@@ -6,6 +6,7 @@ use proto::{histogram, trial::Workload};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::clock::HotClock;
+use crate::workload::OpKind;
 
 /// What a worker did between two edges.
 pub struct Slice {
@@ -151,8 +152,8 @@ impl Recorder {
 
     /// A request that did all that was asked: handed over at `started`, seen complete at `now`, in ticks.
     #[inline]
-    pub fn complete(&mut self, write: bool, started: u64, now: u64) {
-        let direction = usize::from(write);
+    pub fn complete(&mut self, kind: OpKind, started: u64, now: u64) {
+        let direction = kind as usize;
         if self.run.started != started || self.run.direction != direction {
             self.flush(now);
             self.run = Run { started, direction, count: 0 };
@@ -162,9 +163,9 @@ impl Recorder {
 
     /// The service time of the same request: handed over at `issued`.
     #[inline]
-    pub fn serve(&mut self, write: bool, issued: u64, now: u64) {
+    pub fn serve(&mut self, kind: OpKind, issued: u64, now: u64) {
         let nanos = self.clock.nanos_between(issued, now);
-        self.active.service[usize::from(write)].saturating_record(nanos);
+        self.active.service[kind as usize].saturating_record(nanos);
     }
 
     /// To be called at the end of a batch, before `now` changes.
@@ -244,9 +245,9 @@ mod tests {
         let ticks = clock.ticks_in(1_000_000);
         let now = 10 * ticks;
         for started in [ticks, ticks, 2 * ticks] {
-            recorder.complete(false, started, now);
+            recorder.complete(OpKind::Read, started, now);
         }
-        recorder.complete(true, 2 * ticks, now);
+        recorder.complete(OpKind::Write, 2 * ticks, now);
         recorder.flush(now);
         recorder.fail(-libc::EIO);
         recorder.fail(100);
@@ -262,7 +263,7 @@ mod tests {
     fn a_late_reader_makes_slices_longer_and_loses_nothing() {
         let (mut recorder, mut slices, _) = recorder(1);
         for index in 0..4 {
-            recorder.complete(false, 1, 2);
+            recorder.complete(OpKind::Read, 1, 2);
             recorder.flush(2);
             recorder.swap(u64::from(index) + 1, index + 1);
         }
@@ -279,7 +280,7 @@ mod tests {
     fn slices_come_back_empty() {
         let (mut recorder, mut slices, _) = recorder(1);
         for round in 0..5 {
-            recorder.complete(false, 1, 2);
+            recorder.complete(OpKind::Read, 1, 2);
             recorder.flush(2);
             recorder.swap(0, round + 1);
             let slice = slices.take().unwrap();
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn too_long_is_counted_and_kept() {
         let (mut recorder, mut slices, clock) = recorder(1);
-        recorder.complete(false, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
+        recorder.complete(OpKind::Read, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
         recorder.flush(clock.ticks_in(2 * histogram::HIGHEST_NS));
         let (tally, _) = recorder.finish(1);
         assert_eq!((tally.saturated, slices.take().unwrap().latency[0].len()), (1, 1));

@@ -17,7 +17,10 @@ use proto::{
 
 pub use self::setup::Attach;
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
-use crate::{buffers::Buffers, workload::Op};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
 
 const ENTER_GETEVENTS: u32 = 1 << 0;
 const ENTER_SQ_WAKEUP: u32 = 1 << 1;
@@ -185,28 +188,34 @@ impl Ring {
     #[inline]
     fn entry(&self, slot: Slot, op: Op) -> squeue::Entry {
         let form = self.form;
-        let (address, len) = (self.buffers.slot(slot), self.buffers.block() as u32);
+        let (address, len) = (self.buffers.slot(slot), op.len);
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! transfer {
             ($file:expr) => {
-                match (form.slots_per_buffer, op.write) {
-                    (None, false) => opcode::Read::new($file, address, len).offset(op.offset).build(),
-                    (None, true) => opcode::Write::new($file, address, len).offset(op.offset).build(),
-                    (Some(per), false) => opcode::ReadFixed::new($file, address, len, (slot / per) as u16)
-                        .offset(op.offset)
-                        .build(),
-                    (Some(per), true) => opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
-                        .offset(op.offset)
-                        .build(),
+                match (form.slots_per_buffer, op.kind) {
+                    (None, OpKind::Read) => opcode::Read::new($file, address, len).offset(op.offset).build(),
+                    (None, OpKind::Write) => {
+                        opcode::Write::new($file, address, len).offset(op.offset).build()
+                    }
+                    (Some(per), OpKind::Read) => {
+                        opcode::ReadFixed::new($file, address, len, (slot / per) as u16)
+                            .offset(op.offset)
+                            .build()
+                    }
+                    (Some(per), OpKind::Write) => {
+                        opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
+                            .offset(op.offset)
+                            .build()
+                    }
                 }
             };
         }
         macro_rules! vectored {
             ($file:expr) => {{
                 let iovec = &raw const self.iovecs[slot as usize];
-                match op.write {
-                    false => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
-                    true => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
+                match op.kind {
+                    OpKind::Read => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
+                    OpKind::Write => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
                 }
             }};
         }
@@ -303,11 +312,8 @@ fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
 }
 
 impl Engine for Ring {
-    fn whole(&self) -> i32 {
-        match self.form.opcode {
-            Opcode::Nop => 0,
-            Opcode::Transfer => self.buffers.block() as i32,
-        }
+    fn moves_data(&self) -> bool {
+        self.form.opcode == Opcode::Transfer
     }
 
     #[inline]
