@@ -1,6 +1,7 @@
 //! Worker threads: built on their own CPU, held at the start line, run through the hot loop, joined.
 
 pub mod clock;
+mod descriptors;
 pub mod hot;
 pub mod memory;
 pub mod pacer;
@@ -8,7 +9,7 @@ pub mod recorder;
 pub mod window;
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -74,6 +75,8 @@ pub struct Crew {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     notes: UnboundedReceiver<Note>,
+    /// The file of a lone worker, which has a table of descriptors of its own: this is the agent's.
+    _lone_file: Option<Arc<OwnedFd>>,
 }
 
 impl Crew {
@@ -91,8 +94,14 @@ impl Crew {
     ) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
         let attach = Arc::<Attach>::default();
-        let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
+        let mut crew =
+            Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes, _lone_file: None };
+        let lone = files.len() == 1;
         for (index, (file, cpu)) in files.into_iter().zip(cpus).enumerate() {
+            let file = Arc::new(file);
+            if lone {
+                crew._lone_file = Some(Arc::clone(&file));
+            }
             let worker = Worker {
                 index: index as u32,
                 cpu: *cpu,
@@ -199,7 +208,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn live(self, file: OwnedFd) {
+    fn live(self, file: Arc<OwnedFd>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.work(file))).unwrap_or_else(|_| {
             Err(Refusal::new(
                 "worker-panicked",
@@ -216,8 +225,16 @@ impl Worker {
     }
 
     /// Builds the engine here, on the thread that is going to use it, and runs it.
-    fn work(&self, file: OwnedFd) -> Result<Report, Refusal> {
+    fn work(&self, file: Arc<OwnedFd>) -> Result<Report, Refusal> {
         block_signals();
+        let file =
+            Arc::try_unwrap(file).or_else(|lone| descriptors::own_table(lone.as_fd())).map_err(|error| {
+                Refusal::new(
+                    "open-files",
+                    format!("worker {} cannot keep the target open: {error}", self.index),
+                    "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+                )
+            })?;
         topology::pin_current_thread(self.cpu).map_err(|error| {
             Refusal::new(
                 "cpu-not-available",

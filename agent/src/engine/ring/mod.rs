@@ -15,6 +15,8 @@ use proto::{
     trial,
 };
 
+use syscalls::{Errno, Sysno, syscall};
+
 pub use self::setup::Attach;
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
 use crate::{
@@ -237,22 +239,20 @@ impl Ring {
             // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
             // pointer is handed over.
             let taken = unsafe {
-                libc::syscall(
-                    libc::SYS_io_uring_enter,
+                syscall!(
+                    Sysno::io_uring_enter,
                     self.enter_fd,
                     submit,
                     wait,
                     flags | self.enter_flags,
                     std::ptr::null::<libc::c_void>(),
-                    0usize,
+                    0
                 )
             };
             match taken {
-                0.. => return Ok(taken as u32),
-                _ => match io::Error::last_os_error() {
-                    error if error.raw_os_error() == Some(libc::EINTR) => {}
-                    error => return Err(error),
-                },
+                Ok(taken) => return Ok(taken as u32),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
