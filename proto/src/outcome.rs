@@ -273,6 +273,23 @@ pub enum SharingCosts {
 }
 
 impl SharingCosts {
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        match (*self, *earlier) {
+            (
+                Self::Lock { locks, contended, wait_ns },
+                Self::Lock { locks: locks_then, contended: contended_then, wait_ns: then },
+            ) => Self::Lock {
+                locks: locks - locks_then,
+                contended: contended - contended_then,
+                wait_ns: wait_ns - then,
+            },
+            (Self::Handover { ns }, Self::Handover { ns: then }) => Self::Handover { ns: ns - then },
+            (now, _) => now,
+        }
+    }
+
     /// Adds the costs of another thread, or of another host. Where the two are of different kinds, as they are in
     /// no trial, the first stands alone.
     pub fn add(&mut self, more: &Self) {
