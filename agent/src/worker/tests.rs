@@ -214,11 +214,14 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         let windows: Vec<_> = reports.iter().map(|report| report.window.clone().unwrap()).collect();
         assert!(stop || windows.iter().all(|window| !window.cut_short), "{what}");
         let submitted: u64 = windows.iter().map(|window| window.counts.submitted).sum();
-        // Each window has edges of its own, and a combiner's own reads count too.
-        assert!(
-            submitted + 100 >= ops && submitted <= 3 * ops + 100,
-            "{what}: {submitted} submitted, {ops} done"
-        );
+        match ring {
+            // Whoever holds the lock hands over what others left, but that is rare.
+            Sharing::Shared => {
+                assert!(submitted.abs_diff(ops) <= 100, "{what}: {submitted} submitted, {ops} done");
+            }
+            // Its window has edges of its own, and it takes its turn on the same CPU.
+            _ => assert!(submitted > 0, "{what}"),
+        }
         let mut sharing = windows[0].counts.sharing.unwrap();
         windows[1..].iter().for_each(|window| sharing.add(&window.counts.sharing.unwrap()));
         match sharing {
@@ -267,14 +270,30 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
             Ok((reports, ..)) => reports,
             Err(refusal) => return crate::skip::skip(&refusal.message),
         };
-        let (mut perf, mut own) = (0, 0);
+        let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
             let Some(counted) = &window.perf else { return crate::skip::skip("perf is not allowed here") };
-            perf += counted.as_ref().unwrap().syscalls_total;
-            own += window.counts.syscalls.iter().map(|(_, count)| count).sum::<u64>();
+            let counted = &counted.as_ref().unwrap().syscalls_by_name;
+            for (name, own) in window.counts.syscalls {
+                let perf = counted.get(name).copied().unwrap_or(0);
+                // A completion makes the kernel start the sleep of whoever submitted it over, which perf counts.
+                let more =
+                    if name == "futex" && ring == Sharing::Shared { perf.saturating_sub(own) } else { 0 };
+                assert!(
+                    (perf - more).abs_diff(own) <= 2,
+                    "{ring:?}: perf counted {perf} of {name}, the engine {own}"
+                );
+                (calls, restarted) = (calls + own, restarted + more);
+            }
+            let others =
+                counted.keys().filter(|name| !["io_uring_enter", "futex", "write"].contains(&name.as_str()));
+            assert_eq!(others.count(), 0, "{ring:?}: {counted:?}");
         }
-        assert!(own > 1000, "{ring:?}: {own} calls");
-        assert!(perf.abs_diff(own) * 100 <= own, "{ring:?}: perf counted {perf}, the threads {own}");
+        let ops: u64 = reports.iter().map(|report| report.tally.ops[0]).sum();
+        assert!(
+            calls > 200 && restarted <= ops,
+            "{ring:?}: {calls} calls, {restarted} restarts, {ops} operations"
+        );
     }
 }
 

@@ -252,6 +252,11 @@ impl Ring {
         self.sqpoll || self.ring.params().is_setup_iopoll()
     }
 
+    /// Calls made and requests submitted so far.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.enters, self.submitted)
+    }
+
     /// Requests that the kernel has not taken yet.
     pub(super) fn queued(&self) -> u32 {
         self.queued

@@ -4,9 +4,10 @@
 use std::{
     cell::UnsafeCell,
     hint::spin_loop,
+    mem::ManuallyDrop,
     ops::{Deref, DerefMut},
     sync::atomic::{
-        AtomicU32, AtomicU64,
+        AtomicU32,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
@@ -25,7 +26,6 @@ const LOOKS: u32 = 100;
 #[repr(align(128))]
 pub(super) struct Lock<T> {
     state: AtomicU32,
-    calls: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Guard<'a, T>(&'a Lock<T>);
 
 impl<T> Lock<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { state: AtomicU32::new(FREE), calls: AtomicU64::new(0), value: UnsafeCell::new(value) }
+        Self { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
     /// Takes it if it is free.
@@ -46,9 +46,9 @@ impl<T> Lock<T> {
         self.state.compare_exchange(FREE, TAKEN, Acquire, Relaxed).ok().map(|_| Guard(self))
     }
 
-    /// Takes it, after others if need be.
+    /// Takes it, after others if need be. System calls are added to `calls`.
     #[cold]
-    pub(super) fn lock(&self) -> Guard<'_, T> {
+    pub(super) fn lock(&self, calls: &mut u64) -> Guard<'_, T> {
         let mut seen = self.look();
         if seen == FREE {
             match self.state.compare_exchange(FREE, TAKEN, Acquire, Relaxed) {
@@ -61,7 +61,7 @@ impl<T> Lock<T> {
             if seen != SLEPT_ON && self.state.swap(SLEPT_ON, Acquire) == FREE {
                 return Guard(self);
             }
-            self.calls.fetch_add(1, Relaxed);
+            *calls += 1;
             // An error says that the word has changed or a signal came: both are a reason to look again.
             let _ = wait(&self.state, Flags::PRIVATE, SLEPT_ON, None);
             seen = self.look();
@@ -79,10 +79,23 @@ impl<T> Lock<T> {
             spin_loop();
         }
     }
+}
 
-    /// System calls so far, of all threads.
-    pub(super) fn calls(&self) -> u64 {
-        self.calls.load(Relaxed)
+impl<T> Guard<'_, T> {
+    /// Gives the lock back, and says how many system calls that took.
+    #[inline]
+    pub(super) fn release(self) -> u64 {
+        // Once is enough.
+        ManuallyDrop::new(self).free()
+    }
+
+    #[inline]
+    fn free(&self) -> u64 {
+        if self.0.state.swap(FREE, Release) != SLEPT_ON {
+            return 0;
+        }
+        let _ = wake(&self.0.state, Flags::PRIVATE, 1);
+        1
     }
 }
 
@@ -107,10 +120,7 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.state.swap(FREE, Release) == SLEPT_ON {
-            self.0.calls.fetch_add(1, Relaxed);
-            let _ = wake(&self.0.state, Flags::PRIVATE, 1);
-        }
+        self.free();
     }
 }
 
@@ -163,7 +173,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..5000 {
-                        let mut guard = lock.try_lock().unwrap_or_else(|| lock.lock());
+                        let mut guard = lock.try_lock().unwrap_or_else(|| lock.lock(&mut 0));
                         // Not atomic: two at once would lose a count.
                         let seen = *guard;
                         std::hint::black_box(&mut guard);
@@ -172,7 +182,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(*lock.lock(), 40_000);
+        assert_eq!(*lock.lock(&mut 0), 40_000);
         assert_eq!(lock.state.load(Relaxed), FREE);
     }
 
@@ -180,14 +190,19 @@ mod tests {
     fn who_finds_it_taken_sleeps_and_is_woken() {
         let lock = Lock::new(());
         thread::scope(|scope| {
-            let guard = lock.lock();
-            let waiter = scope.spawn(|| drop(lock.lock()));
+            let guard = lock.try_lock().unwrap();
+            let waiter = scope.spawn(|| {
+                let mut calls = 0;
+                drop(lock.lock(&mut calls));
+                calls
+            });
             thread::sleep(Duration::from_millis(30));
             assert!(!waiter.is_finished());
             assert!(lock.try_lock().is_none());
-            drop(guard);
+            assert_eq!(guard.release(), 1, "one to wake");
+            assert!((1..=2).contains(&waiter.join().unwrap()), "one to sleep");
         });
-        assert!((2..=3).contains(&lock.calls()), "one to sleep and one to wake, not {}", lock.calls());
+        assert_eq!(lock.try_lock().unwrap().release(), 0);
     }
 
     #[test]

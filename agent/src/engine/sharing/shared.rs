@@ -16,7 +16,7 @@ use proto::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
-    super::{Completion, Counts, Engine, Ring, RingSetup, Slot, ring::Door},
+    super::{BATCHES, Completion, Counts, Engine, Ring, RingSetup, Slot, batch_class, ring::Door},
     futex::{Bed, Guard, Lock},
     knob,
 };
@@ -63,7 +63,9 @@ struct Worker {
     /// Who is to be woken as soon as the lock is given back.
     calls: Vec<usize>,
     clock: HotClock,
-    waits: u64,
+    enters: u64,
+    submitted: u64,
+    batches: [u64; BATCHES],
     futexes: u64,
     locks: u64,
     contended: u64,
@@ -112,7 +114,9 @@ impl Shared {
                 visible: 0,
                 calls: Vec::with_capacity(workers + 1),
                 clock: clock.clone(),
-                waits: 0,
+                enters: 0,
+                submitted: 0,
+                batches: [0; BATCHES],
                 futexes: 0,
                 locks: 0,
                 contended: 0,
@@ -171,7 +175,7 @@ impl Worker {
     fn lock_taken<'a>(&mut self, hub: &'a Hub) -> Guard<'a, Inner> {
         self.contended += 1;
         let from = self.clock.ticks();
-        let inner = hub.lock.lock();
+        let inner = hub.lock.lock(&mut self.futexes);
         self.waited += self.clock.ticks().saturating_sub(from);
         inner
     }
@@ -182,10 +186,24 @@ impl Worker {
 
     /// Gives the lock back, and then wakes whoever is to be.
     fn unlock(&mut self, hub: &Hub, inner: Guard<'_, Inner>) {
-        drop(inner);
+        self.futexes += inner.release();
         for worker in self.calls.drain(..) {
             self.futexes += hub.beds[worker].wake();
         }
+    }
+
+    /// Lets the ring hand over what it has, without waiting, and counts it as this worker's doing.
+    fn commit(&mut self, ring: &mut Ring) -> io::Result<()> {
+        let before = ring.progress();
+        let committed = ring.commit(0);
+        let (enters, submitted) = ring.progress();
+        let (called, taken) = (enters - before.0, submitted - before.1);
+        if called > 0 && !ring.polls_submissions() {
+            self.batches[batch_class(taken as u32)] += 1;
+        }
+        self.enters += called;
+        self.submitted += taken;
+        committed.map(drop)
     }
 
     /// Hands over what is staged, and what was left over.
@@ -193,24 +211,24 @@ impl Worker {
         let mut inner = self.lock(hub);
         let first = self.index as u32 * hub.depth;
         inner.ring.queue(self.staged.drain(..).map(|(slot, op)| (first + slot, op)));
-        let handed = inner.ring.commit(0);
+        let handed = self.commit(&mut inner.ring);
         self.unsent = inner.ring.queued() > 0;
         if !inner.led {
             hub.deliver(&mut inner, &mut self.calls);
         }
         self.unlock(hub, inner);
-        handed.map(drop)
+        handed
     }
 
     /// Looks whether something has come; leaves that to whoever holds the lock.
     fn look(&mut self, hub: &Hub) -> io::Result<()> {
         let Some(mut inner) = hub.lock.try_lock() else { return Ok(()) };
-        let looked = inner.ring.commit(0);
+        let looked = self.commit(&mut inner.ring);
         if !inner.led {
             hub.deliver(&mut inner, &mut self.calls);
         }
         self.unlock(hub, inner);
-        looked.map(drop)
+        looked
     }
 
     /// Sleeps until there are `wait` completions in the inbox.
@@ -239,7 +257,8 @@ impl Worker {
             inner.led = true;
             self.unlock(hub, inner);
             // As many as this worker misses must come, whosever they are: its own are among those in flight.
-            let waited = hub.door.wait(missing, &mut self.waits);
+            let waited = hub.door.wait(missing, &mut self.enters);
+            self.batches[batch_class(0)] += 1;
             inner = self.lock(hub);
             inner.led = false;
             if let Err(error) = waited {
@@ -296,19 +315,22 @@ impl Engine for Shared {
         }
     }
 
-    /// The ring's own account is the first worker's; the sum over all workers is that of all.
+    /// What this worker did itself; of what only the ring knows, the first one tells.
     fn counts(&self) -> Counts {
         let me = &self.me;
-        let (mut counts, mut futexes) = (Counts::default(), me.futexes);
-        if me.index == 0 {
-            let inner = self.hub.lock.try_lock().unwrap_or_else(|| self.hub.lock.lock());
-            counts = inner.ring.counts();
-            drop(inner);
-            futexes += self.hub.lock.calls();
-        }
-        counts.syscalls = [("io_uring_enter", counts.syscalls[0].1 + me.waits), ("futex", futexes)];
+        let overflows = match me.index {
+            0 => {
+                self.hub.lock.try_lock().unwrap_or_else(|| self.hub.lock.lock(&mut 0)).ring.counts().overflows
+            }
+            _ => 0,
+        };
         let wait_ns = me.clock.nanos_between(0, me.waited);
-        counts.sharing = Some(SharingCosts::Lock { locks: me.locks, contended: me.contended, wait_ns });
-        counts
+        Counts {
+            syscalls: [("io_uring_enter", me.enters), ("futex", me.futexes)],
+            submitted: me.submitted,
+            batches: me.batches,
+            overflows,
+            sharing: Some(SharingCosts::Lock { locks: me.locks, contended: me.contended, wait_ns }),
+        }
     }
 }
