@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(nearest("dept", &keys), Some("depth"));
         assert_eq!(nearest("wibble", &keys), None);
         assert!(Block::Arm.unknown("threads").1.contains("goes into `workload`"));
+        assert!(keys.contains(&"ring"));
         assert!(Block::Arm.unknown("verify").0.contains("not in this release"));
     }
 
