@@ -160,14 +160,9 @@ impl Trial {
         });
         if engine.ring == Sharing::Shared {
             // defer_taskrun without single_issuer is refused above.
-            let (field, knob) = match engine.defer_taskrun {
-                true => ("engine.defer_taskrun", "defer_taskrun"),
-                false => ("engine.single_issuer", "single_issuer"),
-            };
+            let field = if engine.defer_taskrun { "engine.defer_taskrun" } else { "engine.single_issuer" };
             check(!engine.single_issuer && !engine.defer_taskrun, field, &|| {
-                format!(
-                    "{knob} does not go with ring: shared, where every worker submits; ring: combiner may have it"
-                )
+                "does not go with ring: shared, where every worker submits; ring: combiner may have it".into()
             });
             check(!engine.registered_ring, "engine.registered_ring", &|| {
                 "does not go with ring: shared (a ring is registered for one thread); ring: combiner may have it"

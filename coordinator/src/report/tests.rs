@@ -89,7 +89,7 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     let markdown = render(&set, Format::Markdown, 120, false);
     assert!(markdown.contains("| cpu/IO | wait/IO | trials |") && markdown.contains("| 2.50 µs | 2/2 |"));
     let page = html(&set, SCENARIO).unwrap();
-    assert!(page.contains(">wait/IO</th>") && page.contains("<td>150 ns</td>"));
+    assert!(page.contains(">wait&#x2f;IO</th>") && page.contains("<td>150 ns</td>"));
     let csv = render(&set, Format::Csv, 120, false);
     assert!(csv.contains(",lock_wait_ns_per_io,contended_share,handover_ns_per_io,"), "{csv}");
 }
