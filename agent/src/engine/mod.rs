@@ -9,14 +9,17 @@ mod null;
 mod psync;
 mod pvsync2;
 pub(crate) mod ring;
+pub(crate) mod sharing;
 
 use std::io;
 
 pub use libaio::Libaio;
 pub use null::Null;
+use proto::outcome::SharingCosts;
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;
 pub use ring::{Attach, Opcode, Ring, RingSetup};
+pub use sharing::{Combined, Shared};
 
 use crate::workload::Op;
 
@@ -73,6 +76,8 @@ pub struct Counts {
     pub batches: [u64; BATCHES],
     /// Completions that found no room in the completion queue.
     pub overflows: u64,
+    /// What sharing the ring cost; `None` where it is not shared.
+    pub sharing: Option<SharingCosts>,
 }
 
 /// Classes of batches: none, and one for each power of two up to the largest depth.
@@ -97,6 +102,7 @@ impl Counts {
         }
         delta.submitted -= earlier.submitted;
         delta.overflows -= earlier.overflows;
+        delta.sharing = self.sharing.zip(earlier.sharing).map(|(now, then)| now.since(&then));
         delta
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::trial::Measure;
+use proto::{outcome::SharingCosts, trial::Measure};
 
 use super::{
     merge::{self, Work},
@@ -47,6 +47,8 @@ pub(super) struct Costs {
     pub(super) enters: u64,
     pub(super) enters_by_batch: Vec<u64>,
     pub(super) cq_overflows: u64,
+    /// Of a ring that workers share.
+    pub(super) sharing: Option<SharingCosts>,
 }
 
 impl Costs {
@@ -63,6 +65,7 @@ impl Costs {
             enters: finished.enters,
             enters_by_batch: finished.enters_by_batch.clone(),
             cq_overflows: finished.cq_overflows,
+            sharing: finished.sharing,
         })
     }
 
@@ -81,6 +84,10 @@ impl Costs {
             sum.submitted += part.submitted;
             sum.enters += part.enters;
             sum.cq_overflows += part.cq_overflows;
+            match (&mut sum.sharing, &part.sharing) {
+                (Some(sum), Some(more)) => sum.add(more),
+                (none, more) => *none = none.or(*more),
+            }
             let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());
             sum.enters_by_batch.resize(classes, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&part.enters_by_batch) {

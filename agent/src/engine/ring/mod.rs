@@ -60,10 +60,10 @@ pub struct RingSetup<'a> {
 pub struct Ring {
     ring: IoUring,
     form: Form,
-    file: types::Fd,
-    /// What stands for the ring in a call: its descriptor, or its registered index.
-    enter_fd: RawFd,
-    enter_flags: u32,
+    /// Descriptors of the files, of which each is for as many slots.
+    fds: Box<[RawFd]>,
+    slots_per_file: u32,
+    door: Door,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
     /// Queued and not yet taken by the kernel.
@@ -77,7 +77,49 @@ pub struct Ring {
     batches: [u64; BATCHES],
     iovecs: Box<[libc::iovec]>,
     buffers: ManuallyDrop<Buffers>,
-    _file: OwnedFd,
+    _files: Vec<OwnedFd>,
+}
+
+/// What stands for a ring in a call: its descriptor, or its registered index.
+#[derive(Clone, Copy)]
+pub(super) struct Door {
+    fd: RawFd,
+    flags: u32,
+}
+
+impl Door {
+    /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
+    /// it took.
+    #[inline]
+    fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
+        loop {
+            *calls += 1;
+            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
+            // pointer is handed over.
+            let taken = unsafe {
+                syscall!(
+                    Sysno::io_uring_enter,
+                    self.fd,
+                    submit,
+                    wait,
+                    flags | self.flags,
+                    std::ptr::null::<libc::c_void>(),
+                    0
+                )
+            };
+            match taken {
+                Ok(taken) => return Ok(taken as u32),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Waits in the kernel until the completion queue holds `wait`, and submits nothing: for a thread that does
+    /// not hold the ring. It must be open.
+    pub(super) fn wait(self, wait: u32, calls: &mut u64) -> io::Result<()> {
+        self.enter(0, wait, ENTER_GETEVENTS, calls).map(drop)
+    }
 }
 
 /// How a request is written down.
@@ -120,6 +162,18 @@ impl Ring {
     /// A refusal that names the knob and what would grant it; a knob is dropped only under
     /// `fallback: allow`.
     pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
+        Self::over(setup, vec![file], buffers)
+    }
+
+    /// The same over several files: the first of n has the first n-th of the slots, and so on.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn over(
+        setup: &RingSetup<'_>,
+        files: Vec<OwnedFd>,
+        buffers: Buffers,
+    ) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
         let (ring, mut knobs) = setup::build(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
@@ -136,8 +190,9 @@ impl Ring {
                 setup::granted(name, Ok(()), engine, &mut knobs)?;
             }
         }
+        let fds: Box<[RawFd]> = files.iter().map(AsRawFd::as_raw_fd).collect();
         if engine.fixed_files && transfers {
-            let registered = ring.submitter().register_files(&[file.as_raw_fd()]);
+            let registered = ring.submitter().register_files(&fds);
             form.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
         }
         if engine.fixed_buffers && transfers {
@@ -152,20 +207,20 @@ impl Ring {
             let registered = ring.submitter().register_iowq_max_workers(&mut limits);
             setup::granted("iowq_workers", registered, engine, &mut knobs)?;
         }
-        let (mut enter_fd, mut enter_flags) = (ring.as_raw_fd(), 0);
+        let mut door = Door { fd: ring.as_raw_fd(), flags: 0 };
         if engine.registered_ring {
-            let registered = setup::register_ring(enter_fd);
+            let registered = setup::register_ring(door.fd);
             if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
-                (enter_fd, enter_flags) = (index, ENTER_REGISTERED_RING);
+                door = Door { fd: index, flags: ENTER_REGISTERED_RING };
             }
         }
         let blocks = if engine.vectored { setup.depth } else { 0 };
         let iovec = |slot| libc::iovec { iov_base: buffers.slot(slot).cast(), iov_len: buffers.block() };
         let ring = Self {
             form,
-            file: types::Fd(file.as_raw_fd()),
-            enter_fd,
-            enter_flags,
+            slots_per_file: (setup.depth / fds.len().max(1) as u32).max(1),
+            fds,
+            door,
             sqpoll: ring.params().is_setup_sqpoll(),
             ring,
             queued: 0,
@@ -177,9 +232,45 @@ impl Ring {
             batches: [0; BATCHES],
             iovecs: (0..blocks).map(iovec).collect(),
             buffers: ManuallyDrop::new(buffers),
-            _file: file,
+            _files: files,
         };
         Ok((ring, knobs))
+    }
+
+    /// What it is called by, for a thread that waits without holding it.
+    pub(super) fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Whether a kernel thread takes the submissions.
+    pub(super) fn polls_submissions(&self) -> bool {
+        self.sqpoll
+    }
+
+    /// Whether completions show, or requests are taken, only for someone who looks.
+    pub(super) fn polls(&self) -> bool {
+        self.sqpoll || self.ring.params().is_setup_iopoll()
+    }
+
+    /// Calls made and requests submitted so far.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.enters, self.submitted)
+    }
+
+    /// Requests that the kernel has not taken yet.
+    pub(super) fn queued(&self) -> u32 {
+        self.queued
+    }
+
+    /// Queues a request of another kind, whose completion comes with its user data for a slot.
+    ///
+    /// # Safety
+    /// What the entry refers to must live until its completion is reaped, and there must be room in the queue.
+    pub(super) unsafe fn queue_entry(&mut self, entry: &squeue::Entry) {
+        // SAFETY: what the entry refers to is the caller's promise.
+        let pushed = unsafe { self.ring.submission().push(entry) };
+        debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
+        self.queued += 1;
     }
 
     #[cfg(test)]
@@ -191,6 +282,7 @@ impl Ring {
     fn entry(&self, slot: Slot, op: Op) -> squeue::Entry {
         let form = self.form;
         let (address, len) = (self.buffers.slot(slot), op.len);
+        let file = if self.fds.len() == 1 { 0 } else { slot / self.slots_per_file };
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! transfer {
             ($file:expr) => {
@@ -223,42 +315,22 @@ impl Ring {
         }
         let entry = match (form.opcode, form.vectored, form.fixed_file) {
             (Opcode::Nop, ..) => opcode::Nop::new().build(),
-            (Opcode::Transfer, false, true) => transfer!(types::Fixed(0)),
-            (Opcode::Transfer, false, false) => transfer!(self.file),
-            (Opcode::Transfer, true, true) => vectored!(types::Fixed(0)),
-            (Opcode::Transfer, true, false) => vectored!(self.file),
+            (Opcode::Transfer, false, true) => transfer!(types::Fixed(file)),
+            (Opcode::Transfer, false, false) => transfer!(types::Fd(self.fds[file as usize])),
+            (Opcode::Transfer, true, true) => vectored!(types::Fixed(file)),
+            (Opcode::Transfer, true, false) => vectored!(types::Fd(self.fds[file as usize])),
         };
         entry.user_data(u64::from(slot)).flags(form.flags)
     }
 
-    /// One io_uring_enter, over again where a signal ended it. Returns how many requests it took.
     #[inline]
     fn enter(&mut self, submit: u32, wait: u32, flags: u32) -> io::Result<u32> {
-        loop {
-            self.enters += 1;
-            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
-            // pointer is handed over.
-            let taken = unsafe {
-                syscall!(
-                    Sysno::io_uring_enter,
-                    self.enter_fd,
-                    submit,
-                    wait,
-                    flags | self.enter_flags,
-                    std::ptr::null::<libc::c_void>(),
-                    0
-                )
-            };
-            match taken {
-                Ok(taken) => return Ok(taken as u32),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        self.door.enter(submit, wait, flags, &mut self.enters)
     }
 
+    /// Lets the next reap take all that can be seen without a call; says how many.
     #[inline]
-    fn look(&mut self) -> u32 {
+    pub(super) fn look(&mut self) -> u32 {
         self.visible = self.ring.completion().len() as u32;
         self.visible
     }
@@ -368,6 +440,7 @@ impl Engine for Ring {
             submitted: self.submitted,
             batches: self.batches,
             overflows: u64::from(overflows),
+            sharing: None,
         }
     }
 }
