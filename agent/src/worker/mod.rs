@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{
     buffers::Buffers,
-    counters::perf::{self, Perf},
+    counters::audit::Audit,
     engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup},
     topology,
     workload::Ops,
@@ -269,12 +269,11 @@ impl Worker {
         let clock = HotClock::new();
         let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
-        let perf = match trial.measure {
-            Measure::Timed => None,
-            Measure::Audit => Perf::open()
-                .map_err(|error| warnings.push(perf_warning(&error.to_string(), perf::remedy(&error))))
-                .ok(),
-        };
+        let audit = (trial.measure == Measure::Audit).then(|| {
+            let (audit, missing) = Audit::open(trial, self.index, &knobs);
+            warnings.extend(missing);
+            audit
+        });
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
@@ -292,7 +291,7 @@ impl Worker {
             submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
             complete: trial.engine.complete_batch.min(depth),
         };
-        let mut window = Window::new(clock.clone(), schedule, perf);
+        let mut window = Window::new(clock.clone(), schedule, audit);
         let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
         let ran = match work.rate {
             None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),

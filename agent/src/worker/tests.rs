@@ -14,7 +14,7 @@ fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
         id: "t".into(),
         seed: 1,
-        target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: false }),
+        target: Target::File(FileTarget::new(ByteSize(1 << 20), false)),
         workload: Workload { warmup: Nanos(5_000_000), runtime: Nanos(60_000_000), ..Workload::default() },
         engine,
         measure: Measure::Timed,
@@ -202,7 +202,7 @@ fn an_audit_agrees_with_the_engine() {
     trial.measure = Measure::Audit;
     let (reports, ..) = runtime.block_on(run(&Arc::new(trial), 1 << 20, false)).unwrap();
     let window = reports[0].window.clone().unwrap();
-    match window.perf {
+    match window.audit.perf {
         None => crate::skip::skip("perf is not allowed here"),
         Some(perf) => {
             let (perf, own) = (perf.unwrap().syscalls_total, window.counts.syscalls[0].1);

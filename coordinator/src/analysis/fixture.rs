@@ -66,7 +66,7 @@ impl Fixture {
                     template: Trial {
                         id: String::new(),
                         seed: 0,
-                        target: Target::File(FileTarget { size: ByteSize(1 << 30), direct: true }),
+                        target: Target::File(FileTarget::new(ByteSize(1 << 30), true)),
                         workload: Workload::default(),
                         engine: Engine { depth: *depth as u32, ..Engine::new(kind) },
                         measure: Measure::Timed,
