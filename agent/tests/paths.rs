@@ -14,6 +14,7 @@ use std::{
 use agent::{
     counters::{audit::AuditCounts, perf},
     skip::skip,
+    topology::Topology,
     worker::{Crew, Note, clock::monotonic_ns},
 };
 use proto::{
@@ -71,7 +72,9 @@ fn audit(
     let files = (0..threads).map(|_| open()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut crew = Crew::launch(&trial, SIZE, files, &vec![0; threads as usize], &[]).unwrap();
+        let topology = Topology::discover().unwrap();
+        let cpus = |at: usize| vec![topology.cpus[at % topology.cpus.len()].id; threads as usize];
+        let mut crew = Crew::launch(&trial, SIZE, files, &cpus(0), &cpus(1)).unwrap();
         let (mut ready, mut reports) = (0, Vec::new());
         // Held until the end: workers wait for room in it.
         let mut slices = Vec::new();
@@ -80,7 +83,7 @@ fn audit(
                 Note::Ready(built) => {
                     let missing: Vec<_> =
                         built.warnings.iter().map(|warning| warning.code.as_str()).collect();
-                    println!("worker {ready}: {missing:?}");
+                    eprintln!("worker {ready}: {missing:?}");
                     slices.push(built.slices);
                     ready += 1;
                     if ready == threads {
@@ -110,7 +113,7 @@ fn paths(name: &str, audits: &[(AuditCounts, u64)]) -> PathCounts {
             "{name}: perf counted {counted} calls, the engine {own}"
         );
     }
-    println!("{name}: {sum:?}");
+    eprintln!("{name}: {sum:?}");
     assert!(sum.followed() > 100, "{name}: {sum:?}");
     assert_eq!(sum.lost, 0, "{name}");
     sum

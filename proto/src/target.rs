@@ -40,7 +40,7 @@ pub struct FileTarget {
     #[serde(default = "yes")]
     pub direct: bool,
     /// With `direct: false`: what the page cache has of it.
-    #[serde(default, skip_serializing_if = "Cache::is_default")]
+    #[serde(default)]
     pub cache: Cache,
 }
 
@@ -53,14 +53,6 @@ pub enum Cache {
     Warm,
     /// None of it: what is read is dropped again within milliseconds, and nothing is read ahead at random places.
     Cold,
-}
-
-impl Cache {
-    // Serde hands over a reference.
-    #[allow(clippy::trivially_copy_pass_by_ref)]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// A file that exists already; it is only ever read.
@@ -376,9 +368,6 @@ mod tests {
             direct.validate(ByteSize(4096), false)[0]
                 .to_string()
                 .starts_with("target.file.cache: cold needs")
-        );
-        assert!(
-            !serde_json::to_string(&read(r#"{"file": {"size": 1}}"#).unwrap()).unwrap().contains("cache")
         );
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     text::{Align, Entry, Line, Style, clean, columns, wrap},
-    view::{LEGEND, Row, View, outcome},
+    view::{Row, View, legend, outcome},
 };
 use crate::analysis::set::{ComparisonSet, Verdict};
 
@@ -14,7 +14,8 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
     top.extend(set.answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
     parts.push(top.join("\n"));
-    parts.push(table(set, width, colour).trim_end().to_owned());
+    let (table, paths) = table(set, width, colour);
+    parts.push(table.trim_end().to_owned());
     if !set.expectations.is_empty() {
         parts.push(expectations(set, width, colour));
     }
@@ -22,7 +23,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
         parts.push(warnings(set, width, colour));
     }
     let mut foot: Vec<String> =
-        LEGEND.iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
+        legend(paths).iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
     if let Some(path) = &set.run_path {
         foot.push(format!("Run: {}", clean(&path.display().to_string())));
     }
@@ -38,8 +39,16 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
     text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
 }
 
-fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
-    let view = View::of(set);
+/// The table, and whether it has the paths.
+fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, bool) {
+    let mut view = View::of(set);
+    // Where there is no room for the paths, they are left to the other reports.
+    let fits = |text: String| text.lines().all(|line| super::text::width(line) <= width);
+    view.paths = view.paths && fits(laid_out(set, &view, width, false));
+    (laid_out(set, &view, width, colour), view.paths)
+}
+
+fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> String {
     // Several axes go into a heading: a column each would leave the numbers no room.
     let axis_column = view.axes.len() == 1;
     let compared = !set.comparisons.is_empty();
@@ -55,6 +64,9 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
     }
     titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
     titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
+    if view.paths {
+        titles.push(("path", Align::Left));
+    }
     if view.incomplete {
         titles.push(("trials", Align::Right));
     }
@@ -72,14 +84,14 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
                 let value = if index == 0 { group.values[0].as_str() } else { "" };
                 entries.push(Entry::new(value, Style::Bold));
             }
-            entries.extend(row_entries(row, compared, view.incomplete));
+            entries.extend(row_entries(row, compared, view));
             lines.push(Line::Entries(entries));
         }
     }
     columns(&lines, &align, narrow, width, colour)
 }
 
-fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
+fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
     let plain = if row.host.is_some() { Style::Dim } else { Style::Plain };
     let verdict = match row.verdict {
         Some(Verdict::Faster) => Style::Good,
@@ -93,7 +105,10 @@ fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
     }
     let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
     entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
-    if incomplete {
+    if view.paths {
+        entries.push((row.path.clone(), plain));
+    }
+    if view.incomplete {
         let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
         entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));
     }

@@ -4,6 +4,7 @@ use super::units;
 use crate::{
     analysis::{
         answer,
+        audit::Completed,
         set::{CellSummary, Comparison, ComparisonSet, Verdict},
     },
     plan::Params,
@@ -16,6 +17,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether some row has fewer trials than were planned.
     pub(super) incomplete: bool,
+    /// Whether it is known of some row which way its requests completed.
+    pub(super) paths: bool,
 }
 
 /// The rows of one point.
@@ -44,6 +47,8 @@ pub(super) struct Row {
     pub(super) p99: String,
     pub(super) syscalls: String,
     pub(super) cpu: String,
+    /// The way that most requests completed.
+    pub(super) path: String,
 }
 
 /// What stands where there is no number.
@@ -67,7 +72,8 @@ impl View {
         };
         let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
         let groups = points.into_iter().map(group).collect();
-        Self { axes, groups, incomplete }
+        let paths = set.cells.iter().any(|cell| cell.ring.completed.is_some());
+        Self { axes, groups, incomplete, paths }
     }
 }
 
@@ -108,6 +114,16 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
         syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
         cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
+        path: shown(cell.ring.completed.as_ref().map(path)),
+    }
+}
+
+/// `inline`, or `73% punted` where others matter.
+fn path(completed: &Completed) -> String {
+    let most = completed.shares().into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    match most.unwrap_or_default() {
+        (word, share) if share >= 0.995 => word.to_owned(),
+        (word, share) => format!("{:.0}% {word}", share * 100.0),
     }
 }
 
@@ -130,9 +146,15 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     }
 }
 
-/// How to read the table.
-pub(super) const LEGEND: [&str; 3] = [
+const LEGEND: [&str; 3] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
     "faster, slower: not by chance (95 % sure). inconclusive: the trials differ too much to say.",
 ];
+const LEGEND_OF_PATHS: &str = "path: how most requests completed: inline, within the call that submits them; task: by task \
+                               work, after an interrupt; polled; punted to a thread of the kernel.";
+
+/// How to read the table; `paths`: it has that column.
+pub(super) fn legend(paths: bool) -> Vec<&'static str> {
+    LEGEND.into_iter().chain(paths.then_some(LEGEND_OF_PATHS)).collect()
+}
