@@ -8,7 +8,8 @@
 //!
 //! * `submit_req`, then `complete`: completed **inline**, flushed at the end of the batch.
 //! * `complete`, then `local_work_run` or `task_work_run` with their number of pieces: the last so many completions
-//!   came by **task work**, also where that had to try the request again.
+//!   came by **task work**, also where that had to try the request again. Where `local_work_run` went round more than
+//!   once, its number is that of the last round: then all that are open came by it.
 //! * `queue_async_work`: **punted** to io-wq, wherever it completes.
 //! * The ring is one that polls, and none of these: **polled**.
 //!
@@ -83,9 +84,11 @@ impl Paths {
             let output = sampler.as_counter().as_raw_fd();
             // SAFETY: the call takes a descriptor by value; both are open.
             check(unsafe { libc::ioctl(member.as_raw_fd(), IOC_SET_OUTPUT, output) })?;
-            if event == layout.local_work.0 || event == layout.task_work.0 {
-                // A polling thread looks for work all the time.
+            // Whoever looks for work and finds none, as a polling thread does all the time, is left out.
+            if event == layout.task_work.0 {
                 filter(&member, c"count > 0")?;
+            } else if event == layout.local_work.0 {
+                filter(&member, c"count > 0 || loops > 1")?;
             }
             members.push(member);
         }
@@ -158,6 +161,7 @@ struct Layout {
     complete: (u64, Field),
     punt: (u64, Field),
     local_work: (u64, Field),
+    loops: Field,
     task_work: (u64, Field),
 }
 
@@ -170,6 +174,7 @@ impl Layout {
             complete: of(COMPLETE, "req")?,
             punt: of(PUNT, "req")?,
             local_work: of(LOCAL_WORK, "count")?,
+            loops: tracefs.field(LOCAL_WORK, "loops")?,
             task_work: of(TASK_WORK, "count")?,
         })
     }
@@ -181,7 +186,11 @@ impl Layout {
             .map(Event::Submit)
             .or_else(|| is(self.complete).map(Event::Complete))
             .or_else(|| is(self.punt).map(Event::Punt))
-            .or_else(|| is(self.local_work).or_else(|| is(self.task_work)).map(Event::Ran))
+            .or_else(|| is(self.task_work).map(Event::Ran))
+            .or_else(|| {
+                let pieces = is(self.local_work)?;
+                Some(Event::Ran(if self.loops.of(raw)? > 1 { u64::MAX } else { pieces }))
+            })
     }
 }
 
@@ -293,7 +302,7 @@ mod tests {
         let events = [Punt(9), Complete(8), Ran(1), Submit(1), Complete(7), Complete(1), Ran(1), Submit(2)];
         assert_eq!(sorted(false, &events), PathCounts { task_work: 1, ..PathCounts::default() });
         // More pieces than completions: some were tried and wait again.
-        let events = [Submit(1), Complete(1), Ran(5), Submit(2)];
+        let events = [Submit(1), Complete(1), Ran(u64::MAX), Submit(2)];
         assert_eq!(sorted(false, &events), PathCounts { task_work: 1, ..PathCounts::default() });
     }
 
