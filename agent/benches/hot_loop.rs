@@ -73,7 +73,7 @@ fn trial(block: u64) -> Trial {
     Trial {
         id: "bench".into(),
         seed: 1,
-        target: Target::File(FileTarget { size: ByteSize(FILE), direct: false }),
+        target: Target::File(FileTarget::new(ByteSize(FILE), false)),
         workload: Workload { block_size: ByteSize(block), ..Workload::default() },
         engine: trial::Engine::new(EngineKind::Null),
         measure: Measure::Timed,

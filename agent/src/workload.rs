@@ -174,7 +174,7 @@ mod tests {
         Trial {
             id: "t".into(),
             seed,
-            target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: true }),
+            target: Target::File(FileTarget::new(ByteSize(1 << 20), true)),
             workload: Workload {
                 pattern,
                 read_percent,

@@ -43,7 +43,7 @@ fn trial(engine: Engine) -> Trial {
     Trial {
         id: format!("audit-{}", engine.engine),
         seed: 1,
-        target: Target::File(FileTarget { size: ByteSize(4 << 20), direct: false }),
+        target: Target::File(FileTarget::new(ByteSize(4 << 20), false)),
         workload: Workload { warmup: Nanos(0), runtime: Nanos(2_000_000_000), ..Workload::default() },
         engine,
         measure: Measure::Audit,

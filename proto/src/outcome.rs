@@ -201,6 +201,19 @@ pub struct Finished {
     pub syscalls_self: BTreeMap<String, u64>,
     /// Counted by perf; in an audit, where perf is allowed.
     pub perf: Option<PerfCounts>,
+    /// Which way requests completed; in an audit of a ring, where it could be recorded.
+    #[serde(default)]
+    pub paths: Option<PathCounts>,
+    /// Counted by the processor; in an audit, where it can.
+    #[serde(default)]
+    pub hardware: Option<HardwareCounts>,
+    /// Interrupts of the device behind the target, whoever caused them; in a timed trial, where there are some to
+    /// be told.
+    #[serde(default)]
+    pub interrupts: Option<u64>,
+    /// With a target that is kept cold: the highest share of it that was found in the page cache, from 0 to 1.
+    #[serde(default)]
+    pub cached_share: Option<f64>,
     /// CPU time and context switches.
     pub cpu: CpuTime,
     /// Requests handed over by io_uring_enter.
@@ -306,6 +319,44 @@ impl SharingCosts {
             _ => {}
         }
     }
+}
+
+/// Which way the requests of a ring completed, of those that were followed in an audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathCounts {
+    /// Within the call that submitted them, or the round of the polling thread.
+    pub inline: u64,
+    /// By task work, after the device's interrupt.
+    pub task_work: u64,
+    /// By polling the device.
+    pub polled: u64,
+    /// By a worker thread of the kernel.
+    pub punted: u64,
+    /// Records that there was no room for; requests in the gaps are on none of the ways.
+    pub lost: u64,
+}
+
+impl PathCounts {
+    /// Requests whose way is known.
+    #[must_use]
+    pub fn followed(&self) -> u64 {
+        self.inline + self.task_work + self.polled + self.punted
+    }
+}
+
+/// What the processor counted on the worker threads within an audit's window; each absent where it cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardwareCounts {
+    /// Cycles, in user mode and in the kernel.
+    pub cycles: Option<u64>,
+    /// Cycles in user mode.
+    pub cycles_user: Option<u64>,
+    /// Instructions, in user mode and in the kernel.
+    pub instructions: Option<u64>,
+    /// Instructions in user mode.
+    pub instructions_user: Option<u64>,
+    /// Misses of the last level of cache.
+    pub cache_misses: Option<u64>,
 }
 
 /// CPU time of the worker threads within the window, and of the kernel's threads that work for them.

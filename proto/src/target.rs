@@ -36,9 +36,23 @@ pub enum Target {
 pub struct FileTarget {
     /// Its size. It is filled with data: a hole is never read.
     pub size: ByteSize,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    /// true: past the page cache (O_DIRECT). false: through the page cache.
     #[serde(default = "yes")]
     pub direct: bool,
+    /// With `direct: false`: what the page cache has of it.
+    #[serde(default)]
+    pub cache: Cache,
+}
+
+/// What the page cache has of a file that is read through it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cache {
+    /// All of it, before each trial.
+    #[default]
+    Warm,
+    /// None of it: what is read is dropped again within milliseconds, and nothing is read ahead at random places.
+    Cold,
 }
 
 /// A file that exists already; it is only ever read.
@@ -177,6 +191,14 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
+impl FileTarget {
+    /// One with every option but these at its default.
+    #[must_use]
+    pub fn new(size: ByteSize, direct: bool) -> Self {
+        Self { size, direct, cache: Cache::Warm }
+    }
+}
+
 impl RamdiskKind {
     /// Its name in a scenario.
     #[must_use]
@@ -222,6 +244,12 @@ impl Target {
         }
     }
 
+    /// Whether the page cache is to have nothing of it.
+    #[must_use]
+    pub fn cold(&self) -> bool {
+        matches!(self, Self::File(file) if file.cache == Cache::Cold)
+    }
+
     /// Checks every limit that can be checked without the host.
     pub(crate) fn validate(&self, block_size: ByteSize, writes: bool) -> Vec<FieldError> {
         let mut errors = Vec::new();
@@ -234,6 +262,14 @@ impl Target {
             Self::File(file) => {
                 check(file.size >= block_size, "target.file.size", &|| {
                     format!("{} does not hold one block of {block_size}", file.size)
+                });
+                let cold = file.cache == Cache::Cold;
+                check(!(cold && file.direct), "target.file.cache", &|| {
+                    "cold needs `direct: false`: past the page cache there is nothing to keep cold".into()
+                });
+                check(!(cold && writes), "target.file.cache", &|| {
+                    "cold needs `read_percent: 100`: what is written stays in the cache until the disk has it"
+                        .into()
                 });
             }
             Self::Path(path) => {
@@ -318,6 +354,21 @@ mod tests {
         assert!(read(r#"{"direct": true, "file": {"size": 1}}"#).unwrap_err().contains("inside `file`"));
         assert!(read(r#"{"direct": true, "ramdisk": {"size": 1}}"#).unwrap_err().contains("`ramdisk`"));
         assert!(read(r#"{"device": {"path": "/dev/x"}}"#).unwrap_err().contains("missing field `serial`"));
+    }
+
+    #[test]
+    fn a_cold_file_is_read_through_the_cache() {
+        let cold = read(r#"{"file": {"size": "1MiB", "direct": false, "cache": "cold"}}"#).unwrap();
+        assert!(cold.cold());
+        assert_eq!(read(&serde_json::to_string(&cold).unwrap()).unwrap(), cold);
+        assert_eq!(cold.validate(ByteSize(4096), false), []);
+        assert!(cold.validate(ByteSize(4096), true)[0].to_string().contains("read_percent: 100"));
+        let direct = read(r#"{"file": {"size": "1MiB", "cache": "cold"}}"#).unwrap();
+        assert!(
+            direct.validate(ByteSize(4096), false)[0]
+                .to_string()
+                .starts_with("target.file.cache: cold needs")
+        );
     }
 
     #[test]

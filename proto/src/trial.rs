@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::{
     engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sharing, Sqpoll},
-    target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
+    target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
     workload::{Arrival, Cpus, Pattern, Rate, Workload},
 };
 use crate::{
@@ -268,7 +268,7 @@ mod tests {
         Trial {
             id: "t".into(),
             seed: 1,
-            target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: true }),
+            target: Target::File(FileTarget::new(ByteSize(1 << 20), true)),
             workload: Workload::default(),
             engine: Engine::new(EngineKind::IoUring),
             measure: Measure::Timed,

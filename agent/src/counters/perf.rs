@@ -1,22 +1,15 @@
 //! System calls counted by perf tracepoints on the calling thread.
 //!
-//! Armed in audits only: counting a call slows it. Tracepoint ids are read from tracefs, which is mounted for
-//! no one but this process if nobody has mounted it. `raw_syscalls:sys_enter` fires inside the kernel, so the
-//! kernel must be included, or it counts nothing.
+//! Armed in audits only: counting a call slows it. `raw_syscalls:sys_enter` fires inside the kernel, so the
+//! kernel must be included, or it counts nothing. Requests that are punted to io-wq are counted on the thread that
+//! punts them, which under SQPOLL is the kernel's own.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read as _},
-    os::fd::OwnedFd,
-    path::Path,
-};
+use std::{collections::BTreeMap, io};
 
 use perf_event::{Builder, Counter, Group, events::Tracepoint};
 use proto::outcome::{Capability, PerfCounts};
-use rustix::{
-    fs::{Mode, OFlags},
-    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
-};
+
+use super::{submitter::Submitter, tracefs::Tracefs};
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
@@ -36,22 +29,35 @@ const NAMES: [&str; 12] = [
 ];
 /// The call that ends counting, which is itself seen entering.
 const DISARMING_CALLS: u64 = 1;
-const TRACEFS: &str = "/sys/kernel/tracing";
+/// Fires where a request is handed to a worker thread of the kernel.
+pub(super) const PUNT: &str = "io_uring/io_uring_queue_async_work";
 
 /// Counters on the calling thread; closed when dropped.
 pub struct Perf {
     group: Group,
     total: Counter,
     by_name: Vec<(&'static str, Counter)>,
-    punts: Option<Counter>,
+    punts: Punts,
+}
+
+/// Where punted requests are counted.
+enum Punts {
+    /// With the calls of this thread.
+    Here(Counter),
+    /// On the polling thread of the ring.
+    Polling(Counter),
+    /// By the worker whose polling thread this one shares.
+    Elsewhere,
+    /// Nowhere: this kernel does not tell.
+    Unknown,
 }
 
 impl Perf {
-    /// Opens the counters on the calling thread, disarmed.
+    /// Opens the counters on the calling thread, disarmed; that of punted requests on the thread that submits.
     ///
     /// # Errors
     /// Where perf or tracefs is not allowed here.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(submitter: Submitter) -> io::Result<Self> {
         let tracefs = Tracefs::open()?;
         let mut group = Group::new()?;
         let mut add = |event: &str| -> io::Result<Counter> {
@@ -74,7 +80,21 @@ impl Perf {
                 by_name.push((name, counter));
             }
         }
-        let punts = optional("io_uring/io_uring_queue_async_work")?;
+        let punts = match submitter {
+            Submitter::Caller => optional(PUNT)?.map_or(Punts::Unknown, Punts::Here),
+            Submitter::Elsewhere => Punts::Elsewhere,
+            Submitter::Polling(thread) => match tracefs.id(PUNT) {
+                Ok(id) => Punts::Polling(
+                    Builder::new(Tracepoint::with_id(id))
+                        .observe_pid(thread)
+                        .any_cpu()
+                        .include_kernel()
+                        .build()?,
+                ),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Punts::Unknown,
+                Err(error) => return Err(error),
+            },
+        };
         Ok(Self { group, total, by_name, punts })
     }
 
@@ -83,6 +103,10 @@ impl Perf {
     /// # Errors
     /// What the system call said.
     pub fn arm(&mut self) -> io::Result<()> {
+        if let Punts::Polling(counter) = &mut self.punts {
+            counter.enable()?;
+        }
+        // The last call before counting begins.
         self.group.as_counter_mut().enable()
     }
 
@@ -91,7 +115,11 @@ impl Perf {
     /// # Errors
     /// What the system call said.
     pub fn disarm(&mut self) -> io::Result<()> {
-        self.group.as_counter_mut().disable()
+        self.group.as_counter_mut().disable()?;
+        match &mut self.punts {
+            Punts::Polling(counter) => counter.disable(),
+            _ => Ok(()),
+        }
     }
 
     /// What was counted between arming and disarming, less the call that disarmed.
@@ -111,7 +139,12 @@ impl Perf {
         if other > 0 {
             syscalls_by_name.insert("other".to_owned(), other);
         }
-        let punted_to_io_wq = self.punts.as_ref().map(|counter| data[counter]);
+        let punted_to_io_wq = match &mut self.punts {
+            Punts::Here(counter) => Some(data[&*counter]),
+            Punts::Polling(counter) => Some(counter.read()?),
+            Punts::Elsewhere => Some(0),
+            Punts::Unknown => None,
+        };
         Ok(PerfCounts { syscalls_total, syscalls_by_name, punted_to_io_wq })
     }
 }
@@ -130,7 +163,7 @@ pub fn add(sum: &mut PerfCounts, more: &PerfCounts) {
 pub fn self_test() -> Capability {
     const CALLS: u64 = 1000;
     let count = || -> io::Result<PerfCounts> {
-        let mut perf = Perf::open()?;
+        let mut perf = Perf::open(Submitter::Caller)?;
         perf.arm()?;
         for _ in 0..CALLS {
             // getppid is never answered without entering the kernel.
@@ -165,7 +198,7 @@ pub fn self_test() -> Capability {
 pub fn remedy(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EMFILE) => {
-            "raise the open-file limit (`ulimit -n`, LimitNOFILE=): an audit needs about a \
+            "raise the open-file limit (`ulimit -n`, LimitNOFILE=): an audit needs about two \
              dozen files for each worker thread"
         }
         Some(libc::EPERM | libc::EACCES) => {
@@ -180,38 +213,13 @@ pub fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// The directory of tracepoints: as mounted, or a mount of our own that is attached nowhere.
-struct Tracefs(OwnedFd);
-
-impl Tracefs {
-    fn open() -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if Path::new(TRACEFS).join("events").exists() {
-            return Ok(Self(rustix::fs::open(TRACEFS, flags, Mode::empty())?));
-        }
-        // Not mounted, or not for us to look into: telling the two apart gives the better error.
-        std::fs::read_dir(TRACEFS)?;
-        let tracefs = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_create(&tracefs)?;
-        Ok(Self(fsmount(&tracefs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?))
-    }
-
-    fn id(&self, event: &str) -> io::Result<u64> {
-        let path = format!("events/{event}/id");
-        let file = rustix::fs::openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut text = String::new();
-        std::fs::File::from(file).read_to_string(&mut text)?;
-        text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no tracepoint id", text.trim())))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn counts_by_name_and_in_all() {
-        let mut perf = match Perf::open() {
+        let mut perf = match Perf::open(Submitter::Caller) {
             Ok(perf) => perf,
             Err(error) => return crate::skip::skip(&format!("perf is not allowed here: {error}")),
         };

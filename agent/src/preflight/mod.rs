@@ -17,13 +17,17 @@ use proto::outcome::{Capability, HostDescription};
 
 pub use render::render;
 
-use crate::{counters::perf, topology::Topology};
+use crate::{
+    counters::{hardware, perf},
+    topology::Topology,
+};
 
 /// Looks at the host, and tries what it can do. Takes some tens of milliseconds; leaves nothing behind.
 #[must_use]
 pub fn describe(topology: &Topology, data_dir: &Path) -> HostDescription {
     let mut capabilities = ring::capabilities();
     capabilities.push(perf::self_test());
+    capabilities.push(hardware::self_test());
     capabilities.extend(host::capabilities(topology, data_dir));
     HostDescription {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,8 +2,9 @@
 //! lease (`lease`) and dies with it.
 
 mod lease;
+mod outside;
 mod proof;
-mod ring_threads;
+mod sum;
 mod trial;
 
 use std::{

@@ -2,8 +2,7 @@
 //! coordinator; whichever way it ends, workers are joined before it is over.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,25 +11,23 @@ use std::{
 };
 
 use proto::{
-    outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Warning},
-    trial::{Sharing, Sqpoll, Trial},
+    outcome::{Finished, Knob, Ready, Refusal, Warning},
+    trial::{Pattern, Sharing, Sqpoll, Trial},
     wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
 
 use super::{
     lease::{Lease, Over, Turn},
+    outside::Outside,
     proof,
-    ring_threads::RingThreads,
+    sum::add_up,
 };
 use crate::{
-    counters::perf,
-    engine::BATCHES,
-    stream::{Merger, mean},
-    target::Prepared,
-    worker::{
-        Built, Crew, Note, Places, Report, clock::monotonic_ns, memory, perf_warning, recorder::Slices,
-    },
+    counters::interrupts::Lines,
+    stream::Merger,
+    target::{Prepared, cold},
+    worker::{Built, Crew, Note, Places, Report, clock::monotonic_ns, memory, recorder::Slices},
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
@@ -69,7 +66,10 @@ pub(super) async fn run(lease: &mut Lease, trial: Arc<Trial>) -> Result<Result<(
 
 async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let (cpus, mut warnings) = lease.host.topology.assign(&trial.workload.cpus, trial.workers())?;
-    let (target, files) = prepare_target(lease, &trial).await?;
+    let (mut target, files) = prepare_target(lease, &trial).await?;
+    let lines = Lines::of_device(target.facts.get("device").map(String::as_str));
+    let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
+    target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
     let polling = proof::polling(&trial.engine, &target.facts)?;
     let trial = match &polling {
@@ -99,7 +99,8 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     memory::check(&trial)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut crew = Crew::launch(&trial, target.size, files, places)?;
-    let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
+    let beside = Beside { cpus, lines: lines.ok(), polling, warnings };
+    let outcome = with_crew(lease, &trial, &mut crew, &target, beside).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
     crew.stop();
     let _ = tokio::task::spawn_blocking(move || drop(crew)).await;
@@ -129,7 +130,11 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             &flag,
         )?;
         // Each worker has an open file of its own: threads that share one contend for its reference count.
-        let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<_, _>>()?;
+        let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<Vec<OwnedFd>, _>>()?;
+        if trial.target.cold() && work.pattern != Pattern::Sequential {
+            // What is read ahead at random places would be found in the cache by others.
+            files.iter().try_for_each(|file| cold::expect_random(file.as_fd()))?;
+        }
         Ok((target, files))
     });
     loop {
@@ -158,14 +163,22 @@ fn cancelled_refusal() -> Refusal {
     Refusal::new("cancelled", "the trial was called off before it began", "")
 }
 
+/// What is known of a trial before its workers are ready.
+struct Beside {
+    cpus: Vec<u32>,
+    /// The interrupts of the device behind the target.
+    lines: Option<Lines>,
+    polling: Option<Knob>,
+    warnings: Vec<Warning>,
+}
+
 /// From the start line to the result.
 async fn with_crew(
     lease: &mut Lease,
     trial: &Arc<Trial>,
     crew: &mut Crew,
-    cpus: Vec<u32>,
     target: &Prepared,
-    (polling, mut warnings): (Option<Knob>, Vec<Warning>),
+    Beside { cpus, lines, polling, mut warnings }: Beside,
 ) -> Result<Finished, Ended> {
     let (knobs, slices) = start_line(lease, trial, crew, polling, &mut warnings).await?;
     let ready = Ready { knobs, pinned_cpus: cpus, target: target.facts.clone(), warnings };
@@ -182,8 +195,17 @@ async fn with_crew(
         )
         .into());
     }
+    // Dropped, it ends, whatever becomes of the trial.
+    let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
     crew.start(start_ns);
-    measure(lease, trial, crew, slices, start_ns).await
+    let outside = Outside::new(trial, start_ns, lines);
+    let mut finished = measure(lease, trial, crew, slices, outside).await?;
+    if let Some(keeper) = keeper {
+        // At most one of its periods.
+        finished.cached_share = keeper.finish();
+        finished.warnings.extend(cold::warning(finished.cached_share));
+    }
+    Ok(finished)
 }
 
 /// Waits until every worker stands at the start line.
@@ -238,12 +260,11 @@ async fn measure(
     trial: &Trial,
     crew: &mut Crew,
     slices: Vec<Slices>,
-    start_ns: u64,
+    mut outside: Outside,
 ) -> Result<Finished, Ended> {
     let work = &trial.workload;
     let mut merger = Merger::new(work.block_size.0, slices);
     let mut reports: Vec<Report> = Vec::new();
-    let mut ring_threads = RingThreads::new(trial, start_ns);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while reports.len() < crew.reports() {
@@ -258,7 +279,7 @@ async fn measure(
                 Turn::Cancel => crew.stop(),
                 Turn::Start(_) => {}
             },
-            () = ring_threads.due() => ring_threads.read(),
+            () = outside.due() => outside.read(),
             _ = poll.tick() => {
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
@@ -269,7 +290,7 @@ async fn measure(
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
-    Ok(add_up(trial, &reports, &ring_threads))
+    Ok(add_up(trial, &reports, &outside))
 }
 
 async fn send_interval(
@@ -286,82 +307,4 @@ async fn send_interval(
 
 fn lost_worker() -> Refusal {
     Refusal::new("worker-lost", "a worker ended without a word", "this is a defect of the agent")
-}
-
-/// The sum of all workers' accounts.
-fn add_up(trial: &Trial, reports: &[Report], ring_threads: &RingThreads) -> Finished {
-    let windows: Vec<_> = reports.iter().filter_map(|report| report.window.as_ref()).collect();
-    let begins: Vec<u64> = windows.iter().map(|window| window.begin_ns).collect();
-    let ends: Vec<u64> = windows.iter().map(|window| window.end_ns).collect();
-    let (begin_ns, end_ns) = (mean(&begins), mean(&ends));
-    let kernel_threads_ns = ring_threads.spent(end_ns.saturating_sub(begin_ns));
-    let mut sum = Finished {
-        begin_ns,
-        end_ns,
-        cut_short: windows.len() < reports.len() || windows.iter().any(|window| window.cut_short),
-        cpu: CpuTime { kernel_threads_ns, ..CpuTime::default() },
-        ..Finished::default()
-    };
-    let mut perf_sum: Option<PerfCounts> = None;
-    let mut perf_errors = HashSet::new();
-    for window in &windows {
-        let counts = window.counts.syscalls.iter().filter(|(name, count)| !name.is_empty() && *count > 0);
-        for (name, count) in counts {
-            *sum.syscalls_self.entry((*name).to_owned()).or_default() += count;
-        }
-        if trial.engine.engine.is_ring() {
-            // With SQPOLL a kernel thread takes the requests: none is handed over by a call.
-            if trial.engine.sqpoll.is_none() {
-                sum.submitted += window.counts.submitted;
-            }
-            let enters = window.counts.syscalls.iter().filter(|(name, _)| *name == "io_uring_enter");
-            sum.enters += enters.map(|(_, count)| count).sum::<u64>();
-            match (&mut sum.sharing, &window.counts.sharing) {
-                (Some(sum), Some(more)) => sum.add(more),
-                (none, more) => *none = none.or(*more),
-            }
-            sum.cq_overflows += window.counts.overflows;
-            sum.enters_by_batch.resize(BATCHES, 0);
-            for (sum, count) in sum.enters_by_batch.iter_mut().zip(&window.counts.batches) {
-                *sum += count;
-            }
-        }
-        sum.cpu.user_ns += window.usage.user_ns;
-        sum.cpu.system_ns += window.usage.system_ns;
-        sum.cpu.voluntary_switches += window.usage.voluntary;
-        sum.cpu.involuntary_switches += window.usage.involuntary;
-        if window.clock_drift_ppm.abs() > sum.overhead.clock_drift_ppm.abs() {
-            sum.overhead.clock_drift_ppm = window.clock_drift_ppm;
-        }
-        match (&window.perf, &mut perf_sum) {
-            (Some(Ok(counts)), Some(total)) => perf::add(total, counts),
-            (Some(Ok(counts)), none) => *none = Some(counts.clone()),
-            (Some(Err(error)), _) => _ = perf_errors.insert(error.clone()),
-            (None, _) => {}
-        }
-    }
-    // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
-    let last = sum.enters_by_batch.iter().rposition(|count| *count > 0);
-    sum.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
-    // A sum over some of the workers is no count.
-    let counted = windows.iter().filter(|window| matches!(window.perf, Some(Ok(_)))).count();
-    sum.perf = perf_sum.filter(|_| counted == reports.len());
-    sum.warnings.extend(perf_errors.iter().map(|error| perf_warning(error, "run the audit again")));
-
-    let mut errors: BTreeMap<i32, u64> = BTreeMap::new();
-    let mut overhead = Overhead { clock_drift_ppm: sum.overhead.clock_drift_ppm, ..Overhead::default() };
-    for report in reports {
-        sum.read_ops += report.tally.ops[0];
-        sum.write_ops += report.tally.ops[1];
-        sum.short_transfers += report.tally.short;
-        overhead.saturated += report.tally.saturated;
-        overhead.late_swaps += report.tally.late_swaps;
-        for (errno, count) in &report.errors {
-            *errors.entry(*errno).or_default() += count;
-        }
-    }
-    sum.bytes = sum.ops() * trial.workload.block_size.0;
-    sum.errors = errors;
-    sum.overhead = overhead;
-    sum
 }

@@ -51,7 +51,7 @@ fn may_ask(fd: BorrowedFd<'_>) -> bool {
     owner || rustix::fs::access(super::proc_path(fd), Access::WRITE_OK).is_ok()
 }
 
-fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Errno> {
+pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Errno> {
     let page = page_size() as u64;
     let mut seen = vec![0u8; (WINDOW.min(size).div_ceil(page)) as usize];
     let (mut resident, mut offset) = (0u64, 0u64);

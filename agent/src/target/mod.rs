@@ -10,6 +10,7 @@
 //! trial and told with it.
 
 mod cache;
+pub mod cold;
 pub mod device;
 mod direct;
 pub mod facts;
@@ -68,6 +69,7 @@ struct Open {
     disk: Option<Arc<ramdisk::Disk>>,
     size: u64,
     direct: bool,
+    cold: bool,
     /// Where the trial asks for direct I/O.
     field: &'static str,
     facts: BTreeMap<String, String>,
@@ -91,6 +93,7 @@ pub struct Prepared {
     file: Arc<OwnedFd>,
     _disk: Option<Arc<ramdisk::Disk>>,
     direct: bool,
+    cold: bool,
     writes: bool,
 }
 
@@ -125,7 +128,7 @@ impl Targets {
         cancelled: &AtomicBool,
     ) -> Result<Prepared, Refusal> {
         let mut warnings = Vec::new();
-        let Open { file, disk, size, direct, field, facts: mut own } =
+        let Open { file, disk, size, direct, cold, field, facts: mut own } =
             self.open(target, block_size, (reads, writes), &mut warnings, progress, cancelled)?;
         let storage = facts::describe(&file);
         let mut facts = storage.facts;
@@ -140,6 +143,10 @@ impl Targets {
         if direct {
             cache::drop_cached(file.as_fd(), size);
             direct::check(file.as_fd(), block_size, &storage.file_system, field)?;
+        } else if cold {
+            let share = cold::cooled(file.as_fd(), size, &storage.file_system, cancelled)?;
+            facts.insert("cached_share".to_owned(), share);
+            facts.insert("cache".to_owned(), "cold".to_owned());
         } else if reads {
             let share =
                 warmed(file.as_fd(), size, &storage.file_system, field, progress, cancelled, &mut warnings)?;
@@ -149,7 +156,7 @@ impl Targets {
         facts.insert("direct".to_owned(), yes_no(direct));
         facts.insert("size".to_owned(), ByteSize(size).to_string());
         facts.append(&mut own);
-        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, writes })
+        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, cold, writes })
     }
 
     /// Makes, opens or claims what the target names.
@@ -171,13 +178,14 @@ impl Targets {
                     other => {
                         // The old one first: there may not be space for both.
                         drop(other);
-                        file::make(&self.data_dir, size, reads && !wanted.direct, progress, cancelled)?
+                        let cached = reads && !wanted.direct && !target.cold();
+                        file::make(&self.data_dir, size, cached, progress, cancelled)?
                     }
                 };
                 let made = self.made.insert(made);
                 let facts = [fact("made_by", "agent"), fact("anonymous", &yes_no(made.anonymous))].into();
                 let (file, field) = (Arc::clone(&made.file), "target.file.direct");
-                Ok(Open { file, disk: None, size, direct: wanted.direct, field, facts })
+                Ok(Open { file, disk: None, size, direct: wanted.direct, cold: target.cold(), field, facts })
             }
             Target::Path(wanted) => {
                 if writes {
@@ -187,7 +195,15 @@ impl Targets {
                 }
                 let (file, size) = path::open(&wanted.path, block_size, warnings)?;
                 let (file, facts) = (Arc::new(file), [fact("made_by", "exists")].into());
-                Ok(Open { file, disk: None, size, direct: wanted.direct, field: "target.direct", facts })
+                Ok(Open {
+                    file,
+                    disk: None,
+                    size,
+                    direct: wanted.direct,
+                    cold: false,
+                    field: "target.direct",
+                    facts,
+                })
             }
             Target::Ramdisk(wanted) => {
                 let disk = match self.disk.take() {
@@ -207,7 +223,15 @@ impl Targets {
                 let mut facts = disk.facts.clone();
                 facts.extend([fact("made_by", "agent")]);
                 let (size, field) = (wanted.size.0, "target.ramdisk.direct");
-                Ok(Open { file, disk: Some(Arc::clone(disk)), size, direct: wanted.direct, field, facts })
+                Ok(Open {
+                    file,
+                    disk: Some(Arc::clone(disk)),
+                    size,
+                    direct: wanted.direct,
+                    cold: false,
+                    field,
+                    facts,
+                })
             }
             Target::Device(wanted) => {
                 device::check_consent(wanted, writes)?;
@@ -224,13 +248,21 @@ impl Targets {
                 let mut facts = claim.facts.clone();
                 facts.extend([fact("made_by", "exists"), fact("claimed", "O_EXCL")]);
                 let (file, size, field) = (Arc::clone(&claim.file), claim.size, "target.device.direct");
-                Ok(Open { file, disk: None, size, direct: wanted.direct, field, facts })
+                Ok(Open { file, disk: None, size, direct: wanted.direct, cold: false, field, facts })
             }
         }
     }
 }
 
 impl Prepared {
+    /// Begins to keep the target cold, on this CPU, if that was asked for.
+    ///
+    /// # Errors
+    /// Where the system gives no more threads.
+    pub fn keep_cold(&self, cpu: u32) -> Result<Option<cold::Keeper>, Refusal> {
+        self.cold.then(|| cold::Keeper::start(Arc::clone(&self.file), self.size, cpu)).transpose()
+    }
+
     /// Opens the target for one worker: a file description of its own, close-on-exec, past the page cache if
     /// the trial asked for that, and writable only if the trial writes.
     ///

@@ -24,7 +24,7 @@ use super::*;
 const MIB: u64 = 1 << 20;
 
 fn file(size: u64, direct: bool) -> Target {
-    Target::File(FileTarget { size: ByteSize(size), direct })
+    Target::File(FileTarget::new(ByteSize(size), direct))
 }
 
 fn path(path: &Path, direct: bool) -> Target {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Arc, AtomicBool, Desks, Gate, HotClock, Note, Opcode, OwnedFd, Refusal, Report, Schedule, Tally, Trial,
-    UnboundedSender, Window, buffers, caught, engine_failed, probe, settle,
+    UnboundedSender, Window, buffers, caught, engine_failed, instruments, settle,
 };
 use crate::engine::{
     Attach, RingSetup,
@@ -53,13 +53,13 @@ impl Thread {
         let (mut combiner, ends, knobs) =
             Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, self.alone)?;
         // Workers warn of the same.
-        let perf = probe(trial.measure, &mut Vec::new());
+        let audit = instruments(trial, None, &knobs, &mut Vec::new());
         self.desks.combined.lay_out(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
         };
 
-        let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), perf);
+        let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), audit);
         let mut shortages = BTreeMap::<i32, u64>::new();
         let ran = combiner.run(&mut window, |errno| *shortages.entry(errno).or_default() += 1);
         // The workers' windows end a moment before or after: that they are all gone is no cut.

@@ -69,7 +69,7 @@ mod tests {
         let mut trial = Trial {
             id: "t".into(),
             seed: 1,
-            target: Target::File(FileTarget { size: ByteSize(1 << 30), direct: true }),
+            target: Target::File(FileTarget::new(ByteSize(1 << 30), true)),
             workload: Workload::default(),
             engine: Engine::new(EngineKind::Psync),
             measure: Measure::Timed,

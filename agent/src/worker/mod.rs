@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     buffers::Buffers,
-    counters::perf::{self, Perf},
+    counters::audit::Audit,
     engine::{
         Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
         sharing::{Desk, nothing_built},
@@ -346,7 +346,7 @@ impl Worker {
         let clock = HotClock::new();
         let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
-        let perf = probe(trial.measure, &mut warnings);
+        let audit = instruments(trial, Some(self.index), &knobs, &mut warnings);
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
@@ -358,7 +358,7 @@ impl Worker {
             submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
             complete: trial.engine.complete_batch.min(depth),
         };
-        let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), perf);
+        let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), audit);
         let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
         let ran = match work.rate {
             None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),
@@ -420,14 +420,18 @@ fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
     })
 }
 
-/// Opens perf's counters on the calling thread, in an audit.
-fn probe(measure: Measure, warnings: &mut Vec<Warning>) -> Option<Perf> {
-    match measure {
-        Measure::Timed => None,
-        Measure::Audit => Perf::open()
-            .map_err(|error| warnings.push(perf_warning(&error.to_string(), perf::remedy(&error))))
-            .ok(),
-    }
+/// Opens the instruments of an audit on the calling thread, a worker or (none) the combiner.
+fn instruments(
+    trial: &Trial,
+    worker: Option<u32>,
+    knobs: &[Knob],
+    warnings: &mut Vec<Warning>,
+) -> Option<Audit> {
+    (trial.measure == Measure::Audit).then(|| {
+        let (audit, missing) = Audit::open(trial, worker, knobs);
+        warnings.extend(missing);
+        audit
+    })
 }
 
 fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {

@@ -15,7 +15,7 @@ fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
         id: "t".into(),
         seed: 1,
-        target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: false }),
+        target: Target::File(FileTarget::new(ByteSize(1 << 20), false)),
         workload: Workload { warmup: Nanos(5_000_000), runtime: Nanos(60_000_000), ..Workload::default() },
         engine,
         measure: Measure::Timed,
@@ -272,7 +272,9 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
         };
         let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
-            let Some(counted) = &window.perf else { return crate::skip::skip("perf is not allowed here") };
+            let Some(counted) = &window.audit.perf else {
+                return crate::skip::skip("perf is not allowed here");
+            };
             let counted = &counted.as_ref().unwrap().syscalls_by_name;
             for (name, own) in window.counts.syscalls {
                 let perf = counted.get(name).copied().unwrap_or(0);
@@ -333,7 +335,7 @@ fn an_audit_agrees_with_the_engine() {
     trial.measure = Measure::Audit;
     let (reports, ..) = runtime.block_on(run(&Arc::new(trial), 1 << 20, false)).unwrap();
     let window = reports[0].window.clone().unwrap();
-    match window.perf {
+    match window.audit.perf {
         None => crate::skip::skip("perf is not allowed here"),
         Some(perf) => {
             let (perf, own) = (perf.unwrap().syscalls_total, window.counts.syscalls[0].1);

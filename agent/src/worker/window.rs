@@ -1,6 +1,6 @@
 //! The measured window of one worker: when it begins and ends, and the accounts taken at its edges.
 
-use proto::{outcome::PerfCounts, trial::Workload};
+use proto::trial::Workload;
 
 use super::{
     clock::{HotClock, monotonic_ns},
@@ -8,7 +8,10 @@ use super::{
     recorder::Recorder,
 };
 use crate::{
-    counters::{perf::Perf, usage::Usage},
+    counters::{
+        audit::{Audit, AuditCounts},
+        usage::Usage,
+    },
     engine::{Counts, Engine},
 };
 
@@ -40,7 +43,8 @@ pub struct Window {
     interval: u64,
     next: u64,
     end: u64,
-    perf: Option<Perf>,
+    audit: Option<Audit>,
+    warms_up: bool,
     opened: Option<Opened>,
     closed: Option<Closed>,
 }
@@ -63,8 +67,8 @@ pub struct Closed {
     pub counts: Counts,
     /// What the thread used.
     pub usage: Usage,
-    /// What perf counted, or why it could not be read; absent where it was not armed.
-    pub perf: Option<Result<PerfCounts, String>>,
+    /// What an audit counted beyond that; nothing in a timed trial.
+    pub audit: AuditCounts,
     /// Disagreement of the hot clock with CLOCK_MONOTONIC.
     pub clock_drift_ppm: f64,
     /// The window ended before its time.
@@ -72,25 +76,27 @@ pub struct Closed {
 }
 
 impl Window {
-    /// A window by this schedule; `perf` is armed for its length.
+    /// A window by this schedule, whose warm-up begins now; the audit's counters are armed for its length.
     #[must_use]
-    pub fn new(clock: HotClock, schedule: Schedule, perf: Option<Perf>) -> Self {
+    pub fn new(clock: HotClock, schedule: Schedule, mut audit: Option<Audit>) -> Self {
         let next = clock.ticks_at(schedule.start_ns + schedule.warmup_ns);
         let runtime = clock.ticks_in(schedule.runtime_ns).max(1);
         let interval = clock.ticks_in(schedule.interval_ns).max(1);
-        Self { clock, runtime, interval, next, end: u64::MAX, perf, opened: None, closed: None }
+        if let Some(audit) = &mut audit {
+            audit.begin();
+        }
+        let warms_up = schedule.warmup_ns > 0;
+        Self { clock, runtime, interval, next, end: u64::MAX, audit, warms_up, opened: None, closed: None }
     }
 
     fn open(&mut self, counts: impl FnOnce() -> Counts, start_over: impl FnOnce(u64)) {
         let usage = Usage::of_this_thread().unwrap_or_default();
         // Everything before this reading, these calls included, belongs to the warmup.
-        let armed = self.perf.as_mut().map(Perf::arm);
+        if let Some(audit) = &mut self.audit {
+            audit.arm(self.warms_up);
+        }
         let (ticks, monotonic_ns) = (self.clock.ticks(), monotonic_ns());
         start_over(self.clock.monotonic(ticks));
-        if let Some(Err(error)) = armed {
-            tracing::warn!("perf could not be armed: {error}");
-            self.perf = None;
-        }
         self.opened = Some(Opened { ticks, monotonic_ns, usage, counts: counts() });
         self.end = ticks + self.runtime;
         self.next = self.end.min(ticks + self.interval);
@@ -100,18 +106,18 @@ impl Window {
     pub fn close(&mut self, now: u64, counts: impl FnOnce() -> Counts, cut_short: bool) {
         let Some(opened) = self.opened.take() else { return };
         let counts = counts().since(&opened.counts);
-        let disarmed = self.perf.as_mut().map(Perf::disarm);
+        if let Some(audit) = &mut self.audit {
+            audit.disarm();
+        }
         let elapsed = monotonic_ns() - opened.monotonic_ns;
         let ticked = self.clock.nanos_between(opened.ticks, self.clock.ticks());
-        let perf = disarmed.map(|disarmed| {
-            disarmed.and_then(|()| self.perf.as_mut().map(Perf::read).transpose()).map_err(|e| e.to_string())
-        });
+        let usage = Usage::of_this_thread().unwrap_or_default().since(opened.usage);
         self.closed = Some(Closed {
             begin_ns: self.clock.monotonic(opened.ticks),
             end_ns: self.clock.monotonic(now),
             counts,
-            usage: Usage::of_this_thread().unwrap_or_default().since(opened.usage),
-            perf: perf.map(|counts| counts.map(Option::unwrap_or_default)),
+            usage,
+            audit: self.audit.as_mut().map(Audit::read).unwrap_or_default(),
             clock_drift_ppm: (ticked as f64 / elapsed.max(1) as f64 - 1.0) * 1e6,
             cut_short,
         });

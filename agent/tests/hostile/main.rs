@@ -23,7 +23,7 @@ fn trial(engine: Engine) -> Trial {
     Trial {
         id: "t".into(),
         seed: 1,
-        target: Target::File(FileTarget { size: ByteSize(4 << 20), direct: false }),
+        target: Target::File(FileTarget::new(ByteSize(4 << 20), false)),
         workload: Workload { warmup: Nanos(0), runtime: Nanos(100_000_000), ..Workload::default() },
         engine,
         measure: Measure::Timed,
@@ -110,7 +110,7 @@ async fn limits_are_checked_whatever_a_client_says() {
         let mut trial = ring();
         trial.engine.fixed_buffers = true;
         trial.workload.block_size = ByteSize(gib << 30);
-        trial.target = Target::File(FileTarget { size: ByteSize(gib << 30), direct: false });
+        trial.target = Target::File(FileTarget::new(ByteSize(gib << 30), false));
         trial
     };
     for (trial, field) in [

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
-use proto::outcome::{Finished, PerfCounts, SharingCosts};
+use proto::outcome::{Finished, SharingCosts};
 
 use super::{
-    merge,
+    audit, merge,
     set::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
         Syscalls, TrialCounts,
@@ -90,6 +90,9 @@ impl CellData<'_> {
                 kernel_threads: costs.kernel_threads_ns.map(|ns| ns as f64 / costs.ops as f64),
             }),
             context_switches_per_io: costs.per_io(costs.switches),
+            interrupts_per_io: costs.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
+            hardware: audit::hardware(self, scope),
+            cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
             ring: self.ring(scope, &costs),
             errors: self.errors(scope),
             short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
@@ -123,7 +126,7 @@ impl CellData<'_> {
     }
 
     fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
-        let audit = self.audit(scope);
+        let audit = audit::syscalls(self, scope);
         let audit_per_io = audit
             .as_ref()
             .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
@@ -143,28 +146,6 @@ impl CellData<'_> {
                 audit_per_io,
             },
         }
-    }
-
-    /// What perf counted in the audits, with the operations it was counted over; `None` where it did not
-    /// count on every host, since a sum over some would not be one over all operations.
-    fn audit(&self, scope: Option<&str>) -> Option<(PerfCounts, u64)> {
-        let mut sum = PerfCounts { punted_to_io_wq: Some(0), ..PerfCounts::default() };
-        let (mut ops, mut any) = (0, false);
-        for host in self.audits.iter().flat_map(|record| &record.hosts) {
-            if scope.is_some_and(|scope| scope != host.host) {
-                continue;
-            }
-            let finished = host.finished.as_ref()?;
-            let perf = finished.perf.as_ref()?;
-            any = true;
-            ops += finished.ops();
-            sum.syscalls_total += perf.syscalls_total;
-            for (name, count) in &perf.syscalls_by_name {
-                *sum.syscalls_by_name.entry(name.clone()).or_default() += count;
-            }
-            sum.punted_to_io_wq = sum.punted_to_io_wq.zip(perf.punted_to_io_wq).map(|(a, b)| a + b);
-        }
-        any.then_some((sum, ops))
     }
 
     fn ring(&self, scope: Option<&str>, costs: &Costs) -> Ring {
@@ -189,7 +170,8 @@ impl CellData<'_> {
                 .then(|| costs.submitted as f64 / costs.enters as f64),
             enters_by_batch: by_batch(&costs.enters_by_batch),
             cq_overflows: costs.cq_overflows,
-            punted_to_io_wq: self.audit(scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+            punted_to_io_wq: audit::syscalls(self, scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+            completed: audit::completed(self, scope),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    outcome::{CpuTime, Direction, Finished, HostDescription, Interval, Knob, PerfCounts, Ready, Series},
+    outcome::{
+        CpuTime, Direction, Finished, HostDescription, Interval, Knob, PathCounts, PerfCounts, Ready, Series,
+    },
     trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
     units::ByteSize,
 };
@@ -66,7 +68,7 @@ impl Fixture {
                     template: Trial {
                         id: String::new(),
                         seed: 0,
-                        target: Target::File(FileTarget { size: ByteSize(1 << 30), direct: true }),
+                        target: Target::File(FileTarget::new(ByteSize(1 << 30), true)),
                         workload: Workload::default(),
                         engine: Engine { depth: *depth as u32, ..Engine::new(kind) },
                         measure: Measure::Timed,
@@ -165,6 +167,8 @@ impl Fixture {
                 syscalls_by_name: by_name,
                 punted_to_io_wq: Some(3),
             }),
+            paths: (audit && ring).then(|| PathCounts { inline: 996, punted: 4, ..PathCounts::default() }),
+            interrupts: (!audit).then_some(ops / 2),
             cpu: CpuTime {
                 user_ns: 400 * ops,
                 system_ns: 2_600 * ops,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(crate) mod answer;
+pub mod audit;
 mod cells;
 #[cfg(test)]
 pub(crate) mod fixture;

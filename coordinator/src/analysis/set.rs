@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+use super::audit::{Completed, HardwarePerIo};
 use crate::plan::Params;
 
 /// The version of `summary.json`, raised when a key changes its meaning or goes.
@@ -84,6 +85,17 @@ pub struct CellSummary {
     pub cpu_ns_per_io: Option<CpuPerIo>,
     /// Context switches of the workers per operation, wanted or not.
     pub context_switches_per_io: Option<f64>,
+    /// Interrupts of the device per operation in the timed trials, whoever caused them; null where the device has
+    /// none, or they cannot be told: `target.interrupts` says which.
+    #[serde(default)]
+    pub interrupts_per_io: Option<f64>,
+    /// What the processor counted on the workers, in the audit; null where it does not count.
+    #[serde(default)]
+    pub hardware: Option<HardwarePerIo>,
+    /// With a target that is kept cold: the highest share of it that was found in the page cache in any trial, from
+    /// 0 to 1. null with any other, and where the kernel does not tell.
+    #[serde(default)]
+    pub cached_share: Option<f64>,
     /// What was asked of the engine and what it got.
     pub ring: Ring,
     /// Failed requests in the trials, whether or not these count.
@@ -235,6 +247,9 @@ pub struct Ring {
     pub cq_overflows: u64,
     /// Requests that the kernel handed to its worker threads, in the audit; null where it was not counted.
     pub punted_to_io_wq: Option<u64>,
+    /// Which way requests completed; null without a ring, and where it was not measured.
+    #[serde(default)]
+    pub completed: Option<Completed>,
 }
 
 /// Failed requests of one kind.
@@ -372,7 +387,8 @@ impl ComparisonSet {
 
     /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
     /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max` and `cpu_per_io` in nanoseconds;
-    /// `syscalls_per_io`, `context_switches_per_io`, `sqes_per_enter`, `contended_share` as plain numbers;
+    /// `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter` as plain numbers;
+    /// `inline_share`, `task_work_share`, `polled_share`, `punted_share` and `contended_share` from 0 to 1;
     /// `lock_wait_per_io` and `handover_per_io` in nanoseconds.
     #[must_use]
     pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
@@ -385,6 +401,7 @@ impl CellSummary {
     #[must_use]
     pub fn metric(&self, metric: &str) -> Option<f64> {
         let latency = self.latency_ns.as_ref();
+        let completed = self.ring.completed;
         match metric {
             "iops" => self.iops.as_ref().map(|iops| iops.mean),
             "bandwidth" => self.bandwidth_bytes_per_s.as_ref().map(|bandwidth| bandwidth.mean),
@@ -398,7 +415,12 @@ impl CellSummary {
             "syscalls_per_io" => self.syscalls_per_io,
             "cpu_per_io" => self.cpu_ns_per_io.map(|cpu| cpu.total()),
             "context_switches_per_io" => self.context_switches_per_io,
+            "interrupts_per_io" => self.interrupts_per_io,
             "sqes_per_enter" => self.ring.sqes_per_enter,
+            "inline_share" => completed.map(|completed| completed.inline),
+            "task_work_share" => completed.map(|completed| completed.task_work),
+            "polled_share" => completed.map(|completed| completed.polled),
+            "punted_share" => completed.map(|completed| completed.punted),
             "lock_wait_per_io" => self.ring.lock_wait_ns_per_io,
             "contended_share" => self.ring.contended_share,
             "handover_per_io" => self.ring.handover_ns_per_io,

@@ -37,6 +37,12 @@ fn numbers_are_those_of_the_fixture() {
     assert_eq!(uring.syscalls.counted_by, CountedBy::Perf);
     assert_eq!(uring.ring.granted["defer_taskrun"], "true");
     assert_eq!(uring.ring.punted_to_io_wq, Some(3));
+    assert_eq!(uring.ring.completed.unwrap().sampled, 1000);
+    assert_eq!(set.metric("uring-tuned", "inline_share", &params(32)), Some(0.996));
+    assert_eq!(set.metric("uring-tuned", "punted_share", &params(32)), Some(0.004));
+    assert_eq!(set.metric("sync", "inline_share", &params(32)), None, "no ring");
+    assert!((set.metric("sync", "interrupts_per_io", &params(1)).unwrap() - 0.5).abs() < 1e-4);
+    assert_eq!((uring.hardware, uring.cached_share), (None, None));
     assert!((uring.ring.sqes_per_enter.unwrap() - 32.0 / 1.3).abs() < 0.01);
     assert!((uring.syscalls.audit_per_io.unwrap() - uring.syscalls_per_io.unwrap()).abs() < 1e-4);
 }

@@ -49,6 +49,8 @@ pub(super) struct Costs {
     pub(super) cq_overflows: u64,
     /// Of a ring that workers share.
     pub(super) sharing: Option<SharingCosts>,
+    /// Absent where it is unknown of any part.
+    pub(super) interrupts: Option<u64>,
 }
 
 impl Costs {
@@ -66,12 +68,13 @@ impl Costs {
             enters_by_batch: finished.enters_by_batch.clone(),
             cq_overflows: finished.cq_overflows,
             sharing: finished.sharing,
+            interrupts: finished.interrupts,
         })
     }
 
     /// The sum of several; all zero of none.
     pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let start = Self { kernel_threads_ns: Some(0), ..Self::default() };
+        let start = Self { kernel_threads_ns: Some(0), interrupts: Some(0), ..Self::default() };
         parts.into_iter().fold(start, |mut sum, part| {
             sum.ops += part.ops;
             for (name, count) in &part.syscalls {
@@ -88,6 +91,7 @@ impl Costs {
                 (Some(sum), Some(more)) => sum.add(more),
                 (none, more) => *none = none.or(*more),
             }
+            sum.interrupts = sum.interrupts.zip(part.interrupts).map(|(a, b)| a + b);
             let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());
             sum.enters_by_batch.resize(classes, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&part.enters_by_batch) {

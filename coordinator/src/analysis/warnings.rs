@@ -209,6 +209,18 @@ impl Warnings {
                  `coordinator agents` says which is missing",
             );
         }
+        let lost = finished.paths.map_or(0, |paths| paths.lost);
+        if lost > 0 {
+            self.add(
+                "paths-with-gaps",
+                name,
+                format!(
+                    "{}: {lost} records of how requests completed were lost; shares are of the others",
+                    record.arm
+                ),
+                "take the shares with that doubt, or run again on a machine that is less busy",
+            );
+        }
         if let Some(perf) = &finished.perf
             && differ(perf.syscalls_total, finished.syscalls_self_total())
         {

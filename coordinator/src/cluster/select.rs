@@ -80,7 +80,7 @@ mod tests {
                 template: Trial {
                     id: String::new(),
                     seed: 0,
-                    target: Target::File(FileTarget { size: ByteSize(4096), direct: true }),
+                    target: Target::File(FileTarget::new(ByteSize(4096), true)),
                     workload: Workload::default(),
                     engine: Engine::new(EngineKind::Null),
                     measure: Measure::Timed,

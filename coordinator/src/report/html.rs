@@ -43,7 +43,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
         titles.extend([versus.as_str(), "95 % interval", "verdict"]);
     }
     titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"]);
-    titles.extend(view.shared.then_some("wait/IO"));
+    titles.extend(view.extras.iter().map(|extra| extra.title()));
     titles.push("trials");
     let mut rows = Vec::new();
     for group in &view.groups {
@@ -55,7 +55,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
                 arm: &row.arm,
                 host: row.host.as_deref(),
                 class: class(row.verdict),
-                entries: entries(row, compared, view.shared),
+                entries: entries(row, compared),
             });
         }
     }
@@ -85,13 +85,13 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
     )
 }
 
-fn entries(row: &Row, compared: bool, shared: bool) -> Vec<&str> {
+fn entries(row: &Row, compared: bool) -> Vec<&str> {
     let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
     if compared {
         entries.extend([row.ratio.as_str(), &row.interval, &row.word]);
     }
     entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu]);
-    entries.extend(shared.then_some(row.wait.as_str()));
+    entries.extend(row.extras.iter().map(String::as_str));
     entries.push(&row.trials);
     entries
 }

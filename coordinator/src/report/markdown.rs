@@ -75,7 +75,7 @@ fn table(set: &ComparisonSet, out: &mut String) {
         titles.extend(["95 % interval", "verdict"].map(Into::into));
     }
     titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"].map(Into::into));
-    titles.extend(view.shared.then(|| "wait/IO".to_owned()));
+    titles.extend(view.extras.iter().map(|extra| extra.title().to_owned()));
     titles.push("trials".to_owned());
     let _ = writeln!(out, "| {} |", titles.join(" | "));
     let rule = (0..titles.len()).map(|index| if index < text_columns { "---" } else { "---:" });
@@ -92,7 +92,7 @@ fn table(set: &ComparisonSet, out: &mut String) {
                 entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
             }
             let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu];
-            let rest = rest.into_iter().chain(view.shared.then_some(&row.wait)).chain([&row.trials]);
+            let rest = rest.into_iter().chain(&row.extras).chain([&row.trials]);
             entries.extend(rest.map(|text| escape(text)));
             let _ = writeln!(out, "| {} |", entries.join(" | "));
         }

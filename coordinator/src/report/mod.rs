@@ -7,6 +7,7 @@ use crate::{
 
 mod chart;
 mod csv;
+mod extra;
 mod html;
 mod markdown;
 mod table;

@@ -14,18 +14,16 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
     top.extend(set.answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
     parts.push(top.join("\n"));
-    parts.push(table(set, width, colour).trim_end().to_owned());
+    let (table, view) = table(set, width, colour);
+    parts.push(table.trim_end().to_owned());
     if !set.expectations.is_empty() {
         parts.push(expectations(set, width, colour));
     }
     if !set.warnings.is_empty() {
         parts.push(warnings(set, width, colour));
     }
-    let mut foot: Vec<String> = View::of(set)
-        .legend()
-        .iter()
-        .map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour))
-        .collect();
+    let mut foot: Vec<String> =
+        view.legend().iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
     if let Some(path) = &set.run_path {
         foot.push(format!("Run: {}", clean(&path.display().to_string())));
     }
@@ -41,8 +39,19 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
     text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
 }
 
-fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
-    let view = View::of(set);
+/// The table, and what it shows: where there is no room for all of its extra columns, the last are left to the
+/// other reports.
+fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
+    let mut view = View::of(set);
+    let fits =
+        |view: &View| laid_out(set, view, width, false).lines().all(|line| super::text::width(line) <= width);
+    while let Some(last) = view.extras.last().copied().filter(|_| !fits(&view)) {
+        view.leave_out(last);
+    }
+    (laid_out(set, &view, width, colour), view)
+}
+
+fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> String {
     // Several axes go into a heading: a column each would leave the numbers no room.
     let axis_column = view.axes.len() == 1;
     let compared = !set.comparisons.is_empty();
@@ -58,9 +67,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
     }
     titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
     titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
-    if view.shared {
-        titles.push(("wait/IO", Align::Right));
-    }
+    titles.extend(view.extras.iter().map(|extra| (extra.title(), extra.align())));
     if view.incomplete {
         titles.push(("trials", Align::Right));
     }
@@ -78,7 +85,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
                 let value = if index == 0 { group.values[0].as_str() } else { "" };
                 entries.push(Entry::new(value, Style::Bold));
             }
-            entries.extend(row_entries(row, compared, &view));
+            entries.extend(row_entries(row, compared, view));
             lines.push(Line::Entries(entries));
         }
     }
@@ -99,9 +106,7 @@ fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
     }
     let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
     entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
-    if view.shared {
-        entries.push((row.wait.clone(), plain));
-    }
+    entries.extend(row.extras.iter().map(|text| (text.clone(), plain)));
     if view.incomplete {
         let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
         entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));

@@ -1,6 +1,6 @@
 //! What every table shows, row by row, before it is dressed as text, Markdown or HTML.
 
-use super::units;
+use super::{extra::Extra, units};
 use crate::{
     analysis::{
         answer,
@@ -16,8 +16,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether some row has fewer trials than were planned.
     pub(super) incomplete: bool,
-    /// Whether some row is of a shared ring.
-    pub(super) shared: bool,
+    /// The columns that only some runs have.
+    pub(super) extras: Vec<Extra>,
 }
 
 /// The rows of one point.
@@ -46,8 +46,8 @@ pub(super) struct Row {
     pub(super) p99: String,
     pub(super) syscalls: String,
     pub(super) cpu: String,
-    /// What sharing the ring made an I/O wait for.
-    pub(super) wait: String,
+    /// What stands in the view's extra columns.
+    pub(super) extras: Vec<String>,
 }
 
 /// What stands where there is no number.
@@ -66,18 +66,30 @@ impl View {
             }
         }
         let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
-        let shared = set.cells.iter().any(|cell| cell.ring.wait_ns_per_io().is_some());
         let values = |params: &Params| -> Vec<String> {
             axes.iter().map(|axis| params.get(axis).map_or_else(String::new, answer::value)).collect()
         };
         let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
         let groups = points.into_iter().map(group).collect();
-        Self { axes, groups, incomplete, shared }
+        let mut view = Self { axes, groups, incomplete, extras: Extra::ALL.to_vec() };
+        for extra in Extra::ALL {
+            if !set.cells.iter().any(|cell| extra.text(cell).is_some()) {
+                view.leave_out(extra);
+            }
+        }
+        view
+    }
+
+    /// Takes an extra column out.
+    pub(super) fn leave_out(&mut self, extra: Extra) {
+        let Some(at) = self.extras.iter().position(|has| *has == extra) else { return };
+        self.extras.remove(at);
+        self.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| _ = row.extras.remove(at));
     }
 
     /// How to read the table.
     pub(super) fn legend(&self) -> Vec<&'static str> {
-        LEGEND.into_iter().chain(self.shared.then_some(LEGEND_SHARED)).collect()
+        LEGEND.into_iter().chain(self.extras.iter().filter_map(|extra| extra.legend())).collect()
     }
 }
 
@@ -118,7 +130,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
         syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
         cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
-        wait: shown(cell.ring.wait_ns_per_io().map(units::nanos)),
+        extras: Extra::ALL.into_iter().map(|extra| shown(extra.text(cell))).collect(),
     }
 }
 
@@ -140,10 +152,6 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
         None => "could not be evaluated",
     }
 }
-
-/// Where rings are shared.
-const LEGEND_SHARED: &str = "wait/IO: time per I/O in user space for sharing a ring: for its lock (shared), or in \
-     queues (combiner).";
 
 /// What every table needs said.
 const LEGEND: [&str; 3] = [

@@ -95,7 +95,7 @@ mod tests {
         Trial {
             id: "t".into(),
             seed: 0,
-            target: Target::File(FileTarget { size: ByteSize(4096), direct: true }),
+            target: Target::File(FileTarget::new(ByteSize(4096), true)),
             workload: Workload::default(),
             engine: Engine::new(EngineKind::Null),
             measure: Measure::Timed,

@@ -230,7 +230,7 @@ fn axes_of_every_block() {
         r#"{"depth":32,"direct":false,"size":"2MiB","pattern":"sequential","cpus":[0],"submit_batch":1}"#
     );
     let shape = json!(last.template.target);
-    assert_eq!(shape, json!({"file": {"size": "2MiB", "direct": false}}));
+    assert_eq!(shape, json!({"file": {"size": "2MiB", "direct": false, "cache": "warm"}}));
     assert_eq!(plan.cells.len(), 32);
 }
 

@@ -54,7 +54,7 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
         template: Trial {
             id: String::new(),
             seed: 0,
-            target: Target::File(FileTarget { size: ByteSize(1 << 20), direct: true }),
+            target: Target::File(FileTarget::new(ByteSize(1 << 20), true)),
             workload: Workload {
                 warmup: Nanos(10_000_000),
                 runtime: Nanos(50_000_000),

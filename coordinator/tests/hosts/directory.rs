@@ -24,7 +24,8 @@ const CELL: &str = "arm params hosts host trials trials/planned trials/complete 
                     latency_ns/max latency_ns/ci95 latency_ns/ci95/p99 syscalls_per_io syscalls \
                     syscalls/counted_by syscalls/total syscalls/by_name cpu_ns_per_io cpu_ns_per_io/user \
                     cpu_ns_per_io/system cpu_ns_per_io/kernel_threads context_switches_per_io ring \
-                    ring/requested ring/granted ring/sqes_per_enter ring/punted_to_io_wq";
+                    ring/requested ring/granted ring/sqes_per_enter ring/punted_to_io_wq \
+                    ring/completed interrupts_per_io hardware cached_share";
 const COMPARISON: &str = "baseline arm params metric ratio ci95 p_value verdict";
 const EXPECTATION: &str = "text passed detail";
 const WARNING: &str = "code host message remedy";

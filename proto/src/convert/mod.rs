@@ -5,9 +5,9 @@ mod outcome;
 use crate::{
     outcome::Direction,
     trial::{
-        Arrival, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError, FileTarget,
-        IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sharing,
-        Sqpoll, Target, Trial, Workload, is_name,
+        Arrival, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError,
+        FileTarget, IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate,
+        Sharing, Sqpoll, Target, Trial, Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -98,7 +98,11 @@ impl From<&Target> for wire::Target {
     fn from(target: &Target) -> Self {
         match target {
             Target::File(file) => Self {
-                file: Some(wire::FileTarget { size_bytes: file.size.0, direct: file.direct }),
+                file: Some(wire::FileTarget {
+                    size_bytes: file.size.0,
+                    direct: file.direct,
+                    cold: file.cache == Cache::Cold,
+                }),
                 ..Self::default()
             },
             Target::Path(path) => Self {
@@ -135,7 +139,8 @@ impl TryFrom<wire::Target> for Target {
     fn try_from(target: wire::Target) -> Result<Self, FieldError> {
         match (target.file, target.path, target.ramdisk, target.device) {
             (Some(file), None, None, None) => {
-                Ok(Self::File(FileTarget { size: ByteSize(file.size_bytes), direct: file.direct }))
+                let cache = if file.cold { Cache::Cold } else { Cache::Warm };
+                Ok(Self::File(FileTarget { size: ByteSize(file.size_bytes), direct: file.direct, cache }))
             }
             (None, Some(path), None, None) => {
                 Ok(Self::Path(PathTarget { path: path.path, direct: path.direct }))
@@ -284,7 +289,9 @@ mod tests {
     use super::*;
     use crate::{
         histogram,
-        outcome::{Finished, Interval, PerfCounts, Series, SharingCosts, Warning},
+        outcome::{
+            Finished, HardwareCounts, Interval, PathCounts, PerfCounts, Series, SharingCosts, Warning,
+        },
     };
 
     fn any_trial() -> impl Strategy<Value = Trial> {
@@ -303,7 +310,7 @@ mod tests {
             Trial {
                 id: format!("t{seed}"),
                 seed,
-                target: Target::File(FileTarget { size: ByteSize(1 << 20), direct }),
+                target: Target::File(FileTarget::new(ByteSize(1 << 20), direct)),
                 workload: Workload {
                     pattern: if workload.4 { Pattern::Random } else { Pattern::Sequential },
                     read_percent: workload.0,
@@ -356,6 +363,7 @@ mod tests {
         let disk = RamdiskTarget::new(ByteSize(1 << 20), RamdiskKind::NullBlk);
         let device = DeviceTarget { path: "/dev/x".into(), serial: "S".into(), destroy: None, direct: false };
         for target in [
+            Target::File(FileTarget { size: ByteSize(1 << 20), direct: false, cache: Cache::Cold }),
             Target::Path(PathTarget { path: "/x".into(), direct: true }),
             Target::Ramdisk(RamdiskTarget {
                 poll_queues: Some(2),
@@ -378,7 +386,7 @@ mod tests {
         let target = Some(wire::Target::default());
         assert_eq!(field(wire::Trial { target, ..Default::default() }), "target");
         let target = Some(wire::Target {
-            file: Some(wire::FileTarget { size_bytes: 4096, direct: true }),
+            file: Some(wire::FileTarget { size_bytes: 4096, direct: true, cold: false }),
             ..Default::default()
         });
         let workload = Some(wire::Workload::default());
@@ -396,6 +404,14 @@ mod tests {
             cq_overflows: 9,
             syscalls_self: [("pread64".to_owned(), 3)].into(),
             perf: Some(PerfCounts { syscalls_total: 3, ..PerfCounts::default() }),
+            paths: Some(PathCounts { inline: 4, punted: 1, lost: 2, ..PathCounts::default() }),
+            hardware: Some(HardwareCounts {
+                cycles: Some(5),
+                cache_misses: None,
+                ..HardwareCounts::default()
+            }),
+            interrupts: Some(0),
+            cached_share: Some(0.25),
             warnings: vec![Warning::new("a", "b", "c")],
             ..Finished::default()
         };

@@ -4,8 +4,8 @@ use super::{FromWire as _, required};
 use crate::{
     histogram,
     outcome::{
-        Capability, Cpu, CpuTime, Direction, Finished, HostDescription, Interval, Knob, Overhead, PerfCounts,
-        Ready, Refusal, Series, SharingCosts, Warning,
+        Capability, Cpu, CpuTime, Direction, Finished, HardwareCounts, HostDescription, Interval, Knob,
+        Overhead, PathCounts, PerfCounts, Ready, Refusal, Series, SharingCosts, Warning,
     },
     trial::FieldError,
     wire,
@@ -210,6 +210,26 @@ impl TryFrom<wire::SharingCosts> for SharingCosts {
     }
 }
 
+/// Pairs a message of plain numbers with its domain twin, in both directions.
+macro_rules! same_fields {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl From<$name> for wire::$name {
+            fn from(counts: $name) -> Self {
+                Self { $($field: counts.$field),+ }
+            }
+        }
+
+        impl From<wire::$name> for $name {
+            fn from(counts: wire::$name) -> Self {
+                Self { $($field: counts.$field),+ }
+            }
+        }
+    };
+}
+
+same_fields!(PathCounts { inline, task_work, polled, punted, lost });
+same_fields!(HardwareCounts { cycles, cycles_user, instructions, instructions_user, cache_misses });
+
 impl Finished {
     /// As sent for one trial.
     #[must_use]
@@ -230,6 +250,10 @@ impl Finished {
             short_transfers: self.short_transfers,
             syscalls_self: self.syscalls_self.into_iter().collect(),
             perf: self.perf.map(perf),
+            paths: self.paths.map(Into::into),
+            hardware: self.hardware.map(Into::into),
+            interrupts: self.interrupts,
+            cached_share: self.cached_share,
             cpu: Some(wire::CpuTime {
                 user_ns: self.cpu.user_ns,
                 system_ns: self.cpu.system_ns,
@@ -277,6 +301,10 @@ impl TryFrom<wire::Finished> for Finished {
             short_transfers: finished.short_transfers,
             syscalls_self: finished.syscalls_self.into_iter().collect(),
             perf: finished.perf.map(perf),
+            paths: finished.paths.map(Into::into),
+            hardware: finished.hardware.map(Into::into),
+            interrupts: finished.interrupts,
+            cached_share: finished.cached_share.filter(|share| (0.0..=1.0).contains(share)),
             cpu: CpuTime {
                 user_ns: cpu.user_ns,
                 system_ns: cpu.system_ns,

@@ -23,7 +23,7 @@ use super::keys::one_of;
 use crate::plan::Params;
 
 /// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 16] = [
+pub const METRICS: [(&str, Unit); 21] = [
     ("iops", Unit::Count),
     ("bandwidth", Unit::Bytes),
     ("latency_mean", Unit::Nanos),
@@ -36,7 +36,12 @@ pub const METRICS: [(&str, Unit); 16] = [
     ("syscalls_per_io", Unit::Count),
     ("cpu_per_io", Unit::Nanos),
     ("context_switches_per_io", Unit::Count),
+    ("interrupts_per_io", Unit::Count),
     ("sqes_per_enter", Unit::Count),
+    ("inline_share", Unit::Count),
+    ("task_work_share", Unit::Count),
+    ("polled_share", Unit::Count),
+    ("punted_share", Unit::Count),
     ("lock_wait_per_io", Unit::Nanos),
     ("contended_share", Unit::Count),
     ("handover_per_io", Unit::Nanos),

@@ -1,38 +1,53 @@
-//! CPU time of the kernel's ring threads over the measured window, read from outside the workers.
+//! What is read from outside the workers over the measured window: the CPU time of the kernel's ring threads, and
+//! the interrupts of the device.
 
 use std::time::Duration;
 
-use proto::trial::Trial;
+use proto::trial::{Measure, Trial};
 
-use crate::{counters::kernel_threads::KernelThreads, worker::clock::monotonic_ns};
+use crate::{
+    counters::{interrupts::Lines, kernel_threads::KernelThreads},
+    worker::clock::monotonic_ns,
+};
 
-/// How often they are read between the edges. One that ends is lost from its last reading on; idle ones live for
-/// five seconds.
+/// How often they are read between the edges, at least. One that ends is lost from its last reading on; idle ones
+/// live for five seconds.
 const AGAIN_NS: u64 = 1_000_000_000;
+/// And at least so many times in a window: on a busy machine the last reading may come too late to count.
+const READINGS: u64 = 4;
 /// How long before the end of the window they are read for the last time: when it is over, they may be gone.
 const MARGIN_NS: u64 = 3_000_000;
 
 /// Readings within the window of one trial.
-pub(super) struct RingThreads {
+pub(super) struct Outside {
     has_ring: bool,
     begin_ns: u64,
     end_ns: u64,
+    again_ns: u64,
     first: Option<(u64, KernelThreads)>,
     last: Option<(u64, KernelThreads)>,
     over: bool,
+    lines: Option<Lines>,
+    /// The first and the last count of interrupts, each with its time.
+    interrupts: Option<[(u64, u64); 2]>,
 }
 
-impl RingThreads {
-    pub(super) fn new(trial: &Trial, start_ns: u64) -> Self {
+impl Outside {
+    /// `lines`: the interrupts of the device, which are read in timed trials.
+    pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>) -> Self {
         let begin_ns = start_ns.saturating_add(trial.workload.warmup.0);
         let has_ring = trial.engine.engine.is_ring();
+        let lines = lines.filter(|_| trial.measure == Measure::Timed);
         Self {
             has_ring,
-            over: !has_ring,
+            over: !has_ring && lines.is_none(),
             begin_ns,
+            again_ns: AGAIN_NS.min(trial.workload.runtime.0 / READINGS),
             end_ns: begin_ns.saturating_add(trial.workload.runtime.0),
             first: None,
             last: None,
+            lines,
+            interrupts: None,
         }
     }
 
@@ -52,15 +67,33 @@ impl RingThreads {
         match &self.last {
             _ if self.over => None,
             None => Some(self.begin_ns),
-            Some((at, _)) => (*at < final_ns).then(|| final_ns.min(at + AGAIN_NS)),
+            Some((at, _)) => (*at < final_ns).then(|| final_ns.min(at + self.again_ns)),
         }
     }
 
     pub(super) fn read(&mut self) {
-        match KernelThreads::read() {
-            Ok(threads) => self.take(monotonic_ns(), threads),
+        let threads = if self.has_ring { KernelThreads::read() } else { Ok(KernelThreads::default()) };
+        let at_ns = monotonic_ns();
+        match threads {
+            Ok(threads) => self.take(at_ns, threads),
             Err(_) => self.over = true,
         }
+        let count = self.lines.as_ref().and_then(|lines| lines.read().ok());
+        if let Some(count) = count.filter(|_| at_ns < self.end_ns) {
+            self.count(monotonic_ns(), count);
+        }
+    }
+
+    fn count(&mut self, at_ns: u64, interrupts: u64) {
+        let now = (at_ns, interrupts);
+        self.interrupts = Some([self.interrupts.map_or(now, |[first, _]| first), now]);
+    }
+
+    /// Interrupts in a window of this length, from those between the first reading and the last.
+    pub(super) fn interrupts(&self, window_ns: u64) -> Option<u64> {
+        let [(first_ns, first), (last_ns, last)] = self.interrupts?;
+        let came = u128::from(last.saturating_sub(first)) * u128::from(window_ns);
+        came.checked_div(u128::from(last_ns - first_ns)).map(|came| came as u64)
     }
 
     fn take(&mut self, at_ns: u64, threads: KernelThreads) {
@@ -98,11 +131,11 @@ mod tests {
 
     use super::*;
 
-    fn ring_threads(kind: EngineKind) -> RingThreads {
+    fn outside(kind: EngineKind) -> Outside {
         let trial = Trial {
             id: "t".into(),
             seed: 1,
-            target: Target::File(FileTarget { size: ByteSize(4096), direct: false }),
+            target: Target::File(FileTarget::new(ByteSize(4096), false)),
             workload: Workload {
                 warmup: Nanos(500_000_000),
                 runtime: Nanos(2_000_000_000),
@@ -111,19 +144,21 @@ mod tests {
             engine: Engine::new(kind),
             measure: Measure::Timed,
         };
-        RingThreads::new(&trial, 1_000_000_000)
+        Outside::new(&trial, 1_000_000_000, None)
     }
 
     #[test]
     fn use_between_readings_stands_for_the_window() {
-        let mut threads = ring_threads(EngineKind::Nop);
+        let mut threads = outside(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = threads.next_ns();
             threads.take(at_ns, KernelThreads::of([(1, used)]));
             due
         };
         assert_eq!(take(1_510_000_000, 70), Some(1_500_000_000));
-        assert_eq!(take(2_510_000_000, 80), Some(2_510_000_000));
+        assert_eq!(take(2_010_000_000, 80), Some(2_010_000_000));
+        assert_eq!(take(2_520_000_000, 85), Some(2_510_000_000));
+        assert_eq!(take(3_019_000_000, 90), Some(3_020_000_000));
         assert_eq!(take(3_498_000_000, 1064), Some(3_497_000_000));
         assert_eq!(threads.next_ns(), None);
         assert_eq!(threads.spent(2_000_000_000), Some(1000), "994 in 1,988 ms");
@@ -131,7 +166,7 @@ mod tests {
 
     #[test]
     fn readings_after_the_window_do_not_count() {
-        let mut threads = ring_threads(EngineKind::IoUring);
+        let mut threads = outside(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 0)]));
         threads.take(2_500_000_000, KernelThreads::of([(1, 500)]));
         threads.take(3_600_000_000, KernelThreads::of([]));
@@ -139,10 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn interrupts_between_readings_stand_for_the_window() {
+        let mut readings = outside(EngineKind::Psync);
+        assert_eq!(readings.interrupts(2_000_000_000), None);
+        readings.count(1_500_000_000, 40);
+        assert_eq!(readings.interrupts(2_000_000_000), None, "one reading shows no difference");
+        readings.count(2_500_000_000, 80);
+        readings.count(3_497_000_000, 1038);
+        assert_eq!(readings.interrupts(2_000_000_000), Some(999), "998 in 1,997 ms");
+    }
+
+    #[test]
     fn without_two_readings_nothing_is_known() {
-        let mut threads = ring_threads(EngineKind::IoUring);
+        let mut threads = outside(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 5)]));
         assert_eq!(threads.spent(2_000_000_000), None);
-        assert_eq!(ring_threads(EngineKind::Psync).spent(2_000_000_000), Some(0));
+        assert_eq!(outside(EngineKind::Psync).spent(2_000_000_000), Some(0));
     }
 }

@@ -1,0 +1,143 @@
+//! All that an audit has beyond a timed trial, on one worker thread.
+//!
+//! System calls and hardware events are counted in the window. The ways that requests take are recorded before it,
+//! in the warm-up, because recording slows each request; only without a warm-up are they recorded at the window's
+//! beginning. Neither makes system calls that would be counted.
+
+use std::io;
+
+use proto::{
+    outcome::{HardwareCounts, Knob, PathCounts, PerfCounts, Warning},
+    trial::{Sharing, Trial},
+};
+
+use super::{hardware::Hardware, paths::Paths, perf::Perf, submitter::Submitter};
+
+/// The instruments of one worker; closed when dropped.
+#[derive(Default)]
+pub struct Audit {
+    perf: Option<Perf>,
+    hardware: Option<Hardware>,
+    paths: Option<Paths>,
+    /// The paths are another worker's to record.
+    paths_elsewhere: bool,
+    /// Why counting calls could not be ended.
+    failed: Option<String>,
+}
+
+/// What they said.
+#[derive(Clone, Debug, Default)]
+pub struct AuditCounts {
+    /// System calls, or why they could not be read; absent where they were not counted.
+    pub perf: Option<Result<PerfCounts, String>>,
+    /// Hardware events; absent where this machine does not count them.
+    pub hardware: Option<HardwareCounts>,
+    /// The ways that requests took; absent where they were not recorded.
+    pub paths: Option<PathCounts>,
+}
+
+impl Audit {
+    /// Opens what there is, on the thread that is going to do the I/O and has built its engine: a worker, or (none)
+    /// the combiner. What is missing is said.
+    #[must_use]
+    pub fn open(trial: &Trial, worker: Option<u32>, knobs: &[Knob]) -> (Self, Vec<Warning>) {
+        let mut warnings = Vec::new();
+        let granted = |name: &str| knobs.iter().any(|knob| knob.name == name && knob.granted == "true");
+        let polled = granted("sqpoll");
+        let shared = trial.engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
+        let elsewhere = worker.is_some_and(|worker| match trial.engine.ring {
+            Sharing::Combiner => true,
+            Sharing::Shared => polled && worker > 0,
+            Sharing::PerThread => polled && shared && worker > 0,
+        });
+        let submitter =
+            if elsewhere { Some(Submitter::Elsewhere) } else { Submitter::of_this_thread(polled) };
+        let perf = match submitter {
+            Some(submitter) => Perf::open(submitter),
+            None => Err(io::Error::other("the ring's polling thread is not among this process's threads")),
+        };
+        let perf = perf
+            .map_err(|error| {
+                warnings.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)))
+            })
+            .ok();
+        let mut audit = Self { perf, ..Self::default() };
+        // Where perf is not allowed at all, that has been said.
+        let (Some(submitter), Some(_)) = (submitter, &audit.perf) else { return (audit, warnings) };
+        if trial.engine.engine.is_ring() {
+            match Paths::open(submitter, trial.engine.iopoll, trial.workers()) {
+                Ok(paths) => {
+                    audit.paths_elsewhere = paths.is_none();
+                    audit.paths = paths;
+                }
+                Err(error) => warnings.push(Warning::new(
+                    "paths-not-measured",
+                    format!(
+                        "how requests complete (inline, by task work, punted) could not be recorded: {error}"
+                    ),
+                    "it needs the tracepoints of io_uring (Linux 6.1, CONFIG_FTRACE) and the rights for perf",
+                )),
+            }
+        }
+        match Hardware::open() {
+            Ok(hardware) => audit.hardware = Some(hardware),
+            Err(error) => {
+                let (why, remedy) = super::hardware::why_not(&error);
+                let message = format!("no cycles and instructions per I/O: {why}; nothing else is affected");
+                warnings.push(Warning::new("hardware-counters-not-available", message, remedy));
+            }
+        }
+        (audit, warnings)
+    }
+
+    /// The warm-up begins.
+    pub fn begin(&mut self) {
+        if let Some(Err(error)) = self.paths.as_mut().map(Paths::start) {
+            tracing::warn!("requests could not be followed: {error}");
+            self.paths = None;
+        }
+    }
+
+    /// The window begins: the last call that this makes is the one that starts counting calls.
+    pub fn arm(&mut self, warmed_up: bool) {
+        if warmed_up && let Some(Err(error)) = self.paths.as_mut().map(Paths::stop) {
+            tracing::warn!("requests could not be followed: {error}");
+            self.paths = None;
+        }
+        if let Some(Err(error)) = self.hardware.as_mut().map(Hardware::arm) {
+            tracing::warn!("hardware counters could not be armed: {error}");
+            self.hardware = None;
+        }
+        if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
+            tracing::warn!("perf could not be armed: {error}");
+            self.perf = None;
+        }
+    }
+
+    /// The window ends: the first call that this makes is the one that ends counting calls.
+    pub fn disarm(&mut self) {
+        self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err()).map(|error| error.to_string());
+        if let Some(Err(error)) = self.hardware.as_mut().map(Hardware::disarm) {
+            tracing::warn!("hardware counters could not be disarmed: {error}");
+            self.hardware = None;
+        }
+        if let Some(Err(error)) = self.paths.as_mut().map(Paths::stop) {
+            tracing::warn!("requests could not be followed: {error}");
+            self.paths = None;
+        }
+    }
+
+    /// What they said, once they are disarmed. Takes some milliseconds.
+    pub fn read(&mut self) -> AuditCounts {
+        let failed = self.failed.take();
+        let perf = self.perf.as_mut().map(|perf| match failed {
+            Some(error) => Err(error),
+            None => perf.read().map_err(|error| error.to_string()),
+        });
+        let paths = match &mut self.paths {
+            Some(paths) => Some(paths.read()),
+            None => self.paths_elsewhere.then(PathCounts::default),
+        };
+        AuditCounts { perf, hardware: self.hardware.as_mut().map(Hardware::read), paths }
+    }
+}

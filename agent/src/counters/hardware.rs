@@ -1,0 +1,195 @@
+//! Cycles, instructions and cache misses of the calling thread, by the processor's own counters. Virtual machines
+//! often have none.
+
+use std::io;
+
+use perf_event::{Builder, Counter, events::Hardware as Event};
+use proto::outcome::{Capability, HardwareCounts};
+
+/// Counters on the calling thread; closed when dropped.
+pub struct Hardware {
+    /// In the order of [`EVENTS`]; absent where this processor does not count that.
+    counters: [Option<Counter>; EVENTS.len()],
+}
+
+/// What is counted, and whether of user mode alone.
+const EVENTS: [(Event, bool); 5] = [
+    (Event::CPU_CYCLES, false),
+    (Event::CPU_CYCLES, true),
+    (Event::INSTRUCTIONS, false),
+    (Event::INSTRUCTIONS, true),
+    (Event::CACHE_MISSES, false),
+];
+
+impl Hardware {
+    /// Opens the counters, disarmed.
+    ///
+    /// # Errors
+    /// Where not even cycles can be counted: the machine has no such counters, or they are not allowed here.
+    pub fn open() -> io::Result<Self> {
+        Self::open_as(|(event, _)| Builder::new(event))
+    }
+
+    fn open_as(builder: impl Fn((Event, bool)) -> Builder<'static>) -> io::Result<Self> {
+        let open = |wanted: (Event, bool)| {
+            let mut builder = builder(wanted);
+            builder.observe_self().any_cpu();
+            if !wanted.1 {
+                builder.include_kernel();
+            }
+            builder.build()
+        };
+        // Each by itself: a processor that cannot count all at once takes turns, which is then made up for.
+        let mut counters = [const { None }; EVENTS.len()];
+        counters[0] = Some(open(EVENTS[0])?);
+        for (counter, wanted) in counters.iter_mut().zip(EVENTS).skip(1) {
+            *counter = open(wanted).ok();
+        }
+        Ok(Self { counters })
+    }
+
+    /// Starts counting.
+    ///
+    /// # Errors
+    /// What the system call said.
+    pub fn arm(&mut self) -> io::Result<()> {
+        self.counters.iter_mut().flatten().try_for_each(Counter::enable)
+    }
+
+    /// Stops counting.
+    ///
+    /// # Errors
+    /// What the system call said.
+    pub fn disarm(&mut self) -> io::Result<()> {
+        self.counters.iter_mut().flatten().try_for_each(Counter::disable)
+    }
+
+    /// What was counted while armed.
+    pub fn read(&mut self) -> HardwareCounts {
+        let mut read = |index: usize| {
+            let value = self.counters[index].as_mut()?.read_count_and_time().ok()?;
+            scaled(value.count, value.time_enabled, value.time_running)
+        };
+        HardwareCounts {
+            cycles: read(0),
+            cycles_user: read(1),
+            instructions: read(2),
+            instructions_user: read(3),
+            cache_misses: read(4),
+        }
+    }
+}
+
+/// A count made up for the time in which others had the counter; none where it never ran.
+fn scaled(count: u64, enabled: u64, running: u64) -> Option<u64> {
+    (u128::from(count) * u128::from(enabled)).checked_div(u128::from(running)).map(|count| count as u64)
+}
+
+/// Adds the counts of another thread; what is unknown of one is unknown of both.
+pub fn add(sum: &mut HardwareCounts, more: &HardwareCounts) {
+    let both = |sum: &mut Option<u64>, more: Option<u64>| *sum = sum.zip(more).map(|(sum, more)| sum + more);
+    both(&mut sum.cycles, more.cycles);
+    both(&mut sum.cycles_user, more.cycles_user);
+    both(&mut sum.instructions, more.instructions);
+    both(&mut sum.instructions_user, more.instructions_user);
+    both(&mut sum.cache_misses, more.cache_misses);
+}
+
+/// Why there are none, and what would give some.
+#[must_use]
+pub fn why_not(error: &io::Error) -> (String, &'static str) {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV) => (
+            "the processor offers no counters of cycles and instructions here, as in most virtual machines"
+                .into(),
+            "for these figures: a physical machine, or a virtual one with a virtual PMU",
+        ),
+        Some(libc::EPERM | libc::EACCES) => (
+            format!("hardware counters are not allowed: {error}"),
+            "run the agent as root, or with CAP_PERFMON",
+        ),
+        _ => (format!("hardware counters could not be opened: {error}"), super::perf::remedy(error)),
+    }
+}
+
+/// Counts the cycles of a short loop.
+#[must_use]
+pub fn self_test() -> Capability {
+    let count = || -> io::Result<HardwareCounts> {
+        let mut hardware = Hardware::open()?;
+        hardware.arm()?;
+        (0..10_000u64).for_each(|step| _ = std::hint::black_box(step));
+        hardware.disarm()?;
+        Ok(hardware.read())
+    };
+    let name = "perf.hardware".to_owned();
+    match count() {
+        Ok(HardwareCounts { cycles: Some(cycles @ 1..), .. }) => {
+            let detail = format!("counted {cycles} cycles of a short loop");
+            Capability { name, available: true, detail, remedy: String::new() }
+        }
+        Ok(_) => Capability {
+            name,
+            available: false,
+            detail: "the processor's counters open, and count nothing".to_owned(),
+            remedy: "see who else uses them: another perf, or the NMI watchdog (kernel.nmi_watchdog)"
+                .to_owned(),
+        },
+        Err(error) => {
+            let (detail, remedy) = why_not(&error);
+            Capability { name, available: false, detail, remedy: remedy.to_owned() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use perf_event::events::Software;
+
+    use super::*;
+
+    #[test]
+    fn turns_are_made_up_for() {
+        assert_eq!(scaled(100, 10, 10), Some(100));
+        assert_eq!(scaled(100, 10, 4), Some(250));
+        assert_eq!(scaled(0, 10, 0), None, "never ran");
+    }
+
+    #[test]
+    fn sums_need_both() {
+        let one = HardwareCounts { cycles: Some(2), cache_misses: Some(1), ..HardwareCounts::default() };
+        let mut sum = one.clone();
+        add(&mut sum, &HardwareCounts { cache_misses: None, ..one });
+        assert_eq!(sum, HardwareCounts { cycles: Some(4), ..HardwareCounts::default() });
+    }
+
+    #[test]
+    fn a_clock_stands_in_for_counters() {
+        // In software there is no telling user mode from the kernel's; the way through is the same.
+        let mut clocks = match Hardware::open_as(|_| Builder::new(Software::TASK_CLOCK)) {
+            Ok(clocks) => clocks,
+            Err(error) => return crate::skip::skip(&format!("perf is not allowed here: {error}")),
+        };
+        let spin = |ms| {
+            let begin = std::time::Instant::now();
+            while begin.elapsed() < std::time::Duration::from_millis(ms) {
+                std::hint::spin_loop();
+            }
+        };
+        spin(20);
+        clocks.arm().unwrap();
+        spin(5);
+        clocks.disarm().unwrap();
+        spin(20);
+        let cycles = clocks.read().cycles.unwrap();
+        // A busy machine may give the thread less than the 5 ms that went by.
+        assert!((1..15_000_000).contains(&cycles), "{cycles} ns");
+    }
+
+    #[test]
+    fn self_test_counts_or_says_why_not() {
+        let capability = self_test();
+        assert_eq!(capability.available, capability.remedy.is_empty(), "{capability:?}");
+        assert_eq!(capability.available, Hardware::open().is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+//! What all workers of a trial did, added up.
+
+use std::collections::{BTreeMap, HashSet};
+
+use proto::{
+    outcome::{CpuTime, Finished, Overhead},
+    trial::Trial,
+};
+
+use super::outside::Outside;
+use crate::{
+    counters::{audit::AuditCounts, hardware, paths, perf},
+    engine::BATCHES,
+    stream::mean,
+    worker::{Report, perf_warning},
+};
+
+/// The sum of all workers' accounts.
+pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Finished {
+    let windows: Vec<_> = reports.iter().filter_map(|report| report.window.as_ref()).collect();
+    let begins: Vec<u64> = windows.iter().map(|window| window.begin_ns).collect();
+    let ends: Vec<u64> = windows.iter().map(|window| window.end_ns).collect();
+    let (begin_ns, end_ns) = (mean(&begins), mean(&ends));
+    let length_ns = end_ns.saturating_sub(begin_ns);
+    let kernel_threads_ns = outside.spent(length_ns);
+    let mut sum = Finished {
+        begin_ns,
+        end_ns,
+        cut_short: windows.len() < reports.len() || windows.iter().any(|window| window.cut_short),
+        cpu: CpuTime { kernel_threads_ns, ..CpuTime::default() },
+        interrupts: outside.interrupts(length_ns),
+        ..Finished::default()
+    };
+    for window in &windows {
+        let counts = window.counts.syscalls.iter().filter(|(name, count)| !name.is_empty() && *count > 0);
+        for (name, count) in counts {
+            *sum.syscalls_self.entry((*name).to_owned()).or_default() += count;
+        }
+        if trial.engine.engine.is_ring() {
+            // With SQPOLL a kernel thread takes the requests: none is handed over by a call.
+            if trial.engine.sqpoll.is_none() {
+                sum.submitted += window.counts.submitted;
+            }
+            let enters = window.counts.syscalls.iter().filter(|(name, _)| *name == "io_uring_enter");
+            sum.enters += enters.map(|(_, count)| count).sum::<u64>();
+            match (&mut sum.sharing, &window.counts.sharing) {
+                (Some(sum), Some(more)) => sum.add(more),
+                (none, more) => *none = none.or(*more),
+            }
+            sum.cq_overflows += window.counts.overflows;
+            sum.enters_by_batch.resize(BATCHES, 0);
+            for (sum, count) in sum.enters_by_batch.iter_mut().zip(&window.counts.batches) {
+                *sum += count;
+            }
+        }
+        sum.cpu.user_ns += window.usage.user_ns;
+        sum.cpu.system_ns += window.usage.system_ns;
+        sum.cpu.voluntary_switches += window.usage.voluntary;
+        sum.cpu.involuntary_switches += window.usage.involuntary;
+        if window.clock_drift_ppm.abs() > sum.overhead.clock_drift_ppm.abs() {
+            sum.overhead.clock_drift_ppm = window.clock_drift_ppm;
+        }
+    }
+    // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
+    let last = sum.enters_by_batch.iter().rposition(|count| *count > 0);
+    sum.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
+    add_up_audits(reports, &mut sum);
+
+    let mut errors: BTreeMap<i32, u64> = BTreeMap::new();
+    let mut overhead = Overhead { clock_drift_ppm: sum.overhead.clock_drift_ppm, ..Overhead::default() };
+    for report in reports {
+        sum.read_ops += report.tally.ops[0];
+        sum.write_ops += report.tally.ops[1];
+        sum.short_transfers += report.tally.short;
+        overhead.saturated += report.tally.saturated;
+        overhead.late_swaps += report.tally.late_swaps;
+        for (errno, count) in &report.errors {
+            *errors.entry(*errno).or_default() += count;
+        }
+    }
+    sum.bytes = sum.ops() * trial.workload.block_size.0;
+    sum.errors = errors;
+    sum.overhead = overhead;
+    sum
+}
+
+/// What the audit's instruments said, where they said it of every worker: a sum over some of them is no count.
+fn add_up_audits(reports: &[Report], sum: &mut Finished) {
+    let audits: Vec<Option<&AuditCounts>> =
+        reports.iter().map(|report| report.window.as_ref().map(|window| &window.audit)).collect();
+    let perf = audits.iter().map(|audit| audit.and_then(|audit| audit.perf.as_ref()));
+    let errors: HashSet<&String> = perf.clone().flatten().filter_map(|perf| perf.as_ref().err()).collect();
+    sum.warnings.extend(errors.into_iter().map(|error| perf_warning(error, "run the audit again")));
+    sum.perf = total(perf.map(|perf| perf.and_then(|perf| perf.as_ref().ok())), perf::add);
+    sum.paths = total(audits.iter().map(|audit| audit.and_then(|audit| audit.paths.as_ref())), paths::add);
+    sum.hardware =
+        total(audits.iter().map(|audit| audit.and_then(|audit| audit.hardware.as_ref())), hardware::add);
+}
+
+/// The sum of all; none where one is missing, or there are none.
+fn total<'a, T: Clone + 'a>(
+    parts: impl Iterator<Item = Option<&'a T>>,
+    add: impl Fn(&mut T, &T),
+) -> Option<T> {
+    let parts = parts.collect::<Option<Vec<&T>>>()?;
+    let (first, others) = parts.split_first()?;
+    let mut sum = (*first).clone();
+    others.iter().for_each(|part| add(&mut sum, part));
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_over_some_is_no_sum() {
+        let add = |sum: &mut u64, part: &u64| *sum += part;
+        assert_eq!(total([Some(&1), Some(&2)].into_iter(), add), Some(3));
+        assert_eq!(total([Some(&1), None].into_iter(), add), None);
+        assert_eq!(total([].into_iter(), add), None);
+    }
+}

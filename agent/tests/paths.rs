@@ -1,0 +1,238 @@
+//! Which way requests complete, on the real machine: through the page cache inline, past it by task work, and by
+//! worker threads of the kernel where each is handed to one. As root, with perf.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use agent::{
+    counters::{audit::AuditCounts, perf},
+    skip::skip,
+    topology::Topology,
+    worker::{Crew, Note, Places, clock::monotonic_ns},
+};
+use proto::{
+    outcome::PathCounts,
+    trial::{Engine, EngineKind, FileTarget, Measure, Sharing, Sqpoll, Target, Trial, Workload},
+    units::{ByteSize, Nanos},
+};
+
+const SIZE: u64 = 16 << 20;
+const DEPTH: u32 = 16;
+
+/// A file full of data on the disk that the sources are built on, or why there is none.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let mut file = File::create(&path).unwrap();
+        file.write_all(&(0..SIZE).map(|at| (at % 251) as u8).collect::<Vec<_>>()).unwrap();
+        file.sync_all().unwrap();
+        Self(path)
+    }
+
+    fn open(&self, direct: bool) -> std::io::Result<OwnedFd> {
+        let flags = if direct { libc::O_DIRECT } else { 0 };
+        OpenOptions::new().read(true).custom_flags(flags).open(&self.0).map(Into::into)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Runs an audit of one or more workers, each with an open file of its own.
+fn audit(
+    engine: Engine,
+    threads: u32,
+    open: impl Fn() -> OwnedFd,
+) -> Result<Vec<(AuditCounts, u64)>, String> {
+    let trial = Arc::new(Trial {
+        id: "audit".into(),
+        seed: 1,
+        target: Target::File(FileTarget::new(ByteSize(SIZE), false)),
+        workload: Workload {
+            threads,
+            warmup: Nanos(400_000_000),
+            runtime: Nanos(300_000_000),
+            ..Workload::default()
+        },
+        engine,
+        measure: Measure::Audit,
+    });
+    // One at a time: threads that poll leave others little.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = (0..threads).map(|_| open()).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let topology = Topology::discover().unwrap();
+        let cpus = |at: usize| vec![topology.cpus[at % topology.cpus.len()].id; threads as usize];
+        let (workers, pollers) = (cpus(0), cpus(1));
+        let places = Places { workers: &workers, pollers: &pollers, combiner: None };
+        let mut crew = Crew::launch(&trial, SIZE, files, places).unwrap();
+        let (mut ready, mut reports) = (0, Vec::new());
+        // Held until the end: workers wait for room in it.
+        let mut slices = Vec::new();
+        while reports.len() < crew.reports() {
+            match crew.note().await.unwrap() {
+                Note::Ready(built) => {
+                    let missing: Vec<_> =
+                        built.warnings.iter().map(|warning| warning.code.as_str()).collect();
+                    eprintln!("worker {ready}: {missing:?}");
+                    slices.push(built.slices);
+                    ready += 1;
+                    if ready == threads {
+                        crew.start(monotonic_ns());
+                    }
+                }
+                Note::Done(done) => {
+                    let report = done.map_err(|refusal| refusal.message)?;
+                    let window = report.window.unwrap();
+                    reports.push((window.audit, window.counts.syscalls.iter().map(|(_, count)| count).sum()));
+                }
+            }
+        }
+        Ok(reports)
+    })
+}
+
+/// The ways of all workers' requests; and that calls were counted as the engine counts them.
+#[track_caller]
+fn paths(name: &str, audits: &[(AuditCounts, u64)]) -> PathCounts {
+    let mut sum = PathCounts::default();
+    for (audit, own) in audits {
+        agent::counters::paths::add(&mut sum, &audit.paths.expect("recorded"));
+        let counted = audit.perf.as_ref().unwrap().as_ref().unwrap().syscalls_total;
+        assert!(
+            counted.abs_diff(*own) <= 3 + own / 100,
+            "{name}: perf counted {counted} calls, the engine {own}"
+        );
+    }
+    eprintln!("{name}: {sum:?}");
+    assert!(sum.followed() > 50, "{name}: {sum:?}");
+    assert_eq!(sum.lost, 0, "{name}");
+    sum
+}
+
+fn punts(audits: &[(AuditCounts, u64)]) -> u64 {
+    audits
+        .iter()
+        .map(|(audit, _)| audit.perf.as_ref().unwrap().as_ref().unwrap().punted_to_io_wq.unwrap())
+        .sum()
+}
+
+fn share(part: u64, counts: PathCounts) -> f64 {
+    part as f64 / counts.followed() as f64
+}
+
+fn ring() -> Engine {
+    Engine { depth: DEPTH, ..Engine::new(EngineKind::IoUring) }
+}
+
+/// Whether there is a ring and perf to watch it with.
+fn can_watch() -> bool {
+    let capability = perf::self_test();
+    if !capability.available {
+        skip(&format!("perf: {}", capability.detail));
+    }
+    capability.available
+}
+
+#[test]
+fn the_page_cache_answers_inline() {
+    if !can_watch() {
+        return;
+    }
+    let scratch = Scratch::new("warm");
+    let warm = std::fs::read(&scratch.0).unwrap();
+    assert_eq!(warm.len() as u64, SIZE);
+    let deferred = Engine { single_issuer: true, defer_taskrun: true, ..ring() };
+    for (name, engine) in [
+        ("warm", ring()),
+        ("warm, deferred", deferred),
+        ("nop", Engine { engine: EngineKind::Nop, ..ring() }),
+    ] {
+        let audits = match audit(engine, 1, || scratch.open(false).unwrap()) {
+            Ok(audits) => audits,
+            Err(why) => return skip(&why),
+        };
+        let counts = paths(name, &audits);
+        assert!(share(counts.inline, counts) > 0.99, "{name}: {counts:?}");
+        assert_eq!(punts(&audits), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_disk_answers_by_task_work() {
+    if !can_watch() {
+        return;
+    }
+    let scratch = Scratch::new("direct");
+    if let Err(error) = scratch.open(true) {
+        return skip(&format!("no direct I/O where this is built: {error}"));
+    }
+    let deferred = Engine { single_issuer: true, defer_taskrun: true, ..ring() };
+    for (name, engine) in [("direct", ring()), ("direct, deferred", deferred)] {
+        let audits = audit(engine, 1, || scratch.open(true).unwrap()).unwrap();
+        let counts = paths(name, &audits);
+        // What a full queue of the disk makes wait goes to io-wq, and that is said too.
+        assert!(share(counts.task_work, counts) > 0.9, "{name}: {counts:?}");
+        assert_eq!(counts.polled, 0, "{name}");
+    }
+}
+
+#[test]
+fn what_is_forced_is_punted_whoever_submits() {
+    if !can_watch() {
+        return;
+    }
+    let scratch = Scratch::new("forced");
+    let forced = Engine { force_async: true, ..ring() };
+    let polled = Engine { sqpoll: Some(Sqpoll::default()), ..forced.clone() };
+    let shared = Engine { sqpoll: Some(Sqpoll { shared: true, ..Sqpoll::default() }), ..forced.clone() };
+    let combined = Engine { ring: Sharing::Combiner, ..forced.clone() };
+    let one_ring = Engine { ring: Sharing::Shared, ..polled.clone() };
+    for (name, engine, threads) in [
+        ("forced", forced, 2),
+        ("forced, SQPOLL", polled, 1),
+        ("forced, SQPOLL shared", shared, 2),
+        ("forced, combiner", combined, 2),
+        ("forced, SQPOLL of one ring", one_ring, 2),
+    ] {
+        let audits = match audit(engine, threads, || scratch.open(false).unwrap()) {
+            Ok(audits) => audits,
+            Err(why) => return skip(&why),
+        };
+        let counts = paths(name, &audits);
+        assert!(share(counts.punted, counts) > 0.99, "{name}: {counts:?}");
+        assert!(punts(&audits) > 50, "{name}: punted requests are counted where they are punted");
+    }
+}
+
+#[test]
+fn a_polling_thread_completes_inline_too() {
+    if !can_watch() {
+        return;
+    }
+    let scratch = Scratch::new("sqpoll");
+    let engine = Engine { sqpoll: Some(Sqpoll::default()), ..ring() };
+    for (name, direct) in [("SQPOLL, warm", false), ("SQPOLL, direct", true)] {
+        if let Err(error) = scratch.open(direct) {
+            return skip(&format!("no direct I/O where this is built: {error}"));
+        }
+        let audits = audit(engine.clone(), 1, || scratch.open(direct).unwrap()).unwrap();
+        let counts = paths(name, &audits);
+        let part = if direct { counts.task_work } else { counts.inline };
+        assert!(share(part, counts) > 0.9, "{name}: {counts:?}");
+    }
+}

@@ -1,0 +1,63 @@
+//! Columns that a table has only where some row has something to say in them.
+
+use super::{text::Align, units};
+use crate::analysis::{audit::Completed, set::CellSummary};
+
+/// Such a column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// What sharing the ring made an I/O wait for.
+    Wait,
+    /// The way that most requests completed.
+    Path,
+}
+
+impl Extra {
+    /// In the order in which they stand.
+    pub(super) const ALL: [Self; 2] = [Self::Wait, Self::Path];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Wait => "wait/IO",
+            Self::Path => "path",
+        }
+    }
+
+    pub(super) fn align(self) -> Align {
+        match self {
+            Self::Wait => Align::Right,
+            Self::Path => Align::Left,
+        }
+    }
+
+    /// How to read it.
+    pub(super) fn legend(self) -> Option<&'static str> {
+        match self {
+            Self::Wait => Some(
+                "wait/IO: time per I/O in user space for sharing a ring: for its lock (shared), or in queues \
+                 (combiner).",
+            ),
+            Self::Path => Some(
+                "path: how most requests completed: inline, within the call that submits them; task: by task work, \
+                 after an interrupt; polled; punted to a thread of the kernel.",
+            ),
+        }
+    }
+
+    /// What a cell has to say in it.
+    pub(super) fn text(self, cell: &CellSummary) -> Option<String> {
+        match self {
+            Self::Wait => cell.ring.wait_ns_per_io().map(units::nanos),
+            Self::Path => cell.ring.completed.as_ref().map(path),
+        }
+    }
+}
+
+/// `inline`, or `73% punted` where others matter.
+fn path(completed: &Completed) -> String {
+    let most = completed.shares().into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    match most.unwrap_or_default() {
+        (word, share) if share >= 0.995 => word.to_owned(),
+        (word, share) => format!("{:.0}% {word}", share * 100.0),
+    }
+}
