@@ -1,6 +1,6 @@
 //! Whole crews on real files.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
 use proto::{
     outcome::SharingCosts,
@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::*;
-use crate::stream::Merger;
+use crate::{stream::Merger, topology};
 
 fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
@@ -35,8 +35,11 @@ fn on(cpus: &[u32]) -> Places<'_> {
 /// Runs a crew to its end, as the service does.
 async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Report>, u64, usize), Refusal> {
     let workers = trial.workers();
-    let cpus = vec![0; workers as usize];
-    let places = Places { combiner: Some((0, false)), ..on(&cpus) };
+    // Several threads on one CPU are kept away from tests that look at the time.
+    let cpus = topology::Topology::discover().unwrap().cpus;
+    let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
+    let cpus = vec![cpu; workers as usize];
+    let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
     let mut crew = Crew::launch(trial, size, files(workers), places)?;
     let mut slices = Vec::new();
     while slices.len() < workers as usize {
