@@ -1,18 +1,33 @@
 //! The combiner's thread: pinned, held at the start line and measured as workers are, but it serves them instead of
 //! running the hot loop.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use proto::{
+    outcome::Refusal,
+    trial::{EngineKind, Trial},
+};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Arc, AtomicBool, Desks, Gate, HotClock, Note, Opcode, OwnedFd, Refusal, Report, Schedule, Tally, Trial,
-    UnboundedSender, Window, buffers, caught, engine_failed, instruments, settle,
+    Desks, Note, Report,
+    clock::HotClock,
+    gate::Gate,
+    recorder::Tally,
+    thread::{buffers, caught, engine_failed, instruments, settle},
+    window::{Schedule, Window},
 };
 use crate::engine::{
-    Attach, RingSetup,
+    Attach, Opcode, RingSetup,
     sharing::{combiner::Combiner, nothing_built},
 };
-use proto::trial::EngineKind;
-use std::sync::atomic::Ordering;
 
 /// What it needs to live.
 pub(super) struct Thread {

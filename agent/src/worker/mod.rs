@@ -3,44 +3,43 @@
 pub mod clock;
 mod combiner;
 mod descriptors;
+mod gate;
 pub mod hot;
 pub mod memory;
 pub mod pacer;
 pub mod recorder;
+mod thread;
 pub mod window;
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
-    time::Duration,
 };
 
 use proto::{
     outcome::{Knob, Refusal, Warning},
-    trial::{EngineKind, Measure, Sharing, Trial},
+    trial::{EngineKind, Sharing, Trial},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::{
     clock::HotClock,
+    gate::{Gate, Start},
     hot::Batching,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, Slices, Tally},
+    thread::{buffers, caught, engine_failed, instruments, settle},
     window::{Closed, Schedule, Window},
 };
 use crate::{
-    buffers::Buffers,
-    counters::audit::Audit,
     engine::{
         Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
         sharing::{Desk, nothing_built},
     },
-    topology,
     workload::Ops,
 };
 
@@ -212,48 +211,6 @@ impl Desks {
     }
 }
 
-/// Where workers wait for the start.
-#[derive(Default)]
-struct Gate {
-    start: Mutex<Start>,
-    changed: Condvar,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Start {
-    #[default]
-    Awaited,
-    /// In nanoseconds of CLOCK_MONOTONIC.
-    At(u64),
-    /// It is not going to come.
-    Never,
-}
-
-impl Gate {
-    fn set(&self, start: Start) {
-        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
-        self.changed.notify_all();
-    }
-
-    /// Waits until the time of the start has come, and returns it. None if it is called off before that.
-    fn wait(&self) -> Option<u64> {
-        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            start = match *start {
-                Start::Never => return None,
-                Start::Awaited => self.changed.wait(start).unwrap_or_else(PoisonError::into_inner),
-                Start::At(at_ns) => match at_ns.saturating_sub(clock::monotonic_ns()) {
-                    0 => return Some(at_ns),
-                    left => {
-                        let waited = self.changed.wait_timeout(start, Duration::from_nanos(left));
-                        waited.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                },
-            };
-        }
-    }
-}
-
 struct Worker {
     index: u32,
     cpu: u32,
@@ -383,65 +340,6 @@ impl Worker {
     }
 }
 
-/// Runs a thread's work; a panic becomes a refusal.
-fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Refusal::new(
-            "worker-panicked",
-            format!("{who} failed unexpectedly"),
-            "this is a defect of the agent; its log says where",
-        ))
-    })
-}
-
-/// Makes the calling thread ready: no signals, and a CPU of its own.
-fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
-    block_signals();
-    topology::pin_current_thread(cpu).map_err(|error| {
-        Refusal::new(
-            "cpu-not-available",
-            format!("{who} could not be pinned to CPU {cpu}: {error}"),
-            "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
-        )
-        .at("workload.cpus")
-    })
-}
-
-/// The blocks of `depth` slots.
-fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
-    let block = trial.workload.block_size.0 as usize;
-    Buffers::new(depth, block, trial.seed ^ u64::from(worker)).map_err(|error| {
-        Refusal::new(
-            "no-memory",
-            format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
-            "lower depth, block size or threads, or raise the agent's memory limit",
-        )
-        .at("workload.block_size")
-    })
-}
-
-/// Opens the instruments of an audit on the calling thread, a worker or (none) the combiner.
-fn instruments(
-    trial: &Trial,
-    worker: Option<u32>,
-    knobs: &[Knob],
-    warnings: &mut Vec<Warning>,
-) -> Option<Audit> {
-    (trial.measure == Measure::Audit).then(|| {
-        let (audit, missing) = Audit::open(trial, worker, knobs);
-        warnings.extend(missing);
-        audit
-    })
-}
-
-fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
-    Refusal::new(
-        "engine-failed",
-        format!("{who} could not go on: {}: {error}", trial.engine.engine),
-        "look at the host's kernel log (`dmesg`)",
-    )
-}
-
 /// What a worker runs with, whichever way it is paced.
 struct Parts<'a, E> {
     engine: &'a mut E,
@@ -477,16 +375,6 @@ pub fn perf_warning(error: &str, remedy: &str) -> Warning {
         format!("system calls could not be counted by perf ({error}); the engine's own count stands alone"),
         remedy,
     )
-}
-
-/// Signals are the runtime's business: one that lands on a worker would end a wait in the kernel early.
-fn block_signals() {
-    // SAFETY: the set is filled before it is used, and the mask is the calling thread's own.
-    unsafe {
-        let mut all = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
-    }
 }
 
 #[cfg(test)]

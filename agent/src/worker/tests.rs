@@ -1,6 +1,6 @@
 //! Whole crews on real files.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
 use proto::{
     outcome::SharingCosts,
@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::*;
-use crate::stream::Merger;
+use crate::{stream::Merger, topology};
 
 fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
@@ -35,8 +35,11 @@ fn on(cpus: &[u32]) -> Places<'_> {
 /// Runs a crew to its end, as the service does.
 async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Report>, u64, usize), Refusal> {
     let workers = trial.workers();
-    let cpus = vec![0; workers as usize];
-    let places = Places { combiner: Some((0, false)), ..on(&cpus) };
+    // Several threads on one CPU are kept away from tests that look at the time.
+    let cpus = topology::Topology::discover().unwrap().cpus;
+    let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
+    let cpus = vec![cpu; workers as usize];
+    let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
     let mut crew = Crew::launch(trial, size, files(workers), places)?;
     let mut slices = Vec::new();
     while slices.len() < workers as usize {
@@ -123,9 +126,12 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
                 continue;
             }
         };
-        // 1,000 are due; the ends of the window may cut some off, and what a busy machine delays is made up.
+        // 1,000 are due; the ends of the window may cut some off. What a busy machine delays is made up: that of the
+        // warmup too, 250 at most, and that of a window that ends late.
         let ops = reports[0].tally.ops[0];
-        assert!((500..=1200).contains(&ops), "{kind}: {ops} operations");
+        let window = reports[0].window.as_ref().unwrap();
+        let due = 5000 * (window.end_ns - window.begin_ns) / 1_000_000_000;
+        assert!((500..=due + 255).contains(&ops), "{kind}: {ops} operations, {due} due");
         assert_eq!(recorded, ops);
         let calls: u64 = reports[0].window.as_ref().unwrap().counts.syscalls.iter().map(|(_, n)| n).sum();
         assert!(calls <= 3 * ops, "{kind}: looking for completions took {calls} calls for {ops} operations");
@@ -208,11 +214,21 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
             }
             Err(refusal) => panic!("{what}: {refusal:?}"),
         };
+        let threads = if ring == Sharing::Combiner { 4 } else { 3 };
+        assert_eq!(reports.len(), threads, "{what}");
+        if stop {
+            // On a busy machine some have not begun to measure by then.
+            assert!(
+                reports.iter().flat_map(|report| &report.window).all(|window| window.cut_short),
+                "{what}"
+            );
+            continue;
+        }
         let ops: u64 = reports.iter().map(|report| report.tally.ops[0]).sum();
         assert!(ops > 20 && ops == recorded, "{what}: {ops} operations, {recorded} recorded");
         assert!(reports.iter().all(|report| report.errors.is_empty()), "{what}");
         let windows: Vec<_> = reports.iter().map(|report| report.window.clone().unwrap()).collect();
-        assert!(stop || windows.iter().all(|window| !window.cut_short), "{what}");
+        assert!(windows.iter().all(|window| !window.cut_short), "{what}");
         let submitted: u64 = windows.iter().map(|window| window.counts.submitted).sum();
         match ring {
             // Whoever holds the lock hands over what others left, but that is rare.
@@ -226,11 +242,11 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         windows[1..].iter().for_each(|window| sharing.add(&window.counts.sharing.unwrap()));
         match sharing {
             SharingCosts::Lock { locks, contended, .. } => {
-                assert_eq!((ring, windows.len()), (Sharing::Shared, 3));
+                assert_eq!(ring, Sharing::Shared);
                 assert!(locks > 0 && contended <= locks, "{what}: {sharing:?}");
             }
             SharingCosts::Handover { ns } => {
-                assert_eq!((ring, windows.len()), (Sharing::Combiner, 4));
+                assert_eq!(ring, Sharing::Combiner);
                 assert!(ns > ops, "{what}: {sharing:?}");
             }
         }

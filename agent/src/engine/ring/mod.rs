@@ -1,5 +1,6 @@
 //! io_uring: the engine `io_uring`, and `nop`.
 
+mod door;
 pub(crate) mod setup;
 
 use std::{
@@ -15,8 +16,8 @@ use proto::{
     trial,
 };
 
-use syscalls::{Errno, Sysno, syscall};
-
+pub(super) use self::door::Door;
+use self::door::ENTER_GETEVENTS;
 pub use self::setup::Attach;
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-const ENTER_GETEVENTS: u32 = 1 << 0;
 const ENTER_SQ_WAKEUP: u32 = 1 << 1;
 const ENTER_REGISTERED_RING: u32 = 1 << 4;
 
@@ -78,48 +78,6 @@ pub struct Ring {
     iovecs: Box<[libc::iovec]>,
     buffers: ManuallyDrop<Buffers>,
     _files: Vec<OwnedFd>,
-}
-
-/// What stands for a ring in a call: its descriptor, or its registered index.
-#[derive(Clone, Copy)]
-pub(super) struct Door {
-    fd: RawFd,
-    flags: u32,
-}
-
-impl Door {
-    /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
-    /// it took.
-    #[inline]
-    fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
-        loop {
-            *calls += 1;
-            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
-            // pointer is handed over.
-            let taken = unsafe {
-                syscall!(
-                    Sysno::io_uring_enter,
-                    self.fd,
-                    submit,
-                    wait,
-                    flags | self.flags,
-                    std::ptr::null::<libc::c_void>(),
-                    0
-                )
-            };
-            match taken {
-                Ok(taken) => return Ok(taken as u32),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-
-    /// Waits in the kernel until the completion queue holds `wait`, and submits nothing: for a thread that does
-    /// not hold the ring. It must be open.
-    pub(super) fn wait(self, wait: u32, calls: &mut u64) -> io::Result<()> {
-        self.enter(0, wait, ENTER_GETEVENTS, calls).map(drop)
-    }
 }
 
 /// How a request is written down.

@@ -28,7 +28,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
-    super::{Completion, Counts, Engine, Ring, RingSetup, Slot},
+    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot},
+    Combined,
     futex::Bed,
     knob,
 };
@@ -42,24 +43,6 @@ use crate::{
 const WAKING: Slot = Slot::MAX;
 /// How long either side looks before it sleeps: about what going to sleep and being woken takes.
 const PATIENCE_NS: u64 = 20_000;
-
-/// One worker's end.
-pub struct Combined {
-    bridge: Arc<Bridge>,
-    index: usize,
-    requests: Producer<Request>,
-    inbox: Consumer<Done>,
-    clock: HotClock,
-    /// Queued since the last commit.
-    pushed: bool,
-    visible: u32,
-    /// When what is visible was seen, in ticks.
-    seen: u64,
-    /// From the combiner's taking a completion until it was seen, in ticks.
-    returning: u64,
-    futexes: u64,
-    writes: u64,
-}
 
 /// The other end: all that the combiner's thread works with.
 pub(crate) struct Combiner {
@@ -79,43 +62,43 @@ pub(crate) struct Combiner {
 }
 
 /// What both ends see.
-struct Bridge {
+pub(super) struct Bridge {
     /// The combiner sleeps, or is about to.
-    asleep: AtomicBool,
+    pub(super) asleep: AtomicBool,
     /// Workers that may still queue something.
-    workers: AtomicU32,
+    pub(super) workers: AtomicU32,
     /// Why the combiner could not go on, as an errno.
-    failed: AtomicI32,
-    waking: OwnedFd,
+    pub(super) failed: AtomicI32,
+    pub(super) waking: OwnedFd,
     /// Where the read that ends the sleep goes to.
-    sink: AtomicU64,
-    seats: Box<[Seat]>,
+    pub(super) sink: AtomicU64,
+    pub(super) seats: Box<[Seat]>,
     /// In ticks; 0: nobody looks before sleeping.
-    patience: u64,
-    moves_data: bool,
+    pub(super) patience: u64,
+    pub(super) moves_data: bool,
 }
 
 /// Where a worker waits. Not in one cache line with its neighbour's.
 #[repr(align(128))]
-struct Seat {
+pub(super) struct Seat {
     /// Completions that it wants to have in its inbox before it is woken; 0: it does not sleep.
-    wants: AtomicU32,
-    bed: Bed,
+    pub(super) wants: AtomicU32,
+    pub(super) bed: Bed,
 }
 
 #[derive(Clone, Copy)]
-struct Request {
-    slot: Slot,
-    op: Op,
+pub(super) struct Request {
+    pub(super) slot: Slot,
+    pub(super) op: Op,
     /// When it was queued, in ticks.
-    at: u64,
+    pub(super) at: u64,
 }
 
 #[derive(Clone, Copy)]
-struct Done {
-    completion: Completion,
+pub(super) struct Done {
+    pub(super) completion: Completion,
     /// When it was taken out of the ring, in ticks.
-    at: u64,
+    pub(super) at: u64,
 }
 
 impl Combiner {
@@ -155,19 +138,7 @@ impl Combiner {
             let (done_in, done_out) = RingBuffer::new(depth as usize);
             requests.push(request_out);
             inboxes.push(done_in);
-            ends.push(Combined {
-                bridge: Arc::clone(&bridge),
-                index,
-                requests: request_in,
-                inbox: done_out,
-                clock: clock.clone(),
-                pushed: false,
-                visible: 0,
-                seen: 0,
-                returning: 0,
-                futexes: 0,
-                writes: 0,
-            });
+            ends.push(Combined::new(Arc::clone(&bridge), index, (request_in, done_out), clock.clone()));
         }
         let combiner = Self {
             bridge,
@@ -363,113 +334,12 @@ impl Bridge {
 
     /// Ends the combiner's sleep, if it sleeps; says how many system calls that took.
     #[inline]
-    fn rouse(&self) -> io::Result<u64> {
+    pub(super) fn rouse(&self) -> io::Result<u64> {
         // What was queued comes before looking whether it sleeps.
         fence(SeqCst);
         if !self.asleep.load(Relaxed) || !self.asleep.swap(false, AcqRel) {
             return Ok(0);
         }
         self.call().map(|()| 1)
-    }
-}
-
-impl Combined {
-    fn has(&self) -> u32 {
-        self.inbox.slots() as u32
-    }
-
-    /// Why nothing more will come.
-    fn failure(&self) -> Option<io::Error> {
-        match self.bridge.failed.load(Acquire) {
-            0 => None,
-            errno => Some(io::Error::from_raw_os_error(errno)),
-        }
-    }
-
-    /// Waits until there are `wait` completions in the inbox, or nothing more will come.
-    fn wait(&mut self, wait: u32) {
-        if self.bridge.patience > 0 {
-            let until = self.clock.ticks() + self.bridge.patience;
-            while self.clock.ticks() < until {
-                if self.has() >= wait {
-                    return;
-                }
-                std::hint::spin_loop();
-            }
-        }
-        let seat = &self.bridge.seats[self.index];
-        loop {
-            seat.wants.store(wait, Relaxed);
-            fence(SeqCst);
-            if self.has() >= wait || self.failure().is_some() {
-                seat.wants.store(0, Relaxed);
-                return;
-            }
-            self.futexes += seat.bed.sleep();
-        }
-    }
-}
-
-impl Engine for Combined {
-    fn moves_data(&self) -> bool {
-        self.bridge.moves_data
-    }
-
-    #[inline]
-    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
-        let mut queued_at = None;
-        for (slot, op) in requests {
-            let at = *queued_at.get_or_insert_with(|| self.clock.ticks());
-            let pushed = self.requests.push(Request { slot, op, at });
-            debug_assert!(pushed.is_ok(), "there is room for every slot");
-        }
-        self.pushed |= queued_at.is_some();
-    }
-
-    #[inline]
-    fn commit(&mut self, wait: u32) -> io::Result<u32> {
-        if std::mem::take(&mut self.pushed) {
-            self.writes += self.bridge.rouse()?;
-        }
-        if self.has() < wait {
-            self.wait(wait);
-        }
-        self.visible = self.has();
-        if self.visible > 0 {
-            self.seen = self.clock.ticks();
-        }
-        match self.failure() {
-            Some(error) if self.visible < wait || wait == 0 => Err(error),
-            _ => Ok(self.visible),
-        }
-    }
-
-    #[inline]
-    fn reap(&mut self, mut each: impl FnMut(Completion)) {
-        let visible = std::mem::take(&mut self.visible) as usize;
-        let (seen, returning) = (self.seen, &mut self.returning);
-        if let Ok(arrived) = self.inbox.read_chunk(visible) {
-            for done in arrived {
-                *returning += seen.saturating_sub(done.at);
-                each(done.completion);
-            }
-        }
-    }
-
-    /// Its own calls alone: those of the ring are the combiner's.
-    fn counts(&self) -> Counts {
-        Counts {
-            syscalls: [("futex", self.futexes), ("write", self.writes)],
-            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
-            ..Counts::default()
-        }
-    }
-}
-
-impl Drop for Combined {
-    fn drop(&mut self) {
-        self.bridge.workers.fetch_sub(1, AcqRel);
-        // It may sleep without a request in flight, and has to see that nobody is left.
-        let _ = self.bridge.rouse();
     }
 }

@@ -2,6 +2,7 @@
 //! ([`combiner`]). Each worker runs the same hot loop over a handle; the ring itself is [`Ring`](super::Ring), with
 //! the slots of the first worker first, then those of the second, and so on.
 
+mod combined;
 pub(crate) mod combiner;
 mod futex;
 pub(crate) mod shared;
@@ -10,7 +11,7 @@ mod tests;
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-pub use combiner::Combined;
+pub use combined::Combined;
 use proto::{
     outcome::{Knob, Refusal},
     trial::Sharing,

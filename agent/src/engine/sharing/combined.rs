@@ -1,0 +1,162 @@
+//! A worker's end of a ring that a combiner has: see [`super::combiner`].
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{
+            Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+            fence,
+        },
+    },
+};
+
+use proto::outcome::SharingCosts;
+use rtrb::{Consumer, Producer};
+
+use super::{
+    super::{Completion, Counts, Engine, Slot},
+    combiner::{Bridge, Done, Request},
+};
+use crate::{worker::clock::HotClock, workload::Op};
+
+/// One worker's end.
+pub struct Combined {
+    bridge: Arc<Bridge>,
+    index: usize,
+    requests: Producer<Request>,
+    inbox: Consumer<Done>,
+    clock: HotClock,
+    /// Queued since the last commit.
+    pushed: bool,
+    visible: u32,
+    /// When what is visible was seen, in ticks.
+    seen: u64,
+    /// From the combiner's taking a completion until it was seen, in ticks.
+    returning: u64,
+    futexes: u64,
+    writes: u64,
+}
+
+impl Combined {
+    /// The end of one worker: what it shares with the others, its queue to the combiner, and its inbox.
+    pub(super) fn new(
+        bridge: Arc<Bridge>,
+        index: usize,
+        (requests, inbox): (Producer<Request>, Consumer<Done>),
+        clock: HotClock,
+    ) -> Self {
+        Self {
+            bridge,
+            index,
+            requests,
+            inbox,
+            clock,
+            pushed: false,
+            visible: 0,
+            seen: 0,
+            returning: 0,
+            futexes: 0,
+            writes: 0,
+        }
+    }
+
+    fn has(&self) -> u32 {
+        self.inbox.slots() as u32
+    }
+
+    /// Why nothing more will come.
+    fn failure(&self) -> Option<io::Error> {
+        match self.bridge.failed.load(Acquire) {
+            0 => None,
+            errno => Some(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// Waits until there are `wait` completions in the inbox, or nothing more will come.
+    fn wait(&mut self, wait: u32) {
+        if self.bridge.patience > 0 {
+            let until = self.clock.ticks() + self.bridge.patience;
+            while self.clock.ticks() < until {
+                if self.has() >= wait {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        let seat = &self.bridge.seats[self.index];
+        loop {
+            seat.wants.store(wait, Relaxed);
+            fence(SeqCst);
+            if self.has() >= wait || self.failure().is_some() {
+                seat.wants.store(0, Relaxed);
+                return;
+            }
+            self.futexes += seat.bed.sleep();
+        }
+    }
+}
+
+impl Engine for Combined {
+    fn moves_data(&self) -> bool {
+        self.bridge.moves_data
+    }
+
+    #[inline]
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
+        let mut queued_at = None;
+        for (slot, op) in requests {
+            let at = *queued_at.get_or_insert_with(|| self.clock.ticks());
+            let pushed = self.requests.push(Request { slot, op, at });
+            debug_assert!(pushed.is_ok(), "there is room for every slot");
+        }
+        self.pushed |= queued_at.is_some();
+    }
+
+    #[inline]
+    fn commit(&mut self, wait: u32) -> io::Result<u32> {
+        if std::mem::take(&mut self.pushed) {
+            self.writes += self.bridge.rouse()?;
+        }
+        if self.has() < wait {
+            self.wait(wait);
+        }
+        self.visible = self.has();
+        if self.visible > 0 {
+            self.seen = self.clock.ticks();
+        }
+        match self.failure() {
+            Some(error) if self.visible < wait || wait == 0 => Err(error),
+            _ => Ok(self.visible),
+        }
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        let visible = std::mem::take(&mut self.visible) as usize;
+        let (seen, returning) = (self.seen, &mut self.returning);
+        if let Ok(arrived) = self.inbox.read_chunk(visible) {
+            for done in arrived {
+                *returning += seen.saturating_sub(done.at);
+                each(done.completion);
+            }
+        }
+    }
+
+    /// Its own calls alone: those of the ring are the combiner's.
+    fn counts(&self) -> Counts {
+        Counts {
+            syscalls: [("futex", self.futexes), ("write", self.writes)],
+            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
+            ..Counts::default()
+        }
+    }
+}
+
+impl Drop for Combined {
+    fn drop(&mut self) {
+        self.bridge.workers.fetch_sub(1, AcqRel);
+        // It may sleep without a request in flight, and has to see that nobody is left.
+        let _ = self.bridge.rouse();
+    }
+}

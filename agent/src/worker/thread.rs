@@ -1,0 +1,80 @@
+//! What every thread of a trial does before and after its work, whichever that is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proto::{
+    outcome::{Knob, Refusal, Warning},
+    trial::{Measure, Trial},
+};
+
+use super::Report;
+use crate::{buffers::Buffers, counters::audit::Audit, topology};
+
+/// Runs a thread's work; a panic becomes a refusal.
+pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Refusal::new(
+            "worker-panicked",
+            format!("{who} failed unexpectedly"),
+            "this is a defect of the agent; its log says where",
+        ))
+    })
+}
+
+/// Makes the calling thread ready: no signals, and a CPU of its own.
+pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
+    block_signals();
+    topology::pin_current_thread(cpu).map_err(|error| {
+        Refusal::new(
+            "cpu-not-available",
+            format!("{who} could not be pinned to CPU {cpu}: {error}"),
+            "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
+        )
+        .at("workload.cpus")
+    })
+}
+
+/// The blocks of `depth` slots.
+pub(super) fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
+    let block = trial.workload.block_size.0 as usize;
+    Buffers::new(depth, block, trial.seed ^ u64::from(worker)).map_err(|error| {
+        Refusal::new(
+            "no-memory",
+            format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
+            "lower depth, block size or threads, or raise the agent's memory limit",
+        )
+        .at("workload.block_size")
+    })
+}
+
+/// Opens the instruments of an audit on the calling thread, a worker or (none) the combiner.
+pub(super) fn instruments(
+    trial: &Trial,
+    worker: Option<u32>,
+    knobs: &[Knob],
+    warnings: &mut Vec<Warning>,
+) -> Option<Audit> {
+    (trial.measure == Measure::Audit).then(|| {
+        let (audit, missing) = Audit::open(trial, worker, knobs);
+        warnings.extend(missing);
+        audit
+    })
+}
+
+pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "engine-failed",
+        format!("{who} could not go on: {}: {error}", trial.engine.engine),
+        "look at the host's kernel log (`dmesg`)",
+    )
+}
+
+/// Signals are the runtime's business: one that lands on a worker would end a wait in the kernel early.
+fn block_signals() {
+    // SAFETY: the set is filled before it is used, and the mask is the calling thread's own.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
