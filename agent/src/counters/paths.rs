@@ -15,7 +15,12 @@
 //!
 //! They are taken in the warm-up of an audit, so that they disturb neither the timed trials nor the audit's counts.
 
-use std::{collections::HashMap, ffi::CStr, io, os::fd::AsRawFd as _};
+use std::{
+    collections::HashMap,
+    ffi::{CStr, CString},
+    io,
+    os::fd::AsRawFd as _,
+};
 
 use perf_event::{Builder, Counter, SampleFlag, Sampler, events::Tracepoint};
 use proto::outcome::PathCounts;
@@ -25,6 +30,7 @@ use super::{
     submitter::Submitter,
     tracefs::{Field, Tracefs},
 };
+use crate::engine::sharing::combiner::WAKING;
 
 const SUBMIT: &str = "io_uring/io_uring_submit_req";
 const COMPLETE: &str = "io_uring/io_uring_complete";
@@ -76,6 +82,8 @@ impl Paths {
             builder
         };
         let leader = builder(layout.submit.0).build()?;
+        // A combiner's read that ends its sleep is no request of the trial.
+        filter(&leader, &CString::new(format!("user_data != {WAKING}"))?)?;
         let mut sampler = leader.sampled(requests as usize * PER_REQUEST)?;
         let mut members = Vec::new();
         for event in [layout.complete.0, layout.punt.0, layout.local_work.0, layout.task_work.0] {

@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// The slot of the read that ends the combiner's sleep.
-const WAKING: Slot = Slot::MAX;
+pub(crate) const WAKING: Slot = Slot::MAX;
 /// How long either side looks before it sleeps: about what going to sleep and being woken takes.
 const PATIENCE_NS: u64 = 20_000;
 
