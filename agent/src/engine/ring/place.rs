@@ -1,0 +1,49 @@
+//! The file and the buffers of a ring's requests, by address or as they are registered.
+
+use std::{
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use io_uring::{squeue, types};
+
+use super::Slot;
+use crate::buffers::Buffers;
+
+/// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
+const LARGEST_REGISTERED: usize = 1 << 30;
+
+/// What requests refer to, and how the kernel is told of it.
+pub struct Place {
+    pub(super) file: OwnedFd,
+    /// The file is registered, as number 0.
+    pub(in super::super) fixed_file: bool,
+    /// Slots in one registered buffer, where buffers are registered.
+    pub(super) slots_per_buffer: Option<u32>,
+    /// Flags of every request.
+    pub(in super::super) flags: squeue::Flags,
+    pub(in super::super) buffers: ManuallyDrop<Buffers>,
+}
+
+impl Place {
+    #[inline]
+    pub(in super::super) fn fd(&self) -> types::Fd {
+        types::Fd(self.file.as_raw_fd())
+    }
+
+    /// The registered buffer that a slot's block lies in, where buffers are registered.
+    #[inline]
+    pub(in super::super) fn buffer(&self, slot: Slot) -> Option<u16> {
+        self.slots_per_buffer.map(|per| (slot / per) as u16)
+    }
+}
+
+/// The buffers as they are registered: as few as the kernel's limit on one allows, with the slots in each.
+pub(super) fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
+    let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
+    let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {
+        iov_base: buffers.slot(first).cast(),
+        iov_len: per_buffer.min(depth - first) as usize * buffers.block(),
+    });
+    (iovecs.collect(), per_buffer)
+}
