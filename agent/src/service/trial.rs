@@ -13,7 +13,7 @@ use std::{
 
 use proto::{
     outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Warning},
-    trial::Trial,
+    trial::{EngineKind, Trial},
     wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
@@ -108,7 +108,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             send(Progress { trial_id: trial.id.clone(), what: what.to_owned(), done, total });
         };
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = targets.prepare(
+        let mut target = targets.prepare(
             &trial.target,
             work.block_size.0,
             work.read_percent > 0,
@@ -116,6 +116,9 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             &mut progress,
             &flag,
         )?;
+        if trial.engine.engine == EngineKind::Nvme {
+            target.pass_through(work.block_size.0, work.block_size.0)?;
+        }
         // Each worker has an open file of its own: threads that share one contend for its reference count.
         let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<_, _>>()?;
         Ok((target, files))

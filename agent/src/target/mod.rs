@@ -92,6 +92,8 @@ pub struct Prepared {
     _disk: Option<Arc<ramdisk::Disk>>,
     direct: bool,
     writes: bool,
+    /// Where workers send commands instead.
+    generic: Option<Arc<OwnedFd>>,
 }
 
 impl Targets {
@@ -149,7 +151,7 @@ impl Targets {
         facts.insert("direct".to_owned(), yes_no(direct));
         facts.insert("size".to_owned(), ByteSize(size).to_string());
         facts.append(&mut own);
-        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, writes })
+        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, writes, generic: None })
     }
 
     /// Makes, opens or claims what the target names.
@@ -231,6 +233,19 @@ impl Targets {
 }
 
 impl Prepared {
+    /// Has workers open the generic character device of the same namespace, for commands of `smallest` to `largest`
+    /// bytes. The block device stays claimed.
+    ///
+    /// # Errors
+    /// Where the target is no namespace that takes commands of these sizes; says what would be one.
+    pub fn pass_through(&mut self, smallest: u64, largest: u64) -> Result<(), Refusal> {
+        let sizes = (smallest, largest);
+        let generic = device::generic::open_beside(self.file.as_fd(), self.size, self.writes, sizes)?;
+        self.facts.extend(generic.facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.generic = Some(Arc::new(generic.file));
+        Ok(())
+    }
+
     /// Opens the target for one worker: a file description of its own, close-on-exec, past the page cache if
     /// the trial asked for that, and writable only if the trial writes.
     ///
@@ -238,10 +253,12 @@ impl Prepared {
     /// When the process may open no more files, or the kernel refuses for a reason that is named.
     pub fn open(&self) -> Result<OwnedFd, Refusal> {
         let mut flags = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
-        if self.direct {
+        // A character device has no page cache to pass by, and no such flag.
+        if self.direct && self.generic.is_none() {
             flags |= OFlags::DIRECT;
         }
-        direct::reopen(self.file.as_fd(), flags).map_err(|errno| match errno {
+        let file = self.generic.as_ref().unwrap_or(&self.file);
+        direct::reopen(file.as_fd(), flags).map_err(|errno| match errno {
             Errno::MFILE | Errno::NFILE => Refusal::new(
                 "open-files",
                 format!("a worker cannot open the target: {}", said(errno)),

@@ -256,6 +256,10 @@ impl Worker {
                 let (engine, knobs) = Ring::new(&ring(Opcode::Nop), file, buffers()?)?;
                 self.run(engine, knobs)
             }
+            EngineKind::Nvme => {
+                let (engine, knobs) = Ring::passthrough(&ring(Opcode::Transfer), file, buffers()?)?;
+                self.run(engine, knobs)
+            }
             EngineKind::IoUring => {
                 let (engine, knobs) = Ring::new(&ring(Opcode::Transfer), file, buffers()?)?;
                 self.run(engine, knobs)

@@ -15,11 +15,11 @@ const LARGEST_REGISTERED: usize = 1 << 30;
 
 /// What requests refer to, and how the kernel is told of it.
 pub struct Place {
-    pub(super) file: OwnedFd,
+    pub(in super::super) file: OwnedFd,
     /// The file is registered, as number 0.
     pub(in super::super) fixed_file: bool,
     /// Slots in one registered buffer, where buffers are registered.
-    pub(super) slots_per_buffer: Option<u32>,
+    pub(in super::super) slots_per_buffer: Option<u32>,
     /// Flags of every request.
     pub(in super::super) flags: squeue::Flags,
     pub(in super::super) buffers: ManuallyDrop<Buffers>,

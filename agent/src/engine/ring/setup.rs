@@ -281,7 +281,7 @@ fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
 }
 
 /// Notes whether a registration was granted; refuses the trial where it was not and has to be.
-pub(super) fn granted<T>(
+pub(in super::super) fn granted<T>(
     name: &'static str,
     outcome: io::Result<T>,
     engine: &Engine,
