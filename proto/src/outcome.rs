@@ -218,6 +218,10 @@ pub struct Finished {
     /// Completions that found no room in the completion queue.
     #[serde(default)]
     pub cq_overflows: u64,
+    /// Interrupts of the disk that the target lies on, whoever caused them; absent where it has none of its own,
+    /// as RAM disks do.
+    #[serde(default)]
+    pub disk_interrupts: Option<u64>,
     /// Whether the window was cut short.
     pub cut_short: bool,
     /// What measuring cost or got wrong.

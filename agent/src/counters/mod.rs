@@ -1,5 +1,6 @@
-//! What a trial cost beside its time: CPU, context switches, kernel threads, system calls.
+//! What a trial cost beside its time: CPU, context switches, kernel threads, system calls, interrupts.
 
+pub mod interrupts;
 pub mod kernel_threads;
 pub mod perf;
 pub mod usage;

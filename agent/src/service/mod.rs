@@ -2,8 +2,8 @@
 //! lease (`lease`) and dies with it.
 
 mod lease;
+mod outside;
 mod proof;
-mod ring_threads;
 mod trial;
 
 use std::{

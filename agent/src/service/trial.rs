@@ -20,8 +20,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     lease::{Lease, Over, Turn},
+    outside::Outside,
     proof,
-    ring_threads::RingThreads,
 };
 use crate::{
     counters::perf,
@@ -174,7 +174,8 @@ async fn with_crew(
         .into());
     }
     crew.start(start_ns);
-    measure(lease, trial, crew, slices, start_ns).await
+    let outside = Outside::new(trial, start_ns, target.facts.get("disk").map(String::as_str));
+    measure(lease, trial, crew, slices, outside).await
 }
 
 /// Waits until every worker stands at the start line.
@@ -229,12 +230,11 @@ async fn measure(
     trial: &Trial,
     crew: &mut Crew,
     slices: Vec<Slices>,
-    start_ns: u64,
+    mut outside: Outside,
 ) -> Result<Finished, Ended> {
     let work = &trial.workload;
     let mut merger = Merger::new(work.block_size.0, slices);
     let mut reports: Vec<Report> = Vec::new();
-    let mut ring_threads = RingThreads::new(trial, start_ns);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while reports.len() < trial.workers() as usize {
@@ -249,7 +249,7 @@ async fn measure(
                 Turn::Cancel => crew.stop(),
                 Turn::Start(_) => {}
             },
-            () = ring_threads.due() => ring_threads.read(),
+            () = outside.due() => outside.read(),
             _ = poll.tick() => {
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
@@ -260,7 +260,7 @@ async fn measure(
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
-    Ok(add_up(trial, &reports, &ring_threads))
+    Ok(add_up(trial, &reports, &outside))
 }
 
 async fn send_interval(
@@ -280,17 +280,18 @@ fn lost_worker() -> Refusal {
 }
 
 /// The sum of all workers' accounts.
-fn add_up(trial: &Trial, reports: &[Report], ring_threads: &RingThreads) -> Finished {
+fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Finished {
     let windows: Vec<_> = reports.iter().filter_map(|report| report.window.as_ref()).collect();
     let begins: Vec<u64> = windows.iter().map(|window| window.begin_ns).collect();
     let ends: Vec<u64> = windows.iter().map(|window| window.end_ns).collect();
     let (begin_ns, end_ns) = (mean(&begins), mean(&ends));
-    let kernel_threads_ns = ring_threads.spent(end_ns.saturating_sub(begin_ns));
+    let window_ns = end_ns.saturating_sub(begin_ns);
     let mut sum = Finished {
         begin_ns,
         end_ns,
         cut_short: windows.len() < reports.len() || windows.iter().any(|window| window.cut_short),
-        cpu: CpuTime { kernel_threads_ns, ..CpuTime::default() },
+        cpu: CpuTime { kernel_threads_ns: outside.cpu_ns(window_ns), ..CpuTime::default() },
+        disk_interrupts: outside.interrupts(window_ns),
         ..Finished::default()
     };
     let mut perf_sum: Option<PerfCounts> = None;

@@ -90,6 +90,7 @@ impl CellData<'_> {
                 kernel_threads: costs.kernel_threads_ns.map(|ns| ns as f64 / costs.ops as f64),
             }),
             context_switches_per_io: costs.per_io(costs.switches),
+            interrupts_per_io: costs.disk_interrupts.and_then(|total| costs.per_io(total)),
             ring: self.ring(scope, &costs),
             errors: self.errors(scope),
             short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),

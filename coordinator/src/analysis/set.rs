@@ -84,6 +84,10 @@ pub struct CellSummary {
     pub cpu_ns_per_io: Option<CpuPerIo>,
     /// Context switches of the workers per operation, wanted or not.
     pub context_switches_per_io: Option<f64>,
+    /// Interrupts of the disk per operation, whoever caused them: near 0 where completions are polled for. null
+    /// where the disk has none of its own, as RAM disks do.
+    #[serde(default)]
+    pub interrupts_per_io: Option<f64>,
     /// What was asked of the engine and what it got.
     pub ring: Ring,
     /// Failed requests in the trials, whether or not these count.
@@ -351,7 +355,7 @@ impl ComparisonSet {
 
     /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
     /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max` and `cpu_per_io` in nanoseconds;
-    /// `syscalls_per_io`, `context_switches_per_io`, `sqes_per_enter` as plain numbers.
+    /// `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter` as plain numbers.
     #[must_use]
     pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
         self.cell(arm, params)?.metric(metric)
@@ -376,6 +380,7 @@ impl CellSummary {
             "syscalls_per_io" => self.syscalls_per_io,
             "cpu_per_io" => self.cpu_ns_per_io.map(|cpu| cpu.total()),
             "context_switches_per_io" => self.context_switches_per_io,
+            "interrupts_per_io" => self.interrupts_per_io,
             "sqes_per_enter" => self.ring.sqes_per_enter,
             _ => None,
         }

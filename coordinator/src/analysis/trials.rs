@@ -47,6 +47,8 @@ pub(super) struct Costs {
     pub(super) enters: u64,
     pub(super) enters_by_batch: Vec<u64>,
     pub(super) cq_overflows: u64,
+    /// Absent where it is unknown of any part.
+    pub(super) disk_interrupts: Option<u64>,
 }
 
 impl Costs {
@@ -63,12 +65,13 @@ impl Costs {
             enters: finished.enters,
             enters_by_batch: finished.enters_by_batch.clone(),
             cq_overflows: finished.cq_overflows,
+            disk_interrupts: finished.disk_interrupts,
         })
     }
 
     /// The sum of several; all zero of none.
     pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let start = Self { kernel_threads_ns: Some(0), ..Self::default() };
+        let start = Self { kernel_threads_ns: Some(0), disk_interrupts: Some(0), ..Self::default() };
         parts.into_iter().fold(start, |mut sum, part| {
             sum.ops += part.ops;
             for (name, count) in &part.syscalls {
@@ -81,6 +84,7 @@ impl Costs {
             sum.submitted += part.submitted;
             sum.enters += part.enters;
             sum.cq_overflows += part.cq_overflows;
+            sum.disk_interrupts = sum.disk_interrupts.zip(part.disk_interrupts).map(|(a, b)| a + b);
             let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());
             sum.enters_by_batch.resize(classes, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&part.enters_by_batch) {

@@ -386,6 +386,7 @@ mod tests {
             errors: [(5, 1)].into(),
             enters_by_batch: vec![1, 0, 7],
             cq_overflows: 9,
+            disk_interrupts: Some(4),
             syscalls_self: [("pread64".to_owned(), 3)].into(),
             perf: Some(PerfCounts { syscalls_total: 3, ..PerfCounts::default() }),
             warnings: vec![Warning::new("a", "b", "c")],

@@ -213,6 +213,7 @@ impl Finished {
             enters: self.enters,
             enters_by_batch: self.enters_by_batch,
             cq_overflows: self.cq_overflows,
+            disk_interrupts: self.disk_interrupts,
             cut_short: self.cut_short,
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
@@ -259,6 +260,7 @@ impl TryFrom<wire::Finished> for Finished {
             enters: finished.enters,
             enters_by_batch: finished.enters_by_batch,
             cq_overflows: finished.cq_overflows,
+            disk_interrupts: finished.disk_interrupts,
             cut_short: finished.cut_short,
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,

@@ -23,7 +23,7 @@ use super::keys::one_of;
 use crate::plan::Params;
 
 /// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 13] = [
+pub const METRICS: [(&str, Unit); 14] = [
     ("iops", Unit::Count),
     ("bandwidth", Unit::Bytes),
     ("latency_mean", Unit::Nanos),
@@ -36,6 +36,7 @@ pub const METRICS: [(&str, Unit); 13] = [
     ("syscalls_per_io", Unit::Count),
     ("cpu_per_io", Unit::Nanos),
     ("context_switches_per_io", Unit::Count),
+    ("interrupts_per_io", Unit::Count),
     ("sqes_per_enter", Unit::Count),
 ];
 
