@@ -206,3 +206,117 @@ fn the_first_command_says_why_it_fails() {
     assert!(field == "workload.block_size" && text.contains("max_hw_sectors_kb"), "{text}");
     assert!(said(-libc::EACCES, &knobs).1.contains("root"));
 }
+
+/// What is at an offset of the drive, by the test below: each eight bytes say where they are.
+fn expected(offset: u64, len: usize) -> Vec<u8> {
+    (0..len as u64 / 8).flat_map(|word| (!(offset + 8 * word)).to_le_bytes()).collect()
+}
+
+/// The knobs that change how a command is made, submitted or waited for, each once and some together.
+fn ways() -> Vec<trial::Engine> {
+    let plain = trial::Engine { depth: 32, ..trial::Engine::new(EngineKind::Nvme) };
+    let registered = trial::Engine {
+        fixed_files: true,
+        fixed_buffers: true,
+        registered_ring: true,
+        no_sqarray: true,
+        ..plain.clone()
+    };
+    let deferred = trial::Engine { single_issuer: true, defer_taskrun: true, ..registered.clone() };
+    vec![
+        trial::Engine { coop_taskrun: true, submit_batch: Some(4), ..plain.clone() },
+        trial::Engine {
+            force_async: true,
+            iowq_workers: Some(trial::IowqWorkers::default()),
+            ..plain.clone()
+        },
+        trial::Engine { sqpoll: Some(Sqpoll::default()), ..registered.clone() },
+        trial::Engine { iopoll: true, ..plain.clone() },
+        trial::Engine { iopoll: true, ..deferred.clone() },
+        trial::Engine { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered },
+        plain,
+        deferred,
+    ]
+}
+
+/// Reads and writes a drive that is named by the environment, whose contents are lost.
+#[test]
+#[ignore = "destroys what is on a drive: kernel/checks/nvme.sh runs it in a guest"]
+fn a_drive_has_the_same_bytes_both_ways() {
+    use std::os::unix::fs::FileExt;
+    const SPAN: u64 = 8 << 20;
+    const LARGEST: usize = 64 << 10;
+    let named = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} names no device"));
+    let (block, generic) = (named("RINGBENCH_NVME_BLOCK"), named("RINGBENCH_NVME_GENERIC"));
+    let open = |path: &str| std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let disk = open(&block);
+    for (round, knobs) in (0u64..).zip(ways()) {
+        disk.write_all_at(&expected(0, SPAN as usize), 0).unwrap();
+        disk.sync_all().unwrap();
+        let setup = RingSetup {
+            opcode: Opcode::Transfer,
+            depth: knobs.depth,
+            engine: &knobs,
+            worker: 0,
+            poller: None,
+            attach: &Attach::default(),
+        };
+        let buffers = Buffers::new(knobs.depth, LARGEST, 1).unwrap();
+        let (mut ring, granted) = Ring::passthrough(&setup, open(&generic).into(), buffers).unwrap();
+        assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
+        let lba = ring.requests().namespace.lba();
+        let mut run = |ops: &[Op]| {
+            ring.queue((0u32..).zip(ops.iter().copied()));
+            let mut results = vec![i32::MIN; ops.len()];
+            while results.contains(&i32::MIN) {
+                ring.commit(1).unwrap();
+                ring.reap(|completion| results[completion.slot as usize] = completion.result);
+            }
+            // SAFETY: the blocks are a live mapping, and nothing is in flight.
+            let data = |slot: usize, len: usize| unsafe {
+                std::slice::from_raw_parts(ring.buffers().slot(slot as u32), len).to_vec()
+            };
+            let data = ops.iter().enumerate().map(|(slot, op)| data(slot, op.len as usize));
+            (results, data.collect::<Vec<_>>())
+        };
+        // Sizes from one block to the largest, at places that lie crosswise.
+        let reads: Vec<Op> = (0..32u64)
+            .map(|index| {
+                let len = (lba << (index % 8)).min(LARGEST as u64);
+                let offset = (index * 7919 + round * 31) % (SPAN / lba - 128) * lba;
+                Op { kind: OpKind::Read, offset, len: len as u32 }
+            })
+            .collect();
+        let (results, data) = run(&reads);
+        for ((op, result), data) in reads.iter().zip(results).zip(&data) {
+            assert_eq!(result, op.len as i32, "{knobs:?}: {op:?}");
+            assert!(*data == expected(op.offset, data.len()), "{knobs:?}: {op:?} has other bytes");
+        }
+        // What the buffers hold now, to places that do not overlap; and to no others.
+        let writes: Vec<Op> = (0u64..)
+            .zip(&reads)
+            .map(|(index, read)| Op { kind: OpKind::Write, offset: index * (SPAN / 32), len: read.len })
+            .collect();
+        let (results, written) = run(&writes);
+        assert!(results.iter().zip(&writes).all(|(result, op)| *result == op.len as i32), "{results:?}");
+        let mut wanted = expected(0, SPAN as usize);
+        for (op, data) in writes.iter().zip(&written) {
+            wanted[op.offset as usize..][..data.len()].copy_from_slice(data);
+        }
+        // The page cache knows nothing of what went past it.
+        rustix::fs::fadvise(&disk, 0, std::num::NonZeroU64::new(SPAN), rustix::fs::Advice::DontNeed).unwrap();
+        let mut found = vec![0; SPAN as usize];
+        disk.read_exact_at(&mut found, 0).unwrap();
+        assert!(found == wanted, "{knobs:?}: the drive has other bytes");
+        // Beyond the end the drive itself says no.
+        let beyond =
+            Op { kind: OpKind::Read, offset: ring.requests().namespace.blocks * lba, len: lba as u32 };
+        ring.queue(std::iter::once((0, beyond)));
+        let mut said = None;
+        while said.is_none() {
+            ring.commit(1).unwrap();
+            ring.reap(|completion| said = Some(completion.result));
+        }
+        assert_eq!(said, Some(-(NVME_STATUS + 0x80)), "{knobs:?}: block out of range");
+    }
+}

@@ -207,6 +207,11 @@ impl<R: Requests> Ring<R> {
     }
 
     #[cfg(test)]
+    pub(super) fn requests(&self) -> &R {
+        &self.requests
+    }
+
+    #[cfg(test)]
     pub(super) fn buffers(&self) -> &Buffers {
         &self.place.buffers
     }

@@ -6,12 +6,7 @@ use proto::trial::{Engine, EngineKind};
 use serde_json::{Map, Value};
 
 use super::{Arms, Fixed, Reader, is_name};
-use crate::scenario::{
-    ARM_PATTERN, Arm, MAX_NAME, Problem,
-    document::Spot,
-    keys::Block,
-    spans::KeyPath,
-};
+use crate::scenario::{ARM_PATTERN, Arm, MAX_NAME, Problem, document::Spot, keys::Block, spans::KeyPath};
 
 impl Reader<'_> {
     pub(super) fn arms(&mut self, value: Option<Value>) -> (Arms, Fixed) {
