@@ -53,7 +53,8 @@ mod tests {
         fs::create_dir_all(&disk).unwrap();
         fs::create_dir_all(root.path().join("devices/virtual/block/ram0")).unwrap();
         fs::create_dir(root.path().join("block")).unwrap();
-        for (name, at) in [("nvme0n1", disk.as_path()), ("ram0", &root.path().join("devices/virtual/block/ram0"))]
+        for (name, at) in
+            [("nvme0n1", disk.as_path()), ("ram0", &root.path().join("devices/virtual/block/ram0"))]
         {
             std::os::unix::fs::symlink(at, root.path().join("block").join(name)).unwrap();
         }

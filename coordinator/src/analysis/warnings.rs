@@ -117,8 +117,9 @@ impl Warnings {
 
     /// Whether a cell that was granted polling was polled: the disk's interrupts tell.
     pub(super) fn of_polling(&mut self, row: &CellSummary) {
-        let Some(name) =
-            ["iopoll", "hipri"].into_iter().find(|name| row.ring.granted.get(*name).is_some_and(|on| on == "true"))
+        let Some(name) = ["iopoll", "hipri"]
+            .into_iter()
+            .find(|name| row.ring.granted.get(*name).is_some_and(|on| on == "true"))
         else {
             return;
         };
