@@ -1,6 +1,5 @@
 # shellcheck shell=dash
 # A brd disk is used if it is blank, refused if it is not, and blank again afterwards. The other kinds work, too.
-. /checks/lib
 cat >kind.yaml <<'YAML'
 name: kind
 target: {ramdisk: {size: 16MiB, kind: brd}}
@@ -21,6 +20,6 @@ done
 echo "somebody's" | dd of=/dev/ram0 conv=notrunc 2>/dev/null
 run taken 3 kind.yaml
 holds "a disk with something on it is refused" \
-    '.hosts[0].refusal.remedy != "" and (.hosts[0].refusal.message | test("something on it"))' taken/trials.jsonl
+    '.[0].hosts[0].refusal | .remedy != "" and (.message | test("something on it"))' taken/trials.jsonl
 dd if=/dev/zero of=/dev/ram0 bs=4096 count=1 conv=notrunc 2>/dev/null
 echo "    brd, loop, zram, tmpfs and null_blk serve and are taken down; brd with contents is refused"

@@ -1,6 +1,5 @@
 # shellcheck shell=dash
 # The device begins to fail in the middle of a trial: errors are counted, the trial is marked, the exit code is 4.
-. /checks/lib
 cat >eio.yaml <<'YAML'
 name: eio
 target: {ramdisk: {size: 64MiB, kind: null_blk}}

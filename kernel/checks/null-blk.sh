@@ -1,6 +1,5 @@
 # shellcheck shell=dash
 # RAM disks of null_blk: poll queues, a chosen completion time, taken down at the end and after a killed agent.
-. /checks/lib
 cat >poll.yaml <<'YAML'
 name: null-blk-poll
 target: {ramdisk: {size: 32MiB, kind: null_blk, poll_queues: 1}}

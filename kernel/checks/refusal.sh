@@ -1,6 +1,5 @@
 # shellcheck shell=dash
 # A device without poll queues: iopoll is refused with the remedy; with `fallback: allow` it runs, and says so.
-. /checks/lib
 cat >loop.yaml <<'YAML'
 name: loop
 target: {ramdisk: {size: 16MiB, kind: loop}}
@@ -10,7 +9,7 @@ trials: 1
 YAML
 run refused 3 loop.yaml
 holds "the refusal names knob and remedy" \
-    '.hosts[0].refusal | .code == "knob-refused" and .field == "engine.iopoll" and (.remedy | test("poll_queues=1"))' \
+    '.[0].hosts[0].refusal | .code == "knob-refused" and .field == "engine.iopoll" and (.remedy | test("poll_queues=1"))' \
     refused/trials.jsonl '.hosts[0].refusal'
 run allowed "0 4" --set arms.polled.fallback=allow loop.yaml
 holds "what was not granted is told" '.cells[0].ring | .requested.iopoll == "true" and .granted.iopoll == "false"' \

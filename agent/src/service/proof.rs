@@ -35,18 +35,17 @@ fn polling_on(
         (_, true) => "hipri",
         _ => return Ok(None),
     };
-    let knob = |granted: bool| Knob {
-        name: name.into(),
-        requested: "true".into(),
-        granted: granted.to_string(),
-    };
+    let knob =
+        |granted: bool| Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() };
     // It takes the flag and says nothing: there is nothing to try, but its age.
     if name == "hipri" && !polls_synchronously(release) {
         return match engine.fallback {
             Fallback::Allow => Ok(Some(knob(false))),
             Fallback::Refuse => Err(Refusal::new(
                 "knob-refused",
-                format!("Linux {release} ignores the flag RWF_HIPRI of synchronous requests, as all do since 6.0"),
+                format!(
+                    "Linux {release} ignores the flag RWF_HIPRI of synchronous requests, as all do since 6.0"
+                ),
                 "poll by `engine: io_uring, iopoll: true`; or run with interrupts by `fallback: allow`",
             )
             .at("engine.hipri")),
@@ -105,7 +104,8 @@ mod tests {
     fn synchronous_polling_ended_with_5_19() {
         let mut engine = Engine { hipri: true, ..Engine::new(EngineKind::Pvsync2) };
         let facts = BTreeMap::from([("io_poll".to_owned(), "1".to_owned())]);
-        let granted = |engine: &Engine, release| polling_on(engine, &facts, release).map(|knob| knob.unwrap().granted);
+        let granted =
+            |engine: &Engine, release| polling_on(engine, &facts, release).map(|knob| knob.unwrap().granted);
         assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
         assert_eq!(refusal.field, "engine.hipri");
