@@ -2,7 +2,6 @@
 # The drive's own commands, past the block layer: the same bytes as by the block device, whatever the knobs; the
 # shipped scenario on a drive with poll queues; and what is refused.
 # Needs the agent's tests as /in/agent-tests (kernel/lab run --in DIR; .ci/lab-kernel builds them).
-. /checks/lib
 [ -c /dev/ng0n1 ] || fail "the kernel made no /dev/ng0n1"
 [ -x /in/agent-tests ] || fail "no /in/agent-tests: see .ci/lab-kernel"
 
@@ -24,8 +23,9 @@ done
 at="--agents 127.0.0.1:7421"
 
 # 4: a trial began late under emulation, and is marked.
+# Longer than quick: what is read from outside must fall into the window, under emulation too.
 # shellcheck disable=SC2086
-run nvme "0 4" $at /scenarios/nvme.yaml
+run nvme "0 4" $at /scenarios/nvme.yaml --set workload.runtime=500ms
 holds "no request failed" 'all(.[]; all(.hosts[]; .refusal == null and (.finished.errors // {}) == {}))' \
     nvme/trials.jsonl '{arm, marks, hosts: [.hosts[] | {refusal, errors: .finished.errors}]}'
 cell() { # arm, depth, expression of its cell
@@ -41,13 +41,23 @@ for depth in 1 32; do
         cell $arm $depth "$granted"
         cell $arm $depth "$bytes"
     done
-    cell passthrough-polled $depth '.ring.granted.iopoll == "true" and .interrupts_per_io < 0.1'
+    cell passthrough-polled $depth '.ring.granted.iopoll == "true"'
 done
-cell passthrough 1 '.interrupts_per_io > 0.5'
+# Where the emulation was too slow, the last reading came too late and there is none: at least one trial has it.
+interrupts() { # arm, depth, expression of the interrupts per I/O of each trial that has them
+    holds "interrupts of $1 at depth $2: $3" \
+        "[.[] | select(.arm == \"$1\" and .params.depth == $2) | .hosts[].finished
+          | select(.disk_interrupts != null) | .disk_interrupts / .read_ops] | length > 0 and all(.[]; $3)" \
+        nvme/trials.jsonl 'select(.arm | test("passthrough")) | {arm, params, finished: [.hosts[].finished | {disk_interrupts, read_ops}]}'
+}
+interrupts passthrough 1 '. > 0.5'
+interrupts passthrough-polled 1 '. < 0.1'
+interrupts passthrough-polled 32 '. < 0.1'
 jq -r '.cells[] | select(.host == null) | "    \(.arm), depth \(.params.depth): \(.iops.mean // 0 | floor) reads/s, p50 \(.latency_ns.p50 // 0) ns, system CPU \(.cpu_ns_per_io.system // 0 | floor) ns"' nvme.json
 
 # shellcheck disable=SC2086
-run writes "0 4" $at /scenarios/nvme.yaml --set target.device.destroy=RINGBENCH0 --set workload.read_percent=50
+run writes "0 4" $at /scenarios/nvme.yaml --set target.device.destroy=RINGBENCH0 --set workload.read_percent=50 \
+    --set 'sweep.depth=[32]'
 holds "no write failed" 'all(.[]; all(.hosts[]; .refusal == null and (.finished.errors // {}) == {}))' \
     writes/trials.jsonl '{arm, marks, hosts: [.hosts[] | {refusal, errors: .finished.errors}]}'
 
