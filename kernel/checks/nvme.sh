@@ -33,6 +33,7 @@ cell() { # arm, depth, expression of its cell
         "[.cells[] | select(.arm == \"$1\" and .params.depth == $2 and .host == null)] | length == 1 and (.[0] | $3)" \
         nvme.json ".cells[] | select(.arm == \"$1\") | {params, ring, iops, bandwidth_bytes_per_s, interrupts_per_io}"
 }
+# shellcheck disable=SC2016
 granted='[.ring.requested | to_entries[] | select(.value == "true") | .key] as $asked
     | .ring.granted as $granted | ($asked | length) >= 4 and all($asked[]; $granted[.] == "true")'
 bytes='.bandwidth_bytes_per_s.mean / .iops.mean | . > 4095 and . < 4097'
