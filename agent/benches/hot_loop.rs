@@ -12,7 +12,7 @@ use std::{
 
 use agent::{
     buffers::Buffers,
-    engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup},
+    engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared},
     worker::{
         clock::HotClock,
         hot::{self, Batching, Edges},
@@ -159,6 +159,29 @@ fn engines(c: &mut Criterion) {
     let mut group = c.benchmark_group("nop");
     group.bench_function("batches of 32", |b| {
         b.iter_custom(|ops| run(&mut ring(Opcode::Nop, 512), 512, batches, ops, false));
+    });
+    // The price of a lock that nobody else wants; without single_issuer, which a shared ring cannot have.
+    let untuned = trial::Engine { fixed_files: true, ..trial::Engine::new(EngineKind::Nop) };
+    let setup = RingSetup {
+        opcode: Opcode::Nop,
+        depth: 128,
+        engine: &untuned,
+        worker: 0,
+        poller: None,
+        attach: &attach,
+    };
+    group.bench_function("batches of 32, untuned", |b| {
+        b.iter_custom(|ops| {
+            let mut engine = Ring::new(&setup, open(), buffers(128, 512)).unwrap().0;
+            run(&mut engine, 512, batches, ops, false)
+        });
+    });
+    group.bench_function("batches of 32, shared by one", |b| {
+        b.iter_custom(|ops| {
+            let clock = HotClock::new();
+            let (mut handles, _) = Shared::build(&setup, vec![open()], buffers(128, 512), &clock).unwrap();
+            run(&mut handles[0], 512, batches, ops, false)
+        });
     });
     group.finish();
 

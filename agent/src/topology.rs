@@ -174,20 +174,10 @@ impl Topology {
     /// Where the CPU that is asked for may not be used.
     pub fn pollers(&self, sqpoll: Sqpoll, workers: &[u32]) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
         let threads = if sqpoll.shared { 1 } else { workers.len() };
-        let mut cpus = match sqpoll.cpu {
+        let cpus = match sqpoll.cpu {
             Some(cpu) => self.checked(&[cpu]).map_err(|refusal| refusal.at("engine.sqpoll"))?,
-            None => self.preferred(),
+            None => self.beside(workers, threads),
         };
-        if sqpoll.cpu.is_none() {
-            // The runtime's CPU before a worker's: it has little to do while a trial runs.
-            cpus.retain(|cpu| !workers.contains(cpu));
-            if cpus.len() < threads && !workers.contains(&self.runtime_cpu) {
-                cpus.push(self.runtime_cpu);
-            }
-            if cpus.is_empty() {
-                cpus = workers.to_vec();
-            }
-        }
         let placed: Vec<u32> = (0..workers.len()).map(|worker| cpus[worker % cpus.len()]).collect();
         let used = &placed[..threads.min(placed.len())];
         let mut warnings = Vec::new();
@@ -209,6 +199,41 @@ impl Topology {
             warn(what, "fewer threads, or a larger machine");
         }
         Ok((placed, warnings))
+    }
+
+    /// CPUs for `threads` threads that work for the workers: those that no worker is on, if there are any.
+    fn beside(&self, workers: &[u32], threads: usize) -> Vec<u32> {
+        let mut cpus = self.preferred();
+        // The runtime's CPU before a worker's: it has little to do while a trial runs.
+        cpus.retain(|cpu| !workers.contains(cpu));
+        if cpus.len() < threads && !workers.contains(&self.runtime_cpu) {
+            cpus.push(self.runtime_cpu);
+        }
+        if cpus.is_empty() {
+            cpus = workers.to_vec();
+        }
+        cpus
+    }
+
+    /// The CPU of the combiner's thread, and whether no worker is on it.
+    #[must_use]
+    pub fn combiner(&self, workers: &[u32]) -> (u32, bool, Vec<Warning>) {
+        let cpu = self.beside(workers, 1).first().copied().unwrap_or(self.runtime_cpu);
+        let alone = !workers.contains(&cpu);
+        let (what, remedy) = if !alone {
+            (
+                format!("the combiner and a worker take turns on CPU {cpu}: each waits for the other"),
+                "the combiner needs a CPU of its own: fewer threads, fewer `cpus`, or a larger machine",
+            )
+        } else if cpu == self.runtime_cpu {
+            (
+                format!("the combiner shares CPU {cpu} with the agent's own runtime"),
+                "fewer threads, or a larger machine",
+            )
+        } else {
+            return (cpu, alone, Vec::new());
+        };
+        (cpu, alone, vec![Warning::new("combiner-shares-cpu", what, remedy)])
     }
 
     fn core_of(&self, id: u32) -> Option<(u32, u32)> {
@@ -338,6 +363,19 @@ mod tests {
         let (cpus, warnings) = auto(&topology, 3);
         assert_eq!(cpus, [1, 2, 3]);
         assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn a_combiner_has_a_cpu_of_its_own_if_there_is_one() {
+        let code = |(cpu, alone, warnings): (u32, bool, Vec<Warning>)| {
+            (cpu, alone, warnings.first().map(|warning| (warning.code.clone(), warning.message.clone())))
+        };
+        assert_eq!(code(machine(1, 4, 1).combiner(&[1, 2])), (3, true, None));
+        let (cpu, alone, warning) = code(machine(1, 2, 1).combiner(&[1, 1]));
+        assert!((cpu, alone) == (0, true) && warning.unwrap().1.contains("runtime"));
+        let (cpu, alone, warning) = code(machine(1, 2, 1).combiner(&[0, 1]));
+        let (code, message) = warning.unwrap();
+        assert!(!alone && cpu < 2 && code == "combiner-shares-cpu" && message.contains("take turns"));
     }
 
     #[test]

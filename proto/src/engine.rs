@@ -69,6 +69,10 @@ pub struct Engine {
     /// io_uring: limits on the worker threads of the kernel (`IORING_REGISTER_IOWQ_MAX_WORKERS`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iowq_workers: Option<IowqWorkers>,
+    /// io_uring: who has a ring. `per_thread`: each worker; `shared`: all workers of a host use one, behind a lock;
+    /// `combiner`: one thread more has the only ring, and workers hand their requests to it.
+    #[serde(default)]
+    pub ring: Sharing,
     /// pvsync2: poll for the completion (`RWF_HIPRI`). Needs `direct: true` and a device with poll queues.
     #[serde(default)]
     pub hipri: bool,
@@ -136,6 +140,7 @@ impl Engine {
             force_async: false,
             vectored: false,
             iowq_workers: None,
+            ring: Sharing::PerThread,
             hipri: false,
             nowait: false,
             fallback: Fallback::Refuse,
@@ -171,6 +176,7 @@ impl Engine {
             ("force_async", self.force_async),
             ("vectored", self.vectored),
             ("iowq_workers", self.iowq_workers.is_some()),
+            ("ring", self.ring != Sharing::PerThread),
         ])
     }
 }
@@ -237,6 +243,32 @@ pub enum Concurrency {
     Queue,
     /// Depth N is N threads at depth 1.
     Threads,
+}
+
+/// Who has a ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Each worker has one of its own.
+    #[default]
+    PerThread,
+    /// All workers of a host use one, behind a lock.
+    Shared,
+    /// One thread more has the only one: workers hand their requests to it through queues, and get their
+    /// completions back the same way.
+    Combiner,
+}
+
+impl Sharing {
+    /// The word used in scenarios and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PerThread => "per_thread",
+            Self::Shared => "shared",
+            Self::Combiner => "combiner",
+        }
+    }
 }
 
 /// What to do where the host does not grant a knob.

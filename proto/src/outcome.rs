@@ -222,6 +222,9 @@ pub struct Finished {
     /// as RAM disks do.
     #[serde(default)]
     pub disk_interrupts: Option<u64>,
+    /// What sharing the ring cost; absent where each worker has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingCosts>,
     /// Whether the window was cut short.
     pub cut_short: bool,
     /// What measuring cost or got wrong.
@@ -253,6 +256,64 @@ pub struct PerfCounts {
     pub syscalls_by_name: BTreeMap<String, u64>,
     /// `io_uring:io_uring_queue_async_work`; absent where it could not be counted.
     pub punted_to_io_wq: Option<u64>,
+}
+
+/// What sharing one ring cost the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SharingCosts {
+    /// They took turns by a lock.
+    #[serde(rename = "lock")]
+    Lock {
+        /// Times that it was taken to hand requests over or to wait for completions.
+        locks: u64,
+        /// Those that found it taken.
+        contended: u64,
+        /// How long these waited.
+        wait_ns: u64,
+    },
+    /// They handed their requests to one thread.
+    #[serde(rename = "handover")]
+    Handover {
+        /// From a worker's queue until that thread took the request, and from its taking the completion until
+        /// the worker saw it; the sum over all requests.
+        ns: u64,
+    },
+}
+
+impl SharingCosts {
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        match (*self, *earlier) {
+            (
+                Self::Lock { locks, contended, wait_ns },
+                Self::Lock { locks: locks_then, contended: contended_then, wait_ns: then },
+            ) => Self::Lock {
+                locks: locks - locks_then,
+                contended: contended - contended_then,
+                wait_ns: wait_ns - then,
+            },
+            (Self::Handover { ns }, Self::Handover { ns: then }) => Self::Handover { ns: ns - then },
+            (now, _) => now,
+        }
+    }
+
+    /// Adds the costs of another thread, or of another host. Where the two are of different kinds, as they are in
+    /// no trial, the first stands alone.
+    pub fn add(&mut self, more: &Self) {
+        match (self, more) {
+            (
+                Self::Lock { locks, contended, wait_ns },
+                Self::Lock { locks: more_locks, contended: more_contended, wait_ns: more_ns },
+            ) => {
+                *locks += more_locks;
+                *contended += more_contended;
+                *wait_ns += more_ns;
+            }
+            (Self::Handover { ns }, Self::Handover { ns: more }) => *ns += more,
+            _ => {}
+        }
+    }
 }
 
 /// CPU time of the worker threads within the window, and of the kernel's threads that work for them.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sqpoll},
+    engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sharing, Sqpoll},
     target::{DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
     workload::{Arrival, Cpus, Pattern, Rate, Workload},
 };
@@ -97,6 +97,13 @@ impl Trial {
         }
     }
 
+    /// Requests that all workers together may have in one ring; `None` where each has a ring of its own.
+    #[must_use]
+    pub fn shared_depth(&self) -> Option<u32> {
+        let shared = self.engine.ring != Sharing::PerThread;
+        shared.then(|| self.workers().saturating_mul(self.depth_per_worker()))
+    }
+
     /// Checks every limit that can be checked without the host.
     ///
     /// # Errors
@@ -153,6 +160,9 @@ impl Trial {
             check(!device || self.target.direct(), "target.device.direct", &|| {
                 "must be true for engine: nvme (its commands know no page cache)".into()
             });
+            check(engine.ring == Sharing::PerThread, "engine.ring", &|| {
+                "must be per_thread for engine: nvme (rings that threads share have no commands)".into()
+            });
             check(!engine.vectored, "engine.vectored", &|| {
                 "does not go with engine: nvme (a command names one piece of memory)".into()
             });
@@ -170,6 +180,28 @@ impl Trial {
         check(!(engine.vectored && engine.fixed_buffers), "engine.vectored", &|| {
             "does not go with fixed_buffers: registered buffers are not read by readv".into()
         });
+        if engine.ring == Sharing::Shared {
+            // defer_taskrun without single_issuer is refused above.
+            let field = if engine.defer_taskrun { "engine.defer_taskrun" } else { "engine.single_issuer" };
+            check(!engine.single_issuer && !engine.defer_taskrun, field, &|| {
+                "does not go with ring: shared, where every worker submits; ring: combiner may have it".into()
+            });
+            check(!engine.registered_ring, "engine.registered_ring", &|| {
+                "does not go with ring: shared (a ring is registered for one thread); ring: combiner may have it"
+                    .into()
+            });
+        }
+        if let Some(depth) = self.shared_depth() {
+            let most = if engine.sqpoll.is_some() { MAX_DEPTH / 2 } else { MAX_DEPTH };
+            check(depth <= most, "engine.depth", &|| {
+                format!(
+                    "{} for each of {} workers is {depth} in one ring; at most {most} with ring: {}",
+                    self.depth_per_worker(),
+                    self.workers(),
+                    engine.ring.as_str()
+                )
+            });
+        }
         if let Some(sqpoll) = engine.sqpoll {
             check(!engine.defer_taskrun, "engine.sqpoll", &|| {
                 "does not go with defer_taskrun (the kernel refuses both together)".into()
@@ -306,6 +338,12 @@ mod tests {
         );
         assert!(
             refused(|t| {
+                t.engine = Engine { ring: Sharing::Combiner, ..Engine::new(EngineKind::Libaio) };
+            })
+            .contains("has no ring, so it cannot have ring")
+        );
+        assert!(
+            refused(|t| {
                 t.target = Target::Path(PathTarget { path: "x".into(), direct: true });
                 t.workload.read_percent = 50;
             })
@@ -349,7 +387,37 @@ mod tests {
         assert!(refused(device(true), |e| e.vectored = true).starts_with("engine.vectored: "));
         let hybrid = refused(device(true), |e| (e.iopoll, e.hybrid_iopoll) = (true, true));
         assert!(hybrid.starts_with("engine.hybrid_iopoll: "), "{hybrid}");
+        let shared = refused(device(true), |e| e.ring = Sharing::Combiner);
+        assert!(shared.starts_with("engine.ring: must be per_thread"), "{shared}");
         assert!(refused(device(true), |e| e.hipri = true).contains("cannot have hipri"));
+    }
+
+    #[test]
+    fn one_ring_for_all_has_limits_of_its_own() {
+        let with = |ring, change: fn(&mut Trial)| {
+            let mut trial = trial();
+            (trial.engine.ring, trial.workload.threads) = (ring, 4);
+            change(&mut trial);
+            let errors = trial.validate().err().unwrap_or_default();
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let tuned = |t: &mut Trial| (t.engine.single_issuer, t.engine.defer_taskrun) = (true, true);
+        let why = with(Sharing::Shared, tuned);
+        assert!(why.starts_with("engine.defer_taskrun: ") && why.contains("every worker submits"), "{why}");
+        let why = with(Sharing::Shared, |t| t.engine.single_issuer = true);
+        assert!(why.starts_with("engine.single_issuer: "), "{why}");
+        let why = with(Sharing::Shared, |t| t.engine.registered_ring = true);
+        assert!(why.starts_with("engine.registered_ring: "), "{why}");
+        assert_eq!(with(Sharing::Combiner, tuned), "");
+        assert_eq!(with(Sharing::Combiner, |t| t.engine.registered_ring = true), "");
+
+        assert_eq!(with(Sharing::Shared, |t| t.engine.depth = 8192), "");
+        let why = with(Sharing::Shared, |t| t.engine.depth = 8193);
+        assert!(why.starts_with("engine.depth: 8193 for each of 4 workers is 32772 in one ring"), "{why}");
+        let why =
+            with(Sharing::Combiner, |t| (t.engine.depth, t.engine.sqpoll) = (8192, Some(Sqpoll::default())));
+        assert!(why.contains("at most 16384 with ring: combiner"), "{why}");
+        assert_eq!(with(Sharing::PerThread, |t| t.engine.depth = 8193), "");
     }
 
     #[test]

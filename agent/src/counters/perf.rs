@@ -20,7 +20,7 @@ use rustix::{
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "io_uring_enter",
     "io_submit",
     "io_getevents",
@@ -29,6 +29,7 @@ const NAMES: [&str; 11] = [
     "preadv2",
     "pwritev2",
     "futex",
+    "write",
     "clock_gettime",
     "clock_nanosleep",
     "sched_yield",

@@ -10,6 +10,7 @@ use std::{
 };
 
 use proto::outcome::Refusal;
+use syscalls::{Errno, Sysno, syscall};
 
 use super::{Completion, Counts, Engine, Slot};
 use crate::{
@@ -153,21 +154,19 @@ impl Libaio {
             self.waits += 1;
             // SAFETY: there is room for as many events as the call may write.
             let done = unsafe {
-                libc::syscall(
-                    libc::SYS_io_getevents,
+                syscall!(
+                    Sysno::io_getevents,
                     self.context,
                     least,
                     self.events.len(),
                     self.events.as_mut_ptr(),
-                    std::ptr::null::<libc::timespec>(),
+                    std::ptr::null::<libc::timespec>()
                 )
             };
             match done {
-                0.. => return Ok(done as usize),
-                _ => match io::Error::last_os_error() {
-                    error if error.raw_os_error() == Some(libc::EINTR) => {}
-                    error => return Err(error),
-                },
+                Ok(done) => return Ok(done),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
@@ -207,18 +206,20 @@ impl Engine for Libaio {
             self.submits += 1;
             // SAFETY: the pointers are to requests of our own, whose blocks stay untouched until reaped.
             let taken = unsafe {
-                libc::syscall(libc::SYS_io_submit, self.context, self.queued.len(), self.queued.as_mut_ptr())
+                syscall!(Sysno::io_submit, self.context, self.queued.len(), self.queued.as_mut_ptr())
             };
-            if taken < 0 {
-                let error = io::Error::last_os_error();
-                // What is done may be what the kernel is short of: it is taken all the same.
-                if self.has_events() {
-                    self.visible = self.get_events(0)?;
+            let taken = match taken {
+                Ok(taken) => taken,
+                Err(errno) => {
+                    // What is done may be what the kernel is short of: it is taken all the same.
+                    if self.has_events() {
+                        self.visible = self.get_events(0)?;
+                    }
+                    return Err(errno.into());
                 }
-                return Err(error);
-            }
+            };
             self.submitted += taken as u64;
-            self.queued.drain(..taken as usize);
+            self.queued.drain(..taken);
         }
         // The kernel may have taken fewer than were queued: waiting for more than it has would never end.
         let wait = u64::from(wait).min(self.submitted - self.reaped);

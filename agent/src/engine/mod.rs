@@ -10,15 +10,18 @@ mod nvme;
 mod psync;
 mod pvsync2;
 pub(crate) mod ring;
+pub(crate) mod sharing;
 
 use std::io;
 
 pub use libaio::Libaio;
 pub use null::Null;
 pub use nvme::{Commands, Namespace};
+use proto::outcome::SharingCosts;
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;
 pub use ring::{Attach, Opcode, Ring, RingSetup};
+pub use sharing::{Combined, Shared};
 
 use crate::workload::Op;
 
@@ -75,6 +78,8 @@ pub struct Counts {
     pub batches: [u64; BATCHES],
     /// Completions that found no room in the completion queue.
     pub overflows: u64,
+    /// What sharing the ring cost; `None` where it is not shared.
+    pub sharing: Option<SharingCosts>,
 }
 
 /// Classes of batches: none, and one for each power of two up to the largest depth.
@@ -99,13 +104,21 @@ impl Counts {
         }
         delta.submitted -= earlier.submitted;
         delta.overflows -= earlier.overflows;
+        delta.sharing = self.sharing.zip(earlier.sharing).map(|(now, then)| now.since(&then));
         delta
     }
 }
 
-#[cold]
-fn last_errno() -> i32 {
-    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+/// What a system call said, in the form of [`Completion::result`].
+///
+/// Engines call the kernel without the C library in between: on the way back its wrapper was seen to add a tenth
+/// to a short read.
+#[inline]
+fn result(said: Result<usize, syscalls::Errno>) -> i32 {
+    match said {
+        Ok(moved) => moved as i32,
+        Err(errno) => -errno.into_raw(),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use super::{Completion, Counts, Engine, Slot};
+use syscalls::{Sysno, syscall};
+
+use super::{Completion, Counts, Engine, Slot, result};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -45,23 +47,22 @@ impl Engine for Psync {
     #[inline]
     fn commit(&mut self, _wait: u32) -> io::Result<u32> {
         let Some((slot, op)) = self.queued else { return Ok(u32::from(self.done.is_some())) };
-        let (fd, len, at) = (self.file.as_raw_fd(), op.len as usize, op.offset.cast_signed());
-        let moved = match op.kind {
+        let (fd, len, at) = (self.file.as_raw_fd(), op.len as usize, op.offset);
+        let said = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
                 // SAFETY: the block is `len` bytes or more of our own mapping, to which no reference exists, and
                 // stays so for the length of the call.
-                unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
+                unsafe { syscall!(Sysno::pread64, fd, self.buffers.slot(slot), len, at) }
             }
             OpKind::Write => {
                 self.writes += 1;
                 // SAFETY: as above.
-                unsafe { libc::pwrite64(fd, self.buffers.slot(slot).cast(), len, at) }
+                unsafe { syscall!(Sysno::pwrite64, fd, self.buffers.slot(slot), len, at) }
             }
         };
         self.queued = None;
-        let result = if moved < 0 { -super::last_errno() } else { moved as i32 };
-        self.done = Some(Completion { slot, result });
+        self.done = Some(Completion { slot, result: result(said) });
         Ok(1)
     }
 

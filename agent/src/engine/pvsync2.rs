@@ -7,8 +7,9 @@ use std::{
 };
 
 use proto::trial;
+use syscalls::{Sysno, syscall};
 
-use super::{Completion, Counts, Engine, Slot};
+use super::{Completion, Counts, Engine, Slot, result};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -48,21 +49,23 @@ impl Pvsync2 {
     #[inline]
     fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
         let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: op.len as usize };
-        let (fd, at) = (self.file.as_raw_fd(), op.offset.cast_signed());
-        let moved = match op.kind {
+        let (fd, at) = (self.file.as_raw_fd(), op.offset);
+        // The offset in two halves, of which the second is empty where a register holds 64 bits.
+        let (iovec, high) = (&raw const block, 0);
+        let said = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
                 // SAFETY: the iovec is within one block of our own mapping, to which no reference exists, and
                 // stays so for the length of the call.
-                unsafe { libc::preadv2(fd, &raw const block, 1, at, flags) }
+                unsafe { syscall!(Sysno::preadv2, fd, iovec, 1, at, high, flags) }
             }
             OpKind::Write => {
                 self.writes += 1;
                 // SAFETY: as above.
-                unsafe { libc::pwritev2(fd, &raw const block, 1, at, flags) }
+                unsafe { syscall!(Sysno::pwritev2, fd, iovec, 1, at, high, flags) }
             }
         };
-        if moved < 0 { -super::last_errno() } else { moved as i32 }
+        result(said)
     }
 }
 

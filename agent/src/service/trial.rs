@@ -13,7 +13,7 @@ use std::{
 
 use proto::{
     outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Warning},
-    trial::{EngineKind, Trial},
+    trial::{EngineKind, Sharing, Sqpoll, Trial},
     wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
@@ -28,7 +28,9 @@ use crate::{
     engine::BATCHES,
     stream::{Merger, mean},
     target::Prepared,
-    worker::{Built, Crew, Note, Report, clock::monotonic_ns, memory, perf_warning, recorder::Slices},
+    worker::{
+        Built, Crew, Note, Places, Report, clock::monotonic_ns, memory, perf_warning, recorder::Slices,
+    },
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
@@ -76,9 +78,18 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         _ => trial,
     };
 
+    let mut busy = cpus.clone();
+    let combiner = (trial.engine.ring == Sharing::Combiner).then(|| {
+        let (cpu, alone, more) = lease.host.topology.combiner(&cpus);
+        warnings.extend(more);
+        busy.push(cpu);
+        (cpu, alone)
+    });
     let pollers = match trial.engine.sqpoll {
         Some(sqpoll) => {
-            let (pollers, more) = lease.host.topology.pollers(sqpoll, &cpus)?;
+            // One ring has one polling thread.
+            let sqpoll = Sqpoll { shared: sqpoll.shared || trial.shared_depth().is_some(), ..sqpoll };
+            let (pollers, more) = lease.host.topology.pollers(sqpoll, &busy)?;
             warnings.extend(more);
             pollers
         }
@@ -86,7 +97,8 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     };
 
     memory::check(&trial)?;
-    let mut crew = Crew::launch(&trial, target.size, files, &cpus, &pollers)?;
+    let places = Places { workers: &cpus, pollers: &pollers, combiner };
+    let mut crew = Crew::launch(&trial, target.size, files, places)?;
     let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
     crew.stop();
@@ -237,7 +249,7 @@ async fn measure(
     let mut reports: Vec<Report> = Vec::new();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while reports.len() < trial.workers() as usize {
+    while reports.len() < crew.reports() {
         tokio::select! {
             biased;
             note = crew.note() => match note {
@@ -306,7 +318,12 @@ fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Finished {
             if trial.engine.sqpoll.is_none() {
                 sum.submitted += window.counts.submitted;
             }
-            sum.enters += window.counts.syscalls[0].1;
+            let enters = window.counts.syscalls.iter().filter(|(name, _)| *name == "io_uring_enter");
+            sum.enters += enters.map(|(_, count)| count).sum::<u64>();
+            match (&mut sum.sharing, &window.counts.sharing) {
+                (Some(sum), Some(more)) => sum.add(more),
+                (none, more) => *none = none.or(*more),
+            }
             sum.cq_overflows += window.counts.overflows;
             sum.enters_by_batch.resize(BATCHES, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&window.counts.batches) {

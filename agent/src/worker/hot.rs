@@ -153,7 +153,8 @@ fn commit<E: Engine>(engine: &mut E, wait: u32, recorder: &mut Recorder) -> io::
     }
 }
 
+/// Whether a commit that failed this way may be tried again.
 #[cold]
-fn passes(error: &io::Error) -> bool {
+pub(crate) fn passes(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }

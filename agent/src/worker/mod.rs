@@ -1,6 +1,8 @@
 //! Worker threads: built on their own CPU, held at the start line, run through the hot loop, joined.
 
 pub mod clock;
+mod combiner;
+mod descriptors;
 pub mod hot;
 pub mod memory;
 pub mod pacer;
@@ -8,7 +10,7 @@ pub mod recorder;
 pub mod window;
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -20,7 +22,7 @@ use std::{
 
 use proto::{
     outcome::{Knob, Refusal, Warning},
-    trial::{EngineKind, Measure, Trial},
+    trial::{EngineKind, Measure, Sharing, Trial},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -34,7 +36,10 @@ use self::{
 use crate::{
     buffers::Buffers,
     counters::perf::{self, Perf},
-    engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup},
+    engine::{
+        Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
+        sharing::{Desk, nothing_built},
+    },
     topology,
     workload::Ops,
 };
@@ -68,53 +73,92 @@ pub struct Report {
     pub errors: Vec<(i32, u64)>,
 }
 
+/// Where the threads of a trial run.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The CPU of each worker, in worker order.
+    pub workers: &'a [u32],
+    /// The CPU of each ring's polling thread, in worker order; empty where there are none.
+    pub pollers: &'a [u32],
+    /// With `ring: combiner`: the CPU of the combiner, and whether it is on its own there.
+    pub combiner: Option<(u32, bool)>,
+}
+
 /// The workers of one trial. Dropped, it stops them and waits until they are gone.
 pub struct Crew {
     gate: Arc<Gate>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     notes: UnboundedReceiver<Note>,
+    /// The file of a lone worker, which has a table of descriptors of its own: this is the agent's.
+    _lone_file: Option<Arc<OwnedFd>>,
 }
 
 impl Crew {
     /// Starts one thread for each file, pinned to the CPU of the same place; its ring's polling thread, if it
-    /// is to have one, to the poller's.
+    /// is to have one, to the poller's; and the combiner, if there is to be one.
     ///
     /// # Errors
     /// Where the system gives no more threads.
     pub fn launch(
         trial: &Arc<Trial>,
         size: u64,
-        files: Vec<OwnedFd>,
-        cpus: &[u32],
-        pollers: &[u32],
+        mut files: Vec<OwnedFd>,
+        places: Places<'_>,
     ) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
-        let attach = Arc::<Attach>::default();
-        let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
-        for (index, (file, cpu)) in files.into_iter().zip(cpus).enumerate() {
+        let (attach, desks) = (Arc::<Attach>::default(), Arc::<Desks>::default());
+        let mut crew =
+            Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes, _lone_file: None };
+        if trial.engine.ring == Sharing::Combiner {
+            // Nowhere else, it lives with the first worker.
+            let beside = (places.workers.first().copied().unwrap_or_default(), false);
+            let (cpu, alone) = places.combiner.unwrap_or(beside);
+            let combiner = combiner::Thread {
+                cpu,
+                alone,
+                poller: places.pollers.first().copied(),
+                trial: Arc::clone(trial),
+                gate: Arc::clone(&crew.gate),
+                desks: Arc::clone(&desks),
+                stop: Arc::clone(&crew.stop),
+                notes: sender.clone(),
+            };
+            let files = std::mem::take(&mut files);
+            let spawned = Builder::new().name("combiner".into()).spawn(move || combiner.live(files));
+            crew.threads.push(spawned.map_err(|error| no_thread("the combiner's thread", &error))?);
+        }
+        let shared = trial.engine.ring != Sharing::PerThread;
+        for (index, cpu) in places.workers.iter().enumerate() {
+            // Each its own; of one ring for all, whoever builds it has all.
+            let own = if shared { files.len() } else { 1.min(files.len()) };
+            let files: Vec<_> = files.drain(..own).map(Arc::new).collect();
+            if let ([_], [file]) = (places.workers, &files[..]) {
+                crew._lone_file = Some(Arc::clone(file));
+            }
             let worker = Worker {
                 index: index as u32,
                 cpu: *cpu,
-                poller: pollers.get(index).copied(),
+                poller: places.pollers.get(index).copied(),
                 trial: Arc::clone(trial),
                 size,
                 gate: Arc::clone(&crew.gate),
                 attach: Arc::clone(&attach),
+                desks: Arc::clone(&desks),
                 stop: Arc::clone(&crew.stop),
                 notes: sender.clone(),
             };
-            let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(file));
-            crew.threads.push(spawned.map_err(|error| {
-                Refusal::new(
-                    "no-threads",
-                    format!("worker thread {index} could not be started: {error}"),
-                    "raise the limit on processes (`ulimit -u`, TasksMax=) or ask for fewer threads",
-                )
-                .at("workload.threads")
-            })?);
+            let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(files));
+            let spawned = spawned.map_err(|error| no_thread(&format!("worker thread {index}"), &error));
+            crew.threads.push(spawned.inspect_err(|refusal| desks.give_up(refusal))?);
         }
         Ok(crew)
+    }
+
+    /// How many threads report: the workers, and the combiner if there is one.
+    #[must_use]
+    pub fn reports(&self) -> usize {
+        self.threads.len()
     }
 
     /// The next thing that a worker says; none once all are done.
@@ -141,6 +185,30 @@ impl Drop for Crew {
             // A worker catches its own panics, so there is nothing to learn from the result.
             let _ = thread.join();
         }
+    }
+}
+
+fn no_thread(which: &str, error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "no-threads",
+        format!("{which} could not be started: {error}"),
+        "raise the limit on processes (`ulimit -u`, TasksMax=) or ask for fewer threads",
+    )
+    .at("workload.threads")
+}
+
+/// Where workers get their handles of a ring that all share.
+#[derive(Default)]
+struct Desks {
+    shared: Desk<Shared>,
+    combined: Desk<Combined>,
+}
+
+impl Desks {
+    /// Tells whoever waits, or comes yet, that there will be no ring, unless there is one.
+    fn give_up(&self, refusal: &Refusal) {
+        self.shared.lay_out(Err(refusal.clone()));
+        self.combined.lay_out(Err(refusal.clone()));
     }
 }
 
@@ -194,76 +262,85 @@ struct Worker {
     size: u64,
     gate: Arc<Gate>,
     attach: Arc<Attach>,
+    desks: Arc<Desks>,
     stop: Arc<AtomicBool>,
     notes: UnboundedSender<Note>,
 }
 
 impl Worker {
-    fn live(self, file: OwnedFd) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.work(file))).unwrap_or_else(|_| {
-            Err(Refusal::new(
-                "worker-panicked",
-                format!("worker {} failed unexpectedly", self.index),
-                "this is a defect of the agent; its log says where",
-            ))
-        });
+    fn live(self, files: Vec<Arc<OwnedFd>>) {
+        let outcome = caught(&format!("worker {}", self.index), || self.work(files));
         // Others may wait for the first ring: if it was never built, they must hear of it.
         if self.index == 0 {
             self.attach.announce(None);
+            if self.trial.engine.ring == Sharing::Shared {
+                self.desks.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
+            }
         }
         // Nobody listens any more where the trial was dropped.
         let _ = self.notes.send(Note::Done(outcome));
     }
 
     /// Builds the engine here, on the thread that is going to use it, and runs it.
-    fn work(&self, file: OwnedFd) -> Result<Report, Refusal> {
-        block_signals();
-        topology::pin_current_thread(self.cpu).map_err(|error| {
+    fn work(&self, files: Vec<Arc<OwnedFd>>) -> Result<Report, Refusal> {
+        settle(&format!("worker {}", self.index), self.cpu)?;
+        let own =
+            |file| Arc::try_unwrap(file).or_else(|lone: Arc<OwnedFd>| descriptors::own_table(lone.as_fd()));
+        let mut files = files.into_iter().map(own).collect::<Result<Vec<_>, _>>().map_err(|error| {
             Refusal::new(
-                "cpu-not-available",
-                format!("worker {} could not be pinned to CPU {}: {error}", self.index, self.cpu),
-                "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
+                "open-files",
+                format!("worker {} cannot keep the target open: {error}", self.index),
+                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
             )
-            .at("workload.cpus")
         })?;
         let (trial, depth) = (&self.trial, self.trial.depth_per_worker());
-        let block = trial.workload.block_size.0 as usize;
-        let buffers = || {
-            Buffers::new(depth, block, trial.seed ^ u64::from(self.index)).map_err(|error| {
-                Refusal::new(
-                    "no-memory",
-                    format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
-                    "lower depth, block size or threads, or raise the agent's memory limit",
-                )
-                .at("workload.block_size")
-            })
+        let opcode = match trial.engine.engine {
+            EngineKind::Nop => Opcode::Nop,
+            _ => Opcode::Transfer,
         };
-        let attach = &*self.attach;
-        let ring = |opcode| RingSetup {
-            opcode,
-            depth,
-            engine: &trial.engine,
-            worker: self.index,
-            poller: self.poller,
-            attach,
-        };
+        match trial.engine.ring {
+            Sharing::PerThread => {}
+            Sharing::Shared => {
+                if let Some(depth) = trial.shared_depth().filter(|_| self.index == 0) {
+                    let clock = HotClock::new();
+                    let built = buffers(trial, depth, 0)
+                        .and_then(|buffers| Shared::build(&self.ring(opcode, depth), files, buffers, &clock));
+                    self.desks.shared.lay_out(built);
+                }
+                let (engine, knobs) = self.desks.shared.fetch(self.index)?;
+                return self.run(engine, knobs);
+            }
+            Sharing::Combiner => {
+                let (engine, knobs) = self.desks.combined.fetch(self.index)?;
+                return self.run(engine, knobs);
+            }
+        }
+        let file = files.pop().ok_or_else(nothing_built)?;
+        let buffers = || buffers(trial, depth, self.index);
         match trial.engine.engine {
             EngineKind::Null => self.run(Null::new(depth), Vec::new()),
             EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),
             EngineKind::Pvsync2 => self.run(Pvsync2::new(&trial.engine, file, buffers()?), Vec::new()),
             EngineKind::Libaio => self.run(Libaio::new(depth, file, buffers()?)?, Vec::new()),
-            EngineKind::Nop => {
-                let (engine, knobs) = Ring::new(&ring(Opcode::Nop), file, buffers()?)?;
-                self.run(engine, knobs)
-            }
             EngineKind::Nvme => {
-                let (engine, knobs) = Ring::passthrough(&ring(Opcode::Transfer), file, buffers()?)?;
+                let (engine, knobs) = Ring::passthrough(&self.ring(opcode, depth), file, buffers()?)?;
                 self.run(engine, knobs)
             }
-            EngineKind::IoUring => {
-                let (engine, knobs) = Ring::new(&ring(Opcode::Transfer), file, buffers()?)?;
+            EngineKind::Nop | EngineKind::IoUring => {
+                let (engine, knobs) = Ring::new(&self.ring(opcode, depth), file, buffers()?)?;
                 self.run(engine, knobs)
             }
+        }
+    }
+
+    fn ring(&self, opcode: Opcode, depth: u32) -> RingSetup<'_> {
+        RingSetup {
+            opcode,
+            depth,
+            engine: &self.trial.engine,
+            worker: self.index,
+            poller: self.poller,
+            attach: &self.attach,
         }
     }
 
@@ -273,30 +350,19 @@ impl Worker {
         let clock = HotClock::new();
         let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
-        let perf = match trial.measure {
-            Measure::Timed => None,
-            Measure::Audit => Perf::open()
-                .map_err(|error| warnings.push(perf_warning(&error.to_string(), perf::remedy(&error))))
-                .ok(),
-        };
+        let perf = probe(trial.measure, &mut warnings);
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
         };
 
-        let schedule = Schedule {
-            start_ns,
-            warmup_ns: work.warmup.0,
-            runtime_ns: work.runtime.0,
-            interval_ns: work.slice().0,
-        };
         let depth = trial.depth_per_worker();
         let batching = Batching {
             depth,
             submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
             complete: trial.engine.complete_batch.min(depth),
         };
-        let mut window = Window::new(clock.clone(), schedule, perf);
+        let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), perf);
         let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
         let ran = match work.rate {
             None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),
@@ -308,14 +374,8 @@ impl Worker {
                 parts.run(&mut pacer, &clock, &self.stop, batching)
             }
         };
-        window.close(clock.ticks(), &engine, true);
-        ran.map_err(|error| {
-            Refusal::new(
-                "engine-failed",
-                format!("worker {} could not go on: {}: {error}", self.index, trial.engine.engine),
-                "look at the host's kernel log (`dmesg`)",
-            )
-        })?;
+        window.close(clock.ticks(), || engine.counts(), true);
+        ran.map_err(|error| engine_failed(&format!("worker {}", self.index), trial, &error))?;
         let window = window.into_accounts().map(Box::new);
         if window.is_none() {
             // Called off in the warmup, which counts for nothing.
@@ -325,6 +385,61 @@ impl Worker {
         let (tally, errors) = recorder.finish(end_ns);
         Ok(Report { window, tally, errors })
     }
+}
+
+/// Runs a thread's work; a panic becomes a refusal.
+fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Refusal::new(
+            "worker-panicked",
+            format!("{who} failed unexpectedly"),
+            "this is a defect of the agent; its log says where",
+        ))
+    })
+}
+
+/// Makes the calling thread ready: no signals, and a CPU of its own.
+fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
+    block_signals();
+    topology::pin_current_thread(cpu).map_err(|error| {
+        Refusal::new(
+            "cpu-not-available",
+            format!("{who} could not be pinned to CPU {cpu}: {error}"),
+            "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
+        )
+        .at("workload.cpus")
+    })
+}
+
+/// The blocks of `depth` slots.
+fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
+    let block = trial.workload.block_size.0 as usize;
+    Buffers::new(depth, block, trial.seed ^ u64::from(worker)).map_err(|error| {
+        Refusal::new(
+            "no-memory",
+            format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
+            "lower depth, block size or threads, or raise the agent's memory limit",
+        )
+        .at("workload.block_size")
+    })
+}
+
+/// Opens perf's counters on the calling thread, in an audit.
+fn probe(measure: Measure, warnings: &mut Vec<Warning>) -> Option<Perf> {
+    match measure {
+        Measure::Timed => None,
+        Measure::Audit => Perf::open()
+            .map_err(|error| warnings.push(perf_warning(&error.to_string(), perf::remedy(&error))))
+            .ok(),
+    }
+}
+
+fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "engine-failed",
+        format!("{who} could not go on: {}: {error}", trial.engine.engine),
+        "look at the host's kernel log (`dmesg`)",
+    )
 }
 
 /// What a worker runs with, whichever way it is paced.

@@ -1,6 +1,6 @@
 //! The measured window of one worker: when it begins and ends, and the accounts taken at its edges.
 
-use proto::outcome::PerfCounts;
+use proto::{outcome::PerfCounts, trial::Workload};
 
 use super::{
     clock::{HotClock, monotonic_ns},
@@ -23,6 +23,14 @@ pub struct Schedule {
     pub runtime_ns: u64,
     /// Length of an interval.
     pub interval_ns: u64,
+}
+
+impl Schedule {
+    /// That of a workload whose warmup begins at `start_ns`.
+    #[must_use]
+    pub fn of(work: &Workload, start_ns: u64) -> Self {
+        Self { start_ns, warmup_ns: work.warmup.0, runtime_ns: work.runtime.0, interval_ns: work.slice().0 }
+    }
 }
 
 /// Waits for its edges and keeps the accounts.
@@ -73,25 +81,25 @@ impl Window {
         Self { clock, runtime, interval, next, end: u64::MAX, perf, opened: None, closed: None }
     }
 
-    fn open<E: Engine>(&mut self, engine: &E, recorder: &mut Recorder) {
+    fn open(&mut self, counts: impl FnOnce() -> Counts, start_over: impl FnOnce(u64)) {
         let usage = Usage::of_this_thread().unwrap_or_default();
         // Everything before this reading, these calls included, belongs to the warmup.
         let armed = self.perf.as_mut().map(Perf::arm);
         let (ticks, monotonic_ns) = (self.clock.ticks(), monotonic_ns());
-        recorder.start_over(self.clock.monotonic(ticks));
+        start_over(self.clock.monotonic(ticks));
         if let Some(Err(error)) = armed {
             tracing::warn!("perf could not be armed: {error}");
             self.perf = None;
         }
-        self.opened = Some(Opened { ticks, monotonic_ns, usage, counts: engine.counts() });
+        self.opened = Some(Opened { ticks, monotonic_ns, usage, counts: counts() });
         self.end = ticks + self.runtime;
         self.next = self.end.min(ticks + self.interval);
     }
 
     /// Ends the window, if it is open, at `now`.
-    pub fn close<E: Engine>(&mut self, now: u64, engine: &E, cut_short: bool) {
+    pub fn close(&mut self, now: u64, counts: impl FnOnce() -> Counts, cut_short: bool) {
         let Some(opened) = self.opened.take() else { return };
-        let counts = engine.counts().since(&opened.counts);
+        let counts = counts().since(&opened.counts);
         let disarmed = self.perf.as_mut().map(Perf::disarm);
         let elapsed = monotonic_ns() - opened.monotonic_ns;
         let ticked = self.clock.nanos_between(opened.ticks, self.clock.ticks());
@@ -109,6 +117,23 @@ impl Window {
         });
     }
 
+    /// When the next edge is due, in ticks.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// For a thread that records no latency: opens or closes the window where that is due at `now`, in ticks.
+    pub fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts) {
+        if self.opened.is_some() && now >= self.end {
+            self.close(now, counts, false);
+        } else if self.opened.is_none() && self.closed.is_none() {
+            self.open(counts, |_| {});
+        }
+        // Intervals are of no interest to it.
+        self.next = if self.closed.is_some() { u64::MAX } else { self.end };
+    }
+
     /// The accounts, if the window was ever open. Drops the counters.
     #[must_use]
     pub fn into_accounts(self) -> Option<Closed> {
@@ -118,17 +143,17 @@ impl Window {
 
 impl Edges for Window {
     fn next(&self) -> u64 {
-        self.next
+        Self::next(self)
     }
 
     #[cold]
     fn edge<E: Engine>(&mut self, now: u64, engine: &E, recorder: &mut Recorder) -> bool {
         let Some(opened) = &self.opened else {
-            self.open(engine, recorder);
+            self.open(|| engine.counts(), |begin_ns| recorder.start_over(begin_ns));
             return true;
         };
         if now >= self.end {
-            self.close(now, engine, false);
+            self.close(now, || engine.counts(), false);
             return false;
         }
         let index = (now - opened.ticks) / self.interval;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
-use proto::outcome::{Finished, PerfCounts};
+use proto::outcome::{Finished, PerfCounts, SharingCosts};
 
 use super::{
     merge,
@@ -171,7 +171,19 @@ impl CellData<'_> {
     fn ring(&self, scope: Option<&str>, costs: &Costs) -> Ring {
         let knobs =
             || self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.knobs);
+        let template = &self.cell.template.engine;
+        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.sharing {
+            Some(SharingCosts::Lock { locks, contended, wait_ns }) => {
+                (costs.per_io(wait_ns), (locks > 0).then(|| contended as f64 / locks as f64), None)
+            }
+            Some(SharingCosts::Handover { ns }) => (None, None, costs.per_io(ns)),
+            None => (None, None, None),
+        };
         Ring {
+            sharing: template.engine.is_ring().then(|| template.ring.as_str().to_owned()),
+            lock_wait_ns_per_io,
+            contended_share,
+            handover_ns_per_io,
             requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
             sqes_per_enter: (costs.enters > 0 && costs.submitted > 0)

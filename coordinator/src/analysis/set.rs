@@ -223,6 +223,18 @@ pub struct Ring {
     /// The same as a distribution: calls of io_uring_enter in the timed trials by how many requests they took
     /// (`0`, `1`, `2-3`, `4-7` and so on).
     pub enters_by_batch: Params,
+    /// Who has a ring: `per_thread`, `shared` or `combiner`; null without one.
+    #[serde(default)]
+    pub sharing: Option<String>,
+    /// `shared`: how long workers waited for the ring's lock, per operation; null where there is none.
+    #[serde(default)]
+    pub lock_wait_ns_per_io: Option<f64>,
+    /// `shared`: the share of the times that the lock was wanted at which somebody else had it, from 0 to 1.
+    #[serde(default)]
+    pub contended_share: Option<f64>,
+    /// `combiner`: how long a request lay in its worker's queue, and its completion in the inbox, per operation.
+    #[serde(default)]
+    pub handover_ns_per_io: Option<f64>,
     /// Completions that found no room in the completion queue, in the timed trials.
     pub cq_overflows: u64,
     /// Requests that the kernel handed to its worker threads, in the audit; null where it was not counted.
@@ -338,6 +350,15 @@ pub struct HostSummary {
     pub facts: BTreeMap<String, String>,
 }
 
+impl Ring {
+    /// What sharing the ring made an operation wait for in user space: the lock, or being handed over; `None`
+    /// where no ring is shared.
+    #[must_use]
+    pub fn wait_ns_per_io(&self) -> Option<f64> {
+        self.lock_wait_ns_per_io.or(self.handover_ns_per_io)
+    }
+}
+
 impl ComparisonSet {
     /// The merged cell of an arm at a point.
     #[must_use]
@@ -355,7 +376,8 @@ impl ComparisonSet {
 
     /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
     /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max` and `cpu_per_io` in nanoseconds;
-    /// `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter` as plain numbers.
+    /// `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter`, `contended_share` as plain numbers;
+    /// `lock_wait_per_io` and `handover_per_io` in nanoseconds.
     #[must_use]
     pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
         self.cell(arm, params)?.metric(metric)
@@ -382,6 +404,9 @@ impl CellSummary {
             "context_switches_per_io" => self.context_switches_per_io,
             "interrupts_per_io" => self.interrupts_per_io,
             "sqes_per_enter" => self.ring.sqes_per_enter,
+            "lock_wait_per_io" => self.ring.lock_wait_ns_per_io,
+            "contended_share" => self.ring.contended_share,
+            "handover_per_io" => self.ring.handover_ns_per_io,
             _ => None,
         }
     }

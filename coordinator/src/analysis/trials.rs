@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::trial::Measure;
+use proto::{outcome::SharingCosts, trial::Measure};
 
 use super::{
     merge::{self, Work},
@@ -49,6 +49,8 @@ pub(super) struct Costs {
     pub(super) cq_overflows: u64,
     /// Absent where it is unknown of any part.
     pub(super) disk_interrupts: Option<u64>,
+    /// Of a ring that workers share.
+    pub(super) sharing: Option<SharingCosts>,
 }
 
 impl Costs {
@@ -66,6 +68,7 @@ impl Costs {
             enters_by_batch: finished.enters_by_batch.clone(),
             cq_overflows: finished.cq_overflows,
             disk_interrupts: finished.disk_interrupts,
+            sharing: finished.sharing,
         })
     }
 
@@ -85,6 +88,10 @@ impl Costs {
             sum.enters += part.enters;
             sum.cq_overflows += part.cq_overflows;
             sum.disk_interrupts = sum.disk_interrupts.zip(part.disk_interrupts).map(|(a, b)| a + b);
+            match (&mut sum.sharing, &part.sharing) {
+                (Some(sum), Some(more)) => sum.add(more),
+                (none, more) => *none = none.or(*more),
+            }
             let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());
             sum.enters_by_batch.resize(classes, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&part.enters_by_batch) {

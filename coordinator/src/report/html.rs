@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     chart,
-    view::{LEGEND, Row, View, outcome},
+    view::{Row, View, outcome},
 };
 use crate::analysis::set::{ComparisonSet, Verdict};
 
@@ -42,7 +42,9 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
     if compared {
         titles.extend([versus.as_str(), "95 % interval", "verdict"]);
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"]);
+    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"]);
+    titles.extend(view.shared.then_some("wait/IO"));
+    titles.push("trials");
     let mut rows = Vec::new();
     for group in &view.groups {
         for (index, row) in group.rows.iter().enumerate() {
@@ -53,7 +55,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
                 arm: &row.arm,
                 host: row.host.as_deref(),
                 class: class(row.verdict),
-                entries: entries(row, compared),
+                entries: entries(row, compared, view.shared),
             });
         }
     }
@@ -78,17 +80,19 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
         TEMPLATE,
         context! {
             set, answer, axes => view.axes, titles, rows, claims, scenario,
-            charts => chart::charts(set), legend => LEGEND,
+            charts => chart::charts(set), legend => view.legend(),
         },
     )
 }
 
-fn entries(row: &Row, compared: bool) -> Vec<&str> {
+fn entries(row: &Row, compared: bool, shared: bool) -> Vec<&str> {
     let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
     if compared {
         entries.extend([row.ratio.as_str(), &row.interval, &row.word]);
     }
-    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials]);
+    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu]);
+    entries.extend(shared.then_some(row.wait.as_str()));
+    entries.push(&row.trials);
     entries
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     text::clean,
-    view::{LEGEND, View, outcome},
+    view::{View, outcome},
 };
 use crate::analysis::set::ComparisonSet;
 
@@ -60,7 +60,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
             );
         }
     }
-    let _ = writeln!(out, "\n{}\nRun {}.", LEGEND.join("\n"), escape(&set.run_id));
+    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend().join("\n"), escape(&set.run_id));
     out
 }
 
@@ -74,7 +74,9 @@ fn table(set: &ComparisonSet, out: &mut String) {
         titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
         titles.extend(["95 % interval", "verdict"].map(Into::into));
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"].map(Into::into));
+    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"].map(Into::into));
+    titles.extend(view.shared.then(|| "wait/IO".to_owned()));
+    titles.push("trials".to_owned());
     let _ = writeln!(out, "| {} |", titles.join(" | "));
     let rule = (0..titles.len()).map(|index| if index < text_columns { "---" } else { "---:" });
     let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
@@ -89,7 +91,8 @@ fn table(set: &ComparisonSet, out: &mut String) {
             if compared {
                 entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
             }
-            let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials];
+            let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu];
+            let rest = rest.into_iter().chain(view.shared.then_some(&row.wait)).chain([&row.trials]);
             entries.extend(rest.map(|text| escape(text)));
             let _ = writeln!(out, "| {} |", entries.join(" | "));
         }

@@ -2,7 +2,7 @@
 
 use super::{
     text::{Align, Entry, Line, Style, clean, columns, wrap},
-    view::{LEGEND, Row, View, outcome},
+    view::{Row, View, outcome},
 };
 use crate::analysis::set::{ComparisonSet, Verdict};
 
@@ -21,8 +21,11 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     if !set.warnings.is_empty() {
         parts.push(warnings(set, width, colour));
     }
-    let mut foot: Vec<String> =
-        LEGEND.iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
+    let mut foot: Vec<String> = View::of(set)
+        .legend()
+        .iter()
+        .map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour))
+        .collect();
     if let Some(path) = &set.run_path {
         foot.push(format!("Run: {}", clean(&path.display().to_string())));
     }
@@ -55,6 +58,9 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
     }
     titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
     titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
+    if view.shared {
+        titles.push(("wait/IO", Align::Right));
+    }
     if view.incomplete {
         titles.push(("trials", Align::Right));
     }
@@ -72,14 +78,14 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
                 let value = if index == 0 { group.values[0].as_str() } else { "" };
                 entries.push(Entry::new(value, Style::Bold));
             }
-            entries.extend(row_entries(row, compared, view.incomplete));
+            entries.extend(row_entries(row, compared, &view));
             lines.push(Line::Entries(entries));
         }
     }
     columns(&lines, &align, narrow, width, colour)
 }
 
-fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
+fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
     let plain = if row.host.is_some() { Style::Dim } else { Style::Plain };
     let verdict = match row.verdict {
         Some(Verdict::Faster) => Style::Good,
@@ -93,7 +99,10 @@ fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
     }
     let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
     entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
-    if incomplete {
+    if view.shared {
+        entries.push((row.wait.clone(), plain));
+    }
+    if view.incomplete {
         let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
         entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));
     }

@@ -1,5 +1,6 @@
 //! Every rendering of the same set.
 
+use proto::outcome::SharingCosts;
 use serde_json::Value;
 
 use super::*;
@@ -51,6 +52,46 @@ fn table() {
     assert_fits(&text, 100);
     assert!(!text.contains('\x1b'));
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
+    assert!(!render(&set(), Format::Table, 120, false).contains("wait/IO"));
+    let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[8], 2, &["local"]);
+    fixture.change = |record| {
+        let Some(finished) = &mut record.hosts[0].finished else { return };
+        let ops = finished.ops();
+        finished.sharing = match record.arm.as_str() {
+            "uring" => Some(SharingCosts::Lock { locks: 4 * ops, contended: ops, wait_ns: 150 * ops }),
+            "uring-tuned" => Some(SharingCosts::Handover { ns: 2500 * ops }),
+            _ => None,
+        };
+    };
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("sync"));
+    let ring = |arm: &str| set.cell(arm, &params(8)).unwrap().ring.clone();
+    let (sync, lock, handover) = (ring("sync"), ring("uring"), ring("uring-tuned"));
+    assert_eq!((sync.sharing, sync.lock_wait_ns_per_io, sync.handover_ns_per_io), (None, None, None));
+    assert_eq!((lock.lock_wait_ns_per_io, lock.contended_share), (Some(150.0), Some(0.25)));
+    assert_eq!((lock.sharing.as_deref(), lock.handover_ns_per_io), (Some("per_thread"), None));
+    assert_eq!((handover.handover_ns_per_io, handover.contended_share), (Some(2500.0), None));
+    assert_eq!(set.metric("uring", "lock_wait_per_io", &params(8)), Some(150.0));
+    assert_eq!(set.metric("uring", "contended_share", &params(8)), Some(0.25));
+    assert_eq!(set.metric("uring-tuned", "handover_per_io", &params(8)), Some(2500.0));
+
+    let table = render(&set, Format::Table, 120, false);
+    assert_fits(&table, 120);
+    let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
+    assert!(table.contains("wait/IO: time per I/O in user space"), "{table}");
+    let rows = table.split_once("wait/IO").unwrap().1;
+    assert!(row(rows, "uring ").ends_with("150 ns") && row(rows, "sync ").ends_with('-'), "{table}");
+    assert!(row(rows, "uring-tuned").trim_end().ends_with("2.50 µs"), "{table}");
+    let markdown = render(&set, Format::Markdown, 120, false);
+    assert!(markdown.contains("| cpu/IO | wait/IO | trials |") && markdown.contains("| 2.50 µs | 2/2 |"));
+    let page = html(&set, SCENARIO).unwrap();
+    assert!(page.contains(">wait&#x2f;IO</th>") && page.contains("<td>150 ns</td>"));
+    let csv = render(&set, Format::Csv, 120, false);
+    assert!(csv.contains(",lock_wait_ns_per_io,contended_share,handover_ns_per_io,"), "{csv}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether some row has fewer trials than were planned.
     pub(super) incomplete: bool,
+    /// Whether some row is of a shared ring.
+    pub(super) shared: bool,
 }
 
 /// The rows of one point.
@@ -44,6 +46,8 @@ pub(super) struct Row {
     pub(super) p99: String,
     pub(super) syscalls: String,
     pub(super) cpu: String,
+    /// What sharing the ring made an I/O wait for.
+    pub(super) wait: String,
 }
 
 /// What stands where there is no number.
@@ -62,12 +66,18 @@ impl View {
             }
         }
         let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
+        let shared = set.cells.iter().any(|cell| cell.ring.wait_ns_per_io().is_some());
         let values = |params: &Params| -> Vec<String> {
             axes.iter().map(|axis| params.get(axis).map_or_else(String::new, answer::value)).collect()
         };
         let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
         let groups = points.into_iter().map(group).collect();
-        Self { axes, groups, incomplete }
+        Self { axes, groups, incomplete, shared }
+    }
+
+    /// How to read the table.
+    pub(super) fn legend(&self) -> Vec<&'static str> {
+        LEGEND.into_iter().chain(self.shared.then_some(LEGEND_SHARED)).collect()
     }
 }
 
@@ -108,6 +118,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
         syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
         cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
+        wait: shown(cell.ring.wait_ns_per_io().map(units::nanos)),
     }
 }
 
@@ -130,8 +141,12 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     }
 }
 
-/// How to read the table.
-pub(super) const LEGEND: [&str; 3] = [
+/// Where rings are shared.
+const LEGEND_SHARED: &str = "wait/IO: time per I/O in user space for sharing a ring: for its lock (shared), or in \
+     queues (combiner).";
+
+/// What every table needs said.
+const LEGEND: [&str; 3] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
     "faster, slower: not by chance (95 % sure). inconclusive: the trials differ too much to say.",

@@ -79,7 +79,11 @@ fn keys_that_there_are_not() {
         said("engine: io_uring", "engine: io_uring, fixed_file: true")
     );
     insta::assert_snapshot!("misplaced_key", said("engine: io_uring", "engine: io_uring, threads: 2"));
-    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, ring: shared"));
+    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, verify: true"));
+    insta::assert_snapshot!(
+        "shared_ring",
+        said("engine: io_uring", "engine: io_uring, ring: shared, single_issuer: true")
+    );
     insta::assert_snapshot!("unknown_axis", said("{depth: [1", "{dept: [1"));
     insta::assert_snapshot!("missing_sections", rendered(&read("question: why?\n", &[], false).unwrap_err()));
 }

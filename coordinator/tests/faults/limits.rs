@@ -4,7 +4,7 @@ use std::{io, os::unix::process::CommandExt as _, process::Command};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::support::{Place, Ran, is_root, open_bin, scenario, unprivileged_alone};
+use crate::support::{Place, Ran, fail_call, is_root, open_bin, scenario, unprivileged_alone};
 
 const CACHED: &str = "{file: {size: 256KiB, direct: false}}";
 const SHORT: &str = "warmup: 5ms, runtime: 60ms";
@@ -18,27 +18,7 @@ fn limit(command: &mut Command, resource: Resource, to: u64) {
 
 /// Lets `io_uring_setup` fail with EPERM, as the seccomp profiles of containers do.
 fn forbid_rings(command: &mut Command) {
-    // The same number on every architecture.
-    const SETUP: u32 = 425;
-    let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
-    let filter = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, SETUP, 0, 1),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    let install = move || {
-        let mut filter = filter;
-        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        // SAFETY: both calls change this process only; the program lives on the stack until they return.
-        let refused = unsafe {
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
-        };
-        if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
-    };
-    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
-    unsafe { command.pre_exec(install) };
+    fail_call(command, libc::SYS_io_uring_setup, libc::EPERM);
 }
 
 fn with_ring(engine: &str) -> String {

@@ -11,6 +11,7 @@ mod disk;
 mod hosts;
 mod interrupt;
 mod killed;
+mod knobs;
 mod limits;
 mod output;
 mod paths;

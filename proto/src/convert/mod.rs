@@ -6,8 +6,8 @@ use crate::{
     outcome::Direction,
     trial::{
         Arrival, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError, FileTarget,
-        IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sqpoll,
-        Target, Trial, Workload, is_name,
+        IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sharing,
+        Sqpoll, Target, Trial, Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -45,6 +45,7 @@ enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequ
 enum_pairs!(Arrival, wire::rate::Arrival, "workload.rate", { Fixed, Poisson });
 enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring, Nvme });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
+enum_pairs!(Sharing, wire::engine::Sharing, "engine.ring", { PerThread, Shared, Combiner });
 enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {
     Auto, Tmpfs, Zram, Loop, Brd, NullBlk
 });
@@ -234,6 +235,7 @@ impl From<&Engine> for wire::Engine {
                 .map(|limits| wire::IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
             hipri: engine.hipri,
             nowait: engine.nowait,
+            ring: engine.ring.into(),
         }
     }
 }
@@ -269,6 +271,7 @@ impl TryFrom<wire::Engine> for Engine {
                 .map(|limits| IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
             hipri: engine.hipri,
             nowait: engine.nowait,
+            ring: Sharing::from_wire(engine.ring)?,
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -281,7 +284,7 @@ mod tests {
     use super::*;
     use crate::{
         histogram,
-        outcome::{Finished, Interval, PerfCounts, Series, Warning},
+        outcome::{Finished, Interval, PerfCounts, Series, SharingCosts, Warning},
     };
 
     fn any_trial() -> impl Strategy<Value = Trial> {
@@ -328,6 +331,11 @@ mod tests {
                     force_async: ring && c,
                     vectored: ring && !b && d,
                     iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
+                    ring: match (ring, c || d || a, b) {
+                        (true, false, _) => Sharing::Shared,
+                        (true, true, true) => Sharing::Combiner,
+                        _ => Sharing::PerThread,
+                    },
                     fallback: if allow { Fallback::Allow } else { Fallback::Refuse },
                     ..Engine::new(kind)
                 },
@@ -392,7 +400,18 @@ mod tests {
             warnings: vec![Warning::new("a", "b", "c")],
             ..Finished::default()
         };
-        assert_eq!(Finished::try_from(finished.clone().into_wire("t".into())).unwrap(), finished);
+        let costs = [
+            None,
+            Some(SharingCosts::Lock { locks: 9, contended: 4, wait_ns: 100 }),
+            Some(SharingCosts::Handover { ns: 7 }),
+        ];
+        for sharing in costs {
+            let finished = Finished { sharing, ..finished.clone() };
+            assert_eq!(Finished::try_from(finished.clone().into_wire("t".into())).unwrap(), finished);
+        }
+        let mixed = wire::SharingCosts { locks: Some(1), handover_ns: Some(1), ..Default::default() };
+        let wire = wire::Finished { sharing: Some(mixed), ..finished.into_wire("t".into()) };
+        assert_eq!(Finished::try_from(wire).unwrap_err().field, "sharing");
 
         let mut latency = histogram::empty();
         latency.saturating_record(1234);

@@ -5,7 +5,7 @@ use crate::{
     histogram,
     outcome::{
         Capability, Cpu, CpuTime, Direction, Finished, HostDescription, Interval, Knob, Overhead, PerfCounts,
-        Ready, Refusal, Series, Warning,
+        Ready, Refusal, Series, SharingCosts, Warning,
     },
     trial::FieldError,
     wire,
@@ -182,6 +182,34 @@ impl TryFrom<wire::Interval> for Interval {
     }
 }
 
+impl From<SharingCosts> for wire::SharingCosts {
+    fn from(costs: SharingCosts) -> Self {
+        match costs {
+            SharingCosts::Lock { locks, contended, wait_ns } => Self {
+                locks: Some(locks),
+                contended: Some(contended),
+                lock_wait_ns: Some(wait_ns),
+                handover_ns: None,
+            },
+            SharingCosts::Handover { ns } => Self { handover_ns: Some(ns), ..Self::default() },
+        }
+    }
+}
+
+impl TryFrom<wire::SharingCosts> for SharingCosts {
+    type Error = FieldError;
+
+    fn try_from(costs: wire::SharingCosts) -> Result<Self, FieldError> {
+        match (costs.locks, costs.contended, costs.lock_wait_ns, costs.handover_ns) {
+            (Some(locks), Some(contended), Some(wait_ns), None) => {
+                Ok(Self::Lock { locks, contended, wait_ns })
+            }
+            (None, None, None, Some(ns)) => Ok(Self::Handover { ns }),
+            _ => Err(FieldError::new("sharing", "must be of a lock or of a hand-over")),
+        }
+    }
+}
+
 impl Finished {
     /// As sent for one trial.
     #[must_use]
@@ -214,6 +242,7 @@ impl Finished {
             enters_by_batch: self.enters_by_batch,
             cq_overflows: self.cq_overflows,
             disk_interrupts: self.disk_interrupts,
+            sharing: self.sharing.map(Into::into),
             cut_short: self.cut_short,
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
@@ -261,6 +290,7 @@ impl TryFrom<wire::Finished> for Finished {
             enters_by_batch: finished.enters_by_batch,
             cq_overflows: finished.cq_overflows,
             disk_interrupts: finished.disk_interrupts,
+            sharing: finished.sharing.map(TryInto::try_into).transpose()?,
             cut_short: finished.cut_short,
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,

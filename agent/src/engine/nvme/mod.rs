@@ -56,9 +56,12 @@ impl Requests for Commands {
         let buffer = place.buffer(slot);
         // The opcode is generic over the kind of descriptor by a trait that cannot be named.
         let entry = if place.fixed_file {
-            opcode::UringCmd80::new(types::Fixed(0), URING_CMD_IO).cmd(area).buf_index(buffer).build()
+            opcode::UringCmd80::new(types::Fixed(place.file(slot)), URING_CMD_IO)
+                .cmd(area)
+                .buf_index(buffer)
+                .build()
         } else {
-            opcode::UringCmd80::new(place.fd(), URING_CMD_IO).cmd(area).buf_index(buffer).build()
+            opcode::UringCmd80::new(place.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
         };
         // The completion does not tell how much was moved: all of it or nothing. So the request itself says.
         entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(place.flags)
@@ -101,7 +104,7 @@ impl Ring<Commands> {
             .at("engine.engine")
         })?;
         let block = buffers.block() as u32;
-        let (mut ring, mut knobs) = Self::with(Commands { namespace }, setup, file, buffers)?;
+        let (mut ring, mut knobs) = Self::with(Commands { namespace }, setup, vec![file], buffers)?;
         if !ring.knows(opcode::UringCmd80::CODE) {
             return Err(too_old("the kernel's io_uring has no IORING_OP_URING_CMD (its probe says so)"));
         }

@@ -52,7 +52,7 @@ fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Ref
         poller: None,
         attach: &Attach::default(),
     };
-    Ring::with(LargeNops, &setup, file(), Buffers::new(knobs.depth, BLOCK, 1).unwrap())
+    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.depth, BLOCK, 1).unwrap())
 }
 
 /// Several rounds, so that both queues come round.
@@ -134,19 +134,13 @@ fn bytes(entry: squeue::Entry128) -> [u8; 128] {
 fn a_request_lies_as_the_kernel_reads_it() {
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
     let address = buffers.slot(3).addr() as u64;
-    let mut place = Place {
-        file: file(),
-        fixed_file: false,
-        slots_per_buffer: None,
-        flags: squeue::Flags::empty(),
-        buffers: ManuallyDrop::new(buffers),
-    };
+    let mut place = Place::new(vec![file()], 4, squeue::Flags::empty(), buffers);
     let commands = Commands { namespace: namespace() };
     let op = Op { kind: OpKind::Write, offset: 10 * 512, len: 4096 };
     let written = bytes(commands.entry(&place, 3, op));
     // IORING_OP_URING_CMD; the number of the command where an offset would be.
     assert_eq!((written[0], written[1]), (46, 0));
-    assert_eq!(written[4..8], place.fd().0.to_ne_bytes());
+    assert_eq!(written[4..8], place.fd(3).0.to_ne_bytes());
     assert_eq!(written[8..12], URING_CMD_IO.to_ne_bytes());
     assert_eq!(written[28..32], [0; 4], "no flags of the command");
     assert_eq!(written[32..40], (4096u64 << 32 | 3).to_ne_bytes());

@@ -16,6 +16,7 @@ use proto::{
     outcome::{Knob, Refusal},
     trial,
 };
+use syscalls::{Errno, Sysno, syscall};
 
 pub use self::{place::Place, setup::Attach, transfers::Transfers};
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
@@ -78,9 +79,7 @@ pub struct Ring<R: Requests = Transfers> {
     ring: IoUring<R::Sqe, R::Cqe>,
     requests: ManuallyDrop<R>,
     pub(super) place: Place,
-    /// What stands for the ring in a call: its descriptor, or its registered index.
-    enter_fd: RawFd,
-    enter_flags: u32,
+    door: Door,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
     /// Queued and not yet taken by the kernel.
@@ -92,6 +91,48 @@ pub struct Ring<R: Requests = Transfers> {
     submitted: u64,
     reaped: u64,
     batches: [u64; BATCHES],
+}
+
+/// What stands for a ring in a call: its descriptor, or its registered index.
+#[derive(Clone, Copy)]
+pub(super) struct Door {
+    fd: RawFd,
+    flags: u32,
+}
+
+impl Door {
+    /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
+    /// it took.
+    #[inline]
+    fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
+        loop {
+            *calls += 1;
+            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
+            // pointer is handed over.
+            let taken = unsafe {
+                syscall!(
+                    Sysno::io_uring_enter,
+                    self.fd,
+                    submit,
+                    wait,
+                    flags | self.flags,
+                    std::ptr::null::<libc::c_void>(),
+                    0
+                )
+            };
+            match taken {
+                Ok(taken) => return Ok(taken as u32),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Waits in the kernel until the completion queue holds `wait`, and submits nothing: for a thread that does
+    /// not hold the ring. It must be open.
+    pub(super) fn wait(self, wait: u32, calls: &mut u64) -> io::Result<()> {
+        self.enter(0, wait, ENTER_GETEVENTS, calls).map(drop)
+    }
 }
 
 impl<R: Requests> Drop for Ring<R> {
@@ -119,8 +160,20 @@ impl Ring {
     /// A refusal that names the knob and what would grant it; a knob is dropped only under
     /// `fallback: allow`.
     pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
+        Self::over(setup, vec![file], buffers)
+    }
+
+    /// The same over several files: the first of n has the first n-th of the slots, and so on.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn over(
+        setup: &RingSetup<'_>,
+        files: Vec<OwnedFd>,
+        buffers: Buffers,
+    ) -> Result<(Self, Vec<Knob>), Refusal> {
         let requests = Transfers::new(setup.opcode, setup.engine.vectored, setup.depth, &buffers);
-        Self::with(requests, setup, file, buffers)
+        Self::with(requests, setup, files, buffers)
     }
 }
 
@@ -132,7 +185,7 @@ impl<R: Requests> Ring<R> {
     pub(super) fn with(
         requests: R,
         setup: &RingSetup<'_>,
-        file: OwnedFd,
+        files: Vec<OwnedFd>,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
@@ -142,15 +195,8 @@ impl<R: Requests> Ring<R> {
         // Whole from the start: dropped, it gives the buffers back whatever is refused below.
         let mut built = Self {
             requests: ManuallyDrop::new(requests),
-            place: Place {
-                file,
-                fixed_file: false,
-                slots_per_buffer: None,
-                flags,
-                buffers: ManuallyDrop::new(buffers),
-            },
-            enter_fd: ring.as_raw_fd(),
-            enter_flags: 0,
+            place: Place::new(files, setup.depth, flags, buffers),
+            door: Door { fd: ring.as_raw_fd(), flags: 0 },
             sqpoll: ring.params().is_setup_sqpoll(),
             ring,
             queued: 0,
@@ -169,7 +215,7 @@ impl<R: Requests> Ring<R> {
             }
         }
         if engine.fixed_files && transfers {
-            let registered = ring.submitter().register_files(&[place.file.as_raw_fd()]);
+            let registered = ring.submitter().register_files(&place.fds);
             place.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
         }
         if engine.fixed_buffers && transfers {
@@ -185,9 +231,9 @@ impl<R: Requests> Ring<R> {
             setup::granted("iowq_workers", registered, engine, &mut knobs)?;
         }
         if engine.registered_ring {
-            let registered = setup::register_ring(built.enter_fd);
+            let registered = setup::register_ring(built.door.fd);
             if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
-                (built.enter_fd, built.enter_flags) = (index, ENTER_REGISTERED_RING);
+                built.door = Door { fd: index, flags: ENTER_REGISTERED_RING };
             }
         }
         Ok((built, knobs))
@@ -206,6 +252,42 @@ impl<R: Requests> Ring<R> {
         self.ring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(code)
     }
 
+    /// What it is called by, for a thread that waits without holding it.
+    pub(super) fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Whether a kernel thread takes the submissions.
+    pub(super) fn polls_submissions(&self) -> bool {
+        self.sqpoll
+    }
+
+    /// Whether completions show, or requests are taken, only for someone who looks.
+    pub(super) fn polls(&self) -> bool {
+        self.sqpoll || self.ring.params().is_setup_iopoll()
+    }
+
+    /// Calls made and requests submitted so far.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.enters, self.submitted)
+    }
+
+    /// Requests that the kernel has not taken yet.
+    pub(super) fn queued(&self) -> u32 {
+        self.queued
+    }
+
+    /// Queues a request of another kind, whose completion comes with its user data for a slot.
+    ///
+    /// # Safety
+    /// What the entry refers to must live until its completion is reaped, and there must be room in the queue.
+    pub(super) unsafe fn queue_entry(&mut self, entry: &R::Sqe) {
+        // SAFETY: what the entry refers to is the caller's promise.
+        let pushed = unsafe { self.ring.submission().push(entry) };
+        debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
+        self.queued += 1;
+    }
+
     #[cfg(test)]
     pub(super) fn requests(&self) -> &R {
         &self.requests
@@ -216,36 +298,14 @@ impl<R: Requests> Ring<R> {
         &self.place.buffers
     }
 
-    /// One io_uring_enter, over again where a signal ended it. Returns how many requests it took.
     #[inline]
     fn enter(&mut self, submit: u32, wait: u32, flags: u32) -> io::Result<u32> {
-        loop {
-            self.enters += 1;
-            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
-            // pointer is handed over.
-            let taken = unsafe {
-                libc::syscall(
-                    libc::SYS_io_uring_enter,
-                    self.enter_fd,
-                    submit,
-                    wait,
-                    flags | self.enter_flags,
-                    std::ptr::null::<libc::c_void>(),
-                    0usize,
-                )
-            };
-            match taken {
-                0.. => return Ok(taken as u32),
-                _ => match io::Error::last_os_error() {
-                    error if error.raw_os_error() == Some(libc::EINTR) => {}
-                    error => return Err(error),
-                },
-            }
-        }
+        self.door.enter(submit, wait, flags, &mut self.enters)
     }
 
+    /// Lets the next reap take all that can be seen without a call; says how many.
     #[inline]
-    fn look(&mut self) -> u32 {
+    pub(super) fn look(&mut self) -> u32 {
         self.visible = self.ring.completion().len() as u32;
         self.visible
     }
@@ -345,6 +405,7 @@ impl<R: Requests> Engine for Ring<R> {
             submitted: self.submitted,
             batches: self.batches,
             overflows: u64::from(overflows),
+            sharing: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     mem::ManuallyDrop,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
 use io_uring::{squeue, types};
@@ -15,8 +15,11 @@ const LARGEST_REGISTERED: usize = 1 << 30;
 
 /// What requests refer to, and how the kernel is told of it.
 pub struct Place {
-    pub(in super::super) file: OwnedFd,
-    /// The file is registered, as number 0.
+    _files: Vec<OwnedFd>,
+    /// Their descriptors; each file is for as many slots as the others.
+    pub(super) fds: Box<[RawFd]>,
+    slots_per_file: u32,
+    /// The files are registered, in their order.
     pub(in super::super) fixed_file: bool,
     /// Slots in one registered buffer, where buffers are registered.
     pub(in super::super) slots_per_buffer: Option<u32>,
@@ -26,9 +29,35 @@ pub struct Place {
 }
 
 impl Place {
+    /// Nothing of it is registered yet. The first of n files has the first n-th of `slots`, and so on.
+    pub(in super::super) fn new(
+        files: Vec<OwnedFd>,
+        slots: u32,
+        flags: squeue::Flags,
+        buffers: Buffers,
+    ) -> Self {
+        let fds: Box<[RawFd]> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        Self {
+            slots_per_file: (slots / fds.len().max(1) as u32).max(1),
+            fds,
+            _files: files,
+            fixed_file: false,
+            slots_per_buffer: None,
+            flags,
+            buffers: ManuallyDrop::new(buffers),
+        }
+    }
+
+    /// The number of a slot's file, which it is registered by.
     #[inline]
-    pub(in super::super) fn fd(&self) -> types::Fd {
-        types::Fd(self.file.as_raw_fd())
+    pub(in super::super) fn file(&self, slot: Slot) -> u32 {
+        if self.fds.len() == 1 { 0 } else { slot / self.slots_per_file }
+    }
+
+    /// The descriptor of a slot's file.
+    #[inline]
+    pub(in super::super) fn fd(&self, slot: Slot) -> types::Fd {
+        types::Fd(self.fds[self.file(slot) as usize])
     }
 
     /// The registered buffer that a slot's block lies in, where buffers are registered.

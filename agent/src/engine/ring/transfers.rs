@@ -71,10 +71,10 @@ impl Requests for Transfers {
         }
         let entry = match (self.opcode, &self.iovecs, place.fixed_file) {
             (Opcode::Nop, ..) => opcode::Nop::new().build(),
-            (Opcode::Transfer, None, true) => transfer!(types::Fixed(0)),
-            (Opcode::Transfer, None, false) => transfer!(place.fd()),
-            (Opcode::Transfer, Some(iovecs), true) => vectored!(types::Fixed(0), iovecs),
-            (Opcode::Transfer, Some(iovecs), false) => vectored!(place.fd(), iovecs),
+            (Opcode::Transfer, None, true) => transfer!(types::Fixed(place.file(slot))),
+            (Opcode::Transfer, None, false) => transfer!(place.fd(slot)),
+            (Opcode::Transfer, Some(iovecs), true) => vectored!(types::Fixed(place.file(slot)), iovecs),
+            (Opcode::Transfer, Some(iovecs), false) => vectored!(place.fd(slot), iovecs),
         };
         entry.user_data(u64::from(slot)).flags(place.flags)
     }

@@ -23,7 +23,7 @@ use super::keys::one_of;
 use crate::plan::Params;
 
 /// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 14] = [
+pub const METRICS: [(&str, Unit); 17] = [
     ("iops", Unit::Count),
     ("bandwidth", Unit::Bytes),
     ("latency_mean", Unit::Nanos),
@@ -38,6 +38,9 @@ pub const METRICS: [(&str, Unit); 14] = [
     ("context_switches_per_io", Unit::Count),
     ("interrupts_per_io", Unit::Count),
     ("sqes_per_enter", Unit::Count),
+    ("lock_wait_per_io", Unit::Nanos),
+    ("contended_share", Unit::Count),
+    ("handover_per_io", Unit::Nanos),
 ];
 
 /// What a value is counted in.

@@ -1,0 +1,475 @@
+//! `ring: combiner`: one thread has the ring, and nobody else touches it. A worker puts its requests into a queue of
+//! its own; the combiner takes what is in all queues, hands it to the kernel in one call, and puts each completion
+//! into its owner's inbox. Queues and inboxes have one writer and one reader each, and room for every slot.
+//!
+//! Both sides look for a while before they sleep, if they have CPUs of their own. A worker sleeps on a futex. The
+//! combiner sleeps in io_uring_enter, with a read of an eventfd among its requests: a worker that finds it asleep
+//! writes to that, which completes the read.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicI32, AtomicU32, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+            fence,
+        },
+    },
+};
+
+use io_uring::{opcode, types};
+use proto::{
+    outcome::{Knob, Refusal, SharingCosts},
+    trial::Sharing,
+};
+use rtrb::{Consumer, Producer, RingBuffer};
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::{
+    super::{Completion, Counts, Engine, Ring, RingSetup, Slot},
+    futex::Bed,
+    knob,
+};
+use crate::{
+    buffers::Buffers,
+    worker::{clock::HotClock, hot::passes, window::Window},
+    workload::Op,
+};
+
+/// The slot of the read that ends the combiner's sleep.
+const WAKING: Slot = Slot::MAX;
+/// How long either side looks before it sleeps: about what going to sleep and being woken takes.
+const PATIENCE_NS: u64 = 20_000;
+
+/// One worker's end.
+pub struct Combined {
+    bridge: Arc<Bridge>,
+    index: usize,
+    requests: Producer<Request>,
+    inbox: Consumer<Done>,
+    clock: HotClock,
+    /// Queued since the last commit.
+    pushed: bool,
+    visible: u32,
+    /// When what is visible was seen, in ticks.
+    seen: u64,
+    /// From the combiner's taking a completion until it was seen, in ticks.
+    returning: u64,
+    futexes: u64,
+    writes: u64,
+}
+
+/// The other end: all that the combiner's thread works with.
+pub(crate) struct Combiner {
+    bridge: Arc<Bridge>,
+    ring: Ring,
+    requests: Box<[Consumer<Request>]>,
+    inboxes: Box<[Producer<Done>]>,
+    clock: HotClock,
+    /// Slots of each worker.
+    depth: u32,
+    in_flight: u32,
+    /// The read that ends its sleep is in the ring.
+    armed: bool,
+    /// From a worker's queue until taken out of it, in ticks.
+    coming: u64,
+    futexes: u64,
+}
+
+/// What both ends see.
+struct Bridge {
+    /// The combiner sleeps, or is about to.
+    asleep: AtomicBool,
+    /// Workers that may still queue something.
+    workers: AtomicU32,
+    /// Why the combiner could not go on, as an errno.
+    failed: AtomicI32,
+    waking: OwnedFd,
+    /// Where the read that ends the sleep goes to.
+    sink: AtomicU64,
+    seats: Box<[Seat]>,
+    /// In ticks; 0: nobody looks before sleeping.
+    patience: u64,
+    moves_data: bool,
+}
+
+/// Where a worker waits. Not in one cache line with its neighbour's.
+#[repr(align(128))]
+struct Seat {
+    /// Completions that it wants to have in its inbox before it is woken; 0: it does not sleep.
+    wants: AtomicU32,
+    bed: Bed,
+}
+
+#[derive(Clone, Copy)]
+struct Request {
+    slot: Slot,
+    op: Op,
+    /// When it was queued, in ticks.
+    at: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Done {
+    completion: Completion,
+    /// When it was taken out of the ring, in ticks.
+    at: u64,
+}
+
+impl Combiner {
+    /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and an end
+    /// for each worker. The setup's depth is that of all, and so are the buffers. `patient`: both sides may look
+    /// before they sleep, since nobody has to share a CPU.
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub(crate) fn build(
+        setup: &RingSetup<'_>,
+        files: Vec<OwnedFd>,
+        buffers: Buffers,
+        clock: &HotClock,
+        patient: bool,
+    ) -> Result<(Self, Vec<Combined>, Vec<Knob>), Refusal> {
+        let workers = files.len();
+        let depth = setup.depth / workers.max(1) as u32;
+        let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
+        knobs.push(knob(Sharing::Combiner));
+        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| {
+            Refusal::new("open-files", format!("eventfd: {error}"), "raise the open-file limit (`ulimit -n`)")
+        })?;
+        let bridge = Arc::new(Bridge {
+            asleep: AtomicBool::new(false),
+            workers: AtomicU32::new(workers as u32),
+            failed: AtomicI32::new(0),
+            waking,
+            sink: AtomicU64::new(0),
+            seats: (0..workers).map(|_| Seat { wants: AtomicU32::new(0), bed: Bed::new() }).collect(),
+            patience: if patient { clock.ticks_in(PATIENCE_NS) } else { 0 },
+            moves_data: ring.moves_data(),
+        });
+        let (mut requests, mut inboxes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..workers {
+            let (request_in, request_out) = RingBuffer::new(depth as usize);
+            let (done_in, done_out) = RingBuffer::new(depth as usize);
+            requests.push(request_out);
+            inboxes.push(done_in);
+            ends.push(Combined {
+                bridge: Arc::clone(&bridge),
+                index,
+                requests: request_in,
+                inbox: done_out,
+                clock: clock.clone(),
+                pushed: false,
+                visible: 0,
+                seen: 0,
+                returning: 0,
+                futexes: 0,
+                writes: 0,
+            });
+        }
+        let combiner = Self {
+            bridge,
+            ring,
+            requests: requests.into(),
+            inboxes: inboxes.into(),
+            clock: clock.clone(),
+            depth,
+            in_flight: 0,
+            armed: false,
+            coming: 0,
+            futexes: 0,
+        };
+        Ok((combiner, ends, knobs))
+    }
+
+    /// Serves the workers until all are gone and nothing is in flight. Counts shortages that passed into
+    /// `shortages`, by errno.
+    ///
+    /// # Errors
+    /// A call that failed for good, which the workers hear of too.
+    pub(crate) fn run(&mut self, window: &mut Window, mut shortages: impl FnMut(i32)) -> io::Result<()> {
+        // A ring that is polled has to be looked at all the time.
+        let sleeps = !self.ring.polls();
+        let mut active = self.clock.ticks();
+        loop {
+            let now = self.clock.ticks();
+            if now >= window.next() {
+                window.pass(now, || self.counts());
+            }
+            let taken = self.take(now);
+            match self.ring.commit(0) {
+                Ok(_) => {}
+                Err(error) if passes(&error) => {
+                    shortages(error.raw_os_error().unwrap_or_default());
+                    std::thread::yield_now();
+                }
+                Err(error) => return Err(self.bridge.fail(error)),
+            }
+            if self.give_back()? || taken {
+                active = now;
+            } else if self.is_over() {
+                return Ok(());
+            } else if sleeps && now - active >= self.bridge.patience {
+                self.sleep()?;
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.in_flight == 0 && self.bridge.workers.load(Acquire) == 0
+    }
+
+    /// Takes all that workers have queued by `now` into the ring.
+    fn take(&mut self, now: u64) -> bool {
+        // The read that ends the sleep takes up room until the kernel has taken it.
+        if self.armed && self.ring.queued() > 0 {
+            return false;
+        }
+        let (before, coming, depth) = (self.in_flight, &mut self.coming, self.depth);
+        for (worker, requests) in self.requests.iter_mut().enumerate() {
+            let there = requests.slots();
+            if there == 0 {
+                continue;
+            }
+            if let Ok(chunk) = requests.read_chunk(there) {
+                let first = worker as u32 * depth;
+                self.ring.queue(chunk.into_iter().map(|request| {
+                    *coming += now.saturating_sub(request.at);
+                    (first + request.slot, request.op)
+                }));
+                self.in_flight += there as u32;
+            }
+        }
+        self.in_flight > before
+    }
+
+    /// Puts what has completed into its owners' inboxes, and wakes those that have what they want.
+    fn give_back(&mut self) -> io::Result<bool> {
+        let (mut given, mut woken) = (0, None);
+        let (at, depth) = (self.clock.ticks(), self.depth);
+        let inboxes = &mut self.inboxes;
+        self.ring.reap(|completion| {
+            if completion.slot == WAKING {
+                woken = Some(completion.result);
+                return;
+            }
+            let owner = (completion.slot / depth) as usize;
+            let completion = Completion { slot: completion.slot % depth, ..completion };
+            // There is room for every slot. An owner that failed has left its inbox, and loses nothing more.
+            let _ = inboxes[owner].push(Done { completion, at });
+            given += 1;
+        });
+        if let Some(result) = woken {
+            self.armed = false;
+            if result < 0 {
+                return Err(self.bridge.fail(io::Error::from_raw_os_error(-result)));
+            }
+        }
+        if given == 0 {
+            return Ok(false);
+        }
+        self.in_flight -= given;
+        // A worker says what it wants and then looks into its inbox a last time; the inboxes were filled before
+        // looking at what is wanted. The fence keeps one of the two from being missed.
+        fence(SeqCst);
+        for (seat, inbox) in self.bridge.seats.iter().zip(&self.inboxes) {
+            let wants = seat.wants.load(Relaxed);
+            if wants > 0 && depth - inbox.slots() as u32 >= wants && seat.wants.swap(0, AcqRel) > 0 {
+                self.futexes += seat.bed.wake();
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sleeps in the kernel until something completes or a worker calls.
+    fn sleep(&mut self) -> io::Result<()> {
+        self.bridge.asleep.store(true, Relaxed);
+        // As above: workers queue first and then look whether the combiner sleeps.
+        fence(SeqCst);
+        if self.requests.iter().all(Consumer::is_empty) && !self.is_over() {
+            if !self.armed && self.ring.queued() == 0 {
+                let sink = self.bridge.sink.as_ptr().cast();
+                let read = opcode::Read::new(types::Fd(self.bridge.waking.as_raw_fd()), sink, 8).build();
+                // SAFETY: the bridge outlives the read (see `disarm`), and nothing else is queued.
+                unsafe { self.ring.queue_entry(&read.user_data(u64::from(WAKING))) };
+                self.armed = true;
+            }
+            if let Err(error) = self.ring.commit(1)
+                && !passes(&error)
+            {
+                return Err(self.bridge.fail(error));
+            }
+        }
+        self.bridge.asleep.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Ends the read that is still in the ring.
+    fn disarm(&mut self) {
+        while self.armed {
+            let ended = self.bridge.call().and_then(|()| self.ring.commit(1));
+            let armed = &mut self.armed;
+            self.ring.reap(|completion| *armed &= completion.slot != WAKING);
+            if ended.is_err() && *armed {
+                // The kernel may yet write to the sink: then its memory is never given back.
+                std::mem::forget(Arc::clone(&self.bridge));
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let counts = self.ring.counts();
+        Counts {
+            syscalls: [counts.syscalls[0], ("futex", self.futexes)],
+            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.coming) }),
+            ..counts
+        }
+    }
+}
+
+impl Drop for Combiner {
+    fn drop(&mut self) {
+        // Where workers are left, something went wrong: they must not wait for ever.
+        if self.bridge.workers.load(Acquire) > 0 {
+            self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
+        }
+        self.disarm();
+    }
+}
+
+impl Bridge {
+    /// Tells the workers why nothing will come any more; the first reason stands.
+    #[cold]
+    fn fail(&self, error: io::Error) -> io::Error {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let _ = self.failed.compare_exchange(0, errno, Release, Relaxed);
+        fence(SeqCst);
+        for seat in &self.seats {
+            seat.bed.wake();
+        }
+        error
+    }
+
+    /// Ends the combiner's sleep.
+    fn call(&self) -> io::Result<()> {
+        rustix::io::write(&self.waking, &1u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// Ends the combiner's sleep, if it sleeps; says how many system calls that took.
+    #[inline]
+    fn rouse(&self) -> io::Result<u64> {
+        // What was queued comes before looking whether it sleeps.
+        fence(SeqCst);
+        if !self.asleep.load(Relaxed) || !self.asleep.swap(false, AcqRel) {
+            return Ok(0);
+        }
+        self.call().map(|()| 1)
+    }
+}
+
+impl Combined {
+    fn has(&self) -> u32 {
+        self.inbox.slots() as u32
+    }
+
+    /// Why nothing more will come.
+    fn failure(&self) -> Option<io::Error> {
+        match self.bridge.failed.load(Acquire) {
+            0 => None,
+            errno => Some(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// Waits until there are `wait` completions in the inbox, or nothing more will come.
+    fn wait(&mut self, wait: u32) {
+        if self.bridge.patience > 0 {
+            let until = self.clock.ticks() + self.bridge.patience;
+            while self.clock.ticks() < until {
+                if self.has() >= wait {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        let seat = &self.bridge.seats[self.index];
+        loop {
+            seat.wants.store(wait, Relaxed);
+            fence(SeqCst);
+            if self.has() >= wait || self.failure().is_some() {
+                seat.wants.store(0, Relaxed);
+                return;
+            }
+            self.futexes += seat.bed.sleep();
+        }
+    }
+}
+
+impl Engine for Combined {
+    fn moves_data(&self) -> bool {
+        self.bridge.moves_data
+    }
+
+    #[inline]
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
+        let mut queued_at = None;
+        for (slot, op) in requests {
+            let at = *queued_at.get_or_insert_with(|| self.clock.ticks());
+            let pushed = self.requests.push(Request { slot, op, at });
+            debug_assert!(pushed.is_ok(), "there is room for every slot");
+        }
+        self.pushed |= queued_at.is_some();
+    }
+
+    #[inline]
+    fn commit(&mut self, wait: u32) -> io::Result<u32> {
+        if std::mem::take(&mut self.pushed) {
+            self.writes += self.bridge.rouse()?;
+        }
+        if self.has() < wait {
+            self.wait(wait);
+        }
+        self.visible = self.has();
+        if self.visible > 0 {
+            self.seen = self.clock.ticks();
+        }
+        match self.failure() {
+            Some(error) if self.visible < wait || wait == 0 => Err(error),
+            _ => Ok(self.visible),
+        }
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        let visible = std::mem::take(&mut self.visible) as usize;
+        let (seen, returning) = (self.seen, &mut self.returning);
+        if let Ok(arrived) = self.inbox.read_chunk(visible) {
+            for done in arrived {
+                *returning += seen.saturating_sub(done.at);
+                each(done.completion);
+            }
+        }
+    }
+
+    /// Its own calls alone: those of the ring are the combiner's.
+    fn counts(&self) -> Counts {
+        Counts {
+            syscalls: [("futex", self.futexes), ("write", self.writes)],
+            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
+            ..Counts::default()
+        }
+    }
+}
+
+impl Drop for Combined {
+    fn drop(&mut self) {
+        self.bridge.workers.fetch_sub(1, AcqRel);
+        // It may sleep without a request in flight, and has to see that nobody is left.
+        let _ = self.bridge.rouse();
+    }
+}

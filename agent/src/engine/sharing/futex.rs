@@ -1,0 +1,225 @@
+//! A lock and a place to sleep that count their system calls. Those of the standard library do the same things in
+//! the same way, but would hide calls that belong to the price of an I/O.
+
+use std::{
+    cell::UnsafeCell,
+    hint::spin_loop,
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+use rustix::thread::futex::{Flags, wait, wake};
+
+const FREE: u32 = 0;
+const TAKEN: u32 = 1;
+/// Taken, and somebody may be asleep for it.
+const SLEPT_ON: u32 = 2;
+/// Looks at a lock that is taken before sleeping on it, as in the standard library.
+const LOOKS: u32 = 100;
+
+/// A mutual exclusion lock on a futex (Drepper, "Futexes Are Tricky", the third mutex, with looks before sleeping).
+/// Its word shares no cache line with anything but the value.
+#[repr(align(128))]
+pub(super) struct Lock<T> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through a guard alone, of which there is one at a time.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+/// The right to use what the lock protects.
+pub(super) struct Guard<'a, T>(&'a Lock<T>);
+
+impl<T> Lock<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    /// Takes it if it is free.
+    #[inline]
+    pub(super) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.state.compare_exchange(FREE, TAKEN, Acquire, Relaxed).ok().map(|_| Guard(self))
+    }
+
+    /// Takes it, after others if need be. System calls are added to `calls`.
+    #[cold]
+    pub(super) fn lock(&self, calls: &mut u64) -> Guard<'_, T> {
+        let mut seen = self.look();
+        if seen == FREE {
+            match self.state.compare_exchange(FREE, TAKEN, Acquire, Relaxed) {
+                Ok(_) => return Guard(self),
+                Err(other) => seen = other,
+            }
+        }
+        loop {
+            // Whoever has slept cannot know who else does, so it leaves the word saying that somebody may.
+            if seen != SLEPT_ON && self.state.swap(SLEPT_ON, Acquire) == FREE {
+                return Guard(self);
+            }
+            *calls += 1;
+            // An error says that the word has changed or a signal came: both are a reason to look again.
+            let _ = wait(&self.state, Flags::PRIVATE, SLEPT_ON, None);
+            seen = self.look();
+        }
+    }
+
+    fn look(&self) -> u32 {
+        let mut looks = LOOKS;
+        loop {
+            let seen = self.state.load(Relaxed);
+            if seen != TAKEN || looks == 0 {
+                return seen;
+            }
+            looks -= 1;
+            spin_loop();
+        }
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// Gives the lock back, and says how many system calls that took.
+    #[inline]
+    pub(super) fn release(self) -> u64 {
+        // Once is enough.
+        ManuallyDrop::new(self).free()
+    }
+
+    #[inline]
+    fn free(&self) -> u64 {
+        if self.0.state.swap(FREE, Release) != SLEPT_ON {
+            return 0;
+        }
+        let _ = wake(&self.0.state, Flags::PRIVATE, 1);
+        1
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the guard is the only one, so nobody writes while it is borrowed.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard is the only one, and it is borrowed mutably.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.free();
+    }
+}
+
+const EMPTY: u32 = 0;
+const NOTIFIED: u32 = 1;
+const ASLEEP: u32 = 2;
+
+/// Where one thread sleeps until another wakes it. A call to wake that comes first is not lost.
+pub(super) struct Bed(AtomicU32);
+
+impl Bed {
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(EMPTY))
+    }
+
+    /// Sleeps until it is woken; for the one thread that the bed is of. Returns the number of system calls.
+    pub(super) fn sleep(&self) -> u64 {
+        let mut calls = 0;
+        if self.0.compare_exchange(EMPTY, ASLEEP, Acquire, Acquire).is_ok() {
+            while self.0.load(Acquire) == ASLEEP {
+                calls += 1;
+                let _ = wait(&self.0, Flags::PRIVATE, ASLEEP, None);
+            }
+        }
+        // By exchange, so that what the last caller did before its call is seen, even if it was not needed to wake.
+        self.0.swap(EMPTY, Acquire);
+        calls
+    }
+
+    /// Wakes the sleeper, or lets its next sleep end at once. Returns the number of system calls.
+    pub(super) fn wake(&self) -> u64 {
+        if self.0.swap(NOTIFIED, Release) != ASLEEP {
+            return 0;
+        }
+        let _ = wake(&self.0, Flags::PRIVATE, 1);
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_lets_one_in_at_a_time() {
+        let lock = Lock::new(0u64);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5000 {
+                        let mut guard = lock.try_lock().unwrap_or_else(|| lock.lock(&mut 0));
+                        // Not atomic: two at once would lose a count.
+                        let seen = *guard;
+                        std::hint::black_box(&mut guard);
+                        *guard = seen + 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*lock.lock(&mut 0), 40_000);
+        assert_eq!(lock.state.load(Relaxed), FREE);
+    }
+
+    #[test]
+    fn who_finds_it_taken_sleeps_and_is_woken() {
+        let lock = Lock::new(());
+        thread::scope(|scope| {
+            let guard = lock.try_lock().unwrap();
+            let waiter = scope.spawn(|| {
+                let mut calls = 0;
+                drop(lock.lock(&mut calls));
+                calls
+            });
+            thread::sleep(Duration::from_millis(30));
+            assert!(!waiter.is_finished());
+            assert!(lock.try_lock().is_none());
+            assert_eq!(guard.release(), 1, "one to wake");
+            assert!((1..=2).contains(&waiter.join().unwrap()), "one to sleep");
+        });
+        assert_eq!(lock.try_lock().unwrap().release(), 0);
+    }
+
+    #[test]
+    fn a_bed_loses_no_call() {
+        let (here, there) = (Bed::new(), Bed::new());
+        assert_eq!((here.wake(), here.sleep()), (0, 0), "a call that comes first");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    here.sleep();
+                    there.wake();
+                }
+            });
+            for _ in 0..20_000 {
+                here.wake();
+                there.sleep();
+            }
+        });
+    }
+}

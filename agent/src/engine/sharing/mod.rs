@@ -1,0 +1,77 @@
+//! One ring for all workers of a host: behind a lock ([`shared`]), or in the hands of one thread more
+//! ([`combiner`]). Each worker runs the same hot loop over a handle; the ring itself is [`Ring`](super::Ring), with
+//! the slots of the first worker first, then those of the second, and so on.
+
+pub(crate) mod combiner;
+mod futex;
+pub(crate) mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+pub use combiner::Combined;
+use proto::{
+    outcome::{Knob, Refusal},
+    trial::Sharing,
+};
+pub use shared::Shared;
+
+/// Where workers come for their handles of a ring that another thread builds.
+pub(crate) struct Desk<T> {
+    handles: Mutex<Option<Result<Handles<T>, Refusal>>>,
+    known: Condvar,
+}
+
+/// A handle for each worker, until it is fetched, and what was granted.
+struct Handles<T> {
+    left: Vec<Option<T>>,
+    knobs: Vec<Knob>,
+}
+
+impl<T> Default for Desk<T> {
+    fn default() -> Self {
+        Self { handles: Mutex::default(), known: Condvar::new() }
+    }
+}
+
+impl<T> Desk<T> {
+    /// Lays the handles out, in worker order, or says why there are none. Only the first word counts.
+    pub(crate) fn lay_out(&self, built: Result<(Vec<T>, Vec<Knob>), Refusal>) {
+        let handles =
+            built.map(|(handles, knobs)| Handles { left: handles.into_iter().map(Some).collect(), knobs });
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(handles);
+        self.known.notify_all();
+    }
+
+    /// Waits for a worker's handle. Where there is none everybody hears why, so that the cause is told whoever is
+    /// heard first.
+    pub(crate) fn fetch(&self, worker: u32) -> Result<(T, Vec<Knob>), Refusal> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &mut *handles {
+                Some(Ok(Handles { left, knobs })) => {
+                    let handle = left.get_mut(worker as usize).and_then(Option::take);
+                    return handle.map(|handle| (handle, knobs.clone())).ok_or_else(nothing_built);
+                }
+                Some(Err(refusal)) => return Err(refusal.clone()),
+                None => handles = self.known.wait(handles).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Why there is no ring where whoever was to build it said nothing.
+pub(crate) fn nothing_built() -> Refusal {
+    Refusal::new(
+        "ring-refused",
+        "the ring that all workers were to share was not built",
+        "this is a defect of the agent; its log says where",
+    )
+    .at("engine.ring")
+}
+
+/// That the ring is shared as it was asked.
+fn knob(sharing: Sharing) -> Knob {
+    Knob { name: "ring".into(), requested: sharing.as_str().into(), granted: sharing.as_str().into() }
+}

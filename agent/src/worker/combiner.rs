@@ -1,0 +1,72 @@
+//! The combiner's thread: pinned, held at the start line and measured as workers are, but it serves them instead of
+//! running the hot loop.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Arc, AtomicBool, Desks, Gate, HotClock, Note, Opcode, OwnedFd, Refusal, Report, Schedule, Tally, Trial,
+    UnboundedSender, Window, buffers, caught, engine_failed, probe, settle,
+};
+use crate::engine::{
+    Attach, RingSetup,
+    sharing::{combiner::Combiner, nothing_built},
+};
+use proto::trial::EngineKind;
+use std::sync::atomic::Ordering;
+
+/// What it needs to live.
+pub(super) struct Thread {
+    pub(super) cpu: u32,
+    /// Nobody else is on that CPU.
+    pub(super) alone: bool,
+    pub(super) poller: Option<u32>,
+    pub(super) trial: Arc<Trial>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) desks: Arc<Desks>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) notes: UnboundedSender<Note>,
+}
+
+impl Thread {
+    pub(super) fn live(self, files: Vec<OwnedFd>) {
+        let outcome = caught("the combiner", || self.work(files));
+        // Workers may wait for their ends: if the ring was never built, they must hear of it.
+        self.desks.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
+        // Nobody listens any more where the trial was dropped.
+        let _ = self.notes.send(Note::Done(outcome));
+    }
+
+    /// Builds the ring here, on the only thread that is going to use it, and serves the workers.
+    fn work(&self, files: Vec<OwnedFd>) -> Result<Report, Refusal> {
+        settle("the combiner", self.cpu)?;
+        let trial = &*self.trial;
+        let clock = HotClock::new();
+        let depth = trial.shared_depth().ok_or_else(nothing_built)?;
+        let setup = RingSetup {
+            opcode: if trial.engine.engine == EngineKind::Nop { Opcode::Nop } else { Opcode::Transfer },
+            depth,
+            engine: &trial.engine,
+            worker: 0,
+            poller: self.poller,
+            attach: &Attach::default(),
+        };
+        let (mut combiner, ends, knobs) =
+            Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, self.alone)?;
+        // Workers warn of the same.
+        let perf = probe(trial.measure, &mut Vec::new());
+        self.desks.combined.lay_out(Ok((ends, knobs)));
+        let Some(start_ns) = self.gate.wait() else {
+            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
+        };
+
+        let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), perf);
+        let mut shortages = BTreeMap::<i32, u64>::new();
+        let ran = combiner.run(&mut window, |errno| *shortages.entry(errno).or_default() += 1);
+        // The workers' windows end a moment before or after: that they are all gone is no cut.
+        window.close(clock.ticks(), || combiner.counts(), self.stop.load(Ordering::Relaxed));
+        ran.map_err(|error| engine_failed("the combiner", trial, &error))?;
+        let window = window.into_accounts().map(Box::new);
+        let errors = if window.is_some() { shortages.into_iter().collect() } else { Vec::new() };
+        Ok(Report { window, tally: Tally::default(), errors })
+    }
+}
