@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn use_between_readings_stands_for_the_window() {
-        let mut outside = self::outside(EngineKind::Nop);
+        let mut outside = outside(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = outside.next_ns();
             outside.take(reading(at_ns, [(1, used)], None));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn readings_after_the_window_do_not_count() {
-        let mut outside = self::outside(EngineKind::IoUring);
+        let mut outside = outside(EngineKind::IoUring);
         outside.take(reading(1_500_000_000, [(1, 0)], None));
         outside.take(reading(2_500_000_000, [(1, 500)], None));
         outside.take(reading(3_600_000_000, [], None));
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn without_two_readings_nothing_is_known() {
-        let mut outside = self::outside(EngineKind::IoUring);
+        let mut outside = outside(EngineKind::IoUring);
         outside.take(reading(1_500_000_000, [(1, 5)], None));
         assert_eq!(outside.cpu_ns(2_000_000_000), None);
         assert_eq!(self::outside(EngineKind::Psync).cpu_ns(2_000_000_000), Some(0));
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn interrupts_are_counted_where_the_disk_has_any() {
-        let mut outside = self::outside(EngineKind::IoUring);
+        let mut outside = outside(EngineKind::IoUring);
         outside.take(reading(1_500_000_000, [], Some(100)));
         outside.take(reading(2_500_000_000, [], Some(350)));
         assert_eq!(outside.interrupts(2_000_000_000), Some(500));

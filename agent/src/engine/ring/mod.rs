@@ -1,5 +1,6 @@
 //! io_uring: the engines `io_uring`, `nop`, and (with requests of its own) `nvme`.
 
+mod door;
 mod place;
 pub(crate) mod setup;
 mod transfers;
@@ -7,7 +8,7 @@ mod transfers;
 use std::{
     io,
     mem::ManuallyDrop,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd},
     sync::atomic::{Ordering, fence},
 };
 
@@ -16,15 +17,12 @@ use proto::{
     outcome::{Knob, Refusal},
     trial,
 };
-use syscalls::{Errno, Sysno, syscall};
 
+pub(super) use self::door::Door;
+use self::door::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
 pub use self::{place::Place, setup::Attach, transfers::Transfers};
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
-
-const ENTER_GETEVENTS: u32 = 1 << 0;
-const ENTER_SQ_WAKEUP: u32 = 1 << 1;
-const ENTER_REGISTERED_RING: u32 = 1 << 4;
 
 /// What the ring's requests do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,48 +89,6 @@ pub struct Ring<R: Requests = Transfers> {
     submitted: u64,
     reaped: u64,
     batches: [u64; BATCHES],
-}
-
-/// What stands for a ring in a call: its descriptor, or its registered index.
-#[derive(Clone, Copy)]
-pub(super) struct Door {
-    fd: RawFd,
-    flags: u32,
-}
-
-impl Door {
-    /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
-    /// it took.
-    #[inline]
-    fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
-        loop {
-            *calls += 1;
-            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
-            // pointer is handed over.
-            let taken = unsafe {
-                syscall!(
-                    Sysno::io_uring_enter,
-                    self.fd,
-                    submit,
-                    wait,
-                    flags | self.flags,
-                    std::ptr::null::<libc::c_void>(),
-                    0
-                )
-            };
-            match taken {
-                Ok(taken) => return Ok(taken as u32),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-
-    /// Waits in the kernel until the completion queue holds `wait`, and submits nothing: for a thread that does
-    /// not hold the ring. It must be open.
-    pub(super) fn wait(self, wait: u32, calls: &mut u64) -> io::Result<()> {
-        self.enter(0, wait, ENTER_GETEVENTS, calls).map(drop)
-    }
 }
 
 impl<R: Requests> Drop for Ring<R> {
