@@ -201,13 +201,16 @@ pub enum EngineKind {
     Libaio,
     /// io_uring.
     IoUring,
+    /// Commands of an NVMe drive's own through a ring, past the block layer (`IORING_OP_URING_CMD`). Needs
+    /// `target: {device: ..}`.
+    Nvme,
 }
 
 impl EngineKind {
     /// Whether it has a ring.
     #[must_use]
     pub fn is_ring(self) -> bool {
-        matches!(self, Self::Nop | Self::IoUring)
+        matches!(self, Self::Nop | Self::IoUring | Self::Nvme)
     }
 
     /// Whether one thread can keep more than one request in flight.
@@ -226,6 +229,7 @@ impl fmt::Display for EngineKind {
             Self::Pvsync2 => "pvsync2",
             Self::Libaio => "libaio",
             Self::IoUring => "io_uring",
+            Self::Nvme => "nvme",
         })
     }
 }

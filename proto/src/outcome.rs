@@ -180,6 +180,10 @@ pub struct Series {
     pub service: Option<Histogram<u64>>,
 }
 
+/// What a drive said of a command stands among the errnos, which end below: this, plus the status' type (3 bits) and
+/// code (8 bits).
+pub const NVME_STATUS: i32 = 2048;
+
 /// A whole trial on one host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
@@ -193,7 +197,7 @@ pub struct Finished {
     pub write_ops: u64,
     /// Bytes that they transferred.
     pub bytes: u64,
-    /// Failed requests by errno.
+    /// Failed requests by errno; from [`NVME_STATUS`] on, by NVMe status.
     pub errors: BTreeMap<i32, u64>,
     /// Requests that transferred less than was asked.
     pub short_transfers: u64,

@@ -146,9 +146,31 @@ impl Trial {
         check(!engine.hybrid_iopoll || engine.iopoll, "engine.hybrid_iopoll", &|| {
             "needs iopoll: true (it is a way of polling)".into()
         });
-        check(!engine.iopoll || engine.engine == EngineKind::IoUring, "engine.iopoll", &|| {
-            "needs engine: io_uring (a request that reaches no device cannot be polled for)".into()
+        let reaches_device = matches!(engine.engine, EngineKind::IoUring | EngineKind::Nvme);
+        check(!engine.iopoll || reaches_device, "engine.iopoll", &|| {
+            "needs engine: io_uring or nvme (a request that reaches no device cannot be polled for)".into()
         });
+        if engine.engine == EngineKind::Nvme {
+            let device = matches!(self.target, Target::Device(_));
+            check(device, "engine.engine", &|| {
+                "nvme needs `target: {device: {path: /dev/nvme0n1, serial: ..}}` (its commands go to a namespace \
+                 of an NVMe drive, which has no files)"
+                    .into()
+            });
+            check(!device || self.target.direct(), "target.device.direct", &|| {
+                "must be true for engine: nvme (its commands know no page cache)".into()
+            });
+            check(engine.ring == Sharing::PerThread, "engine.ring", &|| {
+                "must be per_thread for engine: nvme (rings that threads share have no commands)".into()
+            });
+            check(!engine.vectored, "engine.vectored", &|| {
+                "does not go with engine: nvme (a command names one piece of memory)".into()
+            });
+            check(!engine.hybrid_iopoll, "engine.hybrid_iopoll", &|| {
+                "does not go with engine: nvme (rings with large entries are set up without it); iopoll does"
+                    .into()
+            });
+        }
         check(!engine.iopoll || self.target.direct(), "engine.iopoll", &|| {
             "needs a target with direct: true (only a device can be polled)".into()
         });
@@ -327,6 +349,47 @@ mod tests {
             })
             .contains("only read")
         );
+    }
+
+    #[test]
+    fn nvme_needs_a_drive_and_knobs_that_commands_have() {
+        let device = |direct| {
+            let (path, serial) = ("/dev/nvme0n1".to_owned(), "S".to_owned());
+            Target::Device(DeviceTarget { path, serial, destroy: None, direct })
+        };
+        let mut valid = trial();
+        valid.target = device(true);
+        valid.engine = Engine {
+            depth: 32,
+            submit_batch: Some(8),
+            complete_batch: 8,
+            fixed_files: true,
+            fixed_buffers: true,
+            single_issuer: true,
+            defer_taskrun: true,
+            registered_ring: true,
+            no_sqarray: true,
+            iopoll: true,
+            force_async: true,
+            iowq_workers: Some(IowqWorkers::default()),
+            ..Engine::new(EngineKind::Nvme)
+        };
+        assert_eq!(valid.validate(), Ok(()));
+        let refused = |target: Target, change: fn(&mut Engine)| {
+            refused(|t| {
+                (t.target, t.engine) = (target, Engine::new(EngineKind::Nvme));
+                change(&mut t.engine);
+            })
+        };
+        let file = Target::File(FileTarget::new(ByteSize(1 << 20), true));
+        assert!(refused(file, |_| ()).starts_with("engine.engine: nvme needs `target: {device:"));
+        assert!(refused(device(false), |_| ()).starts_with("target.device.direct: must be true"));
+        assert!(refused(device(true), |e| e.vectored = true).starts_with("engine.vectored: "));
+        let hybrid = refused(device(true), |e| (e.iopoll, e.hybrid_iopoll) = (true, true));
+        assert!(hybrid.starts_with("engine.hybrid_iopoll: "), "{hybrid}");
+        let shared = refused(device(true), |e| e.ring = Sharing::Combiner);
+        assert!(shared.starts_with("engine.ring: must be per_thread"), "{shared}");
+        assert!(refused(device(true), |e| e.hipri = true).contains("cannot have hipri"));
     }
 
     #[test]

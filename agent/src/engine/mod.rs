@@ -6,6 +6,7 @@
 
 mod libaio;
 mod null;
+mod nvme;
 mod psync;
 mod pvsync2;
 pub(crate) mod ring;
@@ -15,6 +16,7 @@ use std::io;
 
 pub use libaio::Libaio;
 pub use null::Null;
+pub use nvme::{Commands, Namespace};
 use proto::outcome::SharingCosts;
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;

@@ -69,6 +69,11 @@ pub(super) fn capabilities() -> Vec<Capability> {
         let tried = if ring.is_some() { flagged(since, setup) } else { Err(no_ring()) };
         all.push(capability(name, tried));
     }
+    // Commands that are passed through to a drive need both.
+    let sqe128 = on_ring(|_| opened("5.19", &IoUring::<squeue::Entry128, cqueue::Entry>::builder()));
+    let cqe32 = on_ring(|_| opened("5.19", &IoUring::<squeue::Entry, cqueue::Entry32>::builder()));
+    all.push(capability("io_uring.sqe128", sqe128));
+    all.push(capability("io_uring.cqe32", cqe32));
     all.push(capability("io_uring.iopoll", on_ring(|_| iopoll())));
     all.push(capability("io_uring.registered_ring_fd", on_ring(registered_ring_fd)));
     all.push(capability("io_uring.fixed_files", on_ring(fixed_files)));
@@ -148,13 +153,14 @@ fn newer(since: &str) -> String {
 }
 
 /// Sends one request through and waits for it.
-fn nop(ring: &mut IoUring) -> io::Result<()> {
-    let entry = opcode::Nop::new().build();
+fn nop<S: squeue::EntryMarker, C: cqueue::EntryMarker>(ring: &mut IoUring<S, C>) -> io::Result<()> {
+    let entry = opcode::Nop::new().build().into();
     // SAFETY: a NOP refers to no memory.
     let pushed = unsafe { ring.submission().push(&entry) };
     pushed.map_err(io::Error::other)?;
     ring.submit_and_wait(1)?;
-    match ring.completion().next() {
+    let done: Option<cqueue::Entry> = ring.completion().next().map(Into::into);
+    match done {
         Some(done) if done.result() < 0 => Err(io::Error::from_raw_os_error(-done.result())),
         Some(_) => Ok(()),
         None => Err(io::Error::other("it never completes")),
@@ -164,6 +170,10 @@ fn nop(ring: &mut IoUring) -> io::Result<()> {
 fn flagged(since: &str, setup: Setup) -> Tried {
     let mut builder = IoUring::builder();
     setup(&mut builder);
+    opened(since, &builder)
+}
+
+fn opened<S: squeue::EntryMarker, C: cqueue::EntryMarker>(since: &str, builder: &Builder<S, C>) -> Tried {
     let refused = |error: io::Error| match error.raw_os_error() {
         Some(libc::EPERM) => (format!("setup fails: {error}"), "CAP_SYS_NICE, or a newer kernel".to_owned()),
         Some(libc::ENOMEM) => (format!("setup fails: {error}"), memlock_remedy()),

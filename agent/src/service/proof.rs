@@ -17,14 +17,40 @@ pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
     }]
 }
 
-/// Whether the device behind the target polls, where polling is asked for. A ring opens with IOPOLL on any
-/// device; only `queue/io_poll` of the block device says whether anything is polled.
+/// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
+/// by the kernel. A ring opens with IOPOLL on any device; only `queue/io_poll` of the block device says whether it
+/// has poll queues.
 pub(super) fn polling(engine: &Engine, target: &BTreeMap<String, String>) -> Result<Option<Knob>, Refusal> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    polling_on(engine, target, &release)
+}
+
+fn polling_on(
+    engine: &Engine,
+    target: &BTreeMap<String, String>,
+    release: &str,
+) -> Result<Option<Knob>, Refusal> {
     let name = match (engine.iopoll, engine.hipri) {
         (true, _) => "iopoll",
         (_, true) => "hipri",
         _ => return Ok(None),
     };
+    let knob =
+        |granted: bool| Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() };
+    // It takes the flag and says nothing: there is nothing to try, but its age.
+    if name == "hipri" && !polls_synchronously(release) {
+        return match engine.fallback {
+            Fallback::Allow => Ok(Some(knob(false))),
+            Fallback::Refuse => Err(Refusal::new(
+                "knob-refused",
+                format!(
+                    "Linux {release} ignores the flag RWF_HIPRI of synchronous requests, as all do since 6.0"
+                ),
+                "poll by `engine: io_uring, iopoll: true`; or run with interrupts by `fallback: allow`",
+            )
+            .at("engine.hipri")),
+        };
+    }
     let polls = target.get("io_poll").is_some_and(|value| value == "1");
     if !polls && engine.fallback == Fallback::Refuse {
         let device = target.get("device").map_or("no block device", String::as_str);
@@ -40,7 +66,12 @@ pub(super) fn polling(engine: &Engine, target: &BTreeMap<String, String>) -> Res
         )
         .at(format!("engine.{name}")));
     }
-    Ok(Some(Knob { name: name.into(), requested: "true".into(), granted: polls.to_string() }))
+    Ok(Some(knob(polls)))
+}
+
+/// Whether a kernel polls for preadv2 with RWF_HIPRI: up to 5.19. What has no version that can be read is new.
+fn polls_synchronously(release: &str) -> bool {
+    release.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
 }
 
 /// The trial, with interrupts.
@@ -67,5 +98,19 @@ mod tests {
         engine.fallback = Fallback::Allow;
         assert_eq!(polling(&engine, &facts("0")).unwrap().unwrap().granted, "false");
         assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_none());
+    }
+
+    #[test]
+    fn synchronous_polling_ended_with_5_19() {
+        let mut engine = Engine { hipri: true, ..Engine::new(EngineKind::Pvsync2) };
+        let facts = BTreeMap::from([("io_poll".to_owned(), "1".to_owned())]);
+        let granted =
+            |engine: &Engine, release| polling_on(engine, &facts, release).map(|knob| knob.unwrap().granted);
+        assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
+        let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
+        assert_eq!(refusal.field, "engine.hipri");
+        assert!(refusal.remedy.contains("iopoll"), "{}", refusal.remedy);
+        engine.fallback = Fallback::Allow;
+        assert_eq!(granted(&engine, "6.0.0").unwrap(), "false");
     }
 }

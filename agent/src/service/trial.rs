@@ -12,7 +12,7 @@ use std::{
 
 use proto::{
     outcome::{Finished, Knob, Ready, Refusal, Warning},
-    trial::{Pattern, Sharing, Sqpoll, Trial},
+    trial::{EngineKind, Pattern, Sharing, Sqpoll, Trial},
     wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
@@ -121,7 +121,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             send(Progress { trial_id: trial.id.clone(), what: what.to_owned(), done, total });
         };
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = targets.prepare(
+        let mut target = targets.prepare(
             &trial.target,
             work.block_size.0,
             work.read_percent > 0,
@@ -129,6 +129,9 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             &mut progress,
             &flag,
         )?;
+        if trial.engine.engine == EngineKind::Nvme {
+            target.pass_through(work.block_size.0, work.block_size.0)?;
+        }
         // Each worker has an open file of its own: threads that share one contend for its reference count.
         let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<Vec<OwnedFd>, _>>()?;
         if trial.target.cold() && work.pattern != Pattern::Sequential {

@@ -95,6 +95,8 @@ pub struct Prepared {
     direct: bool,
     cold: bool,
     writes: bool,
+    /// Where workers send commands instead.
+    generic: Option<Arc<OwnedFd>>,
 }
 
 impl Targets {
@@ -156,7 +158,7 @@ impl Targets {
         facts.insert("direct".to_owned(), yes_no(direct));
         facts.insert("size".to_owned(), ByteSize(size).to_string());
         facts.append(&mut own);
-        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, cold, writes })
+        Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, cold, writes, generic: None })
     }
 
     /// Makes, opens or claims what the target names.
@@ -263,6 +265,19 @@ impl Prepared {
         self.cold.then(|| cold::Keeper::start(Arc::clone(&self.file), self.size, cpu)).transpose()
     }
 
+    /// Has workers open the generic character device of the same namespace, for commands of `smallest` to `largest`
+    /// bytes. The block device stays claimed.
+    ///
+    /// # Errors
+    /// Where the target is no namespace that takes commands of these sizes; says what would be one.
+    pub fn pass_through(&mut self, smallest: u64, largest: u64) -> Result<(), Refusal> {
+        let sizes = (smallest, largest);
+        let generic = device::generic::open_beside(self.file.as_fd(), self.size, self.writes, sizes)?;
+        self.facts.extend(generic.facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.generic = Some(Arc::new(generic.file));
+        Ok(())
+    }
+
     /// Opens the target for one worker: a file description of its own, close-on-exec, past the page cache if
     /// the trial asked for that, and writable only if the trial writes.
     ///
@@ -270,10 +285,12 @@ impl Prepared {
     /// When the process may open no more files, or the kernel refuses for a reason that is named.
     pub fn open(&self) -> Result<OwnedFd, Refusal> {
         let mut flags = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
-        if self.direct {
+        // A character device has no page cache to pass by, and no such flag.
+        if self.direct && self.generic.is_none() {
             flags |= OFlags::DIRECT;
         }
-        direct::reopen(self.file.as_fd(), flags).map_err(|errno| match errno {
+        let file = self.generic.as_ref().unwrap_or(&self.file);
+        direct::reopen(file.as_fd(), flags).map_err(|errno| match errno {
             Errno::MFILE | Errno::NFILE => Refusal::new(
                 "open-files",
                 format!("a worker cannot open the target: {}", said(errno)),

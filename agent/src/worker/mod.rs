@@ -279,6 +279,10 @@ impl Worker {
             EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),
             EngineKind::Pvsync2 => self.run(Pvsync2::new(&trial.engine, file, buffers()?), Vec::new()),
             EngineKind::Libaio => self.run(Libaio::new(depth, file, buffers()?)?, Vec::new()),
+            EngineKind::Nvme => {
+                let (engine, knobs) = Ring::passthrough(&self.ring(opcode, depth), file, buffers()?)?;
+                self.run(engine, knobs)
+            }
             EngineKind::Nop | EngineKind::IoUring => {
                 let (engine, knobs) = Ring::new(&self.ring(opcode, depth), file, buffers()?)?;
                 self.run(engine, knobs)

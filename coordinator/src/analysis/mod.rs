@@ -76,7 +76,10 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
             untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
         }
         let of_cell = data.rows();
-        of_cell.iter().for_each(|row| warnings.of_open_loop(&row.summary));
+        for row in &of_cell {
+            warnings.of_open_loop(&row.summary);
+            warnings.of_polling(&row.summary);
+        }
         rows.push(of_cell);
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();

@@ -16,6 +16,9 @@ use crate::{
 const DRIFT_PPM: f64 = 1000.0;
 /// Share by which two counts of the same thing may differ.
 const COUNT_TOLERANCE: f64 = 0.01;
+/// Interrupts per operation from which on a polled cell was not polled: completions share interrupts at depth, and
+/// others use the disk, too.
+const NOT_POLLED: f64 = 0.5;
 /// Share of the offered rate that counts as reached: trials have ends.
 const RATE_REACHED: f64 = 0.98;
 
@@ -109,6 +112,25 @@ impl Warnings {
                 iops.mean
             );
             self.add("rate-not-reached", row.host.as_deref(), message, "lower `rate`, or raise the depth");
+        }
+    }
+
+    /// Whether a cell that was granted polling was polled: the disk's interrupts tell.
+    pub(super) fn of_polling(&mut self, row: &CellSummary) {
+        let Some(name) = ["iopoll", "hipri"]
+            .into_iter()
+            .find(|name| row.ring.granted.get(*name).is_some_and(|on| on == "true"))
+        else {
+            return;
+        };
+        if let Some(interrupts) = row.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
+            let message = format!(
+                "{} was granted {name}, and its disk sent {interrupts:.2} interrupts per I/O all the same: was it \
+                 polled?",
+                row.arm
+            );
+            let remedy = "leave the disk to the trial alone; see its poll queues (`modinfo -p nvme`, dmesg)";
+            self.add("polling-unproven", row.host.as_deref(), message, remedy);
         }
     }
 

@@ -96,6 +96,7 @@ fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("cpu_ns_per_io_system", number(cpu.map(|cpu| cpu.system))),
         ("cpu_ns_per_io_kernel_threads", number(cpu.and_then(|cpu| cpu.kernel_threads))),
         ("context_switches_per_io", number(cell.context_switches_per_io)),
+        ("interrupts_per_io", number(cell.interrupts_per_io)),
         ("sqes_per_enter", number(cell.ring.sqes_per_enter)),
         ("punted_to_io_wq", cell.ring.punted_to_io_wq.map_or_else(String::new, |n| n.to_string())),
         ("ring_sharing", cell.ring.sharing.clone().unwrap_or_default()),

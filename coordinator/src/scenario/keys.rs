@@ -33,9 +33,6 @@ pub(crate) enum Block {
 /// Knobs that the language has but this release does not.
 const LATER_KEYS: [&str; 1] = ["verify"];
 
-/// Engines that the language has but this release does not.
-pub(crate) const LATER_ENGINES: [&str; 1] = ["nvme"];
-
 impl Block {
     fn properties(self) -> Option<&'static serde_json::Map<String, Value>> {
         SCHEMA

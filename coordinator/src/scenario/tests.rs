@@ -101,7 +101,7 @@ fn values_that_are_refused() {
     insta::assert_snapshot!("name", said("name: demo", "name: a/b"));
     insta::assert_snapshot!("arm_name", said("  uring:", "  my.uring:"));
     insta::assert_snapshot!("baseline", said("baseline: sync", "baseline: snyc"));
-    insta::assert_snapshot!("later_engine", said("engine: io_uring", "engine: nvme"));
+    insta::assert_snapshot!("engine_without_device", said("engine: io_uring", "engine: nvme"));
     insta::assert_snapshot!("unknown_engine", said("engine: io_uring", "engine: iouring"));
     insta::assert_snapshot!("no_engine", said("{engine: io_uring}", "{fixed_files: yes}"));
 }

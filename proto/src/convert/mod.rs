@@ -43,7 +43,7 @@ trait FromWire: Sized {
 enum_pairs!(Measure, wire::Measure, "measure", { Timed, Audit });
 enum_pairs!(Pattern, wire::workload::Pattern, "workload.pattern", { Random, Sequential, Zipf });
 enum_pairs!(Arrival, wire::rate::Arrival, "workload.rate", { Fixed, Poisson });
-enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring });
+enum_pairs!(EngineKind, wire::engine::Kind, "engine.engine", { Null, Nop, Psync, Pvsync2, Libaio, IoUring, Nvme });
 enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queue, Threads });
 enum_pairs!(Sharing, wire::engine::Sharing, "engine.ring", { PerThread, Shared, Combiner });
 enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {

@@ -6,6 +6,10 @@ use syscalls::{Errno, Sysno, syscall};
 
 /// Completions are wanted: they are awaited, polled for, and those held back are let out.
 pub(super) const ENTER_GETEVENTS: u32 = 1 << 0;
+/// The polling thread is to be woken.
+pub(super) const ENTER_SQ_WAKEUP: u32 = 1 << 1;
+/// The descriptor is a registered index.
+pub(super) const ENTER_REGISTERED_RING: u32 = 1 << 4;
 
 /// What stands for a ring in a call: its descriptor, or its registered index.
 #[derive(Clone, Copy)]

@@ -1,35 +1,28 @@
-//! io_uring: the engine `io_uring`, and `nop`.
+//! io_uring: the engines `io_uring`, `nop`, and (with requests of its own) `nvme`.
 
 mod door;
+mod place;
 pub(crate) mod setup;
+mod transfers;
 
 use std::{
     io,
     mem::ManuallyDrop,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd},
     sync::atomic::{Ordering, fence},
 };
 
-use io_uring::{IoUring, opcode, squeue, types};
+use io_uring::{IoUring, cqueue, squeue};
 use proto::{
     outcome::{Knob, Refusal},
     trial,
 };
 
 pub(super) use self::door::Door;
-use self::door::ENTER_GETEVENTS;
-pub use self::setup::Attach;
+use self::door::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
+pub use self::{place::Place, setup::Attach, transfers::Transfers};
 use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
-use crate::{
-    buffers::Buffers,
-    workload::{Op, OpKind},
-};
-
-const ENTER_SQ_WAKEUP: u32 = 1 << 1;
-const ENTER_REGISTERED_RING: u32 = 1 << 4;
-
-/// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
-const LARGEST_REGISTERED: usize = 1 << 30;
+use crate::{buffers::Buffers, workload::Op};
 
 /// What the ring's requests do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +49,34 @@ pub struct RingSetup<'a> {
     pub attach: &'a Attach,
 }
 
-/// The engines `io_uring` and `nop`.
-pub struct Ring {
-    ring: IoUring,
-    form: Form,
-    /// Descriptors of the files, of which each is for as many slots.
-    fds: Box<[RawFd]>,
-    slots_per_file: u32,
+/// How requests are written down in a ring's entries, and what its completions say.
+pub trait Requests {
+    /// An entry of the submission queue.
+    type Sqe: squeue::EntryMarker;
+    /// An entry of the completion queue.
+    type Cqe: cqueue::EntryMarker;
+
+    /// Sets up a ring with entries of these kinds.
+    ///
+    /// # Errors
+    /// What io_uring_setup said.
+    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>>;
+
+    /// Whether they move data; see [`Engine::moves_data`].
+    fn moves_data(&self) -> bool;
+
+    /// The request of a slot.
+    fn entry(&self, place: &Place, slot: Slot, op: Op) -> Self::Sqe;
+
+    /// What came back, and from which slot.
+    fn completion(entry: &Self::Cqe) -> Completion;
+}
+
+/// The engines `io_uring` and `nop`; with requests of another kind, `nvme`.
+pub struct Ring<R: Requests = Transfers> {
+    ring: IoUring<R::Sqe, R::Cqe>,
+    requests: ManuallyDrop<R>,
+    pub(super) place: Place,
     door: Door,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
@@ -75,39 +89,21 @@ pub struct Ring {
     submitted: u64,
     reaped: u64,
     batches: [u64; BATCHES],
-    iovecs: Box<[libc::iovec]>,
-    buffers: ManuallyDrop<Buffers>,
-    _files: Vec<OwnedFd>,
 }
 
-/// How a request is written down.
-#[derive(Clone, Copy)]
-struct Form {
-    opcode: Opcode,
-    fixed_file: bool,
-    /// Slots in one registered buffer, where buffers are registered.
-    slots_per_buffer: Option<u32>,
-    vectored: bool,
-    flags: squeue::Flags,
-}
-
-// SAFETY: the iovecs point into `buffers`, which is `Send` and owned by the same value.
-unsafe impl Send for Ring {}
-
-impl Drop for Ring {
+impl<R: Requests> Drop for Ring<R> {
     fn drop(&mut self) {
         // With requests in flight, or queued where a polling thread takes them, the kernel may yet write to the
         // buffers: then their memory is never given back. It comes to that only where the ring itself failed.
         if self.submitted == self.reaped && !(self.sqpoll && self.queued > 0) {
-            if self.form.slots_per_buffer.is_some() {
-                // A ring goes away some time after it is closed, and until then its buffers count as locked
-                // memory, which the next trial may need.
-                let _ = self.ring.submitter().unregister_buffers();
+            // A ring goes away some time after it is closed, and until then its buffers count as locked memory,
+            // which the next trial may need.
+            self.unregister_buffers();
+            // SAFETY: the fields are used nowhere after this, and nothing in the kernel refers to them.
+            unsafe {
+                ManuallyDrop::drop(&mut self.requests);
+                ManuallyDrop::drop(&mut self.place.buffers);
             }
-            // SAFETY: the field is used nowhere after this, and nothing in the kernel refers to it.
-            unsafe { ManuallyDrop::drop(&mut self.buffers) };
-        } else {
-            std::mem::forget(std::mem::take(&mut self.iovecs));
         }
     }
 }
@@ -132,53 +128,31 @@ impl Ring {
         files: Vec<OwnedFd>,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
+        let requests = Transfers::new(setup.opcode, setup.engine.vectored, setup.depth, &buffers);
+        Self::with(requests, setup, files, buffers)
+    }
+}
+
+impl<R: Requests> Ring<R> {
+    /// Builds a ring that makes these requests.
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub(super) fn with(
+        requests: R,
+        setup: &RingSetup<'_>,
+        files: Vec<OwnedFd>,
+        buffers: Buffers,
+    ) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
-        let (ring, mut knobs) = setup::build(setup)?;
+        let (ring, mut knobs) = setup::build::<R>(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
-        let mut form = Form {
-            opcode: setup.opcode,
-            fixed_file: false,
-            slots_per_buffer: None,
-            vectored: engine.vectored,
-            flags: if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() },
-        };
-        for (name, asked) in [("force_async", engine.force_async), ("vectored", engine.vectored)] {
-            if asked {
-                // These are how requests are written; there is nothing to be granted at setup.
-                setup::granted(name, Ok(()), engine, &mut knobs)?;
-            }
-        }
-        let fds: Box<[RawFd]> = files.iter().map(AsRawFd::as_raw_fd).collect();
-        if engine.fixed_files && transfers {
-            let registered = ring.submitter().register_files(&fds);
-            form.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
-        }
-        if engine.fixed_buffers && transfers {
-            let (iovecs, per_buffer) = registrable(&buffers, setup.depth);
-            // SAFETY: the iovecs lie within `buffers`, which the ring owns and outlives.
-            let registered = unsafe { ring.submitter().register_buffers(&iovecs) };
-            let granted = setup::granted("fixed_buffers", registered, engine, &mut knobs)?;
-            form.slots_per_buffer = granted.map(|()| per_buffer);
-        }
-        if let Some(limits) = engine.iowq_workers {
-            let mut limits = [limits.bounded, limits.unbounded];
-            let registered = ring.submitter().register_iowq_max_workers(&mut limits);
-            setup::granted("iowq_workers", registered, engine, &mut knobs)?;
-        }
-        let mut door = Door { fd: ring.as_raw_fd(), flags: 0 };
-        if engine.registered_ring {
-            let registered = setup::register_ring(door.fd);
-            if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
-                door = Door { fd: index, flags: ENTER_REGISTERED_RING };
-            }
-        }
-        let blocks = if engine.vectored { setup.depth } else { 0 };
-        let iovec = |slot| libc::iovec { iov_base: buffers.slot(slot).cast(), iov_len: buffers.block() };
-        let ring = Self {
-            form,
-            slots_per_file: (setup.depth / fds.len().max(1) as u32).max(1),
-            fds,
-            door,
+        let flags = if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+        // Whole from the start: dropped, it gives the buffers back whatever is refused below.
+        let mut built = Self {
+            requests: ManuallyDrop::new(requests),
+            place: Place::new(files, setup.depth, flags, buffers),
+            door: Door { fd: ring.as_raw_fd(), flags: 0 },
             sqpoll: ring.params().is_setup_sqpoll(),
             ring,
             queued: 0,
@@ -188,11 +162,50 @@ impl Ring {
             submitted: 0,
             reaped: 0,
             batches: [0; BATCHES],
-            iovecs: (0..blocks).map(iovec).collect(),
-            buffers: ManuallyDrop::new(buffers),
-            _files: files,
         };
-        Ok((ring, knobs))
+        let (ring, place) = (&built.ring, &mut built.place);
+        for (name, asked) in [("force_async", engine.force_async), ("vectored", engine.vectored)] {
+            if asked {
+                // These are how requests are written; there is nothing to be granted at setup.
+                setup::granted(name, Ok(()), engine, &mut knobs)?;
+            }
+        }
+        if engine.fixed_files && transfers {
+            let registered = ring.submitter().register_files(&place.fds);
+            place.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
+        }
+        if engine.fixed_buffers && transfers {
+            let (iovecs, per_buffer) = place::registrable(&place.buffers, setup.depth);
+            // SAFETY: the iovecs lie within the buffers, which the ring owns and outlives.
+            let registered = unsafe { ring.submitter().register_buffers(&iovecs) };
+            let granted = setup::granted("fixed_buffers", registered, engine, &mut knobs)?;
+            place.slots_per_buffer = granted.map(|()| per_buffer);
+        }
+        if let Some(limits) = engine.iowq_workers {
+            let mut limits = [limits.bounded, limits.unbounded];
+            let registered = ring.submitter().register_iowq_max_workers(&mut limits);
+            setup::granted("iowq_workers", registered, engine, &mut knobs)?;
+        }
+        if engine.registered_ring {
+            let registered = setup::register_ring(built.door.fd);
+            if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
+                built.door = Door { fd: index, flags: ENTER_REGISTERED_RING };
+            }
+        }
+        Ok((built, knobs))
+    }
+
+    /// Takes registered buffers back; requests then name memory by its address alone. Nothing may be in flight.
+    pub(super) fn unregister_buffers(&mut self) {
+        if self.place.slots_per_buffer.take().is_some() {
+            let _ = self.ring.submitter().unregister_buffers();
+        }
+    }
+
+    /// Whether the kernel knows a request, by its number.
+    pub(super) fn knows(&self, code: u8) -> bool {
+        let mut probe = io_uring::Probe::new();
+        self.ring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(code)
     }
 
     /// What it is called by, for a thread that waits without holding it.
@@ -224,7 +237,7 @@ impl Ring {
     ///
     /// # Safety
     /// What the entry refers to must live until its completion is reaped, and there must be room in the queue.
-    pub(super) unsafe fn queue_entry(&mut self, entry: &squeue::Entry) {
+    pub(super) unsafe fn queue_entry(&mut self, entry: &R::Sqe) {
         // SAFETY: what the entry refers to is the caller's promise.
         let pushed = unsafe { self.ring.submission().push(entry) };
         debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
@@ -232,53 +245,13 @@ impl Ring {
     }
 
     #[cfg(test)]
-    pub(super) fn buffers(&self) -> &Buffers {
-        &self.buffers
+    pub(super) fn requests(&self) -> &R {
+        &self.requests
     }
 
-    #[inline]
-    fn entry(&self, slot: Slot, op: Op) -> squeue::Entry {
-        let form = self.form;
-        let (address, len) = (self.buffers.slot(slot), op.len);
-        let file = if self.fds.len() == 1 { 0 } else { slot / self.slots_per_file };
-        // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
-        macro_rules! transfer {
-            ($file:expr) => {
-                match (form.slots_per_buffer, op.kind) {
-                    (None, OpKind::Read) => opcode::Read::new($file, address, len).offset(op.offset).build(),
-                    (None, OpKind::Write) => {
-                        opcode::Write::new($file, address, len).offset(op.offset).build()
-                    }
-                    (Some(per), OpKind::Read) => {
-                        opcode::ReadFixed::new($file, address, len, (slot / per) as u16)
-                            .offset(op.offset)
-                            .build()
-                    }
-                    (Some(per), OpKind::Write) => {
-                        opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
-                            .offset(op.offset)
-                            .build()
-                    }
-                }
-            };
-        }
-        macro_rules! vectored {
-            ($file:expr) => {{
-                let iovec = &raw const self.iovecs[slot as usize];
-                match op.kind {
-                    OpKind::Read => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
-                    OpKind::Write => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
-                }
-            }};
-        }
-        let entry = match (form.opcode, form.vectored, form.fixed_file) {
-            (Opcode::Nop, ..) => opcode::Nop::new().build(),
-            (Opcode::Transfer, false, true) => transfer!(types::Fixed(file)),
-            (Opcode::Transfer, false, false) => transfer!(types::Fd(self.fds[file as usize])),
-            (Opcode::Transfer, true, true) => vectored!(types::Fixed(file)),
-            (Opcode::Transfer, true, false) => vectored!(types::Fd(self.fds[file as usize])),
-        };
-        entry.user_data(u64::from(slot)).flags(form.flags)
+    #[cfg(test)]
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.place.buffers
     }
 
     #[inline]
@@ -331,19 +304,9 @@ impl Ring {
     }
 }
 
-/// The buffers as they are registered: as few as the kernel's limit on one allows, with the slots in each.
-fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
-    let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
-    let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {
-        iov_base: buffers.slot(first).cast(),
-        iov_len: per_buffer.min(depth - first) as usize * buffers.block(),
-    });
-    (iovecs.collect(), per_buffer)
-}
-
-impl Engine for Ring {
+impl<R: Requests> Engine for Ring<R> {
     fn moves_data(&self) -> bool {
-        self.form.opcode == Opcode::Transfer
+        self.requests.moves_data()
     }
 
     #[inline]
@@ -352,7 +315,7 @@ impl Engine for Ring {
         let mut queue = unsafe { self.ring.submission_shared() };
         let mut queued = 0;
         for (slot, op) in requests {
-            let entry = self.entry(slot, op);
+            let entry = self.requests.entry(&self.place, slot, op);
             // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
             // and buffers live as long as the ring.
             let pushed = unsafe { queue.push(&entry) };
@@ -386,7 +349,7 @@ impl Engine for Ring {
         let visible = std::mem::take(&mut self.visible) as usize;
         self.reaped += visible as u64;
         for entry in self.ring.completion().take(visible) {
-            each(Completion { slot: entry.user_data() as Slot, result: entry.result() });
+            each(R::completion(&entry));
         }
     }
 

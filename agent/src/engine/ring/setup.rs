@@ -8,13 +8,13 @@ use std::{
     sync::{Condvar, Mutex, PoisonError},
 };
 
-use io_uring::IoUring;
+use io_uring::{IoUring, cqueue, squeue};
 use proto::{
     outcome::{Knob, Refusal},
     trial::{Engine, Fallback},
 };
 
-use super::RingSetup;
+use super::{Requests, RingSetup};
 
 const SETUP_IOPOLL: u32 = 1 << 0;
 const SETUP_SQPOLL: u32 = 1 << 1;
@@ -45,7 +45,7 @@ const FLAGS: [Flag; 7] = [
 /// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-struct Params {
+pub struct Params {
     sq_entries: u32,
     cq_entries: u32,
     flags: u32,
@@ -85,9 +85,12 @@ impl Attach {
     }
 }
 
+/// A ring for requests of one kind.
+type Built<R> = IoUring<<R as Requests>::Sqe, <R as Requests>::Cqe>;
+
 /// Sets the ring up; where the kernel refuses its flags, finds out which of them, and goes on without if that is
 /// allowed. Says of each what was granted.
-pub(super) fn build(setup: &RingSetup<'_>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec<Knob>), Refusal> {
     let RingSetup { engine, worker, attach, .. } = *setup;
     let shares = engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
@@ -101,7 +104,7 @@ pub(super) fn build(setup: &RingSetup<'_>) -> Result<(IoUring, Vec<Knob>), Refus
             .at("engine.sqpoll")
         })?),
     };
-    let built = negotiate(setup, wq_fd);
+    let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
         use std::os::fd::AsRawFd as _;
         attach.announce(built.as_ref().ok().map(|(ring, _)| ring.as_raw_fd()));
@@ -109,7 +112,10 @@ pub(super) fn build(setup: &RingSetup<'_>) -> Result<(IoUring, Vec<Knob>), Refus
     built
 }
 
-fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Vec<Knob>), Refusal> {
+fn negotiate<R: Requests>(
+    setup: &RingSetup<'_>,
+    wq_fd: Option<RawFd>,
+) -> Result<(Built<R>, Vec<Knob>), Refusal> {
     let RingSetup { engine, depth, .. } = *setup;
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
     // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
@@ -117,7 +123,7 @@ fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Ve
     let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
-        open(params(setup, bits, wq_fd), entries)
+        R::open(params(setup, bits, wq_fd), entries)
     };
     let knobs = |granted: &[&Flag]| -> Vec<Knob> {
         let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
@@ -130,7 +136,7 @@ fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Ve
     // EINVAL: a flag that is not known. EPERM with SQPOLL: it was for the privileged before 5.11.
     let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
     if !by_flag || asked.is_empty() || attempt(&[]).is_err() {
-        return Err(setup_refusal(&error, depth));
+        return Err(setup_refusal::<R>(&error, depth));
     }
     // Flags build on one another, so each is tried on top of those that were granted before it.
     let mut kept: Vec<&Flag> = Vec::new();
@@ -158,7 +164,7 @@ fn negotiate(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<(IoUring, Ve
         )
         .at(format!("engine.{name}")));
     }
-    let ring = attempt(&kept).map_err(|error| setup_refusal(&error, depth))?;
+    let ring = attempt(&kept).map_err(|error| setup_refusal::<R>(&error, depth))?;
     Ok((ring, knobs(&kept)))
 }
 
@@ -182,7 +188,8 @@ fn params(setup: &RingSetup<'_>, bits: u32, wq_fd: Option<RawFd>) -> Params {
     params
 }
 
-fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
+/// A ring with entries of the usual sizes.
+pub(super) fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
     // SAFETY: the call reads and fills one `io_uring_params`, which `params` is laid out as.
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut params) };
     if fd < 0 {
@@ -192,6 +199,38 @@ fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
     let params = unsafe { std::mem::transmute::<Params, io_uring::Parameters>(params) };
     // SAFETY: the descriptor is a ring of ours alone, with the parameters that the kernel filled in for it.
     unsafe { IoUring::from_fd(fd as RawFd, params) }
+}
+
+/// A ring with large entries: of 128 bytes in the submission queue, and of 32 in the completion queue.
+pub(in super::super) fn open_large(
+    params: Params,
+    depth: u32,
+) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
+    type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
+    // The crate takes a descriptor of ours for small entries only: what it has no word for is not granted here.
+    const SETTERS: [(u32, Setter); 9] = [
+        (SETUP_IOPOLL, |ring, _| _ = ring.setup_iopoll()),
+        (SETUP_SQPOLL, |ring, params| _ = ring.setup_sqpoll(params.sq_thread_idle)),
+        (SETUP_SQ_AFF, |ring, params| _ = ring.setup_sqpoll_cpu(params.sq_thread_cpu)),
+        (SETUP_ATTACH_WQ, |ring, params| _ = ring.setup_attach_wq(params.wq_fd.cast_signed())),
+        (SETUP_COOP_TASKRUN, |ring, _| _ = ring.setup_coop_taskrun()),
+        (SETUP_TASKRUN_FLAG, |ring, _| _ = ring.setup_taskrun_flag()),
+        (SETUP_SINGLE_ISSUER, |ring, _| _ = ring.setup_single_issuer()),
+        (SETUP_DEFER_TASKRUN, |ring, _| _ = ring.setup_defer_taskrun()),
+        (SETUP_NO_SQARRAY, |ring, _| _ = ring.setup_no_sqarray()),
+    ];
+    let mut builder = IoUring::builder();
+    let mut unknown = params.flags;
+    for (bit, set) in SETTERS {
+        if params.flags & bit != 0 {
+            set(&mut builder, &params);
+            unknown &= !bit;
+        }
+    }
+    if unknown != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
+    builder.build(depth)
 }
 
 /// Registers the ring with itself; returns the index that stands for it in `io_uring_enter`.
@@ -211,7 +250,7 @@ pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
 }
 
 /// Why there is no ring at all, and what would give one.
-fn setup_refusal(error: &io::Error, depth: u32) -> Refusal {
+fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let remedy = match (error.raw_os_error(), disabled.trim()) {
         (Some(libc::ENOSYS), _) => {
@@ -229,6 +268,11 @@ fn setup_refusal(error: &io::Error, depth: u32) -> Refusal {
         (Some(libc::ENOMEM), _) => {
             "raise the locked-memory limit (`ulimit -l`, LimitMEMLOCK=) or lower the depth".into()
         }
+        (Some(libc::EINVAL), _) if size_of::<R::Sqe>() > size_of::<squeue::Entry>() => {
+            "this kernel has no rings with large entries (IORING_SETUP_SQE128, IORING_SETUP_CQE32): it needs \
+             Linux 5.19"
+                .into()
+        }
         (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".into(),
         _ => format!("try a lower depth than {depth}; `agent probe` shows what this host grants"),
     };
@@ -237,7 +281,7 @@ fn setup_refusal(error: &io::Error, depth: u32) -> Refusal {
 }
 
 /// Notes whether a registration was granted; refuses the trial where it was not and has to be.
-pub(super) fn granted<T>(
+pub(in super::super) fn granted<T>(
     name: &'static str,
     outcome: io::Result<T>,
     engine: &Engine,
@@ -269,7 +313,10 @@ fn knob(name: &str, granted: bool) -> Knob {
 mod tests {
     use proto::trial::EngineKind;
 
-    use super::{super::Opcode, *};
+    use super::{
+        super::{Opcode, Transfers},
+        *,
+    };
 
     #[test]
     fn an_unknown_flag_is_found_among_known_ones() {
@@ -283,7 +330,10 @@ mod tests {
         let attach = Attach::default();
         let negotiated = |engine: &Engine| {
             let opcode = Opcode::Nop;
-            negotiate(&RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach }, None)
+            negotiate::<Transfers>(
+                &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
+                None,
+            )
         };
         let refusal = match negotiated(&engine) {
             Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),

@@ -12,6 +12,7 @@
 //! in the process that holds the claim.
 
 pub mod allow;
+pub(super) mod generic;
 mod identity;
 mod in_use;
 mod signature;

@@ -166,6 +166,19 @@ fn a_signature_forbids_writes_even_with_consent() {
 }
 
 #[test]
+fn commands_go_to_nvme_only() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let mut prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    let refusal = prepared.pass_through(4096, 4096).unwrap_err();
+    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
+    let name = device.path.file_name().unwrap().to_str().unwrap();
+    assert!(refusal.message.contains(&format!("{name} is no namespace of an NVMe drive")), "{refusal:?}");
+    assert!(refusal.remedy.contains("Linux 5.19") && refusal.remedy.contains("/dev/ng0n1"), "{refusal:?}");
+    prepared.open().unwrap();
+}
+
+#[test]
 fn zeros_are_said_to_be_zeros() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[(0, &vec![0; lab::SIZE as usize])]);

@@ -55,7 +55,14 @@ fn boot() -> io::Result<String> {
 }
 
 fn namespace() -> io::Result<String> {
-    Ok(fs::read_link("/proc/self/ns/pid")?.to_string_lossy().into_owned())
+    match fs::read_link("/proc/self/ns/pid") {
+        Ok(link) => Ok(link.to_string_lossy().into_owned()),
+        // A kernel without PID namespaces (CONFIG_PID_NS): numbers mean the same to everybody.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self/stat").exists() => {
+            Ok("none".to_owned())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// When a process started: the 22nd word of its stat, counted from behind its name, which may contain anything.

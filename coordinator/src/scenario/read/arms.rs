@@ -6,12 +6,7 @@ use proto::trial::{Engine, EngineKind};
 use serde_json::{Map, Value};
 
 use super::{Arms, Fixed, Reader, is_name};
-use crate::scenario::{
-    ARM_PATTERN, Arm, MAX_NAME, Problem,
-    document::Spot,
-    keys::{self, Block},
-    spans::KeyPath,
-};
+use crate::scenario::{ARM_PATTERN, Arm, MAX_NAME, Problem, document::Spot, keys::Block, spans::KeyPath};
 
 impl Reader<'_> {
     pub(super) fn arms(&mut self, value: Option<Value>) -> (Arms, Fixed) {
@@ -67,18 +62,14 @@ impl Reader<'_> {
         engine.filter(|_| self.problems.len() == before).map(|engine| Arm { engine, hosts, description })
     }
 
-    /// Looks at the engine's name before serde does: a bare `null` is a name here, and some names are known
-    /// but not there yet.
+    /// Looks at the engine's name before serde does: a bare `null` is a name here.
     fn engine_kind(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let at = at.key("engine");
-        let engines = "this release has null, nop, psync, pvsync2, libaio and io_uring";
+        let engines = "this release has null, nop, psync, pvsync2, libaio, io_uring and nvme";
         let refused = match mapping.get("engine") {
             Some(Value::Null) if self.document.written(&at).is_some_and(|text| text.trim() == "null") => {
                 mapping.insert("engine".to_owned(), Value::from("null"));
                 return;
-            }
-            Some(Value::String(name)) if keys::LATER_ENGINES.contains(&name.as_str()) => {
-                (format!("the engine `{name}` is not in this release"), "not in this release", engines)
             }
             Some(Value::Null) => ("`engine` is empty".to_owned(), "no engine", engines),
             None => {

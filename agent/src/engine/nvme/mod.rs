@@ -1,0 +1,169 @@
+//! The engine `nvme`: read and write commands of the drive's own, through a ring, past the block layer
+//! (`IORING_OP_URING_CMD` on the namespace's generic character device).
+
+mod command;
+mod namespace;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use proto::{
+    outcome::{Knob, NVME_STATUS, Refusal},
+    trial::Engine as Knobs,
+};
+
+use self::command::{Command, URING_CMD_IO};
+pub use self::namespace::Namespace;
+use super::{
+    Completion, Engine, Ring, RingSetup, Slot,
+    ring::{Place, Requests, setup},
+};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
+
+/// What of an NVMe status says what went wrong: its type and its code. The rest says whether to try again.
+const STATUS: i32 = 0x7FF;
+
+/// Commands to a namespace, in entries of the large size.
+pub struct Commands {
+    namespace: Namespace,
+}
+
+impl Requests for Commands {
+    type Sqe = squeue::Entry128;
+    type Cqe = cqueue::Entry32;
+
+    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>> {
+        setup::open_large(params, entries)
+    }
+
+    fn moves_data(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn entry(&self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
+        let Namespace { id, lba_shift, .. } = self.namespace;
+        let address = place.buffers.slot(slot).addr() as u64;
+        let area = Command::transfer(op, id, lba_shift, address).area();
+        let buffer = place.buffer(slot);
+        // The opcode is generic over the kind of descriptor by a trait that cannot be named.
+        let entry = if place.fixed_file {
+            opcode::UringCmd80::new(types::Fixed(place.file(slot)), URING_CMD_IO)
+                .cmd(area)
+                .buf_index(buffer)
+                .build()
+        } else {
+            opcode::UringCmd80::new(place.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
+        };
+        // The completion does not tell how much was moved: all of it or nothing. So the request itself says.
+        entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(place.flags)
+    }
+
+    #[inline]
+    fn completion(entry: &Self::Cqe) -> Completion {
+        let about = entry.user_data();
+        Completion { slot: about as Slot, result: result(entry.result(), (about >> 32) as i32) }
+    }
+}
+
+/// What a completion means: all of `len` bytes, a negated errno, or a negated NVMe status beyond the errnos.
+#[inline]
+fn result(said: i32, len: i32) -> i32 {
+    match said {
+        0 => len,
+        1.. => -(NVME_STATUS + (said & STATUS)),
+        errno => errno,
+    }
+}
+
+impl Ring<Commands> {
+    /// Builds the ring, on the thread that is going to use it, for commands to the namespace whose generic
+    /// character device `file` is, and has one command make the way. Says of each knob what was granted.
+    ///
+    /// # Errors
+    /// As [`Ring::new`]; and where the command fails.
+    pub fn passthrough(
+        setup: &RingSetup<'_>,
+        file: OwnedFd,
+        buffers: Buffers,
+    ) -> Result<(Self, Vec<Knob>), Refusal> {
+        let namespace = Namespace::of(file.as_fd()).map_err(|error| {
+            Refusal::new(
+                "passthrough-refused",
+                format!("the target is no namespace that takes NVMe commands: {error}"),
+                "`target: {device: ..}` with an NVMe drive",
+            )
+            .at("engine.engine")
+        })?;
+        let block = buffers.block() as u32;
+        let (mut ring, mut knobs) = Self::with(Commands { namespace }, setup, vec![file], buffers)?;
+        if !ring.knows(opcode::UringCmd80::CODE) {
+            return Err(too_old("the kernel's io_uring has no IORING_OP_URING_CMD (its probe says so)"));
+        }
+        let mut proof = ring.prove(block);
+        if proof == -libc::EINVAL && ring.place.buffer(0).is_some() {
+            ring.unregister_buffers();
+            proof = ring.prove(block);
+            if proof == block as i32 {
+                knobs.retain(|knob| knob.name != "fixed_buffers");
+                let refused = io::Error::from_raw_os_error(libc::EINVAL);
+                setup::granted::<()>("fixed_buffers", Err(refused), setup.engine, &mut knobs)?;
+            }
+        }
+        if proof == block as i32 { Ok((ring, knobs)) } else { Err(disproved(proof, setup.engine, block)) }
+    }
+
+    /// Has the drive read its first block by a command that is written like all others. No setup of a ring tells
+    /// whether the driver takes commands, or registered buffers, or polls for them. Returns what came back.
+    fn prove(&mut self, block: u32) -> i32 {
+        self.queue(std::iter::once((0, Op { kind: OpKind::Read, offset: 0, len: block })));
+        loop {
+            let mut outcome = self.commit(1).err().map(|error| -error.raw_os_error().unwrap_or(libc::EIO));
+            self.reap(|completion| outcome = Some(completion.result));
+            if let Some(result) = outcome {
+                return result;
+            }
+        }
+    }
+}
+
+fn too_old(message: impl Into<String>) -> Refusal {
+    let remedy = "Linux 5.19 or newer, with the nvme driver's generic character devices";
+    Refusal::new("passthrough-refused", message, remedy).at("engine.engine")
+}
+
+/// Why the first command failed, and what would make it work.
+fn disproved(result: i32, knobs: &Knobs, block: u32) -> Refusal {
+    let said = match -result - NVME_STATUS {
+        status @ 0.. => format!("the drive refuses it (NVMe status {status:#05x})"),
+        _ => io::Error::from_raw_os_error(-result).to_string(),
+    };
+    let message = format!("a command that reads the first {block} bytes fails: {said}");
+    let refused = |remedy: &str, field: &str| {
+        Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
+    };
+    match -result {
+        libc::EOPNOTSUPP if knobs.iopoll => {
+            let remedy = "polling for commands needs Linux 6.1 and a drive with poll queues; drop the knob";
+            Refusal::new("knob-refused", message, remedy).at("engine.iopoll")
+        }
+        libc::EOPNOTSUPP | libc::ENOTTY => too_old(message),
+        libc::EINVAL => refused(
+            "a smaller block_size: a command takes at most queue/max_hw_sectors_kb, in at most \
+             queue/max_segments pieces of memory",
+            "workload.block_size",
+        ),
+        libc::EACCES | libc::EPERM => {
+            refused("run the agent as root, or with CAP_SYS_ADMIN", "engine.engine")
+        }
+        _ => refused("look at the host's kernel log (`dmesg`)", "engine.engine"),
+    }
+}

@@ -1,0 +1,86 @@
+//! The requests of the engines `io_uring` and `nop`: reads and writes of a file, or nothing.
+
+use std::io;
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+
+use super::{Completion, Opcode, Place, Requests, Slot, setup};
+use crate::{
+    buffers::Buffers,
+    workload::{Op, OpKind},
+};
+
+/// Reads and writes of a file, or NOPs, in entries of the usual size.
+pub struct Transfers {
+    opcode: Opcode,
+    /// One for each slot, where requests are vectored.
+    iovecs: Option<Box<[libc::iovec]>>,
+}
+
+// SAFETY: the iovecs point into the buffers of the ring that these requests are made for, which are `Send` and
+// owned by the same value.
+unsafe impl Send for Transfers {}
+
+impl Transfers {
+    pub(super) fn new(opcode: Opcode, vectored: bool, slots: u32, buffers: &Buffers) -> Self {
+        let iovec = |slot| libc::iovec { iov_base: buffers.slot(slot).cast(), iov_len: buffers.block() };
+        Self { opcode, iovecs: vectored.then(|| (0..slots).map(iovec).collect()) }
+    }
+}
+
+impl Requests for Transfers {
+    type Sqe = squeue::Entry;
+    type Cqe = cqueue::Entry;
+
+    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring> {
+        setup::open(params, entries)
+    }
+
+    fn moves_data(&self) -> bool {
+        self.opcode == Opcode::Transfer
+    }
+
+    #[inline]
+    fn entry(&self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
+        let (address, len) = (place.buffers.slot(slot), op.len);
+        // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
+        macro_rules! transfer {
+            ($file:expr) => {
+                match (place.buffer(slot), op.kind) {
+                    (None, OpKind::Read) => opcode::Read::new($file, address, len).offset(op.offset).build(),
+                    (None, OpKind::Write) => {
+                        opcode::Write::new($file, address, len).offset(op.offset).build()
+                    }
+                    (Some(buffer), OpKind::Read) => {
+                        opcode::ReadFixed::new($file, address, len, buffer).offset(op.offset).build()
+                    }
+                    (Some(buffer), OpKind::Write) => {
+                        opcode::WriteFixed::new($file, address, len, buffer).offset(op.offset).build()
+                    }
+                }
+            };
+        }
+        macro_rules! vectored {
+            ($file:expr, $iovecs:expr) => {{
+                let iovec = &raw const $iovecs[slot as usize];
+                match op.kind {
+                    OpKind::Read => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
+                    OpKind::Write => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
+                }
+            }};
+        }
+        let entry = match (self.opcode, &self.iovecs, place.fixed_file) {
+            (Opcode::Nop, ..) => opcode::Nop::new().build(),
+            (Opcode::Transfer, None, true) => transfer!(types::Fixed(place.file(slot))),
+            (Opcode::Transfer, None, false) => transfer!(place.fd(slot)),
+            (Opcode::Transfer, Some(iovecs), true) => vectored!(types::Fixed(place.file(slot)), iovecs),
+            (Opcode::Transfer, Some(iovecs), false) => vectored!(place.fd(slot), iovecs),
+        };
+        entry.user_data(u64::from(slot)).flags(place.flags)
+    }
+
+    #[inline]
+    fn completion(entry: &cqueue::Entry) -> Completion {
+        Completion { slot: entry.user_data() as Slot, result: entry.result() }
+    }
+}

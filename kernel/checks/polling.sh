@@ -1,0 +1,20 @@
+# shellcheck shell=dash
+# The shipped scenario on the NVMe drive: polling is granted, and the drive sends hardly any interrupts for it.
+# 3: an arm was refused, as hybrid polling is before 6.13; 4: a trial began late under emulation, and is marked.
+codes="3 4"
+! kernel_is 6.13 || codes="0 4"
+run polling "$codes" /scenarios/polling.yaml
+cell() { # arm, expression of its cell
+    holds "arm $1: $2" "[.cells[] | select(.arm == \"$1\" and .host == null)] | length == 1 and (.[0] | $2)" \
+        polling.json ".cells[] | select(.arm == \"$1\") | {ring, iops, interrupts_per_io, trials}"
+}
+cell interrupt '.interrupts_per_io > 0.5'
+cell polled '.ring.granted.iopoll == "true" and .interrupts_per_io < 0.1'
+if kernel_is 6.13; then
+    cell hybrid '.ring.granted.hybrid_iopoll == "true" and .interrupts_per_io < 0.1'
+else
+    holds "hybrid polling is refused, with its remedy" \
+        'any(.[].hosts[].refusal // empty; .field == "engine.hybrid_iopoll" and (.remedy | test("6.13")))' \
+        polling/trials.jsonl '{arm, marks, refusals: [.hosts[].refusal]}'
+fi
+jq -r '.cells[] | select(.host == null) | "    \(.arm): \(.iops.mean // 0 | floor) reads/s, p50 \(.latency_ns.p50 // 0) ns, \(.interrupts_per_io) interrupts per I/O"' polling.json
