@@ -5,9 +5,9 @@ mod outcome;
 use crate::{
     outcome::Direction,
     trial::{
-        Arrival, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError, FileTarget,
-        IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Sqpoll,
-        Target, Trial, Workload, is_name,
+        Arrival, BlockSizes, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError,
+        FileTarget, IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate,
+        Sqpoll, Sync, SyncCall, Target, Trial, Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -48,7 +48,8 @@ enum_pairs!(Concurrency, wire::engine::Concurrency, "engine.concurrency", { Queu
 enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {
     Auto, Tmpfs, Zram, Loop, Brd, NullBlk
 });
-enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
+enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write, Sync });
+enum_pairs!(SyncCall, wire::sync::Call, "workload.sync", { Fdatasync, Fsync });
 
 fn required<T>(value: Option<T>, field: &str) -> Result<T, FieldError> {
     value.ok_or_else(|| FieldError::new(field, "is missing"))
@@ -163,7 +164,18 @@ impl From<&Workload> for wire::Workload {
         Self {
             pattern: workload.pattern.into(),
             read_percent: workload.read_percent,
-            block_size_bytes: workload.block_size.0,
+            block_size_bytes: workload.block_size.single().map_or(0, |size| size.0),
+            block_sizes: match workload.block_size.single() {
+                Some(_) => Vec::new(),
+                None => workload
+                    .block_size
+                    .parts()
+                    .iter()
+                    .map(|(size, percent)| wire::SizeShare { size_bytes: size.0, percent: *percent })
+                    .collect(),
+            },
+            sync: workload.sync.map(|sync| wire::Sync { every: sync.every, call: sync.call.into() }),
+            verify: workload.verify,
             threads: workload.threads,
             cpus: match &workload.cpus {
                 Cpus::Auto => Vec::new(),
@@ -187,7 +199,17 @@ impl TryFrom<wire::Workload> for Workload {
         Ok(Self {
             pattern: Pattern::from_wire(workload.pattern)?,
             read_percent: workload.read_percent,
-            block_size: ByteSize(workload.block_size_bytes),
+            block_size: match workload.block_sizes.as_slice() {
+                [] => ByteSize(workload.block_size_bytes).into(),
+                parts => BlockSizes::new(
+                    parts.iter().map(|part| (ByteSize(part.size_bytes), part.percent)).collect(),
+                ),
+            },
+            sync: match workload.sync {
+                Some(sync) => Some(Sync { every: sync.every, call: SyncCall::from_wire(sync.call)? }),
+                None => None,
+            },
+            verify: workload.verify,
             threads: workload.threads,
             cpus: if workload.cpus.is_empty() { Cpus::Auto } else { Cpus::List(workload.cpus) },
             warmup: Nanos(workload.warmup_ns),
@@ -234,6 +256,7 @@ impl From<&Engine> for wire::Engine {
                 .map(|limits| wire::IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
             hipri: engine.hipri,
             nowait: engine.nowait,
+            link_sync: engine.link_sync,
         }
     }
 }
@@ -269,6 +292,7 @@ impl TryFrom<wire::Engine> for Engine {
                 .map(|limits| IowqWorkers { bounded: limits.bounded, unbounded: limits.unbounded }),
             hipri: engine.hipri,
             nowait: engine.nowait,
+            link_sync: engine.link_sync,
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -300,11 +324,16 @@ mod tests {
             Trial {
                 id: format!("t{seed}"),
                 seed,
-                target: Target::File(FileTarget { size: ByteSize(1 << 20), direct }),
+                target: Target::File(FileTarget { size: ByteSize(1 << 30), direct }),
                 workload: Workload {
                     pattern: if workload.4 { Pattern::Random } else { Pattern::Sequential },
                     read_percent: workload.0,
-                    block_size: ByteSize(workload.1 * 512),
+                    block_size: match workload.1 {
+                        sectors @ 1..32 => ByteSize(sectors * 512).into(),
+                        sectors => BlockSizes::new(vec![(ByteSize(sectors * 512), 30), (ByteSize(512), 70)]),
+                    },
+                    sync: (workload.0 < 100).then_some(Sync { every: depth, call: SyncCall::Fsync }),
+                    verify: kind == EngineKind::IoUring,
                     threads: workload.2,
                     rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
@@ -383,6 +412,8 @@ mod tests {
             begin_ns: 1,
             end_ns: 2,
             read_ops: 3,
+            sync_ops: 2,
+            verified: Some(crate::outcome::Verified { sectors: 9, failures: 1 }),
             errors: [(5, 1)].into(),
             enters_by_batch: vec![1, 0, 7],
             cq_overflows: 9,
@@ -396,7 +427,7 @@ mod tests {
         let mut latency = histogram::empty();
         latency.saturating_record(1234);
         let service = Some(latency.clone());
-        let series = vec![Series { direction: Direction::Write, bytes: 4096, latency, service }];
+        let series = vec![Series { direction: Direction::Sync, bytes: 0, latency, service }];
         let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series };
         assert_eq!(Interval::try_from(interval.to_wire("t".into()).unwrap()).unwrap(), interval);
 

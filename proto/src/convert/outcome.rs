@@ -5,7 +5,7 @@ use crate::{
     histogram,
     outcome::{
         Capability, Cpu, CpuTime, Direction, Finished, HostDescription, Interval, Knob, Overhead, PerfCounts,
-        Ready, Refusal, Series, Warning,
+        Ready, Refusal, Series, Verified, Warning,
     },
     trial::FieldError,
     wire,
@@ -214,6 +214,10 @@ impl Finished {
             enters_by_batch: self.enters_by_batch,
             cq_overflows: self.cq_overflows,
             cut_short: self.cut_short,
+            sync_ops: self.sync_ops,
+            verified: self
+                .verified
+                .map(|verified| wire::Verified { sectors: verified.sectors, failures: verified.failures }),
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
                 saturated: self.overhead.saturated,
@@ -260,6 +264,10 @@ impl TryFrom<wire::Finished> for Finished {
             enters_by_batch: finished.enters_by_batch,
             cq_overflows: finished.cq_overflows,
             cut_short: finished.cut_short,
+            sync_ops: finished.sync_ops,
+            verified: finished
+                .verified
+                .map(|verified| Verified { sectors: verified.sectors, failures: verified.failures }),
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,
                 saturated: overhead.saturated,
