@@ -20,7 +20,7 @@ use rustix::{
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "io_uring_enter",
     "io_submit",
     "io_getevents",
@@ -28,6 +28,8 @@ const NAMES: [&str; 11] = [
     "pwrite64",
     "preadv2",
     "pwritev2",
+    "fsync",
+    "fdatasync",
     "futex",
     "clock_gettime",
     "clock_nanosleep",

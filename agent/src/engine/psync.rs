@@ -1,8 +1,8 @@
-//! pread and pwrite: one system call an operation, one operation at a time.
+//! pread and pwrite: one system call an operation, one operation at a time. Syncs by fsync and fdatasync.
 
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
 use super::{Completion, Counts, Engine, Slot};
@@ -19,6 +19,39 @@ pub struct Psync {
     done: Option<Completion>,
     reads: u64,
     writes: u64,
+    syncs: Syncs,
+}
+
+/// fsync and fdatasync, counted.
+#[derive(Default)]
+pub(super) struct Syncs {
+    fsync: u64,
+    fdatasync: u64,
+}
+
+impl Syncs {
+    /// Makes the file durable by the call that `kind` names; what the call returned.
+    #[inline]
+    pub(super) fn call(&mut self, kind: OpKind, fd: RawFd) -> i32 {
+        if kind == OpKind::Fsync {
+            self.fsync += 1;
+            // SAFETY: the call takes a descriptor and no memory.
+            unsafe { libc::fsync(fd) }
+        } else {
+            self.fdatasync += 1;
+            // SAFETY: as above.
+            unsafe { libc::fdatasync(fd) }
+        }
+    }
+
+    /// How many there were, by name.
+    pub(super) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("fsync", self.fsync), ("fdatasync", self.fdatasync)]
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.fsync + self.fdatasync
+    }
 }
 
 impl Psync {
@@ -30,7 +63,7 @@ impl Psync {
     /// Works on `file`, with one slot of `buffers`.
     #[must_use]
     pub fn new(file: OwnedFd, buffers: Buffers) -> Self {
-        Self { file, buffers, queued: None, done: None, reads: 0, writes: 0 }
+        Self { file, buffers, queued: None, done: None, reads: 0, writes: 0, syncs: Syncs::default() }
     }
 }
 
@@ -53,11 +86,12 @@ impl Engine for Psync {
                 // stays so for the length of the call.
                 unsafe { libc::pread64(fd, self.buffers.slot(slot).cast(), len, at) }
             }
-            OpKind::Write => {
+            OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
                 unsafe { libc::pwrite64(fd, self.buffers.slot(slot).cast(), len, at) }
             }
+            OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd) as isize,
         };
         self.queued = None;
         let result = if moved < 0 { -super::last_errno() } else { moved as i32 };
@@ -73,9 +107,10 @@ impl Engine for Psync {
     }
 
     fn counts(&self) -> Counts {
+        let [fsync, fdatasync] = self.syncs.counts();
         Counts {
-            syscalls: [("pread64", self.reads), ("pwrite64", self.writes)],
-            submitted: self.reads + self.writes,
+            syscalls: [("pread64", self.reads), ("pwrite64", self.writes), fsync, fdatasync],
+            submitted: self.reads + self.writes + self.syncs.total(),
             ..Counts::default()
         }
     }

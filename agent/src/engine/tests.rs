@@ -56,7 +56,7 @@ fn psync_reads_and_counts() {
     assert_eq!(drain(&mut engine, 1), [Completion { slot: 0, result: BLOCK as i32 }]);
     // SAFETY: the block is a live mapping and nothing is in flight.
     assert_eq!(unsafe { *engine.buffers().slot(0) }, 2);
-    assert_eq!(engine.counts().syscalls, [("pread64", 1), ("pwrite64", 0)]);
+    assert_eq!(engine.counts().syscalls[..2], [("pread64", 1), ("pwrite64", 0)]);
 }
 
 #[test]

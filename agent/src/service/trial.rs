@@ -8,11 +8,11 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use proto::{
-    outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Warning},
+    outcome::{CpuTime, Finished, Knob, Overhead, PerfCounts, Ready, Refusal, Verified, Warning},
     trial::Trial,
     wire::{Progress, lease_event::Event},
 };
@@ -28,11 +28,14 @@ use crate::{
     engine::BATCHES,
     stream::{Merger, mean},
     target::Prepared,
+    verify::{self, Outcome},
     worker::{Built, Crew, Note, Report, clock::monotonic_ns, memory, perf_warning, recorder::Slices},
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
 const POLL: Duration = Duration::from_millis(20);
+/// How often progress in reading back is told.
+const READ_BACK_TOLD: Duration = Duration::from_secs(1);
 /// How far ahead a start may lie. A minute is ample for any network.
 const LONGEST_WAIT_NS: u64 = 60_000_000_000;
 
@@ -85,7 +88,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         None => Vec::new(),
     };
 
-    memory::check(&trial)?;
+    memory::check(&trial, target.size)?;
     let mut crew = Crew::launch(&trial, target.size, files, &cpus, &pollers)?;
     let outcome = with_crew(lease, &trial, &mut crew, cpus, &target, (polling, warnings)).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
@@ -110,12 +113,19 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
         let target = targets.prepare(
             &trial.target,
-            work.block_size.0,
+            &work.block_size,
             work.read_percent > 0,
-            work.read_percent < 100,
+            work.writes(),
             &mut progress,
             &flag,
         )?;
+        if work.verify {
+            trial.verifiable(target.size).map_err(|why| {
+                Refusal::new("verify-refused", why, "`verify: false`, or what is said there")
+                    .at("workload.verify")
+            })?;
+            target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
+        }
         // Each worker has an open file of its own: threads that share one contend for its reference count.
         let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<_, _>>()?;
         Ok((target, files))
@@ -171,7 +181,7 @@ async fn with_crew(
         .into());
     }
     crew.start(start_ns);
-    measure(lease, trial, crew, slices, start_ns).await
+    measure(lease, trial, crew, slices, (start_ns, target.size)).await
 }
 
 /// Waits until every worker stands at the start line.
@@ -226,14 +236,14 @@ async fn measure(
     trial: &Trial,
     crew: &mut Crew,
     slices: Vec<Slices>,
-    start_ns: u64,
+    (start_ns, size): (u64, u64),
 ) -> Result<Finished, Ended> {
-    let work = &trial.workload;
-    let mut merger = Merger::new(work.block_size.0, slices);
+    let mut merger = Merger::new(slices);
     let mut reports: Vec<Report> = Vec::new();
     let mut ring_threads = RingThreads::new(trial, start_ns);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut told = Instant::now();
     while reports.len() < trial.workers() as usize {
         tokio::select! {
             biased;
@@ -251,6 +261,7 @@ async fn measure(
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
                 }
+                tell_read_back(lease, trial, crew, size, &mut told);
             }
         }
     }
@@ -258,6 +269,17 @@ async fn measure(
         send_interval(lease, trial, &interval).await?;
     }
     Ok(add_up(trial, &reports, &ring_threads))
+}
+
+/// Tells now and then how far reading back has come: it may take longer than the window, and a host that says
+/// nothing for long is taken for dead.
+fn tell_read_back(lease: &Lease, trial: &Trial, crew: &Crew, size: u64, told: &mut Instant) {
+    let done = crew.read_back();
+    if done > 0 && told.elapsed() >= READ_BACK_TOLD {
+        *told = Instant::now();
+        let what = "reading back to verify".to_owned();
+        lease.progress()(Progress { trial_id: trial.id.clone(), what, done, total: size });
+    }
 }
 
 async fn send_interval(
@@ -336,6 +358,8 @@ fn add_up(trial: &Trial, reports: &[Report], ring_threads: &RingThreads) -> Fini
     for report in reports {
         sum.read_ops += report.tally.ops[0];
         sum.write_ops += report.tally.ops[1];
+        sum.sync_ops += report.tally.ops[2];
+        sum.bytes += report.tally.bytes;
         sum.short_transfers += report.tally.short;
         overhead.saturated += report.tally.saturated;
         overhead.late_swaps += report.tally.late_swaps;
@@ -343,7 +367,12 @@ fn add_up(trial: &Trial, reports: &[Report], ring_threads: &RingThreads) -> Fini
             *errors.entry(*errno).or_default() += count;
         }
     }
-    sum.bytes = sum.ops() * trial.workload.block_size.0;
+    if trial.workload.verify {
+        let mut all = Outcome::default();
+        reports.iter().filter_map(|report| report.verified.as_ref()).for_each(|verified| all.add(verified));
+        sum.warnings.extend(all.warning(&trial.id));
+        sum.verified = Some(Verified { sectors: all.sectors, failures: all.failures });
+    }
     sum.errors = errors;
     sum.overhead = overhead;
     sum

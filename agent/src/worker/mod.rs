@@ -5,14 +5,16 @@ pub mod hot;
 pub mod memory;
 pub mod pacer;
 pub mod recorder;
+pub mod source;
 pub mod window;
 
 use std::{
+    cell::Cell,
     os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
@@ -29,14 +31,16 @@ use self::{
     hot::Batching,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, Slices, Tally},
+    source::{Source, Synced, sync_kind},
     window::{Closed, Schedule, Window},
 };
 use crate::{
-    buffers::Buffers,
+    buffers::{Blocks, Buffers},
     counters::perf::{self, Perf},
     engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup},
     topology,
-    workload::Ops,
+    verify::{Outcome, Verified},
+    workload::{Op, Ops},
 };
 
 /// What a worker says to the trial that it works for.
@@ -66,6 +70,8 @@ pub struct Report {
     pub tally: Tally,
     /// Failed requests by errno.
     pub errors: Vec<(i32, u64)>,
+    /// What came of verification; absent where there was none.
+    pub verified: Option<Outcome>,
 }
 
 /// The workers of one trial. Dropped, it stops them and waits until they are gone.
@@ -74,6 +80,7 @@ pub struct Crew {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     notes: UnboundedReceiver<Note>,
+    read_back: Arc<AtomicU64>,
 }
 
 impl Crew {
@@ -91,7 +98,13 @@ impl Crew {
     ) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
         let attach = Arc::<Attach>::default();
-        let mut crew = Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes };
+        let mut crew = Self {
+            gate: Arc::default(),
+            stop: Arc::default(),
+            threads: Vec::new(),
+            notes,
+            read_back: Arc::default(),
+        };
         for (index, (file, cpu)) in files.into_iter().zip(cpus).enumerate() {
             let worker = Worker {
                 index: index as u32,
@@ -103,6 +116,9 @@ impl Crew {
                 attach: Arc::clone(&attach),
                 stop: Arc::clone(&crew.stop),
                 notes: sender.clone(),
+                read_back: Arc::clone(&crew.read_back),
+                blocks: Cell::new(None),
+                again: Cell::new(None),
             };
             let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(file));
             crew.threads.push(spawned.map_err(|error| {
@@ -115,6 +131,12 @@ impl Crew {
             })?);
         }
         Ok(crew)
+    }
+
+    /// Bytes of the target that have been read back to verify them.
+    #[must_use]
+    pub fn read_back(&self) -> u64 {
+        self.read_back.load(Ordering::Relaxed)
     }
 
     /// The next thing that a worker says; none once all are done.
@@ -196,6 +218,11 @@ struct Worker {
     attach: Arc<Attach>,
     stop: Arc<AtomicBool>,
     notes: UnboundedSender<Note>,
+    /// Bytes that were read back by all workers.
+    read_back: Arc<AtomicU64>,
+    /// To verify: the buffers that the engine was given, and the file once more.
+    blocks: Cell<Option<Blocks>>,
+    again: Cell<Option<OwnedFd>>,
 }
 
 impl Worker {
@@ -227,16 +254,22 @@ impl Worker {
             .at("workload.cpus")
         })?;
         let (trial, depth) = (&self.trial, self.trial.depth_per_worker());
-        let block = trial.workload.block_size.0 as usize;
-        let buffers = || {
-            Buffers::new(depth, block, trial.seed ^ u64::from(self.index)).map_err(|error| {
+        let block = trial.workload.block_size.largest();
+        if trial.workload.verify {
+            self.again.set(Some(file.try_clone().map_err(|error| too_few_files(&error))?));
+        }
+        let buffers = || -> Result<Buffers, Refusal> {
+            let buffers = Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(self.index));
+            let buffers = buffers.map_err(|error| {
                 Refusal::new(
                     "no-memory",
-                    format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
+                    format!("no memory for {depth} buffers of {block}: {error}"),
                     "lower depth, block size or threads, or raise the agent's memory limit",
                 )
                 .at("workload.block_size")
-            })
+            })?;
+            self.blocks.set(Some(buffers.blocks()));
+            Ok(buffers)
         };
         let attach = &*self.attach;
         let ring = |opcode| RingSetup {
@@ -265,7 +298,59 @@ impl Worker {
 
     fn run<E: Engine>(&self, mut engine: E, knobs: Vec<Knob>) -> Result<Report, Refusal> {
         let (trial, work) = (&self.trial, &self.trial.workload);
-        let mut ops = Ops::new(trial, self.size, self.index);
+        self.try_sync(&mut engine)?;
+        let ops = Ops::new(trial, self.size, self.index);
+        let linked = trial.engine.link_sync;
+        match (self.blocks.get(), self.again.take()) {
+            (Some(blocks), Some(again)) => {
+                // SAFETY: the blocks are those of `engine`, which outlives its source: only the run uses it.
+                let ops = unsafe { Verified::new(trial, self.size, self.index, ops, blocks) };
+                let mut ops = Synced::new(ops, work, linked);
+                let mut report = self.measure(engine, &mut ops, knobs)?;
+                if report.window.is_some() {
+                    let verified = ops.into_operations();
+                    report.verified = Some(verified.read_back(again, &self.stop, &self.read_back));
+                }
+                Ok(report)
+            }
+            _ if work.sync.is_some() => self.measure(engine, &mut Synced::new(ops, work, linked), knobs),
+            _ => self.measure(engine, &mut { ops }, knobs),
+        }
+    }
+
+    /// Whether this engine can sync this target at all: better known before the start.
+    fn try_sync(&self, engine: &mut impl Engine) -> Result<(), Refusal> {
+        let Some(sync) = self.trial.workload.sync else { return Ok(()) };
+        engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
+        let mut result = None;
+        let mut outcome = Ok(0);
+        while result.is_none() && outcome.is_ok() {
+            outcome = engine.commit(1);
+            engine.reap(|completion| result = Some(completion.result));
+        }
+        let error = match (outcome, result) {
+            (_, Some(0)) => return Ok(()),
+            (_, Some(result)) => std::io::Error::from_raw_os_error(-result),
+            (Err(error), None) => error,
+            (Ok(_), None) => return Ok(()),
+        };
+        let (name, call) = (self.trial.engine.engine, sync.call.as_str());
+        Err(Refusal::new(
+            "sync-refused",
+            format!("{name} cannot do {call} on this target: {error}"),
+            "another engine, or another target; libaio syncs from Linux 4.18 on",
+        )
+        .at("workload.sync"))
+    }
+
+    /// Stands at the start line, and runs through the window.
+    fn measure<E: Engine>(
+        &self,
+        mut engine: E,
+        ops: &mut impl Source,
+        knobs: Vec<Knob>,
+    ) -> Result<Report, Refusal> {
+        let (trial, work) = (&self.trial, &self.trial.workload);
         let clock = HotClock::new();
         let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
@@ -277,7 +362,7 @@ impl Worker {
         };
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
-            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
+            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
         };
 
         let schedule = Schedule {
@@ -293,7 +378,7 @@ impl Worker {
             complete: trial.engine.complete_batch.min(depth),
         };
         let mut window = Window::new(clock.clone(), schedule, perf);
-        let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
+        let parts = Parts { engine: &mut engine, ops, recorder: &mut recorder, edges: &mut window };
         let ran = match work.rate {
             None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),
             Some(rate) => {
@@ -319,19 +404,19 @@ impl Worker {
         }
         let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
         let (tally, errors) = recorder.finish(end_ns);
-        Ok(Report { window, tally, errors })
+        Ok(Report { window, tally, errors, verified: None })
     }
 }
 
 /// What a worker runs with, whichever way it is paced.
-struct Parts<'a, E> {
+struct Parts<'a, E, O> {
     engine: &'a mut E,
-    ops: &'a mut Ops,
+    ops: &'a mut O,
     recorder: &'a mut Recorder,
     edges: &'a mut Window,
 }
 
-impl<E: Engine> Parts<'_, E> {
+impl<E: Engine, O: Source> Parts<'_, E, O> {
     fn run(
         self,
         pacer: &mut impl Pacer,
@@ -348,6 +433,14 @@ impl<E: Engine> Parts<'_, E> {
 /// than an interval.
 fn spares(workers: u32) -> usize {
     if workers <= 16 { 3 } else { 1 }
+}
+
+fn too_few_files(error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "open-files",
+        format!("a worker cannot open the target once more: {error}"),
+        "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
+    )
 }
 
 /// A warning that an audit goes without perf.

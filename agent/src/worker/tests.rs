@@ -50,7 +50,7 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
             reports.push(done?);
         }
     }
-    let intervals = Merger::new(4096, slices).poll();
+    let intervals = Merger::new(slices).poll();
     Ok((reports, intervals.iter().map(proto::outcome::Interval::ops).sum(), intervals.len()))
 }
 
@@ -135,7 +135,7 @@ async fn latency_in_open_loop_counts_from_the_intended_time() {
     let Some(Note::Ready(built)) = crew.note().await else { panic!("not ready") };
     crew.start(clock::monotonic_ns());
     while !matches!(crew.note().await, Some(Note::Done(_))) {}
-    let last = Merger::new(4096, vec![built.slices]).poll().pop().unwrap();
+    let last = Merger::new(vec![built.slices]).poll().pop().unwrap();
     let (latency, service) = (last.series[0].latency.min(), last.series[0].service.as_ref().unwrap().max());
     assert_eq!(last.series[0].latency.len(), last.series[0].service.as_ref().unwrap().len());
     assert!(latency > 20_000_000, "waiting for at least three slices of 15 ms: {latency} ns");

@@ -128,7 +128,12 @@ impl Ring {
             vectored: engine.vectored,
             flags: if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() },
         };
-        for (name, asked) in [("force_async", engine.force_async), ("vectored", engine.vectored)] {
+        let written = [
+            ("force_async", engine.force_async),
+            ("vectored", engine.vectored),
+            ("link_sync", engine.link_sync),
+        ];
+        for (name, asked) in written {
             if asked {
                 // These are how requests are written; there is nothing to be granted at setup.
                 setup::granted(name, Ok(()), engine, &mut knobs)?;
@@ -194,19 +199,15 @@ impl Ring {
             ($file:expr) => {
                 match (form.slots_per_buffer, op.kind) {
                     (None, OpKind::Read) => opcode::Read::new($file, address, len).offset(op.offset).build(),
-                    (None, OpKind::Write) => {
-                        opcode::Write::new($file, address, len).offset(op.offset).build()
-                    }
+                    (None, _) => opcode::Write::new($file, address, len).offset(op.offset).build(),
                     (Some(per), OpKind::Read) => {
                         opcode::ReadFixed::new($file, address, len, (slot / per) as u16)
                             .offset(op.offset)
                             .build()
                     }
-                    (Some(per), OpKind::Write) => {
-                        opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
-                            .offset(op.offset)
-                            .build()
-                    }
+                    (Some(per), _) => opcode::WriteFixed::new($file, address, len, (slot / per) as u16)
+                        .offset(op.offset)
+                        .build(),
                 }
             };
         }
@@ -215,18 +216,32 @@ impl Ring {
                 let iovec = &raw const self.iovecs[slot as usize];
                 match op.kind {
                     OpKind::Read => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
-                    OpKind::Write => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
+                    _ => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
                 }
             }};
         }
+        macro_rules! sync {
+            ($file:expr) => {{
+                let data_only = op.kind == OpKind::Fdatasync;
+                let flags = if data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
+                opcode::Fsync::new($file).flags(flags).build()
+            }};
+        }
+        let syncs = matches!(op.kind, OpKind::Fsync | OpKind::Fdatasync);
         let entry = match (form.opcode, form.vectored, form.fixed_file) {
             (Opcode::Nop, ..) => opcode::Nop::new().build(),
+            (Opcode::Transfer, _, true) if syncs => sync!(types::Fixed(0)),
+            (Opcode::Transfer, _, false) if syncs => sync!(self.file),
             (Opcode::Transfer, false, true) => transfer!(types::Fixed(0)),
             (Opcode::Transfer, false, false) => transfer!(self.file),
             (Opcode::Transfer, true, true) => vectored!(types::Fixed(0)),
             (Opcode::Transfer, true, false) => vectored!(self.file),
         };
-        entry.user_data(u64::from(slot)).flags(form.flags)
+        // The sync that follows in the same submission waits for the write. At the end of a submission a link
+        // would be none; the loop queues the two together, and the queue is published whole.
+        let link =
+            if op.kind == OpKind::WriteLinked { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
+        entry.user_data(u64::from(slot)).flags(form.flags | link)
     }
 
     /// One io_uring_enter, over again where a signal ended it. Returns how many requests it took.
@@ -322,6 +337,9 @@ impl Engine for Ring {
         let mut queue = unsafe { self.ring.submission_shared() };
         let mut queued = 0;
         for (slot, op) in requests {
+            if let Some(iovec) = self.iovecs.get_mut(slot as usize) {
+                iovec.iov_len = op.len as usize;
+            }
             let entry = self.entry(slot, op);
             // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
             // and buffers live as long as the ring.
@@ -364,7 +382,7 @@ impl Engine for Ring {
         // SAFETY: `&self` keeps the ring; the view is only looked at, for a counter that the kernel writes.
         let overflows = unsafe { self.ring.completion_shared() }.overflow();
         Counts {
-            syscalls: [("io_uring_enter", self.enters), ("", 0)],
+            syscalls: [("io_uring_enter", self.enters), ("", 0), ("", 0), ("", 0)],
             submitted: self.submitted,
             batches: self.batches,
             overflows: u64::from(overflows),
