@@ -74,7 +74,11 @@ fn table(set: &ComparisonSet, out: &mut String) {
         titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
         titles.extend(["95 % interval", "verdict"].map(Into::into));
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"].map(Into::into));
+    titles.extend(["bandwidth", "p50", "p99"].map(Into::into));
+    if view.syncs {
+        titles.extend(["sync p50", "sync p99"].map(Into::into));
+    }
+    titles.extend(["sys/IO", "cpu/IO", "trials"].map(Into::into));
     let _ = writeln!(out, "| {} |", titles.join(" | "));
     let rule = (0..titles.len()).map(|index| if index < text_columns { "---" } else { "---:" });
     let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
@@ -89,7 +93,9 @@ fn table(set: &ComparisonSet, out: &mut String) {
             if compared {
                 entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
             }
-            let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials];
+            let syncs = row.sync.iter().filter(|_| view.syncs);
+            let rest = [&row.bandwidth, &row.p50, &row.p99].into_iter().chain(syncs);
+            let rest = rest.chain([&row.syscalls, &row.cpu, &row.trials]);
             entries.extend(rest.map(|text| escape(text)));
             let _ = writeln!(out, "| {} |", entries.join(" | "));
         }

@@ -6,6 +6,9 @@ use super::{
 };
 use crate::analysis::set::{ComparisonSet, Verdict};
 
+/// The longest value of an axis that has a column, in bytes.
+const WIDEST_VALUE: usize = 16;
+
 /// Question and answer, the table, expectations, warnings, how to read it, where the run lies.
 pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
@@ -41,7 +44,9 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
     let view = View::of(set);
     // Several axes go into a heading: a column each would leave the numbers no room.
-    let axis_column = view.axes.len() == 1;
+    // So does one whose values are long.
+    let short = |group: &super::view::Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
+    let axis_column = view.axes.len() == 1 && view.groups.iter().all(short);
     let compared = !set.comparisons.is_empty();
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let mut titles: Vec<(&str, Align)> = Vec::new();
@@ -54,6 +59,9 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
         titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
     }
     titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
+    if view.syncs {
+        titles.push(("sync p50", Align::Right));
+    }
     titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
     if view.incomplete {
         titles.push(("trials", Align::Right));
@@ -63,7 +71,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
     let mut lines = vec![Line::Entries(titles.iter().map(title).collect())];
     for group in &view.groups {
         lines.push(Line::Rule);
-        if view.axes.len() > 1 {
+        if !axis_column && !view.axes.is_empty() {
             lines.push(Line::Heading(clean(&group.point)));
         }
         for (index, row) in group.rows.iter().enumerate() {
@@ -72,14 +80,14 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> String {
                 let value = if index == 0 { group.values[0].as_str() } else { "" };
                 entries.push(Entry::new(value, Style::Bold));
             }
-            entries.extend(row_entries(row, compared, view.incomplete));
+            entries.extend(row_entries(row, compared, &view));
             lines.push(Line::Entries(entries));
         }
     }
     columns(&lines, &align, narrow, width, colour)
 }
 
-fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
+fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
     let plain = if row.host.is_some() { Style::Dim } else { Style::Plain };
     let verdict = match row.verdict {
         Some(Verdict::Faster) => Style::Good,
@@ -91,9 +99,10 @@ fn row_entries(row: &Row, compared: bool, incomplete: bool) -> Vec<Entry> {
     if compared {
         entries.extend([(row.ratio.clone(), verdict), (row.word.clone(), verdict)]);
     }
-    let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
-    entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
-    if incomplete {
+    let syncs = view.syncs.then_some(&row.sync[0]);
+    let rest = [&row.p50, &row.p99].into_iter().chain(syncs).chain([&row.syscalls, &row.cpu]);
+    entries.extend(rest.map(|text| (text.clone(), plain)));
+    if view.incomplete {
         let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
         entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));
     }

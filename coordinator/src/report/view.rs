@@ -16,6 +16,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether some row has fewer trials than were planned.
     pub(super) incomplete: bool,
+    /// Whether some row has syncs.
+    pub(super) syncs: bool,
 }
 
 /// The rows of one point.
@@ -42,6 +44,8 @@ pub(super) struct Row {
     pub(super) bandwidth: String,
     pub(super) p50: String,
     pub(super) p99: String,
+    /// Median and 99th percentile of syncs.
+    pub(super) sync: [String; 2],
     pub(super) syscalls: String,
     pub(super) cpu: String,
 }
@@ -62,12 +66,13 @@ impl View {
             }
         }
         let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
+        let syncs = set.cells.iter().any(|cell| cell.sync_latency_ns.is_some());
         let values = |params: &Params| -> Vec<String> {
             axes.iter().map(|axis| params.get(axis).map_or_else(String::new, answer::value)).collect()
         };
         let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
         let groups = points.into_iter().map(group).collect();
-        Self { axes, groups, incomplete }
+        Self { axes, groups, incomplete, syncs }
     }
 }
 
@@ -106,6 +111,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         bandwidth: shown(cell.bandwidth_bytes_per_s.as_ref().map(|rate| units::bytes_per_s(rate.mean))),
         p50: shown(latency.map(|latency| units::nanos(latency.p50 as f64))),
         p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
+        sync: ["sync_p50", "sync_p99"].map(|name| shown(cell.metric(name).map(units::nanos))),
         syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
         cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
     }

@@ -31,7 +31,7 @@ pub(crate) enum Block {
 }
 
 /// Knobs that the language has but this release does not.
-const LATER_KEYS: [&str; 2] = ["ring", "verify"];
+const LATER_KEYS: [&str; 1] = ["ring"];
 
 /// Engines that the language has but this release does not.
 pub(crate) const LATER_ENGINES: [&str; 1] = ["nvme"];
