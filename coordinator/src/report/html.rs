@@ -42,7 +42,11 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
     if compared {
         titles.extend([versus.as_str(), "95 % interval", "verdict"]);
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO", "trials"]);
+    titles.extend(["bandwidth", "p50", "p99"]);
+    if view.syncs {
+        titles.extend(["sync p50", "sync p99"]);
+    }
+    titles.extend(["sys/IO", "cpu/IO", "trials"]);
     let mut rows = Vec::new();
     for group in &view.groups {
         for (index, row) in group.rows.iter().enumerate() {
@@ -53,7 +57,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
                 arm: &row.arm,
                 host: row.host.as_deref(),
                 class: class(row.verdict),
-                entries: entries(row, compared),
+                entries: entries(row, compared, view.syncs),
             });
         }
     }
@@ -83,12 +87,16 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
     )
 }
 
-fn entries(row: &Row, compared: bool) -> Vec<&str> {
+fn entries(row: &Row, compared: bool, syncs: bool) -> Vec<&str> {
     let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
     if compared {
         entries.extend([row.ratio.as_str(), &row.interval, &row.word]);
     }
-    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu, &row.trials]);
+    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99]);
+    if syncs {
+        entries.extend(row.sync.iter().map(String::as_str));
+    }
+    entries.extend([row.syscalls.as_str(), &row.cpu, &row.trials]);
     entries
 }
 
