@@ -25,8 +25,7 @@ pub struct Workload {
     /// Share of reads among the operations, in percent; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
-    /// Size of one operation, whole sectors of 512 B; or several sizes with the percent of operations that have
-    /// each, such as `{4KiB: 70, 64KiB: 30}`. Offsets are multiples of the operation's own size.
+    /// Size of one operation, whole sectors of 512 B; or sizes with their percent: `{4KiB: 70, 64KiB: 30}`.
     pub block_size: BlockSizes,
     /// Worker threads. With `concurrency: threads` each of them becomes as many as the depth says.
     #[schemars(range(min = 1, max = 1024))]
@@ -43,8 +42,7 @@ pub struct Workload {
     /// Absent: closed loop, in which each completion makes room for the next request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Make writes durable: after so many writes of a worker, one sync. Syncs have latencies of their own and
-    /// are not among the operations. Absent: nothing is synced.
+    /// Make writes durable: a sync after so many writes of a worker; it is not among the operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
     /// Check every read against what was written, and all of the target at the end. Costs CPU time in the loop.
