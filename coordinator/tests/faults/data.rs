@@ -17,9 +17,6 @@ use serde_json::Value;
 
 use crate::support::{Place, Process, is_root, until};
 
-/// How long a fault lasts that goes away again, within one trial.
-const WHILE: Duration = Duration::from_millis(300);
-
 /// Writers, one after the other in every block, long enough to be caught at it.
 fn writers(extra: &str) -> String {
     format!(
@@ -45,22 +42,27 @@ fn target(place: &Place) -> (i32, PathBuf) {
 /// Waits until so many trials are on record, and the worker of the next one is hard at work.
 fn mid_trial(place: &Place, recorded: usize) {
     until("trials are recorded", || (place.trials().len() >= recorded).then_some(()));
+    working(place);
+}
+
+/// Waits until the worker has made some calls more.
+fn working(place: &Place) {
     let agent = place.agent();
-    let calls = || -> Option<u64> {
-        let tasks = fs::read_dir(format!("/proc/{agent}/task")).ok()?.flatten().map(|task| task.path());
-        let worker = |task: &PathBuf| {
-            fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.starts_with("worker-"))
-        };
-        let io = fs::read_to_string(tasks.filter(worker).last()?.join("io")).ok()?;
-        let count =
-            |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-        Some(count("syscr:")? + count("syscw:")?)
-    };
     until("the worker works", || {
-        let before = calls()?;
+        let before = calls(agent)?;
         std::thread::sleep(Duration::from_millis(20));
-        (calls()? > before + 20).then_some(())
+        (calls(agent)? > before + 20).then_some(())
     });
+}
+
+/// Reads and writes that the worker of a process has made.
+fn calls(process: i32) -> Option<u64> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten().map(|task| task.path());
+    let worker =
+        |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.starts_with("worker-"));
+    let io = fs::read_to_string(tasks.filter(worker).last()?.join("io")).ok()?;
+    let count = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    Some(count("syscr:")? + count("syscw:")?)
 }
 
 fn open(path: &Path) -> File {
@@ -140,7 +142,7 @@ fn transfers_that_fall_short_in_the_middle() {
     // Half a block too short, so that some reads get half of what they ask for, and others nothing.
     let file = open(&path);
     file.set_len((2 << 20) + 2048).unwrap();
-    std::thread::sleep(WHILE);
+    working(&place);
     // As long as it was: the trials that follow find nothing amiss.
     file.set_len(4 << 20).unwrap();
     let ran = run.wait().exits(4);
@@ -186,7 +188,7 @@ fn a_device_that_fails_in_the_middle() {
     // What lies beyond the end of the file behind it, the device cannot read.
     let file = OpenOptions::new().write(true).open(&backing).unwrap();
     file.set_len(1 << 20).unwrap();
-    std::thread::sleep(WHILE);
+    working(&place);
     file.set_len(32 << 20).unwrap();
     let ran = run.wait().exits(4);
     assert!(ran.stdout.contains("EIO"), "{}", ran.stdout);
