@@ -74,7 +74,7 @@ fn trial(block: u64) -> Trial {
         id: "bench".into(),
         seed: 1,
         target: Target::File(FileTarget::new(ByteSize(FILE), false)),
-        workload: Workload { block_size: ByteSize(block), ..Workload::default() },
+        workload: Workload { block_size: ByteSize(block).into(), ..Workload::default() },
         engine: trial::Engine::new(EngineKind::Null),
         measure: Measure::Timed,
     }
@@ -83,7 +83,7 @@ fn trial(block: u64) -> Trial {
 /// Runs the loop over `ops` operations at least, and scales to exactly as many.
 fn run(engine: &mut impl Engine, block: u64, batching: Batching, ops: u64, swapping: bool) -> Duration {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, open: false };
+    let kinds = Kinds { writes: false, syncs: false, open: false };
     let (mut recorder, slices) = Recorder::new(clock.clone(), kinds, 3);
     let mut source = Ops::new(&trial(block), FILE, 0);
     let mut until = Until { clock: clock.clone(), ops, next: 0 };
@@ -217,14 +217,14 @@ fn engines(c: &mut Criterion) {
 
 fn recording(c: &mut Criterion) {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, open: false };
+    let kinds = Kinds { writes: false, syncs: false, open: false };
     let (mut recorder, _slices) = Recorder::new(clock.clone(), kinds, 1);
     let mut group = c.benchmark_group("recorder");
     group.bench_function("one latency", |b| {
         let mut now = clock.ticks();
         b.iter(|| {
             now += 997;
-            recorder.complete(OpKind::Read, black_box(now - 1500 - now % 512), now);
+            recorder.complete(OpKind::Read, 512, black_box(now - 1500 - now % 512), now);
             recorder.flush(now);
         });
     });

@@ -57,6 +57,12 @@ impl Buffers {
         self.block
     }
 
+    /// The addresses of the blocks, for who looks into them while the engine owns them.
+    #[must_use]
+    pub fn blocks(&self) -> Blocks {
+        Blocks { base: self.base, block: self.block }
+    }
+
     fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: `base` and `len` are a live mapping of our own, borrowed mutably through `self`.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len) }
@@ -68,6 +74,30 @@ impl Drop for Buffers {
         // SAFETY: the mapping is ours, and nobody can hold an address of it past its owner; engines that hand
         // addresses to the kernel own their buffers and are dropped only when nothing is in flight.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+/// Where the blocks of [`Buffers`] lie. It does not keep them mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocks {
+    base: NonNull<u8>,
+    block: usize,
+}
+
+// SAFETY: an address is tied to no thread; what is done with it is for the caller of `bytes` to answer for.
+unsafe impl Send for Blocks {}
+
+impl Blocks {
+    /// The first `len` bytes of a slot's block, at most all of it.
+    ///
+    /// # Safety
+    /// The slot is one of the buffers', which are still mapped; and nobody else, the kernel included, uses its
+    /// block while the slice lives.
+    #[must_use]
+    pub unsafe fn bytes<'a>(self, slot: u32, len: u32) -> &'a mut [u8] {
+        let len = (len as usize).min(self.block);
+        // SAFETY: the caller vouches for the slot, and for being alone with it.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(slot as usize * self.block), len) }
     }
 }
 

@@ -15,5 +15,6 @@ pub mod skip;
 pub mod stream;
 pub mod target;
 pub mod topology;
+pub mod verify;
 pub mod worker;
 pub mod workload;

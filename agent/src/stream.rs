@@ -8,11 +8,10 @@ use proto::{
     outcome::{Direction, Interval, Series},
 };
 
-use crate::worker::recorder::{Slice, Slices};
+use crate::worker::recorder::{DIRECTIONS, Slice, Slices};
 
 /// Merges what workers have finished, interval by interval.
 pub struct Merger {
-    block_size: u64,
     workers: Vec<Source>,
     pending: BTreeMap<u32, Pending>,
     /// End of the interval sent last: the begin of the next. Intervals leave no gap, so that their lengths
@@ -30,16 +29,17 @@ struct Source {
 struct Pending {
     begins: Vec<u64>,
     ends: Vec<u64>,
-    latency: [Option<Histogram<u64>>; 2],
-    service: [Option<Histogram<u64>>; 2],
+    latency: [Option<Histogram<u64>>; DIRECTIONS],
+    service: [Option<Histogram<u64>>; DIRECTIONS],
+    bytes: [u64; DIRECTIONS],
 }
 
 impl Merger {
-    /// For workers whose operations are of `block_size` bytes.
+    /// For workers whose slices come from here.
     #[must_use]
-    pub fn new(block_size: u64, slices: Vec<Slices>) -> Self {
+    pub fn new(slices: Vec<Slices>) -> Self {
         let workers = slices.into_iter().map(|slices| Source { slices, next_index: 0 }).collect();
-        Self { block_size, workers, pending: BTreeMap::new(), edge_ns: None }
+        Self { workers, pending: BTreeMap::new(), edge_ns: None }
     }
 
     /// Takes what the workers have finished, and returns the intervals that no worker can add to any more.
@@ -63,7 +63,7 @@ impl Merger {
             let begin_ns = self.edge_ns.unwrap_or_else(|| mean(&pending.begins));
             let end_ns = mean(&pending.ends).max(begin_ns);
             self.edge_ns = Some(end_ns);
-            out.push(Interval { index, begin_ns, end_ns, series: pending.into_series(self.block_size) });
+            out.push(Interval { index, begin_ns, end_ns, series: pending.into_series() });
         }
         out
     }
@@ -75,21 +75,22 @@ impl Pending {
         self.ends.push(slice.end_ns);
         add_all(&mut self.latency, &slice.latency);
         add_all(&mut self.service, &slice.service);
+        self.bytes.iter_mut().zip(slice.bytes).for_each(|(sum, more)| *sum += more);
     }
 
-    fn into_series(self, block_size: u64) -> Vec<Series> {
+    fn into_series(self) -> Vec<Series> {
         Direction::ALL
             .into_iter()
             .zip(self.latency.into_iter().zip(self.service))
-            .filter_map(|(direction, (latency, service))| {
-                let latency = latency?;
-                Some(Series { direction, bytes: latency.len() * block_size, latency, service })
+            .zip(self.bytes)
+            .filter_map(|((direction, (latency, service)), bytes)| {
+                Some(Series { direction, bytes, latency: latency?, service })
             })
             .collect()
     }
 }
 
-fn add_all(sums: &mut [Option<Histogram<u64>>; 2], more: &[Histogram<u32>]) {
+fn add_all(sums: &mut [Option<Histogram<u64>>], more: &[Histogram<u32>]) {
     for (sum, more) in sums.iter_mut().zip(more).filter(|(_, more)| !more.is_empty()) {
         let sum = sum.get_or_insert_with(histogram::empty);
         for bucket in more.iter_recorded() {
@@ -120,7 +121,8 @@ mod tests {
 
     fn script() -> (Script, Slices) {
         let clock = HotClock::new();
-        let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds { writes: true, open: false }, 3);
+        let (mut recorder, slices) =
+            Recorder::new(clock.clone(), Kinds { writes: true, syncs: false, open: false }, 3);
         recorder.start_over(1000);
         (Script { recorder, clock }, slices)
     }
@@ -128,7 +130,7 @@ mod tests {
     impl Script {
         fn op(&mut self, kind: OpKind) {
             let now = self.clock.ticks_in(5000);
-            self.recorder.complete(kind, 0, now);
+            self.recorder.complete(kind, 512, 0, now);
             self.recorder.flush(now);
         }
     }
@@ -136,7 +138,7 @@ mod tests {
     #[test]
     fn intervals_wait_for_the_slowest_worker_and_leave_no_gap() {
         let ((mut a, slices_a), (mut b, slices_b)) = (script(), script());
-        let mut merger = Merger::new(512, vec![slices_a, slices_b]);
+        let mut merger = Merger::new(vec![slices_a, slices_b]);
         a.op(OpKind::Read);
         a.recorder.swap(2000, 1);
         assert_eq!(merger.poll(), [], "b may still add to the first interval");

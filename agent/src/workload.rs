@@ -1,7 +1,9 @@
-//! What each worker does, decided before it starts: a seeded table of offsets and directions, so that nothing
-//! is generated in the hot path.
+//! What each worker does, decided before it starts: a seeded table of offsets, directions and sizes, so that
+//! nothing is generated in the hot path.
 
-use proto::trial::{Pattern, Trial};
+use std::ops::Range;
+
+use proto::trial::{BlockSizes, MAX_SIZES, Pattern, Trial};
 use rand_core::{RngCore, SeedableRng};
 use rand_distr::{Distribution as _, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -24,14 +26,37 @@ pub struct Op {
     pub len: u32,
 }
 
-/// What an operation does.
+/// What an operation does. The low two bits of its number are its direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum OpKind {
     /// From the target into the slot's block.
     #[default]
-    Read,
+    Read = 0,
     /// From the slot's block into the target.
-    Write,
+    Write = 1,
+    /// The same, and the operation queued next, a sync, is to begin when it is done, and only if it succeeds.
+    WriteLinked = 4 | 1,
+    /// Makes the data of completed writes durable. Of no offset and no length.
+    Fdatasync = 2,
+    /// The same for all that is known of the file.
+    Fsync = 4 | 2,
+}
+
+impl OpKind {
+    /// The place of its latencies: reads, writes, syncs.
+    #[inline]
+    #[must_use]
+    pub fn direction(self) -> usize {
+        usize::from(self as u8 & 3)
+    }
+
+    /// Whether it writes.
+    #[inline]
+    #[must_use]
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::WriteLinked)
+    }
 }
 
 impl Op {
@@ -43,55 +68,111 @@ impl Op {
     }
 }
 
+/// Bits of a table's entry: whether it is a write, and the class of its size. Offsets are multiples of the
+/// sector size, which leaves nine.
+const WRITE: u64 = 1;
+const CLASS_SHIFT: u32 = 1;
+const CLASS_MASK: u64 = MAX_SIZES as u64 - 1;
+const PACKED: u64 = WRITE | CLASS_MASK << CLASS_SHIFT;
+
+const _: () = assert!(MAX_SIZES.is_power_of_two() && PACKED < 512);
+
 /// The endless sequence of one worker's operations.
 pub struct Ops {
-    /// Offset, a multiple of the sector size, with the direction in bit 0.
+    /// Offset, a multiple of the sector size, with the direction and the class of the size below.
     table: Box<[u64]>,
     at: usize,
-    /// Bytes of each.
-    len: u32,
+    /// Bytes of each class.
+    lens: [u32; MAX_SIZES],
     /// Where offsets come from instead, if they follow one another.
     walk: Option<Walk>,
 }
 
 /// Block after block through a share of the target, round and round.
 struct Walk {
-    begin: u64,
+    share: Range<u64>,
     next: u64,
-    end: u64,
-    block: u64,
+    /// Sizes differ: the next offset may have to be rounded up to a multiple of its size.
+    mixed: bool,
+}
+
+/// The blocks of one size within a range of bytes.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    first: u64,
+    blocks: u64,
+    size: u64,
+}
+
+impl Grid {
+    fn of(range: &Range<u64>, size: u64) -> Self {
+        let first = range.start.div_ceil(size);
+        Self { first, blocks: (range.end / size).saturating_sub(first), size }
+    }
+
+    fn offset(self, block: u64) -> u64 {
+        (self.first + block) * self.size
+    }
+}
+
+/// The part of a target of `size` bytes that is the worker's own: whole blocks of the largest size. Where there
+/// are more workers than blocks, some have the same; where a share does not hold an aligned block of every size,
+/// all have the whole target.
+#[must_use]
+pub fn share(sizes: &BlockSizes, size: u64, worker: u32, workers: u32) -> Range<u64> {
+    let largest = sizes.largest().0.max(1);
+    let blocks = (size / largest).max(1);
+    let share = (blocks / u64::from(workers.max(1))).max(1);
+    let begin = (u64::from(worker) * share % blocks) * largest;
+    let own = begin..begin + share * largest;
+    let holds = |(part, _): &(proto::units::ByteSize, u32)| Grid::of(&own, part.0).blocks > 0;
+    if sizes.parts().iter().all(holds) { own } else { 0..blocks * largest }
 }
 
 impl Ops {
     /// The operations of worker `worker` of `trial.workers()` on a target of `size` bytes.
     ///
-    /// Random offsets are uniform over the whole blocks of the target, with repetition, by multiply and shift
-    /// (Lemire 2019, without its rejection step: the bias is below 2^-32 for every size of target).
-    /// Sequential ones walk the worker's own contiguous share.
+    /// Offsets are multiples of the operation's own size. Random ones are uniform over the whole blocks of that
+    /// size in the target, with repetition, by multiply and shift (Lemire 2019, without its rejection step: the
+    /// bias is below 2^-32 for every size of target). Sequential ones walk the worker's own contiguous share by
+    /// the size of each operation. A trial that is verified keeps to that share with every pattern.
     pub fn new(trial: &Trial, size: u64, worker: u32) -> Self {
-        let work = &trial.workload;
-        let workers = u64::from(trial.workers().max(1));
-        let block = work.block_size.0;
-        let blocks = (size / block).max(1);
+        let (work, sizes) = (&trial.workload, &trial.workload.block_size);
+        let own = share(sizes, size, worker, trial.workers());
+        let range = if work.verify { own.clone() } else { 0..size };
+        let mut lens = [0; MAX_SIZES];
+        for (len, (part, _)) in lens.iter_mut().zip(sizes.parts()) {
+            *len = part.0 as u32;
+        }
+        let grids: Vec<Grid> = sizes
+            .parts()
+            .iter()
+            .map(|(part, _)| Grid::of(&range, part.0))
+            .map(|grid| Grid { blocks: grid.blocks.max(1), ..grid })
+            .collect();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial.seed);
         // Jumps are 2^128 numbers long: workers never share a stretch of the sequence.
         (0..worker).for_each(|_| rng.jump());
-        let walk = (work.pattern == Pattern::Sequential).then(|| {
-            let share = (blocks / workers).max(1);
-            let begin = (u64::from(worker) * share % blocks) * block;
-            Walk { begin, next: begin, end: begin + share * block, block }
+        let walk = (work.pattern == Pattern::Sequential).then(|| Walk {
+            next: own.start,
+            share: own,
+            mixed: sizes.single().is_none(),
         });
-        let len = Self::table_len(trial.workers());
-        let mut zipf = (work.pattern == Pattern::Zipf).then(|| Favourites::new(blocks, work.zipf_theta));
+        let mut zipf: Vec<Favourites> = match work.pattern {
+            Pattern::Zipf => grids.iter().map(|grid| Favourites::new(grid.blocks, work.zipf_theta)).collect(),
+            Pattern::Random | Pattern::Sequential => Vec::new(),
+        };
+        let single = sizes.single().is_some();
         let entry = |_| {
-            let offset = match &mut zipf {
-                None => below(rng.next_u64(), blocks) * block,
-                Some(favourites) => favourites.draw(&mut rng) * block,
+            let class = if single { 0 } else { drawn(sizes, below(rng.next_u64(), 100)) };
+            let block = match zipf.get_mut(class) {
+                None => below(rng.next_u64(), grids[class].blocks),
+                Some(favourites) => favourites.draw(&mut rng),
             };
             let write = below(rng.next_u64(), 100) >= u64::from(work.read_percent);
-            offset | u64::from(write)
+            grids[class].offset(block) | (class as u64) << CLASS_SHIFT | u64::from(write)
         };
-        Self { table: (0..len).map(entry).collect(), at: 0, len: block as u32, walk }
+        Self { table: (0..Self::table_len(trial.workers())).map(entry).collect(), at: 0, lens, walk }
     }
 
     /// Entries in the table of each of `workers` workers.
@@ -108,22 +189,40 @@ impl Ops {
         if self.at == self.table.len() {
             self.at = 0;
         }
-        let offset = self.walk.as_mut().map_or(entry & !1, Walk::step);
-        let kind = if entry & 1 == 1 { OpKind::Write } else { OpKind::Read };
-        Op { kind, offset, len: self.len }
+        let len = self.lens[(entry >> CLASS_SHIFT & CLASS_MASK) as usize];
+        let offset = self.walk.as_mut().map_or(entry & !PACKED, |walk| walk.step(u64::from(len)));
+        let kind = if entry & WRITE != 0 { OpKind::Write } else { OpKind::Read };
+        Op { kind, offset, len }
+    }
+
+    /// Whether the next operation is a write.
+    #[inline]
+    pub fn next_writes(&self) -> bool {
+        self.table[self.at] & WRITE != 0
     }
 }
 
 impl Walk {
     #[inline]
-    fn step(&mut self) -> u64 {
-        let offset = self.next;
-        self.next += self.block;
-        if self.next == self.end {
-            self.next = self.begin;
+    fn step(&mut self, len: u64) -> u64 {
+        let aligned = |at: u64| if self.mixed { at.next_multiple_of(len) } else { at };
+        let mut offset = aligned(self.next);
+        if offset + len > self.share.end {
+            offset = aligned(self.share.start);
         }
+        self.next = offset + len;
         offset
     }
+}
+
+/// The class of size that holds this percentile.
+fn drawn(sizes: &BlockSizes, percentile: u64) -> usize {
+    let mut sum = 0;
+    let reaches = |(_, percent): &(proto::units::ByteSize, u32)| {
+        sum += u64::from(*percent);
+        percentile < sum
+    };
+    sizes.parts().iter().position(reaches).unwrap_or(0)
 }
 
 /// Blocks by Zipf's law.
@@ -178,7 +277,7 @@ mod tests {
             workload: Workload {
                 pattern,
                 read_percent,
-                block_size: ByteSize(block),
+                block_size: ByteSize(block).into(),
                 threads,
                 ..Workload::default()
             },
@@ -218,6 +317,62 @@ mod tests {
             for i in 1..2 * share {
                 prop_assert_eq!(ops.next_op().offset, first + i % share * 512);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn each_operation_is_aligned_to_its_own_size(
+            pattern in prop::sample::select(vec![Pattern::Random, Pattern::Sequential, Pattern::Zipf]),
+            sectors in prop::collection::btree_set(1..40u64, 2..6), blocks in 1..300u64, tail in 0..512u64,
+            threads in 1..5u32, verify in any::<bool>(), seed in any::<u64>(),
+        ) {
+            let mut trial = trial(pattern, 50, 512, threads, seed);
+            let count = sectors.len() as u32;
+            let first = 100 - 10 * (count - 1);
+            let parts: Vec<_> = sectors.iter().enumerate()
+                .map(|(i, n)| (ByteSize(n * 512), if i == 0 { first } else { 10 })).collect();
+            let (sizes, largest) = (BlockSizes::new(parts.clone()), sectors.last().unwrap() * 512);
+            trial.workload.block_size = sizes.clone();
+            trial.workload.verify = verify;
+            let size = blocks * largest + tail;
+            for worker in 0..threads {
+                let own = share(&sizes, size, worker, threads);
+                prop_assert!(own.end <= size);
+                let mut ops = Ops::new(&trial, size, worker);
+                let mut counts = vec![0u32; parts.len()];
+                for _ in 0..4096 {
+                    let writes = ops.next_writes();
+                    let op = ops.next_op();
+                    let len = u64::from(op.len);
+                    prop_assert!(op.offset.is_multiple_of(len) && op.offset + len <= size);
+                    prop_assert_eq!(op.kind.writes(), writes);
+                    if verify || pattern == Pattern::Sequential {
+                        prop_assert!(own.start <= op.offset && op.offset + len <= own.end);
+                    }
+                    counts[parts.iter().position(|(part, _)| part.0 == len).unwrap()] += 1;
+                }
+                // Six standard deviations of a binomial draw of 4,096.
+                prop_assert!(counts[1].abs_diff(410) < 116, "{:?}", counts);
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_by_the_size_of_each_operation() {
+        let mut trial = trial(Pattern::Sequential, 100, 512, 1, 3);
+        trial.workload.block_size = BlockSizes::new(vec![(ByteSize(512), 50), (ByteSize(4096), 50)]);
+        let mut ops = Ops::new(&trial, 1 << 20, 0);
+        let mut end = 0;
+        for _ in 0..10_000 {
+            let op = ops.next_op();
+            let len = u64::from(op.len);
+            let next = u64::next_multiple_of(end, len);
+            let wrapped = op.offset == 0 && next + len > 1 << 20;
+            assert!(wrapped || op.offset == next, "{op:?} after {end}");
+            end = op.offset + len;
         }
     }
 

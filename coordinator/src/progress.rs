@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
+    analysis::answer,
     cluster::trial::Watch,
     plan::{OVERHEAD_PER_TRIAL, Params, Plan, PlannedTrial},
     run::RefusedCell,
@@ -260,10 +261,7 @@ fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
 pub fn label(arm: &str, params: &Params) -> String {
     let mut text = arm.to_owned();
     for (axis, value) in params {
-        match value {
-            serde_json::Value::String(value) => text.push_str(&format!(" {axis}={value}")),
-            value => text.push_str(&format!(" {axis}={value}")),
-        }
+        text.push_str(&format!(" {axis}={}", answer::value(value)));
     }
     text
 }

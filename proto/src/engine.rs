@@ -66,6 +66,10 @@ pub struct Engine {
     /// io_uring: readv and writev with one element, as older programs do.
     #[serde(default)]
     pub vectored: bool,
+    /// io_uring: with `workload.sync`, hand the write that a sync is due after and the sync over together, the
+    /// sync linked to the write (`IOSQE_IO_LINK`), instead of waiting for the write first.
+    #[serde(default)]
+    pub link_sync: bool,
     /// io_uring: limits on the worker threads of the kernel (`IORING_REGISTER_IOWQ_MAX_WORKERS`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iowq_workers: Option<IowqWorkers>,
@@ -139,6 +143,7 @@ impl Engine {
             hybrid_iopoll: false,
             force_async: false,
             vectored: false,
+            link_sync: false,
             iowq_workers: None,
             ring: Sharing::PerThread,
             hipri: false,
@@ -175,6 +180,7 @@ impl Engine {
             ("hybrid_iopoll", self.hybrid_iopoll),
             ("force_async", self.force_async),
             ("vectored", self.vectored),
+            ("link_sync", self.link_sync),
             ("iowq_workers", self.iowq_workers.is_some()),
             ("ring", self.ring != Sharing::PerThread),
         ])

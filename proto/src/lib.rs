@@ -9,6 +9,7 @@
 //! * [`histogram`]: the latency histogram's bounds and codec.
 //! * [`units`]: sizes and durations as people write them.
 
+mod checks;
 pub mod convert;
 pub mod engine;
 pub mod histogram;
@@ -27,7 +28,8 @@ pub mod wire {
 /// The version of the protocol, raised whenever an older peer would misunderstand a newer one.
 ///
 /// * 1: first version.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// * 2: sizes by distribution, syncs, verification.
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The longest gRPC message that either end accepts, in bytes. An interval with its histograms, the largest
 /// message there is, stays below 1 MiB ([`histogram`]).

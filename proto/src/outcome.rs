@@ -121,7 +121,7 @@ pub struct Ready {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads or writes.
+/// Reads, writes or syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -129,11 +129,13 @@ pub enum Direction {
     Read,
     /// Writes.
     Write,
+    /// What makes writes durable; moves no data, and is not among the operations.
+    Sync,
 }
 
 impl Direction {
-    /// Both, in the order in which they are reported.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+    /// All, in the order in which they are reported.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Sync];
 
     /// The word used in files.
     #[must_use]
@@ -141,6 +143,7 @@ impl Direction {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Sync => "sync",
         }
     }
 }
@@ -159,17 +162,18 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Completed operations of all series.
+    /// Completed operations: reads and writes.
     #[must_use]
     pub fn ops(&self) -> u64 {
-        self.series.iter().map(|series| series.latency.len()).sum()
+        let moving = self.series.iter().filter(|series| series.direction != Direction::Sync);
+        moving.map(|series| series.latency.len()).sum()
     }
 }
 
 /// The operations of one direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Reads or writes.
+    /// Reads, writes or syncs.
     pub direction: Direction,
     /// Bytes transferred.
     pub bytes: u64,
@@ -195,6 +199,9 @@ pub struct Finished {
     pub read_ops: u64,
     /// Writes that completed whole within the window.
     pub write_ops: u64,
+    /// Syncs that succeeded within the window; not among the operations.
+    #[serde(default)]
+    pub sync_ops: u64,
     /// Bytes that they transferred.
     pub bytes: u64,
     /// Failed requests by errno; from [`NVME_STATUS`] on, by NVMe status.
@@ -236,6 +243,9 @@ pub struct Finished {
     pub sharing: Option<SharingCosts>,
     /// Whether the window was cut short.
     pub cut_short: bool,
+    /// What came of checking what was read; absent where it was not verified.
+    #[serde(default)]
+    pub verified: Option<Verified>,
     /// What measuring cost or got wrong.
     pub overhead: Overhead,
     /// What the reader must know.
@@ -254,6 +264,15 @@ impl Finished {
     pub fn syscalls_self_total(&self) -> u64 {
         self.syscalls_self.values().sum()
     }
+}
+
+/// What came of checking reads against what was written, and the whole target at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// Sectors of 512 B that were checked.
+    pub sectors: u64,
+    /// Of them, those that did not hold what was written there.
+    pub failures: u64,
 }
 
 /// What perf counted on the worker threads within the window.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::{
     engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sharing, Sqpoll},
     target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
-    workload::{Arrival, Cpus, Pattern, Rate, Workload},
+    workload::{
+        Arrival, BlockSizes, Cpus, MAX_SIZES, MAX_SYNC_EVERY, Pattern, Rate, Sync, SyncCall, Workload,
+    },
 };
 use crate::{
     units::{ByteSize, Nanos},
@@ -30,6 +32,8 @@ pub const MAX_INTERVAL: Nanos = Nanos(60_000_000_000);
 pub const MAX_NAME: usize = 1024;
 /// The highest rate of arrival in open loop, in requests a second.
 pub const MAX_RATE: u64 = 100_000_000;
+/// The most blocks of a target that is verified: each has a count of its writes, of 4 bytes, in memory.
+pub const MAX_VERIFIED: u64 = 64 << 20;
 /// Blocks are whole sectors of this size.
 pub const SECTOR: ByteSize = ByteSize(512);
 
@@ -232,17 +236,9 @@ impl Trial {
                 self.workers()
             )
         });
-        let block = work.block_size.0;
-        check(block >= SECTOR.0 && block % SECTOR.0 == 0, "workload.block_size", &|| {
-            format!("{} is not a whole number of sectors of {SECTOR}", work.block_size)
-        });
-        check(work.block_size <= MAX_BLOCK, "workload.block_size", &|| {
-            format!("{} is too large for one operation; at most {MAX_BLOCK}", work.block_size)
-        });
-        let buffers = u128::from(self.workers()) * u128::from(self.depth_per_worker()) * u128::from(block);
-        check(buffers <= u128::from(MAX_BUFFERS.0), "workload.block_size", &|| {
-            format!("needs {} MiB of buffers; at most {MAX_BUFFERS} are allowed", buffers >> 20)
-        });
+        self.check_sizes(&mut check);
+        self.check_sync(&mut check);
+        self.check_verify(&mut check);
         if let Cpus::List(list) = &work.cpus {
             check(!list.is_empty(), "workload.cpus", &|| {
                 "is empty; write auto or a list such as [2, 3]".into()
@@ -271,7 +267,12 @@ impl Trial {
                 format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
             });
         }
-        errors.extend(self.target.validate(work.block_size, work.read_percent < 100));
+        let writes = match self.target {
+            // Why such a target is not verified is said already.
+            Target::Path(_) => work.read_percent < 100,
+            _ => work.writes(),
+        };
+        errors.extend(self.target.validate(work.block_size.largest(), writes));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
@@ -314,14 +315,14 @@ mod tests {
         assert!(refused(|t| t.engine.depth = 0).starts_with("engine.depth: 0 is out of range"));
         assert!(refused(|t| t.engine.depth = 1_000_000).contains("from 1 to 32768"));
         assert!(refused(|t| t.engine.defer_taskrun = true).contains("single_issuer"));
-        assert!(refused(|t| t.workload.block_size = ByteSize(1000)).contains("1000B"));
-        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 20)).contains("target.file.size"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(1000).into()).contains("1000B"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 20).into()).contains("target.file.size"));
         assert!(refused(|t| t.workload.read_percent = 101).contains("percentage"));
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
         assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("too short"));
         assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("at most 60s"));
-        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30)).contains("at most 1GiB"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30).into()).contains("at most 1GiB"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![0; 1025])).contains("1025 entries"));
         assert!(
             refused(|t| {
@@ -437,6 +438,9 @@ mod tests {
         let mut trial = trial();
         trial.workload.cpus = Cpus::List(vec![1, 2]);
         trial.workload.rate = Some(Rate { per_second: 5, arrival: Arrival::Poisson });
+        trial.workload.block_size = BlockSizes::new(vec![(ByteSize(4096), 70), (ByteSize(512), 30)]);
+        trial.workload.sync = Some(Sync { every: 3, call: SyncCall::Fsync });
+        trial.workload.verify = true;
         let text = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
     }

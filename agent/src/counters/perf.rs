@@ -13,7 +13,7 @@ use super::{submitter::Submitter, tracefs::Tracefs};
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "io_uring_enter",
     "io_submit",
     "io_getevents",
@@ -21,6 +21,8 @@ const NAMES: [&str; 12] = [
     "pwrite64",
     "preadv2",
     "pwritev2",
+    "fsync",
+    "fdatasync",
     "futex",
     "write",
     "clock_gettime",

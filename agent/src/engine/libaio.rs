@@ -20,6 +20,8 @@ use crate::{
 
 const CMD_PREAD: u16 = 0;
 const CMD_PWRITE: u16 = 1;
+const CMD_FSYNC: u16 = 2;
+const CMD_FDSYNC: u16 = 3;
 
 /// `struct iocb`, little-endian layout.
 #[repr(C)]
@@ -188,10 +190,13 @@ impl Engine for Libaio {
                 data: u64::from(slot),
                 opcode: match op.kind {
                     OpKind::Read => CMD_PREAD,
-                    OpKind::Write => CMD_PWRITE,
+                    OpKind::Write | OpKind::WriteLinked => CMD_PWRITE,
+                    OpKind::Fsync => CMD_FSYNC,
+                    OpKind::Fdatasync => CMD_FDSYNC,
                 },
                 fd: self.file.as_raw_fd().cast_unsigned(),
-                address: self.buffers.slot(slot) as u64,
+                // A sync has no place and no memory; the kernel refuses one that does.
+                address: if op.len > 0 { self.buffers.slot(slot) as u64 } else { 0 },
                 len: u64::from(op.len),
                 offset: op.offset.cast_signed(),
                 ..Iocb::default()
@@ -240,7 +245,7 @@ impl Engine for Libaio {
 
     fn counts(&self) -> Counts {
         Counts {
-            syscalls: [("io_submit", self.submits), ("io_getevents", self.waits)],
+            syscalls: [("io_submit", self.submits), ("io_getevents", self.waits), ("", 0), ("", 0)],
             submitted: self.submitted,
             ..Counts::default()
         }

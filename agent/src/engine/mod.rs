@@ -70,7 +70,7 @@ pub trait Engine {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// System calls by name.
-    pub syscalls: [(&'static str, u64); 2],
+    pub syscalls: [(&'static str, u64); CALLS],
     /// Requests that reached the kernel.
     pub submitted: u64,
     /// Calls that hand requests over, by how many they took: none, 1, 2 to 3, 4 to 7 and so on. All zero where
@@ -81,6 +81,9 @@ pub struct Counts {
     /// What sharing the ring cost; `None` where it is not shared.
     pub sharing: Option<SharingCosts>,
 }
+
+/// The most system calls that one engine makes.
+pub const CALLS: usize = 4;
 
 /// Classes of batches: none, and one for each power of two up to the largest depth.
 pub const BATCHES: usize = 17;

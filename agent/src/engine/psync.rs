@@ -1,11 +1,11 @@
-//! pread and pwrite: one system call an operation, one operation at a time.
+//! pread and pwrite: one system call an operation, one operation at a time. Syncs by fsync and fdatasync.
 
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
-use syscalls::{Sysno, syscall};
+use syscalls::{Errno, Sysno, syscall};
 
 use super::{Completion, Counts, Engine, Slot, result};
 use crate::{
@@ -21,6 +21,39 @@ pub struct Psync {
     done: Option<Completion>,
     reads: u64,
     writes: u64,
+    syncs: Syncs,
+}
+
+/// fsync and fdatasync, counted.
+#[derive(Default)]
+pub(super) struct Syncs {
+    fsync: u64,
+    fdatasync: u64,
+}
+
+impl Syncs {
+    /// Makes the file durable by the call that `kind` names; what the call said.
+    #[inline]
+    pub(super) fn call(&mut self, kind: OpKind, fd: RawFd) -> Result<usize, Errno> {
+        if kind == OpKind::Fsync {
+            self.fsync += 1;
+            // SAFETY: the call takes a descriptor and no memory.
+            unsafe { syscall!(Sysno::fsync, fd) }
+        } else {
+            self.fdatasync += 1;
+            // SAFETY: as above.
+            unsafe { syscall!(Sysno::fdatasync, fd) }
+        }
+    }
+
+    /// How many there were, by name.
+    pub(super) fn counts(&self) -> [(&'static str, u64); 2] {
+        [("fsync", self.fsync), ("fdatasync", self.fdatasync)]
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.fsync + self.fdatasync
+    }
 }
 
 impl Psync {
@@ -32,7 +65,7 @@ impl Psync {
     /// Works on `file`, with one slot of `buffers`.
     #[must_use]
     pub fn new(file: OwnedFd, buffers: Buffers) -> Self {
-        Self { file, buffers, queued: None, done: None, reads: 0, writes: 0 }
+        Self { file, buffers, queued: None, done: None, reads: 0, writes: 0, syncs: Syncs::default() }
     }
 }
 
@@ -55,11 +88,12 @@ impl Engine for Psync {
                 // stays so for the length of the call.
                 unsafe { syscall!(Sysno::pread64, fd, self.buffers.slot(slot), len, at) }
             }
-            OpKind::Write => {
+            OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
                 unsafe { syscall!(Sysno::pwrite64, fd, self.buffers.slot(slot), len, at) }
             }
+            OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd),
         };
         self.queued = None;
         self.done = Some(Completion { slot, result: result(said) });
@@ -74,9 +108,10 @@ impl Engine for Psync {
     }
 
     fn counts(&self) -> Counts {
+        let [fsync, fdatasync] = self.syncs.counts();
         Counts {
-            syscalls: [("pread64", self.reads), ("pwrite64", self.writes)],
-            submitted: self.reads + self.writes,
+            syscalls: [("pread64", self.reads), ("pwrite64", self.writes), fsync, fdatasync],
+            submitted: self.reads + self.writes + self.syncs.total(),
             ..Counts::default()
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use proto::trial;
 use syscalls::{Sysno, syscall};
 
-use super::{Completion, Counts, Engine, Slot, result};
+use super::{Completion, Counts, Engine, Slot, psync::Syncs, result};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -25,6 +25,7 @@ pub struct Pvsync2 {
     done: Option<Completion>,
     reads: u64,
     writes: u64,
+    syncs: Syncs,
     submitted: u64,
 }
 
@@ -42,6 +43,7 @@ impl Pvsync2 {
             done: None,
             reads: 0,
             writes: 0,
+            syncs: Syncs::default(),
             submitted: 0,
         }
     }
@@ -59,11 +61,12 @@ impl Pvsync2 {
                 // stays so for the length of the call.
                 unsafe { syscall!(Sysno::preadv2, fd, iovec, 1, at, high, flags) }
             }
-            OpKind::Write => {
+            OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
                 unsafe { syscall!(Sysno::pwritev2, fd, iovec, 1, at, high, flags) }
             }
+            OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd),
         };
         result(said)
     }
@@ -82,7 +85,8 @@ impl Engine for Pvsync2 {
         let Some((slot, op)) = self.queued.take() else { return Ok(u32::from(self.done.is_some())) };
         self.submitted += 1;
         let mut result = -libc::EAGAIN;
-        if self.nowait {
+        // A sync waits, and cannot be asked not to.
+        if self.nowait && op.len > 0 {
             result = self.call(slot, op, self.flags | libc::RWF_NOWAIT);
         }
         // A part that is in the cache comes back short without waiting; the whole is asked for again.
@@ -101,8 +105,9 @@ impl Engine for Pvsync2 {
     }
 
     fn counts(&self) -> Counts {
+        let [fsync, fdatasync] = self.syncs.counts();
         Counts {
-            syscalls: [("preadv2", self.reads), ("pwritev2", self.writes)],
+            syscalls: [("preadv2", self.reads), ("pwritev2", self.writes), fsync, fdatasync],
             submitted: self.submitted,
             ..Counts::default()
         }

@@ -56,7 +56,7 @@ fn psync_reads_and_counts() {
     assert_eq!(drain(&mut engine, 1), [Completion { slot: 0, result: BLOCK as i32 }]);
     // SAFETY: the block is a live mapping and nothing is in flight.
     assert_eq!(unsafe { *engine.buffers().slot(0) }, 2);
-    assert_eq!(engine.counts().syscalls, [("pread64", 1), ("pwrite64", 0)]);
+    assert_eq!(engine.counts().syscalls[..2], [("pread64", 1), ("pwrite64", 0)]);
 }
 
 #[test]
@@ -236,4 +236,79 @@ fn null_returns_what_it_was_given() {
     let mut slots = Vec::new();
     engine.reap(|completion| slots.push(completion.slot));
     assert_eq!(slots, [0, 1, 2]);
+}
+
+fn sync(slot: Slot, kind: OpKind) -> (Slot, Op) {
+    (slot, Op { kind, offset: 0, len: 0 })
+}
+
+#[test]
+fn every_engine_syncs() {
+    let kinds = [OpKind::Fsync, OpKind::Fdatasync];
+    let mut psync = Psync::new(file_of(2), buffers(1));
+    let mut pvsync2 = Pvsync2::new(
+        &trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) },
+        file_of(2),
+        buffers(1),
+    );
+    for kind in kinds {
+        psync.queue([sync(0, kind)].into_iter());
+        assert_eq!(drain(&mut psync, 1), [Completion { slot: 0, result: 0 }]);
+        pvsync2.queue([sync(0, kind)].into_iter());
+        assert_eq!(drain(&mut pvsync2, 1), [Completion { slot: 0, result: 0 }]);
+    }
+    for counts in [psync.counts(), pvsync2.counts()] {
+        assert_eq!(counts.syscalls[2..], [("fsync", 1), ("fdatasync", 1)]);
+        assert_eq!(counts.submitted, 2);
+    }
+    match Libaio::new(4, file_of(2), buffers(4)) {
+        Ok(mut libaio) => {
+            libaio.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
+            assert!(drain(&mut libaio, 2).iter().all(|completion| completion.result == 0));
+        }
+        Err(refusal) => crate::skip::skip(&refusal.message),
+    }
+    for fixed_files in [false, true] {
+        let knobs = trial::Engine { fixed_files, ..trial::Engine::new(EngineKind::IoUring) };
+        let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
+        ring.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
+        assert!(drain(&mut ring, 2).iter().all(|completion| completion.result == 0));
+    }
+}
+
+#[test]
+fn a_linked_sync_is_cancelled_with_its_write() {
+    let link = |offset| (0, Op { kind: OpKind::WriteLinked, offset, len: BLOCK as u32 });
+    let knobs = trial::Engine { link_sync: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let Some(mut good) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
+    good.queue([link(0), sync(1, OpKind::Fdatasync)].into_iter());
+    let done: Vec<i32> = drain(&mut good, 2).iter().map(|completion| completion.result).collect();
+    assert_eq!((done, good.counts().syscalls[0].1 <= 2), (vec![BLOCK as i32, 0], true));
+    // Not open for writing: the write fails, and what is linked to it is not done.
+    let read_only = std::fs::File::open("/proc/self/exe").unwrap();
+    let mut bad = ring(knobs, Opcode::Transfer, read_only.into()).unwrap();
+    bad.queue([link(0), sync(1, OpKind::Fdatasync), read(2, 0)].into_iter());
+    let done: Vec<i32> = drain(&mut bad, 3).iter().map(|completion| completion.result).collect();
+    assert_eq!(done, [-libc::EBADF, -libc::ECANCELED, BLOCK as i32]);
+}
+
+#[test]
+fn vectored_requests_are_as_long_as_asked() {
+    let knobs = trial::Engine { vectored: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let setup = RingSetup {
+        opcode: Opcode::Transfer,
+        depth: 2,
+        engine: &knobs,
+        worker: 0,
+        poller: None,
+        attach: &Attach::default(),
+    };
+    let (mut ring, _) = match Ring::new(&setup, file_of(8), Buffers::new(2, 4 * BLOCK, 1).unwrap()) {
+        Ok(built) => built,
+        Err(refusal) => return crate::skip::skip(&refusal.message),
+    };
+    let long = Op { kind: OpKind::Read, offset: 0, len: 4 * BLOCK as u32 };
+    ring.queue([read(0, 1), (1, long)].into_iter());
+    let done: Vec<i32> = drain(&mut ring, 2).iter().map(|completion| completion.result).collect();
+    assert_eq!(done, [BLOCK as i32, 4 * BLOCK as i32]);
 }

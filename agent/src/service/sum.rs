@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use proto::{
-    outcome::{CpuTime, Finished, Overhead},
+    outcome::{CpuTime, Finished, Overhead, Verified},
     trial::Trial,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     counters::{audit::AuditCounts, hardware, paths, perf},
     engine::BATCHES,
     stream::mean,
+    verify::Outcome,
     worker::{Report, perf_warning},
 };
 
@@ -71,6 +72,8 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
     for report in reports {
         sum.read_ops += report.tally.ops[0];
         sum.write_ops += report.tally.ops[1];
+        sum.sync_ops += report.tally.ops[2];
+        sum.bytes += report.tally.bytes;
         sum.short_transfers += report.tally.short;
         overhead.saturated += report.tally.saturated;
         overhead.late_swaps += report.tally.late_swaps;
@@ -78,7 +81,12 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
             *errors.entry(*errno).or_default() += count;
         }
     }
-    sum.bytes = sum.ops() * trial.workload.block_size.0;
+    if trial.workload.verify {
+        let mut all = Outcome::default();
+        reports.iter().filter_map(|report| report.verified.as_ref()).for_each(|verified| all.add(verified));
+        sum.warnings.extend(all.warning(&trial.id));
+        sum.verified = Some(Verified { sectors: all.sectors, failures: all.failures });
+    }
     sum.errors = errors;
     sum.overhead = overhead;
     sum

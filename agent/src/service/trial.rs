@@ -7,7 +7,7 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use proto::{
@@ -27,11 +27,14 @@ use crate::{
     counters::interrupts::Lines,
     stream::Merger,
     target::{Prepared, cold},
+    verify,
     worker::{Built, Crew, Note, Places, Report, clock::monotonic_ns, memory, recorder::Slices},
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
 const POLL: Duration = Duration::from_millis(20);
+/// How often progress in reading back is told.
+const READ_BACK_TOLD: Duration = Duration::from_secs(1);
 /// How far ahead a start may lie. A minute is ample for any network.
 const LONGEST_WAIT_NS: u64 = 60_000_000_000;
 
@@ -96,7 +99,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         None => Vec::new(),
     };
 
-    memory::check(&trial)?;
+    memory::check(&trial, target.size)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut crew = Crew::launch(&trial, target.size, files, places)?;
     let beside = Beside { cpus, lines: lines.ok(), polling, warnings };
@@ -123,14 +126,22 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut target = targets.prepare(
             &trial.target,
-            work.block_size.0,
+            &work.block_size,
             work.read_percent > 0,
-            work.read_percent < 100,
+            work.writes(),
             &mut progress,
             &flag,
         )?;
         if trial.engine.engine == EngineKind::Nvme {
-            target.pass_through(work.block_size.0, work.block_size.0)?;
+            let sizes = &work.block_size;
+            target.pass_through(sizes.unit().0, sizes.largest().0)?;
+        }
+        if work.verify {
+            trial.verifiable(target.size).map_err(|why| {
+                Refusal::new("verify-refused", why, "`verify: false`, or what is said there")
+                    .at("workload.verify")
+            })?;
+            target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
         }
         // Each worker has an open file of its own: threads that share one contend for its reference count.
         let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<Vec<OwnedFd>, _>>()?;
@@ -202,7 +213,7 @@ async fn with_crew(
     let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
     crew.start(start_ns);
     let outside = Outside::new(trial, start_ns, lines);
-    let mut finished = measure(lease, trial, crew, slices, outside).await?;
+    let mut finished = measure(lease, trial, crew, slices, (outside, target.size)).await?;
     if let Some(keeper) = keeper {
         // At most one of its periods.
         finished.cached_share = keeper.finish();
@@ -263,13 +274,13 @@ async fn measure(
     trial: &Trial,
     crew: &mut Crew,
     slices: Vec<Slices>,
-    mut outside: Outside,
+    (mut outside, size): (Outside, u64),
 ) -> Result<Finished, Ended> {
-    let work = &trial.workload;
-    let mut merger = Merger::new(work.block_size.0, slices);
+    let mut merger = Merger::new(slices);
     let mut reports: Vec<Report> = Vec::new();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut told = Instant::now();
     while reports.len() < crew.reports() {
         tokio::select! {
             biased;
@@ -287,6 +298,7 @@ async fn measure(
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
                 }
+                tell_read_back(lease, trial, crew, size, &mut told);
             }
         }
     }
@@ -294,6 +306,17 @@ async fn measure(
         send_interval(lease, trial, &interval).await?;
     }
     Ok(add_up(trial, &reports, &outside))
+}
+
+/// Tells now and then how far reading back has come: it may take longer than the window, and a host that says
+/// nothing for long is taken for dead.
+fn tell_read_back(lease: &Lease, trial: &Trial, crew: &Crew, size: u64, told: &mut Instant) {
+    let done = crew.read_back();
+    if done > 0 && told.elapsed() >= READ_BACK_TOLD {
+        *told = Instant::now();
+        let what = "reading back to verify".to_owned();
+        lease.progress()(Progress { trial_id: trial.id.clone(), what, done, total: size });
+    }
 }
 
 async fn send_interval(

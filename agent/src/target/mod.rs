@@ -17,6 +17,7 @@ pub mod facts;
 mod file;
 #[cfg(test)]
 mod lab;
+mod marked;
 mod path;
 mod ramdisk;
 #[cfg(test)]
@@ -35,7 +36,7 @@ use std::{
 
 use proto::{
     outcome::{Refusal, Warning},
-    trial::Target,
+    trial::{BlockSizes, Target},
     units::ByteSize,
 };
 use rustix::{fs::OFlags, io::Errno};
@@ -61,6 +62,27 @@ pub struct Targets {
     made: Option<file::Made>,
     disk: Option<Arc<ramdisk::Disk>>,
     claim: Option<device::Claim>,
+}
+
+/// Sizes of operations, as far as they concern a target, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// What the target must hold.
+    pub largest: u64,
+    /// What every offset and length is a multiple of.
+    pub unit: u64,
+}
+
+impl From<&BlockSizes> for Sizes {
+    fn from(sizes: &BlockSizes) -> Self {
+        Self { largest: sizes.largest().0, unit: sizes.unit().0 }
+    }
+}
+
+impl From<u64> for Sizes {
+    fn from(size: u64) -> Self {
+        Self { largest: size, unit: size }
+    }
 }
 
 /// A target that is open and filled, before it is looked at.
@@ -116,22 +138,23 @@ impl Targets {
     /// Makes a target ready for one trial. A file that was made for an earlier trial is used again if it has
     /// the size asked for, and replaced otherwise.
     ///
-    /// `block_size` is in bytes. `cancelled` ends the work early.
+    /// `cancelled` ends the work early.
     ///
     /// # Errors
     /// A [`Refusal`] that says what is missing and what to do about it; nothing is left behind.
     pub fn prepare(
         &mut self,
         target: &Target,
-        block_size: u64,
+        sizes: impl Into<Sizes>,
         reads: bool,
         writes: bool,
         progress: Progress<'_>,
         cancelled: &AtomicBool,
     ) -> Result<Prepared, Refusal> {
+        let sizes = sizes.into();
         let mut warnings = Vec::new();
         let Open { file, disk, size, direct, cold, field, facts: mut own } =
-            self.open(target, block_size, (reads, writes), &mut warnings, progress, cancelled)?;
+            self.open(target, sizes.largest, (reads, writes), &mut warnings, progress, cancelled)?;
         let storage = facts::describe(&file);
         let mut facts = storage.facts;
         let memory = disk.as_ref().map(|disk| format!("a RAM disk ({})", disk.kind())).or(storage.memory);
@@ -144,7 +167,7 @@ impl Targets {
         }
         if direct {
             cache::drop_cached(file.as_fd(), size);
-            direct::check(file.as_fd(), block_size, &storage.file_system, field)?;
+            direct::check(file.as_fd(), sizes.unit, &storage.file_system, field)?;
         } else if cold {
             let share = cold::cooled(file.as_fd(), size, &storage.file_system, cancelled)?;
             facts.insert("cached_share".to_owned(), share);

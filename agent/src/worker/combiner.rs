@@ -71,7 +71,7 @@ impl Thread {
         let audit = instruments(trial, None, &knobs, &mut Vec::new());
         self.desks.combined.lay_out(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
-            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
+            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
         };
 
         let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), audit);
@@ -82,6 +82,6 @@ impl Thread {
         ran.map_err(|error| engine_failed("the combiner", trial, &error))?;
         let window = window.into_accounts().map(Box::new);
         let errors = if window.is_some() { shortages.into_iter().collect() } else { Vec::new() };
-        Ok(Report { window, tally: Tally::default(), errors })
+        Ok(Report { window, tally: Tally::default(), errors, verified: None })
     }
 }

@@ -6,10 +6,15 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{clock::HotClock, pacer::Pacer, recorder::Recorder};
+use super::{
+    clock::HotClock,
+    pacer::Pacer,
+    recorder::Recorder,
+    source::{Source, Turn},
+};
 use crate::{
     engine::{Engine, Slot},
-    workload::{OpKind, Ops},
+    workload::OpKind,
 };
 
 /// How many requests go where.
@@ -43,19 +48,19 @@ struct InFlight {
     started: u64,
     /// When it was. The same in closed loop.
     issued: u64,
-    /// What it returns if it does all that was asked.
-    whole: i32,
+    /// Bytes to be moved.
+    len: u32,
     kind: OpKind,
 }
 
 /// All that a worker works with.
-pub struct Worker<'a, E, P, W> {
+pub struct Worker<'a, E, P, O, W> {
     /// Does the I/O.
     pub engine: &'a mut E,
     /// Says when a request starts.
     pub pacer: &'a mut P,
     /// Says what it is.
-    pub ops: &'a mut Ops,
+    pub ops: &'a mut O,
     /// Takes its latency.
     pub recorder: &'a mut Recorder,
     /// What happens at the edges of the window.
@@ -71,39 +76,54 @@ pub struct Worker<'a, E, P, W> {
 /// Closed loop: a request starts at the reading of the clock that ended the batch before it, so that preparing
 /// it counts as the application's waiting. Open loop: it starts when it was to start; while nothing is due the
 /// loop looks for completions and at the clock, without a system call, so that no timer is late for it.
+/// A sync belongs to no arrival: it starts when its turn comes.
 ///
 /// # Errors
 /// A commit that failed for good; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
-pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching: Batching) -> io::Result<()> {
+pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
+    worker: Worker<'_, E, P, O, W>,
+    batching: Batching,
+) -> io::Result<()> {
     let Worker { engine, pacer, ops, recorder, edges, clock, stop } = worker;
-    let moves_data = engine.moves_data();
+    // What a request returns that did all that was asked: its length, or nothing.
+    let whole = if engine.moves_data() { u32::MAX } else { 0 };
     let mut slots = vec![InFlight::default(); batching.depth as usize];
     let mut free: Vec<Slot> = (0..batching.depth).rev().collect();
     let mut next_edge = edges.next();
     let mut now = clock.ticks();
     loop {
         let mut room = batching.submit;
+        // There is room in the batch, but nothing can go before something comes back.
+        let mut held = false;
         engine.queue(std::iter::from_fn(|| {
             if room == 0 || free.is_empty() {
                 return None;
             }
-            let started = pacer.due(now)?;
+            let started = match ops.turn() {
+                Turn::Operation => pacer.due(now)?,
+                Turn::Pair if free.len() > 1 && room > 1 => pacer.due(now)?,
+                Turn::Sync => now,
+                turn => {
+                    held = turn == Turn::Held || free.len() < 2;
+                    return None;
+                }
+            };
             room -= 1;
             let slot = free.pop()?;
-            let op = ops.next_op();
-            let whole = if moves_data { op.whole() } else { 0 };
-            slots[slot as usize] = InFlight { started, issued: now, whole, kind: op.kind };
+            let op = ops.take(slot);
+            slots[slot as usize] = InFlight { started, issued: now, len: op.len, kind: op.kind };
             Some((slot, op))
         }));
         // While there is room left, hand over more (or, in open loop, see what becomes due) before waiting.
         let in_flight = batching.depth - free.len() as u32;
-        let wait = if free.is_empty() { batching.complete.min(in_flight) } else { 0 };
+        let wait = if free.is_empty() || held { batching.complete.min(in_flight) } else { 0 };
         commit(engine, wait, recorder)?;
         now = clock.ticks();
         engine.reap(|completion| {
             let request = slots[completion.slot as usize];
-            if completion.result == request.whole {
-                recorder.complete(request.kind, request.started, now);
+            ops.done(completion, request.kind);
+            if completion.result == (request.len & whole) as i32 {
+                recorder.complete(request.kind, request.len, request.started, now);
                 if P::OPEN {
                     recorder.serve(request.kind, request.issued, now);
                 }
@@ -128,7 +148,10 @@ pub fn run<E: Engine, P: Pacer, W: Edges>(worker: Worker<'_, E, P, W>, batching:
     while free.len() < slots.len() {
         let outcome = engine.commit(1);
         let before = free.len();
-        engine.reap(|completion| free.push(completion.slot));
+        engine.reap(|completion| {
+            ops.done(completion, slots[completion.slot as usize].kind);
+            free.push(completion.slot);
+        });
         if let Err(error) = outcome {
             in_vain = if free.len() > before { 0 } else { in_vain + 1 };
             if !passes(&error) || in_vain == MOST_IN_VAIN {

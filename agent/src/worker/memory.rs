@@ -16,12 +16,12 @@ use crate::{
 /// What a worker takes besides: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;
 
-/// Refuses a trial whose workers need more memory than there is.
+/// Refuses a trial whose workers need more memory than there is, on a target of `size` bytes.
 ///
 /// # Errors
 /// `no-memory`.
-pub fn check(trial: &Trial) -> Result<(), Refusal> {
-    let needed = needed(trial);
+pub fn check(trial: &Trial, size: u64) -> Result<(), Refusal> {
+    let needed = needed(trial) + ledgers(trial, size);
     match memory_available() {
         Some(available) if needed > available => Err(Refusal::new(
             "no-memory",
@@ -29,7 +29,7 @@ pub fn check(trial: &Trial) -> Result<(), Refusal> {
                 "{} workers at depth {} with blocks of {} need {}, and {} are available",
                 trial.workers(),
                 trial.depth_per_worker(),
-                trial.workload.block_size,
+                trial.workload.block_size.largest(),
                 mib(needed),
                 mib(available)
             ),
@@ -40,10 +40,16 @@ pub fn check(trial: &Trial) -> Result<(), Refusal> {
     }
 }
 
+/// What a trial that is verified counts the writes of each block in.
+fn ledgers(trial: &Trial, size: u64) -> u64 {
+    let work = &trial.workload;
+    if work.verify { size / work.block_size.unit().0.max(1) * size_of::<u32>() as u64 } else { 0 }
+}
+
 /// Buffers, histograms and tables of all workers, in bytes.
 fn needed(trial: &Trial) -> u64 {
     let (work, workers) = (&trial.workload, trial.workers());
-    let buffers = u64::from(trial.depth_per_worker()) * work.block_size.0;
+    let buffers = u64::from(trial.depth_per_worker()) * work.block_size.largest().0;
     let slices = 1 + spares(workers) as u64;
     let histograms =
         slices * Kinds::of(work).count() as u64 * histogram::empty::<u32>().distinct_values() as u64;
@@ -76,6 +82,9 @@ mod tests {
         };
         // Four histograms of 108 KiB and a table of 8 MiB.
         assert!((8 << 20..9 << 20).contains(&needed(&trial)), "{}", needed(&trial));
+        assert_eq!(ledgers(&trial, 1 << 30), 0);
+        trial.workload.verify = true;
+        assert_eq!(ledgers(&trial, 1 << 30), 1 << 20, "4 bytes for each of 4 KiB");
         trial.engine = Engine { depth: 1024, concurrency: Concurrency::Threads, ..trial.engine };
         trial.workload.read_percent = 50;
         trial.workload.rate = Some(Rate { per_second: 1, arrival: Arrival::Poisson });

@@ -8,14 +8,16 @@ pub mod hot;
 pub mod memory;
 pub mod pacer;
 pub mod recorder;
+pub mod source;
 mod thread;
 pub mod window;
 
 use std::{
+    cell::Cell,
     os::fd::{AsFd as _, OwnedFd},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
 };
@@ -32,15 +34,18 @@ use self::{
     hot::Batching,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, Slices, Tally},
+    source::{Source, Synced, sync_kind},
     thread::{buffers, caught, engine_failed, instruments, settle},
     window::{Closed, Schedule, Window},
 };
 use crate::{
+    buffers::{Blocks, Buffers},
     engine::{
         Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
         sharing::{Desk, nothing_built},
     },
-    workload::Ops,
+    verify::{Outcome, Verified},
+    workload::{Op, Ops},
 };
 
 /// What a worker says to the trial that it works for.
@@ -70,6 +75,8 @@ pub struct Report {
     pub tally: Tally,
     /// Failed requests by errno.
     pub errors: Vec<(i32, u64)>,
+    /// What came of verification; absent where there was none.
+    pub verified: Option<Outcome>,
 }
 
 /// Where the threads of a trial run.
@@ -91,6 +98,7 @@ pub struct Crew {
     notes: UnboundedReceiver<Note>,
     /// The file of a lone worker, which has a table of descriptors of its own: this is the agent's.
     _lone_file: Option<Arc<OwnedFd>>,
+    read_back: Arc<AtomicU64>,
 }
 
 impl Crew {
@@ -107,8 +115,14 @@ impl Crew {
     ) -> Result<Self, Refusal> {
         let (sender, notes) = unbounded_channel();
         let (attach, desks) = (Arc::<Attach>::default(), Arc::<Desks>::default());
-        let mut crew =
-            Self { gate: Arc::default(), stop: Arc::default(), threads: Vec::new(), notes, _lone_file: None };
+        let mut crew = Self {
+            gate: Arc::default(),
+            stop: Arc::default(),
+            threads: Vec::new(),
+            notes,
+            _lone_file: None,
+            read_back: Arc::default(),
+        };
         if trial.engine.ring == Sharing::Combiner {
             // Nowhere else, it lives with the first worker.
             let beside = (places.workers.first().copied().unwrap_or_default(), false);
@@ -146,6 +160,9 @@ impl Crew {
                 desks: Arc::clone(&desks),
                 stop: Arc::clone(&crew.stop),
                 notes: sender.clone(),
+                read_back: Arc::clone(&crew.read_back),
+                blocks: Cell::new(None),
+                again: Cell::new(None),
             };
             let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(files));
             let spawned = spawned.map_err(|error| no_thread(&format!("worker thread {index}"), &error));
@@ -158,6 +175,12 @@ impl Crew {
     #[must_use]
     pub fn reports(&self) -> usize {
         self.threads.len()
+    }
+
+    /// Bytes of the target that have been read back to verify them.
+    #[must_use]
+    pub fn read_back(&self) -> u64 {
+        self.read_back.load(Ordering::Relaxed)
     }
 
     /// The next thing that a worker says; none once all are done.
@@ -222,6 +245,11 @@ struct Worker {
     desks: Arc<Desks>,
     stop: Arc<AtomicBool>,
     notes: UnboundedSender<Note>,
+    /// Bytes that were read back by all workers.
+    read_back: Arc<AtomicU64>,
+    /// To verify: the buffers that the engine was given, and the file once more.
+    blocks: Cell<Option<Blocks>>,
+    again: Cell<Option<OwnedFd>>,
 }
 
 impl Worker {
@@ -273,7 +301,14 @@ impl Worker {
             }
         }
         let file = files.pop().ok_or_else(nothing_built)?;
-        let buffers = || buffers(trial, depth, self.index);
+        if trial.workload.verify {
+            self.again.set(Some(file.try_clone().map_err(|error| too_few_files(&error))?));
+        }
+        let buffers = || -> Result<Buffers, Refusal> {
+            let buffers = buffers(trial, depth, self.index)?;
+            self.blocks.set(Some(buffers.blocks()));
+            Ok(buffers)
+        };
         match trial.engine.engine {
             EngineKind::Null => self.run(Null::new(depth), Vec::new()),
             EngineKind::Psync => self.run(Psync::new(file, buffers()?), Vec::new()),
@@ -303,14 +338,66 @@ impl Worker {
 
     fn run<E: Engine>(&self, mut engine: E, knobs: Vec<Knob>) -> Result<Report, Refusal> {
         let (trial, work) = (&self.trial, &self.trial.workload);
-        let mut ops = Ops::new(trial, self.size, self.index);
+        self.try_sync(&mut engine)?;
+        let ops = Ops::new(trial, self.size, self.index);
+        let linked = trial.engine.link_sync;
+        match (self.blocks.get(), self.again.take()) {
+            (Some(blocks), Some(again)) => {
+                // SAFETY: the blocks are those of `engine`, which outlives its source: only the run uses it.
+                let ops = unsafe { Verified::new(trial, self.size, self.index, ops, blocks) };
+                let mut ops = Synced::new(ops, work, linked);
+                let mut report = self.measure(engine, &mut ops, knobs)?;
+                if report.window.is_some() {
+                    let verified = ops.into_operations();
+                    report.verified = Some(verified.read_back(again, &self.stop, &self.read_back));
+                }
+                Ok(report)
+            }
+            _ if work.sync.is_some() => self.measure(engine, &mut Synced::new(ops, work, linked), knobs),
+            _ => self.measure(engine, &mut { ops }, knobs),
+        }
+    }
+
+    /// Whether this engine can sync this target at all: better known before the start.
+    fn try_sync(&self, engine: &mut impl Engine) -> Result<(), Refusal> {
+        let Some(sync) = self.trial.workload.sync else { return Ok(()) };
+        engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
+        let mut result = None;
+        let mut outcome = Ok(0);
+        while result.is_none() && outcome.is_ok() {
+            outcome = engine.commit(1);
+            engine.reap(|completion| result = Some(completion.result));
+        }
+        let error = match (outcome, result) {
+            (_, Some(0)) => return Ok(()),
+            (_, Some(result)) => std::io::Error::from_raw_os_error(-result),
+            (Err(error), None) => error,
+            (Ok(_), None) => return Ok(()),
+        };
+        let (name, call) = (self.trial.engine.engine, sync.call.as_str());
+        Err(Refusal::new(
+            "sync-refused",
+            format!("{name} cannot do {call} on this target: {error}"),
+            "another engine, or another target; libaio syncs from Linux 4.18 on",
+        )
+        .at("workload.sync"))
+    }
+
+    /// Stands at the start line, and runs through the window.
+    fn measure<E: Engine>(
+        &self,
+        mut engine: E,
+        ops: &mut impl Source,
+        knobs: Vec<Knob>,
+    ) -> Result<Report, Refusal> {
+        let (trial, work) = (&self.trial, &self.trial.workload);
         let clock = HotClock::new();
         let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
         let mut warnings = Vec::new();
         let audit = instruments(trial, Some(self.index), &knobs, &mut warnings);
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
-            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new() });
+            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
         };
 
         let depth = trial.depth_per_worker();
@@ -320,7 +407,7 @@ impl Worker {
             complete: trial.engine.complete_batch.min(depth),
         };
         let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), audit);
-        let parts = Parts { engine: &mut engine, ops: &mut ops, recorder: &mut recorder, edges: &mut window };
+        let parts = Parts { engine: &mut engine, ops, recorder: &mut recorder, edges: &mut window };
         let ran = match work.rate {
             None => parts.run(&mut ClosedLoop, &clock, &self.stop, batching),
             Some(rate) => {
@@ -340,19 +427,19 @@ impl Worker {
         }
         let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
         let (tally, errors) = recorder.finish(end_ns);
-        Ok(Report { window, tally, errors })
+        Ok(Report { window, tally, errors, verified: None })
     }
 }
 
 /// What a worker runs with, whichever way it is paced.
-struct Parts<'a, E> {
+struct Parts<'a, E, O> {
     engine: &'a mut E,
-    ops: &'a mut Ops,
+    ops: &'a mut O,
     recorder: &'a mut Recorder,
     edges: &'a mut Window,
 }
 
-impl<E: Engine> Parts<'_, E> {
+impl<E: Engine, O: Source> Parts<'_, E, O> {
     fn run(
         self,
         pacer: &mut impl Pacer,
@@ -369,6 +456,14 @@ impl<E: Engine> Parts<'_, E> {
 /// than an interval.
 fn spares(workers: u32) -> usize {
     if workers <= 16 { 3 } else { 1 }
+}
+
+fn too_few_files(error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "open-files",
+        format!("a worker cannot open the target once more: {error}"),
+        "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
+    )
 }
 
 /// A warning that an audit goes without perf.

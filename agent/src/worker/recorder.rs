@@ -18,17 +18,24 @@ pub struct Slice {
     pub begin_ns: u64,
     /// Second edge.
     pub end_ns: u64,
-    /// Latency in nanoseconds: reads, then writes if there are any in the workload.
+    /// Latency in nanoseconds: reads, then writes and syncs if there are any in the workload.
     pub latency: Vec<Histogram<u32>>,
     /// Open loop: service time in nanoseconds, likewise. Empty in closed loop.
     pub service: Vec<Histogram<u32>>,
+    /// Bytes moved, by direction.
+    pub bytes: [u64; DIRECTIONS],
 }
+
+/// Reads, writes, syncs.
+pub const DIRECTIONS: usize = 3;
 
 /// Which histograms a worker keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds {
     /// There are writes among the operations.
     pub writes: bool,
+    /// And syncs after them.
+    pub syncs: bool,
     /// Service time is kept beside latency.
     pub open: bool,
 }
@@ -37,12 +44,12 @@ impl Kinds {
     /// Those that a workload needs.
     #[must_use]
     pub fn of(work: &Workload) -> Self {
-        Self { writes: work.read_percent < 100, open: work.rate.is_some() }
+        Self { writes: work.read_percent < 100, syncs: work.sync.is_some(), open: work.rate.is_some() }
     }
 
     /// How many a slice has of latency, and how many of service time.
     fn counts(self) -> (usize, usize) {
-        let directions = 1 + usize::from(self.writes);
+        let directions = 1 + usize::from(self.writes || self.syncs) + usize::from(self.syncs);
         (directions, if self.open { directions } else { 0 })
     }
 
@@ -65,11 +72,13 @@ impl Slice {
             end_ns: 0,
             latency: empty(latency),
             service: empty(service),
+            bytes: [0; DIRECTIONS],
         }
     }
 
     fn clear(&mut self) {
         self.latency.iter_mut().chain(&mut self.service).for_each(Histogram::reset);
+        self.bytes = [0; DIRECTIONS];
     }
 }
 
@@ -113,13 +122,16 @@ struct Run {
     started: u64,
     direction: usize,
     count: u32,
+    bytes: u64,
 }
 
 /// Counts beside the histogram.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     /// Completed whole, by direction.
-    pub ops: [u64; 2],
+    pub ops: [u64; DIRECTIONS],
+    /// Bytes that they moved.
+    pub bytes: u64,
     /// Transferred less than was asked.
     pub short: u64,
     /// Latencies above the histogram's bound.
@@ -150,22 +162,24 @@ impl Recorder {
         (recorder, Slices { full: full_out, empty: empty_in })
     }
 
-    /// A request that did all that was asked: handed over at `started`, seen complete at `now`, in ticks.
+    /// A request that did all that was asked, which was to move `len` bytes: handed over at `started`, seen
+    /// complete at `now`, in ticks.
     #[inline]
-    pub fn complete(&mut self, kind: OpKind, started: u64, now: u64) {
-        let direction = kind as usize;
+    pub fn complete(&mut self, kind: OpKind, len: u32, started: u64, now: u64) {
+        let direction = kind.direction();
         if self.run.started != started || self.run.direction != direction {
             self.flush(now);
-            self.run = Run { started, direction, count: 0 };
+            self.run = Run { started, direction, count: 0, bytes: 0 };
         }
         self.run.count += 1;
+        self.run.bytes += u64::from(len);
     }
 
     /// The service time of the same request: handed over at `issued`.
     #[inline]
     pub fn serve(&mut self, kind: OpKind, issued: u64, now: u64) {
         let nanos = self.clock.nanos_between(issued, now);
-        self.active.service[kind as usize].saturating_record(nanos);
+        self.active.service[kind.direction()].saturating_record(nanos);
     }
 
     /// To be called at the end of a batch, before `now` changes.
@@ -176,7 +190,10 @@ impl Recorder {
             return;
         }
         let nanos = self.clock.nanos_between(self.run.started, now);
+        let bytes = std::mem::take(&mut self.run.bytes);
         self.tally.ops[self.run.direction] += u64::from(count);
+        self.tally.bytes += bytes;
+        self.active.bytes[self.run.direction] += bytes;
         if nanos > histogram::HIGHEST_NS {
             self.tally.saturated += u64::from(count);
         }
@@ -235,7 +252,8 @@ mod tests {
 
     fn recorder(spares: usize) -> (Recorder, Slices, HotClock) {
         let clock = HotClock::new();
-        let (recorder, slices) = Recorder::new(clock.clone(), Kinds { writes: true, open: false }, spares);
+        let (recorder, slices) =
+            Recorder::new(clock.clone(), Kinds { writes: true, syncs: true, open: false }, spares);
         (recorder, slices, clock)
     }
 
@@ -245,16 +263,19 @@ mod tests {
         let ticks = clock.ticks_in(1_000_000);
         let now = 10 * ticks;
         for started in [ticks, ticks, 2 * ticks] {
-            recorder.complete(OpKind::Read, started, now);
+            recorder.complete(OpKind::Read, 512, started, now);
         }
-        recorder.complete(OpKind::Write, 2 * ticks, now);
+        recorder.complete(OpKind::Write, 4096, 2 * ticks, now);
+        recorder.complete(OpKind::Fsync, 0, 2 * ticks, now);
         recorder.flush(now);
         recorder.fail(-libc::EIO);
         recorder.fail(100);
         let (tally, errors) = recorder.finish(5);
-        assert_eq!((tally.ops, tally.short, errors), ([3, 1], 1, vec![(libc::EIO, 1)]));
+        assert_eq!((tally.ops, tally.short, errors), ([3, 1, 1], 1, vec![(libc::EIO, 1)]));
+        assert_eq!(tally.bytes, 3 * 512 + 4096);
         let slice = slices.take().unwrap();
         assert_eq!((slice.end_ns, slice.latency[0].len(), slice.latency[1].len()), (5, 3, 1));
+        assert_eq!((slice.latency[2].len(), slice.bytes), (1, [1536, 4096, 0]));
         let max = slice.latency[0].max();
         assert!((8_990_000..9_010_000).contains(&max), "{max} ns is not 9 ms");
     }
@@ -263,7 +284,7 @@ mod tests {
     fn a_late_reader_makes_slices_longer_and_loses_nothing() {
         let (mut recorder, mut slices, _) = recorder(1);
         for index in 0..4 {
-            recorder.complete(OpKind::Read, 1, 2);
+            recorder.complete(OpKind::Read, 512, 1, 2);
             recorder.flush(2);
             recorder.swap(u64::from(index) + 1, index + 1);
         }
@@ -280,7 +301,7 @@ mod tests {
     fn slices_come_back_empty() {
         let (mut recorder, mut slices, _) = recorder(1);
         for round in 0..5 {
-            recorder.complete(OpKind::Read, 1, 2);
+            recorder.complete(OpKind::Read, 512, 1, 2);
             recorder.flush(2);
             recorder.swap(0, round + 1);
             let slice = slices.take().unwrap();
@@ -293,7 +314,7 @@ mod tests {
     #[test]
     fn too_long_is_counted_and_kept() {
         let (mut recorder, mut slices, clock) = recorder(1);
-        recorder.complete(OpKind::Read, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
+        recorder.complete(OpKind::Read, 512, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
         recorder.flush(clock.ticks_in(2 * histogram::HIGHEST_NS));
         let (tally, _) = recorder.finish(1);
         assert_eq!((tally.saturated, slices.take().unwrap().latency[0].len()), (1, 1));

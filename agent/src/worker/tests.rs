@@ -60,7 +60,7 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
             reports.push(done?);
         }
     }
-    let intervals = Merger::new(4096, slices).poll();
+    let intervals = Merger::new(slices).poll();
     Ok((reports, intervals.iter().map(proto::outcome::Interval::ops).sum(), intervals.len()))
 }
 
@@ -148,7 +148,7 @@ async fn latency_in_open_loop_counts_from_the_intended_time() {
     let Some(Note::Ready(built)) = crew.note().await else { panic!("not ready") };
     crew.start(clock::monotonic_ns());
     while !matches!(crew.note().await, Some(Note::Done(_))) {}
-    let last = Merger::new(4096, vec![built.slices]).poll().pop().unwrap();
+    let last = Merger::new(vec![built.slices]).poll().pop().unwrap();
     let (latency, service) = (last.series[0].latency.min(), last.series[0].service.as_ref().unwrap().max());
     assert_eq!(last.series[0].latency.len(), last.series[0].service.as_ref().unwrap().len());
     assert!(latency > 20_000_000, "waiting for at least three slices of 15 ms: {latency} ns");
@@ -358,4 +358,77 @@ fn an_audit_agrees_with_the_engine() {
             assert!(perf.abs_diff(own) * 1000 <= own, "perf counted {perf}, the engine {own}");
         }
     }
+}
+
+/// What was done in a trial of writes with a sync after every so many, at a depth.
+async fn synced(kind: EngineKind, every: u32, linked: bool) -> Option<([u64; 3], Report, Vec<Slices>)> {
+    let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
+    let mut trial = (*trial(engine)).clone();
+    trial.workload.read_percent = 30;
+    trial.workload.sync = Some(trial::Sync { every, call: trial::SyncCall::Fdatasync });
+    let trial = Arc::new(trial);
+    let mut crew = Crew::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
+    let slices = match crew.note().await {
+        Some(Note::Ready(built)) => vec![built.slices],
+        Some(Note::Done(Err(refusal))) => {
+            crate::skip::skip(&format!("{kind}: {refusal}"));
+            return None;
+        }
+        _ => panic!("not ready"),
+    };
+    crew.start(clock::monotonic_ns());
+    let Some(Note::Done(Ok(report))) = crew.note().await else { panic!("not done") };
+    Some((report.tally.ops, report, slices))
+}
+
+#[tokio::test]
+async fn syncs_follow_writes_with_every_engine() {
+    let queues =
+        [EngineKind::Null, EngineKind::Nop, EngineKind::Psync, EngineKind::Pvsync2, EngineKind::Libaio];
+    let plain = queues.into_iter().chain([EngineKind::IoUring]).map(|kind| (kind, false));
+    for (kind, linked) in plain.chain([(EngineKind::IoUring, true)]) {
+        for every in [1, 5] {
+            let Some(([_, writes, syncs], report, slices)) = synced(kind, every, linked).await else {
+                continue;
+            };
+            assert_eq!(report.errors, [], "{kind}");
+            // Those in flight at the ends of the window are in one count and not in the other.
+            let expected = writes / u64::from(every);
+            assert!(syncs > 0 && syncs.abs_diff(expected) <= 16, "{kind} {linked}: {writes}, {syncs}");
+            let intervals = Merger::new(slices).poll();
+            let series = || intervals.iter().flat_map(|interval| &interval.series);
+            let of_sync = series().filter(|series| series.direction == proto::outcome::Direction::Sync);
+            assert_eq!(of_sync.map(|series| series.latency.len()).sum::<u64>(), syncs, "{kind}");
+            assert_eq!(series().map(|series| series.bytes).sum::<u64>(), report.tally.bytes);
+            let calls = report.window.unwrap().counts.syscalls;
+            if matches!(kind, EngineKind::Psync | EngineKind::Pvsync2) {
+                assert!(calls[3].0 == "fdatasync" && calls[3].1.abs_diff(syncs) <= 1, "{calls:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_are_those_that_were_moved() {
+    let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
+    let parts = vec![(ByteSize(512), 50), (ByteSize(8192), 50)];
+    trial.workload.block_size = trial::BlockSizes::new(parts);
+    let (reports, ops, _) = run(&Arc::new(trial), 1 << 20, false).await.unwrap();
+    let (bytes, ops) = (reports[0].tally.bytes as f64, ops as f64);
+    // Half of each: 4,352 bytes on average, within six standard deviations of the mean.
+    let spread = 6.0 * 3840.0 / ops.sqrt();
+    assert!((bytes / ops - 4352.0).abs() < spread, "{bytes} bytes in {ops} operations");
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_synced_is_refused() {
+    // A pipe takes no fsync.
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
+    trial.workload.read_percent = 0;
+    trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
+    let mut crew = Crew::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
+    let Some(Note::Done(Err(refusal))) = crew.note().await else { panic!("not refused") };
+    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
+    assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
 }

@@ -36,11 +36,11 @@ pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
 
 /// The blocks of `depth` slots.
 pub(super) fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
-    let block = trial.workload.block_size.0 as usize;
-    Buffers::new(depth, block, trial.seed ^ u64::from(worker)).map_err(|error| {
+    let block = trial.workload.block_size.largest();
+    Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(worker)).map_err(|error| {
         Refusal::new(
             "no-memory",
-            format!("no memory for {depth} buffers of {}: {error}", trial.workload.block_size),
+            format!("no memory for {depth} buffers of {block}: {error}"),
             "lower depth, block size or threads, or raise the agent's memory limit",
         )
         .at("workload.block_size")

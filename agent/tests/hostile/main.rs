@@ -109,7 +109,7 @@ async fn limits_are_checked_whatever_a_client_says() {
     let block = |gib: u64| {
         let mut trial = ring();
         trial.engine.fixed_buffers = true;
-        trial.workload.block_size = ByteSize(gib << 30);
+        trial.workload.block_size = ByteSize(gib << 30).into();
         trial.target = Target::File(FileTarget::new(ByteSize(gib << 30), false));
         trial
     };

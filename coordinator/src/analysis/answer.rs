@@ -233,9 +233,14 @@ pub(crate) fn point(params: &Params) -> String {
 }
 
 /// A value of an axis as people write it.
-pub(crate) fn value(value: &Value) -> String {
-    match value {
+pub(crate) fn value(of: &Value) -> String {
+    match of {
         Value::String(text) => text.clone(),
+        Value::Object(parts) => {
+            let parts: Vec<String> =
+                parts.iter().map(|(key, part)| format!("{key}: {}", value(part))).collect();
+            format!("{{{}}}", parts.join(", "))
+        }
         other => other.to_string(),
     }
 }

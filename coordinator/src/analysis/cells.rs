@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
-use proto::outcome::{Finished, SharingCosts};
+use proto::outcome::{Finished, SharingCosts, Verified};
 
 use super::{
     audit, merge,
@@ -56,8 +56,8 @@ impl CellData<'_> {
         let mut trials = Vec::new();
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
-        let mut service = Service::default();
-        let (mut iops, mut bandwidth) = (Vec::new(), Vec::new());
+        let (mut service, mut sync) = (Apart::default(), Apart::default());
+        let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         for sample in &self.samples {
             let hosts = || sample.hosts.iter().filter(|host| of(&host.host));
             let Some(work) = merge::hosts(hosts().map(|host| &host.work)) else { continue };
@@ -66,7 +66,9 @@ impl CellData<'_> {
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
             merge::add(&mut latency, &work.latency);
-            service.add(&work);
+            service.add(work.service.as_ref());
+            sync.add(work.sync.as_ref());
+            syncs.push(work.syncs_per_s);
             trials.push(Costs::sum(hosts().map(|host| &host.costs)));
         }
         let costs = Costs::sum(&trials);
@@ -81,6 +83,8 @@ impl CellData<'_> {
             bandwidth_bytes_per_s: stats::estimate(bandwidth),
             latency_ns: (!latency.is_empty()).then(|| percentiles(&latency, p50, p99)),
             service_ns: service.percentiles(),
+            sync_latency_ns: sync.percentiles(),
+            syncs_per_s: stats::estimate(syncs).filter(|_| self.cell.template.workload.sync.is_some()),
             offered_per_s: self.offered(scope),
             syscalls_per_io,
             syscalls: self.syscalls(scope, &costs, syscalls_per_io),
@@ -95,6 +99,7 @@ impl CellData<'_> {
             cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
             ring: self.ring(scope, &costs),
             errors: self.errors(scope),
+            verified: self.verified(scope),
             short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
             target: self.target(scope),
             pinned_cpus: self.pinned_cpus(scope),
@@ -184,6 +189,15 @@ impl CellData<'_> {
         counts.into_iter().map(named).collect()
     }
 
+    /// What came of verification in all trials, whether or not they count.
+    fn verified(&self, scope: Option<&str>) -> Option<Verified> {
+        let parts = self.finished(scope).filter_map(|finished| finished.verified);
+        parts.reduce(|sum, part| Verified {
+            sectors: sum.sectors + part.sectors,
+            failures: sum.failures + part.failures,
+        })
+    }
+
     fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
         distinct(
             self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.target),
@@ -207,21 +221,21 @@ fn by_batch(classes: &[u64]) -> Params {
     occurred.map(|(class, count)| (range(class), (*count).into())).collect()
 }
 
-/// Service times of the trials of a cell in open loop.
+/// Times that are kept apart from the latencies of operations: service times in open loop, and syncs.
 #[derive(Default)]
-struct Service {
+struct Apart {
     all: Option<Histogram<u64>>,
     p50: Vec<f64>,
     p99: Vec<f64>,
 }
 
-impl Service {
-    fn add(&mut self, work: &merge::Work) {
-        if let Some(service) = &work.service {
-            self.p50.push(service.value_at_quantile(0.5) as f64);
-            self.p99.push(service.value_at_quantile(0.99) as f64);
+impl Apart {
+    fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
+        if let Some(times) = of_trial {
+            self.p50.push(times.value_at_quantile(0.5) as f64);
+            self.p99.push(times.value_at_quantile(0.99) as f64);
         }
-        merge::add_some(&mut self.all, work.service.as_ref());
+        merge::add_some(&mut self.all, of_trial);
     }
 
     fn percentiles(self) -> Option<Latency> {

@@ -1,7 +1,7 @@
 //! Adding up: intervals to a host, hosts to a trial. Pure functions.
 
 use hdrhistogram::Histogram;
-use proto::outcome::Interval;
+use proto::outcome::{Direction, Interval};
 
 /// What was done in some stretch of time.
 #[derive(Clone, Debug)]
@@ -10,6 +10,10 @@ pub struct Work {
     pub iops: f64,
     /// Bytes per second.
     pub bytes_per_s: f64,
+    /// Syncs per second; not among the operations.
+    pub syncs_per_s: f64,
+    /// Latencies of syncs; `None` where there were none.
+    pub sync: Option<Histogram<u64>>,
     /// All latencies, reads and writes together.
     pub latency: Histogram<u64>,
     /// The same operations from being handed over; `None` in closed loop, where it is the same.
@@ -20,11 +24,15 @@ pub struct Work {
 #[must_use]
 pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Work> {
     let mut latency = proto::histogram::empty();
-    let mut service = None;
+    let (mut service, mut sync) = (None, None);
     let (mut bytes, mut duration_ns) = (0u64, 0u64);
     for interval in intervals {
         duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
         for series in &interval.series {
+            if series.direction == Direction::Sync {
+                add_some(&mut sync, Some(&series.latency));
+                continue;
+            }
             bytes += series.bytes;
             add(&mut latency, &series.latency);
             add_some(&mut service, series.service.as_ref());
@@ -34,6 +42,8 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
     (duration_ns > 0).then(|| Work {
         iops: latency.len() as f64 / seconds,
         bytes_per_s: bytes as f64 / seconds,
+        syncs_per_s: sync.as_ref().map_or(0.0, |sync| sync.len() as f64 / seconds),
+        sync,
         latency,
         service,
     })
@@ -47,6 +57,8 @@ pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
     for part in parts {
         sum.iops += part.iops;
         sum.bytes_per_s += part.bytes_per_s;
+        sum.syncs_per_s += part.syncs_per_s;
+        add_some(&mut sum.sync, part.sync.as_ref());
         add(&mut sum.latency, &part.latency);
         add_some(&mut sum.service, part.service.as_ref());
     }
@@ -71,7 +83,7 @@ pub fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proto::outcome::{Direction, Series};
+    use proto::outcome::Series;
 
     use super::*;
 

@@ -75,10 +75,20 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
             let at = if cell.params.is_empty() { String::new() } else { answer::point(&cell.params) + ": " };
             untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
         }
+        // In an audit too: a target that does not hold what is written is none to measure.
+        let failures = |record: &&TrialRecord| -> u64 {
+            let finished = record.hosts.iter().filter_map(|host| host.finished.as_ref());
+            finished.filter_map(|finished| finished.verified).map(|verified| verified.failures).sum()
+        };
+        let failures: u64 = data.records.iter().map(failures).sum();
+        if failures > 0 {
+            untrusted.push(format!("{}: {failures} sectors did not hold what was written", cell.arm));
+        }
         let of_cell = data.rows();
         for row in &of_cell {
             warnings.of_open_loop(&row.summary);
             warnings.of_polling(&row.summary);
+            warnings.of_verification(&row.summary);
         }
         rows.push(of_cell);
     }

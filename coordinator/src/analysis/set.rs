@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use proto::outcome::Verified;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
@@ -75,13 +76,17 @@ pub struct CellSummary {
     /// Open loop: the same operations from being handed over instead of from their intended time. null in closed
     /// loop, where the two are the same.
     pub service_ns: Option<Latency>,
+    /// What the application waited for a sync, which is not among the operations. null where nothing was synced.
+    pub sync_latency_ns: Option<Latency>,
+    /// Syncs per second; hosts added up. null where nothing was to be synced.
+    pub syncs_per_s: Option<Estimate>,
     /// Open loop: operations per second that were to arrive; hosts added up. null in closed loop.
     pub offered_per_s: Option<f64>,
-    /// System calls per operation, by the engine's own count in the timed trials.
+    /// System calls per operation, by the engine's own count in the timed trials. Those of syncs are among them.
     pub syscalls_per_io: Option<f64>,
     /// System calls by name.
     pub syscalls: Syscalls,
-    /// CPU time per operation in the timed trials.
+    /// CPU time per operation in the timed trials. That of syncs is in it.
     pub cpu_ns_per_io: Option<CpuPerIo>,
     /// Context switches of the workers per operation, wanted or not.
     pub context_switches_per_io: Option<f64>,
@@ -102,6 +107,9 @@ pub struct CellSummary {
     pub errors: Vec<ErrorCount>,
     /// Requests that transferred less than was asked, in all trials.
     pub short_transfers: u64,
+    /// What came of verification in all trials; null where it was off. Where it was on, it cost CPU time in the
+    /// loop, and the numbers are not to be compared with those of runs without.
+    pub verified: Option<Verified>,
     /// What the target really was, as the hosts say.
     pub target: BTreeMap<String, String>,
     /// The CPUs that the workers were pinned to, of all hosts.
@@ -386,10 +394,10 @@ impl ComparisonSet {
     }
 
     /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
-    /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max` and `cpu_per_io` in nanoseconds;
-    /// `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter` as plain numbers;
-    /// `inline_share`, `task_work_share`, `polled_share`, `punted_share` and `contended_share` from 0 to 1;
-    /// `lock_wait_per_io` and `handover_per_io` in nanoseconds.
+    /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max`, `sync_p50`, `sync_p99` and `cpu_per_io` in
+    /// nanoseconds; `syncs_per_s`, `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter`
+    /// as plain numbers; `inline_share`, `task_work_share`, `polled_share`, `punted_share` and `contended_share` from 0
+    /// to 1; `lock_wait_per_io` and `handover_per_io` in nanoseconds.
     #[must_use]
     pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
         self.cell(arm, params)?.metric(metric)
@@ -412,6 +420,9 @@ impl CellSummary {
             "p99_9" => latency.map(|latency| latency.p99_9 as f64),
             "p99_99" => latency.map(|latency| latency.p99_99 as f64),
             "max" => latency.map(|latency| latency.max as f64),
+            "sync_p50" => self.sync_latency_ns.as_ref().map(|sync| sync.p50 as f64),
+            "sync_p99" => self.sync_latency_ns.as_ref().map(|sync| sync.p99 as f64),
+            "syncs_per_s" => self.syncs_per_s.as_ref().map(|syncs| syncs.mean),
             "syscalls_per_io" => self.syscalls_per_io,
             "cpu_per_io" => self.cpu_ns_per_io.map(|cpu| cpu.total()),
             "context_switches_per_io" => self.context_switches_per_io,

@@ -135,6 +135,9 @@ pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
                     let failed: u64 = finished.errors.values().sum();
                     reasons.push(format!("{name}: {failed} requests failed ({})", kinds.join(", ")));
                 }
+                if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
+                    reasons.push(format!("{name}: {} sectors failed verification", verified.failures));
+                }
                 // An audit is for counts: it needs no histogram.
                 if host.intervals.is_empty() && record.measure == Measure::Timed {
                     reasons.push(format!("no interval of {name} arrived"));

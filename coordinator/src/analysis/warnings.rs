@@ -90,6 +90,20 @@ impl Warnings {
         }
     }
 
+    /// That a cell was verified.
+    pub(super) fn of_verification(&mut self, row: &CellSummary) {
+        if row.verified.is_some() {
+            self.add(
+                "verify-costs",
+                None,
+                "with `verify` on, checksums are made and checked in the loop, by workers that keep to a share of \
+                 the target each"
+                    .into(),
+                "compare figures with those of other verified runs only",
+            );
+        }
+    }
+
     /// What a cell in open loop makes worth a warning: whether its rate was reached, and whose time its CPU
     /// time is.
     pub(super) fn of_open_loop(&mut self, row: &CellSummary) {

@@ -158,7 +158,8 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
         }
         Some(WireEvent::Finished(mut finished)) => {
             let trial = std::mem::take(&mut finished.trial_id);
-            finished.try_into().map_or_else(lost, |finished| (trial, Event::Finished(Box::new(finished))))
+            let read = Finished::try_from(finished);
+            read.map_or_else(lost, |finished| (trial, Event::Finished(Box::new(finished))))
         }
         Some(WireEvent::Failed(mut failed)) => {
             let trial = std::mem::take(&mut failed.trial_id);

@@ -123,17 +123,14 @@ impl Plan {
             .trials
             .iter()
             .map(|planned| {
-                let work = self.trial(planned).workload;
-                work.warmup.as_duration() + work.runtime.as_duration() + OVERHEAD_PER_TRIAL
+                let Trial { workload: work, target, .. } = self.trial(planned);
+                // What is verified is filled before each trial, and read back after it.
+                let moved = if work.verify { 2.0 * fill_seconds(&target) } else { 0.0 };
+                work.warmup.as_duration() + work.runtime.as_duration() + OVERHEAD_PER_TRIAL + seconds(moved)
             })
             .sum();
         let targets: HashSet<&Target> = self.cells.iter().map(|cell| &cell.template.target).collect();
-        let fill = targets.into_iter().map(|target| match target {
-            Target::File(FileTarget { size, .. }) => size.0 as f64 / FILL_RATE as f64,
-            Target::Ramdisk(disk) if disk.memory_backed => disk.size.0 as f64 / FILL_RATE as f64,
-            Target::Path(_) | Target::Device(_) | Target::Ramdisk(_) => 0.0,
-        });
-        trials + Duration::try_from_secs_f64(fill.sum()).unwrap_or(Duration::MAX / 2)
+        trials + seconds(targets.into_iter().map(fill_seconds).sum())
     }
 
     /// The points of the sweep, in order.
@@ -148,6 +145,19 @@ impl Plan {
         }
         points
     }
+}
+
+/// How long filling a target takes, in seconds; nothing for one that exists already.
+fn fill_seconds(target: &Target) -> f64 {
+    match target {
+        Target::File(FileTarget { size, .. }) => size.0 as f64 / FILL_RATE as f64,
+        Target::Ramdisk(disk) if disk.memory_backed => disk.size.0 as f64 / FILL_RATE as f64,
+        Target::Path(_) | Target::Device(_) | Target::Ramdisk(_) => 0.0,
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 2)
 }
 
 #[cfg(test)]

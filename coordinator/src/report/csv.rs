@@ -86,6 +86,9 @@ fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("latency_ns_p99_9", number(cell.metric("p99_9"))),
         ("latency_ns_p99_99", number(cell.metric("p99_99"))),
         ("latency_ns_max", number(cell.metric("max"))),
+        ("syncs_per_s_mean", number(cell.metric("syncs_per_s"))),
+        ("sync_latency_ns_p50", number(cell.metric("sync_p50"))),
+        ("sync_latency_ns_p99", number(cell.metric("sync_p99"))),
         ("syscalls_per_io", number(cell.syscalls_per_io)),
         ("syscalls_per_io_audit", number(cell.syscalls.audit_per_io)),
         (
@@ -114,6 +117,8 @@ fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("cached_share", number(cell.cached_share)),
         ("errors", errors.to_string()),
         ("short_transfers", cell.short_transfers.to_string()),
+        ("sectors_verified", cell.verified.map_or_else(String::new, |v| v.sectors.to_string())),
+        ("verify_failures", cell.verified.map_or_else(String::new, |v| v.failures.to_string())),
         ("iops_vs_baseline", number(compared.and_then(|found| found.ratio))),
         ("iops_vs_baseline_ci95_low", ci(compared.and_then(|found| found.ci95), 0)),
         ("iops_vs_baseline_ci95_high", ci(compared.and_then(|found| found.ci95), 1)),

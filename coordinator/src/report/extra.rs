@@ -6,6 +6,10 @@ use crate::analysis::{audit::Completed, set::CellSummary};
 /// Such a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extra {
+    /// Median of syncs.
+    SyncP50,
+    /// Their 99th percentile.
+    SyncP99,
     /// What sharing the ring made an I/O wait for.
     Wait,
     /// The way that most requests completed.
@@ -14,10 +18,12 @@ pub(super) enum Extra {
 
 impl Extra {
     /// In the order in which they stand.
-    pub(super) const ALL: [Self; 2] = [Self::Wait, Self::Path];
+    pub(super) const ALL: [Self; 4] = [Self::SyncP50, Self::SyncP99, Self::Wait, Self::Path];
 
     pub(super) fn title(self) -> &'static str {
         match self {
+            Self::SyncP50 => "sync p50",
+            Self::SyncP99 => "sync p99",
             Self::Wait => "wait/IO",
             Self::Path => "path",
         }
@@ -25,14 +31,18 @@ impl Extra {
 
     pub(super) fn align(self) -> Align {
         match self {
-            Self::Wait => Align::Right,
             Self::Path => Align::Left,
+            _ => Align::Right,
         }
     }
 
     /// How to read it.
     pub(super) fn legend(self) -> Option<&'static str> {
         match self {
+            Self::SyncP50 => {
+                Some("sync p50, p99: of the fsync or fdatasync itself; it is not among the IOPS.")
+            }
+            Self::SyncP99 => None,
             Self::Wait => Some(
                 "wait/IO: time per I/O in user space for sharing a ring: for its lock (shared), or in queues \
                  (combiner).",
@@ -47,6 +57,8 @@ impl Extra {
     /// What a cell has to say in it.
     pub(super) fn text(self, cell: &CellSummary) -> Option<String> {
         match self {
+            Self::SyncP50 => cell.metric("sync_p50").map(units::nanos),
+            Self::SyncP99 => cell.metric("sync_p99").map(units::nanos),
             Self::Wait => cell.ring.wait_ns_per_io().map(units::nanos),
             Self::Path => cell.ring.completed.as_ref().map(path),
         }

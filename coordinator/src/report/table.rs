@@ -6,6 +6,9 @@ use super::{
 };
 use crate::analysis::set::{ComparisonSet, Verdict};
 
+/// The longest value of an axis that has a column, in bytes.
+const WIDEST_VALUE: usize = 16;
+
 /// Question and answer, the table, expectations, warnings, how to read it, where the run lies.
 pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
@@ -53,7 +56,9 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
 
 fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> String {
     // Several axes go into a heading: a column each would leave the numbers no room.
-    let axis_column = view.axes.len() == 1;
+    // So does one whose values are long.
+    let short = |group: &super::view::Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
+    let axis_column = view.axes.len() == 1 && view.groups.iter().all(short);
     let compared = !set.comparisons.is_empty();
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let mut titles: Vec<(&str, Align)> = Vec::new();
@@ -76,7 +81,7 @@ fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> Str
     let mut lines = vec![Line::Entries(titles.iter().map(title).collect())];
     for group in &view.groups {
         lines.push(Line::Rule);
-        if view.axes.len() > 1 {
+        if !axis_column && !view.axes.is_empty() {
             lines.push(Line::Heading(clean(&group.point)));
         }
         for (index, row) in group.rows.iter().enumerate() {

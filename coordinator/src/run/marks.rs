@@ -1,6 +1,9 @@
 //! Why a trial is kept out of verdicts. Every mark says what is wrong in words that stand alone in a table.
 
-use proto::{outcome::Finished, trial::Trial};
+use proto::{
+    outcome::{Direction, Finished},
+    trial::Trial,
+};
 
 use crate::{
     cluster::trial::{HostRun, TrialRun},
@@ -45,6 +48,9 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
     if finished.short_transfers > 0 {
         marks.push(format!("{} requests transferred less than was asked", finished.short_transfers));
     }
+    if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
+        marks.push(format!("{} sectors failed verification (verify-failed)", verified.failures));
+    }
     if let Some(mark) = lost_interval(host, finished) {
         marks.push(mark);
     }
@@ -75,6 +81,17 @@ fn failures(finished: &Finished) -> String {
 /// interval of two.
 fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
     let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
+    let syncs: u64 = host
+        .intervals
+        .iter()
+        .flat_map(|interval| &interval.series)
+        .filter(|series| series.direction == Direction::Sync)
+        .map(|series| series.latency.len())
+        .sum();
+    if syncs != finished.sync_ops {
+        let counted = finished.sync_ops;
+        return Some(format!("lost interval: the intervals hold {syncs} syncs, the agent counted {counted}"));
+    }
     (ops != finished.ops()).then(|| {
         format!("lost interval: the intervals hold {ops} operations, the agent counted {}", finished.ops())
     })
@@ -105,8 +122,7 @@ mod tests {
     fn interval(index: u32, ops: u64) -> Interval {
         let mut latency = histogram::empty();
         latency.saturating_record_n(1000, ops);
-        let series =
-            vec![Series { direction: proto::outcome::Direction::Read, bytes: 0, latency, service: None }];
+        let series = vec![Series { direction: Direction::Read, bytes: 0, latency, service: None }];
         Interval { index, begin_ns: 0, end_ns: 1, series }
     }
 
@@ -145,6 +161,10 @@ mod tests {
         let short = marks_with(|_, finished| finished.short_transfers = 2);
         assert_eq!(short, ["2 requests transferred less than was asked"]);
         assert_eq!(marks_with(|_, finished| finished.cut_short = true), ["cut short"]);
+        let verified = |failures| Some(proto::outcome::Verified { sectors: 9, failures });
+        assert!(marks_with(|_, finished| finished.verified = verified(0)).is_empty());
+        let damaged = marks_with(|_, finished| finished.verified = verified(3));
+        assert_eq!(damaged, ["3 sectors failed verification (verify-failed)"]);
         let late = |alone: bool, ms: u64| {
             let mut host = good();
             host.finished.as_mut().unwrap().begin_ns += ms * 1_000_000;
@@ -158,6 +178,8 @@ mod tests {
     #[test]
     fn what_did_not_arrive_is_missed() {
         assert!(marks_with(|_, finished| finished.read_ops = 11)[0].starts_with("lost interval: the"));
+        let syncs = marks_with(|_, finished| finished.sync_ops = 1);
+        assert_eq!(syncs, ["lost interval: the intervals hold 0 syncs, the agent counted 1"]);
         let none = marks_with(|host, _| host.intervals.clear());
         assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");
         assert!(marks_with(|host, _| host.intervals[0].index = 1).is_empty(), "a long interval is no loss");

@@ -209,7 +209,7 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
     };
     if free(&["target", kind, "size"]) {
         // But never below the one block that it must hold.
-        *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.0)));
+        *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.largest().0)));
     }
 }
 

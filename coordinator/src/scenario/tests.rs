@@ -79,7 +79,6 @@ fn keys_that_there_are_not() {
         said("engine: io_uring", "engine: io_uring, fixed_file: true")
     );
     insta::assert_snapshot!("misplaced_key", said("engine: io_uring", "engine: io_uring, threads: 2"));
-    insta::assert_snapshot!("later_key", said("engine: io_uring", "engine: io_uring, verify: true"));
     insta::assert_snapshot!(
         "shared_ring",
         said("engine: io_uring", "engine: io_uring, ring: shared, single_issuer: true")
@@ -181,6 +180,29 @@ fn quick_shortens_what_is_not_set_by_hand() {
         read(BASE, &["workload.runtime=3s", "trials=4", "target.file.size=2GiB"], true).unwrap().scenario;
     assert_eq!((set.trials, set.workload.runtime.to_string().as_str()), (4, "3s"));
     assert!(matches!(&set.target, Target::File(file) if file.size.0 == 2 << 30));
+}
+
+#[test]
+fn sizes_and_syncs_are_axes_and_can_be_set() {
+    let axes = "{block_size: [4KiB, {4KiB: 50, 64KiB: 50}], sync: [1, {every: 8, call: fsync}]}";
+    let writes = BASE.replace("block_size: 4KiB,", "read_percent: 0,").replace("{depth: [1, 8, 32]}", axes);
+    let text = writes.split("expect:").next().unwrap().to_owned();
+    let loaded = read(&text, &[], false).unwrap();
+    let cells = loaded.cells().unwrap();
+    let last = cells.last().unwrap();
+    assert_eq!(last.template.workload.block_size.to_string(), "{4KiB: 50, 64KiB: 50}");
+    let point = crate::analysis::answer::point(&last.params);
+    assert_eq!(point, "block_size {4KiB: 50, 64KiB: 50}, sync {every: 8, call: fsync}");
+    assert_eq!(cells[0].params["sync"], json!(1));
+
+    let set = read(BASE, &["workload.block_size={4KiB: 70, 512B: 30}"], false).unwrap().scenario;
+    assert_eq!(set.workload.block_size.unit().0, 512);
+    insta::assert_snapshot!("distribution", said("block_size: 4KiB", "block_size: {4KiB: 70, 64KiB: 20}"));
+    insta::assert_snapshot!("set_distribution", said_of(&["workload.block_size={4KiB: 70, 4k: 30}"]));
+    insta::assert_snapshot!("sync_of_reads", said("block_size: 4KiB", "sync: 8"));
+    insta::assert_snapshot!("sync_shape", said("block_size: 4KiB", "sync: {each: 8}"));
+    let verified = BASE.replace("block_size: 4KiB", "verify: true").replace("engine: psync", "engine: null");
+    insta::assert_snapshot!("verify_null", rendered(&read(&verified, &[], false).unwrap_err()));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) fn write(
         .add_comment(&format!("trial: {trial}"))
         .add_comment(&format!("host: {host}"))
         .add_comment(
-            "unit: ns; tags: read, write, and in open loop their service times (read-service, write-service); \
+            "unit: ns; tags: read, write, sync, and in open loop their service times (read-service and so on); \
              start and duration in seconds, exact edges in trials.jsonl",
         )
         .with_start_time(started)
@@ -72,6 +72,7 @@ fn service_tag(direction: Direction) -> &'static str {
     match direction {
         Direction::Read => "read-service",
         Direction::Write => "write-service",
+        Direction::Sync => "sync-service",
     }
 }
 

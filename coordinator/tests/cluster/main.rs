@@ -133,9 +133,11 @@ async fn all_is_well() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_protocol_is_refused_by_name() {
-    let fake = Fake { protocol: 2, ..Fake::new(Act::Run) }.listen().await;
+    let (ours, other) = (proto::PROTOCOL_VERSION, proto::PROTOCOL_VERSION + 1);
+    let fake = Fake { protocol: other, ..Fake::new(Act::Run) }.listen().await;
     let errors = connect(&[&fake]).await.unwrap_err();
-    assert_eq!(errors[0].refusal.message, "host n1 speaks protocol 2, this coordinator 1");
+    let said = format!("host n1 speaks protocol {other}, this coordinator {ours}");
+    assert_eq!(errors[0].refusal.message, said);
     assert_eq!(errors[0].refusal.remedy, "install the same release on both");
 }
 

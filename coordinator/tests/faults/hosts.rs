@@ -95,8 +95,10 @@ fn against(fake: Fake, exit: i32, says: &[&str]) {
 
 #[test]
 fn an_agent_of_another_protocol() {
-    let old = Fake { protocol: proto::PROTOCOL_VERSION + 1, ..Fake::new(Act::Run) };
-    against(old, 3, &["speaks protocol 2, this coordinator 1", "install the same release on both"]);
+    let (ours, other) = (proto::PROTOCOL_VERSION, proto::PROTOCOL_VERSION + 1);
+    let says = format!("speaks protocol {other}, this coordinator {ours}");
+    let newer = Fake { protocol: other, ..Fake::new(Act::Run) };
+    against(newer, 3, &[&says, "install the same release on both"]);
 }
 
 #[test]

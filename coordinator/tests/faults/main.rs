@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "shared with the tests of the cluster, which use all of it")]
 mod fake;
 
+mod data;
 mod disk;
 mod hosts;
 mod interrupt;

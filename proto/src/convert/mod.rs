@@ -5,9 +5,9 @@ mod outcome;
 use crate::{
     outcome::Direction,
     trial::{
-        Arrival, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback, FieldError,
-        FileTarget, IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate,
-        Sharing, Sqpoll, Target, Trial, Workload, is_name,
+        Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
+        FieldError, FileTarget, IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind,
+        RamdiskTarget, Rate, Sharing, Sqpoll, Sync, SyncCall, Target, Trial, Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -49,7 +49,8 @@ enum_pairs!(Sharing, wire::engine::Sharing, "engine.ring", { PerThread, Shared, 
 enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {
     Auto, Tmpfs, Zram, Loop, Brd, NullBlk
 });
-enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write });
+enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write, Sync });
+enum_pairs!(SyncCall, wire::sync::Call, "workload.sync", { Fdatasync, Fsync });
 
 fn required<T>(value: Option<T>, field: &str) -> Result<T, FieldError> {
     value.ok_or_else(|| FieldError::new(field, "is missing"))
@@ -169,7 +170,18 @@ impl From<&Workload> for wire::Workload {
         Self {
             pattern: workload.pattern.into(),
             read_percent: workload.read_percent,
-            block_size_bytes: workload.block_size.0,
+            block_size_bytes: workload.block_size.single().map_or(0, |size| size.0),
+            block_sizes: match workload.block_size.single() {
+                Some(_) => Vec::new(),
+                None => workload
+                    .block_size
+                    .parts()
+                    .iter()
+                    .map(|(size, percent)| wire::SizeShare { size_bytes: size.0, percent: *percent })
+                    .collect(),
+            },
+            sync: workload.sync.map(|sync| wire::Sync { every: sync.every, call: sync.call.into() }),
+            verify: workload.verify,
             threads: workload.threads,
             cpus: match &workload.cpus {
                 Cpus::Auto => Vec::new(),
@@ -193,7 +205,17 @@ impl TryFrom<wire::Workload> for Workload {
         Ok(Self {
             pattern: Pattern::from_wire(workload.pattern)?,
             read_percent: workload.read_percent,
-            block_size: ByteSize(workload.block_size_bytes),
+            block_size: match workload.block_sizes.as_slice() {
+                [] => ByteSize(workload.block_size_bytes).into(),
+                parts => BlockSizes::new(
+                    parts.iter().map(|part| (ByteSize(part.size_bytes), part.percent)).collect(),
+                ),
+            },
+            sync: match workload.sync {
+                Some(sync) => Some(Sync { every: sync.every, call: SyncCall::from_wire(sync.call)? }),
+                None => None,
+            },
+            verify: workload.verify,
             threads: workload.threads,
             cpus: if workload.cpus.is_empty() { Cpus::Auto } else { Cpus::List(workload.cpus) },
             warmup: Nanos(workload.warmup_ns),
@@ -241,6 +263,7 @@ impl From<&Engine> for wire::Engine {
             hipri: engine.hipri,
             nowait: engine.nowait,
             ring: engine.ring.into(),
+            link_sync: engine.link_sync,
         }
     }
 }
@@ -277,6 +300,7 @@ impl TryFrom<wire::Engine> for Engine {
             hipri: engine.hipri,
             nowait: engine.nowait,
             ring: Sharing::from_wire(engine.ring)?,
+            link_sync: engine.link_sync,
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -310,11 +334,16 @@ mod tests {
             Trial {
                 id: format!("t{seed}"),
                 seed,
-                target: Target::File(FileTarget::new(ByteSize(1 << 20), direct)),
+                target: Target::File(FileTarget::new(ByteSize(1 << 30), direct)),
                 workload: Workload {
                     pattern: if workload.4 { Pattern::Random } else { Pattern::Sequential },
                     read_percent: workload.0,
-                    block_size: ByteSize(workload.1 * 512),
+                    block_size: match workload.1 {
+                        sectors @ 1..32 => ByteSize(sectors * 512).into(),
+                        sectors => BlockSizes::new(vec![(ByteSize(sectors * 512), 30), (ByteSize(512), 70)]),
+                    },
+                    sync: (workload.0 < 100).then_some(Sync { every: depth, call: SyncCall::Fsync }),
+                    verify: kind == EngineKind::IoUring,
                     threads: workload.2,
                     rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
@@ -399,6 +428,8 @@ mod tests {
             begin_ns: 1,
             end_ns: 2,
             read_ops: 3,
+            sync_ops: 2,
+            verified: Some(crate::outcome::Verified { sectors: 9, failures: 1 }),
             errors: [(5, 1)].into(),
             enters_by_batch: vec![1, 0, 7],
             cq_overflows: 9,
@@ -431,7 +462,7 @@ mod tests {
         let mut latency = histogram::empty();
         latency.saturating_record(1234);
         let service = Some(latency.clone());
-        let series = vec![Series { direction: Direction::Write, bytes: 4096, latency, service }];
+        let series = vec![Series { direction: Direction::Sync, bytes: 0, latency, service }];
         let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series };
         assert_eq!(Interval::try_from(interval.to_wire("t".into()).unwrap()).unwrap(), interval);
 

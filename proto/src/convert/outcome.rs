@@ -5,7 +5,7 @@ use crate::{
     histogram,
     outcome::{
         Capability, Cpu, CpuTime, Direction, Finished, HardwareCounts, HostDescription, Interval, Knob,
-        Overhead, PathCounts, PerfCounts, Ready, Refusal, Series, SharingCosts, Warning,
+        Overhead, PathCounts, PerfCounts, Ready, Refusal, Series, SharingCosts, Verified, Warning,
     },
     trial::FieldError,
     wire,
@@ -267,6 +267,10 @@ impl Finished {
             cq_overflows: self.cq_overflows,
             sharing: self.sharing.map(Into::into),
             cut_short: self.cut_short,
+            sync_ops: self.sync_ops,
+            verified: self
+                .verified
+                .map(|verified| wire::Verified { sectors: verified.sectors, failures: verified.failures }),
             overhead: Some(wire::Overhead {
                 late_swaps: self.overhead.late_swaps,
                 saturated: self.overhead.saturated,
@@ -318,6 +322,10 @@ impl TryFrom<wire::Finished> for Finished {
             cq_overflows: finished.cq_overflows,
             sharing: finished.sharing.map(TryInto::try_into).transpose()?,
             cut_short: finished.cut_short,
+            sync_ops: finished.sync_ops,
+            verified: finished
+                .verified
+                .map(|verified| Verified { sectors: verified.sectors, failures: verified.failures }),
             overhead: Overhead {
                 late_swaps: overhead.late_swaps,
                 saturated: overhead.saturated,

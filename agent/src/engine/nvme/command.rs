@@ -2,7 +2,8 @@
 
 use crate::workload::{Op, OpKind};
 
-/// Write and read of the NVM command set, and Identify of the admin commands.
+/// Flush, write and read of the NVM command set, and Identify of the admin commands.
+const FLUSH: u8 = 0x00;
 const WRITE: u8 = 0x01;
 const READ: u8 = 0x02;
 pub(super) const IDENTIFY: u8 = 0x06;
@@ -50,14 +51,16 @@ pub(super) struct Command {
 const _: () = assert!(size_of::<Command>() == 72 && align_of::<Command>() == 8);
 
 impl Command {
-    /// Reads or writes whole blocks of `1 << lba_shift` bytes, to or from `addr`.
+    /// Reads or writes whole blocks of `1 << lba_shift` bytes, to or from `addr`; a sync has the drive make durable
+    /// all that it holds of the namespace.
     #[inline]
     pub fn transfer(op: Op, nsid: u32, lba_shift: u8, addr: u64) -> Self {
         let first = op.offset >> lba_shift;
         Self {
             opcode: match op.kind {
                 OpKind::Read => READ,
-                OpKind::Write => WRITE,
+                OpKind::Write | OpKind::WriteLinked => WRITE,
+                OpKind::Fsync | OpKind::Fdatasync => return Self { opcode: FLUSH, nsid, ..Self::default() },
             },
             nsid,
             addr,
@@ -108,6 +111,8 @@ mod tests {
         assert_eq!(read.cdw12, 15, "16 blocks");
         let write = Command::transfer(Op { kind: OpKind::Write, offset: 4096, len: 4096 }, 1, 12, 0);
         assert_eq!((write.opcode, write.cdw10, write.cdw11, write.cdw12), (1, 1, 0, 0), "one block");
+        let flush = Command::transfer(Op { kind: OpKind::Fdatasync, offset: 0, len: 0 }, 7, 12, 0xABCD_0000);
+        assert_eq!(flush, Command { nsid: 7, ..Command::default() }, "without data");
         let most = Command::transfer(Op { kind: OpKind::Write, offset: 0, len: 1 << 25 }, 1, 9, 0);
         assert_eq!(most.cdw12, 0xFFFF, "65536 blocks fill the field and nothing beyond it");
     }

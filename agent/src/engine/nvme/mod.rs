@@ -49,7 +49,7 @@ impl Requests for Commands {
     }
 
     #[inline]
-    fn entry(&self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
+    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
         let Namespace { id, lba_shift, .. } = self.namespace;
         let address = place.buffers.slot(slot).addr() as u64;
         let area = Command::transfer(op, id, lba_shift, address).area();

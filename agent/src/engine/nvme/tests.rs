@@ -33,7 +33,7 @@ impl Requests for LargeNops {
         false
     }
 
-    fn entry(&self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
+    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
         let about = u64::from(op.len) << 32 | u64::from(slot);
         opcode::Nop::new().build().user_data(about).flags(place.flags).into()
     }
@@ -135,7 +135,7 @@ fn a_request_lies_as_the_kernel_reads_it() {
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
     let address = buffers.slot(3).addr() as u64;
     let mut place = Place::new(vec![file()], 4, squeue::Flags::empty(), buffers);
-    let commands = Commands { namespace: namespace() };
+    let mut commands = Commands { namespace: namespace() };
     let op = Op { kind: OpKind::Write, offset: 10 * 512, len: 4096 };
     let written = bytes(commands.entry(&place, 3, op));
     // IORING_OP_URING_CMD; the number of the command where an offset would be.

@@ -66,7 +66,7 @@ pub trait Requests {
     fn moves_data(&self) -> bool;
 
     /// The request of a slot.
-    fn entry(&self, place: &Place, slot: Slot, op: Op) -> Self::Sqe;
+    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe;
 
     /// What came back, and from which slot.
     fn completion(entry: &Self::Cqe) -> Completion;
@@ -164,7 +164,12 @@ impl<R: Requests> Ring<R> {
             batches: [0; BATCHES],
         };
         let (ring, place) = (&built.ring, &mut built.place);
-        for (name, asked) in [("force_async", engine.force_async), ("vectored", engine.vectored)] {
+        let written = [
+            ("force_async", engine.force_async),
+            ("vectored", engine.vectored),
+            ("link_sync", engine.link_sync),
+        ];
+        for (name, asked) in written {
             if asked {
                 // These are how requests are written; there is nothing to be granted at setup.
                 setup::granted(name, Ok(()), engine, &mut knobs)?;
@@ -357,7 +362,7 @@ impl<R: Requests> Engine for Ring<R> {
         // SAFETY: `&self` keeps the ring; the view is only looked at, for a counter that the kernel writes.
         let overflows = unsafe { self.ring.completion_shared() }.overflow();
         Counts {
-            syscalls: [("io_uring_enter", self.enters), ("", 0)],
+            syscalls: [("io_uring_enter", self.enters), ("", 0), ("", 0), ("", 0)],
             submitted: self.submitted,
             batches: self.batches,
             overflows: u64::from(overflows),

@@ -41,20 +41,18 @@ impl Requests for Transfers {
     }
 
     #[inline]
-    fn entry(&self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
+    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
         let (address, len) = (place.buffers.slot(slot), op.len);
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! transfer {
             ($file:expr) => {
                 match (place.buffer(slot), op.kind) {
                     (None, OpKind::Read) => opcode::Read::new($file, address, len).offset(op.offset).build(),
-                    (None, OpKind::Write) => {
-                        opcode::Write::new($file, address, len).offset(op.offset).build()
-                    }
+                    (None, _) => opcode::Write::new($file, address, len).offset(op.offset).build(),
                     (Some(buffer), OpKind::Read) => {
                         opcode::ReadFixed::new($file, address, len, buffer).offset(op.offset).build()
                     }
-                    (Some(buffer), OpKind::Write) => {
+                    (Some(buffer), _) => {
                         opcode::WriteFixed::new($file, address, len, buffer).offset(op.offset).build()
                     }
                 }
@@ -62,21 +60,37 @@ impl Requests for Transfers {
         }
         macro_rules! vectored {
             ($file:expr, $iovecs:expr) => {{
-                let iovec = &raw const $iovecs[slot as usize];
+                let iovec = &mut $iovecs[slot as usize];
+                iovec.iov_len = len as usize;
+                let iovec = &raw const *iovec;
                 match op.kind {
                     OpKind::Read => opcode::Readv::new($file, iovec, 1).offset(op.offset).build(),
-                    OpKind::Write => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
+                    _ => opcode::Writev::new($file, iovec, 1).offset(op.offset).build(),
                 }
             }};
         }
-        let entry = match (self.opcode, &self.iovecs, place.fixed_file) {
+        macro_rules! sync {
+            ($file:expr) => {{
+                let data_only = op.kind == OpKind::Fdatasync;
+                let flags = if data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
+                opcode::Fsync::new($file).flags(flags).build()
+            }};
+        }
+        let syncs = matches!(op.kind, OpKind::Fsync | OpKind::Fdatasync);
+        let entry = match (self.opcode, &mut self.iovecs, place.fixed_file) {
             (Opcode::Nop, ..) => opcode::Nop::new().build(),
+            (Opcode::Transfer, _, true) if syncs => sync!(types::Fixed(place.file(slot))),
+            (Opcode::Transfer, _, false) if syncs => sync!(place.fd(slot)),
             (Opcode::Transfer, None, true) => transfer!(types::Fixed(place.file(slot))),
             (Opcode::Transfer, None, false) => transfer!(place.fd(slot)),
             (Opcode::Transfer, Some(iovecs), true) => vectored!(types::Fixed(place.file(slot)), iovecs),
             (Opcode::Transfer, Some(iovecs), false) => vectored!(place.fd(slot), iovecs),
         };
-        entry.user_data(u64::from(slot)).flags(place.flags)
+        // The sync that follows in the same submission waits for the write. At the end of a submission a link
+        // would be none; the loop queues the two together, and the queue is published whole.
+        let link =
+            if op.kind == OpKind::WriteLinked { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
+        entry.user_data(u64::from(slot)).flags(place.flags | link)
     }
 
     #[inline]

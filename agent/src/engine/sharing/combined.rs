@@ -146,7 +146,7 @@ impl Engine for Combined {
     /// Its own calls alone: those of the ring are the combiner's.
     fn counts(&self) -> Counts {
         Counts {
-            syscalls: [("futex", self.futexes), ("write", self.writes)],
+            syscalls: [("futex", self.futexes), ("write", self.writes), ("", 0), ("", 0)],
             sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
             ..Counts::default()
         }

@@ -296,7 +296,7 @@ impl Combiner {
     pub(crate) fn counts(&self) -> Counts {
         let counts = self.ring.counts();
         Counts {
-            syscalls: [counts.syscalls[0], ("futex", self.futexes)],
+            syscalls: [counts.syscalls[0], ("futex", self.futexes), ("", 0), ("", 0)],
             sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.coming) }),
             ..counts
         }

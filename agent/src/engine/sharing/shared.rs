@@ -326,7 +326,7 @@ impl Engine for Shared {
         };
         let wait_ns = me.clock.nanos_between(0, me.waited);
         Counts {
-            syscalls: [("io_uring_enter", me.enters), ("futex", me.futexes)],
+            syscalls: [("io_uring_enter", me.enters), ("futex", me.futexes), ("", 0), ("", 0)],
             submitted: me.submitted,
             batches: me.batches,
             overflows,

@@ -23,7 +23,7 @@ use super::keys::one_of;
 use crate::plan::Params;
 
 /// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 21] = [
+pub const METRICS: [(&str, Unit); 24] = [
     ("iops", Unit::Count),
     ("bandwidth", Unit::Bytes),
     ("latency_mean", Unit::Nanos),
@@ -33,6 +33,9 @@ pub const METRICS: [(&str, Unit); 21] = [
     ("p99_9", Unit::Nanos),
     ("p99_99", Unit::Nanos),
     ("max", Unit::Nanos),
+    ("sync_p50", Unit::Nanos),
+    ("sync_p99", Unit::Nanos),
+    ("syncs_per_s", Unit::Count),
     ("syscalls_per_io", Unit::Count),
     ("cpu_per_io", Unit::Nanos),
     ("context_switches_per_io", Unit::Count),

@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ByteSize, Nanos};
 
+mod sizes;
+mod sync;
+
+pub use self::{
+    sizes::{BlockSizes, MAX_SIZES},
+    sync::{MAX_SYNC_EVERY, Sync, SyncCall},
+};
+
 /// What the I/O looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -17,8 +25,8 @@ pub struct Workload {
     /// Share of reads among the operations, in percent; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
-    /// Size of one operation, whole sectors of 512 B.
-    pub block_size: ByteSize,
+    /// Size of one operation, whole sectors of 512 B; or sizes with their percent: `{4KiB: 70, 64KiB: 30}`.
+    pub block_size: BlockSizes,
     /// Worker threads. With `concurrency: threads` each of them becomes as many as the depth says.
     #[schemars(range(min = 1, max = 1024))]
     pub threads: u32,
@@ -34,6 +42,18 @@ pub struct Workload {
     /// Absent: closed loop, in which each completion makes room for the next request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// Make writes durable: a sync after so many writes of a worker; it is not among the operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<Sync>,
+    /// Check every read against what was written, and all of the target at the end. Costs CPU time in the loop.
+    #[serde(skip_serializing_if = "is_off")]
+    pub verify: bool,
+}
+
+// Serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_off(value: &bool) -> bool {
+    !*value
 }
 
 /// When requests arrive in open loop. Written as `{per_second: 10000, arrival: poisson}`, or as the number
@@ -65,6 +85,12 @@ impl Workload {
     pub fn slice(&self) -> Nanos {
         self.interval.min(Nanos((self.runtime.0 / 4).max(MIN_SLICE.0)))
     }
+
+    /// Whether the target is written to: by operations, or to have contents that can be verified.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.read_percent < 100 || self.verify
+    }
 }
 
 /// The shortest slice.
@@ -76,13 +102,15 @@ impl Default for Workload {
             pattern: Pattern::Random,
             zipf_theta: 1.1,
             read_percent: 100,
-            block_size: ByteSize(4096),
+            block_size: ByteSize(4096).into(),
             threads: 1,
             cpus: Cpus::Auto,
             warmup: Nanos(300_000_000),
             runtime: Nanos(1_000_000_000),
             interval: Nanos(1_000_000_000),
             rate: None,
+            sync: None,
+            verify: false,
         }
     }
 }

@@ -1,0 +1,218 @@
+//! Ledger and source against requests that are made up, and whole crews against files that are damaged.
+
+use std::{
+    fs::File,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use proto::{
+    trial::{self, BlockSizes, EngineKind, FileTarget, Measure, Target, Workload},
+    units::{ByteSize, Nanos},
+};
+
+use super::*;
+use crate::{
+    stream::Merger,
+    worker::{Crew, Note, Places, clock::monotonic_ns},
+};
+
+const SIZE: u64 = 4 << 20;
+
+fn trial(kind: EngineKind, change: impl FnOnce(&mut Trial)) -> Arc<Trial> {
+    let mut trial = Trial {
+        id: "0001-verified".into(),
+        seed: 7,
+        target: Target::File(FileTarget::new(ByteSize(SIZE), false)),
+        workload: Workload {
+            read_percent: 50,
+            warmup: Nanos(10_000_000),
+            runtime: Nanos(100_000_000),
+            verify: true,
+            ..Workload::default()
+        },
+        engine: trial::Engine { depth: 32, ..trial::Engine::new(kind) },
+        measure: Measure::Timed,
+    };
+    change(&mut trial);
+    trial.validate().unwrap();
+    Arc::new(trial)
+}
+
+/// A file as the target would be filled.
+fn filled(trial: &Trial) -> File {
+    let file = tempfile::tempfile().unwrap();
+    for offset in (0..SIZE).step_by(SECTOR) {
+        let mut sector = [0x5a; SECTOR];
+        codec::write(&mut sector, codec::Stamp { mark: mark(trial), offset, sequence: 0 });
+        file.write_all_at(&sector, offset).unwrap();
+    }
+    file
+}
+
+/// Runs a crew over a file that `damage` is done to in the middle; what came of it, by errno too.
+async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Option<(Outcome, u64)> {
+    let files: Vec<OwnedFd> = (0..trial.workers()).map(|_| file.try_clone().unwrap().into()).collect();
+    let workers = vec![0; trial.workers() as usize];
+    let places = Places { workers: &workers, pollers: &[], combiner: None };
+    let mut crew = Crew::launch(trial, SIZE, files, places).unwrap();
+    let mut slices = Vec::new();
+    while slices.len() < trial.workers() as usize {
+        match crew.note().await {
+            Some(Note::Ready(built)) => slices.push(built.slices),
+            Some(Note::Done(Err(refusal)))
+                if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) =>
+            {
+                crate::skip::skip(&refusal.message);
+                return None;
+            }
+            _ => panic!("not ready"),
+        }
+    }
+    crew.start(monotonic_ns());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    damage(file);
+    let (mut sum, mut done, mut writes) = (Outcome::default(), 0, 0);
+    while done < trial.workers() {
+        if let Some(Note::Done(report)) = crew.note().await {
+            let report = report.unwrap();
+            assert_eq!(report.errors, []);
+            assert_eq!(report.tally.short, 0);
+            writes += report.tally.ops[1];
+            sum.add(&report.verified.unwrap());
+            done += 1;
+        }
+    }
+    let recorded: u64 = Merger::new(slices).poll().iter().map(proto::outcome::Interval::ops).sum();
+    assert!(recorded > 0);
+    assert_eq!(crew.read_back(), SIZE, "all of it is read back");
+    Some((sum, writes))
+}
+
+#[tokio::test]
+async fn no_false_alarm_with_any_engine() {
+    for kind in [EngineKind::Psync, EngineKind::Pvsync2, EngineKind::Libaio, EngineKind::IoUring] {
+        let trial = trial(kind, |trial| {
+            trial.workload.threads = 2;
+            trial.workload.block_size =
+                BlockSizes::new(vec![(ByteSize(4096), 60), (ByteSize(512), 30), (ByteSize(32 << 10), 10)]);
+        });
+        let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { continue };
+        assert!(writes > 100, "{kind}: {writes} writes");
+        assert!(outcome.sectors > SIZE / SECTOR as u64, "{kind}: {outcome:?}");
+        assert_eq!(outcome.failures, 0, "{kind}: {:?}", outcome.warning("t"));
+    }
+}
+
+#[tokio::test]
+async fn no_false_alarm_in_a_second_at_depth_32() {
+    // Favourites, so that many operations want a block that is in flight.
+    let trial = trial(EngineKind::IoUring, |trial| {
+        trial.workload.runtime = Nanos(1_000_000_000);
+        trial.workload.pattern = trial::Pattern::Zipf;
+        trial.workload.sync = Some(trial::Sync { every: 64, call: trial::SyncCall::Fdatasync });
+        trial.engine.link_sync = true;
+    });
+    let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { return };
+    assert!(writes > 1000, "{writes} writes");
+    assert_eq!(outcome.failures, 0, "{:?}", outcome.warning("t"));
+}
+
+#[tokio::test]
+async fn a_byte_that_changes_is_found_and_located() {
+    // Only reads: what is damaged stays damaged.
+    let trial = trial(EngineKind::Psync, |trial| trial.workload.read_percent = 100);
+    let at = 1_234_567u64;
+    let damage = |file: &File| {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+    };
+    let (outcome, _) = run(&trial, &filled(&trial), damage).await.unwrap();
+    assert!(outcome.failures >= 1);
+    let first = outcome.first[0];
+    assert_eq!((first.offset, first.found), (at / 512 * 512, Found::Damaged));
+    let said = outcome.warning("0001-verified").unwrap();
+    assert_eq!(said.code, "verify-failed");
+    let place = "at offset 1234432 (bytes 1536 to 2047 of block 301 of 4KiB) the checksum does not match";
+    assert!(said.message.contains(place) && said.message.contains("sequence 0 was written"), "{said:?}");
+}
+
+#[tokio::test]
+async fn blocks_that_change_places_are_found() {
+    let trial = trial(EngineKind::Psync, |trial| trial.workload.read_percent = 100);
+    let swap = |file: &File| {
+        let (mut a, mut b) = ([0; 4096], [0; 4096]);
+        file.read_exact_at(&mut a, 8192).unwrap();
+        file.read_exact_at(&mut b, 40960).unwrap();
+        file.write_all_at(&b, 8192).unwrap();
+        file.write_all_at(&a, 40960).unwrap();
+    };
+    let (outcome, _) = run(&trial, &filled(&trial), swap).await.unwrap();
+    // Eight sectors each are read back at the least.
+    assert!(outcome.failures >= 16, "{outcome:?}");
+    let first = outcome.first[0];
+    let pair = (first.block, first.found);
+    let of = |place: u64, other: u64| {
+        (place..place + 4096).contains(&first.offset)
+            && pair == (place, Found::Misplaced { from: first.offset - place + other })
+    };
+    assert!(of(8192, 40960) || of(40960, 8192), "{first:?}");
+}
+
+#[tokio::test]
+async fn writes_alone_are_read_back() {
+    // The last block is damaged once the window is over but for the reading back, or before: either is found,
+    // unless it is written again.
+    let trial = trial(EngineKind::Psync, |trial| {
+        trial.workload.read_percent = 0;
+        trial.workload.pattern = trial::Pattern::Sequential;
+        trial.workload.rate = Some(trial::Rate { per_second: 1000, arrival: trial::Arrival::Fixed });
+    });
+    // A thousand a second write some 110 blocks of 1,024 from the first on.
+    let (outcome, _) =
+        run(&trial, &filled(&trial), |file| file.write_all_at(&[0; 4096], SIZE - 4096).unwrap())
+            .await
+            .unwrap();
+    assert_eq!((outcome.failures, outcome.first[0].found), (8, Found::Zeros));
+    assert_eq!((outcome.sectors, outcome.first[0].offset), (SIZE / 512, SIZE - 4096));
+}
+
+#[test]
+fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
+    let share = 0..16384;
+    let mut ledger = Ledger::new(1, &share, 4096);
+    let write = Op { kind: OpKind::Write, offset: 4096, len: 4096 };
+    let read = Op { kind: OpKind::Read, ..write };
+    let (mut old, mut new, mut newer) = (vec![1; 4096], vec![2; 4096], vec![3; 4096]);
+    for data in [&mut old, &mut new] {
+        ledger.begin(write, data);
+        assert!(ledger.busy(write) && ledger.busy(read), "one at a time");
+        ledger.written(write, true);
+    }
+    let found = |ledger: &mut Ledger, data: &[u8]| {
+        let mut outcome = Outcome::new();
+        ledger.begin(read, &mut []);
+        ledger.read(read, Some(data), &mut outcome);
+        assert!(!ledger.busy(read));
+        (outcome.failures, outcome.first.first().map(|fault| (fault.found, fault.expected)))
+    };
+    assert_eq!(found(&mut ledger, &new), (0, None));
+    assert_eq!(found(&mut ledger, &old), (8, Some((Found::Sequence(1), 2))));
+    ledger.begin(write, &mut newer);
+    ledger.written(write, false);
+    let mut half = newer.clone();
+    half[1024..].copy_from_slice(&new[1024..]);
+    for either in [&new, &newer, &half] {
+        assert_eq!(found(&mut ledger, either), (0, None));
+    }
+    // A later write that succeeds makes it sure again.
+    ledger.begin(write, &mut newer);
+    ledger.written(write, true);
+    assert_eq!(found(&mut ledger, &new), (8, Some((Found::Sequence(2), 4))));
+    let other = Ledger::new(2, &share, 4096);
+    let mut outcome = Outcome::new();
+    other.check(4096..8192, &newer, &mut outcome);
+    assert_eq!(outcome.first[0].found, Found::OtherTrial);
+}

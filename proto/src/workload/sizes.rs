@@ -1,0 +1,222 @@
+//! One size or a distribution of sizes, told apart without an untagged enum, which would lose the place of an
+//! error.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+    ser::SerializeMap as _,
+};
+
+use crate::units::ByteSize;
+
+/// The most sizes in one distribution: what the agent's tables have room for.
+pub const MAX_SIZES: usize = 16;
+
+/// Sizes of operations with the share of each, in percent. Written as one size (`4KiB`), or as
+/// `{4KiB: 70, 64KiB: 30}`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct BlockSizes(Vec<(ByteSize, u32)>);
+
+impl BlockSizes {
+    /// A distribution as it is given; [`BlockSizes::problem`] says what is wrong with it.
+    #[must_use]
+    pub fn new(parts: Vec<(ByteSize, u32)>) -> Self {
+        Self(parts)
+    }
+
+    /// Each size with its share in percent, in the order in which they are written.
+    #[must_use]
+    pub fn parts(&self) -> &[(ByteSize, u32)] {
+        &self.0
+    }
+
+    /// The size, if there is one only.
+    #[must_use]
+    pub fn single(&self) -> Option<ByteSize> {
+        match self.0.as_slice() {
+            [(size, 100)] => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// The largest: what a buffer, and the target, must hold.
+    #[must_use]
+    pub fn largest(&self) -> ByteSize {
+        self.0.iter().map(|(size, _)| *size).max().unwrap_or_default()
+    }
+
+    /// The largest size that every one is a multiple of, so that all offsets and lengths are.
+    #[must_use]
+    pub fn unit(&self) -> ByteSize {
+        ByteSize(self.0.iter().fold(0, |unit, (size, _)| gcd(unit, size.0)))
+    }
+
+    /// What is wrong with the sizes as a set; each size alone is checked with the trial.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let sum: u64 = self.0.iter().map(|(_, percent)| u64::from(*percent)).sum();
+        let twice = |i: usize| self.0[..i].iter().any(|(size, _)| *size == self.0[i].0);
+        if self.0.is_empty() || self.0.len() > MAX_SIZES {
+            return Some(format!("has {} sizes; from 1 to {MAX_SIZES} are allowed", self.0.len()));
+        }
+        if let Some((size, _)) = self.0.iter().find(|(_, percent)| *percent == 0) {
+            return Some(format!("gives {size} no share; leave it out, or give it 1 percent or more"));
+        }
+        if let Some(i) = (1..self.0.len()).find(|i| twice(*i)) {
+            return Some(format!("has {} twice; add the shares up", self.0[i].0));
+        }
+        (sum != 100).then(|| format!("adds up to {sum} percent; shares must sum to 100"))
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl From<ByteSize> for BlockSizes {
+    fn from(size: ByteSize) -> Self {
+        Self(vec![(size, 100)])
+    }
+}
+
+impl fmt::Display for BlockSizes {
+    /// As it is written in a scenario.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(size) = self.single() {
+            return size.fmt(f);
+        }
+        let parts: Vec<String> = self.0.iter().map(|(size, percent)| format!("{size}: {percent}")).collect();
+        write!(f, "{{{}}}", parts.join(", "))
+    }
+}
+
+impl fmt::Debug for BlockSizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+struct Parts;
+
+impl<'de> Visitor<'de> for Parts {
+    type Value = BlockSizes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size such as 4KiB, or sizes with their percent, such as {4KiB: 70, 64KiB: 30}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<BlockSizes, E> {
+        text.parse::<ByteSize>().map(Into::into).map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<BlockSizes, E> {
+        Ok(ByteSize(bytes).into())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<BlockSizes, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<BlockSizes, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<BlockSizes, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(size) = map.next_key::<ByteSize>()? {
+            parts.push((size, map.next_value::<u32>()?));
+            // One more than is allowed is enough to say so.
+            if parts.len() > MAX_SIZES {
+                break;
+            }
+        }
+        let sizes = BlockSizes(parts);
+        match sizes.problem() {
+            Some(problem) => Err(de::Error::custom(format!("the distribution {problem}"))),
+            None => Ok(sizes),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockSizes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Parts)
+    }
+}
+
+impl Serialize for BlockSizes {
+    /// The size alone where it says all, so that a swept size is shown as it is written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(size) = self.single() {
+            return size.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (size, percent) in &self.0 {
+            map.serialize_entry(size, percent)?;
+        }
+        map.end()
+    }
+}
+
+impl JsonSchema for BlockSizes {
+    fn schema_name() -> Cow<'static, str> {
+        "BlockSizes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let size = generator.subschema_for::<ByteSize>();
+        json_schema!({
+            "description": "A size, or sizes with the share of each in percent: {4KiB: 70, 64KiB: 30}.",
+            "oneOf": [
+                size,
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": MAX_SIZES,
+                    "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 100 },
+                },
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<BlockSizes, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_size_or_many() {
+        assert_eq!(read(r#""4KiB""#).unwrap().single(), Some(ByteSize(4096)));
+        assert_eq!(read("512").unwrap().single(), Some(ByteSize(512)));
+        let text = r#"{"4KiB":70,"6KiB":20,"512B":10}"#;
+        let mix = read(text).unwrap();
+        assert_eq!((mix.largest().0, mix.unit().0, mix.single()), (6144, 512, None));
+        assert_eq!(serde_json::to_string(&mix).unwrap(), text);
+        assert_eq!(mix.to_string(), "{4KiB: 70, 6KiB: 20, 512B: 10}");
+    }
+
+    #[test]
+    fn what_is_no_distribution_is_refused() {
+        for (text, says) in [
+            (r#"{"4KiB": 70}"#, "adds up to 70 percent"),
+            (r#"{"4KiB": 50, "4096": 50}"#, "has 4KiB twice"),
+            (r#"{"4KiB": 100, "8KiB": 0}"#, "gives 8KiB no share"),
+            ("{}", "has 0 sizes"),
+            (r#"{"4k": 100}"#, "a bare k could be either"),
+            ("true", "sizes with their percent"),
+            ("-1", "not a size"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+        let many: Vec<String> = (1..=17).map(|i| format!("\"{i}KiB\": 5")).collect();
+        assert!(read(&format!("{{{}}}", many.join(","))).unwrap_err().contains("has 17 sizes"));
+    }
+}
