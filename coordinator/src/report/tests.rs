@@ -87,7 +87,10 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     assert!(row(rows, "uring ").contains(" 150 ns  ") && !row(rows, "sync ").contains("150 ns"), "{table}");
     assert!(row(rows, "uring-tuned").contains(" 2.50 µs  "), "{table}");
     let markdown = render(&set, Format::Markdown, 120, false);
-    assert!(markdown.contains("| cpu/IO | wait/IO | path | trials |") && markdown.contains("| 2.50 µs | inline | 2/2 |"));
+    assert!(
+        markdown.contains("| cpu/IO | wait/IO | path | trials |")
+            && markdown.contains("| 2.50 µs | inline | 2/2 |")
+    );
     let page = html(&set, SCENARIO).unwrap();
     assert!(page.contains(">wait&#x2f;IO</th>") && page.contains("<td>150 ns</td>"));
     let csv = render(&set, Format::Csv, 120, false);

@@ -152,7 +152,9 @@ fn transfers_that_fall_short_in_the_middle() {
     assert!(finished["short_transfers"].as_u64().unwrap() > 0, "{finished}");
     assert_eq!(finished["errors"].as_object().unwrap().len(), 0, "short is no error: {finished}");
     assert!(whole >= 3, "trials before it are kept: {whole}");
-    assert!(place.summary()["cells"][0]["short_transfers"].as_u64().unwrap() > 0);
+    let cells = place.summary()["cells"].clone();
+    let short = |cell: &Value| cell["short_transfers"].as_u64().unwrap() > 0;
+    assert!(cells.as_array().unwrap().iter().any(short), "{cells}");
 }
 
 #[test]
