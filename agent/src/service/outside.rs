@@ -22,16 +22,11 @@ pub(super) struct Outside {
     interrupts: Option<Interrupts>,
     begin_ns: u64,
     end_ns: u64,
-    first: Option<Reading>,
-    last: Option<Reading>,
+    first: Option<(u64, KernelThreads)>,
+    last: Option<(u64, KernelThreads)>,
+    first_count: Option<(u64, u64)>,
+    last_count: Option<(u64, u64)>,
     over: bool,
-}
-
-#[derive(Clone)]
-struct Reading {
-    at_ns: u64,
-    threads: KernelThreads,
-    interrupts: Option<u64>,
 }
 
 impl Outside {
@@ -48,6 +43,8 @@ impl Outside {
             end_ns: begin_ns.saturating_add(trial.workload.runtime.0),
             first: None,
             last: None,
+            first_count: None,
+            last_count: None,
         }
     }
 
@@ -67,33 +64,42 @@ impl Outside {
         match &self.last {
             _ if self.over => None,
             None => Some(self.begin_ns),
-            Some(last) => (last.at_ns < final_ns).then(|| final_ns.min(last.at_ns + AGAIN_NS)),
+            Some((at, _)) => (*at < final_ns).then(|| final_ns.min(at + AGAIN_NS)),
         }
     }
 
+    /// Reads all of it; also once after the workers are done.
     pub(super) fn read(&mut self) {
         let threads = if self.has_ring { KernelThreads::read() } else { Ok(KernelThreads::default()) };
-        let interrupts = self.interrupts.as_ref().and_then(Interrupts::read);
+        if let Some(count) = self.interrupts.as_ref().and_then(Interrupts::read) {
+            self.count(monotonic_ns(), count);
+        }
         match threads {
-            Ok(threads) => self.take(Reading { at_ns: monotonic_ns(), threads, interrupts }),
+            Ok(threads) => self.take(monotonic_ns(), threads),
             Err(_) => self.over = true,
         }
     }
 
-    fn take(&mut self, now: Reading) {
+    fn take(&mut self, at_ns: u64, threads: KernelThreads) {
         match &mut self.last {
             // The rings may be gone.
-            _ if now.at_ns >= self.end_ns => self.over = true,
+            _ if at_ns >= self.end_ns => self.over = true,
             None => {
-                self.first = Some(now.clone());
-                self.last = Some(now);
+                self.first = Some((at_ns, threads.clone()));
+                self.last = Some((at_ns, threads));
             }
-            Some(last) => {
-                last.at_ns = now.at_ns;
-                last.interrupts = now.interrupts;
-                last.threads.advance(now.threads);
+            Some((last_ns, last)) => {
+                *last_ns = at_ns;
+                last.advance(threads);
             }
         }
+    }
+
+    /// Interrupts end with the window, so that a reading after its end stands for the end.
+    fn count(&mut self, at_ns: u64, count: u64) {
+        let reading = (at_ns.min(self.end_ns), count);
+        self.first_count.get_or_insert(reading);
+        self.last_count = Some(reading);
     }
 
     /// CPU time that the ring threads used in a window of this length.
@@ -101,20 +107,21 @@ impl Outside {
         if !self.has_ring {
             return Some(0);
         }
-        self.over_window(window_ns, |first, last| Some(last.threads.since(&first.threads)))
+        let ((first_ns, first), (last_ns, last)) = (self.first.as_ref()?, self.last.as_ref()?);
+        for_window(window_ns, last.since(first), last_ns - first_ns)
     }
 
     /// Interrupts of the disk in a window of this length.
     pub(super) fn interrupts(&self, window_ns: u64) -> Option<u64> {
-        self.over_window(window_ns, |first, last| last.interrupts?.checked_sub(first.interrupts?))
+        let ((first_ns, first), (last_ns, last)) = (self.first_count?, self.last_count?);
+        for_window(window_ns, last.checked_sub(first)?, last_ns - first_ns)
     }
+}
 
-    /// What grew between the first reading and the last, for a whole window.
-    fn over_window(&self, window_ns: u64, grown: impl Fn(&Reading, &Reading) -> Option<u64>) -> Option<u64> {
-        let (first, last) = (self.first.as_ref()?, self.last.as_ref()?);
-        let grown = u128::from(grown(first, last)?) * u128::from(window_ns);
-        grown.checked_div(u128::from(last.at_ns - first.at_ns)).map(|whole| whole as u64)
-    }
+/// What grew in a part of the window, for all of it; nothing of an empty part.
+fn for_window(window_ns: u64, grown: u64, part_ns: u64) -> Option<u64> {
+    let whole = u128::from(grown) * u128::from(window_ns);
+    whole.checked_div(u128::from(part_ns)).map(|whole| whole as u64)
 }
 
 #[cfg(test)]
@@ -142,16 +149,12 @@ mod tests {
         Outside::new(&trial, 1_000_000_000, None)
     }
 
-    fn reading<const N: usize>(at_ns: u64, times: [(u32, u64); N], interrupts: Option<u64>) -> Reading {
-        Reading { at_ns, threads: KernelThreads::of(times), interrupts }
-    }
-
     #[test]
     fn use_between_readings_stands_for_the_window() {
         let mut outside = self::outside(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = outside.next_ns();
-            outside.take(reading(at_ns, [(1, used)], None));
+            outside.take(at_ns, KernelThreads::of([(1, used)]));
             due
         };
         assert_eq!(take(1_510_000_000, 70), Some(1_500_000_000));
@@ -164,27 +167,29 @@ mod tests {
     #[test]
     fn readings_after_the_window_do_not_count() {
         let mut outside = self::outside(EngineKind::IoUring);
-        outside.take(reading(1_500_000_000, [(1, 0)], None));
-        outside.take(reading(2_500_000_000, [(1, 500)], None));
-        outside.take(reading(3_600_000_000, [], None));
+        outside.take(1_500_000_000, KernelThreads::of([(1, 0)]));
+        outside.take(2_500_000_000, KernelThreads::of([(1, 500)]));
+        outside.take(3_600_000_000, KernelThreads::of([]));
         assert_eq!((outside.next_ns(), outside.cpu_ns(2_000_000_000)), (None, Some(1000)));
     }
 
     #[test]
     fn without_two_readings_nothing_is_known() {
         let mut outside = self::outside(EngineKind::IoUring);
-        outside.take(reading(1_500_000_000, [(1, 5)], None));
+        outside.take(1_500_000_000, KernelThreads::of([(1, 5)]));
         assert_eq!(outside.cpu_ns(2_000_000_000), None);
         assert_eq!(self::outside(EngineKind::Psync).cpu_ns(2_000_000_000), Some(0));
     }
 
     #[test]
-    fn interrupts_are_counted_where_the_disk_has_any() {
+    fn interrupts_are_counted_up_to_the_end_of_the_window() {
         let mut outside = self::outside(EngineKind::IoUring);
-        outside.take(reading(1_500_000_000, [], Some(100)));
-        outside.take(reading(2_500_000_000, [], Some(350)));
-        assert_eq!(outside.interrupts(2_000_000_000), Some(500));
-        outside.take(reading(3_000_000_000, [], None));
-        assert_eq!(outside.interrupts(2_000_000_000), None, "not readable any more");
+        assert_eq!(outside.interrupts(2_000_000_000), None, "not measured");
+        outside.count(1_500_000_000, 100);
+        assert_eq!(outside.interrupts(2_000_000_000), None, "one reading says nothing");
+        outside.count(2_500_000_000, 350);
+        assert_eq!(outside.interrupts(2_000_000_000), Some(500), "250 in half of it");
+        outside.count(4_000_000_000, 600);
+        assert_eq!(outside.interrupts(2_000_000_000), Some(500), "500 in all of it");
     }
 }

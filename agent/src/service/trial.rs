@@ -257,6 +257,7 @@ async fn measure(
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
+    outside.read();
     Ok(add_up(trial, &reports, &outside))
 }
 
