@@ -18,4 +18,4 @@ else
         'any(.[].hosts[].refusal // empty; .field == "engine.hybrid_iopoll" and (.remedy | test("6.13")))' \
         polling/trials.jsonl '{arm, marks, refusals: [.hosts[].refusal]}'
 fi
-jq -r '.cells[] | select(.host == null) | "    \(.arm): \(.iops.mean // 0 | floor) reads/s, p50 \(.latency_ns.p50 // 0) ns, \(.interrupts_per_io) interrupts per I/O"' polling.json
+jq -r '.cells[] | select(.host == null and .iops != null) | "    \(.arm): \(.iops.mean | floor) reads/s, p50 \(.latency_ns.p50) ns, \(.interrupts_per_io) interrupts per I/O"' polling.json
