@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn use_between_readings_stands_for_the_window() {
-        let mut outside = self::outside(EngineKind::Nop);
+        let mut outside = outside(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = outside.next_ns();
             outside.take(at_ns, KernelThreads::of([(1, used)]));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn readings_after_the_window_do_not_count() {
-        let mut outside = self::outside(EngineKind::IoUring);
+        let mut outside = outside(EngineKind::IoUring);
         outside.take(1_500_000_000, KernelThreads::of([(1, 0)]));
         outside.take(2_500_000_000, KernelThreads::of([(1, 500)]));
         outside.take(3_600_000_000, KernelThreads::of([]));
@@ -175,15 +175,15 @@ mod tests {
 
     #[test]
     fn without_two_readings_nothing_is_known() {
-        let mut outside = self::outside(EngineKind::IoUring);
-        outside.take(1_500_000_000, KernelThreads::of([(1, 5)]));
-        assert_eq!(outside.cpu_ns(2_000_000_000), None);
-        assert_eq!(self::outside(EngineKind::Psync).cpu_ns(2_000_000_000), Some(0));
+        let mut once = outside(EngineKind::IoUring);
+        once.take(1_500_000_000, KernelThreads::of([(1, 5)]));
+        assert_eq!(once.cpu_ns(2_000_000_000), None);
+        assert_eq!(outside(EngineKind::Psync).cpu_ns(2_000_000_000), Some(0));
     }
 
     #[test]
     fn interrupts_are_counted_up_to_the_end_of_the_window() {
-        let mut outside = self::outside(EngineKind::IoUring);
+        let mut outside = outside(EngineKind::IoUring);
         assert_eq!(outside.interrupts(2_000_000_000), None, "not measured");
         outside.count(1_500_000_000, 100);
         assert_eq!(outside.interrupts(2_000_000_000), None, "one reading says nothing");

@@ -254,10 +254,10 @@ async fn measure(
             }
         }
     }
+    outside.read();
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
-    outside.read();
     Ok(add_up(trial, &reports, &outside))
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Event {
     },
     Ready(Ready),
     Interval(Interval),
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// This trial is refused; the lease goes on.
     Failed(Refusal),
     /// The lease is over, and with it the host.
@@ -158,7 +158,7 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
         }
         Some(WireEvent::Finished(mut finished)) => {
             let trial = std::mem::take(&mut finished.trial_id);
-            finished.try_into().map_or_else(lost, |finished| (trial, Event::Finished(finished)))
+            finished.try_into().map_or_else(lost, |finished| (trial, Event::Finished(Box::new(finished))))
         }
         Some(WireEvent::Failed(mut failed)) => {
             let trial = std::mem::take(&mut failed.trial_id);

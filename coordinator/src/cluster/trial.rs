@@ -257,7 +257,7 @@ impl Running<'_> {
                 host.run.intervals.push(interval);
             }
             Event::Finished(finished) => {
-                host.run.finished = Some(finished);
+                host.run.finished = Some(*finished);
                 host.ended = true;
             }
             Event::Failed(refusal) => {
