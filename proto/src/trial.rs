@@ -175,12 +175,14 @@ impl Trial {
                     .into()
             });
         }
-        check(!engine.iopoll || self.target.direct(), "engine.iopoll", &|| {
-            "needs a target with direct: true (only a device can be polled)".into()
-        });
-        check(!engine.hipri || self.target.direct(), "engine.hipri", &|| {
-            "needs a target with direct: true (only a device can be polled)".into()
-        });
+        let polled = self.target.direct() || engine.fallback == Fallback::Allow;
+        for (asked, field) in [(engine.iopoll, "engine.iopoll"), (engine.hipri, "engine.hipri")] {
+            check(!asked || polled, field, &|| {
+                "needs a target with direct: true (only a device can be polled), or `fallback: allow` to run \
+                 with interrupts"
+                    .into()
+            });
+        }
         check(!(engine.vectored && engine.fixed_buffers), "engine.vectored", &|| {
             "does not go with fixed_buffers: registered buffers are not read by readv".into()
         });

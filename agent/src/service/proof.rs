@@ -51,7 +51,9 @@ fn polling_on(
             .at("engine.hipri")),
         };
     }
-    let polls = target.get("io_poll").is_some_and(|value| value == "1");
+    // Through the page cache nothing is polled for, whatever the device; asked for nevertheless, that was allowed.
+    let direct = target.get("direct").is_none_or(|direct| direct == "yes");
+    let polls = direct && target.get("io_poll").is_some_and(|value| value == "1");
     if !polls && engine.fallback == Fallback::Refuse {
         let device = target.get("device").map_or("no block device", String::as_str);
         let said = target.get("io_poll").map_or_else(
@@ -97,6 +99,9 @@ mod tests {
         assert!(polling(&engine, &BTreeMap::new()).unwrap_err().message.contains("no block device"));
         engine.fallback = Fallback::Allow;
         assert_eq!(polling(&engine, &facts("0")).unwrap().unwrap().granted, "false");
+        let mut cached = facts("1");
+        cached.insert("direct".to_owned(), "no".to_owned());
+        assert_eq!(polling(&engine, &cached).unwrap().unwrap().granted, "false");
         assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_none());
     }
 

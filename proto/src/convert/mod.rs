@@ -343,7 +343,7 @@ mod tests {
                         sectors => BlockSizes::new(vec![(ByteSize(sectors * 512), 30), (ByteSize(512), 70)]),
                     },
                     sync: (workload.0 < 100).then_some(Sync { every: depth, call: SyncCall::Fsync }),
-                    verify: kind == EngineKind::IoUring,
+                    verify: kind == EngineKind::Libaio,
                     threads: workload.2,
                     rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
