@@ -34,7 +34,7 @@ until [ -n "$(ram_disks)" ] || [ $tries = 0 ]; do
 done
 sleep 1
 kill -KILL "$agent"
-wait "$agent" || true
+wait "$agent" 2>/dev/null || true
 left=$(ram_disks)
 [ -n "$left" ] || fail "the killed agent left nothing to take down"
 [ -s /run/ringbench-0/ramdisks.jsonl ] || fail "the killed agent's disk is not on record"
@@ -46,7 +46,7 @@ agent=$!
 sleep 2
 [ -z "$(ram_disks)" ] || fail "the next agent did not take it down: $(ram_disks)"
 kill "$agent"
-wait "$agent" || true
+wait "$agent" 2>/dev/null || true
 jq -r '.cells[] | select(.host == null) | "    \(.arm): \(.iops.mean | floor) reads/s"' poll.json
 jq -r '"    20 ms chosen: p50 \(.cells[0].latency_ns.p50 / 1e6) ms"' slow.json
 echo "    $(basename "$(echo "$left" | head -n 1)") of a killed agent was taken down by the next"
