@@ -48,8 +48,8 @@ done
 interrupts() { # arm, depth, expression of the interrupts per I/O of each trial that has them
     holds "interrupts of $1 at depth $2: $3" \
         "[.[] | select(.arm == \"$1\" and .params.depth == $2) | .hosts[].finished
-          | select(.disk_interrupts != null) | .disk_interrupts / .read_ops] | length > 0 and all(.[]; $3)" \
-        nvme/trials.jsonl 'select(.arm | test("passthrough")) | {arm, params, finished: [.hosts[].finished | {disk_interrupts, read_ops}]}'
+          | select(.interrupts != null) | .interrupts / .read_ops] | length > 0 and all(.[]; $3)" \
+        nvme/trials.jsonl 'select(.arm | test("passthrough")) | {arm, params, finished: [.hosts[].finished | {interrupts, read_ops}]}'
 }
 interrupts passthrough 1 '. > 0.5'
 interrupts passthrough-polled 1 '. < 0.1'

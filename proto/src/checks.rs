@@ -37,6 +37,9 @@ impl Trial {
             check((1..=MAX_SYNC_EVERY).contains(&sync.every), "workload.sync", &|| {
                 format!("every {} is out of range: from 1 to {MAX_SYNC_EVERY} writes", sync.every)
             });
+            check(!matches!(engine.engine, EngineKind::Null | EngineKind::Nop), "workload.sync", &|| {
+                format!("does not go with engine: {} (it has no file to make durable)", engine.engine)
+            });
             check(work.read_percent < 100, "workload.sync", &|| {
                 "needs writes to make durable: read_percent below 100".into()
             });

@@ -268,7 +268,8 @@ impl Target {
                     "cold needs `direct: false`: past the page cache there is nothing to keep cold".into()
                 });
                 check(!(cold && writes), "target.file.cache", &|| {
-                    "cold needs `read_percent: 100`: what is written stays in the cache until the disk has it"
+                    "cold needs a trial that only reads (`read_percent: 100`, no `verify`): what is written stays in \
+                     the cache until the disk has it"
                         .into()
                 });
             }

@@ -147,6 +147,15 @@ impl Trial {
                 engine.pvsync2_knobs().join(", ")
             )
         });
+        for (asked, knob) in [
+            (engine.fixed_files, "fixed_files"),
+            (engine.fixed_buffers, "fixed_buffers"),
+            (engine.vectored, "vectored"),
+        ] {
+            check(!asked || engine.engine != EngineKind::Nop, &format!("engine.{knob}"), &|| {
+                "does not go with engine: nop (its requests have neither a file nor memory)".into()
+            });
+        }
         check(!engine.hybrid_iopoll || engine.iopoll, "engine.hybrid_iopoll", &|| {
             "needs iopoll: true (it is a way of polling)".into()
         });

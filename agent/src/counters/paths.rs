@@ -22,6 +22,7 @@ use std::{
     os::fd::AsRawFd as _,
 };
 
+use io_uring::opcode;
 use perf_event::{Builder, Counter, SampleFlag, Sampler, events::Tracepoint};
 use proto::outcome::PathCounts;
 
@@ -82,8 +83,12 @@ impl Paths {
             builder
         };
         let leader = builder(layout.submit.0).build()?;
-        // A combiner's read that ends its sleep is no request of the trial.
-        filter(&leader, &CString::new(format!("user_data != {WAKING}"))?)?;
+        // A sync is none of the operations whose paths are told; a combiner's read that ends its sleep is no request
+        // of the trial.
+        filter(
+            &leader,
+            &CString::new(format!("user_data != {WAKING} && opcode != {}", opcode::Fsync::CODE))?,
+        )?;
         let mut sampler = leader.sampled(requests as usize * PER_REQUEST)?;
         let mut members = Vec::new();
         for event in [layout.complete.0, layout.punt.0, layout.local_work.0, layout.task_work.0] {

@@ -20,7 +20,7 @@ pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
 /// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
 /// by the kernel. A ring opens with IOPOLL on any device; only `queue/io_poll` of the block device says whether it
 /// has poll queues.
-pub(super) fn polling(engine: &Engine, target: &BTreeMap<String, String>) -> Result<Option<Knob>, Refusal> {
+pub(super) fn polling(engine: &Engine, target: &BTreeMap<String, String>) -> Result<Vec<Knob>, Refusal> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     polling_on(engine, target, &release)
 }
@@ -29,18 +29,18 @@ fn polling_on(
     engine: &Engine,
     target: &BTreeMap<String, String>,
     release: &str,
-) -> Result<Option<Knob>, Refusal> {
+) -> Result<Vec<Knob>, Refusal> {
     let name = match (engine.iopoll, engine.hipri) {
         (true, _) => "iopoll",
         (_, true) => "hipri",
-        _ => return Ok(None),
+        _ => return Ok(Vec::new()),
     };
     let knob =
         |granted: bool| Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() };
     // It takes the flag and says nothing: there is nothing to try, but its age.
     if name == "hipri" && !polls_synchronously(release) {
         return match engine.fallback {
-            Fallback::Allow => Ok(Some(knob(false))),
+            Fallback::Allow => Ok(vec![knob(false)]),
             Fallback::Refuse => Err(Refusal::new(
                 "knob-refused",
                 format!(
@@ -68,7 +68,12 @@ fn polling_on(
         )
         .at(format!("engine.{name}")));
     }
-    Ok(Some(knob(polls)))
+    let mut knobs = vec![knob(polls)];
+    if engine.hybrid_iopoll && !polls {
+        // A way of polling goes with it. Where there is polling, the ring says whether it has this way.
+        knobs.push(Knob { name: "hybrid_iopoll".into(), ..knob(false) });
+    }
+    Ok(knobs)
 }
 
 /// Whether a kernel polls for preadv2 with RWF_HIPRI: up to 5.19. What has no version that can be read is new.
@@ -92,25 +97,30 @@ mod tests {
     fn polling_is_the_devices_to_grant() {
         let mut engine = Engine { iopoll: true, ..Engine::new(EngineKind::IoUring) };
         let facts = |value: &str| BTreeMap::from([("io_poll".to_owned(), value.to_owned())]);
-        assert_eq!(polling(&engine, &facts("1")).unwrap().unwrap().granted, "true");
+        assert_eq!(polling(&engine, &facts("1")).unwrap()[0].granted, "true");
         let refusal = polling(&engine, &facts("0")).unwrap_err();
         assert_eq!(refusal.field, "engine.iopoll");
         assert!(refusal.message.contains("queue/io_poll = 0") && refusal.remedy.contains("poll_queues"));
         assert!(polling(&engine, &BTreeMap::new()).unwrap_err().message.contains("no block device"));
         engine.fallback = Fallback::Allow;
-        assert_eq!(polling(&engine, &facts("0")).unwrap().unwrap().granted, "false");
+        assert_eq!(polling(&engine, &facts("0")).unwrap()[0].granted, "false");
+        engine.hybrid_iopoll = true;
+        let knobs = polling(&engine, &facts("0")).unwrap();
+        let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
+        assert_eq!(granted, [("iopoll", "false"), ("hybrid_iopoll", "false")]);
         let mut cached = facts("1");
         cached.insert("direct".to_owned(), "no".to_owned());
-        assert_eq!(polling(&engine, &cached).unwrap().unwrap().granted, "false");
-        assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_none());
+        assert_eq!(polling(&engine, &cached).unwrap()[0].granted, "false");
+        assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_empty());
     }
 
     #[test]
     fn synchronous_polling_ended_with_5_19() {
         let mut engine = Engine { hipri: true, ..Engine::new(EngineKind::Pvsync2) };
         let facts = BTreeMap::from([("io_poll".to_owned(), "1".to_owned())]);
-        let granted =
-            |engine: &Engine, release| polling_on(engine, &facts, release).map(|knob| knob.unwrap().granted);
+        let granted = |engine: &Engine, release| {
+            polling_on(engine, &facts, release).map(|knobs| knobs[0].granted.clone())
+        };
         assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
         assert_eq!(refusal.field, "engine.hipri");

@@ -85,7 +85,10 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
         let mut all = Outcome::default();
         reports.iter().filter_map(|report| report.verified.as_ref()).for_each(|verified| all.add(verified));
         sum.warnings.extend(all.warning(&trial.id));
-        sum.verified = Some(Verified { sectors: all.sectors, failures: all.failures });
+        // What was read back in part only is no verification; what was found in it stands.
+        let whole = reports.iter().all(|report| report.verified.is_some());
+        sum.verified =
+            (whole || all.failures > 0).then_some(Verified { sectors: all.sectors, failures: all.failures });
     }
     sum.errors = errors;
     sum.overhead = overhead;

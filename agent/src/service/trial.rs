@@ -75,7 +75,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
     let polling = proof::polling(&trial.engine, &target.facts)?;
-    let trial = match &polling {
+    let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.
         Some(knob) if knob.granted == "false" => Arc::new(proof::without_polling(&trial)),
         _ => trial,
@@ -182,7 +182,7 @@ struct Beside {
     cpus: Vec<u32>,
     /// The interrupts of the device behind the target.
     lines: Option<Lines>,
-    polling: Option<Knob>,
+    polling: Vec<Knob>,
     warnings: Vec<Warning>,
 }
 
@@ -227,7 +227,7 @@ async fn start_line(
     lease: &mut Lease,
     trial: &Trial,
     crew: &mut Crew,
-    polling: Option<Knob>,
+    polling: Vec<Knob>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Knob>, Vec<Slices>), Ended> {
     let mut slices = Vec::new();

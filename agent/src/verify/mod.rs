@@ -72,16 +72,16 @@ impl Verified {
         }
     }
 
-    /// Reads the whole share back, and says what came of all checks. `stop` ends it early, and `done` grows by
-    /// the bytes that were read.
+    /// Reads the whole share back, and says what came of all checks. `stop` ends it early, which is then no
+    /// verification, unless something was found; `done` grows by the bytes that were read.
     #[must_use]
-    pub fn read_back(mut self, file: impl AsFd, stop: &AtomicBool, done: &AtomicU64) -> Outcome {
+    pub fn read_back(mut self, file: impl AsFd, stop: &AtomicBool, done: &AtomicU64) -> Option<Outcome> {
         let unit = self.ledger.unit();
         let chunk = (CHUNK / unit).max(1) * unit;
         let share = self.ledger.share();
         let Ok(buffers) = Buffers::new(1, chunk as usize, 0) else {
             self.ledger.fail(share.start, Found::Unreadable(libc::ENOMEM), &mut self.outcome);
-            return self.outcome;
+            return Some(self.outcome);
         };
         let mut at = share.start;
         while at < share.end && !stop.load(Ordering::Relaxed) {
@@ -100,7 +100,7 @@ impl Verified {
             at += u64::from(len);
             done.fetch_add(u64::from(len), Ordering::Relaxed);
         }
-        self.outcome
+        (at >= share.end || self.outcome.failures > 0).then_some(self.outcome)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     clock::HotClock,
     gate::Gate,
     recorder::Tally,
-    thread::{buffers, caught, engine_failed, instruments, settle},
+    thread::{buffers, caught, engine_failed, instruments, settle, try_sync},
     window::{Schedule, Window},
 };
 use crate::engine::{
@@ -34,6 +34,8 @@ pub(super) struct Thread {
     pub(super) cpu: u32,
     /// Nobody else is on that CPU.
     pub(super) alone: bool,
+    /// Each worker has a CPU of its own.
+    pub(super) apart: bool,
     pub(super) poller: Option<u32>,
     pub(super) trial: Arc<Trial>,
     pub(super) gate: Arc<Gate>,
@@ -66,7 +68,8 @@ impl Thread {
             attach: &Attach::default(),
         };
         let (mut combiner, ends, knobs) =
-            Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, self.alone)?;
+            Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, (self.alone, self.apart))?;
+        try_sync(trial, combiner.ring())?;
         // Workers warn of the same.
         let audit = instruments(trial, None, &knobs, &mut Vec::new());
         self.desks.combined.lay_out(Ok((ends, knobs)));

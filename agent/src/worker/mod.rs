@@ -14,6 +14,7 @@ pub mod window;
 
 use std::{
     cell::Cell,
+    collections::HashSet,
     os::fd::{AsFd as _, OwnedFd},
     sync::{
         Arc,
@@ -34,8 +35,8 @@ use self::{
     hot::Batching,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, Slices, Tally},
-    source::{Source, Synced, sync_kind},
-    thread::{buffers, caught, engine_failed, instruments, settle},
+    source::{Source, Synced},
+    thread::{buffers, caught, engine_failed, instruments, settle, try_sync},
     window::{Closed, Schedule, Window},
 };
 use crate::{
@@ -45,7 +46,7 @@ use crate::{
         sharing::{Desk, nothing_built},
     },
     verify::{Outcome, Verified},
-    workload::{Op, Ops},
+    workload::Ops,
 };
 
 /// What a worker says to the trial that it works for.
@@ -130,6 +131,7 @@ impl Crew {
             let combiner = combiner::Thread {
                 cpu,
                 alone,
+                apart: places.workers.iter().collect::<HashSet<_>>().len() == places.workers.len(),
                 poller: places.pollers.first().copied(),
                 trial: Arc::clone(trial),
                 gate: Arc::clone(&crew.gate),
@@ -338,7 +340,10 @@ impl Worker {
 
     fn run<E: Engine>(&self, mut engine: E, knobs: Vec<Knob>) -> Result<Report, Refusal> {
         let (trial, work) = (&self.trial, &self.trial.workload);
-        self.try_sync(&mut engine)?;
+        // A combiner has tried for all: it serves nobody before the start.
+        if trial.engine.ring != Sharing::Combiner {
+            try_sync(trial, &mut engine)?;
+        }
         let ops = Ops::new(trial, self.size, self.index);
         let linked = trial.engine.link_sync;
         match (self.blocks.get(), self.again.take()) {
@@ -349,38 +354,13 @@ impl Worker {
                 let mut report = self.measure(engine, &mut ops, knobs)?;
                 if report.window.is_some() {
                     let verified = ops.into_operations();
-                    report.verified = Some(verified.read_back(again, &self.stop, &self.read_back));
+                    report.verified = verified.read_back(again, &self.stop, &self.read_back);
                 }
                 Ok(report)
             }
             _ if work.sync.is_some() => self.measure(engine, &mut Synced::new(ops, work, linked), knobs),
             _ => self.measure(engine, &mut { ops }, knobs),
         }
-    }
-
-    /// Whether this engine can sync this target at all: better known before the start.
-    fn try_sync(&self, engine: &mut impl Engine) -> Result<(), Refusal> {
-        let Some(sync) = self.trial.workload.sync else { return Ok(()) };
-        engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
-        let mut result = None;
-        let mut outcome = Ok(0);
-        while result.is_none() && outcome.is_ok() {
-            outcome = engine.commit(1);
-            engine.reap(|completion| result = Some(completion.result));
-        }
-        let error = match (outcome, result) {
-            (_, Some(0)) => return Ok(()),
-            (_, Some(result)) => std::io::Error::from_raw_os_error(-result),
-            (Err(error), None) => error,
-            (Ok(_), None) => return Ok(()),
-        };
-        let (name, call) = (self.trial.engine.engine, sync.call.as_str());
-        Err(Refusal::new(
-            "sync-refused",
-            format!("{name} cannot do {call} on this target: {error}"),
-            "another engine, or another target; libaio syncs from Linux 4.18 on",
-        )
-        .at("workload.sync"))
     }
 
     /// Stands at the start line, and runs through the window.

@@ -7,8 +7,8 @@ use proto::{
     trial::{Measure, Trial},
 };
 
-use super::Report;
-use crate::{buffers::Buffers, counters::audit::Audit, topology};
+use super::{Report, source::sync_kind};
+use crate::{buffers::Buffers, counters::audit::Audit, engine::Engine, topology, workload::Op};
 
 /// Runs a thread's work; a panic becomes a refusal.
 pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
@@ -59,6 +59,31 @@ pub(super) fn instruments(
         warnings.extend(missing);
         audit
     })
+}
+
+/// Whether this engine can sync this target at all: better known before the start.
+pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine) -> Result<(), Refusal> {
+    let Some(sync) = trial.workload.sync else { return Ok(()) };
+    engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
+    let mut result = None;
+    let mut outcome = Ok(0);
+    while result.is_none() && outcome.is_ok() {
+        outcome = engine.commit(1);
+        engine.reap(|completion| result = Some(completion.result));
+    }
+    let error = match (outcome, result) {
+        (_, Some(0)) => return Ok(()),
+        (_, Some(result)) => std::io::Error::from_raw_os_error(-result),
+        (Err(error), None) => error,
+        (Ok(_), None) => return Ok(()),
+    };
+    let (name, call) = (trial.engine.engine, sync.call.as_str());
+    Err(Refusal::new(
+        "sync-refused",
+        format!("{name} cannot do {call} on this target: {error}"),
+        "another engine, or another target; libaio syncs from Linux 4.18 on",
+    )
+    .at("workload.sync"))
 }
 
 pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {

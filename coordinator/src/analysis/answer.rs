@@ -22,7 +22,7 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Vec<String> {
         Some(baseline) => {
             sentences.extend(headline(set, baseline, idle));
             for arm in arms(set).filter(|arm| *arm != baseline) {
-                sentences.extend(of_arm(set, arm, baseline).map(|told| told.join(" ")));
+                sentences.extend(of_arm(set, arm, baseline, idle).map(|told| told.join(" ")));
             }
         }
         None => sentences.extend(best(set)),
@@ -93,7 +93,7 @@ fn times(ratio: f64) -> String {
     format!("{ratio:.digits$}x")
 }
 
-fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<Vec<String>> {
+fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Option<Vec<String>> {
     let of = |metric: &str| -> Vec<&Comparison> {
         set.comparisons.iter().filter(|found| found.arm == arm && found.metric == metric).collect()
     };
@@ -116,7 +116,8 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<Vec<String>>
     if !without.is_empty() {
         clauses.push(format!("nothing to compare{}", places(&without, total)));
     }
-    let mut sentences = vec![format!("{arm}: {}.", clauses.join("; "))];
+    let idle = if idle.contains(&arm) { " (does no I/O)" } else { "" };
+    let mut sentences = vec![format!("{arm}{idle}: {}.", clauses.join("; "))];
     let p99 = of("latency_p99");
     type Side = (Verdict, fn(&f64, &f64) -> bool, &'static str);
     let sides: [Side; 2] = [(Verdict::Slower, f64::gt, "up to "), (Verdict::Faster, f64::lt, "down to ")];

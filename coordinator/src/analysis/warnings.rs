@@ -118,12 +118,11 @@ impl Warnings {
         if iops.mean < RATE_REACHED * offered {
             let point: Vec<String> =
                 row.params.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+            let place = if point.is_empty() { String::new() } else { format!(" {}", point.join(" ")) };
             let message = format!(
-                "{} {} was to do {offered:.0} a second and did {:.0}: beyond saturation, latency grows with the \
+                "{}{place} was to do {offered:.0} a second and did {:.0}: beyond saturation, latency grows with the \
                  length of the trial, and requests still waiting at its end are in no percentile",
-                row.arm,
-                point.join(" "),
-                iops.mean
+                row.arm, iops.mean
             );
             self.add("rate-not-reached", row.host.as_deref(), message, "lower `rate`, or raise the depth");
         }

@@ -110,7 +110,6 @@ fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("task_work_share", number(cell.metric("task_work_share"))),
         ("polled_share", number(cell.metric("polled_share"))),
         ("punted_share", number(cell.metric("punted_share"))),
-        ("interrupts_per_io", number(cell.interrupts_per_io)),
         ("cycles_per_io", number(cell.hardware.and_then(|hardware| hardware.cycles_per_io))),
         ("instructions_per_io", number(cell.hardware.and_then(|hardware| hardware.instructions_per_io))),
         ("cache_misses_per_io", number(cell.hardware.and_then(|hardware| hardware.cache_misses_per_io))),

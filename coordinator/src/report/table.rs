@@ -46,8 +46,12 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
 /// other reports.
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
     let mut view = View::of(set);
-    let fits =
-        |view: &View| laid_out(set, view, width, false).lines().all(|line| super::text::width(line) <= width);
+    let fits = |view: &View| {
+        let text = laid_out(set, view, width, false);
+        // Names are cut before lines grow too long: they are worth more than an extra column.
+        let named = set.cells.iter().all(|cell| text.contains(&*clean(&cell.arm)));
+        named && text.lines().all(|line| super::text::width(line) <= width)
+    };
     while let Some(last) = view.extras.last().copied().filter(|_| !fits(&view)) {
         view.leave_out(last);
     }

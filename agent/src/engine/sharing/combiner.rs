@@ -28,7 +28,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
-    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot},
+    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot, batch_class},
     Combined,
     futex::Bed,
     knob,
@@ -59,6 +59,10 @@ pub(crate) struct Combiner {
     /// From a worker's queue until taken out of it, in ticks.
     coming: u64,
     futexes: u64,
+    /// How often that read was made. It is no request of the trial.
+    wakings: u64,
+    /// How long it looks before it sleeps, in ticks.
+    patience: u64,
 }
 
 /// What both ends see.
@@ -73,7 +77,7 @@ pub(super) struct Bridge {
     /// Where the read that ends the sleep goes to.
     pub(super) sink: AtomicU64,
     pub(super) seats: Box<[Seat]>,
-    /// In ticks; 0: nobody looks before sleeping.
+    /// How long workers look before sleeping, in ticks.
     pub(super) patience: u64,
     pub(super) moves_data: bool,
 }
@@ -103,8 +107,8 @@ pub(super) struct Done {
 
 impl Combiner {
     /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and an end
-    /// for each worker. The setup's depth is that of all, and so are the buffers. `patient`: both sides may look
-    /// before they sleep, since nobody has to share a CPU.
+    /// for each worker. The setup's depth is that of all, and so are the buffers. `alone`: the combiner may look
+    /// before it sleeps, since nobody shares its CPU; `apart`: so may the workers, since each has its own.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -113,12 +117,13 @@ impl Combiner {
         files: Vec<OwnedFd>,
         buffers: Buffers,
         clock: &HotClock,
-        patient: bool,
+        (alone, apart): (bool, bool),
     ) -> Result<(Self, Vec<Combined>, Vec<Knob>), Refusal> {
         let workers = files.len();
         let depth = setup.depth / workers.max(1) as u32;
         let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
         knobs.push(knob(Sharing::Combiner));
+        let patience = clock.ticks_in(PATIENCE_NS);
         let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| {
             Refusal::new("open-files", format!("eventfd: {error}"), "raise the open-file limit (`ulimit -n`)")
         })?;
@@ -129,7 +134,7 @@ impl Combiner {
             waking,
             sink: AtomicU64::new(0),
             seats: (0..workers).map(|_| Seat { wants: AtomicU32::new(0), bed: Bed::new() }).collect(),
-            patience: if patient { clock.ticks_in(PATIENCE_NS) } else { 0 },
+            patience: if alone && apart { patience } else { 0 },
             moves_data: ring.moves_data(),
         });
         let (mut requests, mut inboxes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
@@ -149,10 +154,17 @@ impl Combiner {
             depth,
             in_flight: 0,
             armed: false,
+            wakings: 0,
+            patience: if alone { patience } else { 0 },
             coming: 0,
             futexes: 0,
         };
         Ok((combiner, ends, knobs))
+    }
+
+    /// The ring, to be tried before the start.
+    pub(crate) fn ring(&mut self) -> &mut Ring {
+        &mut self.ring
     }
 
     /// Serves the workers until all are gone and nothing is in flight. Counts shortages that passed into
@@ -182,7 +194,7 @@ impl Combiner {
                 active = now;
             } else if self.is_over() {
                 return Ok(());
-            } else if sleeps && now - active >= self.bridge.patience {
+            } else if sleeps && now - active >= self.patience {
                 self.sleep()?;
             } else {
                 std::hint::spin_loop();
@@ -268,6 +280,7 @@ impl Combiner {
                 // SAFETY: the bridge outlives the read (see `disarm`), and nothing else is queued.
                 unsafe { self.ring.queue_entry(&read.user_data(u64::from(WAKING))) };
                 self.armed = true;
+                self.wakings += 1;
             }
             if let Err(error) = self.ring.commit(1)
                 && !passes(&error)
@@ -294,7 +307,14 @@ impl Combiner {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let counts = self.ring.counts();
+        let mut counts = self.ring.counts();
+        // The read that ends the sleep goes alone, so each was a batch of one.
+        let wakings = self.wakings - u64::from(self.armed && self.ring.queued() > 0);
+        counts.submitted -= wakings;
+        if !self.ring.polls_submissions() {
+            counts.batches[batch_class(1)] -= wakings;
+            counts.batches[batch_class(0)] += wakings;
+        }
         Counts {
             syscalls: [counts.syscalls[0], ("futex", self.futexes), ("", 0), ("", 0)],
             sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.coming) }),

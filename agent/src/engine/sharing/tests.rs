@@ -124,7 +124,8 @@ impl Round {
                         let attach = Attach::default();
                         let setup = RingSetup { attach: &attach, engine: &this.knobs, ..setup };
                         let clock = HotClock::new();
-                        let built = Combiner::build(&setup, files(this.workers), buffers, &clock, false);
+                        let built =
+                            Combiner::build(&setup, files(this.workers), buffers, &clock, (false, false));
                         let (mut combiner, ends, _) = match built {
                             Ok(built) => built,
                             Err(refusal) => {
@@ -391,7 +392,7 @@ fn workers_hear_of_a_combiner_that_is_gone() {
     let knobs = trial::Engine::new(EngineKind::Nop);
     let clock = HotClock::new();
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
-    let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, false);
+    let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, (false, false));
     let (combiner, mut ends, _) = match built {
         Ok(built) => built,
         Err(refusal) => return crate::skip::skip(&refusal.message),

@@ -199,6 +199,7 @@ pub struct Condition {
 impl Condition {
     /// Whether it selects a point; none if the two cannot be compared.
     fn selects(&self, actual: &Value) -> Option<bool> {
+        let actual_has_parts = actual.is_object() || actual.is_array();
         let actual = match actual {
             Value::Number(number) => Some((number.as_f64()?, Unit::Count)),
             Value::String(text) => parse::literal(text).map(|literal| (literal.number, literal.unit)),
@@ -210,6 +211,12 @@ impl Condition {
             (Ok((actual, unit)), Some(wanted)) if wanted.unit == unit || wanted.unit == Unit::Count => {
                 Some(self.op.holds(actual, wanted.number))
             }
+            // What has parts, as a distribution of sizes, is no single value.
+            (Err(_), _) if actual_has_parts => match self.op {
+                Op::Equal => Some(false),
+                Op::Differs => Some(true),
+                _ => None,
+            },
             (Err(word), None) => match self.op {
                 Op::Equal => Some(word == self.value),
                 Op::Differs => Some(word != self.value),
