@@ -40,7 +40,7 @@ impl Requests for Transfers {
         self.opcode == Opcode::Transfer
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
         let (address, len) = (place.buffers.slot(slot), op.len);
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
