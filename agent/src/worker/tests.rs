@@ -432,3 +432,26 @@ async fn a_target_that_cannot_be_synced_is_refused() {
     assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
     assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
 }
+
+#[tokio::test]
+async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() {
+    let engine =
+        trial::Engine { depth: 4, ring: Sharing::Combiner, ..trial::Engine::new(EngineKind::IoUring) };
+    let mut trial = (*trial(engine)).clone();
+    trial.workload.threads = 2;
+    trial.workload.read_percent = 0;
+    trial.workload.sync = Some(trial::Sync { every: 4, call: trial::SyncCall::Fdatasync });
+    let reports = match run(&Arc::new(trial), 1 << 20, false).await {
+        Ok((reports, ..)) => reports,
+        Err(refusal) => return crate::skip::skip(&refusal.message),
+    };
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let (writes, syncs) = (sum(|report| report.tally.ops[1]), sum(|report| report.tally.ops[2]));
+    assert!(syncs > 0 && (writes / 4).abs_diff(syncs) <= 8, "{writes} writes, {syncs} syncs");
+    // What is in flight at the edges is on one side only.
+    let submitted = sum(|report| report.window.as_ref().unwrap().counts.submitted);
+    assert!(
+        submitted.abs_diff(writes + syncs) <= 16,
+        "{submitted} submitted, {writes} writes, {syncs} syncs"
+    );
+}
