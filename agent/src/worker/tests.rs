@@ -197,8 +197,8 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         let engine = trial::Engine {
             depth: 8,
             ring,
-            fixed_files: true,
-            fixed_buffers: true,
+            fixed_files: kind == EngineKind::IoUring,
+            fixed_buffers: kind == EngineKind::IoUring,
             single_issuer: tuned,
             defer_taskrun: tuned,
             ..trial::Engine::new(kind)
