@@ -235,8 +235,8 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
             Sharing::Shared => {
                 assert!(submitted.abs_diff(ops) <= 100, "{what}: {submitted} submitted, {ops} done");
             }
-            // Its window has edges of its own, and it takes its turn on the same CPU.
-            _ => assert!(submitted > 0, "{what}"),
+            // Its window has edges of its own: it takes its turn on the same CPU, which in open loop workers hold on to.
+            _ => assert!(submitted <= ops + 100 && (submitted > 0 || rate.is_some()), "{what}: {submitted}"),
         }
         let mut sharing = windows[0].counts.sharing.unwrap();
         windows[1..].iter().for_each(|window| sharing.add(&window.counts.sharing.unwrap()));
