@@ -205,7 +205,7 @@ mod tests {
             &|t| t.engine.ring = Sharing::Combiner,
             "engine.link_sync: does not go with a ring that threads share",
         );
-        says(&|t| t.engine.engine = EngineKind::Nop, "nop cannot link requests");
+        says(&|t| t.engine.engine = EngineKind::Nop, "workload.sync: does not go with engine: nop");
         says(&|t| t.engine.iopoll = true, "does not go with iopoll");
         says(&|t| t.engine.sqpoll = Some(Sqpoll { shared: true, ..Sqpoll::default() }), "may part a write");
         says(

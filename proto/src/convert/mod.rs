@@ -330,7 +330,7 @@ mod tests {
         let workload = (0..=100u32, 1..64u64, 1..8u32, prop::collection::vec(0..64u32, 0..4), any::<bool>());
         (engine, workload, any::<u64>(), any::<bool>()).prop_map(|(engine, workload, seed, direct)| {
             let (kind, depth, threads, batch, [a, b, c, d], allow) = engine;
-            let ring = kind.is_ring();
+            let (ring, transfers) = (kind.is_ring(), kind == EngineKind::IoUring);
             Trial {
                 id: format!("t{seed}"),
                 seed,
@@ -342,8 +342,9 @@ mod tests {
                         sectors @ 1..32 => ByteSize(sectors * 512).into(),
                         sectors => BlockSizes::new(vec![(ByteSize(sectors * 512), 30), (ByteSize(512), 70)]),
                     },
-                    sync: (workload.0 < 100).then_some(Sync { every: depth, call: SyncCall::Fsync }),
-                    verify: kind == EngineKind::Libaio,
+                    sync: (transfers && workload.0 < 100)
+                        .then_some(Sync { every: depth, call: SyncCall::Fsync }),
+                    verify: transfers && (a || c || d) && !b,
                     threads: workload.2,
                     rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
@@ -353,8 +354,8 @@ mod tests {
                     depth,
                     concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
                     submit_batch: batch.filter(|_| ring),
-                    fixed_files: ring && a,
-                    fixed_buffers: ring && b,
+                    fixed_files: transfers && a,
+                    fixed_buffers: transfers && b,
                     single_issuer: ring && (c || d),
                     defer_taskrun: ring && d,
                     registered_ring: ring && a,
@@ -365,7 +366,7 @@ mod tests {
                         shared: a,
                     }),
                     force_async: ring && c,
-                    vectored: ring && !b && d,
+                    vectored: transfers && !b && d,
                     iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
                     ring: match (ring, c || d || a, b) {
                         (true, false, _) => Sharing::Shared,
