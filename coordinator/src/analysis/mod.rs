@@ -18,6 +18,7 @@ pub mod audit;
 mod cells;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod insight;
 pub mod merge;
 pub mod set;
 pub mod stats;
@@ -110,6 +111,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         expectations: Vec::new(),
         warnings: warnings.into_list(),
         hosts: input.hosts.iter().map(host_summary).collect(),
+        explanations: Vec::new(),
+        ladders: Vec::new(),
+        crossovers: Vec::new(),
+        host_differences: Vec::new(),
+        trend: Vec::new(),
         run_path: Some(run.path().to_owned()),
     };
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));

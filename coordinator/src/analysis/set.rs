@@ -9,7 +9,10 @@ use proto::outcome::Verified;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
-use super::audit::{Completed, HardwarePerIo};
+use super::{
+    audit::{Completed, HardwarePerIo},
+    insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
+};
 use crate::plan::Params;
 
 /// The version of `summary.json`, raised when a key changes its meaning or goes.
@@ -48,6 +51,21 @@ pub struct ComparisonSet {
     pub warnings: Vec<SetWarning>,
     /// The hosts that took part.
     pub hosts: Vec<HostSummary>,
+    /// Why arms differ, or do not.
+    #[serde(default)]
+    pub explanations: Vec<Explanation>,
+    /// What each step of the scenario's ladder costs or saves, a point each.
+    #[serde(default)]
+    pub ladders: Vec<Waterfall>,
+    /// Where arms part.
+    #[serde(default)]
+    pub crossovers: Vec<Crossover>,
+    /// In what the hosts differ.
+    #[serde(default)]
+    pub host_differences: Vec<FactDifference>,
+    /// How cells did in earlier runs of the scenario.
+    #[serde(default)]
+    pub trend: Vec<TrendLine>,
     /// Where the run lies, for people; no part of the file, which may be moved.
     #[serde(skip)]
     #[schemars(skip)]
