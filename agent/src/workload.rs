@@ -57,6 +57,13 @@ impl OpKind {
     pub fn writes(self) -> bool {
         matches!(self, Self::Write | Self::WriteLinked)
     }
+
+    /// Whether it makes completed writes durable, and moves nothing.
+    #[inline]
+    #[must_use]
+    pub fn syncs(self) -> bool {
+        matches!(self, Self::Fdatasync | Self::Fsync)
+    }
 }
 
 impl Op {

@@ -65,6 +65,9 @@ pub trait Requests {
     /// Whether they move data; see [`Engine::moves_data`].
     fn moves_data(&self) -> bool;
 
+    /// The file and the buffers are as they are going to be used: registered, or not (any more).
+    fn settle(&mut self, _place: &Place) {}
+
     /// The request of a slot.
     fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe;
 
@@ -197,6 +200,7 @@ impl<R: Requests> Ring<R> {
                 built.door = Door { fd: index, flags: ENTER_REGISTERED_RING };
             }
         }
+        built.requests.settle(&built.place);
         Ok((built, knobs))
     }
 
@@ -204,6 +208,7 @@ impl<R: Requests> Ring<R> {
     pub(super) fn unregister_buffers(&mut self) {
         if self.place.slots_per_buffer.take().is_some() {
             let _ = self.ring.submitter().unregister_buffers();
+            self.requests.settle(&self.place);
         }
     }
 

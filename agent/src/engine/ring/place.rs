@@ -63,7 +63,8 @@ impl Place {
     /// The registered buffer that a slot's block lies in, where buffers are registered.
     #[inline]
     pub(in super::super) fn buffer(&self, slot: Slot) -> Option<u16> {
-        self.slots_per_buffer.map(|per| (slot / per) as u16)
+        // Nearly always there is one buffer, and no division.
+        self.slots_per_buffer.map(|per| if slot < per { 0 } else { (slot / per) as u16 })
     }
 }
 
