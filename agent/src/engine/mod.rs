@@ -45,8 +45,13 @@ pub trait Engine {
         true
     }
 
+    /// How many requests can be queued before the next commit, at least: those that a commit left behind take up room.
+    fn room(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Queues requests; nothing need reach the kernel yet. Each slot must be free, and there are never more
-    /// requests than free slots.
+    /// requests than free slots, nor than there is room for.
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>);
 
     /// Hands all that is queued to the kernel, waits for `wait` completions, and says how many can be reaped.

@@ -37,8 +37,15 @@ fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
 
 /// Rings are tried for real; where the machine forbids them, the test says so.
 fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
-    let setup =
-        RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };
+    let setup = RingSetup {
+        opcode,
+        depth: 4,
+        batch: 4,
+        engine: &engine,
+        worker: 0,
+        poller: None,
+        attach: &Attach::default(),
+    };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
         Err(refusal) if refusal.code == "ring-refused" => {
@@ -159,6 +166,7 @@ fn rings_share_a_polling_thread() {
     let setup = |worker| RingSetup {
         opcode: Opcode::Transfer,
         depth: 4,
+        batch: 4,
         engine: &knobs,
         worker,
         poller: None,
@@ -298,6 +306,7 @@ fn vectored_requests_are_as_long_as_asked() {
     let setup = RingSetup {
         opcode: Opcode::Transfer,
         depth: 2,
+        batch: 2,
         engine: &knobs,
         worker: 0,
         poller: None,

@@ -62,6 +62,7 @@ impl Thread {
         let setup = RingSetup {
             opcode: if trial.engine.engine == EngineKind::Nop { Opcode::Nop } else { Opcode::Transfer },
             depth,
+            batch: depth,
             engine: &trial.engine,
             worker: 0,
             poller: self.poller,

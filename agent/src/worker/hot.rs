@@ -92,7 +92,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     let mut next_edge = edges.next();
     let mut now = clock.ticks();
     loop {
-        let mut room = batching.submit;
+        let mut room = batching.submit.min(engine.room());
         // There is room in the batch, but nothing can go before something comes back.
         let mut held = false;
         engine.queue(std::iter::from_fn(|| {

@@ -331,6 +331,11 @@ impl Worker {
         RingSetup {
             opcode,
             depth,
+            batch: match self.trial.engine.ring {
+                Sharing::PerThread => self.trial.engine.submit_batch.unwrap_or(depth),
+                // Of all who share it.
+                Sharing::Shared | Sharing::Combiner => depth,
+            },
             engine: &self.trial.engine,
             worker: self.index,
             poller: self.poller,

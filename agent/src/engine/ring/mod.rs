@@ -39,6 +39,8 @@ pub struct RingSetup<'a> {
     pub opcode: Opcode,
     /// Requests in flight, at most.
     pub depth: u32,
+    /// Requests queued between two commits, at most.
+    pub batch: u32,
     /// The knobs.
     pub engine: &'a trial::Engine,
     /// The worker that it is for.
@@ -83,6 +85,8 @@ pub struct Ring<R: Requests = Transfers> {
     door: Door,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
+    /// Entries of the submission queue.
+    entries: u32,
     /// Queued and not yet taken by the kernel.
     queued: u32,
     /// The polling thread was woken for what was queued last.
@@ -157,6 +161,7 @@ impl<R: Requests> Ring<R> {
             place: Place::new(files, setup.depth, flags, buffers),
             door: Door { fd: ring.as_raw_fd(), flags: 0 },
             sqpoll: ring.params().is_setup_sqpoll(),
+            entries: ring.params().sq_entries(),
             ring,
             queued: 0,
             woken: false,
@@ -320,6 +325,12 @@ impl<R: Requests> Engine for Ring<R> {
     }
 
     #[inline]
+    fn room(&self) -> u32 {
+        // A polling thread's queue has room for two batches of all slots.
+        if self.sqpoll { u32::MAX } else { self.entries - self.queued }
+    }
+
+    #[inline]
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
         // SAFETY: `&mut self` makes this the only view of the submission queue while it lives.
         let mut queue = unsafe { self.ring.submission_shared() };
@@ -329,7 +340,7 @@ impl<R: Requests> Engine for Ring<R> {
             // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
             // and buffers live as long as the ring.
             let pushed = unsafe { queue.push(&entry) };
-            debug_assert!(pushed.is_ok(), "there are as many entries as slots");
+            debug_assert!(pushed.is_ok(), "there is room");
             queued += 1;
         }
         drop(queue);

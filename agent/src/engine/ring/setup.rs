@@ -19,6 +19,7 @@ use super::{Requests, RingSetup};
 const SETUP_IOPOLL: u32 = 1 << 0;
 const SETUP_SQPOLL: u32 = 1 << 1;
 const SETUP_SQ_AFF: u32 = 1 << 2;
+const SETUP_CQSIZE: u32 = 1 << 3;
 const SETUP_ATTACH_WQ: u32 = 1 << 5;
 const SETUP_COOP_TASKRUN: u32 = 1 << 8;
 const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
@@ -116,14 +117,15 @@ fn negotiate<R: Requests>(
     setup: &RingSetup<'_>,
     wq_fd: Option<RawFd>,
 ) -> Result<(Built<R>, Vec<Knob>), Refusal> {
-    let RingSetup { engine, depth, .. } = *setup;
+    let RingSetup { engine, depth, batch, .. } = *setup;
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
     // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
     // that is done may still take up room beside the next one.
-    let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
+    // Otherwise a commit empties the queue, and one no longer than a batch stays in the processor's nearest cache.
+    let entries = if engine.sqpoll.is_some() { 2 * depth } else { batch.clamp(1, depth) };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
-        R::open(params(setup, bits, wq_fd), entries)
+        R::open(params(setup, bits, entries, wq_fd), entries)
     };
     let knobs = |granted: &[&Flag]| -> Vec<Knob> {
         let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
@@ -168,8 +170,11 @@ fn negotiate<R: Requests>(
     Ok((ring, knobs(&kept)))
 }
 
-fn params(setup: &RingSetup<'_>, bits: u32, wq_fd: Option<RawFd>) -> Params {
-    let mut params = Params { flags: bits, ..Params::default() };
+fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
+    // Room for every request in flight, so that no completion is ever left out; and never shorter than the queue for
+    // submissions, which the kernel does not take.
+    let (flags, cq_entries) = (bits | SETUP_CQSIZE, entries.max(setup.depth).next_power_of_two());
+    let mut params = Params { flags, cq_entries, ..Params::default() };
     // Completions that wait to be asked for are then announced by a flag, which can be looked at for nothing.
     if bits & (SETUP_COOP_TASKRUN | SETUP_DEFER_TASKRUN) != 0 {
         params.flags |= SETUP_TASKRUN_FLAG;
@@ -208,7 +213,8 @@ pub(in super::super) fn open_large(
 ) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
     type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
     // The crate takes a descriptor of ours for small entries only: what it has no word for is not granted here.
-    const SETTERS: [(u32, Setter); 9] = [
+    const SETTERS: [(u32, Setter); 10] = [
+        (SETUP_CQSIZE, |ring, params| _ = ring.setup_cqsize(params.cq_entries)),
         (SETUP_IOPOLL, |ring, _| _ = ring.setup_iopoll()),
         (SETUP_SQPOLL, |ring, params| _ = ring.setup_sqpoll(params.sq_thread_idle)),
         (SETUP_SQ_AFF, |ring, params| _ = ring.setup_sqpoll_cpu(params.sq_thread_cpu)),
@@ -331,7 +337,7 @@ mod tests {
         let negotiated = |engine: &Engine| {
             let opcode = Opcode::Nop;
             negotiate::<Transfers>(
-                &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
+                &RingSetup { opcode, depth: 4, batch: 4, engine, worker: 0, poller: None, attach: &attach },
                 None,
             )
         };

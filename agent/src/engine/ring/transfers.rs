@@ -1,7 +1,7 @@
 //! The requests of the engines `io_uring` and `nop`: reads and writes of a file, or nothing.
 //!
-//! A request is a copy of a template, made once for each kind of operation and each file, in which only what
-//! differs is filled in: nothing is decided per request that was decided when the ring was built.
+//! A request is made from a template, of which there is one for each kind of operation and each file: nothing is
+//! decided per request that was decided when the ring was built.
 
 use std::io;
 
@@ -19,53 +19,54 @@ pub struct Transfers {
     /// One for each slot, where requests are vectored.
     iovecs: Option<Box<[libc::iovec]>>,
     /// For each file [`KINDS`], by the number of the kind.
-    templates: Box<[Sqe]>,
+    templates: Box<[Template]>,
 }
 
 /// Numbers of kinds of operations: one more than the largest.
 const KINDS: usize = 8;
 
 /// All kinds of operations.
-const ALL: [OpKind; 5] =
-    [OpKind::Read, OpKind::Write, OpKind::WriteLinked, OpKind::Fdatasync, OpKind::Fsync];
+const ALL: [OpKind; 5] = [OpKind::Read, OpKind::Write, OpKind::WriteLinked, OpKind::Fdatasync, OpKind::Fsync];
 
-/// `struct io_uring_sqe` as eight words. The crate's own entry has no access to the fields once it is built.
+/// What requests of one kind have in common: two words of `struct io_uring_sqe`. All others are filled in, or zero.
 ///
-/// Words of one size, because the compiler then keeps each in a register and stores it once. Fields of mixed sizes
-/// it puts together on the stack and copies in pieces that overlap: the processor waits for its own stores, which was
-/// a tenth of a NOP.
+/// The crate's own entry has no access to its fields once it is built. Words of one size, because the compiler then
+/// keeps each in a register and stores it once; fields of mixed sizes it puts together on the stack and copies in
+/// pieces that overlap, and the processor waits for its own stores: that was a tenth of a NOP.
 #[derive(Clone, Copy)]
-struct Sqe([u64; 8]);
-
-/// Words of an entry: the file's offset, the address in memory; length and flags; user data; the buffer's index first.
-const OFFSET: usize = 1;
-const ADDRESS: usize = 2;
-const LENGTH: usize = 3;
-const USER_DATA: usize = 4;
-const BUFFER: usize = 5;
-
-impl Sqe {
-    /// Fills in the field that a word begins with, which was zero.
-    #[inline(always)]
-    fn begin<const N: usize>(&mut self, word: usize, field: [u8; N]) {
-        let mut bytes = [0; 8];
-        bytes[..N].copy_from_slice(&field);
-        self.0[word] |= u64::from_ne_bytes(bytes);
-    }
+struct Template {
+    /// Opcode, flags, I/O priority, descriptor.
+    head: u64,
+    /// Length, where it is the same for all, and the opcode's own flags.
+    length: u64,
 }
 
-impl From<squeue::Entry> for Sqe {
+impl From<squeue::Entry> for Template {
     fn from(entry: squeue::Entry) -> Self {
         // SAFETY: both are the kernel's 64 bytes of a request, of which every value is valid as plain numbers.
-        unsafe { std::mem::transmute::<squeue::Entry, Self>(entry) }
+        let words = unsafe { std::mem::transmute::<squeue::Entry, [u64; 8]>(entry) };
+        let [head, _, _, length, ..] = words;
+        debug_assert_eq!(
+            words,
+            [head, 0, words[2], length, 0, 0, 0, 0],
+            "no more than that is the same for all"
+        );
+        Self { head, length }
     }
 }
 
-impl From<Sqe> for squeue::Entry {
+impl Template {
+    /// A request of the kind: where in the file, where in memory and of how many bytes (0: as the template has it),
+    /// in which registered buffer, and what its completion says.
     #[inline(always)]
-    fn from(sqe: Sqe) -> Self {
+    fn with(self, offset: u64, address: u64, len: u32, buffer: u16, user_data: u64) -> squeue::Entry {
+        let [a, b, c, d] = len.to_ne_bytes();
+        let len = u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]);
+        let [a, b] = buffer.to_ne_bytes();
+        let buffer = u64::from_ne_bytes([a, b, 0, 0, 0, 0, 0, 0]);
+        let words = [self.head, offset, address, self.length | len, user_data, buffer, 0, 0];
         // SAFETY: both are the kernel's 64 bytes of a request: plain numbers in unions, without padding.
-        unsafe { std::mem::transmute::<Sqe, Self>(sqe) }
+        unsafe { std::mem::transmute::<[u64; 8], squeue::Entry>(words) }
     }
 }
 
@@ -81,7 +82,7 @@ impl Transfers {
     }
 
     /// A request of one kind for one file, without what differs between requests.
-    fn template(&self, place: &Place, file: usize, kind: OpKind) -> Sqe {
+    fn template(&self, place: &Place, file: usize, kind: OpKind) -> Template {
         let nowhere = std::ptr::null_mut::<u8>();
         let registered = place.slots_per_buffer.is_some();
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
@@ -139,24 +140,23 @@ impl Requests for Transfers {
 
     #[inline(always)]
     fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
-        let mut sqe = self.templates[place.file(slot) as usize * KINDS + op.kind as usize];
-        sqe.0[USER_DATA] = u64::from(slot);
-        if self.opcode == Opcode::Transfer && !op.kind.syncs() {
-            sqe.0[OFFSET] = op.offset;
-            match &mut self.iovecs {
-                None => {
-                    sqe.0[ADDRESS] = place.buffers.slot(slot).expose_provenance() as u64;
-                    sqe.begin(LENGTH, op.len.to_ne_bytes());
-                    sqe.begin(BUFFER, place.buffer(slot).unwrap_or_default().to_ne_bytes());
-                }
-                Some(iovecs) => {
-                    let iovec = &mut iovecs[slot as usize];
-                    iovec.iov_len = op.len as usize;
-                    sqe.0[ADDRESS] = (&raw const *iovec).expose_provenance() as u64;
-                }
+        let template = self.templates[place.file(slot) as usize * KINDS + op.kind as usize];
+        let user_data = u64::from(slot);
+        if self.opcode == Opcode::Nop || op.kind.syncs() {
+            return template.with(0, 0, 0, 0, user_data);
+        }
+        match &mut self.iovecs {
+            None => {
+                let address = place.buffers.slot(slot).expose_provenance() as u64;
+                template.with(op.offset, address, op.len, place.buffer(slot).unwrap_or_default(), user_data)
+            }
+            Some(iovecs) => {
+                let iovec = &mut iovecs[slot as usize];
+                iovec.iov_len = op.len as usize;
+                let address = (&raw const *iovec).expose_provenance() as u64;
+                template.with(op.offset, address, 0, 0, user_data)
             }
         }
-        sqe.into()
     }
 
     #[inline]

@@ -87,6 +87,7 @@ impl Round {
         let setup = RingSetup {
             opcode: self.opcode,
             depth: total,
+            batch: total,
             engine: &self.knobs,
             worker: 0,
             poller: None,
@@ -384,6 +385,7 @@ fn workers_hear_of_a_combiner_that_is_gone() {
     let setup_of = |knobs| RingSetup {
         opcode: Opcode::Nop,
         depth: 4,
+        batch: 4,
         engine: knobs,
         worker: 0,
         poller: None,
