@@ -91,6 +91,22 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
 }
 
 #[test]
+fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let refusal = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap_err();
+    assert_eq!(refusal.code, "device-held", "{refusal:?}");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(PATIENCE / 5);
+            drop(other);
+        });
+        prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    });
+}
+
+#[test]
 fn a_device_is_written_by_consent_only() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
