@@ -106,6 +106,24 @@ fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
     });
 }
 
+/// What a lone worker does to its table of descriptors. The kernel closes such a copy after the thread was joined: without
+/// patience every other claim found the device busy.
+#[test]
+fn a_worker_that_was_joined_does_not_keep_the_next_claim_out() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    for _ in 0..50 {
+        let mut targets = allowing(&device);
+        let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
+        let worker = thread::spawn(|| {
+            // SAFETY: the thread uses no descriptor after this.
+            unsafe { unshare_unsafe(UnshareFlags::FILES) }
+        });
+        worker.join().unwrap().unwrap();
+        drop((prepared, targets));
+    }
+}
+
 #[test]
 fn a_device_is_written_by_consent_only() {
     let Some(_devices) = lab::devices() else { return };
@@ -223,7 +241,7 @@ fn what_is_mounted_where_nobody_sees_it_is_refused() {
     let Some(device) = Loop::ext4() else { return };
     let (path, (hold, held), (mounted, is_mounted)) =
         (device.path.clone(), std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
-    let thread = std::thread::spawn(move || {
+    let thread = thread::spawn(move || {
         // SAFETY: a mount namespace of its own changes no memory and no descriptors of this thread.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
         let private =
