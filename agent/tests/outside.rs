@@ -56,7 +56,8 @@ fn ask(request: Ask) -> LeaseRequest {
 
 async fn next(events: &mut Streaming<LeaseEvent>) -> Event {
     loop {
-        match events.message().await.unwrap().unwrap().event.unwrap() {
+        let message = timeout(Duration::from_secs(60), events.message()).await.expect("an event");
+        match message.unwrap().unwrap().event.unwrap() {
             Event::Failed(failed) => panic!("{failed:?}"),
             Event::Progress(_) | Event::Interval(_) => {}
             event => return event,

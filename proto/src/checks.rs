@@ -145,28 +145,13 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{
-        BlockSizes, DeviceTarget, Engine, FileTarget, Measure, PathTarget, RamdiskKind, RamdiskTarget,
-        Sqpoll, Sync, SyncCall, Workload,
+    use crate::{
+        testing::{refused, trial},
+        trial::{
+            BlockSizes, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Sqpoll, Sync,
+            SyncCall,
+        },
     };
-
-    fn trial() -> Trial {
-        Trial {
-            id: "t".into(),
-            seed: 1,
-            target: Target::File(FileTarget::new(ByteSize(1 << 20), true)),
-            workload: Workload::default(),
-            engine: Engine::new(EngineKind::IoUring),
-            measure: Measure::Timed,
-        }
-    }
-
-    fn refused(change: impl FnOnce(&mut Trial)) -> String {
-        let mut trial = trial();
-        change(&mut trial);
-        let errors = trial.validate().expect_err("must be refused");
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    }
 
     #[test]
     fn sizes_are_each_checked() {

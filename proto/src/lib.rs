@@ -15,6 +15,8 @@ pub mod engine;
 pub mod histogram;
 pub mod outcome;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod trial;
 pub mod units;
 pub mod workload;

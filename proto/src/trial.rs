@@ -297,24 +297,7 @@ pub fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn trial() -> Trial {
-        Trial {
-            id: "t".into(),
-            seed: 1,
-            target: Target::File(FileTarget::new(ByteSize(1 << 20), true)),
-            workload: Workload::default(),
-            engine: Engine::new(EngineKind::IoUring),
-            measure: Measure::Timed,
-        }
-    }
-
-    fn refused(change: impl FnOnce(&mut Trial)) -> String {
-        let mut trial = trial();
-        change(&mut trial);
-        let errors = trial.validate().expect_err("must be refused");
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    }
+    use crate::testing::{refused, trial};
 
     #[test]
     fn the_default_is_valid() {

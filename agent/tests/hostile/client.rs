@@ -7,12 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::limit::Limit;
+
 use proto::{
     outcome::Finished,
     trial::Trial,
     wire::{
-        Cancel, LeaseEvent, LeaseRequest, Open, Start, agent_client::AgentClient, lease_event::Event,
-        lease_request::Request as Ask,
+        Cancel, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Open, Start,
+        agent_client::AgentClient, lease_event::Event, lease_request::Request as Ask,
     },
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -24,12 +26,14 @@ const LONG: Duration = Duration::from_secs(30);
 /// An agent, killed when the test ends.
 pub struct Agent {
     child: Child,
+    limit: Limit,
     address: String,
     dir: tempfile::TempDir,
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        self.limit.lift();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -46,17 +50,25 @@ impl Agent {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let limit = Limit::on(child.id());
         let mut line = String::new();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         stderr.read_line(&mut line).unwrap();
         // What else it says is the log's business, but somebody has to read it.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
-        let address = format!("http://{}", line.trim().rsplit_once(' ').unwrap().1);
-        Self { child, address, dir }
+        let (_, address) = line.trim().rsplit_once(' ').expect("the agent says where it listens");
+        let address = format!("http://{address}");
+        Self { child, limit, address, dir }
     }
 
     pub async fn client(&self) -> AgentClient<Channel> {
-        AgentClient::connect(self.address.clone()).await.unwrap()
+        let connected = timeout(LONG, AgentClient::connect(self.address.clone())).await;
+        connected.expect("a connection").unwrap()
+    }
+
+    pub async fn describe(&self) -> DescribeResponse {
+        let described = timeout(LONG, self.client().await.describe(DescribeRequest {})).await;
+        described.expect("a description").unwrap().into_inner()
     }
 
     pub async fn lease(&self) -> Lease {
@@ -67,7 +79,8 @@ impl Agent {
         let (asks, requests) = mpsc::channel(16);
         let open = Open { protocol_version: proto::PROTOCOL_VERSION, run_id: run_id.into() };
         asks.send(ask(Ask::Open(open))).await.unwrap();
-        let events = self.client().await.lease(ReceiverStream::new(requests)).await?.into_inner();
+        let lease = timeout(LONG, self.client().await.lease(ReceiverStream::new(requests))).await;
+        let events = lease.expect("an answer to Open")?.into_inner();
         Ok(Lease { asks, events })
     }
 
@@ -110,6 +123,8 @@ impl Agent {
 
     /// Tells it to end, and waits until it has.
     pub async fn terminate(mut self) {
+        // From here on the limit is the one below.
+        self.limit.lift();
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         let begun = Instant::now();
@@ -132,7 +147,7 @@ fn ask(request: Ask) -> LeaseRequest {
 
 impl Lease {
     async fn ask(&self, request: Ask) {
-        self.asks.send(ask(request)).await.unwrap();
+        timeout(LONG, self.asks.send(ask(request))).await.expect("room for a request").unwrap();
     }
 
     pub async fn prepare(&self, trial: &Trial) {

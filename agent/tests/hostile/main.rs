@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod client;
+mod limit;
 
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ use proto::{
         Workload,
     },
     units::{ByteSize, Nanos},
-    wire::DescribeRequest,
 };
 use tonic::Code;
 
@@ -240,9 +240,9 @@ async fn leaving_at_any_moment_leaves_nothing() {
 #[tokio::test]
 async fn describing_does_not_disturb_a_lease() {
     let agent = Agent::start();
-    let first = agent.client().await.describe(DescribeRequest {}).await.unwrap().into_inner();
+    let first = agent.describe().await;
     let mut lease = agent.lease().await;
-    let again = agent.client().await.describe(DescribeRequest {}).await.unwrap().into_inner();
+    let again = agent.describe().await;
     assert_eq!(first, again);
     works(&mut lease).await;
 }

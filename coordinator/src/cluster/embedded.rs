@@ -113,8 +113,13 @@ impl Embedded {
     pub(super) async fn end(mut self, limit: Duration) {
         if timeout(limit, self.child.wait()).await.is_err() {
             tracing::warn!("the embedded agent did not end by itself; killing it");
-            if let Err(error) = self.child.kill().await {
-                tracing::warn!("cannot kill the embedded agent: {error}");
+            // One that waits in the kernel for a device ends when the device answers, which may be never.
+            match timeout(limit, self.child.kill()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("cannot kill the embedded agent: {error}"),
+                Err(_) => {
+                    tracing::warn!("the embedded agent hangs in the kernel and is left behind: see `dmesg`")
+                }
             }
         }
         if let Some(forwarder) = self.forwarder.take() {

@@ -47,6 +47,9 @@ pub struct Timing {
     pub answer: Duration,
     /// The shortest time between the order to start and the start.
     pub min_lead: Duration,
+    /// How long a host may be silent while it prepares a trial. It tells of each 64 MiB that it fills, so what is
+    /// allowed for is the longest single step: a slow disk that writes back what the page cache took.
+    pub prepare: Duration,
     /// How long a host may be silent past the planned end of a trial; at least twice its length is allowed.
     pub overrun: Duration,
     /// How long a host may take to end a trial when the run is interrupted, and to end a lease.
@@ -65,6 +68,7 @@ impl Default for Timing {
             connect: Duration::from_secs(5),
             answer: Duration::from_secs(10),
             min_lead: Duration::from_millis(20),
+            prepare: Duration::from_secs(600),
             overrun: Duration::from_secs(30),
             cancel_grace: Duration::from_secs(2),
             keepalive: proto::KEEPALIVE_INTERVAL,

@@ -185,26 +185,35 @@ impl Running<'_> {
         }
     }
 
-    /// When one of the hosts is overdue. None while they prepare: a file may be long in filling, and a
-    /// connection that is dead shows itself by its missing signs of life.
+    /// When one of the hosts is overdue.
     fn deadline(&self) -> Option<Instant> {
-        if let Some((since, grace)) = self.cancelled {
-            return Some(since + grace);
+        self.hosts.iter().filter_map(|host| self.overdue_at(host)).min()
+    }
+
+    /// When a host is to be given up, unless it is heard of before. One that is ready and waits for the others is
+    /// never overdue; and a connection that is dead shows itself by its missing signs of life.
+    fn overdue_at(&self, host: &Host) -> Option<Instant> {
+        if host.ended {
+            return None;
         }
-        let end = self.planned_end?;
-        let patience = self.timing.overrun.max(self.planned() * 2);
-        let overdue = |host: &Host| host.last_event.max(end) + patience;
-        self.hosts.iter().filter(|host| !host.ended).map(overdue).min()
+        match (self.cancelled, self.planned_end) {
+            (Some((since, grace)), _) => Some(since + grace),
+            (None, Some(end)) => {
+                let patience = self.timing.overrun.max(self.planned() * 2);
+                Some(host.last_event.max(end) + patience)
+            }
+            (None, None) if host.run.ready.is_none() => Some(host.last_event + self.timing.prepare),
+            (None, None) => None,
+        }
     }
 
     /// Gives up the hosts that are overdue, or all.
     fn expire(&mut self, all: bool) {
-        let (now, end) = (Instant::now(), self.planned_end);
-        let patience = self.timing.overrun.max(self.planned() * 2);
+        let now = Instant::now();
         for i in 0..self.hosts.len() {
+            let overdue = self.overdue_at(&self.hosts[i]).is_some_and(|at| at <= now);
             let host = &mut self.hosts[i];
-            let overdue = end.is_some_and(|end| host.last_event.max(end) + patience <= now);
-            if host.ended || !(all || overdue || self.cancelled.is_some()) {
+            if host.ended || !(all || overdue) {
                 continue;
             }
             if self.interrupted && !all {
@@ -217,7 +226,11 @@ impl Running<'_> {
                 ));
                 continue;
             }
-            let what = if self.cancelled.is_some() { "did not end a cancelled trial" } else { "is silent" };
+            let what = match (self.cancelled, self.planned_end) {
+                (Some(_), _) => "did not end a cancelled trial",
+                (None, Some(_)) => "is silent",
+                (None, None) => "does not become ready",
+            };
             let message =
                 format!("{what}: nothing was heard of it for {:.0} s", (now - host.last_event).as_secs_f64());
             let remedy = "look at the agent's log and at `dmesg` there: a worker may hang in the kernel";

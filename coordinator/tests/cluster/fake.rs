@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use coordinator::cluster::{clock::now_ns, inventory::HostSpec};
@@ -30,6 +30,8 @@ pub enum Act {
     RefuseTrials(&'static str),
     /// Is ready only after a while, and reports progress until then.
     LateReady(Duration),
+    /// Is ready only after a while, and reports progress all the time until then.
+    SlowReady(Duration),
     /// Cuts the connection after the first interval of the trial whose id contains this.
     CutDuring(&'static str),
     /// Never finishes.
@@ -131,6 +133,17 @@ impl Fake {
                             };
                             let _ = say(Event::Progress(progress)).await;
                             tokio::time::sleep(late).await;
+                            let _ = say(ready(id)).await;
+                        }
+                        Act::SlowReady(late) => {
+                            let begun = Instant::now();
+                            while begun.elapsed() < late {
+                                let what = "fill".into();
+                                let progress =
+                                    wire::Progress { trial_id: id.clone(), what, done: 1, total: 2 };
+                                let _ = say(Event::Progress(progress)).await;
+                                tokio::time::sleep(Duration::from_millis(50)).await;
+                            }
                             let _ = say(ready(id)).await;
                         }
                         _ => drop(say(ready(id)).await),

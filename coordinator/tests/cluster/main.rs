@@ -38,6 +38,7 @@ use tokio::{
 /// Trials of 50 ms; and what is only waited for in vain is waited for briefly.
 fn timing() -> Timing {
     Timing {
+        prepare: Duration::from_secs(2),
         overrun: Duration::from_millis(500),
         cancel_grace: Duration::from_millis(500),
         answer: Duration::from_secs(5),
@@ -222,6 +223,42 @@ async fn a_silent_host_is_given_up() {
     assert_eq!(outcome.skipped, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_never_becomes_ready_is_given_up() {
+    let stuck = Fake::new(Act::PrepareForEver).listen().await;
+    let waiting = Fake::new(Act::Run).listen().await;
+    let begun = Instant::now();
+    let plan = plan(&[("a", None), ("b", Some("n2"))]);
+    let (kept, outcome) = run(&[&stuck, &waiting], &plan, &nobody_stops()).await;
+    let took = begun.elapsed();
+    assert!(took >= timing().prepare && took < Duration::from_secs(10), "{took:?}");
+    // What the other host can do alone goes on.
+    assert_eq!(kept.ids(), ["0000-a", "0001-b", "0003-b"]);
+    assert!(waiting.fake.asked.lock().unwrap().contains(&"cancel 0000-a".to_owned()));
+    let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
+    assert_eq!((host.as_str(), refusal.code.as_str()), ("n1", "silent"));
+    assert!(
+        refusal.message.starts_with("does not become ready: nothing was heard of it for 2 s"),
+        "{refusal}"
+    );
+    assert!(refusal.remedy.contains("dmesg"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_waits_for_another_is_not_overdue() {
+    let timing = Timing { prepare: Duration::from_millis(400), ..timing() };
+    let ready = Fake::new(Act::Run).listen().await;
+    let busy = Fake::new(Act::SlowReady(Duration::from_millis(1500))).listen().await;
+    let mut cluster = Cluster::connect(vec![ready.spec("n1"), busy.spec("n2")], timing).await.unwrap();
+    cluster.open("run").await.unwrap();
+    let plan = plan(&[("a", None)]);
+    let trial = plan.trial(&plan.trials[0]);
+    // The second says all the time that it is at work: neither is given up, long as it takes.
+    let run = cluster.run_trial(&trial, &[0, 1], &mut (), &nobody_stops()).await;
+    assert!(run.hosts.iter().all(|host| host.finished.is_some()), "{run:?}");
+    cluster.close().await;
+}
+
 /// A wire to a host, which can be cut without either end being told.
 async fn wire_to(host: &Running) -> (HostSpec, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -255,6 +292,7 @@ async fn a_silently_cut_connection_is_noticed_while_preparing() {
     let timing = Timing {
         keepalive: Duration::from_millis(100),
         keepalive_timeout: Duration::from_millis(300),
+        prepare: Duration::from_secs(60),
         ..timing()
     };
     let mut cluster = Cluster::connect(vec![spec], timing).await.unwrap();

@@ -24,6 +24,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use proto::{
@@ -44,6 +46,10 @@ const PROC: &str = "/proc";
 /// Blocks that are looked at to tell whether a device was ever written.
 const SAMPLES: u64 = 64;
 const SAMPLE_LEN: usize = 4096;
+/// How long a claim that stands in the way may take to go. A lone worker has a table of descriptors of its own, with a
+/// copy of the claim that it ran under; the kernel closes that a moment after the worker was joined.
+const PATIENCE: Duration = Duration::from_millis(500);
+const STEP: Duration = Duration::from_millis(5);
 
 /// A device that is this lease's alone.
 #[derive(Debug)]
@@ -118,8 +124,8 @@ pub(super) fn claim(
 
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     let flags = access | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file =
-        open(proc_path(place.as_fd()), flags, Mode::empty()).map_err(|errno| open_failed(path, errno))?;
+    let file = patiently(|| open(proc_path(place.as_fd()), flags, Mode::empty()))
+        .map_err(|errno| open_failed(path, errno))?;
     // Between looking and claiming somebody may have been faster; from now on nobody can.
     look()?;
     identity::check(&node, path, &wanted.serial, &allowed)?;
@@ -151,6 +157,17 @@ pub(super) fn claim(
     }
     let (path, serial) = (wanted.path.clone(), wanted.serial.clone());
     Ok(Claim { file: Arc::new(file), size, facts, warnings, path, serial, writes })
+}
+
+/// Tries again for a while where a device is claimed.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(Errno::BUSY) if begun.elapsed() < PATIENCE => thread::sleep(STEP),
+            done => return done,
+        }
+    }
 }
 
 fn not_allowed(path: &str, serial: &str) -> Refusal {

@@ -91,6 +91,40 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
 }
 
 #[test]
+fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let refusal = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap_err();
+    assert_eq!(refusal.code, "device-held", "{refusal:?}");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(PATIENCE / 5);
+            drop(other);
+        });
+        prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
+    });
+}
+
+/// What a lone worker does to its table of descriptors. The kernel closes such a copy after the thread was joined: without
+/// patience every other claim found the device busy.
+#[test]
+fn a_worker_that_was_joined_does_not_keep_the_next_claim_out() {
+    let Some(_devices) = lab::devices() else { return };
+    let device = Loop::new(&[]);
+    for _ in 0..50 {
+        let mut targets = allowing(&device);
+        let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
+        let worker = thread::spawn(|| {
+            // SAFETY: the thread uses no descriptor after this.
+            unsafe { unshare_unsafe(UnshareFlags::FILES) }
+        });
+        worker.join().unwrap().unwrap();
+        drop((prepared, targets));
+    }
+}
+
+#[test]
 fn a_device_is_written_by_consent_only() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
@@ -207,7 +241,7 @@ fn what_is_mounted_where_nobody_sees_it_is_refused() {
     let Some(device) = Loop::ext4() else { return };
     let (path, (hold, held), (mounted, is_mounted)) =
         (device.path.clone(), std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
-    let thread = std::thread::spawn(move || {
+    let thread = thread::spawn(move || {
         // SAFETY: a mount namespace of its own changes no memory and no descriptors of this thread.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
         let private =
