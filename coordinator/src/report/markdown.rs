@@ -89,7 +89,7 @@ fn table(set: &ComparisonSet, out: &mut String) {
             let mut entries: Vec<String> = group.values.iter().map(|value| escape(value)).collect();
             entries.extend([arm, row.iops.clone(), row.spread.clone()]);
             if compared {
-                entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
+                entries.extend([row.ratio.clone(), row.interval.clone(), row.words.clone()]);
             }
             let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu];
             let rest = rest.into_iter().chain(&row.extras).chain([&row.trials]);

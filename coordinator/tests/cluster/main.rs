@@ -78,6 +78,8 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
         overrides: Vec::new(),
         cells: arms.iter().map(cell).collect(),
         trials_per_cell: 2,
+        stopping: None,
+        stopped_after: None,
         trials: trials.collect(),
     }
 }
