@@ -66,8 +66,9 @@ struct Found {
 pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
     let mut found: Vec<(&Row, Vec<Found>)> = Vec::new();
     for row in rows.iter().filter(|row| row.summary.arm != against.baseline) {
-        let same_point =
-            |other: &&&Row| other.summary.arm == against.baseline && other.summary.params == row.summary.params;
+        let same_point = |other: &&&Row| {
+            other.summary.arm == against.baseline && other.summary.params == row.summary.params
+        };
         if let Some(base) = rows.iter().find(same_point) {
             found.push((row, measure(&pairs(&row.blocks, &base.blocks), against.length)));
         }
@@ -130,10 +131,7 @@ fn pairs<'a>(arm: &'a [BlockValues], baseline: &'a [BlockValues]) -> Vec<(&'a Bl
         values.iter().map(|values| (values.block, values)).collect()
     };
     let baseline = by_block(baseline);
-    by_block(arm)
-        .into_iter()
-        .filter_map(|(block, arm)| Some((arm, *baseline.get(&block)?)))
-        .collect()
+    by_block(arm).into_iter().filter_map(|(block, arm)| Some((arm, *baseline.get(&block)?))).collect()
 }
 
 /// All metrics, in their order.
@@ -151,9 +149,8 @@ fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Found>
     let means = |side: &[Recorded]| remerge::mean(&side.iter().map(Recorded::sum).collect::<Vec<_>>());
     let merged = |side: &[Recorded]| Merged::of(&side.iter().collect::<Vec<_>>());
     let (merged_arm, merged_baseline) = (merged(&arm), merged(&baseline));
-    let quantile = |quantile: f64| {
-        of_merged(merged_arm.quantile(quantile), merged_baseline.quantile(quantile), length)
-    };
+    let quantile =
+        |quantile: f64| of_merged(merged_arm.quantile(quantile), merged_baseline.quantile(quantile), length);
     vec![
         scalar(|block| Some(block.iops)),
         of_merged(means(&arm), means(&baseline), length),
@@ -176,7 +173,8 @@ fn of_values(arm: &[f64], baseline: &[f64], length: Length) -> Found {
         return Found { ratio, difference, pairs };
     }
     // A polling thread may leave no system call at all.
-    let none = pairs > 1 && arm.iter().all(|value| *value == 0.0) && baseline.iter().all(|value| *value > 0.0);
+    let none =
+        pairs > 1 && arm.iter().all(|value| *value == 0.0) && baseline.iter().all(|value| *value > 0.0);
     let means = stats::mean(arm).zip(stats::mean(baseline)).filter(|(_, baseline)| *baseline > 0.0);
     Found {
         ratio: means.map(|(arm, baseline)| arm / baseline),
@@ -231,9 +229,12 @@ mod tests {
         let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[32], 3, &["local"]);
         fixture.execute(usize::MAX);
         let set = fixture.analyse(Some("sync"));
-        for (metric, name) in
-            [("latency_mean", "latency_mean"), ("latency_p50", "p50"), ("latency_p99", "p99"), ("latency_p99_9", "p99_9")]
-        {
+        for (metric, name) in [
+            ("latency_mean", "latency_mean"),
+            ("latency_p50", "p50"),
+            ("latency_p99", "p99"),
+            ("latency_p99_9", "p99_9"),
+        ] {
             let of = |arm: &str| set.metric(arm, name, &params(32)).unwrap();
             let found = comparison(&set, metric).ratio.unwrap() / (of("uring-tuned") / of("sync"));
             assert!((found - 1.0).abs() < 0.002, "{metric}: {found}");
@@ -250,7 +251,10 @@ mod tests {
         floors.insert("iops", params(8), 0.0);
         let calibrated = fixture.analyse_with(Some("sync"), Some(&floors));
         assert_eq!(comparison(&calibrated, "iops").verdict, Verdict::NoDifference);
-        assert_eq!((floors.get("iops", &params(32)), floors.get("latency_p99", &params(32))), (Some(5.0), None));
+        assert_eq!(
+            (floors.get("iops", &params(32)), floors.get("latency_p99", &params(32))),
+            (Some(5.0), None)
+        );
     }
 
     #[test]

@@ -170,7 +170,9 @@ impl Plan {
     #[must_use]
     pub fn trials_in_words(&self) -> String {
         let most = self.trials_per_cell;
-        self.stopping.as_ref().map_or_else(|| most.to_string(), |stopping| format!("{} to {most}", stopping.min))
+        self.stopping
+            .as_ref()
+            .map_or_else(|| most.to_string(), |stopping| format!("{} to {most}", stopping.min))
     }
 
     fn duration_of(&self, blocks: u32) -> Duration {

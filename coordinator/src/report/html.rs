@@ -80,7 +80,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
         TEMPLATE,
         context! {
             set, answer, axes => view.axes, titles, rows, claims, scenario,
-            charts => chart::charts(set), legend => view.legend(),
+            charts => chart::charts(set), legend => view.legend_of_words(),
         },
     )
 }

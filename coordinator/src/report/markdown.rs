@@ -60,7 +60,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
             );
         }
     }
-    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend().join("\n"), escape(&set.run_id));
+    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend_of_words().join("\n"), escape(&set.run_id));
     out
 }
 

@@ -89,6 +89,13 @@ impl View {
         self.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| _ = row.extras.remove(at));
     }
 
+    /// How to read a table that has room for [`Row::words`].
+    pub(super) fn legend_of_words(&self) -> Vec<&'static str> {
+        let hinted = |row: &Row| row.words != row.word;
+        let hints = self.groups.iter().flat_map(|group| &group.rows).any(hinted).then_some(HINT);
+        self.legend().into_iter().chain(hints).collect()
+    }
+
     /// How to read the table.
     pub(super) fn legend(&self) -> Vec<&'static str> {
         LEGEND.into_iter().chain(self.extras.iter().filter_map(|extra| extra.legend())).collect()
@@ -158,10 +165,13 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     }
 }
 
+/// What a number behind a verdict means.
+const HINT: &str = "(+7): with about 7 trials more of each it would not be.";
+
 /// What every table needs said.
 const LEGEND: [&str; 4] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
     "faster, slower: not by chance, all comparisons of the table together (95 % sure).",
-    "inconclusive: the trials differ too much to say; (+7): about 7 trials more would decide.",
+    "inconclusive: the trials differ too much to say.",
 ];

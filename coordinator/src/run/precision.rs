@@ -77,16 +77,18 @@ impl<'a> Precision<'a> {
         if block < stopping.min {
             return false;
         }
-        let widths = self.half_widths(stopping);
-        // In logarithms: 2 % above the ratio is its edge.
-        let narrow = |width: &Option<f64>| width.is_some_and(|width| width <= stopping.until.ln_1p());
-        !widths.is_empty() && widths.iter().all(narrow)
+        // Twice in a row: what is narrow by chance is seldom so again. In logarithms: 2 % above the ratio is its edge.
+        [block - 1, block].into_iter().all(|until| {
+            let widths = self.half_widths(stopping, until);
+            let narrow = |width: &Option<f64>| width.is_some_and(|width| width <= stopping.until.ln_1p());
+            !widths.is_empty() && widths.iter().all(narrow)
+        })
     }
 
-    /// Half widths of all comparisons, IOPS and mean latency of each; `None` where there is none yet. Where no arm
+    /// After the block `until`, half widths of all comparisons, IOPS and mean latency of each; `None` where there is none yet. Where no arm
     /// can be compared, those of the cells' own means. A cell without any value, such as one that was refused, has
     /// no part in it.
-    fn half_widths(&self, stopping: &Stopping) -> Vec<Option<f64>> {
+    fn half_widths(&self, stopping: &Stopping, until: u32) -> Vec<Option<f64>> {
         let cells = &self.plan.cells;
         let of = |cell: usize| self.values.get(&cell).filter(|values| !values.is_empty());
         let mut widths = Vec::new();
@@ -94,14 +96,14 @@ impl<'a> Precision<'a> {
             let same = |base: &crate::plan::Cell| base.arm == stopping.baseline && base.params == cell.params;
             let base = cells.iter().position(same).and_then(of);
             if let (Some(arm), Some(base)) = (of(index), base) {
-                let pairs = arm.iter().filter_map(|(block, arm)| Some((*arm, *base.get(block)?)));
+                let pairs = arm.range(..=until).filter_map(|(block, arm)| Some((*arm, *base.get(block)?)));
                 let (arm, base): (Vec<Value>, Vec<Value>) = pairs.unzip();
                 widths.extend(self.of_pairs(&arm, &base));
             }
         }
         if widths.is_empty() {
             for values in (0..cells.len()).filter_map(of) {
-                let values: Vec<Value> = values.values().copied().collect();
+                let values: Vec<Value> = values.range(..=until).map(|(_, value)| *value).collect();
                 // Against something that never changes.
                 let still = vec![Value { iops: 1.0, latency: (1.0, 1) }; values.len()];
                 widths.extend(self.of_pairs(&values, &still));

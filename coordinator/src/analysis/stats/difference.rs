@@ -60,12 +60,7 @@ pub struct Difference {
 /// `var(d)` is `var(arm) + var(baseline) - 2 cov`. A block gives its trials something in common, which makes the
 /// covariance positive; a negative one is chance, and is taken as none, as components of variance are in general.
 #[must_use]
-pub fn difference(
-    arm: &[f64],
-    baseline: &[f64],
-    centre: Option<f64>,
-    length: Length,
-) -> Option<Difference> {
+pub fn difference(arm: &[f64], baseline: &[f64], centre: Option<f64>, length: Length) -> Option<Difference> {
     let finite = arm.len() == baseline.len() && arm.iter().chain(baseline).all(|value| value.is_finite());
     let differences: Vec<f64> = arm.iter().zip(baseline).map(|(arm, baseline)| arm - baseline).collect();
     let (mean, paired) = moments(&differences).filter(|_| finite)?;

@@ -40,7 +40,8 @@ impl Recorded {
     #[cfg(test)]
     pub(super) fn made_up(counters: Vec<(u64, u64, u64)>) -> Self {
         let total = counters.iter().map(|(_, _, count)| count).sum();
-        let middle = |(low, width, count): &(u64, u64, u64)| (*low as f64 + *width as f64 / 2.0) * *count as f64;
+        let middle =
+            |(low, width, count): &(u64, u64, u64)| (*low as f64 + *width as f64 / 2.0) * *count as f64;
         Self { sum: counters.iter().map(middle).sum(), total, counters }
     }
 
@@ -67,7 +68,8 @@ impl Jackknife {
         let value = log(None)?;
         let n = trials as f64;
         let pseudo = |trial| Some(n * value - (n - 1.0) * log(Some(trial))?);
-        let pseudo = if trials == 1 { vec![value] } else { (0..trials).map(pseudo).collect::<Option<_>>()? };
+        let pseudo =
+            if trials == 1 { vec![value] } else { (0..trials).map(pseudo).collect::<Option<_>>()? };
         Some(Self { value, pseudo })
     }
 }

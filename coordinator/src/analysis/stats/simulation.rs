@@ -56,23 +56,31 @@ enum Model {
 }
 
 impl Model {
-    /// Logarithms of an arm's and the baseline's values in so many blocks, of a true ratio of 1.
-    fn draw(self, noise: f64, blocks: usize, random: &mut Random) -> (Vec<f64>, Vec<f64>) {
-        let (mut arm, mut baseline) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+    /// Logarithms of the values of so many arms in so many blocks, of true ratios of 1; the baseline comes last.
+    fn draw_arms(self, noise: f64, blocks: usize, arms: usize, random: &mut Random) -> Vec<Vec<f64>> {
+        let mut values = vec![Vec::with_capacity(blocks); arms];
+        let own = if self == Self::HalfShared { noise / 2f64.sqrt() } else { noise };
         let mut level = 0.0;
         for block in 0..blocks {
-            let own = if self == Self::HalfShared { noise / 2f64.sqrt() } else { noise };
             match self {
                 Self::Drift => level = -3.0 * noise * block as f64 / (blocks - 1) as f64,
                 Self::Walk => level += noise * random.normal(),
                 Self::HalfShared => level = own * random.normal(),
                 _ => {}
             }
-            let steadier = if self == Self::Unequal { 0.2 } else { 1.0 };
-            arm.push(level + own * self.one(random));
-            baseline.push(level + steadier * own * self.one(random));
+            for (arm, values) in values.iter_mut().enumerate() {
+                let steadier = if self == Self::Unequal && arm + 1 == arms { 0.2 } else { 1.0 };
+                values.push(level + steadier * own * self.one(random));
+            }
         }
-        (arm, baseline)
+        values
+    }
+
+    /// The same of one arm and the baseline.
+    fn draw(self, noise: f64, blocks: usize, random: &mut Random) -> (Vec<f64>, Vec<f64>) {
+        let mut values = self.draw_arms(noise, blocks, 2, random);
+        let baseline = values.pop().unwrap();
+        (values.pop().unwrap(), baseline)
     }
 
     fn one(self, random: &mut Random) -> f64 {
@@ -103,10 +111,15 @@ struct Tally {
 
 impl Tally {
     /// Batches of experiments; each gives what was concluded, where the truth is `truth`.
-    fn of(experiments: usize, truth: f64, mut experiment: impl FnMut(&mut Random) -> Difference) -> Self {
+    fn of(
+        case: usize,
+        experiments: usize,
+        truth: f64,
+        mut experiment: impl FnMut(&mut Random) -> Difference,
+    ) -> Self {
         let mut tally = Self { experiments, ..Self::default() };
         for seed in 1..=BATCHES {
-            let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(seed));
+            let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(100 * case as u64 + seed));
             let mut found = 0;
             for _ in 0..experiments {
                 let difference = experiment(&mut random);
@@ -173,7 +186,7 @@ fn an_a_a_experiment_finds_nothing() {
         (Model::Drift, 0.05),
         (Model::Walk, 0.05),
     ] {
-        let tally = Tally::of(2000, 1.0, |random| {
+        let tally = Tally::of(all.len(), 2000, 1.0, |random| {
             let (arm, baseline) = model.draw(noise, 5, random);
             difference(&arm, &baseline, None, Length::Fixed).unwrap()
         });
@@ -202,13 +215,16 @@ fn stopping_by_precision_finds_nothing_either() {
         (Model::Drift, 0.02),
         (Model::Walk, 0.02),
     ] {
-        let tally = Tally::of(2000, 1.0, |random| {
+        let tally = Tally::of(all.len(), 2000, 1.0, |random| {
             let (arm, baseline) = model.draw(noise, max, random);
             let after = |blocks: usize| {
                 let length = Length::ByPrecision { min: 5 };
                 difference(&arm[..blocks], &baseline[..blocks], None, length).unwrap()
             };
-            (min..max).map(after).find(|found| found.half_width().unwrap() <= until).unwrap_or_else(|| after(max))
+            // As `run::precision` does: twice in a row.
+            let narrow = |blocks: usize| after(blocks).half_width().unwrap() <= until;
+            let stops = |blocks: &usize| narrow(*blocks) && narrow(blocks - 1);
+            after((min..max).find(stops).unwrap_or(max))
         });
         let what = format!("{model:?}, {}", percent(noise));
         table += &tally.line(&what);
@@ -221,7 +237,8 @@ fn stopping_by_precision_finds_nothing_either() {
 #[test]
 fn a_sweep_finds_nothing_at_all() {
     // Three arms against one baseline at four points: is any of twelve verdicts wrong?
-    let mut table = String::from("A/A, a sweep of 12 comparisons, 5 trials, 5 x 500 sweeps: any of them found\n");
+    let mut table =
+        String::from("A/A, a sweep of 12 comparisons, 5 trials, 5 x 500 sweeps: any of them found\n");
     for model in [Model::LogNormal, Model::Heavy, Model::Walk] {
         let mut wrong = 0;
         for seed in 1..=BATCHES {
@@ -229,14 +246,9 @@ fn a_sweep_finds_nothing_at_all() {
             for _ in 0..500 {
                 let mut sweep = Vec::new();
                 for _ in 0..4 {
-                    let (first, baseline) = model.draw(0.05, 5, &mut random);
-                    let level: Vec<f64> = baseline.iter().map(|_| 0.0).collect();
-                    for arm in 0..3 {
-                        // Further arms have noise of their own; what the block shares is in the first two.
-                        let own: Vec<f64> = level.iter().map(|_| 0.05 * model.one(&mut random)).collect();
-                        let arm = if arm == 0 { &first } else { &own };
-                        sweep.push(difference(arm, &baseline, None, Length::Fixed).unwrap());
-                    }
+                    let arms = model.draw_arms(0.05, 5, 4, &mut random);
+                    let against = |arm: &Vec<f64>| difference(arm, &arms[3], None, Length::Fixed).unwrap();
+                    sweep.extend(arms[..3].iter().map(against));
                 }
                 let p: Vec<f64> = sweep.iter().map(|found| found.p_value().unwrap()).collect();
                 let verdicts = sweep
@@ -266,8 +278,8 @@ fn a_difference_that_is_there_is_found() {
         ("2 %, heavy tails", Model::Heavy, 0.02, false),
         ("2 %, and the machine wanders", Model::Walk, 0.02, false),
     ];
-    for (what, model, noise, promised) in cases {
-        let tally = Tally::of(500, 1.05, |random| {
+    for (case, (what, model, noise, promised)) in cases.into_iter().enumerate() {
+        let tally = Tally::of(case, 500, 1.05, |random| {
             let (arm, baseline) = model.draw(noise, 5, random);
             let arm: Vec<f64> = arm.iter().map(|value| value + 0.05_f64.ln_1p()).collect();
             difference(&arm, &baseline, None, Length::Fixed).unwrap()
@@ -302,7 +314,7 @@ fn merged_latencies_find_nothing() {
     );
     for model in [Model::LogNormal, Model::Heavy, Model::Outliers, Model::Walk] {
         let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
-        let experiments = 1000;
+        let experiments = 2000;
         let (mut found, mut covered) = ([0_u32; 4], [0_u32; 4]);
         for _ in 0..experiments {
             let (arm, baseline) = model.draw(0.05, 5, &mut random);
@@ -333,7 +345,7 @@ fn merged_latencies_find_nothing() {
             let (found, covered) = (share(found[metric]), share(covered[metric]));
             table += &format!("  {name}: {found:.1} %, {covered:.1} %");
             assert!(found <= 5.0, "{model:?} {name}: {found} %");
-            assert!((93.0..=97.5).contains(&covered), "{model:?} {name}: {covered} %");
+            assert!((93.0..=97.0).contains(&covered), "{model:?} {name}: {covered} %");
         }
         table.push('\n');
     }

@@ -10,6 +10,8 @@ pub const DEFAULT_MARGIN: f64 = 0.02;
 pub const SIGNIFICANCE: f64 = 0.035;
 /// Ratios nearer to 1 are beyond what can be told apart: a percentile is exact to 0.1 % on each side.
 pub const RESOLUTION: f64 = 0.002;
+/// Blocks whose standard error is below this all say the same, as far as counters can tell.
+const STEADY: f64 = 1e-4;
 /// The most blocks that are thought of when it is asked how many more would decide.
 const MOST_BLOCKS: usize = crate::scenario::MAX_TRIALS as usize;
 
@@ -56,7 +58,8 @@ impl Limits {
 pub fn verdict(difference: &Difference, adjusted_p: f64, better: Better, limits: &Limits) -> Verdict {
     let ratio = difference.ratio();
     if adjusted_p < SIGNIFICANCE {
-        let floor = if difference.is_exact() { limits.floor().max(limits.margin) } else { limits.floor() };
+        let steady = difference.error < STEADY;
+        let floor = if steady { limits.floor().max(limits.margin) } else { limits.floor() };
         return match (ratio > 1.0, better) {
             _ if (ratio - 1.0).abs() <= floor => Verdict::NoDifference,
             (true, Better::Higher) | (false, Better::Lower) => Verdict::Faster,
@@ -126,6 +129,7 @@ mod tests {
         assert_eq!(judge(&of(1.001_9, 0.000_1, 9), Better::Higher), Verdict::NoDifference);
         let (step, real) = (of(1.015, 0.0, 3), of(1.5, 0.0, 3));
         assert_eq!(judge(&step, Better::Lower), Verdict::NoDifference);
+        assert_eq!(judge(&of(1.015, 1e-7, 2), Better::Lower), Verdict::NoDifference);
         assert_eq!(judge(&real, Better::Lower), Verdict::Slower);
         let strict = Limits { margin: 0.005, ..Limits::default() };
         let narrow = of(1.001, 0.002, 5);

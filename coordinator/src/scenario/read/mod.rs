@@ -48,22 +48,20 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
-        (true, Some(target), Some(workload)) => {
-            Ok(Scenario {
-                name,
-                question,
-                target,
-                workload,
-                arms,
-                sweep,
-                trials,
-                precision,
-                margin,
-                baseline,
-                expect,
-                seed,
-            })
-        }
+        (true, Some(target), Some(workload)) => Ok(Scenario {
+            name,
+            question,
+            target,
+            workload,
+            arms,
+            sweep,
+            trials,
+            precision,
+            margin,
+            baseline,
+            expect,
+            seed,
+        }),
         _ => Err(reader.problems),
     }
 }

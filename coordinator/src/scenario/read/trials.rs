@@ -63,14 +63,17 @@ impl Reader<'_> {
     /// The margin, as a share: 0.02 for 2 %.
     pub(super) fn margin(&mut self, top: &mut Map<String, Value>) -> f64 {
         let value = top.remove("margin").filter(|value| !value.is_null());
-        value.and_then(|value| self.percent("margin", &KeyPath::of(["margin"]), &value)).unwrap_or(DEFAULT_MARGIN)
+        value
+            .and_then(|value| self.percent("margin", &KeyPath::of(["margin"]), &value))
+            .unwrap_or(DEFAULT_MARGIN)
     }
 
     fn in_range(&mut self, name: &str, at: &KeyPath, number: u32, least: u32) {
         if !(least..=MAX_TRIALS).contains(&number) {
             let message =
                 format!("`{name}`: {number} is out of range: it must be from {least} to {MAX_TRIALS}");
-            let usual = if least > 1 { "`{min: 5, max: 30, until: 2%}` is usual" } else { "3 to 10 is usual" };
+            let usual =
+                if least > 1 { "`{min: 5, max: 30, until: 2%}` is usual" } else { "3 to 10 is usual" };
             self.report(at, message, "out of range", usual);
         }
     }
@@ -80,7 +83,12 @@ impl Reader<'_> {
         if found.is_none() {
             let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let message = format!("`{name}`: {shown} is no percentage above 0% and up to {LARGEST_PERCENT}%");
-            self.report(at, message, "must be a percentage", format!("write `{name}: 2%`").replace("trials.", ""));
+            self.report(
+                at,
+                message,
+                "must be a percentage",
+                format!("write `{name}: 2%`").replace("trials.", ""),
+            );
         }
         found
     }
