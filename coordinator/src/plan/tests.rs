@@ -56,6 +56,7 @@ fn the_duration_counts_trials_overhead_and_filling() {
 
 #[test]
 fn an_open_number_of_trials_has_two_durations() {
+    let fixed = loaded(&[1], 2);
     let text = "name: x\ntarget: {path: /x}\nworkload: {runtime: 1s, warmup: 300ms}\n\
                 arms: {sync: {engine: psync}}\ntrials: {min: 4, max: 9, until: 1%}\n";
     let loaded = load_text(text.into(), Path::new("x.yaml"), &[], false).unwrap();
@@ -64,7 +65,7 @@ fn an_open_number_of_trials_has_two_durations() {
     assert_eq!(plan.length(), Length::ByPrecision { min: 4 });
     let one = Duration::from_millis(1300) + OVERHEAD_PER_TRIAL;
     assert_eq!(plan.expected_duration() - plan.least_duration().unwrap(), 5 * one);
-    let fixed = super::plan(&super::tests::loaded(&[1], 2), 1).unwrap();
+    let fixed = super::plan(&fixed, 1).unwrap();
     assert_eq!(
         (fixed.least_duration(), fixed.trials_in_words().as_str(), fixed.length()),
         (None, "2", Length::Fixed)

@@ -166,7 +166,7 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 }
 
 /// What a number behind a verdict means.
-const HINT: &str = "(+7): with about 7 trials more of each it would not be.";
+const HINT: &str = "(+7): about 7 trials more of each would decide.";
 
 /// What every table needs said.
 const LEGEND: [&str; 4] = [

@@ -305,7 +305,7 @@ fn shipped_scenarios_load_and_are_short() {
         for quick in [false, true] {
             let loaded = load(&path, &[], quick).unwrap_or_else(|error| panic!("{}", rendered(&error)));
             let plan = plan::plan(&loaded, 1).unwrap();
-            let limit = if quick { 30 } else { 120 };
+            let limit = if quick { 30 } else { 140 };
             let time = plan.expected_duration();
             assert!(time.as_secs() < limit, "{} takes {time:?}", path.display());
             assert!(loaded.scenario.question.is_some_and(|question| question.ends_with('?')));

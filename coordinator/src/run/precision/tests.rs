@@ -85,7 +85,7 @@ fn one_arm_alone_has_intervals_too() {
     let mut alone = fixture(&["sync"], 12, 0.05);
     alone.execute(usize::MAX);
     assert_eq!(reached(&alone), Some(5));
-    assert_eq!(Precision::new(&alone.plan).is_reached(9), false, "nothing was measured");
+    assert!(!Precision::new(&alone.plan).is_reached(9), "nothing was measured");
 }
 
 #[test]
