@@ -89,7 +89,7 @@ impl Progress {
         let cell = &plan.cells[planned.cell];
         let which = match planned.measure {
             Measure::Audit => "audit".to_owned(),
-            Measure::Timed => format!("trial {} of {}", planned.block, plan.trials_per_cell),
+            Measure::Timed => format!("trial {} of {}", planned.block, plan.trials_in_words()),
         };
         if let Display::Bar { title, .. } = &mut self.display {
             *title = format!("{}, {which}", label(&cell.arm, &cell.params));

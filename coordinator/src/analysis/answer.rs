@@ -149,8 +149,23 @@ fn clause(verdict: Verdict, found: &[&Comparison], total: usize) -> String {
         Verdict::Faster => format!("faster{place}{}", ratio(f64::gt, "up to")),
         Verdict::Slower => format!("slower{place}{}", ratio(f64::lt, "down to")),
         Verdict::NoDifference => format!("no difference{place}"),
-        Verdict::Inconclusive => format!("inconclusive{place}"),
+        Verdict::Inconclusive => format!("inconclusive{place}{}", more(found)),
     }
+}
+
+/// ` (about 7 trials more would decide)`, or ` (4 to 19 trials more would decide)`; nothing where no number is
+/// known to.
+fn more(found: &[&Comparison]) -> String {
+    let known: Vec<u32> = found.iter().filter_map(|comparison| comparison.trials_more).collect();
+    let (Some(least), Some(most)) = (known.iter().min(), known.iter().max()) else { return String::new() };
+    let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
+    let (trials, where_) = match (*most, known.len() < found.len()) {
+        (1, false) => ("trial", ""),
+        (1, true) => ("trial", " at some"),
+        (_, false) => ("trials", ""),
+        (_, true) => ("trials", " at some"),
+    };
+    format!(" ({number} {trials} more would decide{where_})")
 }
 
 /// The comparison with the most extreme ratio.

@@ -11,7 +11,7 @@ use super::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
         Syscalls, TrialCounts,
     },
-    stats,
+    stats::{self, remerge::Recorded},
     trials::{Costs, Sample},
 };
 use crate::{
@@ -37,8 +37,17 @@ pub(super) struct CellData<'a> {
 /// A row, and per trial what comparisons need but the row does not show.
 pub(super) struct Row {
     pub(super) summary: CellSummary,
-    /// CPU time per operation, one value a trial, in nanoseconds.
-    pub(super) cpu_samples: Vec<f64>,
+    /// One for each trial that counts; only of a merged row, which alone is compared.
+    pub(super) blocks: Vec<BlockValues>,
+}
+
+/// What the cell did in one block.
+pub(super) struct BlockValues {
+    pub(super) block: u32,
+    pub(super) iops: f64,
+    pub(super) latency: Recorded,
+    pub(super) cpu_ns_per_io: Option<f64>,
+    pub(super) syscalls_per_io: Option<f64>,
 }
 
 impl CellData<'_> {
@@ -53,7 +62,7 @@ impl CellData<'_> {
 
     fn row(&self, scope: Option<&str>) -> Row {
         let of = |host: &str| scope.is_none_or(|scope| scope == host);
-        let mut trials = Vec::new();
+        let (mut trials, mut blocks) = (Vec::new(), Vec::new());
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
@@ -69,7 +78,17 @@ impl CellData<'_> {
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
             syncs.push(work.syncs_per_s);
-            trials.push(Costs::sum(hosts().map(|host| &host.costs)));
+            let costs = Costs::sum(hosts().map(|host| &host.costs));
+            if scope.is_none() {
+                blocks.push(BlockValues {
+                    block: sample.block,
+                    iops: work.iops,
+                    latency: Recorded::of(&work.latency),
+                    cpu_ns_per_io: costs.per_io(costs.cpu_ns()),
+                    syscalls_per_io: costs.per_io(costs.syscalls.values().sum()),
+                });
+            }
+            trials.push(costs);
         }
         let costs = Costs::sum(&trials);
         let syscalls_per_io = costs.per_io(costs.syscalls.values().sum());
@@ -104,8 +123,7 @@ impl CellData<'_> {
             target: self.target(scope),
             pinned_cpus: self.pinned_cpus(scope),
         };
-        let cpu_samples = trials.iter().filter_map(|costs| costs.per_io(costs.cpu_ns())).collect();
-        Row { summary, cpu_samples }
+        Row { summary, blocks }
     }
 
     /// The rate at which requests were to arrive, over the hosts in scope.

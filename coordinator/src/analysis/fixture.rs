@@ -11,7 +11,7 @@ use proto::{
 };
 use tempfile::TempDir;
 
-use super::{AnalysisInput, analyse, set::ComparisonSet};
+use super::{AnalysisInput, Floors, analyse, set::ComparisonSet, stats::verdict::DEFAULT_MARGIN};
 use crate::{
     plan::{Cell, Params, Plan, PlannedTrial},
     store::{
@@ -91,6 +91,8 @@ impl Fixture {
             overrides: vec![],
             cells,
             trials_per_cell: trials,
+            stopping: None,
+            stopped_after: None,
             trials: planned,
         };
         let host = |name: &&str| HostEntry {
@@ -146,7 +148,9 @@ impl Fixture {
     ) -> (HostTrial, Vec<Interval>) {
         let depth = cell.params["depth"].as_u64().unwrap();
         let (iops, p50, calls) = (self.model)(&cell.arm, depth);
-        let iops = iops * NOISE[planned.block as usize % NOISE.len()];
+        // Arms have noise of their own: what all of a block share would cancel.
+        let shift = usize::from(cell.arm != self.plan.cells[0].arm);
+        let iops = iops * NOISE[(planned.block as usize + shift) % NOISE.len()];
         let offset_ns = 7_000_000_000 * position as i64;
         let start = 100_000_000_000u64.strict_add_signed(offset_ns) + self.late_ns[position];
         let intervals: Vec<Interval> = (0..2).map(|index| interval(index, start, iops, p50)).collect();
@@ -204,10 +208,16 @@ impl Fixture {
     }
 
     pub(crate) fn analyse(&self, baseline: Option<&str>) -> ComparisonSet {
+        self.analyse_with(baseline, None)
+    }
+
+    pub(crate) fn analyse_with(&self, baseline: Option<&str>, floors: Option<&Floors>) -> ComparisonSet {
         let input = AnalysisInput {
             plan: &self.plan,
             question: Some(QUESTION),
             baseline,
+            margin: DEFAULT_MARGIN,
+            floors,
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",
         };

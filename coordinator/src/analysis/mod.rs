@@ -16,6 +16,7 @@ use crate::{
 pub(crate) mod answer;
 pub mod audit;
 mod cells;
+mod compare;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
@@ -24,13 +25,14 @@ pub mod set;
 pub mod stats;
 #[cfg(test)]
 mod tests;
-mod trials;
+pub(crate) mod trials;
 mod warnings;
 pub mod window;
 
 use cells::{CellData, Row};
-use set::{Comparison, ComparisonSet, HostSummary, SCHEMA, TrialCounts};
-use stats::Better;
+use compare::Against;
+pub use compare::Floors;
+use set::{ComparisonSet, HostSummary, SCHEMA, TrialCounts};
 use warnings::Warnings;
 
 /// What is known of a run besides its records.
@@ -42,6 +44,10 @@ pub struct AnalysisInput<'a> {
     pub question: Option<&'a str>,
     /// The arm that the others are held against.
     pub baseline: Option<&'a str>,
+    /// Arms whose ratio lies surely within 1 ± this are equal.
+    pub margin: f64,
+    /// What this rig cannot tell apart, if it was calibrated.
+    pub floors: Option<&'a Floors>,
     /// The hosts that took part.
     pub hosts: &'a [HostEntry],
     /// The run's name.
@@ -94,7 +100,10 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         rows.push(of_cell);
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
-    let comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));
+    let comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
+        let (length, margin, floors) = (plan.length(), input.margin, input.floors);
+        compare::compare(&merged, &Against { baseline, length, margin, floors })
+    });
     let mut set = ComparisonSet {
         schema: SCHEMA,
         run_id: input.run_id.into(),
@@ -146,7 +155,7 @@ fn gather<'a>(
     run: &RunDir,
     warnings: &mut Warnings,
 ) -> Result<CellData<'a>, StoreError> {
-    let mut counts = TrialCounts { planned: plan.trials_per_cell, ..TrialCounts::default() };
+    let mut counts = TrialCounts { planned: plan.blocks(), ..TrialCounts::default() };
     let (mut samples, mut audits) = (Vec::new(), Vec::new());
     for record in &records {
         let counts_in = trials::kept_out(record).is_empty();
@@ -182,42 +191,6 @@ fn hosts_of(cell: &Cell, records: &[&TrialRecord], hosts: &[HostEntry]) -> Vec<S
         names = hosts.iter().filter(chosen).map(|host| host.name.clone()).collect();
     }
     names
-}
-
-/// Each other arm against the baseline, at the same point.
-fn compare(rows: &[&Row], baseline: &str) -> Vec<Comparison> {
-    let none: &[f64] = &[];
-    let iops = |row: &Row| row.summary.iops.as_ref().map_or(none.to_vec(), |iops| iops.samples.clone());
-    let p50 = |row: &Row| row.summary.latency_ns.as_ref().map_or(vec![], |l| l.samples.p50.clone());
-    let p99 = |row: &Row| row.summary.latency_ns.as_ref().map_or(vec![], |l| l.samples.p99.clone());
-    let cpu = |row: &Row| row.cpu_samples.clone();
-    type Metric<'a> = (&'static str, Better, &'a dyn Fn(&Row) -> Vec<f64>);
-    let metrics: [Metric<'_>; 4] = [
-        ("iops", Better::Higher, &iops),
-        ("latency_p50", Better::Lower, &p50),
-        ("latency_p99", Better::Lower, &p99),
-        ("cpu_per_io", Better::Lower, &cpu),
-    ];
-    let mut comparisons = Vec::new();
-    for row in rows.iter().filter(|row| row.summary.arm != baseline) {
-        let same_point =
-            |other: &&&Row| other.summary.arm == baseline && other.summary.params == row.summary.params;
-        let Some(base) = rows.iter().find(same_point) else { continue };
-        for (metric, better, samples) in metrics {
-            let found = stats::compare(&samples(row), &samples(base), better);
-            comparisons.push(Comparison {
-                baseline: baseline.into(),
-                arm: row.summary.arm.clone(),
-                params: row.summary.params.clone(),
-                metric: metric.into(),
-                ratio: found.ratio,
-                ci95: found.ci95,
-                p_value: found.p_value,
-                verdict: found.verdict,
-            });
-        }
-    }
-    comparisons
 }
 
 fn host_summary(host: &HostEntry) -> HostSummary {

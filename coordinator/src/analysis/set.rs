@@ -298,16 +298,28 @@ pub struct Comparison {
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// `iops`, `latency_p50`, `latency_p99` or `cpu_per_io`.
+    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or `syscalls_per_io`.
     pub metric: String,
-    /// Mean of the arm over mean of the baseline; null where either has no complete trial.
+    /// The arm over the baseline, over the blocks in which both have a trial that counts: of latencies, the ratio
+    /// of their merged means or percentiles; of others, the geometric mean of the blocks' ratios. null without
+    /// such a block.
     pub ratio: Option<f64>,
-    /// 95 % confidence interval of the ratio; null below two trials on either side.
+    /// 95 % confidence interval of the ratio, not corrected for there being many; null below two blocks.
     pub ci95: Option<[f64; 2]>,
     /// Two-sided: how likely a difference of this size is if there is none.
     pub p_value: Option<f64>,
+    /// The same after Holm's correction over all comparisons of this metric in the run.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
+    /// Blocks in which both sides have a trial that counts.
+    #[serde(default)]
+    pub pairs: u32,
     /// What can be concluded.
     pub verdict: Verdict,
+    /// Where it is inconclusive: after about so many trials more of each cell it would not be, if they went on as
+    /// they did. null where no number of trials would do, and where too few count to tell.
+    #[serde(default)]
+    pub trials_more: Option<u32>,
 }
 
 /// What a comparison allows to conclude.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use proto::{outcome::SharingCosts, trial::Measure};
+use proto::{
+    outcome::{Interval, SharingCosts},
+    trial::Measure,
+};
 
 use super::{
     merge::{self, Work},
@@ -18,24 +21,26 @@ use crate::{
 
 /// A trial that counts.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
+    /// The block that it belongs to.
+    pub(crate) block: u32,
     /// The hosts, each with what it did within the common window.
-    pub(super) hosts: Vec<HostSample>,
+    pub(crate) hosts: Vec<HostSample>,
     /// How the intervals were chosen.
     pub(super) selection: Selection,
 }
 
 /// What one host did in a trial that counts.
 #[derive(Clone, Debug)]
-pub(super) struct HostSample {
+pub(crate) struct HostSample {
     pub(super) host: String,
-    pub(super) work: Work,
+    pub(crate) work: Work,
     pub(super) costs: Costs,
 }
 
 /// What the I/O cost, over the whole of a host's window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Costs {
+pub(crate) struct Costs {
     pub(super) ops: u64,
     pub(super) syscalls: BTreeMap<String, u64>,
     pub(super) user_ns: u64,
@@ -113,7 +118,7 @@ impl Costs {
 }
 
 /// Why a trial is kept out of the statistics: its marks; without any, what its record lacks to count.
-pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
+pub(crate) fn kept_out(record: &TrialRecord) -> Vec<String> {
     if !record.counts() {
         return record.marks.clone();
     }
@@ -150,29 +155,34 @@ pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
 
 /// Reads a timed trial that is not kept out. `Err` in the inner result: why it must be kept out after all.
 pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, String>, StoreError> {
+    let intervals = (0..record.hosts.len()).map(|host| run.intervals(record, host));
+    Ok(sample_of(record, &intervals.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The same, of a trial whose intervals are at hand, by host.
+pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, String> {
     let edges = |host: &HostTrial| HostEdges {
         clock: host.clock,
         edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
     };
     let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
     let mut hosts = Vec::with_capacity(record.hosts.len());
-    for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
-        let intervals = run.intervals(record, index)?;
+    for ((host, chosen), intervals) in record.hosts.iter().zip(&selection.chosen).zip(intervals) {
         let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
         match (work, Costs::of(host)) {
             (Some(work), _) if work.latency.is_empty() => {
-                return Ok(Err(format!("{} completed no operation", host.host)));
+                return Err(format!("{} completed no operation", host.host));
             }
             (Some(work), Some(costs)) => {
                 hosts.push(HostSample { host: host.host.clone(), work, costs });
             }
             _ => {
-                return Ok(Err(format!(
+                return Err(format!(
                     "no interval of {} lies within the window that all hosts share",
                     host.host
-                )));
+                ));
             }
         }
     }
-    Ok(Ok(Sample { hosts, selection }))
+    Ok(Sample { block: record.block, hosts, selection })
 }

@@ -94,6 +94,8 @@ mod tests {
             overrides: Vec::new(),
             cells,
             trials_per_cell: 1,
+            stopping: None,
+            stopped_after: None,
             trials: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! `coordinator check`: what is wrong with scenarios, and what they would do.
 
-use super::print;
-use crate::{cli::CheckArgs, exit::Exit, plan, progress::human, scenario, screen::Screen};
+use super::{outcome::takes, print};
+use crate::{cli::CheckArgs, exit::Exit, plan, scenario, screen::Screen};
 
 /// Runs the command.
 #[must_use]
@@ -13,11 +13,12 @@ pub fn check(args: &CheckArgs, screen: &Screen) -> Exit {
             .and_then(|loaded| plan::plan(&loaded, loaded.scenario.seed.unwrap_or(0)));
         match planned {
             Ok(plan) => text.push_str(&format!(
-                "{}: ok: {} cells, {} trials, takes about {}\n",
+                "{}: ok: {} cells, {}{} trials, takes about {}\n",
                 path.display(),
                 plan.cells.len(),
+                if plan.stopping.is_some() { "at most " } else { "" },
                 plan.trials.len(),
-                human(plan.expected_duration())
+                takes(&plan)
             )),
             Err(error) => {
                 screen.error(&error.into());

@@ -1,6 +1,6 @@
 //! What is said of a run before and after it, apart from its numbers.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use miette::Report;
 use proto::trial::{Measure, Target};
@@ -11,11 +11,12 @@ use crate::{
     plan::Plan,
     progress::{human, label},
     run::RunOutcome,
+    scenario::precision::as_percent,
     screen::Screen,
 };
 
 /// The plan in a few lines.
-pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, directory: &Path) -> String {
+pub(super) fn announce(plan: &Plan, cluster: &Cluster, directory: &Path) -> String {
     let mut arms: Vec<&str> = Vec::new();
     let mut targets: Vec<String> = Vec::new();
     for cell in &plan.cells {
@@ -39,21 +40,38 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, expected: Duration, direc
     let timed = plan.trials.iter().filter(|trial| trial.measure == Measure::Timed).count();
     let hosts: Vec<&str> = cluster.hosts().iter().map(|host| host.name.as_str()).collect();
     format!(
-        "{}{}: {} x {} x {} = {timed}, and {}; seed {}\n  arms: {}\n  hosts: \
+        "{}{}: {} x {} x {} = {}{timed}, and {}; seed {}\n  arms: {}\n  hosts: \
          {}\n  target: {}\n  takes about {}; results in {}",
         plan.scenario,
         if plan.quick { " (quick)" } else { "" },
         some(arms.len(), "arm"),
         some(plan.cells.len() / arms.len().max(1), "point"),
-        some(plan.trials_per_cell as usize, "trial"),
+        trials(plan),
+        if plan.stopping.is_some() { "at most " } else { "" },
         some(plan.trials.len() - timed, "audit"),
         plan.seed,
         arms.join(", "),
         hosts.join(", "),
         targets.join("; "),
-        human(expected),
+        takes(plan),
         directory.display()
     )
+}
+
+/// `3 trials`, or `5 to 30 trials (until ±2 %)`.
+fn trials(plan: &Plan) -> String {
+    match &plan.stopping {
+        Some(stopping) => {
+            format!("{} trials (until ±{})", plan.trials_in_words(), as_percent(stopping.until))
+        }
+        None => some(plan.trials_per_cell as usize, "trial"),
+    }
+}
+
+/// How long a plan takes: `1m 20s`, or `40s to 3m 20s`.
+pub(super) fn takes(plan: &Plan) -> String {
+    let most = human(plan.expected_duration());
+    plan.least_duration().map_or_else(|| most.clone(), |least| format!("{} to {most}", human(least)))
 }
 
 fn some(count: usize, what: &str) -> String {
@@ -84,6 +102,13 @@ pub(super) fn conclude(screen: &Screen, plan: &Plan, outcome: &RunOutcome) -> Ex
         let error = HostError { host: refused.host.clone(), refusal: refused.refusal.clone() };
         screen.error(&Report::from(error).wrap_err(format!("refused: {}", cells.join("; "))));
         exit = Exit::Host;
+    }
+    if let (Some(block), Some(stopping)) = (outcome.stopped_after, &plan.stopping) {
+        screen.line(&format!(
+            "stopped after {block} of {} trials of each cell: all intervals are within ±{}",
+            plan.trials_per_cell,
+            as_percent(stopping.until)
+        ));
     }
     if outcome.skipped > 0 {
         screen.line(&format!("{} trials were not run for these reasons", outcome.skipped));

@@ -68,6 +68,8 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         plan: &plan,
         question: scenario.question.as_deref(),
         baseline: Some(scenario.baseline_arm()),
+        margin: scenario.margin,
+        floors: None,
         hosts: &hosts,
         run_id: &directory.id(),
     };

@@ -158,7 +158,7 @@ async fn measure(
         });
     let directory = directory.map_err(|error| usage(stored(error)))?;
     if !args.no_progress {
-        screen.line(&announce(plan, cluster, plan.expected_duration(), directory.path()));
+        screen.line(&announce(plan, cluster, directory.path()));
     }
     let mut sink = Store(directory);
     let mut progress = Progress::new(screen, plan, args.no_progress);
@@ -192,5 +192,9 @@ struct Store(RunDir);
 impl TrialSink for Store {
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
         self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    }
+
+    fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
+        self.0.write_plan(&Plan { stopped_after: Some(after), ..plan.clone() }).map_err(stored)
     }
 }

@@ -14,7 +14,10 @@ use proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Loaded, ScenarioError};
+use crate::{
+    analysis::stats::difference::Length,
+    scenario::{Loaded, Precision, ScenarioError},
+};
 
 /// The longest warm-up of an audit: it only counts, so it need not be long.
 pub const AUDIT_WARMUP: Nanos = Nanos(100_000_000);
@@ -41,11 +44,28 @@ pub struct Plan {
     pub overrides: Vec<String>,
     /// Arms at points, arm by arm within each point, in the scenario's order.
     pub cells: Vec<Cell>,
-    /// Timed trials planned for each cell.
+    /// Timed trials planned for each cell; with `stopping`, at most.
     pub trials_per_cell: u32,
+    /// When fewer trials will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping: Option<Stopping>,
+    /// The block after which they did: what was planned beyond it is not missing. Written when it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_after: Option<u32>,
     /// In the order in which they run: first the audits, which also show early what cannot run, then the
     /// timed trials, block by block; each block runs every cell once in an order of its own.
     pub trials: Vec<PlannedTrial>,
+}
+
+/// Stopping by precision: after each block from `min` on, the run ends if its intervals are narrow enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// The fewest blocks.
+    pub min: u32,
+    /// Half the length of the widest interval, as a share of the ratio: 0.02 for ± 2 %.
+    pub until: f64,
+    /// The arm that others are held against.
+    pub baseline: String,
 }
 
 /// An arm at a point.
@@ -93,6 +113,12 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
         overrides: loaded.overrides.clone(),
         cells,
         trials_per_cell: scenario.trials,
+        stopping: scenario.precision.map(|Precision { min, until }| Stopping {
+            min,
+            until,
+            baseline: scenario.baseline_arm().to_owned(),
+        }),
+        stopped_after: None,
         trials,
     })
 }
@@ -119,9 +145,41 @@ impl Plan {
     /// every distinct file or RAM disk once at [`FILL_RATE`].
     #[must_use]
     pub fn expected_duration(&self) -> Duration {
+        self.duration_of(self.trials_per_cell)
+    }
+
+    /// The same of the shortest run, where precision may stop it early.
+    #[must_use]
+    pub fn least_duration(&self) -> Option<Duration> {
+        self.stopping.as_ref().map(|stopping| self.duration_of(stopping.min))
+    }
+
+    /// Blocks of timed trials that there are to be: all, or those until it was stopped by precision.
+    #[must_use]
+    pub fn blocks(&self) -> u32 {
+        self.stopped_after.unwrap_or(self.trials_per_cell)
+    }
+
+    /// What decides how many trials there are.
+    #[must_use]
+    pub fn length(&self) -> Length {
+        self.stopping.as_ref().map_or(Length::Fixed, |stopping| Length::ByPrecision { min: stopping.min })
+    }
+
+    /// Trials of each cell in words: `5`, or `5 to 30`.
+    #[must_use]
+    pub fn trials_in_words(&self) -> String {
+        let most = self.trials_per_cell;
+        self.stopping
+            .as_ref()
+            .map_or_else(|| most.to_string(), |stopping| format!("{} to {most}", stopping.min))
+    }
+
+    fn duration_of(&self, blocks: u32) -> Duration {
         let trials: Duration = self
             .trials
             .iter()
+            .filter(|planned| planned.block <= blocks)
             .map(|planned| {
                 let Trial { workload: work, target, .. } = self.trial(planned);
                 // What is verified is filled before each trial, and read back after it.

@@ -54,6 +54,26 @@ fn the_duration_counts_trials_overhead_and_filling() {
     assert!(fill > Duration::from_millis(2) && fill < Duration::from_millis(3), "{fill:?}");
 }
 
+#[test]
+fn an_open_number_of_trials_has_two_durations() {
+    let fixed = loaded(&[1], 2);
+    let text = "name: x\ntarget: {path: /x}\nworkload: {runtime: 1s, warmup: 300ms}\n\
+                arms: {sync: {engine: psync}}\ntrials: {min: 4, max: 9, until: 1%}\n";
+    let loaded = load_text(text.into(), Path::new("x.yaml"), &[], false).unwrap();
+    let plan = plan(&loaded, 1).unwrap();
+    assert_eq!((plan.trials.len(), plan.blocks(), plan.trials_in_words().as_str()), (10, 9, "4 to 9"));
+    assert_eq!(plan.length(), Length::ByPrecision { min: 4 });
+    let one = Duration::from_millis(1300) + OVERHEAD_PER_TRIAL;
+    assert_eq!(plan.expected_duration() - plan.least_duration().unwrap(), 5 * one);
+    let fixed = super::plan(&fixed, 1).unwrap();
+    assert_eq!(
+        (fixed.least_duration(), fixed.trials_in_words().as_str(), fixed.length()),
+        (None, "2", Length::Fixed)
+    );
+    assert!(!serde_json::to_string(&fixed).unwrap().contains("stop"));
+    assert_eq!(Plan { stopped_after: Some(6), ..plan }.blocks(), 6);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

@@ -123,5 +123,11 @@ fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("iops_vs_baseline_ci95_high", ci(compared.and_then(|found| found.ci95), 1)),
         ("iops_vs_baseline_p_value", number(compared.and_then(|found| found.p_value))),
         ("iops_verdict", compared.map_or_else(String::new, |found| found.verdict.as_str().into())),
+        ("iops_vs_baseline_p_adjusted", number(compared.and_then(|found| found.p_adjusted))),
+        ("iops_vs_baseline_pairs", compared.map_or_else(String::new, |found| found.pairs.to_string())),
+        (
+            "iops_trials_more",
+            compared.and_then(|found| found.trials_more).map_or_else(String::new, |more| more.to_string()),
+        ),
     ]
 }

@@ -80,7 +80,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
         TEMPLATE,
         context! {
             set, answer, axes => view.axes, titles, rows, claims, scenario,
-            charts => chart::charts(set), legend => view.legend(),
+            charts => chart::charts(set), legend => view.legend_of_words(),
         },
     )
 }
@@ -88,7 +88,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
 fn entries(row: &Row, compared: bool) -> Vec<&str> {
     let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
     if compared {
-        entries.extend([row.ratio.as_str(), &row.interval, &row.word]);
+        entries.extend([row.ratio.as_str(), &row.interval, &row.words]);
     }
     entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu]);
     entries.extend(row.extras.iter().map(String::as_str));

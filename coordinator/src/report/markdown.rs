@@ -60,7 +60,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
             );
         }
     }
-    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend().join("\n"), escape(&set.run_id));
+    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend_of_words().join("\n"), escape(&set.run_id));
     out
 }
 
@@ -89,7 +89,7 @@ fn table(set: &ComparisonSet, out: &mut String) {
             let mut entries: Vec<String> = group.values.iter().map(|value| escape(value)).collect();
             entries.extend([arm, row.iops.clone(), row.spread.clone()]);
             if compared {
-                entries.extend([row.ratio.clone(), row.interval.clone(), row.word.clone()]);
+                entries.extend([row.ratio.clone(), row.interval.clone(), row.words.clone()]);
             }
             let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu];
             let rest = rest.into_iter().chain(&row.extras).chain([&row.trials]);

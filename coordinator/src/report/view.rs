@@ -41,6 +41,8 @@ pub(super) struct Row {
     pub(super) verdict: Option<Verdict>,
     /// The verdict's word, or `baseline`.
     pub(super) word: String,
+    /// The same where there is room: `inconclusive (+7)`, if 7 trials more would decide.
+    pub(super) words: String,
     pub(super) bandwidth: String,
     pub(super) p50: String,
     pub(super) p99: String,
@@ -87,6 +89,13 @@ impl View {
         self.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| _ = row.extras.remove(at));
     }
 
+    /// How to read a table that has room for [`Row::words`].
+    pub(super) fn legend_of_words(&self) -> Vec<&'static str> {
+        let hinted = |row: &Row| row.words != row.word;
+        let hints = self.groups.iter().flat_map(|group| &group.rows).any(hinted).then_some(HINT);
+        self.legend().into_iter().chain(hints).collect()
+    }
+
     /// How to read the table.
     pub(super) fn legend(&self) -> Vec<&'static str> {
         LEGEND.into_iter().chain(self.extras.iter().filter_map(|extra| extra.legend())).collect()
@@ -100,6 +109,14 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         Some(_) => None,
     };
     let is_baseline = cell.host.is_none() && set.baseline.as_deref() == Some(&cell.arm);
+    let word = match compared {
+        // One side was not measured: that is no verdict on the trials.
+        Some(Comparison { ratio: None, .. }) => NONE.into(),
+        Some(found) => found.verdict.as_str().to_owned(),
+        None if is_baseline => "baseline".into(),
+        None => String::new(),
+    };
+    let more = compared.and_then(|found| found.trials_more);
     let shown = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
     let latency = cell.latency_ns.as_ref();
     Row {
@@ -118,13 +135,8 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
             .map(|[low, high]| format!("{} to {}", ratio(low), ratio(high)))
             .unwrap_or_default(),
         verdict: compared.map(|found| found.verdict),
-        word: match compared {
-            // One side was not measured: that is no verdict on the trials.
-            Some(Comparison { ratio: None, .. }) => NONE.into(),
-            Some(found) => found.verdict.as_str().into(),
-            None if is_baseline => "baseline".into(),
-            None => String::new(),
-        },
+        words: more.map_or_else(|| word.clone(), |more| format!("{word} (+{more})")),
+        word,
         bandwidth: shown(cell.bandwidth_bytes_per_s.as_ref().map(|rate| units::bytes_per_s(rate.mean))),
         p50: shown(latency.map(|latency| units::nanos(latency.p50 as f64))),
         p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
@@ -153,9 +165,13 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     }
 }
 
+/// What a number behind a verdict means.
+const HINT: &str = "(+7): about 7 trials more of each would decide.";
+
 /// What every table needs said.
-const LEGEND: [&str; 3] = [
+const LEGEND: [&str; 4] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
-    "faster, slower: not by chance (95 % sure). inconclusive: the trials differ too much to say.",
+    "faster, slower: not by chance, all comparisons of the table together (95 % sure).",
+    "inconclusive: the trials differ too much to say.",
 ];

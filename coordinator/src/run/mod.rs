@@ -1,6 +1,7 @@
 //! Drives a plan over a cluster, trial by trial, into a sink.
 
 mod marks;
+pub mod precision;
 mod skip;
 
 use proto::{
@@ -9,7 +10,7 @@ use proto::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use self::skip::Skips;
+use self::{precision::Precision, skip::Skips};
 use crate::{
     cluster::{
         Cluster,
@@ -28,6 +29,16 @@ pub trait TrialSink {
     /// # Errors
     /// Where it cannot be kept: the run then stops, since what is measured afterwards would be lost.
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()>;
+
+    /// The run is precise enough after a block: what was planned beyond it will not be run. A sink that keeps no
+    /// plan has nothing to do.
+    ///
+    /// # Errors
+    /// Where that cannot be kept.
+    fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
+        let _ = (plan, after);
+        Ok(())
+    }
 }
 
 /// A cell that a host refused to run.
@@ -56,6 +67,8 @@ pub struct RunOutcome {
     pub marked: usize,
     /// Trials that were not run, since their cell was refused or their host was lost.
     pub skipped: usize,
+    /// The block after which the run was precise enough, if that was not the last.
+    pub stopped_after: Option<u32>,
 }
 
 /// Runs all trials of a plan, in its order. `cell_hosts` are the hosts of each cell, as
@@ -76,7 +89,15 @@ pub async fn drive(
 ) -> miette::Result<RunOutcome> {
     let mut outcome = RunOutcome::default();
     let mut skips = Skips::default();
+    let mut precision = Precision::new(plan);
+    let mut block = 0;
     for planned in &plan.trials {
+        if planned.block != block && precision.is_reached(block) && !stop.is_requested() {
+            outcome.stopped_after = Some(block);
+            sink.stopped(plan, block)?;
+            break;
+        }
+        block = planned.block;
         let hosts = &cell_hosts[planned.cell];
         if stop.is_requested() {
             outcome.interrupted = true;
@@ -108,6 +129,7 @@ pub async fn drive(
             outcome.recorded += 1;
             outcome.marked += usize::from(!record.counts());
             progress.end(&record, &intervals);
+            precision.take(&record, &intervals);
             sink.trial(record, &intervals)?;
         }
         if interrupted {

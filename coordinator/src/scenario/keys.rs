@@ -28,6 +28,8 @@ pub(crate) enum Block {
     Device,
     /// `sweep`.
     Sweep,
+    /// `trials`, where it is a mapping.
+    Trials,
 }
 
 impl Block {
@@ -42,6 +44,7 @@ impl Block {
                 Self::Ramdisk => "/definitions/RamdiskTarget/properties",
                 Self::Device => "/definitions/DeviceTarget/properties",
                 Self::Sweep => "/properties/sweep/properties",
+                Self::Trials => "/properties/trials/anyOf/1/properties",
             })?
             .as_object()
     }
@@ -89,6 +92,7 @@ impl Block {
             Self::Ramdisk => "`target.ramdisk`",
             Self::Device => "`target.device`",
             Self::Sweep => "`sweep`",
+            Self::Trials => "`trials`",
         };
         let mut help = one_of("there are", key, &keys);
         let elsewhere = [Self::Workload, Self::Arm, Self::Scenario];
@@ -168,6 +172,7 @@ mod tests {
             Block::File,
             Block::Ramdisk,
             Block::Device,
+            Block::Trials,
         ];
         for word in blocks.into_iter().flat_map(Block::keys).chain(engines) {
             let named = ["`", "{", ", "].iter().any(|before| {

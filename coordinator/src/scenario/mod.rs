@@ -14,6 +14,7 @@ mod error;
 pub mod expect;
 pub(crate) mod keys;
 mod message;
+pub mod precision;
 mod read;
 pub mod schema;
 mod spans;
@@ -32,6 +33,7 @@ use proto::{
 };
 use serde_json::Value;
 
+pub use self::precision::Precision;
 use self::{document::Document, spans::KeyPath};
 pub use self::{
     error::{Problem, ScenarioError},
@@ -83,8 +85,12 @@ pub struct Scenario {
     /// Axes with their values as they stand in [`crate::plan::Params`]: numbers, truth values and words as
     /// such, sizes and durations as canonical text.
     pub sweep: IndexMap<String, Vec<Value>>,
-    /// How often each cell is run.
+    /// How often each cell is run; with `precision`, at most.
     pub trials: u32,
+    /// When fewer trials will do.
+    pub precision: Option<Precision>,
+    /// Arms whose ratio lies surely within 1 ± this are called equal: 0.02 for 2 %.
+    pub margin: f64,
     /// The arm that others are held against, if one was named; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
     /// Claims.
@@ -195,6 +201,7 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
     let work = &mut scenario.workload;
     if free(&["trials"]) {
         scenario.trials = scenario.trials.min(quick::TRIALS);
+        scenario.precision = None;
     }
     if free(&["workload", "runtime"]) {
         work.runtime = Nanos(work.runtime.0.min(quick::RUNTIME.0));

@@ -5,7 +5,13 @@ use proto::trial::{Engine, FileTarget, Target, Workload};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN};
+use super::{
+    ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN,
+    precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
+};
+
+/// Percentages such as `2%`, as a regular expression.
+const PERCENT_PATTERN: &str = r"^\s*[0-9]*\.?[0-9]+\s*%\s*$";
 
 /// The JSON Schema of a scenario, as draft-07: the newest that yaml-language-server knows.
 #[must_use]
@@ -55,11 +61,18 @@ pub fn scenario_schema() -> Value {
             },
             "trials": {
                 "description": "How often every arm is run at every point. The trial is the sample: with fewer \
-                                than 3, little can be concluded.",
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MAX_TRIALS,
+                                than 5, small differences are not found. Or a mapping: until intervals are narrow.",
                 "default": 3,
+                "anyOf": [
+                    { "type": "integer", "minimum": 1, "maximum": MAX_TRIALS },
+                    open_trials(),
+                ],
+            },
+            "margin": {
+                "description": "Two arms are called equal where the interval of their ratio lies within 1 \u{b1} this.",
+                "default": "2%",
+                "type": "string",
+                "pattern": PERCENT_PATTERN,
             },
             "baseline": {
                 "description": "The arm that the others are held against; the first one if absent.",
@@ -78,6 +91,34 @@ pub fn scenario_schema() -> Value {
             },
         },
         "definitions": definitions,
+    })
+}
+
+/// `trials` as a mapping.
+fn open_trials() -> Value {
+    let number = |about: &str, default: u32| {
+        json!({
+            "description": about,
+            "type": "integer",
+            "minimum": LEAST_MIN,
+            "maximum": MAX_TRIALS,
+            "default": default,
+        })
+    };
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["until"],
+        "properties": {
+            "min": number("The fewest trials of each cell.", DEFAULT_MIN),
+            "max": number("The most trials of each cell.", DEFAULT_MAX),
+            "until": {
+                "description": "Trials end when every 95 % interval of IOPS and of mean latency, against the \
+                                baseline, is within \u{b1} this, such as 2%.",
+                "type": "string",
+                "pattern": PERCENT_PATTERN,
+            },
+        },
     })
 }
 

@@ -98,11 +98,34 @@ fn values_that_are_refused() {
     insta::assert_snapshot!("target_of_two_kinds", said("direct: true}", "direct: true}, path: /x"));
     insta::assert_snapshot!("trials", said("trials: 3", "trials: 0"));
     insta::assert_snapshot!("name", said("name: demo", "name: a/b"));
+    insta::assert_snapshot!("trials_open", said("trials: 3", "trials: {min: 2, most: 9, until: 2}"));
+    insta::assert_snapshot!(
+        "trials_least",
+        said("trials: 3", "trials: {min: 9, max: 5, until: 2%}\nmargin: 0%")
+    );
+    insta::assert_snapshot!("trials_until", said("trials: 3", "trials: {min: 5}"));
     insta::assert_snapshot!("arm_name", said("  uring:", "  my.uring:"));
     insta::assert_snapshot!("baseline", said("baseline: sync", "baseline: snyc"));
     insta::assert_snapshot!("engine_without_device", said("engine: io_uring", "engine: nvme"));
     insta::assert_snapshot!("unknown_engine", said("engine: io_uring", "engine: iouring"));
     insta::assert_snapshot!("no_engine", said("{engine: io_uring}", "{fixed_files: yes}"));
+}
+
+#[test]
+fn trials_may_be_open_and_the_margin_is_a_percentage() {
+    let of = |text: &str, set: &[&str], quick: bool| {
+        let scenario = read(&BASE.replace("trials: 3", text), set, quick).unwrap().scenario;
+        (scenario.trials, scenario.precision, scenario.margin)
+    };
+    assert_eq!(of("trials: 3", &[], false), (3, None, 0.02));
+    let open = |min| Some(Precision { min, until: 0.015 });
+    assert_eq!(of("trials: {until: 1.5%}", &[], false), (30, open(5), 0.02));
+    let text = "trials: {min: 4, max: 9, until: 1.5%}\nmargin: 0.5%";
+    assert_eq!(of(text, &[], false), (9, open(4), 0.005));
+    assert_eq!(of(text, &["trials=6", "margin=5%"], false), (6, None, 0.05));
+    assert_eq!(of(text, &["trials.max=7"], false), (7, open(4), 0.005));
+    assert_eq!(of(text, &[], true), (quick::TRIALS, None, 0.005));
+    assert_eq!(of(text, &["trials={max: 7, until: 1.5%}"], true), (7, open(5), 0.005));
 }
 
 #[test]
@@ -282,7 +305,7 @@ fn shipped_scenarios_load_and_are_short() {
         for quick in [false, true] {
             let loaded = load(&path, &[], quick).unwrap_or_else(|error| panic!("{}", rendered(&error)));
             let plan = plan::plan(&loaded, 1).unwrap();
-            let limit = if quick { 30 } else { 120 };
+            let limit = if quick { 30 } else { 140 };
             let time = plan.expected_duration();
             assert!(time.as_secs() < limit, "{} takes {time:?}", path.display());
             assert!(loaded.scenario.question.is_some_and(|question| question.ends_with('?')));

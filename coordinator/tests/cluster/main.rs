@@ -14,7 +14,7 @@ use std::{
 
 use coordinator::{
     cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory::HostSpec, select},
-    plan::{Cell, Params, Plan, PlannedTrial},
+    plan::{Cell, Params, Plan, PlannedTrial, Stopping},
     progress::Progress,
     run::{RunOutcome, TrialSink, drive},
     screen::Screen,
@@ -79,16 +79,23 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
         overrides: Vec::new(),
         cells: arms.iter().map(cell).collect(),
         trials_per_cell: 2,
+        stopping: None,
+        stopped_after: None,
         trials: trials.collect(),
     }
 }
 
 #[derive(Default)]
-struct Kept(Vec<(TrialRecord, usize)>);
+struct Kept(Vec<(TrialRecord, usize)>, Option<u32>);
 
 impl TrialSink for Kept {
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
         self.0.push((record, intervals.iter().map(|(_, intervals)| intervals.len()).sum()));
+        Ok(())
+    }
+
+    fn stopped(&mut self, _plan: &Plan, after: u32) -> miette::Result<()> {
+        self.1 = Some(after);
         Ok(())
     }
 }
@@ -130,6 +137,26 @@ async fn all_is_well() {
     // The lease was given back in order: the next run finds the agent free.
     let (kept, _) = run(&[&fake], &plan, &nobody_stops()).await;
     assert_eq!(kept.0.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_ends_when_it_is_precise_enough() {
+    let fake = Fake::new(Act::Run).listen().await;
+    let mut plan = plan(&[("a", None), ("b", None)]);
+    let trial = |index: u32| PlannedTrial {
+        id: format!("{index:04}-t"),
+        cell: index as usize % 2,
+        block: index / 2 + 1,
+        measure: Measure::Timed,
+        seed: 1,
+    };
+    plan.trials = (0..12).map(trial).collect();
+    plan.trials_per_cell = 6;
+    plan.stopping = Some(Stopping { min: 3, until: 0.5, baseline: "a".into() });
+    // The fake's trials are all alike, so the intervals are as narrow as can be.
+    let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
+    assert_eq!((kept.0.len(), kept.1), (6, Some(3)));
+    assert_eq!(outcome, RunOutcome { recorded: 6, stopped_after: Some(3), ..RunOutcome::default() });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

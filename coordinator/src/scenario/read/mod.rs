@@ -3,6 +3,7 @@
 
 mod arms;
 mod sweep;
+mod trials;
 
 use indexmap::IndexMap;
 use proto::trial::{Target, Workload};
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    Arm, DEFAULT_TRIALS, MAX_NAME, MAX_TRIALS, Problem, Scenario,
+    Arm, MAX_NAME, Problem, Scenario,
     document::{Document, Spot, remove},
     keys::{self, Block},
     message::humane,
@@ -35,7 +36,8 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let target = reader.target(top.remove("target"));
     let workload = reader.workload(top.remove("workload"));
     let (arms, fixed) = reader.arms(top.remove("arms"));
-    let trials = reader.trials(&mut top);
+    let (trials, precision) = reader.trials(&mut top);
+    let margin = reader.margin(&mut top);
     let seed = reader.optional::<u64>(&mut top, "seed");
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
@@ -46,9 +48,20 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
-        (true, Some(target), Some(workload)) => {
-            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, seed })
-        }
+        (true, Some(target), Some(workload)) => Ok(Scenario {
+            name,
+            question,
+            target,
+            workload,
+            arms,
+            sweep,
+            trials,
+            precision,
+            margin,
+            baseline,
+            expect,
+            seed,
+        }),
         _ => Err(reader.problems),
     }
 }
@@ -198,15 +211,6 @@ impl Reader<'_> {
         self.known(Block::Workload, &mut workload, &at);
         let workload = self.typed(Value::Object(workload), &at, Some(Block::Workload));
         workload.filter(|_| self.problems.len() == before)
-    }
-
-    fn trials(&mut self, top: &mut Map<String, Value>) -> u32 {
-        let trials = self.optional::<u32>(top, "trials").unwrap_or(DEFAULT_TRIALS);
-        if !(1..=MAX_TRIALS).contains(&trials) {
-            let message = format!("`trials`: {trials} is out of range: it must be from 1 to {MAX_TRIALS}");
-            self.report(&KeyPath::of(["trials"]), message, "out of range", "3 to 10 is usual");
-        }
-        trials
     }
 
     fn baseline(&mut self, baseline: Option<&str>, arms: &Fixed) {

@@ -1,0 +1,272 @@
+//! Each arm against the baseline, at each point and in each metric: paired over blocks, corrected for there being
+//! many, and judged.
+
+use std::collections::BTreeMap;
+
+use super::{
+    cells::{BlockValues, Row},
+    set::{Comparison, Verdict},
+    stats::{
+        self,
+        difference::{Difference, Length, difference, logs},
+        holm::{Adjusted, holm},
+        remerge::{self, Jackknife, Merged, Recorded},
+        verdict::{Better, Limits, trials_more, verdict},
+    },
+};
+use crate::plan::Params;
+
+/// The smallest differences that a rig is known to see, by metric and point, as A/A trials have shown. A ratio
+/// nearer to 1 is *no difference*.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Floors(Vec<(String, Params, f64)>);
+
+impl Floors {
+    /// Sets the floor of a metric at a point: 0.013 for 1.3 %.
+    pub fn insert(&mut self, metric: impl Into<String>, params: Params, floor: f64) {
+        self.0.push((metric.into(), params, floor));
+    }
+
+    /// The floor of a metric at a point, if it is known.
+    #[must_use]
+    pub fn get(&self, metric: &str, params: &Params) -> Option<f64> {
+        let known = self.0.iter().rev().find(|(name, point, _)| name == metric && point == params);
+        known.map(|(_, _, floor)| *floor)
+    }
+}
+
+/// What is compared with, and how it is judged.
+pub(super) struct Against<'a> {
+    pub(super) baseline: &'a str,
+    pub(super) length: Length,
+    pub(super) margin: f64,
+    pub(super) floors: Option<&'a Floors>,
+}
+
+/// Metrics in the order of the summary.
+const METRICS: [(&str, Better); 7] = [
+    ("iops", Better::Higher),
+    ("latency_mean", Better::Lower),
+    ("latency_p50", Better::Lower),
+    ("latency_p99", Better::Lower),
+    ("latency_p99_9", Better::Lower),
+    ("cpu_per_io", Better::Lower),
+    ("syscalls_per_io", Better::Lower),
+];
+
+/// A ratio, and what is known of it.
+#[derive(Default)]
+struct Found {
+    ratio: Option<f64>,
+    difference: Option<Difference>,
+    pairs: usize,
+}
+
+/// Each other arm against the baseline, at the same point.
+pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
+    let mut found: Vec<(&Row, Vec<Found>)> = Vec::new();
+    for row in rows.iter().filter(|row| row.summary.arm != against.baseline) {
+        let same_point = |other: &&&Row| {
+            other.summary.arm == against.baseline && other.summary.params == row.summary.params
+        };
+        if let Some(base) = rows.iter().find(same_point) {
+            found.push((row, measure(&pairs(&row.blocks, &base.blocks), against.length)));
+        }
+    }
+    // A family: one metric over all arms and points.
+    let families: Vec<Vec<Option<(f64, Adjusted)>>> =
+        (0..METRICS.len()).map(|metric| family(found.iter().map(|(_, found)| &found[metric]))).collect();
+    let mut comparisons = Vec::with_capacity(found.len() * METRICS.len());
+    for (index, (row, found)) in found.iter().enumerate() {
+        for (metric, found) in found.iter().enumerate() {
+            comparisons.push(judged(row, metric, found, families[metric][index], against));
+        }
+    }
+    comparisons
+}
+
+/// p-values of a family, before and after correction.
+fn family<'a>(found: impl Iterator<Item = &'a Found>) -> Vec<Option<(f64, Adjusted)>> {
+    let p_values: Vec<Option<f64>> = found.map(|found| found.difference?.p_value()).collect();
+    let known: Vec<f64> = p_values.iter().flatten().copied().collect();
+    let mut adjusted = holm(&known).into_iter();
+    p_values.into_iter().map(|p| Some((p?, adjusted.next()?))).collect()
+}
+
+fn judged(
+    row: &Row,
+    metric: usize,
+    found: &Found,
+    p: Option<(f64, Adjusted)>,
+    against: &Against<'_>,
+) -> Comparison {
+    let (name, better) = METRICS[metric];
+    let params = &row.summary.params;
+    let floor = against.floors.and_then(|floors| floors.get(name, params));
+    let limits = Limits { margin: against.margin, floor };
+    let judged = found.difference.zip(p);
+    let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
+        verdict(&difference, adjusted.p, better, &limits)
+    });
+    let open = judged.filter(|_| verdict == Verdict::Inconclusive);
+    Comparison {
+        baseline: against.baseline.into(),
+        arm: row.summary.arm.clone(),
+        params: params.clone(),
+        metric: name.into(),
+        ratio: found.ratio,
+        ci95: found.difference.and_then(|difference| difference.ci95()),
+        p_value: p.map(|(p, _)| p),
+        p_adjusted: p.map(|(_, adjusted)| adjusted.p),
+        pairs: u32::try_from(found.pairs).unwrap_or(u32::MAX),
+        verdict,
+        trials_more: open
+            .and_then(|(difference, (_, adjusted))| trials_more(&difference, adjusted.factor, &limits)),
+    }
+}
+
+/// The blocks in which both have a trial that counts; of one that was repeated, the last.
+fn pairs<'a>(arm: &'a [BlockValues], baseline: &'a [BlockValues]) -> Vec<(&'a BlockValues, &'a BlockValues)> {
+    let by_block = |values: &'a [BlockValues]| -> BTreeMap<u32, &'a BlockValues> {
+        values.iter().map(|values| (values.block, values)).collect()
+    };
+    let baseline = by_block(baseline);
+    by_block(arm).into_iter().filter_map(|(block, arm)| Some((arm, *baseline.get(&block)?))).collect()
+}
+
+/// All metrics, in their order.
+fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Found> {
+    let scalar = |value: fn(&BlockValues) -> Option<f64>| {
+        let both = pairs.iter().filter_map(|(arm, baseline)| Some((value(arm)?, value(baseline)?)));
+        let (arm, baseline): (Vec<f64>, Vec<f64>) = both.unzip();
+        of_values(&arm, &baseline, length)
+    };
+    let latencies = |side: fn(&(&'_ BlockValues, &'_ BlockValues)) -> Recorded| -> Vec<Recorded> {
+        pairs.iter().map(side).collect()
+    };
+    let (arm, baseline) =
+        (latencies(|(arm, _)| arm.latency.clone()), latencies(|(_, baseline)| baseline.latency.clone()));
+    let means = |side: &[Recorded]| remerge::mean(&side.iter().map(Recorded::sum).collect::<Vec<_>>());
+    let merged = |side: &[Recorded]| Merged::of(&side.iter().collect::<Vec<_>>());
+    let (merged_arm, merged_baseline) = (merged(&arm), merged(&baseline));
+    let quantile =
+        |quantile: f64| of_merged(merged_arm.quantile(quantile), merged_baseline.quantile(quantile), length);
+    vec![
+        scalar(|block| Some(block.iops)),
+        of_merged(means(&arm), means(&baseline), length),
+        quantile(0.5),
+        quantile(0.99),
+        quantile(0.999),
+        scalar(|block| block.cpu_ns_per_io),
+        scalar(|block| block.syscalls_per_io),
+    ]
+}
+
+/// One value a block.
+fn of_values(arm: &[f64], baseline: &[f64], length: Length) -> Found {
+    let pairs = arm.len();
+    if let (Some(arm), Some(baseline)) = (logs(arm), logs(baseline)) {
+        let mean = stats::mean(&arm).zip(stats::mean(&baseline));
+        let difference = difference(&arm, &baseline, None, length);
+        let ratio =
+            difference.map(|found| found.ratio()).or(mean.map(|(arm, baseline)| (arm - baseline).exp()));
+        return Found { ratio, difference, pairs };
+    }
+    // A polling thread may leave no system call at all.
+    let none =
+        pairs > 1 && arm.iter().all(|value| *value == 0.0) && baseline.iter().all(|value| *value > 0.0);
+    let means = stats::mean(arm).zip(stats::mean(baseline)).filter(|(_, baseline)| *baseline > 0.0);
+    Found {
+        ratio: means.map(|(arm, baseline)| arm / baseline),
+        difference: none.then(|| Difference::nothing(pairs, length)),
+        pairs,
+    }
+}
+
+/// Something of all trials together.
+fn of_merged(arm: Option<Jackknife>, baseline: Option<Jackknife>, length: Length) -> Found {
+    let Some((arm, baseline)) = arm.zip(baseline) else { return Found::default() };
+    let centre = arm.value - baseline.value;
+    Found {
+        ratio: Some(centre.exp()),
+        difference: difference(&arm.pseudo, &baseline.pseudo, Some(centre), length),
+        pairs: arm.pseudo.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture::{Fixture, params};
+
+    fn comparison(set: &crate::analysis::set::ComparisonSet, metric: &str) -> Comparison {
+        set.comparison("uring-tuned", metric, &params(32)).unwrap().clone()
+    }
+
+    #[test]
+    fn only_blocks_with_both_trials_count() {
+        let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 5, &["local"]);
+        fixture.change = |record| {
+            // One of each arm, in different blocks.
+            if (record.cell, record.block) == (2, 2) || (record.cell, record.block) == (3, 4) {
+                record.marks.push("noise".into());
+            }
+        };
+        fixture.execute(usize::MAX);
+        let set = fixture.analyse(Some("sync"));
+        for (metric, _) in METRICS {
+            let found = comparison(&set, metric);
+            assert_eq!(found.pairs, 3, "{metric}");
+            let [low, high] = found.ci95.unwrap();
+            assert!(low <= found.ratio.unwrap() && found.ratio.unwrap() <= high, "{found:?}");
+            assert!(found.p_adjusted >= found.p_value && found.p_value.is_some(), "{found:?}");
+        }
+        assert_eq!(set.comparison("uring-tuned", "iops", &params(1)).unwrap().pairs, 5);
+    }
+
+    #[test]
+    fn latencies_are_those_of_the_merged_histograms() {
+        let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[32], 3, &["local"]);
+        fixture.execute(usize::MAX);
+        let set = fixture.analyse(Some("sync"));
+        for (metric, name) in [
+            ("latency_mean", "latency_mean"),
+            ("latency_p50", "p50"),
+            ("latency_p99", "p99"),
+            ("latency_p99_9", "p99_9"),
+        ] {
+            let of = |arm: &str| set.metric(arm, name, &params(32)).unwrap();
+            let found = comparison(&set, metric).ratio.unwrap() / (of("uring-tuned") / of("sync"));
+            assert!((found - 1.0).abs() < 0.002, "{metric}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_rig_that_cannot_see_it_calls_it_none() {
+        let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[32], 5, &["local"]);
+        fixture.execute(usize::MAX);
+        assert_eq!(comparison(&fixture.analyse(Some("sync")), "iops").verdict, Verdict::Faster);
+        let mut floors = Floors::default();
+        floors.insert("iops", params(32), 5.0);
+        floors.insert("iops", params(8), 0.0);
+        let calibrated = fixture.analyse_with(Some("sync"), Some(&floors));
+        assert_eq!(comparison(&calibrated, "iops").verdict, Verdict::NoDifference);
+        assert_eq!(
+            (floors.get("iops", &params(32)), floors.get("latency_p99", &params(32))),
+            (Some(5.0), None)
+        );
+    }
+
+    #[test]
+    fn what_is_zero_has_no_logarithm_but_may_have_a_verdict() {
+        let none = of_values(&[0.0, 0.0, 0.0], &[1.0, 1.1, 0.9], Length::Fixed);
+        assert_eq!((none.ratio, none.difference.unwrap().ci95()), (Some(0.0), Some([0.0, 0.0])));
+        let some = of_values(&[0.0, 0.1, 0.0], &[1.0, 1.0, 1.0], Length::Fixed);
+        assert!((some.ratio.unwrap() - 0.1 / 3.0).abs() < 1e-12 && some.difference.is_none());
+        let undefined = of_values(&[1.0, 2.0], &[0.0, 0.0], Length::Fixed);
+        assert!(undefined.ratio.is_none() && undefined.difference.is_none());
+        let one = of_values(&[2.0], &[1.0], Length::Fixed);
+        assert!((one.ratio.unwrap() - 2.0).abs() < 1e-12 && one.difference.is_none());
+        assert_eq!(of_values(&[], &[], Length::Fixed).ratio, None);
+    }
+}

@@ -1,0 +1,45 @@
+//! Holm's correction: many comparisons of a sweep must not find by chance what none of them would alone.
+//!
+//! Of p-values in rising order, the first is multiplied by how many there are, the next by one less, and so
+//! on; none may be below the one before it. (S. Holm, *A simple sequentially rejective multiple test procedure*,
+//! Scandinavian Journal of Statistics 6, 1979.) It asks for no independence: arms may share a baseline.
+
+/// A p-value after correction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adjusted {
+    /// The probability, at most 1.
+    pub p: f64,
+    /// What it was multiplied by.
+    pub factor: f64,
+}
+
+/// All p-values of a family, in the order in which they came.
+#[must_use]
+pub fn holm(p_values: &[f64]) -> Vec<Adjusted> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
+    let mut adjusted = vec![Adjusted { p: 1.0, factor: 1.0 }; p_values.len()];
+    let mut least = 0.0_f64;
+    for (rank, index) in order.into_iter().enumerate() {
+        let factor = (p_values.len() - rank) as f64;
+        least = least.max(p_values[index] * factor).min(1.0);
+        adjusted[index] = Adjusted { p: least, factor };
+    }
+    adjusted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_r_has_it() {
+        // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
+        let found = holm(&[0.01, 0.04, 0.03, 0.005]);
+        let expected = [0.03, 0.06, 0.06, 0.02];
+        assert!(found.iter().zip(expected).all(|(found, p)| (found.p - p).abs() < 1e-12), "{found:?}");
+        assert_eq!(found.iter().map(|found| found.factor).collect::<Vec<_>>(), [3.0, 1.0, 2.0, 4.0]);
+        assert_eq!(holm(&[0.7, 0.9]).iter().map(|found| found.p).collect::<Vec<_>>(), [1.0, 1.0]);
+        assert!(holm(&[]).is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! Fed from synthetic runs, as a run feeds it.
+
+use proto::outcome::Refusal;
+
+use super::*;
+use crate::analysis::fixture::{Fixture, params};
+
+fn fixture(arms: &[&str], trials: u32, until: f64) -> Fixture {
+    let mut fixture = Fixture::new(arms, &[1, 32], trials, &["n1", "n2"]);
+    let baseline = arms[0].to_owned();
+    fixture.plan.stopping = Some(Stopping { min: 5, until, baseline });
+    fixture
+}
+
+/// The block after which it is reached, if it is.
+fn reached(fixture: &Fixture) -> Option<u32> {
+    let mut precision = Precision::new(&fixture.plan);
+    let records = fixture.run.read_trials().unwrap().records;
+    for (index, record) in records.iter().enumerate() {
+        let of = |host| (host, fixture.run.intervals(record, host).unwrap());
+        precision.take(record, &(0..record.hosts.len()).map(of).collect::<Vec<_>>());
+        let complete = records.get(index + 1).is_none_or(|next| next.block != record.block);
+        if complete && precision.is_reached(record.block) {
+            return Some(record.block);
+        }
+    }
+    None
+}
+
+#[test]
+fn it_is_reached_by_width_and_not_before_the_least() {
+    let mut wide = fixture(&["sync", "uring"], 12, 0.05);
+    wide.execute(usize::MAX);
+    assert_eq!(reached(&wide), Some(5), "narrow from the first, but 5 is the least");
+    let mut narrow = fixture(&["sync", "uring"], 12, 0.01);
+    narrow.execute(usize::MAX);
+    let after = reached(&narrow).unwrap();
+    assert!((6..=12).contains(&after), "{after}");
+    // What a run decides by is what its report shows.
+    let width = |blocks: u32| {
+        let mut part = fixture(&["sync", "uring"], 12, 0.01);
+        part.execute(4 * (blocks as usize + 1));
+        let set = part.analyse(Some("sync"));
+        let widest = |metric: &str, depth| {
+            let [low, high] = set.comparison("uring", metric, &params(depth)).unwrap().ci95.unwrap();
+            (high / low).ln() / 2.0
+        };
+        [1, 32]
+            .iter()
+            .flat_map(|depth| ["iops", "latency_mean"].map(|metric| widest(metric, *depth)))
+            .fold(0.0, f64::max)
+    };
+    assert!(width(after) <= 0.01_f64.ln_1p() && width(after - 1) <= 0.01_f64.ln_1p());
+    assert!(after == 6 || width(after - 2) > 0.01_f64.ln_1p());
+    let mut never = fixture(&["sync", "uring"], 12, 0.0001);
+    never.execute(usize::MAX);
+    assert_eq!(reached(&never), None);
+    never.plan.stopping = None;
+    assert_eq!(reached(&never), None);
+}
+
+#[test]
+fn a_cell_that_is_refused_has_no_part_in_it_and_one_that_is_marked_waits() {
+    let mut refused = fixture(&["sync", "uring", "uring-tuned"], 8, 0.05);
+    refused.change = |record| {
+        if record.arm == "uring-tuned" {
+            record.hosts[0].refusal = Some(Refusal::new("ring-refused", "EPERM", "raise memlock"));
+            record.marks.push("n1: refused".into());
+        }
+    };
+    refused.execute(usize::MAX);
+    assert_eq!(reached(&refused), Some(5));
+    let mut marked = fixture(&["sync", "uring"], 8, 0.05);
+    marked.change = |record| {
+        if record.cell == 1 && record.block > 1 {
+            record.marks.push("noise".into());
+        }
+    };
+    marked.execute(usize::MAX);
+    assert_eq!(reached(&marked), None, "one pair has no width");
+}
+
+#[test]
+fn one_arm_alone_has_intervals_too() {
+    let mut alone = fixture(&["sync"], 12, 0.05);
+    alone.execute(usize::MAX);
+    assert_eq!(reached(&alone), Some(5));
+    assert!(!Precision::new(&alone.plan).is_reached(9), "nothing was measured");
+}
+
+#[test]
+fn a_run_that_was_precise_enough_is_complete() {
+    let mut stopped = fixture(&["sync", "uring"], 12, 0.05);
+    stopped.execute(4 * 6);
+    assert!(!stopped.analyse(Some("sync")).trustworthy);
+    stopped.plan.stopped_after = Some(5);
+    let set = stopped.analyse(Some("sync"));
+    assert!(set.trustworthy, "{:?}", set.untrusted_because);
+    let trials = set.cell("uring", &params(32)).unwrap().trials;
+    assert_eq!((trials.planned, trials.complete), (5, 5));
+    let text = serde_json::to_string(&stopped.plan).unwrap();
+    assert!(text.contains(r#""stopped_after":5"#), "{text}");
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), stopped.plan);
+}
