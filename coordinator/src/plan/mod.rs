@@ -14,7 +14,7 @@ use proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Loaded, ScenarioError};
+use crate::scenario::{Loaded, ScenarioError, noise::NoisePolicy};
 
 /// The longest warm-up of an audit: it only counts, so it need not be long.
 pub const AUDIT_WARMUP: Nanos = Nanos(100_000_000);
@@ -41,6 +41,9 @@ pub struct Plan {
     pub overrides: Vec<String>,
     /// Arms at points, arm by arm within each point, in the scenario's order.
     pub cells: Vec<Cell>,
+    /// What becomes of noisy trials.
+    #[serde(default)]
+    pub noise: NoisePolicy,
     /// Timed trials planned for each cell.
     pub trials_per_cell: u32,
     /// In the order in which they run: first the audits, which also show early what cannot run, then the
@@ -92,6 +95,7 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
         quick: loaded.quick,
         overrides: loaded.overrides.clone(),
         cells,
+        noise: scenario.noise,
         trials_per_cell: scenario.trials,
         trials,
     })

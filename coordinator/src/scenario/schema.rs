@@ -5,7 +5,7 @@ use proto::trial::{Engine, FileTarget, Target, Workload};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN};
+use super::{ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN, noise::NoisePolicy};
 
 /// The JSON Schema of a scenario, as draft-07: the newest that yaml-language-server knows.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn scenario_schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
     let target = reference::<Target>(&mut generator);
     let workload = reference::<Workload>(&mut generator);
+    let noise = reference::<NoisePolicy>(&mut generator);
     let _ = (reference::<FileTarget>(&mut generator), reference::<Engine>(&mut generator));
     let mut definitions = generator.take_definitions(true);
     if let Some(engine) = definitions.remove("Engine") {
@@ -70,6 +71,13 @@ pub fn scenario_schema() -> Value {
                                 a run says whether they held.",
                 "type": "array",
                 "items": { "type": "string" },
+            },
+            "noise": {
+                "description": "What becomes of a trial that something else on a host disturbed: `mark` keeps it out \
+                                of verdicts and runs it again, within bounds; `warn` counts it; `ignore` says \
+                                nothing either.",
+                "allOf": [noise],
+                "default": "mark",
             },
             "seed": {
                 "description": "Decides the order of the trials and every offset; a new one each run if absent.",

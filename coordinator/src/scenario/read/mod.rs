@@ -14,6 +14,7 @@ use super::{
     document::{Document, Spot, remove},
     keys::{self, Block},
     message::humane,
+    noise::NoisePolicy,
     spans::KeyPath,
     yaml,
 };
@@ -36,6 +37,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let workload = reader.workload(top.remove("workload"));
     let (arms, fixed) = reader.arms(top.remove("arms"));
     let trials = reader.trials(&mut top);
+    let noise = reader.optional::<NoisePolicy>(&mut top, "noise").unwrap_or_default();
     let seed = reader.optional::<u64>(&mut top, "seed");
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
@@ -47,7 +49,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
         (true, Some(target), Some(workload)) => {
-            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, seed })
+            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, noise, seed })
         }
         _ => Err(reader.problems),
     }
