@@ -316,6 +316,7 @@ async fn measure(
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
+    outside.close();
     Ok(add_up(trial, &reports, &outside))
 }
 
