@@ -213,7 +213,12 @@ fn found(record: &TrialRecord, host: &HostTrial) -> Vec<Finding> {
 }
 
 /// Warns of noise in all trials that were run, also of those that were run again since.
-pub(super) fn warn(warnings: &mut Warnings, policy: NoisePolicy, records: &[TrialRecord], hosts: &[HostEntry]) {
+pub(super) fn warn(
+    warnings: &mut Warnings,
+    policy: NoisePolicy,
+    records: &[TrialRecord],
+    hosts: &[HostEntry],
+) {
     if policy == NoisePolicy::Ignore {
         return;
     }
@@ -287,7 +292,9 @@ fn repeated(warnings: &mut Warnings, records: &[TrialRecord]) {
     if let Some(first) = ids.first() {
         let message = match ids.len() {
             1 => format!("{first} was noisy and run again: its last run counts"),
-            many => format!("{many} noisy trials were run again, the first of them {first}: their last runs count"),
+            many => format!(
+                "{many} noisy trials were run again, the first of them {first}: their last runs count"
+            ),
         };
         warnings.add(
             "repeated-for-noise",

@@ -56,10 +56,7 @@ impl<'a> Again<'a> {
     ///
     /// # Errors
     /// Where the sink cannot keep a trial.
-    pub(super) async fn end_of_block(
-        &mut self,
-        driver: &mut Driver<'_>,
-    ) -> miette::Result<ControlFlow<()>> {
+    pub(super) async fn end_of_block(&mut self, driver: &mut Driver<'_>) -> miette::Result<ControlFlow<()>> {
         for _ in 0..AGAIN {
             for planned in self.take(driver.plan) {
                 if driver.cannot_run(planned) {

@@ -108,7 +108,8 @@ impl Fake {
     fn noisy(&self, id: &str) -> bool {
         let Act::Noisy(which, times) = self.act else { return false };
         let prepare = format!("prepare {id}");
-        id.contains(which) && self.asked.lock().unwrap().iter().filter(|asked| **asked == prepare).count() <= times
+        id.contains(which)
+            && self.asked.lock().unwrap().iter().filter(|asked| **asked == prepare).count() <= times
     }
 
     fn clock(&self) -> u64 {

@@ -30,7 +30,11 @@ fn ids(records: &[TrialRecord]) -> Vec<&str> {
 async fn a_noisy_trial_is_run_again_at_the_end_of_its_block() {
     let (records, outcome) = ran(Act::Noisy("0000-a", 1), &two()).await;
     assert_eq!(ids(&records), ["0000-a", "0001-b", "0000-a", "0002-a", "0003-b"]);
-    assert!(records[0].marks[0].starts_with("noisy (steal): the hypervisor gave 50.0 %"), "{:?}", records[0].marks);
+    assert!(
+        records[0].marks[0].starts_with("noisy (steal): the hypervisor gave 50.0 %"),
+        "{:?}",
+        records[0].marks
+    );
     assert!(records[1..].iter().all(TrialRecord::counts), "{records:?}");
     assert_eq!((records[2].block, records[2].cell), (records[0].block, records[0].cell), "the same trial");
     assert_eq!(outcome, RunOutcome { recorded: 5, marked: 1, repeated: 1, ..RunOutcome::default() });
@@ -56,7 +60,8 @@ async fn noise_counts_only_if_it_is_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_noisy_host_is_named() {
-    let (quiet, noisy) = (Fake::new(Act::Run).listen().await, Fake::new(Act::Noisy("0001-b", 1)).listen().await);
+    let (quiet, noisy) =
+        (Fake::new(Act::Run).listen().await, Fake::new(Act::Noisy("0001-b", 1)).listen().await);
     let (kept, outcome) = run(&[&quiet, &noisy], &two(), &nobody_stops()).await;
     let marks = &kept.0[1].0.marks;
     assert!(marks.len() == 1 && marks[0].starts_with("n2: noisy (steal): "), "{marks:?}");

@@ -60,7 +60,11 @@ fn lab(cpu: usize) -> Lab {
 fn run(lab: &Lab, out: &str) -> Ran {
     let output = lab.command(&["--out", out]).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
 }
 
 fn timed(lab: &Lab, out: &str) -> Vec<Value> {

@@ -9,11 +9,8 @@ use crate::{
 
 impl From<Noise> for wire::Noise {
     fn from(noise: Noise) -> Self {
-        let frequency = |of: Frequency| wire::Frequency {
-            cpu: of.cpu,
-            begin_khz: of.begin_khz,
-            end_khz: of.end_khz,
-        };
+        let frequency =
+            |of: Frequency| wire::Frequency { cpu: of.cpu, begin_khz: of.begin_khz, end_khz: of.end_khz };
         let foreign = |of: Foreign| wire::Foreign {
             total_ns: of.total_ns,
             user_ns: of.user_ns,

@@ -69,7 +69,8 @@ impl Probe {
         let own = self.elsewhere.others().ok();
         let cpus = stat::cpus(&fs::read_to_string("/proc/stat").ok()?);
         let sysfs = Path::new(CPUS);
-        let khz = |cpu: &u32| Some((*cpu, number(&sysfs.join(format!("cpu{cpu}/cpufreq/scaling_cur_freq")))?));
+        let khz =
+            |cpu: &u32| Some((*cpu, number(&sysfs.join(format!("cpu{cpu}/cpufreq/scaling_cur_freq")))?));
         Some(Reading {
             cpus,
             own,

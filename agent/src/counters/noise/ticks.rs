@@ -126,10 +126,14 @@ mod tests {
     #[test]
     fn threads_elsewhere_do_not_count() {
         let here = std::thread::spawn(|| {
-            let cpu = (0..CpuSet::MAX_CPU).find(|cpu| sched_getaffinity(None).unwrap().is_set(*cpu)).unwrap() as u32;
+            let cpu = (0..CpuSet::MAX_CPU).find(|cpu| sched_getaffinity(None).unwrap().is_set(*cpu)).unwrap()
+                as u32;
             crate::topology::pin_current_thread(cpu).unwrap();
             let id = gettid().as_raw_nonzero().get();
-            (Elsewhere::than(&[cpu]).unwrap().0.contains(&id), Elsewhere::than(&[u32::MAX]).unwrap().0.contains(&id))
+            (
+                Elsewhere::than(&[cpu]).unwrap().0.contains(&id),
+                Elsewhere::than(&[u32::MAX]).unwrap().0.contains(&id),
+            )
         });
         assert_eq!(here.join().unwrap(), (false, true));
     }

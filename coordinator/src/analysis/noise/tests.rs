@@ -91,7 +91,9 @@ fn waiting_alone_is_warned_of_unless_the_ring_explains_it() {
         findings(&Finished { noise: Some(noise(0.05)), cpu, ..Finished::default() })
     };
     assert!(with(Some(100 * MS)).is_empty());
-    assert!(with(Some(MS))[0].message.contains("5.0 % of the time") && with(None)[0].message.contains("7 times"));
+    assert!(
+        with(Some(MS))[0].message.contains("5.0 % of the time") && with(None)[0].message.contains("7 times")
+    );
 }
 
 #[test]

@@ -48,9 +48,19 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
-        (true, Some(target), Some(workload)) => {
-            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, noise, seed })
-        }
+        (true, Some(target), Some(workload)) => Ok(Scenario {
+            name,
+            question,
+            target,
+            workload,
+            arms,
+            sweep,
+            trials,
+            baseline,
+            expect,
+            noise,
+            seed,
+        }),
         _ => Err(reader.problems),
     }
 }
