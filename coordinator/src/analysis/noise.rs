@@ -291,16 +291,16 @@ fn repeated(warnings: &mut Warnings, records: &[TrialRecord]) {
     let ids: Vec<&str> = again.map(|(_, record)| record.id.as_str()).collect();
     if let Some(first) = ids.first() {
         let message = match ids.len() {
-            1 => format!("{first} was noisy and run again: its last run counts"),
+            1 => format!("{first} was noisy and run again: its last run stands"),
             many => format!(
-                "{many} noisy trials were run again, the first of them {first}: their last runs count"
+                "{many} noisy trials were run again, the first of them {first}: the last run of each stands"
             ),
         };
         warnings.add(
             "repeated-for-noise",
             None,
             message,
-            "none, where they are few; the first tries stay in trials.jsonl, with their marks",
+            "nothing, where they are few; else what the warnings of noise say. First tries stay in trials.jsonl, with their marks",
         );
     }
 }
