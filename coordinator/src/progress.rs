@@ -132,6 +132,12 @@ impl Progress {
         self.step();
     }
 
+    /// A trial is going to be run once more than was planned.
+    pub fn again(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        self.total += 1;
+        self.planned += expected(plan, planned);
+    }
+
     /// A host refused a cell, which is not tried again.
     pub fn refused(&mut self, plan: &Plan, refused: &RefusedCell) {
         let cell = &plan.cells[refused.cell];

@@ -6,6 +6,7 @@ target: {ramdisk: {size: 64MiB, kind: null_blk}}
 workload: {warmup: 100ms, runtime: 4s}
 arms: {uring: {engine: io_uring, depth: 8}}
 trials: 1
+noise: ignore
 YAML
 coordinator run --no-progress --format json --out eio eio.yaml >eio.json 2>eio.log &
 coordinator=$!

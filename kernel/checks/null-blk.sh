@@ -8,6 +8,7 @@ arms:
   interrupt: {engine: io_uring}
   polled: {engine: io_uring, iopoll: true}
 trials: 2
+noise: ignore
 baseline: interrupt
 YAML
 run poll "0 4" poll.yaml

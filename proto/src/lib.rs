@@ -5,6 +5,7 @@
 //! * [`trial`]: a fully resolved trial, with the limits both ends check.
 //! * [`target`], [`workload`], [`engine`]: what its I/O goes to, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports of a host, a preparation, an interval, a trial.
+//! * [`noise`]: what else went on in a host meanwhile.
 //! * [`convert`]: wire to domain and back; a refusal names the field.
 //! * [`histogram`]: the latency histogram's bounds and codec.
 //! * [`units`]: sizes and durations as people write them.
@@ -13,6 +14,7 @@ mod checks;
 pub mod convert;
 pub mod engine;
 pub mod histogram;
+pub mod noise;
 pub mod outcome;
 pub mod target;
 #[cfg(test)]

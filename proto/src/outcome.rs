@@ -6,6 +6,8 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::noise::Noise;
+
 /// What a host is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostDescription {
@@ -250,6 +252,9 @@ pub struct Finished {
     pub overhead: Overhead,
     /// What the reader must know.
     pub warnings: Vec<Warning>,
+    /// What else went on in the host; in a timed trial whose window was long enough for two readings.
+    #[serde(default)]
+    pub noise: Option<Noise>,
 }
 
 impl Finished {

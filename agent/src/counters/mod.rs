@@ -5,6 +5,7 @@ pub mod audit;
 pub mod hardware;
 pub mod interrupts;
 pub mod kernel_threads;
+pub mod noise;
 pub mod paths;
 pub mod perf;
 pub mod submitter;

@@ -1,6 +1,6 @@
-//! CPU time and context switches of the calling thread.
+//! CPU time, context switches and waiting for a CPU, of the calling thread.
 
-use std::{io, mem::MaybeUninit};
+use std::{fs, io, mem::MaybeUninit};
 
 /// A thread's account so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,10 +13,12 @@ pub struct Usage {
     pub voluntary: u64,
     /// Times that it was made to.
     pub involuntary: u64,
+    /// How long it was ready and its CPU had somebody else, in nanoseconds; absent where the kernel does not count.
+    pub waited_ns: Option<u64>,
 }
 
 impl Usage {
-    /// Of the calling thread (getrusage with RUSAGE_THREAD).
+    /// Of the calling thread (getrusage with RUSAGE_THREAD, and its schedstat).
     ///
     /// # Errors
     /// What the system call said.
@@ -35,6 +37,7 @@ impl Usage {
             system_ns: nanos(usage.ru_stime),
             voluntary: usage.ru_nvcsw as u64,
             involuntary: usage.ru_nivcsw as u64,
+            waited_ns: waited(),
         })
     }
 
@@ -46,13 +49,37 @@ impl Usage {
             system_ns: self.system_ns.saturating_sub(earlier.system_ns),
             voluntary: self.voluntary.saturating_sub(earlier.voluntary),
             involuntary: self.involuntary.saturating_sub(earlier.involuntary),
+            waited_ns: self.waited_ns.zip(earlier.waited_ns).map(|(now, then)| now.saturating_sub(then)),
         }
     }
+}
+
+fn waited() -> Option<u64> {
+    run_delay(&fs::read_to_string("/proc/thread-self/schedstat").ok()?)
+}
+
+/// Of `RUN WAITED SLICES`: times in nanoseconds. A kernel that does not count says 0 of all, even of slices, though
+/// whoever reads this has a CPU.
+fn run_delay(text: &str) -> Option<u64> {
+    let numbers = text.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
+    let [_, waited, slices] = numbers[..] else { return None };
+    (slices > 0).then_some(waited)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_is_told_where_it_is_counted() {
+        assert_eq!(run_delay("1213389 5682519 2\n"), Some(5_682_519));
+        assert_eq!(run_delay("1213389 0 2\n"), Some(0));
+        assert_eq!(run_delay("0 0 0\n"), None);
+        assert!(run_delay("").is_none() && run_delay("1 2").is_none() && run_delay("1 x 2").is_none());
+        let with = |waited_ns| Usage { waited_ns, ..Usage::default() };
+        assert_eq!(with(Some(9)).since(with(Some(4))).waited_ns, Some(5));
+        assert_eq!(with(Some(9)).since(with(None)).waited_ns, None);
+    }
 
     #[test]
     fn sleeping_is_a_voluntary_switch() {

@@ -1,12 +1,19 @@
-//! What is read from outside the workers over the measured window: the CPU time of the kernel's ring threads, and
-//! the interrupts of the device.
+//! What is read from outside the workers over the measured window: the CPU time of the kernel's ring threads, the
+//! interrupts of the device, and what else goes on in the host.
 
 use std::time::Duration;
 
-use proto::trial::{Measure, Trial};
+use proto::{
+    noise::Noise,
+    trial::{Measure, Trial},
+};
 
 use crate::{
-    counters::{interrupts::Lines, kernel_threads::KernelThreads},
+    counters::{
+        interrupts::Lines,
+        kernel_threads::KernelThreads,
+        noise::{Probe, Reading},
+    },
     worker::clock::monotonic_ns,
 };
 
@@ -30,17 +37,21 @@ pub(super) struct Outside {
     lines: Option<Lines>,
     /// The first and the last count of interrupts, each with its time.
     interrupts: Option<[(u64, u64); 2]>,
+    probe: Option<Probe>,
+    /// The first and the last reading of noise, each with its time.
+    noise: Option<[(u64, Reading); 2]>,
 }
 
 impl Outside {
-    /// `lines`: the interrupts of the device, which are read in timed trials.
-    pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>) -> Self {
+    /// `lines`: the interrupts of the device, and `probe`: of noise. Both are read in timed trials.
+    pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>, probe: Option<Probe>) -> Self {
         let begin_ns = start_ns.saturating_add(trial.workload.warmup.0);
         let has_ring = trial.engine.engine.is_ring();
-        let lines = lines.filter(|_| trial.measure == Measure::Timed);
+        let timed = trial.measure == Measure::Timed;
+        let (lines, probe) = (lines.filter(|_| timed), probe.filter(|_| timed));
         Self {
             has_ring,
-            over: !has_ring && lines.is_none(),
+            over: !has_ring && lines.is_none() && probe.is_none(),
             begin_ns,
             again_ns: AGAIN_NS.min(trial.workload.runtime.0 / READINGS),
             end_ns: begin_ns.saturating_add(trial.workload.runtime.0),
@@ -48,6 +59,8 @@ impl Outside {
             last: None,
             lines,
             interrupts: None,
+            probe,
+            noise: None,
         }
     }
 
@@ -82,6 +95,39 @@ impl Outside {
         if let Some(count) = count.filter(|_| at_ns < self.end_ns) {
             self.count(monotonic_ns(), count);
         }
+        if at_ns < self.end_ns {
+            self.read_noise();
+        } else {
+            self.close();
+        }
+    }
+
+    fn read_noise(&mut self) {
+        if let Some(reading) = self.probe.as_ref().and_then(Probe::read) {
+            let now = (monotonic_ns(), reading);
+            self.noise = Some([self.noise.take().map_or_else(|| now.clone(), |[first, _]| first), now]);
+        }
+    }
+
+    /// The window is over. Where the host was too busy to be read twice within it, a reading now must do: of all
+    /// trials that one's noise must not stay unknown.
+    pub(super) fn close(&mut self) {
+        if self.noise.as_ref().is_some_and(|[(first_ns, _), (last_ns, _)]| first_ns == last_ns) {
+            self.read_noise();
+        }
+    }
+
+    /// What else went on between the first reading and the last. `waited_ns`: how long each thread of the trial waited
+    /// for its CPU in a window of `window_ns`, if that is known of all.
+    pub(super) fn noise(&self, waited_ns: Option<&[u64]>, window_ns: u64) -> Option<Noise> {
+        let (probe, [(first_ns, first), (last_ns, last)]) = (self.probe.as_ref()?, self.noise.as_ref()?);
+        let mut noise = probe.between(first, last, last_ns - first_ns)?;
+        let known = waited_ns.filter(|each| probe.alone && !each.is_empty() && window_ns > 0);
+        noise.waited_share = known.map(|each| {
+            let sum = each.iter().map(|waited| *waited as f64).sum::<f64>();
+            (sum / (window_ns as f64 * each.len() as f64)).min(1.0)
+        });
+        Some(noise)
     }
 
     fn count(&mut self, at_ns: u64, interrupts: u64) {
@@ -144,7 +190,7 @@ mod tests {
             engine: Engine::new(kind),
             measure: Measure::Timed,
         };
-        Outside::new(&trial, 1_000_000_000, None)
+        Outside::new(&trial, 1_000_000_000, None, None)
     }
 
     #[test]
@@ -182,6 +228,28 @@ mod tests {
         readings.count(2_500_000_000, 80);
         readings.count(3_497_000_000, 1038);
         assert_eq!(readings.interrupts(2_000_000_000), Some(999), "998 in 1,997 ms");
+    }
+
+    #[test]
+    fn noise_is_what_lies_between_two_readings() {
+        let cpu = crate::topology::Topology::discover().unwrap().cpus[0].id;
+        let mut quiet = outside(EngineKind::Psync);
+        quiet.probe = Probe::new(&[cpu], cpu + 1);
+        let reading = quiet.probe.as_ref().unwrap().read().unwrap();
+        assert_eq!(quiet.noise(None, 1), None);
+        quiet.noise = Some([(5, reading.clone()), (105, reading.clone())]);
+        assert_eq!(quiet.noise(None, 100).unwrap().span_ns, 100);
+        assert_eq!(quiet.noise(Some(&[10]), 100).unwrap().waited_share, Some(0.1));
+        assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, Some(0.2));
+        quiet.probe = Probe::new(&[cpu, cpu], cpu + 1);
+        assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, None, "they wait for each other");
+        quiet.noise = Some([(5, reading.clone()), (5, reading)]);
+        assert_eq!(quiet.noise(None, 100), None, "no time");
+        quiet.close();
+        let late = quiet.noise(None, 100).unwrap();
+        assert!(late.span_ns > 0, "better late than never");
+        quiet.close();
+        assert_eq!(quiet.noise(None, 100).unwrap().span_ns, late.span_ns, "two are enough");
     }
 
     #[test]

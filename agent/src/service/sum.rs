@@ -62,6 +62,8 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
             sum.overhead.clock_drift_ppm = window.clock_drift_ppm;
         }
     }
+    let waited = windows.iter().map(|window| window.usage.waited_ns).collect::<Option<Vec<u64>>>();
+    sum.noise = outside.noise(waited.as_deref(), length_ns);
     // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
     let last = sum.enters_by_batch.iter().rposition(|count| *count > 0);
     sum.enters_by_batch.truncate(last.map_or(0, |last| last + 1));

@@ -24,7 +24,7 @@ use super::{
     sum::add_up,
 };
 use crate::{
-    counters::interrupts::Lines,
+    counters::{interrupts::Lines, noise::Probe},
     stream::Merger,
     target::{Prepared, cold},
     verify,
@@ -91,18 +91,21 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let pollers = match trial.engine.sqpoll {
         Some(sqpoll) => {
             // One ring has one polling thread.
-            let sqpoll = Sqpoll { shared: sqpoll.shared || trial.shared_depth().is_some(), ..sqpoll };
+            let sqpoll = Sqpoll { shared: shares_poller(&trial), ..sqpoll };
             let (pollers, more) = lease.host.topology.pollers(sqpoll, &busy)?;
             warnings.extend(more);
             pollers
         }
         None => Vec::new(),
     };
+    // Rings that share one polling thread name it each.
+    let polling_threads = if shares_poller(&trial) { 1 } else { pollers.len() };
+    busy.extend(&pollers[..polling_threads.min(pollers.len())]);
 
     memory::check(&trial, target.size)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut crew = Crew::launch(&trial, target.size, files, places)?;
-    let beside = Beside { cpus, lines: lines.ok(), polling, warnings };
+    let beside = Beside { cpus, busy, lines: lines.ok(), polling, warnings };
     let outcome = with_crew(lease, &trial, &mut crew, &target, beside).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
     crew.stop();
@@ -110,6 +113,11 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let finished = outcome?;
     lease.send(Event::Finished(finished.into_wire(trial.id.clone()))).await?;
     Ok(())
+}
+
+/// Whether all rings of a host have one polling thread.
+fn shares_poller(trial: &Trial) -> bool {
+    trial.engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
 }
 
 /// Makes or opens the target, off the runtime, reporting progress. Cancel and the end of the lease end it.
@@ -180,6 +188,8 @@ fn cancelled_refusal() -> Refusal {
 /// What is known of a trial before its workers are ready.
 struct Beside {
     cpus: Vec<u32>,
+    /// The CPU of each thread: of workers, combiner and polling threads.
+    busy: Vec<u32>,
     /// The interrupts of the device behind the target.
     lines: Option<Lines>,
     polling: Vec<Knob>,
@@ -192,9 +202,10 @@ async fn with_crew(
     trial: &Arc<Trial>,
     crew: &mut Crew,
     target: &Prepared,
-    Beside { cpus, lines, polling, mut warnings }: Beside,
+    Beside { cpus, busy, lines, polling, mut warnings }: Beside,
 ) -> Result<Finished, Ended> {
     let (knobs, slices) = start_line(lease, trial, crew, polling, &mut warnings).await?;
+    let probe = Probe::new(&busy, lease.host.topology.runtime_cpu);
     let ready = Ready { knobs, pinned_cpus: cpus, target: target.facts.clone(), warnings };
     lease.send(Event::Ready(ready.into_wire(trial.id.clone()))).await?;
     let start_ns = match lease.turn(&trial.id).await? {
@@ -212,7 +223,7 @@ async fn with_crew(
     // Dropped, it ends, whatever becomes of the trial.
     let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
     crew.start(start_ns);
-    let outside = Outside::new(trial, start_ns, lines);
+    let outside = Outside::new(trial, start_ns, lines, probe);
     let mut finished = measure(lease, trial, crew, slices, (outside, target.size)).await?;
     if let Some(keeper) = keeper {
         // At most one of its periods.
@@ -305,6 +316,7 @@ async fn measure(
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
+    outside.close();
     Ok(add_up(trial, &reports, &outside))
 }
 

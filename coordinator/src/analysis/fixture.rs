@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::{AnalysisInput, Floors, analyse, set::ComparisonSet, stats::verdict::DEFAULT_MARGIN};
 use crate::{
     plan::{Cell, Params, Plan, PlannedTrial},
+    scenario::noise::NoisePolicy,
     store::{
         HostEntry, RunDir,
         record::{ClockOffset, HostTrial, TrialRecord},
@@ -90,6 +91,7 @@ impl Fixture {
             quick: false,
             overrides: vec![],
             cells,
+            noise: NoisePolicy::Mark,
             trials_per_cell: trials,
             stopping: None,
             stopped_after: None,

@@ -21,6 +21,7 @@ mod compare;
 pub(crate) mod fixture;
 pub mod insight;
 pub mod merge;
+pub mod noise;
 pub mod set;
 pub mod stats;
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     for record in &records {
         warnings.of_record(record);
     }
+    noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
     let mut untrusted = Vec::new();
     for (index, cell) in plan.cells.iter().enumerate() {

@@ -67,7 +67,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::plan::{Cell, Params};
+    use crate::{
+        plan::{Cell, Params},
+        scenario::noise::NoisePolicy,
+    };
 
     fn plan(selectors: &[&[(&str, &str)]]) -> Plan {
         let cells = selectors
@@ -93,6 +96,7 @@ mod tests {
             quick: false,
             overrides: Vec::new(),
             cells,
+            noise: NoisePolicy::Mark,
             trials_per_cell: 1,
             stopping: None,
             stopped_after: None,

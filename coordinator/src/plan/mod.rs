@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     analysis::stats::difference::Length,
-    scenario::{Loaded, Precision, ScenarioError},
+    scenario::{Loaded, Precision, ScenarioError, noise::NoisePolicy},
 };
 
 /// The longest warm-up of an audit: it only counts, so it need not be long.
@@ -44,6 +44,9 @@ pub struct Plan {
     pub overrides: Vec<String>,
     /// Arms at points, arm by arm within each point, in the scenario's order.
     pub cells: Vec<Cell>,
+    /// What becomes of noisy trials.
+    #[serde(default)]
+    pub noise: NoisePolicy,
     /// Timed trials planned for each cell; with `stopping`, at most.
     pub trials_per_cell: u32,
     /// When fewer trials will do.
@@ -112,6 +115,7 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
         quick: loaded.quick,
         overrides: loaded.overrides.clone(),
         cells,
+        noise: scenario.noise,
         trials_per_cell: scenario.trials,
         stopping: scenario.precision.map(|Precision { min, until }| Stopping {
             min,

@@ -1,16 +1,19 @@
 //! Drives a plan over a cluster, trial by trial, into a sink.
 
+pub mod again;
+mod driver;
 mod marks;
 pub mod precision;
 mod skip;
+
+use std::ops::ControlFlow;
 
 use proto::{
     outcome::{Direction, Interval, Refusal},
     trial::Trial,
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use self::{precision::Precision, skip::Skips};
+use self::{again::Again, driver::Driver, precision::Precision, skip::Skips};
 use crate::{
     cluster::{
         Cluster,
@@ -61,10 +64,12 @@ pub struct RunOutcome {
     pub lost_hosts: Vec<(String, Refusal)>,
     /// Cells that could not be run.
     pub refused: Vec<RefusedCell>,
-    /// Trials that were run and recorded, marked ones among them.
+    /// Trials that were run and recorded, marked ones among them; each repeat counts.
     pub recorded: usize,
     /// Recorded trials that are kept out of verdicts.
     pub marked: usize,
+    /// Trials that were noisy and run again.
+    pub repeated: usize,
     /// Trials that were not run, since their cell was refused or their host was lost.
     pub skipped: usize,
     /// The block after which the run was precise enough, if that was not the last.
@@ -75,7 +80,7 @@ pub struct RunOutcome {
 /// [`crate::cluster::select::resolve`] gives them. The leases must be open.
 ///
 /// A cell that a host refuses is not tried again; a cell that needs a lost host is not run any more; all
-/// others go on.
+/// others go on. A noisy trial is run again at the end of its block, within the bounds of [`again`].
 ///
 /// # Errors
 /// Only where the sink cannot keep a trial.
@@ -87,56 +92,33 @@ pub async fn drive(
     progress: &mut Progress,
     stop: &Stop,
 ) -> miette::Result<RunOutcome> {
-    let mut outcome = RunOutcome::default();
-    let mut skips = Skips::default();
-    let mut precision = Precision::new(plan);
+    let (outcome, skips, precision) = (RunOutcome::default(), Skips::default(), Precision::new(plan));
+    let mut driver = Driver { plan, cluster, cell_hosts, sink, progress, stop, outcome, skips, precision };
+    let mut again = Again::default();
     let mut block = 0;
-    for planned in &plan.trials {
-        if planned.block != block && precision.is_reached(block) && !stop.is_requested() {
-            outcome.stopped_after = Some(block);
-            sink.stopped(plan, block)?;
+    for (index, planned) in plan.trials.iter().enumerate() {
+        if planned.block != block && driver.precision.is_reached(block) && !stop.is_requested() {
+            driver.outcome.stopped_after = Some(block);
+            driver.sink.stopped(plan, block)?;
             break;
         }
         block = planned.block;
-        let hosts = &cell_hosts[planned.cell];
-        if stop.is_requested() {
-            outcome.interrupted = true;
-            break;
+        if driver.cannot_run(planned) && !stop.is_requested() {
+            driver.outcome.skipped += 1;
+            driver.progress.skipped(plan, planned);
+        } else {
+            match driver.trial(planned).await? {
+                ControlFlow::Continue(true) => again.remember(planned),
+                ControlFlow::Continue(false) => {}
+                ControlFlow::Break(()) => break,
+            }
         }
-        let lost = hosts.iter().any(|&host| cluster.hosts()[host].lost.is_some());
-        if lost || skips.contains(planned.cell) {
-            outcome.skipped += 1;
-            progress.skipped(plan, planned);
-            continue;
-        }
-        if stop.or(cluster.refresh_clocks(hosts)).await.is_none() {
-            outcome.interrupted = true;
-            break;
-        }
-        let trial = plan.trial(planned);
-        let started_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        progress.begin(plan, planned);
-        let run = cluster.run_trial(&trial, hosts, progress, stop).await;
-        let interrupted = run.interrupted;
-        for refused in skips.learn(planned.cell, cluster, &run) {
-            progress.refused(plan, &refused);
-            outcome.refused.push(refused);
-        }
-        // Of an interrupted trial nothing is kept that never began.
-        if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
-        {
-            let (record, intervals) = record(plan, planned, &trial, cluster, started_at, run);
-            outcome.recorded += 1;
-            outcome.marked += usize::from(!record.counts());
-            progress.end(&record, &intervals);
-            precision.take(&record, &intervals);
-            sink.trial(record, &intervals)?;
-        }
-        if interrupted {
-            outcome.interrupted = true;
+        let block_ends = plan.trials.get(index + 1).is_none_or(|next| next.block != planned.block);
+        if block_ends && again.end_of_block(&mut driver).await?.is_break() {
             break;
         }
     }
+    let Driver { mut outcome, .. } = driver;
     for host in cluster.hosts() {
         if let Some(refusal) = &host.lost {
             outcome.lost_hosts.push((host.name.clone(), refusal.clone()));

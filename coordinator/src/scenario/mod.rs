@@ -14,6 +14,7 @@ mod error;
 pub mod expect;
 pub(crate) mod keys;
 mod message;
+pub mod noise;
 pub mod precision;
 mod read;
 pub mod schema;
@@ -34,7 +35,7 @@ use proto::{
 use serde_json::Value;
 
 pub use self::precision::Precision;
-use self::{document::Document, spans::KeyPath};
+use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 pub use self::{
     error::{Problem, ScenarioError},
     expect::Expectation,
@@ -95,6 +96,8 @@ pub struct Scenario {
     pub baseline: Option<String>,
     /// Claims.
     pub expect: Vec<Expectation>,
+    /// What becomes of noisy trials.
+    pub noise: NoisePolicy,
     /// The seed, if one was given.
     pub seed: Option<u64>,
 }
@@ -198,6 +201,10 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.key(key));
         !document.is_set(&path)
     };
+    // A smoke test need not be measured twice.
+    if free(&["noise"]) && scenario.noise == NoisePolicy::Mark {
+        scenario.noise = NoisePolicy::Warn;
+    }
     let work = &mut scenario.workload;
     if free(&["trials"]) {
         scenario.trials = scenario.trials.min(quick::TRIALS);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN,
+    noise::NoisePolicy,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
 };
 
@@ -19,6 +20,7 @@ pub fn scenario_schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
     let target = reference::<Target>(&mut generator);
     let workload = reference::<Workload>(&mut generator);
+    let noise = reference::<NoisePolicy>(&mut generator);
     let _ = (reference::<FileTarget>(&mut generator), reference::<Engine>(&mut generator));
     let mut definitions = generator.take_definitions(true);
     if let Some(engine) = definitions.remove("Engine") {
@@ -83,6 +85,13 @@ pub fn scenario_schema() -> Value {
                                 a run says whether they held.",
                 "type": "array",
                 "items": { "type": "string" },
+            },
+            "noise": {
+                "description": "What becomes of a trial that something else on a host disturbed: `mark` keeps it out \
+                                of verdicts and runs it again, within bounds; `warn` counts it; `ignore` says \
+                                nothing either.",
+                "allOf": [noise],
+                "default": "mark",
             },
             "seed": {
                 "description": "Decides the order of the trials and every offset; a new one each run if absent.",

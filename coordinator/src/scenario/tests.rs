@@ -391,3 +391,18 @@ fn a_cell_made_by_hand_is_checked_too() {
     let error = plan::plan(&loaded, 1).unwrap_err();
     assert!(rendered(&error).contains("demo.yaml:3:1"), "{}", rendered(&error));
 }
+
+#[test]
+fn noise_is_marked_unless_it_is_said() {
+    let policy = |line: &str, overrides: &[&str], quick| {
+        read(&format!("{BASE}{line}"), overrides, quick).unwrap().scenario.noise
+    };
+    assert_eq!(policy("", &[], false), NoisePolicy::Mark);
+    assert_eq!(policy("noise: ignore\n", &[], false), NoisePolicy::Ignore);
+    assert_eq!(policy("", &["noise=warn"], false), NoisePolicy::Warn);
+    assert_eq!(policy("", &[], true), NoisePolicy::Warn, "a smoke test is not run twice");
+    assert_eq!(policy("noise: ignore\n", &[], true), NoisePolicy::Ignore);
+    assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "what is set by hand wins");
+    let refused = rendered(&read(&format!("{BASE}noise: loud\n"), &[], false).unwrap_err());
+    assert!(refused.contains("loud") && refused.contains("mark"), "{refused}");
+}

@@ -8,6 +8,7 @@ use std::{
 
 use coordinator::cluster::{clock::now_ns, inventory::HostSpec};
 use proto::{
+    noise::Noise,
     outcome::{Direction, Finished, Interval, Refusal, Series},
     wire::{
         self, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Opened, ReadClockRequest,
@@ -42,6 +43,8 @@ pub enum Act {
     PrepareForEver,
     /// Measures until it is cancelled.
     RunUntilCancelled,
+    /// The first so many runs of trials whose id contains this are disturbed.
+    Noisy(&'static str, usize),
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +105,13 @@ impl Fake {
                 .unwrap();
         });
         Running { fake, address, server }
+    }
+
+    fn noisy(&self, id: &str) -> bool {
+        let Act::Noisy(which, times) = self.act else { return false };
+        let prepare = format!("prepare {id}");
+        id.contains(which)
+            && self.asked.lock().unwrap().iter().filter(|asked| **asked == prepare).count() <= times
     }
 
     fn clock(&self) -> u64 {
@@ -167,7 +177,8 @@ impl Fake {
                         let _ = events.send(Err(Status::unavailable("the test cut it"))).await;
                         return;
                     }
-                    let _ = say(finished(trial.id, begin, end, false)).await;
+                    let noisy = self.noisy(&trial.id);
+                    let _ = say(finished(trial.id, begin, end, false, noisy)).await;
                 }
                 Asked::Cancel(cancel) => {
                     self.asked.lock().unwrap().push(format!("cancel {}", cancel.trial_id));
@@ -177,7 +188,7 @@ impl Fake {
                         Act::RunUntilCancelled => {
                             let begin = now - 1_000;
                             let _ = say(interval(&cancel.trial_id, begin, now)).await;
-                            say(finished(cancel.trial_id, begin, now, true)).await
+                            say(finished(cancel.trial_id, begin, now, true, false)).await
                         }
                         _ => say(failed(cancel.trial_id, Refusal::new("cancelled", "as asked", ""))).await,
                     };
@@ -204,9 +215,18 @@ fn interval(trial_id: &str, begin_ns: u64, end_ns: u64) -> Event {
     Event::Interval(Interval { index: 0, begin_ns, end_ns, series }.to_wire(trial_id.to_owned()).unwrap())
 }
 
-fn finished(trial_id: String, begin_ns: u64, end_ns: u64, cut_short: bool) -> Event {
-    let finished =
-        Finished { begin_ns, end_ns, read_ops: 10, bytes: 40_960, cut_short, ..Finished::default() };
+fn finished(trial_id: String, begin_ns: u64, end_ns: u64, cut_short: bool, noisy: bool) -> Event {
+    let steal_ns = if noisy { 500_000_000 } else { 0 };
+    let noise = Noise { span_ns: 1_000_000_000, cpus: vec![1], steal_ns, ..Noise::default() };
+    let finished = Finished {
+        begin_ns,
+        end_ns,
+        read_ops: 10,
+        bytes: 40_960,
+        cut_short,
+        noise: Some(noise),
+        ..Finished::default()
+    };
     Event::Finished(finished.into_wire(trial_id))
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod fake;
+mod noisy;
 
 use std::{
     sync::{
@@ -17,6 +18,7 @@ use coordinator::{
     plan::{Cell, Params, Plan, PlannedTrial, Stopping},
     progress::Progress,
     run::{RunOutcome, TrialSink, drive},
+    scenario::noise::NoisePolicy,
     screen::Screen,
     stop::Stop,
     store::record::TrialRecord,
@@ -78,6 +80,7 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
         quick: false,
         overrides: Vec::new(),
         cells: arms.iter().map(cell).collect(),
+        noise: NoisePolicy::Mark,
         trials_per_cell: 2,
         stopping: None,
         stopped_after: None,

@@ -22,7 +22,7 @@ fn writers(extra: &str) -> String {
     format!(
         "name: damaged\ntarget: {{file: {{size: 4MiB, direct: false}}}}\nworkload: {{block_size: 4KiB, read_percent: \
          0, warmup: 0s, runtime: 1500ms{extra}}}\narms:\n  one: {{engine: psync}}\n  two: {{engine: psync}}\ntrials: \
-         2\nbaseline: one\n"
+         2\nbaseline: one\nnoise: ignore\n"
     )
 }
 

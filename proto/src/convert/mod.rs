@@ -1,5 +1,6 @@
 //! Wire to domain and back. What comes off the wire is checked; a refusal names the field by its path.
 
+mod noise;
 mod outcome;
 
 use crate::{
@@ -445,6 +446,7 @@ mod tests {
             interrupts: Some(0),
             cached_share: Some(0.25),
             warnings: vec![Warning::new("a", "b", "c")],
+            noise: Some(crate::noise::Noise { span_ns: 1, cpus: vec![1], ..Default::default() }),
             ..Finished::default()
         };
         let costs = [

@@ -13,7 +13,7 @@ use crate::{
 
 /// Text of another machine, on its way to somebody's terminal: line ends and tabs become spaces, other control
 /// characters are left out.
-fn clean(text: String) -> String {
+pub(super) fn clean(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }
@@ -277,6 +277,7 @@ impl Finished {
                 clock_drift_ppm: self.overhead.clock_drift_ppm,
             }),
             warnings: self.warnings.into_iter().map(Into::into).collect(),
+            noise: self.noise.map(Into::into),
         }
     }
 }
@@ -332,6 +333,7 @@ impl TryFrom<wire::Finished> for Finished {
                 clock_drift_ppm: overhead.clock_drift_ppm,
             },
             warnings: finished.warnings.into_iter().map(Into::into).collect(),
+            noise: finished.noise.map(TryInto::try_into).transpose()?,
         })
     }
 }

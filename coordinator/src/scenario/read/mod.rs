@@ -15,6 +15,7 @@ use super::{
     document::{Document, Spot, remove},
     keys::{self, Block},
     message::humane,
+    noise::NoisePolicy,
     spans::KeyPath,
     yaml,
 };
@@ -38,6 +39,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let (arms, fixed) = reader.arms(top.remove("arms"));
     let (trials, precision) = reader.trials(&mut top);
     let margin = reader.margin(&mut top);
+    let noise = reader.optional::<NoisePolicy>(&mut top, "noise").unwrap_or_default();
     let seed = reader.optional::<u64>(&mut top, "seed");
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
@@ -60,6 +62,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
             margin,
             baseline,
             expect,
+            noise,
             seed,
         }),
         _ => Err(reader.problems),

@@ -1,0 +1,130 @@
+//! The texts of /proc/stat and /proc/pressure/cpu.
+
+use std::collections::BTreeMap;
+
+/// What CPUs did since the machine started, in the kernel's clock ticks (USER_HZ).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// Processes in user mode, niced ones and guests among them.
+    pub(super) user: u64,
+    /// Processes and the kernel's threads in the kernel; no interrupts.
+    pub(super) system: u64,
+    /// Given to others by the hypervisor.
+    pub(super) steal: u64,
+}
+
+impl Spent {
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            steal: self.steal.saturating_sub(earlier.steal),
+        }
+    }
+
+    pub(super) fn add(self, other: Self) -> Self {
+        Self {
+            user: self.user.saturating_add(other.user),
+            system: self.system.saturating_add(other.system),
+            steal: self.steal.saturating_add(other.steal),
+        }
+    }
+}
+
+/// Each CPU that is online. Lines that are none of a CPU are passed over.
+pub(super) fn cpus(text: &str) -> BTreeMap<u32, Spent> {
+    text.lines().filter_map(cpu).collect()
+}
+
+/// `cpu1 user nice system idle iowait irq softirq steal guest guest_nice`
+fn cpu(line: &str) -> Option<(u32, Spent)> {
+    let mut words = line.strip_prefix("cpu")?.split_ascii_whitespace();
+    // The first line, of all CPUs, has no number.
+    let id = line.as_bytes().get(3)?.is_ascii_digit().then(|| words.next()?.parse().ok())??;
+    let times = words.map_while(|word| word.parse().ok()).collect::<Vec<u64>>();
+    let [user, nice, system, _idle, _iowait, _irq, _softirq, steal, ..] = times[..] else { return None };
+    Some((id, Spent { user: user.saturating_add(nice), system, steal }))
+}
+
+/// How long some task waited, in microseconds: `some avg10=0.00 avg60=0.00 avg300=0.00 total=123`.
+pub(super) fn pressure(text: &str) -> Option<u64> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STAT: &str = "cpu  100 20 30 400 5 1 6 7 0 0\n\
+        cpu0 60 20 10 200 5 1 3 2 0 0\n\
+        cpu11 40 0 20 200 0 0 3 5 9 0\n\
+        intr 1582917 0 0\nctxt 12\nbtime 5\nprocesses 77\nprocs_running 1\n";
+
+    #[test]
+    fn cpus_are_told_apart() {
+        let cpus = cpus(STAT);
+        assert_eq!(cpus.len(), 2, "the line of all is none of them");
+        assert_eq!(cpus[&0], Spent { user: 80, system: 10, steal: 2 });
+        assert_eq!(cpus[&11], Spent { user: 40, system: 20, steal: 5 });
+    }
+
+    #[test]
+    fn what_is_no_account_is_none() {
+        assert!(cpus("").is_empty());
+        assert!(cpus("cpu0 1 2 3\ncpufreq 1 2 3 4 5 6 7 8\ncpu1 a b c d e f g h\n").is_empty());
+        assert_eq!(pressure(""), None);
+        assert_eq!(pressure("full avg10=0.00 total=5\n"), None);
+        assert_eq!(pressure("some avg10=1.00 total=x\n"), None);
+    }
+
+    #[test]
+    fn pressure_is_that_of_some() {
+        let text = "some avg10=55.20 avg60=18.64 avg300=22.24 total=769655783\n\
+            full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n";
+        assert_eq!(pressure(text), Some(769_655_783));
+    }
+
+    #[test]
+    fn this_machine_is_read() {
+        let text = std::fs::read_to_string("/proc/stat").unwrap();
+        let cpus = cpus(&text);
+        assert!(cpus.values().any(|cpu| cpu.user + cpu.system > 0), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            rows in prop::collection::btree_map(0u32..4096, prop::collection::vec(0u64..1 << 40, 8..12), 0..9),
+        ) {
+            let line = |(id, row): (&u32, &Vec<u64>)| {
+                let row: Vec<String> = row.iter().map(u64::to_string).collect();
+                format!("cpu{id} {}\n", row.join(" "))
+            };
+            let text: String = rows.iter().map(line).collect();
+            let found = cpus(&format!("cpu  1 2 3 4 5 6 7 8 9 10\n{text}intr 1 2 3\n"));
+            prop_assert_eq!(found.len(), rows.len());
+            for (id, row) in rows {
+                prop_assert_eq!(found[&id], Spent { user: row[0] + row[1], system: row[2], steal: row[7] });
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".{0,200}", cut in 0usize..300) {
+            let _ = (cpus(&text), pressure(&text));
+            // Cut off anywhere, it names no other CPU.
+            let cut: String = STAT.chars().take(cut).collect();
+            prop_assert!(cpus(&cut).keys().all(|id| [0, 1, 11].contains(id)));
+        }
+
+        #[test]
+        fn time_does_not_run_backwards(a in any::<[u64; 3]>(), b in any::<[u64; 3]>()) {
+            let of = |[user, system, steal]: [u64; 3]| Spent { user, system, steal };
+            let between = of(a).since(of(b));
+            prop_assert!(between.user <= a[0] && between.system <= a[1] && between.steal <= a[2]);
+            let _ = of(a).add(of(b));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Runs one trial of a plan on its hosts, and hands what came of it to the sink.
+
+use std::ops::ControlFlow;
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{RunOutcome, TrialSink, again, precision::Precision, record, skip::Skips};
+use crate::{
+    cluster::Cluster,
+    plan::{Plan, PlannedTrial},
+    progress::Progress,
+    stop::Stop,
+};
+
+/// All that a run is driven with, and how it went so far.
+pub(super) struct Driver<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) cluster: &'a mut Cluster,
+    pub(super) cell_hosts: &'a [Vec<usize>],
+    pub(super) sink: &'a mut dyn TrialSink,
+    pub(super) progress: &'a mut Progress,
+    pub(super) stop: &'a Stop,
+    pub(super) outcome: RunOutcome,
+    pub(super) skips: Skips,
+    pub(super) precision: Precision<'a>,
+}
+
+impl Driver<'_> {
+    /// Whether the trial's host is lost, or its cell was refused.
+    pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
+        let hosts = &self.cell_hosts[planned.cell];
+        let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
+        lost || self.skips.contains(planned.cell)
+    }
+
+    /// Runs a trial and keeps it; whether it was noisy, and nothing else. Break: we are to stop.
+    ///
+    /// # Errors
+    /// Where the sink cannot keep it.
+    pub(super) async fn trial(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
+        let (plan, hosts) = (self.plan, &self.cell_hosts[planned.cell]);
+        if self.stop.is_requested() || self.stop.or(self.cluster.refresh_clocks(hosts)).await.is_none() {
+            self.outcome.interrupted = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        let trial = plan.trial(planned);
+        let started_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+        self.progress.begin(plan, planned);
+        let run = self.cluster.run_trial(&trial, hosts, self.progress, self.stop).await;
+        let interrupted = run.interrupted;
+        for refused in self.skips.learn(planned.cell, self.cluster, &run) {
+            self.progress.refused(plan, &refused);
+            self.outcome.refused.push(refused);
+        }
+        let mut noisy = false;
+        // Of an interrupted trial nothing is kept that never began.
+        if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
+        {
+            let (mut record, intervals) = record(plan, planned, &trial, self.cluster, started_at, run);
+            noisy = again::mark(plan.noise, &mut record);
+            self.outcome.recorded += 1;
+            self.outcome.marked += usize::from(!record.counts());
+            self.progress.end(&record, &intervals);
+            self.precision.take(&record, &intervals);
+            self.sink.trial(record, &intervals)?;
+        }
+        if interrupted {
+            self.outcome.interrupted = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(noisy))
+    }
+}

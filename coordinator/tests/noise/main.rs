@@ -1,0 +1,152 @@
+//! Real noise on this machine: a busy program beside a worker is seen, its trials are marked and run again; and a quiet
+//! trial is left alone. A binary of its own, so that no other test is the noise.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../hosts/support.rs"]
+mod support;
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+use serde_json::Value;
+use support::{Lab, Process, Ran};
+
+/// One at a time: each is noise to the other.
+static TURN: Mutex<()> = Mutex::new(());
+/// Quiet trials are tried for so often on a busy machine.
+const TRIES: usize = 6;
+/// A busy worker that waits for less than this share of the time has its CPU for itself.
+const QUIET: f64 = 0.005;
+
+/// A CPU that the embedded agent's runtime is not on; none where there is only one.
+fn spare_cpu() -> Option<usize> {
+    let allowed = sched_getaffinity(None).unwrap();
+    (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).filter(|_| allowed.count() >= 2)
+}
+
+/// A program that is busy on a CPU until it is dropped.
+fn hog(cpu: usize) -> Process {
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
+    let child = command.spawn().unwrap();
+    let mut one = CpuSet::new();
+    one.set(cpu);
+    sched_setaffinity(Some(Pid::from_child(&child)), &one).unwrap();
+    Process(child)
+}
+
+/// One arm that is always busy, on that CPU. Nothing is read, so that the disk is no matter.
+fn lab(cpu: usize) -> Lab {
+    let lab = Lab::new();
+    let text = format!(
+        "name: noise\ntarget: {{file: {{size: 1MiB, direct: false}}}}\nworkload: {{cpus: [{cpu}], warmup: 50ms, runtime: \
+         600ms}}\narms: {{busy: {{engine: nop, depth: 8}}}}\ntrials: 1\n"
+    );
+    fs::write(lab.path("hosts.yaml"), text).unwrap();
+    lab
+}
+
+fn run(lab: &Lab, out: &str) -> Ran {
+    let output = lab.command(&["--out", out]).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+fn timed(lab: &Lab, out: &str) -> Vec<Value> {
+    lab.trials(out).into_iter().filter(|trial| trial["measure"] == "timed").collect()
+}
+
+fn is_noisy(trial: &Value) -> bool {
+    trial["marks"].as_array().unwrap().iter().any(|mark| mark.as_str().unwrap().starts_with("noisy ("))
+}
+
+fn codes(lab: &Lab, out: &str) -> Vec<String> {
+    let summary = lab.summary(out);
+    let warnings = summary["warnings"].as_array().unwrap();
+    warnings.iter().map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_busy_neighbour_is_seen_and_its_trials_are_run_again() {
+    let _turn = TURN.lock();
+    let Some(cpu) = spare_cpu() else { return agent::skip::skip("one CPU is too few to disturb another") };
+    let (lab, neighbour) = (lab(cpu), hog(cpu));
+    let ran = run(&lab, "loud");
+    drop(neighbour);
+    assert_eq!(ran.code, 4, "noise stayed: the run is incomplete\n{}", ran.stderr);
+    let trials = timed(&lab, "loud");
+    assert_eq!(trials.len(), 2, "one trial, and its one repeat");
+    for trial in &trials {
+        assert_eq!(trial["id"], trials[0]["id"]);
+        let mark = trial["marks"][0].as_str().unwrap();
+        assert!(mark.starts_with("noisy (foreign-load): other programs ran "), "{mark}");
+        let noise = &trial["hosts"][0]["finished"]["noise"];
+        let share = |ns: &Value| ns.as_f64().unwrap() / noise["span_ns"].as_f64().unwrap();
+        // Two that are busy share a CPU evenly; more of them leave less to us.
+        let (ran, waited) = (share(&noise["foreign"]["user_ns"]), noise["waited_share"].as_f64().unwrap());
+        assert!(ran > 0.25 && waited > 0.25, "{noise}");
+        assert_eq!(noise["cpus"], serde_json::json!([cpu]));
+    }
+    let told = codes(&lab, "loud");
+    for code in ["foreign-load", "repeated-for-noise", "trial-kept-out"] {
+        assert!(told.iter().any(|told| told == code), "no {code} in {told:?}");
+    }
+
+    fs::remove_dir_all(lab.path("loud")).unwrap();
+    let neighbour = hog(cpu);
+    let output = lab.command(&["--out", "warned", "--set", "noise=warn"]).output().unwrap();
+    drop(neighbour);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(timed(&lab, "warned").len(), 1);
+    assert!(codes(&lab, "warned").contains(&"foreign-load".to_owned()));
+}
+
+/// On a worker that is always busy two accounts of the kernel tell the same in different ways: what others ran on its CPU,
+/// by ticks, and how long it waited for that CPU, by the scheduler's clock. So what is quiet can be told without the guard.
+#[test]
+fn a_quiet_trial_is_left_alone() {
+    let _turn = TURN.lock();
+    let Some(cpu) = spare_cpu() else { return agent::skip::skip("one CPU has the agent on it, too") };
+    let lab = lab(cpu);
+    for attempt in 0..TRIES {
+        let out = format!("quiet{attempt}");
+        let ran = run(&lab, &out);
+        let trials = timed(&lab, &out);
+        for trial in &trials {
+            let noise = &trial["hosts"][0]["finished"]["noise"];
+            let Some(waited) = noise["waited_share"].as_f64() else {
+                return agent::skip::skip("this kernel does not tell how long a thread waits for its CPU");
+            };
+            let span = noise["span_ns"].as_f64().unwrap();
+            let foreign = noise["foreign"]["total_ns"].as_f64().unwrap() / span;
+            let marked = is_noisy(trial);
+            println!("others ran {:.1} %, waited {:.1} %, marked: {marked}", foreign * 100.0, waited * 100.0);
+            assert!((foreign - waited).abs() < 0.2, "two accounts of the same disagree: {noise}");
+        }
+        let last = trials.last().unwrap();
+        let noise = &last["hosts"][0]["finished"]["noise"];
+        if noise["waited_share"].as_f64().unwrap() < QUIET && noise["steal_ns"] == 0 {
+            assert!(!is_noisy(last), "{last:#}");
+            assert_eq!(noise["foreign"]["total_ns"], 0, "{noise}");
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            return;
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+    eprintln!("SKIPPED: nobody left this CPU alone for as long as a trial takes");
+}
