@@ -208,6 +208,7 @@ impl Fixture {
             plan: &self.plan,
             question: Some(QUESTION),
             baseline,
+            ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",
         };

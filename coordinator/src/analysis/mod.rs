@@ -16,10 +16,12 @@ use crate::{
 pub(crate) mod answer;
 pub mod audit;
 mod cells;
+pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
 pub mod merge;
+pub mod placement;
 pub mod set;
 pub mod stats;
 #[cfg(test)]
@@ -42,6 +44,8 @@ pub struct AnalysisInput<'a> {
     pub question: Option<&'a str>,
     /// The arm that the others are held against.
     pub baseline: Option<&'a str>,
+    /// Arms that differ by one change each, in order; empty where the scenario names none.
+    pub ladder: &'a [String],
     /// The hosts that took part.
     pub hosts: &'a [HostEntry],
     /// The run's name.
@@ -121,6 +125,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
+    explain::explain(&mut set, input.ladder, &idle);
     set.answer = answer::answer(&set, &idle);
     Ok(set)
 }

@@ -19,6 +19,8 @@ use crate::{
 /// A trial that counts.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
+    /// The block it was run in, from 1.
+    pub(super) block: u32,
     /// The hosts, each with what it did within the common window.
     pub(super) hosts: Vec<HostSample>,
     /// How the intervals were chosen.
@@ -174,5 +176,5 @@ pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample
             }
         }
     }
-    Ok(Ok(Sample { hosts, selection }))
+    Ok(Ok(Sample { block: record.block, hosts, selection }))
 }

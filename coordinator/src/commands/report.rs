@@ -68,6 +68,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         plan: &plan,
         question: scenario.question.as_deref(),
         baseline: Some(scenario.baseline_arm()),
+        ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),
     };

@@ -2,6 +2,7 @@
 //! in one go.
 
 mod arms;
+mod ladder;
 mod sweep;
 
 use indexmap::IndexMap;
@@ -43,12 +44,23 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     // Axes that are wrong themselves must not make every expectation wrong.
     let sound = (reader.problems.len() == before).then_some(&sweep);
     reader.baseline(baseline.as_deref(), &fixed);
+    let ladder = reader.ladder(top.remove("ladder"), &fixed);
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
-        (true, Some(target), Some(workload)) => {
-            Ok(Scenario { name, question, target, workload, arms, sweep, trials, baseline, expect, seed })
-        }
+        (true, Some(target), Some(workload)) => Ok(Scenario {
+            name,
+            question,
+            target,
+            workload,
+            arms,
+            sweep,
+            trials,
+            baseline,
+            ladder,
+            expect,
+            seed,
+        }),
         _ => Err(reader.problems),
     }
 }
