@@ -14,8 +14,10 @@ use crate::analysis::{
     set::{Comparison, ComparisonSet},
 };
 
-/// Columns of the longest bar.
-const BAR: f64 = 28.0;
+/// Columns of the longest bar: where there is room, and at least.
+const BAR: [usize; 2] = [28, 6];
+/// Columns that a name and four numbers want beside it.
+const BESIDE: usize = 66;
 /// How to read a ladder.
 const LEGEND: &str =
     "time/IO: workers / IOPS. change: against the step before, paired by block. ±: 95 % interval.";
@@ -80,6 +82,7 @@ pub(super) fn ladders(set: &ComparisonSet, width: usize, colour: bool) -> Option
 
 fn drawn(ladder: &Waterfall, width: usize, colour: bool) -> String {
     let longest = ladder.steps.iter().filter_map(|step| step.ns_per_io).fold(0.0, f64::max);
+    let room = width.saturating_sub(BESIDE).clamp(BAR[1], BAR[0]) as f64;
     let title = |text: &str| Entry::new(text, Style::Bold);
     let mut lines = vec![
         Line::Heading(heading(ladder)),
@@ -93,7 +96,7 @@ fn drawn(ladder: &Waterfall, width: usize, colour: bool) -> String {
             _ => Style::Dim,
         };
         let [time, spread, change, change_spread] = texts(step);
-        let bar = step.ns_per_io.map_or(0.0, |ns| if longest > 0.0 { BAR * ns / longest } else { 0.0 });
+        let bar = step.ns_per_io.map_or(0.0, |ns| if longest > 0.0 { room * ns / longest } else { 0.0 });
         lines.push(Line::Entries(vec![
             Entry::new(&step.arm, Style::Plain),
             Entry::new(time, Style::Plain),

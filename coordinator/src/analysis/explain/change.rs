@@ -67,8 +67,23 @@ impl Change<'_> {
             return None;
         }
         let change = self.arm.time()? - self.base.time()?;
-        let share = (arm? - base?) / change;
+        let share = (arm? - base?) / (change * self.own_part().unwrap_or(1.0));
         ((change < 0.0) == self.faster && share.is_finite()).then(|| share.min(1.0))
+    }
+
+    /// Where nothing waits, in the page cache and without going to sleep, the time that workers did not run was taken
+    /// by others, from both arms alike. Then what they had is what CPU time is a part of: this share of it all.
+    fn own_part(&self) -> Option<f64> {
+        let awake = |side: &Figures<'_>| {
+            let sleeps = side.cell.context_switches_per_io.is_none_or(|count| !(count < FEWEST_CALLS));
+            let handed = side.sharing().is_some() || side.punted().is_some_and(|share| share >= PUNTED);
+            side.from_cache() && !sleeps && !handed
+        };
+        if !awake(&self.arm) || !awake(&self.base) {
+            return None;
+        }
+        let part = (self.arm.cpu()? + self.base.cpu()?) / (self.arm.time()? + self.base.time()?);
+        Some(part.min(1.0)).filter(|part| *part > 0.0)
     }
 
     fn candidate(&self, cause: Cause, share: f64, clause: String, more: Vec<Option<String>>) -> Candidate {

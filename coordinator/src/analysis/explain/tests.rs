@@ -213,6 +213,22 @@ fn system_time_that_fell_without_calls_is_not_theirs() {
 }
 
 #[test]
+fn time_that_others_took_is_nobodys_waiting() {
+    // Out of the page cache, on a host so busy that workers had two thirds of their CPU.
+    let pread = Of::new("pread", 593_485.0, 1.0, 235.0, 838.0, 1.0).cached();
+    let ring = Of::new("ring", 304_065.0, 1.0, 542.0, 1_541.0, 1.0).cached();
+    let (cause, text) = told(&[pread.clone(), ring.clone()]);
+    assert_eq!(
+        (cause.as_str(), text.contains("703 ns more for each I/O, in as many calls")),
+        ("kernel_work", true),
+        "{text}"
+    );
+    // Workers that go to sleep wait for something.
+    let asleep = |of: Of| Of { switches: 1.0, ..of };
+    assert_eq!(told(&[asleep(pread), asleep(ring)]).0, "unknown");
+}
+
+#[test]
 fn user_time() {
     let plain = Of::new("plain", 1_000_000.0, 1.0, 300.0, 690.0, 1.0).cached();
     let checked = Of { arm: "checked", iops: 500_000.0, user: 1_280.0, ..plain.clone() };

@@ -38,3 +38,48 @@ impl Reader<'_> {
         steps
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::scenario::{ScenarioError, load_text};
+
+    fn ladder(steps: &str) -> Result<Vec<String>, ScenarioError> {
+        let text = format!(
+            "name: x\ntarget: {{file: {{size: 1MiB}}}}\narms:\n  pread: {{engine: psync}}\n  ring: {{engine: io_uring}}\n\
+             ladder: {steps}\n"
+        );
+        load_text(text, Path::new("x.yaml"), &[], false).map(|loaded| loaded.scenario.ladder)
+    }
+
+    fn refused(steps: &str) -> String {
+        let error = ladder(steps).unwrap_err();
+        let mut out = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        miette::GraphicalReportHandler::new_themed(theme)
+            .with_width(100)
+            .render_report(&mut out, &error)
+            .unwrap();
+        out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    #[test]
+    fn names_in_their_order() {
+        assert_eq!(ladder("[ring, pread]").unwrap(), ["ring", "pread"]);
+        assert!(ladder("~").unwrap().is_empty());
+    }
+
+    #[test]
+    fn problems_point_at_the_name() {
+        insta::assert_snapshot!(
+            [
+                refused("[pread, rings]"),
+                refused("[pread]"),
+                refused("[pread, ring, pread]"),
+                refused("pread"),
+            ]
+            .join("\n")
+        );
+    }
+}
