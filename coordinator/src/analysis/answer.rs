@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    insight::Crossover,
+    explain::cause::Cause,
+    insight::{Crossover, Explanation},
     set::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
 use crate::plan::Params;
@@ -71,7 +72,9 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
     let Some((best, ratio)) = extreme(&faster, f64::gt) else {
         let unclear = judged.iter().any(|found| found.verdict == Verdict::Inconclusive);
         let but = if unclear { ", as far as these trials can tell" } else { "" };
-        return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}."));
+        let closest = extreme(&judged, f64::gt).and_then(|(closest, ratio)| near(set, closest, ratio));
+        let closest = closest.unwrap_or_default();
+        return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}.{closest}"));
     };
     let place = if best.params.is_empty() { String::new() } else { format!(" {}", at(&best.params)) };
     let count = crate::report::units::count;
@@ -103,6 +106,15 @@ fn because<'a>(set: &'a ComparisonSet, best: &Comparison) -> Option<&'a str> {
     let found = set.explanations.iter().find(|found| found.arm == best.arm && found.params == best.params)?;
     let why = found.text.strip_prefix("Faster ")?;
     Some(why.split(';').next().unwrap_or(why).trim_end_matches('.'))
+}
+
+/// Of an arm that is not faster, how near it comes and why it is not; nothing where that is not known.
+fn near(set: &ComparisonSet, closest: &Comparison, ratio: f64) -> Option<String> {
+    let same = |found: &&Explanation| found.arm == closest.arm && found.params == closest.params;
+    let open = [Cause::Noise, Cause::FewTrials, Cause::Unknown].map(Cause::as_str);
+    let found = set.explanations.iter().find(same).filter(|found| !open.contains(&found.cause.as_str()))?;
+    let place = if closest.params.is_empty() { String::new() } else { format!(" {}", at(&closest.params)) };
+    Some(format!(" Closest is {}, with {}{place}. {}", closest.arm, times(ratio), found.text))
 }
 
 /// ` (5.5 to 6.1, 95 % sure)`.

@@ -141,7 +141,15 @@ fn changed(set: &ComparisonSet, found: &Comparison, sides: (Figures<'_>, Figures
 }
 
 fn unknown(sides: &(Figures<'_>, Figures<'_>)) -> Finding {
-    let text = "What was measured does not show why.";
+    let (arm, base) = sides;
+    let pair = |name: &str, now: Option<f64>, was: Option<f64>| {
+        Some(format!("{name} {} -> {}", nanos(was?), nanos(now?)))
+    };
+    let figures =
+        [pair("time per I/O", arm.time(), base.time()), pair("CPU time in it", arm.cpu(), base.cpu())];
+    let figures: Vec<String> = figures.into_iter().flatten().collect();
+    let told = if figures.is_empty() { String::new() } else { format!(": {}", figures.join(", ")) };
+    let text = format!("What was measured does not show why{told}.");
     Finding::new(Cause::Unknown, text, words::all(&sides.0, &sides.1))
 }
 
