@@ -19,6 +19,8 @@ pub(super) struct Figures<'a> {
     pub(super) kernel_threads: Option<f64>,
     /// System calls.
     pub(super) calls: Option<f64>,
+    /// Context switches of workers.
+    pub(super) switches: Option<f64>,
     /// Mean latency in ns.
     pub(super) latency: Option<f64>,
     /// Bytes moved.
@@ -43,6 +45,7 @@ impl<'a> Figures<'a> {
             system: cpu.and_then(|cpu| number(cpu.system)),
             kernel_threads: cpu.and_then(|cpu| cpu.kernel_threads).and_then(number),
             calls: cell.syscalls_per_io.and_then(number),
+            switches: cell.context_switches_per_io.and_then(number),
             latency: cell.latency_ns.as_ref().and_then(|latency| above(latency.mean)),
             bytes: bandwidth.and_then(|rate| above(rate.mean / iops)),
         })
@@ -116,7 +119,7 @@ impl<'a> Figures<'a> {
     }
 
     /// Whether all requests are answered by the page cache.
-    pub(super) fn from_cache(&self) -> bool {
+    pub(super) fn cached(&self) -> bool {
         self.cell.target.get("direct").is_some_and(|value| value == "no") && !self.reaches_device()
     }
 }

@@ -9,6 +9,7 @@ mod ladder;
 mod limit;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod words;
 
 use self::{
@@ -53,7 +54,7 @@ fn diagnose(set: &ComparisonSet, found: &Comparison, idle: &[&str]) -> Option<Ex
         let who = if idle.contains(&found.arm.as_str()) { "The arm" } else { "The baseline" };
         let text = format!("{who} does no I/O: what is left is the price of asking.");
         Finding::new(Cause::NoIo, text, words::all(&sides.0, &sides.1))
-    } else if let Some(finding) = open_loop(&sides.0, &sides.1) {
+    } else if let Some(finding) = open_loop(found.verdict, &sides.0, &sides.1) {
         finding
     } else {
         match found.verdict {
@@ -76,7 +77,7 @@ fn diagnose(set: &ComparisonSet, found: &Comparison, idle: &[&str]) -> Option<Ex
 }
 
 /// Arms that are given a rate do that rate, or cannot.
-fn open_loop(arm: &Figures<'_>, base: &Figures<'_>) -> Option<Finding> {
+fn open_loop(verdict: Verdict, arm: &Figures<'_>, base: &Figures<'_>) -> Option<Finding> {
     let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.offered_per_s?);
     let offered = arm.cell.offered_per_s.or(base.cell.offered_per_s)?;
     let mut evidence = vec![format!("offered: {} a second", count(offered))];
@@ -95,12 +96,21 @@ fn open_loop(arm: &Figures<'_>, base: &Figures<'_>) -> Option<Finding> {
             (Cause::Saturation, text)
         }
         (Some(now), Some(_)) => {
-            let (who, most) = if now { ("The baseline", base.iops) } else { ("The arm", arm.iops) };
-            let text = format!(
-                "{who} is saturated: it does {} of the {} a second that arrive.",
-                count(most),
-                count(offered)
-            );
+            let (who, most) = if now { ("the baseline", base.iops) } else { ("the arm", arm.iops) };
+            let (does, of) = (count(most), count(offered));
+            let text = match verdict {
+                Verdict::Faster if now => {
+                    format!(
+                        "Faster because {who} is saturated: it does {does} of the {of} a second that arrive."
+                    )
+                }
+                Verdict::Slower if !now => {
+                    format!(
+                        "Slower because {who} is saturated: it does {does} of the {of} a second that arrive."
+                    )
+                }
+                _ => format!("Of the {of} a second that arrive, {who} does {does}: it is saturated."),
+            };
             (Cause::Saturation, text)
         }
         _ => return None,
@@ -117,8 +127,12 @@ fn changed(set: &ComparisonSet, found: &Comparison, sides: (Figures<'_>, Figures
     let causes = change.causes();
     let Some(first) = causes.first() else {
         let little = found.ratio.is_some_and(|ratio| (ratio - 1.0).abs() <= SAME);
-        let copied = alike(set, &sides).filter(|finding| finding.cause == Cause::Copy && little);
-        return copied.unwrap_or_else(|| unknown(&sides));
+        let limited = alike(set, &sides)
+            .filter(|finding| little && matches!(finding.cause, Cause::Copy | Cause::Device));
+        let Some(mut limited) = limited else { return unknown(&sides) };
+        limited.text =
+            format!("{}; what is left between them is not explained.", limited.text.trim_end_matches('.'));
+        return limited;
     };
     let clauses: Vec<&str> = causes.iter().take(2).map(|candidate| candidate.clause.as_str()).collect();
     let verdict = if faster { "Faster" } else { "Slower" };
@@ -161,8 +175,7 @@ fn alike(set: &ComparisonSet, (arm, base): &(Figures<'_>, Figures<'_>)) -> Optio
     let iops = words::against("IOPS", Some(arm.iops), Some(base.iops), count);
     match (limit::limit(set, arm)?, limit::limit(set, base)?) {
         (Limit::Cpu, Limit::Cpu) => {
-            let large =
-                |side: &Figures<'_>| side.from_cache() && side.bytes.is_some_and(|bytes| bytes >= LARGE);
+            let large = |side: &Figures<'_>| side.cached() && side.bytes.is_some_and(|bytes| bytes >= LARGE);
             let (now, was) = (arm.bandwidth()?, base.bandwidth()?);
             if large(arm) && large(base) && same(now, was) {
                 let text = format!(

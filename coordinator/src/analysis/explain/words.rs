@@ -53,8 +53,7 @@ pub(super) fn all(arm: &Figures<'_>, base: &Figures<'_>) -> Vec<String> {
 
 /// Context switches of both.
 pub(super) fn switches(arm: &Figures<'_>, base: &Figures<'_>) -> Option<String> {
-    let of = |figures: &Figures<'_>| figures.cell.context_switches_per_io.filter(|count| count.is_finite());
-    against("context switches per I/O", of(arm), of(base), units::per_io)
+    against("context switches per I/O", arm.switches, base.switches, units::per_io)
 }
 
 /// Interrupts of both.
