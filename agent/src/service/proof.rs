@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use proto::{
     outcome::{Knob, Refusal},
-    trial::{Engine, Fallback, Trial},
+    trial::{Engine, Fallback, Sqpoll, Trial},
 };
+
+/// Asked for where the choice is left to the agent.
+pub(super) const AUTO: &str = "auto";
 
 /// The depth, which an engine without a queue does not grant.
 pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
@@ -15,6 +18,19 @@ pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
         requested: trial.engine.depth.to_string(),
         granted: granted.to_string(),
     }]
+}
+
+/// The CPUs of the threads that poll submission queues, each told once.
+pub(super) fn poller(sqpoll: Sqpoll, placed: &[u32]) -> Knob {
+    let mut cpus = placed.to_vec();
+    cpus.sort_unstable();
+    cpus.dedup();
+    let granted: Vec<String> = cpus.iter().map(u32::to_string).collect();
+    Knob {
+        name: "sqpoll_cpu".into(),
+        requested: sqpoll.cpu.map_or_else(|| AUTO.to_owned(), |cpu| cpu.to_string()),
+        granted: granted.join(","),
+    }
 }
 
 /// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
@@ -92,6 +108,16 @@ mod tests {
     use proto::trial::EngineKind;
 
     use super::*;
+
+    #[test]
+    fn the_cpu_of_a_poller_is_said() {
+        let told = |cpu, placed: &[u32]| {
+            let Knob { name, requested, granted } = poller(Sqpoll { cpu, ..Sqpoll::default() }, placed);
+            format!("{name} {requested} {granted}")
+        };
+        assert_eq!(told(None, &[3, 2, 3]), "sqpoll_cpu auto 2,3");
+        assert_eq!(told(Some(1), &[1, 1]), "sqpoll_cpu 1 1");
+    }
 
     #[test]
     fn polling_is_the_devices_to_grant() {

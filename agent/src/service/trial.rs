@@ -74,7 +74,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
     target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
-    let polling = proof::polling(&trial.engine, &target.facts)?;
+    let mut polling = proof::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.
         Some(knob) if knob.granted == "false" => Arc::new(proof::without_polling(&trial)),
@@ -94,6 +94,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
             let sqpoll = Sqpoll { shared: shares_poller(&trial), ..sqpoll };
             let (pollers, more) = lease.host.topology.pollers(sqpoll, &busy)?;
             warnings.extend(more);
+            polling.push(proof::poller(sqpoll, &pollers));
             pollers
         }
         None => Vec::new(),
@@ -269,7 +270,8 @@ async fn start_line(
             },
         }
     }
-    for knob in knobs.iter().filter(|knob| knob.requested != knob.granted && knob.name != "depth") {
+    let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == proof::AUTO;
+    for knob in knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob)) {
         warnings.push(Warning::new(
             "knob-not-granted",
             format!("{} was asked for and not granted; the trial ran without it", knob.name),

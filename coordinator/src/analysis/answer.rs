@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::set::{CellSummary, Comparison, ComparisonSet, Verdict};
+use super::{
+    explain::cause::Cause,
+    insight::{Crossover, Explanation},
+    set::{CellSummary, Comparison, ComparisonSet, Verdict},
+};
 use crate::plan::Params;
 
 /// System calls per I/O that are this share of the baseline's are worth a sentence.
@@ -68,7 +72,9 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
     let Some((best, ratio)) = extreme(&faster, f64::gt) else {
         let unclear = judged.iter().any(|found| found.verdict == Verdict::Inconclusive);
         let but = if unclear { ", as far as these trials can tell" } else { "" };
-        return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}."));
+        let closest = extreme(&judged, f64::gt).and_then(|(closest, ratio)| near(set, closest, ratio));
+        let closest = closest.unwrap_or_default();
+        return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}.{closest}"));
     };
     let place = if best.params.is_empty() { String::new() } else { format!(" {}", at(&best.params)) };
     let count = crate::report::units::count;
@@ -79,12 +85,60 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
     if let Some((now, was)) = both("iops") {
         numbers.push(format!("{} against {}", count(now), count(was)));
     }
-    if let Some((now, was)) = both("syscalls_per_io") {
+    let why = because(set, best);
+    let told = why.is_some_and(|why| why.contains("system calls per I/O"));
+    if let Some((now, was)) = both("syscalls_per_io").filter(|_| !told) {
         let per_io = crate::report::units::per_io;
         numbers.push(format!("{} system calls per I/O against {}", per_io(now), per_io(was)));
     }
+    numbers.extend(why.map(Into::into));
     let numbers = if numbers.is_empty() { String::new() } else { format!(": {}", numbers.join(", ")) };
-    Some(format!("Fastest is {}, with {} the IOPS of {baseline}{place}{numbers}.", best.arm, times(ratio)))
+    let sure = best.ci95.map_or_else(String::new, interval);
+    Some(format!(
+        "Fastest is {}, with {}{sure} the IOPS of {baseline}{place}{numbers}.",
+        best.arm,
+        times(ratio)
+    ))
+}
+
+/// `because …` of the best arm, without what limits it now; nothing where the figures do not show why.
+fn because<'a>(set: &'a ComparisonSet, best: &Comparison) -> Option<&'a str> {
+    let found = set.explanations.iter().find(|found| found.arm == best.arm && found.params == best.params)?;
+    let why = found.text.strip_prefix("Faster ")?;
+    Some(why.split(';').next().unwrap_or(why).trim_end_matches('.'))
+}
+
+/// Of an arm that is not faster, how near it comes and why it is not; nothing where that is not known.
+fn near(set: &ComparisonSet, closest: &Comparison, ratio: f64) -> Option<String> {
+    let same = |found: &&Explanation| found.arm == closest.arm && found.params == closest.params;
+    let open = [Cause::Noise, Cause::FewTrials, Cause::Unknown].map(Cause::as_str);
+    let found = set.explanations.iter().find(same).filter(|found| !open.contains(&found.cause.as_str()))?;
+    let place = if closest.params.is_empty() { String::new() } else { format!(" {}", at(&closest.params)) };
+    Some(format!(" Closest is {}, with {}{place}. {}", closest.arm, times(ratio), found.text))
+}
+
+/// ` (5.5 to 6.1, 95 % sure)`.
+fn interval([low, high]: [f64; 2]) -> String {
+    let edge = |ratio: f64| match ratio {
+        r if r >= 9.95 => format!("{r:.0}"),
+        r if r >= 1.995 => format!("{r:.1}"),
+        r => format!("{r:.2}"),
+    };
+    format!(" ({} to {}, 95 % sure)", edge(low), edge(high))
+}
+
+/// `Parts from sync between depth 1 and 8.`, where one axis alone is swept.
+fn parting(set: &ComparisonSet, arm: &str, baseline: &str) -> Vec<String> {
+    let of_arm = set
+        .crossovers
+        .iter()
+        .filter(|found| found.arm == arm && found.metric == "iops" && found.params.is_empty());
+    let told = |found: &Crossover| {
+        let (after, from) = (value(found.after.as_ref()?), value(&found.from));
+        let word = if found.ends { "Falls back to" } else { "Parts from" };
+        Some(format!("{word} {baseline} between {} {after} and {from}.", found.axis))
+    };
+    of_arm.filter_map(told).collect()
 }
 
 /// `4.96x`, `29x`.
@@ -129,6 +183,7 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Opti
             sentences.push(format!("p99 latency {most}{}{at}.", times(ratio)));
         }
     }
+    sentences.extend(parting(set, arm, baseline));
     sentences.extend(calls(set, arm, baseline));
     Some(sentences)
 }
@@ -175,7 +230,7 @@ fn extreme<'a>(found: &[&'a Comparison], beats: fn(&f64, &f64) -> bool) -> Optio
 }
 
 /// ` at depth 8, 32 and 128`; nothing where there is but one point.
-fn places(found: &[&Comparison], total: usize) -> String {
+pub(crate) fn places(found: &[&Comparison], total: usize) -> String {
     if total == 1 {
         return String::new();
     }

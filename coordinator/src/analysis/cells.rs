@@ -7,6 +7,7 @@ use proto::outcome::{Finished, SharingCosts, Verified};
 
 use super::{
     audit, merge,
+    placement::Placement,
     set::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
         Syscalls, TrialCounts,
@@ -67,10 +68,12 @@ impl CellData<'_> {
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut values = Vec::new();
         for sample in &self.samples {
             let hosts = || sample.hosts.iter().filter(|host| of(&host.host));
             let Some(work) = merge::hosts(hosts().map(|host| &host.work)) else { continue };
             iops.push(work.iops);
+            blocks.push(sample.block);
             bandwidth.push(work.bytes_per_s);
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
@@ -80,7 +83,7 @@ impl CellData<'_> {
             syncs.push(work.syncs_per_s);
             let costs = Costs::sum(hosts().map(|host| &host.costs));
             if scope.is_none() {
-                blocks.push(BlockValues {
+                values.push(BlockValues {
                     block: sample.block,
                     iops: work.iops,
                     latency: Recorded::of(&work.latency),
@@ -122,8 +125,10 @@ impl CellData<'_> {
             short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
             target: self.target(scope),
             pinned_cpus: self.pinned_cpus(scope),
+            placement: Placement::of(self.host_trials(scope)),
+            blocks,
         };
-        Row { summary, blocks }
+        Row { summary, blocks: values }
     }
 
     /// The rate at which requests were to arrive, over the hosts in scope.

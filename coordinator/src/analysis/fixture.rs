@@ -220,6 +220,7 @@ impl Fixture {
             baseline,
             margin: DEFAULT_MARGIN,
             floors,
+            ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",
         };

@@ -61,6 +61,10 @@ pub struct Crossover {
     pub after: Option<Value>,
     /// The first value with it.
     pub from: Value,
+    /// Whether this is where it ends: then `after` is the last value at which the arm is better, and `from` the
+    /// first at which it no longer is.
+    #[serde(default)]
+    pub ends: bool,
     /// The values of the other axes.
     pub params: Params,
     /// One sentence for people.

@@ -17,11 +17,13 @@ pub(crate) mod answer;
 pub mod audit;
 mod cells;
 mod compare;
+pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
 pub mod merge;
 pub mod noise;
+pub mod placement;
 pub mod set;
 pub mod stats;
 #[cfg(test)]
@@ -49,6 +51,8 @@ pub struct AnalysisInput<'a> {
     pub margin: f64,
     /// What this rig cannot tell apart, if it was calibrated.
     pub floors: Option<&'a Floors>,
+    /// Arms that differ by one change each, in order; empty where the scenario names none.
+    pub ladder: &'a [String],
     /// The hosts that took part.
     pub hosts: &'a [HostEntry],
     /// The run's name.
@@ -132,6 +136,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
+    explain::explain(&mut set, input.ladder, &idle);
     set.answer = answer::answer(&set, &idle);
     Ok(set)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     audit::{Completed, HardwarePerIo},
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
+    placement::Placement,
 };
 use crate::plan::Params;
 
@@ -132,6 +133,12 @@ pub struct CellSummary {
     pub target: BTreeMap<String, String>,
     /// The CPUs that the workers were pinned to, of all hosts.
     pub pinned_cpus: Vec<u32>,
+    /// Who did the I/O, and on which CPUs.
+    #[serde(default)]
+    pub placement: Placement,
+    /// The blocks of the trials that count, in the order of the samples.
+    #[serde(default)]
+    pub blocks: Vec<u32>,
 }
 
 /// Trials of a cell.

@@ -70,6 +70,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         baseline: Some(scenario.baseline_arm()),
         margin: scenario.margin,
         floors: None,
+        ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),
     };

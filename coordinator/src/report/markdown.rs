@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    explain,
     text::clean,
     view::{View, outcome},
 };
@@ -36,6 +37,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     }
     out.push('\n');
     table(set, &mut out);
+    explain::markdown(set, escape, &mut out);
     if !set.expectations.is_empty() {
         out.push_str("\n#### Expectations\n\n");
         for expectation in &set.expectations {

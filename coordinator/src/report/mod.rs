@@ -7,6 +7,7 @@ use crate::{
 
 mod chart;
 mod csv;
+mod explain;
 mod extra;
 mod html;
 mod markdown;

@@ -1,6 +1,7 @@
 //! The table in a terminal.
 
 use super::{
+    explain,
     text::{Align, Entry, Line, Style, clean, columns, wrap},
     view::{Row, View, outcome},
 };
@@ -19,6 +20,8 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     parts.push(top.join("\n"));
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());
+    parts.extend(explain::ladders(set, width, colour));
+    parts.extend(explain::section(set, width, colour));
     if !set.expectations.is_empty() {
         parts.push(expectations(set, width, colour));
     }
@@ -34,7 +37,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     parts.join("\n\n") + "\n"
 }
 
-fn indented(text: String) -> String {
+pub(super) fn indented(text: String) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 

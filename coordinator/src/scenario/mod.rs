@@ -94,6 +94,8 @@ pub struct Scenario {
     pub margin: f64,
     /// The arm that others are held against, if one was named; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
+    /// Arms in the order of a ladder, each one change away from the one before; empty, or two and more.
+    pub ladder: Vec<String>,
     /// Claims.
     pub expect: Vec<Expectation>,
     /// What becomes of noisy trials.

@@ -80,6 +80,14 @@ pub fn scenario_schema() -> Value {
                 "description": "The arm that the others are held against; the first one if absent.",
                 "type": "string",
             },
+            "ladder": {
+                "description": "Arms, each one change away from the one before: what each step saves is told as a \
+                                waterfall.",
+                "type": "array",
+                "minItems": 2,
+                "uniqueItems": true,
+                "items": { "type": "string" },
+            },
             "expect": {
                 "description": "Claims, such as `uring.iops >= 1.5 * sync.iops at depth >= 32`; the exit code of \
                                 a run says whether they held.",

@@ -2,6 +2,7 @@
 //! in one go.
 
 mod arms;
+mod ladder;
 mod sweep;
 mod trials;
 
@@ -47,6 +48,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     // Axes that are wrong themselves must not make every expectation wrong.
     let sound = (reader.problems.len() == before).then_some(&sweep);
     reader.baseline(baseline.as_deref(), &fixed);
+    let ladder = reader.ladder(top.remove("ladder"), &fixed);
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
     match (reader.problems.is_empty(), target, workload) {
@@ -61,6 +63,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
             precision,
             margin,
             baseline,
+            ladder,
             expect,
             noise,
             seed,

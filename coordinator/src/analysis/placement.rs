@@ -1,0 +1,108 @@
+//! Who does the I/O of a cell, and on which CPUs: what its hosts said when they were ready.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::store::record::HostTrial;
+
+/// Threads and CPUs of a cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Placement {
+    /// Worker threads, hosts added up; null where no host was ever ready.
+    pub workers: Option<u32>,
+    /// CPUs that they are on, hosts added up: fewer than workers where these take turns.
+    pub worker_cpus: Option<u32>,
+    /// CPUs of the kernel's threads that poll submission queues, of all hosts; empty without SQPOLL, and where the
+    /// agent did not say.
+    pub polling_cpus: Vec<u32>,
+    /// Whether such a thread is on the CPU of a worker of its host; null where there is none, or where the agent
+    /// did not say.
+    pub polling_shares: Option<bool>,
+}
+
+impl Placement {
+    /// Of the trials of some hosts; of each host, the first that became ready tells for all.
+    pub(super) fn of<'a>(trials: impl Iterator<Item = &'a HostTrial>) -> Self {
+        let mut seen = Vec::new();
+        let mut placement = Self::default();
+        for host in trials {
+            let Some(ready) = &host.ready else { continue };
+            if seen.contains(&host.host.as_str()) {
+                continue;
+            }
+            seen.push(&host.host);
+            let workers = &ready.pinned_cpus;
+            let mut distinct = workers.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            let add = |sum: &mut Option<u32>, more: usize| {
+                *sum = Some(sum.unwrap_or(0).saturating_add(u32::try_from(more).unwrap_or(u32::MAX)));
+            };
+            add(&mut placement.workers, workers.len());
+            add(&mut placement.worker_cpus, distinct.len());
+            let granted = |name: &str| ready.knobs.iter().find(|knob| knob.name == name);
+            if granted("sqpoll").is_none_or(|knob| knob.granted != "true") {
+                continue;
+            }
+            let Some(cpus) = granted("sqpoll_cpu") else { continue };
+            for cpu in cpus.granted.split(',').filter_map(|cpu| cpu.trim().parse::<u32>().ok()) {
+                let shares = placement.polling_shares.get_or_insert(false);
+                *shares |= workers.contains(&cpu);
+                if !placement.polling_cpus.contains(&cpu) {
+                    placement.polling_cpus.push(cpu);
+                }
+            }
+        }
+        placement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::outcome::{Knob, Ready};
+
+    use super::*;
+    use crate::store::record::ClockOffset;
+
+    fn host(name: &str, pinned: &[u32], knobs: &[(&str, &str)]) -> HostTrial {
+        let knob = |(name, granted): &(&str, &str)| Knob {
+            name: (*name).into(),
+            requested: "auto".into(),
+            granted: (*granted).into(),
+        };
+        let knobs = knobs.iter().map(knob).collect();
+        let ready = Ready { pinned_cpus: pinned.to_vec(), knobs, ..Ready::default() };
+        HostTrial {
+            host: name.into(),
+            clock: ClockOffset::default(),
+            ready: Some(ready),
+            intervals: vec![],
+            finished: None,
+            refusal: None,
+            histograms: None,
+        }
+    }
+
+    #[test]
+    fn hosts_are_added_up_and_trials_are_not() {
+        let hosts = [host("n1", &[1, 2, 1], &[]), host("n2", &[1], &[]), host("n1", &[1, 2, 1], &[])];
+        let found = Placement::of(hosts.iter());
+        assert_eq!((found.workers, found.worker_cpus, found.polling_shares), (Some(4), Some(3), None));
+        assert_eq!(
+            Placement::of([HostTrial { ready: None, ..host("n1", &[], &[]) }].iter()),
+            Placement::default()
+        );
+    }
+
+    #[test]
+    fn a_polling_thread_shares_a_cpu_or_does_not() {
+        let shares = |cpus: &str, granted: &str| {
+            let knobs = [("sqpoll", granted), ("sqpoll_cpu", cpus)];
+            Placement::of([host("n1", &[1, 2], &knobs)].iter()).polling_shares
+        };
+        assert_eq!(shares("0", "true"), Some(false));
+        assert_eq!(shares("0,2", "true"), Some(true));
+        assert_eq!(shares("2", "false"), None, "not granted");
+        assert_eq!(Placement::of([host("n1", &[1], &[("sqpoll", "true")])].iter()).polling_shares, None);
+    }
+}
