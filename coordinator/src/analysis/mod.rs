@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) mod answer;
 pub mod audit;
+pub mod calibration;
 mod cells;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -94,7 +95,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         rows.push(of_cell);
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
-    let comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));
+    let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));
+    let calibration = run.calibrated_by()?.map(|calibration| {
+        calibration.warn(plan, input.hosts, &mut warnings);
+        calibration.apply(&mut comparisons)
+    });
     let mut set = ComparisonSet {
         schema: SCHEMA,
         run_id: input.run_id.into(),
@@ -116,6 +121,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         crossovers: Vec::new(),
         host_differences: Vec::new(),
         trend: Vec::new(),
+        calibration,
         run_path: Some(run.path().to_owned()),
     };
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));

@@ -12,6 +12,7 @@ mod cells;
 mod document;
 mod error;
 pub mod expect;
+mod itself;
 pub(crate) mod keys;
 mod message;
 mod read;
@@ -36,6 +37,7 @@ use self::{document::Document, spans::KeyPath};
 pub use self::{
     error::{Problem, ScenarioError},
     expect::Expectation,
+    itself::{Itself, against_itself},
     schema::scenario_schema,
 };
 use crate::plan::Cell;
