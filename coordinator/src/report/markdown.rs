@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    calibration,
     text::clean,
     view::{View, outcome},
 };
@@ -59,6 +60,9 @@ pub(super) fn render(set: &ComparisonSet) -> String {
                 escape(&warning.remedy)
             );
         }
+    }
+    if let Some(heeded) = &set.calibration {
+        let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }
     let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend().join("\n"), escape(&set.run_id));
     out

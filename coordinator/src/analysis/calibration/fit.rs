@@ -1,18 +1,27 @@
 //! Whether a calibration is one of what a run measures. What makes it another experiment is refused before the run;
 //! what makes it doubtful is a warning in the run's summary.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{super::warnings::Warnings, Calibration};
-use crate::{plan::Plan, scenario::Scenario, store::HostEntry};
+use crate::{
+    plan::{Params, Plan},
+    scenario::Scenario,
+    store::HostEntry,
+};
 
 /// A fact that names a place and says nothing of it; what lies there has facts of its own.
 const NO_TRAIT: &str = "data_dir";
 /// Facts named in a warning; a kernel that was changed changes many.
 const MOST_NAMED: usize = 6;
-const CALIBRATE: &str = "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts";
+const CALIBRATE: &str =
+    "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts";
 
 /// The calibration is of another experiment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("the calibration {run_id} is of another {what}: it has {calibrated}, the scenario {scenario} has {own}")]
+#[error(
+    "the calibration {run_id} is of another {what}: it has {calibrated}, the scenario {scenario} has {own}"
+)]
 #[diagnostic(help(
     "calibrate this one: `coordinator calibrate` with the same scenario, --set and --quick; or run without \
      --calibration"
@@ -57,19 +66,12 @@ impl Calibration {
         for host in hosts {
             let message = match self.hosts.get(&host.name) {
                 None => format!("the calibration {run} is of other hosts: it has no {}", host.name),
-                Some(facts) => {
-                    let own = &host.description.facts;
-                    let names = facts.keys().chain(own.keys().filter(|name| !facts.contains_key(*name)));
-                    let differ = |name: &&String| *name != NO_TRAIT && facts.get(*name) != own.get(*name);
-                    let names: Vec<&str> = names.filter(differ).map(String::as_str).collect();
-                    let Some(more) = names.len().checked_sub(MOST_NAMED).or(Some(0)).filter(|_| !names.is_empty())
-                    else {
-                        continue;
-                    };
-                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                    let named = names[..names.len().min(MOST_NAMED)].join(", ");
-                    format!("this host was another when {run} was calibrated: it differs in {named}{more}")
-                }
+                Some(facts) => match changed(facts, &host.description.facts) {
+                    None => continue,
+                    Some(names) => {
+                        format!("this host was another when {run} was calibrated: it differs in {names}")
+                    }
+                },
             };
             warnings.add("calibration-other-host", Some(&host.name), message, CALIBRATE);
         }
@@ -79,12 +81,16 @@ impl Calibration {
             warnings.add("calibration-other-version", None, message, CALIBRATE);
         }
         if !plan.cells.iter().any(|cell| cell.arm == self.arm) {
-            let message =
-                format!("{run} calibrated the arm {}, which this run has not: others may spread more", self.arm);
+            let message = format!(
+                "{run} calibrated the arm {}, which this run has not: others may spread more",
+                self.arm
+            );
             let remedy = "calibrate an arm of this scenario: `coordinator calibrate SCENARIO --arm NAME`";
             warnings.add("calibration-other-arm", None, message, remedy);
         }
-        let known = |params| self.points.iter().any(|point| point.params == *params && !point.metrics.is_empty());
+        let known = |params: &Params| {
+            self.points.iter().any(|point| point.params == *params && !point.metrics.is_empty())
+        };
         for params in plan.points().iter().filter(|params| !known(params)) {
             let point = super::super::answer::point(params);
             let message = format!("{run} has no {point}: the largest floor of its points stands for it");
@@ -95,7 +101,8 @@ impl Calibration {
                 "in {run} the arm {} differed from itself ({} x{:.3}): order matters on this rig",
                 self.arm, metric.metric, metric.ratio
             );
-            let remedy = "find what changes from trial to trial (heat, cache, other load), and calibrate again";
+            let remedy =
+                "find what changes from trial to trial (heat, cache, other load), and calibrate again";
             warnings.add("calibration-biased", None, message, remedy);
         }
         if !self.trustworthy || self.quick {
@@ -103,6 +110,19 @@ impl Calibration {
             let message = format!("the calibration {run} is {what}: its floors mean little");
             warnings.add("calibration-doubtful", None, message, CALIBRATE);
         }
+    }
+}
+
+/// The names of facts that are not what they were, the first of them; `None` where all are.
+fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let differ = |name: &&&String| **name != NO_TRAIT && before.get(**name) != now.get(**name);
+    let names: Vec<&str> = names.iter().filter(differ).map(|name| name.as_str()).collect();
+    let named = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        count if count > MOST_NAMED => Some(format!("{named} and {} more", count - MOST_NAMED)),
+        _ => Some(named),
     }
 }
 

@@ -69,7 +69,8 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         let pairs: Vec<(&Values, &Values)> = blocks
             .filter_map(|block| trials.get(&(first, block)).zip(trials.get(&(second, block))))
             .collect();
-        let of = |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])), subject);
+        let of =
+            |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])), subject);
         let metrics = METRICS.iter().enumerate().filter_map(of).collect();
         points.push(CalibratedPoint { params, metrics });
     }
@@ -82,11 +83,7 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         arm: subject.arm.into(),
         target: subject.scenario.target.clone(),
         workload: subject.scenario.workload.clone(),
-        hosts: subject
-            .hosts
-            .iter()
-            .map(|host| (host.name.clone(), host.description.facts.clone()))
-            .collect(),
+        hosts: subject.hosts.iter().map(|host| (host.name.clone(), host.description.facts.clone())).collect(),
         quick: plan.quick,
         trustworthy: subject.trustworthy,
         blocks: plan.trials_per_cell,
@@ -121,9 +118,8 @@ fn metric(
     subject: &Subject<'_>,
 ) -> Option<CalibratedMetric> {
     let above_zero = |value: Option<f64>| value.filter(|value| *value > 0.0 && value.is_finite());
-    let logs: Vec<f64> = pairs
-        .filter_map(|(first, second)| Some((above_zero(second)? / above_zero(first)?).ln()))
-        .collect();
+    let logs: Vec<f64> =
+        pairs.filter_map(|(first, second)| Some((above_zero(second)? / above_zero(first)?).ln())).collect();
     let found = spread(&logs)?;
     let mut metric = CalibratedMetric {
         metric: name.to_owned(),

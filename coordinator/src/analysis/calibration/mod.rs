@@ -149,8 +149,9 @@ impl Calibration {
 
     /// Points and metrics at which the arm differs from itself.
     pub fn biased(&self) -> impl Iterator<Item = (&CalibratedPoint, &CalibratedMetric)> {
-        let of = |point| std::iter::repeat(point).zip(&point.metrics);
-        self.points.iter().flat_map(of).filter(|(_, metric)| metric.biased)
+        let metrics =
+            self.points.iter().flat_map(|point| point.metrics.iter().map(move |found| (point, found)));
+        metrics.filter(|(_, metric)| metric.biased)
     }
 
     /// Turns verdicts on differences that cannot be seen here into *no difference*, however sure they look.
@@ -162,7 +163,8 @@ impl Calibration {
             if below && matches!(found.verdict, Verdict::Faster | Verdict::Slower) {
                 found.verdict = Verdict::NoDifference;
             }
-            let floor = Floor { metric: found.metric.clone(), params: found.params.clone(), smallest_visible };
+            let floor =
+                Floor { metric: found.metric.clone(), params: found.params.clone(), smallest_visible };
             if !floors.contains(&floor) {
                 floors.push(floor);
             }
