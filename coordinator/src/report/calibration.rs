@@ -63,7 +63,7 @@ pub(super) fn heeded(heeded: &CalibrationUse) -> String {
         let of = || heeded.floors.iter().filter(|floor| floor.metric == **metric);
         let floors = || of().map(|floor| floor.smallest_visible);
         let (low, high) = (floors().fold(f64::INFINITY, f64::min), floors().fold(0.0, f64::max));
-        let (low, high) = (percent(low), percent(high));
+        let (low, high) = (difference(low), difference(high));
         let range = if low == high { low } else { format!("{low} to {high} by point") };
         format!("{} {range}", name(metric))
     };
@@ -80,7 +80,7 @@ fn sentence(found: &Calibration, point: &CalibratedPoint) -> String {
     match iops.map(|iops| iops.smallest_visible) {
         Some(Some(visible)) => format!(
             "This rig can see a difference of {} or more in IOPS{place} with {} trials (power {:.0} %).",
-            percent(visible),
+            difference(visible),
             found.trials,
             100.0 * found.power
         ),
@@ -106,10 +106,10 @@ fn table(found: &Calibration, width: usize, colour: bool) -> String {
         }
         for metric in &point.metrics {
             let style = if metric.biased { Style::Bad } else { Style::Plain };
-            let interval = |[low, high]: [f64; 2]| format!("{} to {}", percent(low), percent(high));
+            let interval = |[low, high]: [f64; 2]| format!("{} to {}", difference(low), difference(high));
             let texts = [
                 name(&metric.metric).to_owned(),
-                metric.smallest_visible.map_or_else(|| "-".to_owned(), percent),
+                metric.smallest_visible.map_or_else(|| "-".to_owned(), difference),
                 metric.smallest_visible_ci95.map_or_else(|| "-".to_owned(), interval),
                 percent(metric.sd),
                 ratio(metric),
@@ -136,6 +136,15 @@ fn name(metric: &str) -> &str {
 fn ratio(metric: &CalibratedMetric) -> String {
     let [low, high] = metric.ci95;
     format!("x{:.3} ({low:.3} to {high:.3})", metric.ratio)
+}
+
+/// A difference: a share as percent, from double on as a factor.
+fn difference(share: f64) -> String {
+    match 1.0 + share {
+        factor if factor >= 9.95 => format!("{factor:.0}-fold"),
+        factor if factor >= 1.995 => format!("{factor:.1}-fold"),
+        _ => percent(share),
+    }
 }
 
 /// A share as percent, with two digits that count.
@@ -175,7 +184,9 @@ mod tests {
         let shares =
             [(0.0, "0.0 %"), (0.00001, "<0.01 %"), (0.0004, "0.04 %"), (0.013, "1.3 %"), (0.2, "20 %")];
         for (share, text) in shares {
-            assert_eq!(percent(share), text);
+            assert_eq!((percent(share), difference(share)), (text.into(), text.into()));
         }
+        let large = [(0.98, "98 %"), (1.0, "2.0-fold"), (37.6, "39-fold")];
+        assert_eq!(large.map(|(share, _)| difference(share)), large.map(|(_, text)| text.to_owned()));
     }
 }

@@ -97,6 +97,10 @@ fn a_run_heeds_it_and_its_report_too() {
     }
     let summary = json(&place.path().join("run/summary.json"));
     assert_eq!(summary["calibration"]["run_id"], "calibration");
+    let codes =
+        summary["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap());
+    let of_calibration = codes.filter(|code| code.starts_with("calibration-")).collect::<Vec<_>>();
+    assert!(of_calibration.iter().all(|code| *code == "calibration-biased"), "{of_calibration:?}");
     let verdicts: Vec<&Value> =
         summary["comparisons"].as_array().unwrap().iter().map(|found| &found["verdict"]).collect();
     assert!(

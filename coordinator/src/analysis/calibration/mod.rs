@@ -200,7 +200,13 @@ impl RunDir {
         if !self.path().join(CALIBRATION).is_file() {
             return Err(StoreError::NotARun { path: self.path().to_owned(), missing: CALIBRATION });
         }
-        self.read_json(CALIBRATION)
+        let found: Calibration = self.read_json(CALIBRATION)?;
+        if found.schema != SCHEMA {
+            let message = format!("its schema is {}, this release reads {SCHEMA}", found.schema);
+            let path = self.path().join(CALIBRATION);
+            return Err(StoreError::Corrupt { path, place: "schema".into(), message });
+        }
+        Ok(found)
     }
 
     /// Keeps a copy of the calibration that the run's verdicts are to heed.

@@ -179,6 +179,9 @@ fn the_file_reads_back_and_fits_its_schema() {
     assert!((floor(&read) / floor(&found) - 1.0).abs() < 1e-12);
     read.points.clone_from(&found.points);
     assert_eq!(read, found);
+    fixture.run.write_calibration(&Calibration { schema: 9, ..found.clone() }).unwrap();
+    let newer = fixture.run.calibration().unwrap_err();
+    assert!(newer.to_string().contains("its schema is 9"), "{newer}");
     let validator = jsonschema::validator_for(&calibration_schema()).unwrap();
     let tree = serde_json::to_value(&found).unwrap();
     assert!(validator.is_valid(&tree), "{:?}", validator.iter_errors(&tree).next().map(|e| e.to_string()));
