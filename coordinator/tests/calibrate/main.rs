@@ -38,15 +38,18 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Calibrates; that a busy machine favours one of two that are alike is not what is tested here.
+/// Calibrates. That a busy machine favours one of two that are alike, or spoils a trial, is not what is tested here,
+/// but that it is said.
 fn calibrate(place: &Path, args: &[&str]) -> Value {
     let fixed = ["calibrate", "little.yaml", "--out", "calibration", "--no-progress", "--trials", "6"];
     let output = coordinator(place, &[&fixed, args].concat()).output().unwrap();
     let code = output.status.code().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(code == 0 || (code == 4 && stderr.contains("BIASED")), "{code}: {stderr}");
-    assert!(!output.stdout.is_empty());
-    json(&place.join("calibration/calibration.json"))
+    assert!([0, 4].contains(&code) && !output.stdout.is_empty(), "{code}: {stderr}");
+    let found = json(&place.join("calibration/calibration.json"));
+    let told = stderr.contains("BIASED") || found["trustworthy"] == false;
+    assert_eq!(code == 4, told, "{code}: {stderr} {found:#}");
+    found
 }
 
 #[test]
@@ -59,7 +62,9 @@ fn an_arm_is_run_against_itself() {
     assert_eq!(points.len(), 2);
     for point in points {
         let iops = &point["metrics"][0];
-        assert_eq!((&iops["metric"], &iops["pairs"]), (&"iops".into(), &6.into()));
+        assert_eq!(iops["metric"], "iops");
+        let whole = found["trustworthy"] == true;
+        assert!(iops["pairs"].as_u64().is_some_and(|pairs| if whole { pairs == 6 } else { pairs < 7 }));
         let visible = iops["smallest_visible"].as_f64().unwrap();
         let [low, high] = [0, 1].map(|end| iops["smallest_visible_ci95"][end].as_f64().unwrap());
         assert!(visible > 0.0 && low <= visible && visible <= high, "{iops:#}");
@@ -70,7 +75,9 @@ fn an_arm_is_run_against_itself() {
     let arms: Vec<&str> =
         plan["cells"].as_array().unwrap().iter().map(|c| c["arm"].as_str().unwrap()).collect();
     assert_eq!(arms, ["none", "none-again", "none", "none-again"]);
-    coordinator(place.path(), &["report", "calibration"]).assert().success().stdout(contains("none-again"));
+    let report = coordinator(place.path(), &["report", "calibration"]).output().unwrap();
+    assert!([Some(0), Some(4)].contains(&report.status.code()));
+    assert!(contains("none-again").eval(&String::from_utf8(report.stdout).unwrap()));
     coordinator(place.path(), &["check", "calibration/scenario.yaml"]).assert().success();
 }
 
@@ -89,8 +96,10 @@ fn a_run_heeds_it_and_its_report_too() {
     fs::write(&path, found.to_string()).unwrap();
     let run = ["run", "little.yaml", "--out", "run", "--no-progress", "--calibration", "calibration"];
     for command in [&run[..], &["report", "run"]] {
-        let output = coordinator(place.path(), command).assert().success();
-        let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+        let output = coordinator(place.path(), command).output().unwrap();
+        // 4 is of a trial that the machine spoiled.
+        assert!([Some(0), Some(4)].contains(&output.status.code()), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat.contains("are no difference (calibration calibration)"), "{text}");
         assert!(flat.contains("busy-wait: slow waits busily for 2us"), "{text}");
@@ -100,7 +109,8 @@ fn a_run_heeds_it_and_its_report_too() {
     let codes =
         summary["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap());
     let of_calibration = codes.filter(|code| code.starts_with("calibration-")).collect::<Vec<_>>();
-    assert!(of_calibration.iter().all(|code| *code == "calibration-biased"), "{of_calibration:?}");
+    let of_the_machine = ["calibration-biased", "calibration-doubtful"];
+    assert!(of_calibration.iter().all(|code| of_the_machine.contains(code)), "{of_calibration:?}");
     let verdicts: Vec<&Value> =
         summary["comparisons"].as_array().unwrap().iter().map(|found| &found["verdict"]).collect();
     assert!(
