@@ -20,6 +20,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArgs),
+    Calibrate(CalibrateArgs),
     Check(CheckArgs),
     Agents(AgentsArgs),
     Report(ReportArgs),
@@ -64,6 +65,57 @@ pub struct RunArgs {
     /// Decides the order of the trials and their offsets; by default the scenario's, or a new one each time.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// A run of `calibrate`: verdicts on differences that are too small for this rig are "no difference".
+    #[arg(long, value_name = "RUN")]
+    pub calibration: Option<PathBuf>,
+}
+
+/// Run an arm of a scenario against itself, and print the smallest difference that this rig can see.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator calibrate scenarios/qd-sweep.yaml --out results/calibration
+  coordinator run scenarios/qd-sweep.yaml --calibration results/calibration
+
+Exits with 4 where the arm differs from itself beyond chance: then the order of trials matters on this rig.")]
+pub struct CalibrateArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// The arm; by default the scenario's baseline.
+    #[arg(long, value_name = "NAME")]
+    pub arm: Option<String>,
+    /// Blocks, each of which runs the arm twice at every point; by default the scenario's trials, and 16 at least.
+    #[arg(long, value_name = "N")]
+    pub trials: Option<u32>,
+    /// On which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// The run directory; by default results/TIME-calibrate-NAME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// As it is going to be run.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CalibrateFormat,
+    /// Show no progress: only warnings and errors.
+    #[arg(long)]
+    pub no_progress: bool,
+    /// Decides the order of the trials and their offsets; by default the scenario's, or a new one each time.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// How a calibration is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CalibrateFormat {
+    /// For a terminal.
+    #[default]
+    Table,
+    /// As in `calibration.json`.
+    Json,
 }
 
 /// Check scenarios without running them.
@@ -106,7 +158,7 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
-/// Print the JSON Schema of scenarios or of summary.json.
+/// Print the JSON Schema of scenarios, of summary.json or of calibration.json.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
 pub struct SchemaArgs {
@@ -122,6 +174,8 @@ pub enum Schema {
     Scenario,
     /// summary.json.
     Summary,
+    /// calibration.json.
+    Calibration,
 }
 
 /// How a scenario is changed.
@@ -166,6 +220,7 @@ pub fn main() -> ExitCode {
         Command::Agent { data_dir } => return agent::server::serve_embedded(&data_dir),
         Command::Agents(args) => commands::agents::agents(&args, &screen),
         Command::Run(args) => commands::run::run(&args, &screen),
+        Command::Calibrate(args) => commands::calibrate::calibrate(&args, &screen),
         Command::Check(args) => commands::check::check(&args, &screen),
         Command::Report(args) => commands::report::report(&args, &screen),
         Command::Schema(args) => commands::schema::schema(&args, &screen),
@@ -192,6 +247,8 @@ mod tests {
             &["run", "a.yaml", "--agents", "a:1", "--data-dir", "b"],
             &["run"],
             &["run", "a.yaml", "--format", "xml"],
+            &["calibrate", "a.yaml", "--format", "csv"],
+            &["calibrate", "a.yaml", "b.yaml"],
         ] {
             assert_eq!(refused(args).exit_code(), 2);
         }

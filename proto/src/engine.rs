@@ -83,6 +83,10 @@ pub struct Engine {
     /// pvsync2: try without waiting first (`RWF_NOWAIT`), and call again where that would have waited.
     #[serde(default)]
     pub nowait: bool,
+    /// Makes the worker wait busily for so long before each operation, at most 1ms: a slowdown of known size, to
+    /// see what a rig and its verdicts make of it. Absent, or 0ns: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_wait: Option<Nanos>,
     /// What to do where the host does not grant a knob.
     #[serde(default)]
     pub fallback: Fallback,
@@ -148,6 +152,7 @@ impl Engine {
             ring: Sharing::PerThread,
             hipri: false,
             nowait: false,
+            busy_wait: None,
             fallback: Fallback::Refuse,
         }
     }
@@ -156,6 +161,12 @@ impl Engine {
     #[must_use]
     pub fn queue_knobs(&self) -> Vec<&'static str> {
         set(&[("submit_batch", self.submit_batch.is_some()), ("complete_batch", self.complete_batch != 1)])
+    }
+
+    /// How long a worker waits busily before each operation, in nanoseconds; none where it does not.
+    #[must_use]
+    pub fn busy_wait_ns(&self) -> Option<u64> {
+        self.busy_wait.map(|wait| wait.0).filter(|wait| *wait > 0)
     }
 
     /// The knobs that only pvsync2 has and that are set, by name.

@@ -33,7 +33,8 @@ pub mod wire {
 ///
 /// * 1: first version.
 /// * 2: sizes by distribution, syncs, verification.
-pub const PROTOCOL_VERSION: u32 = 2;
+/// * 3: busy waits.
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The longest gRPC message that either end accepts, in bytes. An interval with its histograms, the largest
 /// message there is, stays below 1 MiB ([`histogram`]).

@@ -34,6 +34,8 @@ pub const MAX_NAME: usize = 1024;
 pub const MAX_RATE: u64 = 100_000_000;
 /// The most blocks of a target that is verified: each has a count of its writes, of 4 bytes, in memory.
 pub const MAX_VERIFIED: u64 = 64 << 20;
+/// The longest busy wait before an operation: a whole queue of them must not keep a worker from its end for long.
+pub const MAX_BUSY_WAIT: Nanos = Nanos(1_000_000);
 /// Blocks are whole sectors of this size.
 pub const SECTOR: ByteSize = ByteSize(512);
 
@@ -195,6 +197,9 @@ impl Trial {
         check(!(engine.vectored && engine.fixed_buffers), "engine.vectored", &|| {
             "does not go with fixed_buffers: registered buffers are not read by readv".into()
         });
+        check(engine.busy_wait.is_none_or(|wait| wait <= MAX_BUSY_WAIT), "engine.busy_wait", &|| {
+            format!("is longer than {MAX_BUSY_WAIT}: it is waited for each operation; 0ns is none")
+        });
         if engine.ring == Sharing::Shared {
             // defer_taskrun without single_issuer is refused above.
             let field = if engine.defer_taskrun { "engine.defer_taskrun" } else { "engine.single_issuer" };
@@ -311,6 +316,7 @@ mod tests {
         assert!(refused(|t| t.engine.defer_taskrun = true).contains("single_issuer"));
         assert!(refused(|t| t.workload.block_size = ByteSize(1000).into()).contains("1000B"));
         assert!(refused(|t| t.workload.block_size = ByteSize(2 << 20).into()).contains("target.file.size"));
+        assert!(refused(|t| t.engine.busy_wait = Some(Nanos(1_000_001))).contains("longer than 1ms"));
         assert!(refused(|t| t.workload.read_percent = 101).contains("percentage"));
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));

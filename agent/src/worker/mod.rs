@@ -8,6 +8,7 @@ pub mod hot;
 pub mod memory;
 pub mod pacer;
 pub mod recorder;
+pub mod slowed;
 pub mod source;
 mod thread;
 pub mod window;
@@ -35,6 +36,7 @@ use self::{
     hot::Batching,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, Slices, Tally},
+    slowed::Slowed,
     source::{Source, Synced},
     thread::{buffers, caught, engine_failed, instruments, settle, try_sync},
     window::{Closed, Schedule, Window},
@@ -351,17 +353,23 @@ impl Worker {
         }
         let ops = Ops::new(trial, self.size, self.index);
         let linked = trial.engine.link_sync;
-        match (self.blocks.get(), self.again.take()) {
-            (Some(blocks), Some(again)) => {
+        let wait = trial.engine.busy_wait_ns();
+        match (self.blocks.get(), self.again.take(), wait) {
+            (Some(blocks), Some(again), _) => {
                 // SAFETY: the blocks are those of `engine`, which outlives its source: only the run uses it.
                 let ops = unsafe { Verified::new(trial, self.size, self.index, ops, blocks) };
+                let ops = Slowed::new(ops, wait.unwrap_or(0), HotClock::new());
                 let mut ops = Synced::new(ops, work, linked);
                 let mut report = self.measure(engine, &mut ops, knobs)?;
                 if report.window.is_some() {
-                    let verified = ops.into_operations();
+                    let verified = ops.into_operations().into_operations();
                     report.verified = verified.read_back(again, &self.stop, &self.read_back);
                 }
                 Ok(report)
+            }
+            (.., Some(wait)) => {
+                let ops = Slowed::new(ops, wait, HotClock::new());
+                self.measure(engine, &mut Synced::new(ops, work, linked), knobs)
             }
             _ if work.sync.is_some() => self.measure(engine, &mut Synced::new(ops, work, linked), knobs),
             _ => self.measure(engine, &mut { ops }, knobs),

@@ -455,3 +455,19 @@ async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() 
         "{submitted} submitted, {writes} writes, {syncs} syncs"
     );
 }
+
+#[tokio::test]
+async fn a_busy_wait_slows_every_operation_and_no_sync() {
+    let wait = 100_000;
+    let engine = trial::Engine { busy_wait: Some(Nanos(wait)), ..trial::Engine::new(EngineKind::Psync) };
+    let mut trial = (*trial(engine)).clone();
+    trial.workload.read_percent = 0;
+    trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fdatasync });
+    let (reports, ops, _) = run(&Arc::new(trial), 1 << 20, false).await.unwrap();
+    let window = reports[0].window.as_ref().unwrap();
+    let elapsed = window.end_ns - window.begin_ns;
+    let (writes, syncs) = (reports[0].tally.ops[1], reports[0].tally.ops[2]);
+    // The loop is never faster than its waits, and what each wait took too much is taken off the next.
+    assert!(ops > 0 && ops * wait <= elapsed + 2 * wait, "{ops} operations in {elapsed} ns");
+    assert!(writes.abs_diff(syncs) <= 1, "{writes} writes, {syncs} syncs");
+}

@@ -11,36 +11,15 @@ use super::{
         difference::{Difference, Length, difference, logs},
         holm::{Adjusted, holm},
         remerge::{self, Jackknife, Merged, Recorded},
-        verdict::{Better, Limits, trials_more, verdict},
+        verdict::{Better, trials_more, verdict},
     },
 };
-use crate::plan::Params;
-
-/// The smallest differences that a rig is known to see, by metric and point, as A/A trials have shown. A ratio
-/// nearer to 1 is *no difference*.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Floors(Vec<(String, Params, f64)>);
-
-impl Floors {
-    /// Sets the floor of a metric at a point: 0.013 for 1.3 %.
-    pub fn insert(&mut self, metric: impl Into<String>, params: Params, floor: f64) {
-        self.0.push((metric.into(), params, floor));
-    }
-
-    /// The floor of a metric at a point, if it is known.
-    #[must_use]
-    pub fn get(&self, metric: &str, params: &Params) -> Option<f64> {
-        let known = self.0.iter().rev().find(|(name, point, _)| name == metric && point == params);
-        known.map(|(_, _, floor)| *floor)
-    }
-}
 
 /// What is compared with, and how it is judged.
 pub(super) struct Against<'a> {
     pub(super) baseline: &'a str,
     pub(super) length: Length,
     pub(super) margin: f64,
-    pub(super) floors: Option<&'a Floors>,
 }
 
 /// Metrics in the order of the summary.
@@ -102,11 +81,9 @@ fn judged(
 ) -> Comparison {
     let (name, better) = METRICS[metric];
     let params = &row.summary.params;
-    let floor = against.floors.and_then(|floors| floors.get(name, params));
-    let limits = Limits { margin: against.margin, floor };
     let judged = found.difference.zip(p);
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
-        verdict(&difference, adjusted.p, better, &limits)
+        verdict(&difference, adjusted.p, better, against.margin)
     });
     let open = judged.filter(|_| verdict == Verdict::Inconclusive);
     Comparison {
@@ -121,7 +98,7 @@ fn judged(
         pairs: u32::try_from(found.pairs).unwrap_or(u32::MAX),
         verdict,
         trials_more: open
-            .and_then(|(difference, (_, adjusted))| trials_more(&difference, adjusted.factor, &limits)),
+            .and_then(|(difference, (_, adjusted))| trials_more(&difference, adjusted.factor, against.margin)),
     }
 }
 
@@ -239,22 +216,6 @@ mod tests {
             let found = comparison(&set, metric).ratio.unwrap() / (of("uring-tuned") / of("sync"));
             assert!((found - 1.0).abs() < 0.002, "{metric}: {found}");
         }
-    }
-
-    #[test]
-    fn a_rig_that_cannot_see_it_calls_it_none() {
-        let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[32], 5, &["local"]);
-        fixture.execute(usize::MAX);
-        assert_eq!(comparison(&fixture.analyse(Some("sync")), "iops").verdict, Verdict::Faster);
-        let mut floors = Floors::default();
-        floors.insert("iops", params(32), 5.0);
-        floors.insert("iops", params(8), 0.0);
-        let calibrated = fixture.analyse_with(Some("sync"), Some(&floors));
-        assert_eq!(comparison(&calibrated, "iops").verdict, Verdict::NoDifference);
-        assert_eq!(
-            (floors.get("iops", &params(32)), floors.get("latency_p99", &params(32))),
-            (Some(5.0), None)
-        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use proto::{
 };
 use tempfile::TempDir;
 
-use super::{AnalysisInput, Floors, analyse, set::ComparisonSet, stats::verdict::DEFAULT_MARGIN};
+use super::{AnalysisInput, analyse, set::ComparisonSet, stats::verdict::DEFAULT_MARGIN};
 use crate::{
     plan::{Cell, Params, Plan, PlannedTrial},
     scenario::noise::NoisePolicy,
@@ -210,16 +210,11 @@ impl Fixture {
     }
 
     pub(crate) fn analyse(&self, baseline: Option<&str>) -> ComparisonSet {
-        self.analyse_with(baseline, None)
-    }
-
-    pub(crate) fn analyse_with(&self, baseline: Option<&str>, floors: Option<&Floors>) -> ComparisonSet {
         let input = AnalysisInput {
             plan: &self.plan,
             question: Some(QUESTION),
             baseline,
             margin: DEFAULT_MARGIN,
-            floors,
             ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",

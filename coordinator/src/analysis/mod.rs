@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) mod answer;
 pub mod audit;
+pub mod calibration;
 mod cells;
 mod compare;
 pub mod explain;
@@ -34,7 +35,6 @@ pub mod window;
 
 use cells::{CellData, Row};
 use compare::Against;
-pub use compare::Floors;
 use set::{ComparisonSet, HostSummary, SCHEMA, TrialCounts};
 use warnings::Warnings;
 
@@ -49,8 +49,6 @@ pub struct AnalysisInput<'a> {
     pub baseline: Option<&'a str>,
     /// Arms whose ratio lies surely within 1 ± this are equal.
     pub margin: f64,
-    /// What this rig cannot tell apart, if it was calibrated.
-    pub floors: Option<&'a Floors>,
     /// Arms that differ by one change each, in order; empty where the scenario names none.
     pub ladder: &'a [String],
     /// The hosts that took part.
@@ -106,9 +104,12 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         rows.push(of_cell);
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
-    let comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        let (length, margin, floors) = (plan.length(), input.margin, input.floors);
-        compare::compare(&merged, &Against { baseline, length, margin, floors })
+    let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
+        compare::compare(&merged, &Against { baseline, length: plan.length(), margin: input.margin })
+    });
+    let calibration = run.calibrated_by()?.map(|calibration| {
+        calibration.warn(plan, input.hosts, &mut warnings);
+        calibration.apply(&mut comparisons)
     });
     let mut set = ComparisonSet {
         schema: SCHEMA,
@@ -131,6 +132,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         crossovers: Vec::new(),
         host_differences: Vec::new(),
         trend: Vec::new(),
+        calibration,
         run_path: Some(run.path().to_owned()),
     };
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     audit::{Completed, HardwarePerIo},
+    calibration::CalibrationUse,
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
     placement::Placement,
 };
@@ -67,6 +68,9 @@ pub struct ComparisonSet {
     /// How cells did in earlier runs of the scenario.
     #[serde(default)]
     pub trend: Vec<TrendLine>,
+    /// The calibration that verdicts heed; null where the run was given none.
+    #[serde(default)]
+    pub calibration: Option<CalibrationUse>,
     /// Where the run lies, for people; no part of the file, which may be moved.
     #[serde(skip)]
     #[schemars(skip)]

@@ -80,6 +80,16 @@ impl Warnings {
                 "run without --quick before concluding anything",
             );
         }
+        for cell in &plan.cells {
+            if let Some(wait) = cell.template.engine.busy_wait.filter(|wait| wait.0 > 0) {
+                self.add(
+                    "busy-wait",
+                    None,
+                    format!("{} waits busily for {wait} before each I/O: it is slowed on purpose", cell.arm),
+                    "take `busy_wait` out to see what the engine can do",
+                );
+            }
+        }
         if plan.trials_per_cell < 2 {
             self.add(
                 "too-few-trials",

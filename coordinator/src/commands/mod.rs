@@ -1,6 +1,7 @@
 //! The commands, one file each. Each prints what it was asked for and says by its [`Exit`] how it went.
 
 pub mod agents;
+pub mod calibrate;
 pub mod check;
 mod outcome;
 mod reach;

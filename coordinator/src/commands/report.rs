@@ -22,7 +22,7 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
     let concluded =
         RunDir::open(&args.run).map_err(stored).and_then(|directory| conclude_again(&directory, args.format));
     match concluded {
-        Ok(Conclusion { text, exit, unwritten }) => {
+        Ok(Conclusion { text, exit, unwritten, .. }) => {
             // A run in a read-only place is still one to look at.
             if let Some(error) = unwritten {
                 screen.line(&format!("the run's own summary is left as it was: {error}"));
@@ -42,6 +42,8 @@ pub(super) struct Conclusion {
     pub(super) text: String,
     /// What the run's data deserve.
     pub(super) exit: Exit,
+    /// Whether every planned trial counts.
+    pub(super) trustworthy: bool,
     /// Why the summary could not be written; that is no reason to keep the comparison back.
     pub(super) unwritten: Option<StoreError>,
 }
@@ -69,7 +71,6 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         question: scenario.question.as_deref(),
         baseline: Some(scenario.baseline_arm()),
         margin: scenario.margin,
-        floors: None,
         ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),
@@ -97,11 +98,18 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
             None => Exit::Incomplete,
         });
     }
+    let (width, colour) = appearance();
+    let text = report::render(&set, format, width, colour);
+    Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
+}
+
+/// Columns of standard output, and whether it is to be in colour.
+pub(super) fn appearance() -> (u16, bool) {
     let terminal = io::stdout().is_terminal();
     let width = if terminal { terminal_width() } else { WIDTH };
     // https://no-color.org
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok(Conclusion { text: report::render(&set, format, width, colour), exit, unwritten })
+    (width, colour)
 }
 
 fn terminal_width() -> u16 {

@@ -17,7 +17,8 @@ use super::{
     report::{Conclusion, conclusion, stored},
 };
 use crate::{
-    cli::RunArgs,
+    analysis::calibration::Calibration,
+    cli::{HostArgs, RunArgs},
     cluster::{Cluster, Host, select},
     exit::Exit,
     plan::{self, Plan},
@@ -26,7 +27,7 @@ use crate::{
     scenario::{self, Loaded},
     screen::Screen,
     stop::Stop,
-    store::{HostEntry, RunDir, record::TrialRecord},
+    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
 };
 
 /// Runs the command.
@@ -56,10 +57,17 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
         screen.error(&error);
         return Exit::Usage;
     }
+    let calibration = match calibration(args, &loaded) {
+        Ok(calibration) => calibration,
+        Err(error) => {
+            screen.error(&error);
+            return Exit::Usage;
+        }
+    };
     on_runtime(screen, async |stop| {
         let mut exit = Exit::Done;
         for (scenario, plan) in &loaded {
-            exit = exit.strongest(one(args, screen, &stop, scenario, plan).await);
+            exit = exit.strongest(one(args, calibration.as_ref(), screen, &stop, scenario, plan).await);
             if stop.is_requested() {
                 return exit.strongest(Exit::Interrupted);
             }
@@ -91,33 +99,56 @@ fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Resul
     Ok(())
 }
 
+/// The calibration that was named, if it is one of what is going to be measured.
+fn calibration(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<Option<Calibration>> {
+    let Some(run) = &args.calibration else { return Ok(None) };
+    let found = RunDir::open(run).and_then(|run| run.calibration()).map_err(|error| match error {
+        StoreError::NotARun { .. } => {
+            miette!(help = "name the directory of a run of `coordinator calibrate`", "{error}")
+        }
+        error => stored(error),
+    })?;
+    for (scenario, _) in loaded {
+        found.check(&scenario.scenario)?;
+    }
+    Ok(Some(found))
+}
+
 /// Any number serves; it is written down with the plan.
-fn fresh_seed() -> u64 {
+pub(super) fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Short enough to be typed again.
     now.as_nanos() as u64 % 1_000_000
 }
 
-async fn one(args: &RunArgs, screen: &Screen, stop: &Stop, scenario: &Loaded, plan: &Plan) -> Exit {
-    let Some(reached) = stop.or(reach(&args.hosts, screen)).await else { return Exit::Interrupted };
-    let mut cluster = match reached {
-        Ok((cluster, Exit::Done)) => cluster,
-        Ok((cluster, exit)) => {
-            cluster.close().await;
-            return exit;
-        }
-        Err(exit) => return exit,
-    };
-    let measured = measure(args, screen, stop, scenario, plan, &mut cluster).await;
-    // The agents tidy up before anything is computed here.
-    cluster.close().await;
-    let (directory, outcome) = match measured {
+/// Where a plan is run, and what is kept of it.
+pub(super) struct Place<'a> {
+    /// On which hosts.
+    pub(super) hosts: &'a HostArgs,
+    /// The run directory; by default one named by the time.
+    pub(super) out: Option<PathBuf>,
+    /// Whether only warnings and errors are shown.
+    pub(super) no_progress: bool,
+    /// What the verdicts are to heed.
+    pub(super) calibration: Option<&'a Calibration>,
+}
+
+async fn one(
+    args: &RunArgs,
+    calibration: Option<&Calibration>,
+    screen: &Screen,
+    stop: &Stop,
+    scenario: &Loaded,
+    plan: &Plan,
+) -> Exit {
+    let out = directory_of(args, plan);
+    let place = Place { hosts: &args.hosts, out, no_progress: args.no_progress, calibration };
+    let (directory, exit) = match measured(&place, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
         Err(exit) => return exit,
     };
-    let exit = conclude(screen, plan, &outcome);
     match conclusion(&directory, scenario, args.format) {
-        Ok(Conclusion { text, exit: judged, unwritten }) => {
+        Ok(Conclusion { text, exit: judged, unwritten, .. }) => {
             let exit = exit.strongest(judged).strongest(print(screen, &text));
             let Some(error) = unwritten else { return exit };
             screen.error(&stored(error));
@@ -130,8 +161,33 @@ async fn one(args: &RunArgs, screen: &Screen, stop: &Stop, scenario: &Loaded, pl
     }
 }
 
+/// Reaches the hosts, runs the plan on them into a run directory, and says what did not go as planned.
+pub(super) async fn measured(
+    place: &Place<'_>,
+    screen: &Screen,
+    stop: &Stop,
+    scenario: &Loaded,
+    plan: &Plan,
+) -> Result<(RunDir, Exit), Exit> {
+    let Some(reached) = stop.or(reach(place.hosts, screen)).await else { return Err(Exit::Interrupted) };
+    let mut cluster = match reached {
+        Ok((cluster, Exit::Done)) => cluster,
+        Ok((cluster, exit)) => {
+            cluster.close().await;
+            return Err(exit);
+        }
+        Err(exit) => return Err(exit),
+    };
+    let measured = measure(place, screen, stop, scenario, plan, &mut cluster).await;
+    // The agents tidy up before anything is computed here.
+    cluster.close().await;
+    let (directory, outcome) = measured?;
+    let exit = conclude(screen, plan, &outcome);
+    Ok((directory, exit))
+}
+
 async fn measure(
-    args: &RunArgs,
+    place: &Place<'_>,
     screen: &Screen,
     stop: &Stop,
     scenario: &Loaded,
@@ -149,19 +205,21 @@ async fn measure(
         Some(Err(errors)) => return Err(say(screen, errors)),
         Some(Ok(())) => {}
     }
-    let out = directory_of(args, plan);
     let directory =
-        RunDir::create(out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
+        RunDir::create(place.out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
             directory.write_plan(plan)?;
             directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
+            if let Some(calibration) = place.calibration {
+                directory.write_calibrated_by(&calibration.clone().for_trials(plan.trials_per_cell))?;
+            }
             Ok(directory)
         });
     let directory = directory.map_err(|error| usage(stored(error)))?;
-    if !args.no_progress {
+    if !place.no_progress {
         screen.line(&announce(plan, cluster, directory.path()));
     }
     let mut sink = Store(directory);
-    let mut progress = Progress::new(screen, plan, args.no_progress);
+    let mut progress = Progress::new(screen, plan, place.no_progress);
     match drive(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
         Ok(outcome) => Ok((sink.0, outcome)),
         Err(error) => {

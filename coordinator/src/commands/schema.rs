@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::{
-    analysis::set::summary_schema,
+    analysis::{calibration::calibration_schema, set::summary_schema},
     cli::{Schema, SchemaArgs},
     exit::Exit,
     scenario::scenario_schema,
@@ -15,6 +15,7 @@ pub fn schema(args: &SchemaArgs, screen: &Screen) -> Exit {
     let schema = match args.of {
         Schema::Scenario => scenario_schema(),
         Schema::Summary => summary_schema(),
+        Schema::Calibration => calibration_schema(),
     };
     print(screen, &format!("{schema:#}"))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     explain,
+    calibration,
     text::clean,
     view::{View, outcome},
 };
@@ -61,6 +62,9 @@ pub(super) fn render(set: &ComparisonSet) -> String {
                 escape(&warning.remedy)
             );
         }
+    }
+    if let Some(heeded) = &set.calibration {
+        let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }
     let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend_of_words().join("\n"), escape(&set.run_id));
     out

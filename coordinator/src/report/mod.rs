@@ -5,6 +5,7 @@ use crate::{
     store::{RunDir, StoreError},
 };
 
+mod calibration;
 mod chart;
 mod csv;
 mod explain;
@@ -17,6 +18,8 @@ mod tests;
 pub(crate) mod text;
 pub(crate) mod units;
 mod view;
+
+pub use calibration::render as render_calibration;
 
 /// How a comparison is rendered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

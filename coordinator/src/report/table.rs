@@ -2,6 +2,7 @@
 
 use super::{
     explain,
+    calibration,
     text::{Align, Entry, Line, Style, clean, columns, wrap},
     view::{Row, View, outcome},
 };
@@ -30,6 +31,9 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     }
     let mut foot: Vec<String> =
         view.legend().iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
+    if let Some(heeded) = &set.calibration {
+        foot.push(paint_lines(Style::Dim, &wrap(&calibration::heeded(heeded), width, 0), colour));
+    }
     if let Some(path) = &set.run_path {
         foot.push(format!("Run: {}", clean(&path.display().to_string())));
     }

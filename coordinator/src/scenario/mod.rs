@@ -12,6 +12,7 @@ mod cells;
 mod document;
 mod error;
 pub mod expect;
+mod itself;
 pub(crate) mod keys;
 mod message;
 pub mod noise;
@@ -39,6 +40,7 @@ use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 pub use self::{
     error::{Problem, ScenarioError},
     expect::Expectation,
+    itself::{Itself, against_itself},
     schema::scenario_schema,
 };
 use crate::plan::Cell;

@@ -39,6 +39,14 @@ pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
     })
 }
 
+/// Writes a tree.
+///
+/// # Errors
+/// Why it cannot be written.
+pub(crate) fn print(tree: &Value) -> Result<String, String> {
+    serde_yaml::to_string(tree).map_err(|error| format!("cannot write the scenario as YAML: {error}"))
+}
+
 /// Byte offset of a line and a column, both counted from 1.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();

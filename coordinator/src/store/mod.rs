@@ -315,14 +315,14 @@ impl RunDir {
         sync_dir(&self.path)
     }
 
-    fn write_json(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), StoreError> {
+    pub(crate) fn write_json(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), StoreError> {
         let path = self.path.join(name);
         let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::other).at(&path, "write it")?;
         bytes.push(b'\n');
         self.replace(name, &bytes)
     }
 
-    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
         let path = self.path.join(name);
         let bytes = fs::read(&path).at(&path, "read it")?;
         serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt {

@@ -265,6 +265,7 @@ impl From<&Engine> for wire::Engine {
             nowait: engine.nowait,
             ring: engine.ring.into(),
             link_sync: engine.link_sync,
+            busy_wait_ns: engine.busy_wait_ns().unwrap_or(0),
         }
     }
 }
@@ -302,6 +303,7 @@ impl TryFrom<wire::Engine> for Engine {
             nowait: engine.nowait,
             ring: Sharing::from_wire(engine.ring)?,
             link_sync: engine.link_sync,
+            busy_wait: (engine.busy_wait_ns != 0).then_some(Nanos(engine.busy_wait_ns)),
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -368,6 +370,7 @@ mod tests {
                     }),
                     force_async: ring && c,
                     vectored: transfers && !b && d,
+                    busy_wait: a.then_some(Nanos(u64::from(depth))),
                     iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
                     ring: match (ring, c || d || a, b) {
                         (true, false, _) => Sharing::Shared,

@@ -11,7 +11,7 @@ use super::{
     difference::{Difference, Length, difference},
     holm::holm,
     remerge::{self, Merged, Recorded},
-    verdict::{Better, Limits, verdict},
+    verdict::{Better, DEFAULT_MARGIN, verdict},
 };
 use crate::analysis::set::Verdict;
 
@@ -93,7 +93,7 @@ impl Model {
 }
 
 fn judge(found: &Difference) -> Verdict {
-    verdict(found, found.p_value().unwrap(), Better::Higher, &Limits::default())
+    verdict(found, found.p_value().unwrap(), Better::Higher, DEFAULT_MARGIN)
 }
 
 fn is_found(verdict: Verdict) -> bool {
@@ -254,7 +254,7 @@ fn a_sweep_finds_nothing_at_all() {
                 let verdicts = sweep
                     .iter()
                     .zip(holm(&p))
-                    .map(|(found, adjusted)| verdict(found, adjusted.p, Better::Higher, &Limits::default()));
+                    .map(|(found, adjusted)| verdict(found, adjusted.p, Better::Higher, DEFAULT_MARGIN));
                 wrong += usize::from(verdicts.into_iter().any(is_found));
             }
         }

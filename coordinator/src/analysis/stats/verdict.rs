@@ -24,49 +24,27 @@ pub enum Better {
     Lower,
 }
 
-/// What is too small to be called a difference.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Equal is what lies surely within 1 ± this.
-    pub margin: f64,
-    /// The smallest difference from 1 that this rig is known to see; a ratio nearer to 1 is no difference, however
-    /// significant. `None`: it was not calibrated.
-    pub floor: Option<f64>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { margin: DEFAULT_MARGIN, floor: None }
-    }
-}
-
-impl Limits {
-    fn floor(&self) -> f64 {
-        self.floor.unwrap_or(0.0).max(RESOLUTION)
-    }
-}
-
 /// The verdict on a difference, with its p-value after correction.
 ///
 /// *faster* or *slower*: the adjusted p is below [`SIGNIFICANCE`], and so the 95 % interval excludes 1 too; and
-/// the ratio is farther from 1 than the floor, or else it is *no difference*. *no difference* also: the interval
-/// lies within 1 ± the margin. Else *inconclusive*.
+/// the ratio is farther from 1 than [`RESOLUTION`], or else it is *no difference*. *no difference* also: the interval
+/// lies within 1 ± `margin`. Else *inconclusive*.
 ///
 /// Blocks that all say the same leave no room for chance; but as a step of a counter must not pass for a
 /// difference, they are *no difference* within the margin.
 #[must_use]
-pub fn verdict(difference: &Difference, adjusted_p: f64, better: Better, limits: &Limits) -> Verdict {
+pub fn verdict(difference: &Difference, adjusted_p: f64, better: Better, margin: f64) -> Verdict {
     let ratio = difference.ratio();
     if adjusted_p < SIGNIFICANCE {
         let steady = difference.error < STEADY;
-        let floor = if steady { limits.floor().max(limits.margin) } else { limits.floor() };
+        let floor = if steady { margin.max(RESOLUTION) } else { RESOLUTION };
         return match (ratio > 1.0, better) {
             _ if (ratio - 1.0).abs() <= floor => Verdict::NoDifference,
             (true, Better::Higher) | (false, Better::Lower) => Verdict::Faster,
             (true, Better::Lower) | (false, Better::Higher) => Verdict::Slower,
         };
     }
-    if is_within(difference, limits.margin) { Verdict::NoDifference } else { Verdict::Inconclusive }
+    if is_within(difference, margin) { Verdict::NoDifference } else { Verdict::Inconclusive }
 }
 
 fn is_within(difference: &Difference, margin: f64) -> bool {
@@ -77,10 +55,10 @@ fn is_within(difference: &Difference, margin: f64) -> bool {
 /// the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
 /// where [`crate::scenario::MAX_TRIALS`] would not do.
 #[must_use]
-pub fn trials_more(difference: &Difference, factor: f64, limits: &Limits) -> Option<u32> {
+pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {
         let then = difference.of_pairs(pairs);
-        then.p_value().is_some_and(|p| p * factor < SIGNIFICANCE) || is_within(&then, limits.margin)
+        then.p_value().is_some_and(|p| p * factor < SIGNIFICANCE) || is_within(&then, margin)
     };
     if !decides(MOST_BLOCKS) {
         return None;
@@ -103,7 +81,7 @@ mod tests {
     }
 
     fn judge(found: &Difference, better: Better) -> Verdict {
-        verdict(found, found.p_value().unwrap(), better, &Limits::default())
+        verdict(found, found.p_value().unwrap(), better, DEFAULT_MARGIN)
     }
 
     #[test]
@@ -117,42 +95,39 @@ mod tests {
         assert_eq!(judge(&of(1.001, 0.02, 5), Better::Higher), Verdict::Inconclusive);
         assert_eq!(judge(&Difference::nothing(3, Length::Fixed), Better::Lower), Verdict::Faster);
         // Alone it would do; as one of many it does not.
-        assert_eq!(verdict(&up, 0.2, Better::Higher, &Limits::default()), Verdict::Inconclusive);
+        assert_eq!(verdict(&up, 0.2, Better::Higher, DEFAULT_MARGIN), Verdict::Inconclusive);
     }
 
     #[test]
     fn what_is_too_small_is_no_difference() {
         let found = of(1.015, 0.001, 5);
         assert_eq!(judge(&found, Better::Higher), Verdict::Faster);
-        let calibrated = Limits { floor: Some(0.016), ..Limits::default() };
-        assert_eq!(verdict(&found, 1e-4, Better::Higher, &calibrated), Verdict::NoDifference);
         assert_eq!(judge(&of(1.001_9, 0.000_1, 9), Better::Higher), Verdict::NoDifference);
         let (step, real) = (of(1.015, 0.0, 3), of(1.5, 0.0, 3));
         assert_eq!(judge(&step, Better::Lower), Verdict::NoDifference);
         assert_eq!(judge(&of(1.015, 1e-7, 2), Better::Lower), Verdict::NoDifference);
         assert_eq!(judge(&real, Better::Lower), Verdict::Slower);
-        let strict = Limits { margin: 0.005, ..Limits::default() };
         let narrow = of(1.001, 0.002, 5);
-        assert_eq!(verdict(&narrow, 0.6, Better::Higher, &strict), Verdict::Inconclusive);
+        assert_eq!(verdict(&narrow, 0.6, Better::Higher, 0.005), Verdict::Inconclusive);
     }
 
     #[test]
     fn so_many_more_would_decide_and_one_less_would_not() {
-        let limits = Limits::default();
+        let margin = DEFAULT_MARGIN;
         for found in [of(1.03, 0.02, 5), of(1.001, 0.02, 5), of(1.2, 0.2, 2)] {
             for factor in [1.0, 12.0] {
-                let more = trials_more(&found, factor, &limits).unwrap() as usize;
+                let more = trials_more(&found, factor, margin).unwrap() as usize;
                 let decided = |pairs: usize| {
                     let then = found.of_pairs(pairs);
                     let p = then.p_value().unwrap() * factor;
-                    verdict(&then, p, Better::Higher, &limits) != Verdict::Inconclusive
+                    verdict(&then, p, Better::Higher, margin) != Verdict::Inconclusive
                 };
                 assert!(more > 0 && decided(found.pairs + more), "{found:?} {more}");
                 assert!(more == 1 || !decided(found.pairs + more - 1), "{found:?} {more}");
             }
         }
         // SciPy: at 1.03 ± 0.02 of 5 blocks, 2 * t.sf(ln(1.03) / 0.02 * sqrt(n / 5), n - 1) < 0.035 from n = 13 on.
-        assert_eq!(trials_more(&of(1.03, 0.02, 5), 1.0, &limits), Some(8));
-        assert_eq!(trials_more(&of(1.02, 0.5, 5), 1.0, &limits), None, "hopeless");
+        assert_eq!(trials_more(&of(1.03, 0.02, 5), 1.0, margin), Some(8));
+        assert_eq!(trials_more(&of(1.02, 0.5, 5), 1.0, margin), None, "hopeless");
     }
 }

@@ -1,0 +1,149 @@
+//! From the trials of an arm against itself to what can be seen.
+
+use std::collections::HashMap;
+
+use proto::trial::Measure;
+
+use super::{
+    super::{
+        merge,
+        trials::{self, Costs},
+    },
+    CalibratedMetric, CalibratedPoint, Calibration, POWER, RESOLUTION, SCHEMA,
+    stats::{holm, spread},
+};
+use crate::{
+    plan::{Params, Plan},
+    scenario::Scenario,
+    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+};
+
+/// What was run against itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The scenario that it is for.
+    pub scenario: &'a Scenario,
+    /// Trials of a cell for which the smallest visible difference is told.
+    pub trials: u32,
+    /// The arm, as the plan calls it the first time.
+    pub arm: &'a str,
+    /// And the second time.
+    pub again: &'a str,
+    /// The plan that was run.
+    pub plan: &'a Plan,
+    /// The hosts that took part.
+    pub hosts: &'a [HostEntry],
+    /// Whether every planned trial counts.
+    pub trustworthy: bool,
+}
+
+/// By name, what comparisons look at.
+const METRICS: [&str; 6] =
+    ["iops", "latency_mean", "latency_p50", "latency_p99", "cpu_per_io", "syscalls_per_io"];
+
+/// One trial's values, in the order of [`METRICS`].
+type Values = [Option<f64>; METRICS.len()];
+
+/// Concludes from the trials recorded.
+///
+/// # Errors
+/// Where the records or their histograms cannot be read.
+pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, StoreError> {
+    let plan = subject.plan;
+    let mut trials: HashMap<(usize, u32), Values> = HashMap::new();
+    for record in run.read_trials()?.records {
+        // A trial that was run again counts as it came out last.
+        if let Some(values) = values(run, &record)? {
+            trials.insert((record.cell, record.block), values);
+        }
+    }
+    let cell = |arm: &str, params: &Params| {
+        plan.cells.iter().position(|cell| cell.arm == arm && cell.params == *params)
+    };
+    let mut points = Vec::new();
+    for params in plan.points() {
+        let (Some(first), Some(second)) = (cell(subject.arm, &params), cell(subject.again, &params)) else {
+            continue;
+        };
+        let blocks = 1..=plan.trials.iter().map(|trial| trial.block).max().unwrap_or_default();
+        let pairs: Vec<(&Values, &Values)> = blocks
+            .filter_map(|block| trials.get(&(first, block)).zip(trials.get(&(second, block))))
+            .collect();
+        let of =
+            |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])), subject);
+        let metrics = METRICS.iter().enumerate().filter_map(of).collect();
+        points.push(CalibratedPoint { params, metrics });
+    }
+    judge(&mut points);
+    Ok(Calibration {
+        schema: SCHEMA,
+        run_id: run.id(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        scenario: subject.scenario.name.clone(),
+        arm: subject.arm.into(),
+        target: subject.scenario.target.clone(),
+        workload: subject.scenario.workload.clone(),
+        hosts: subject.hosts.iter().map(|host| (host.name.clone(), host.description.facts.clone())).collect(),
+        quick: plan.quick,
+        trustworthy: subject.trustworthy,
+        blocks: plan.trials_per_cell,
+        trials: subject.trials,
+        power: POWER,
+        points,
+    })
+}
+
+/// The values of a timed trial that counts, all hosts together.
+fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreError> {
+    if record.measure != Measure::Timed || !trials::kept_out(record).is_empty() {
+        return Ok(None);
+    }
+    let Ok(sample) = trials::sample(run, record)? else { return Ok(None) };
+    let Some(work) = merge::hosts(sample.hosts.iter().map(|host| &host.work)) else { return Ok(None) };
+    let costs = Costs::sum(sample.hosts.iter().map(|host| &host.costs));
+    Ok(Some([
+        Some(work.iops),
+        Some(work.latency.mean()),
+        Some(work.latency.value_at_quantile(0.5) as f64),
+        Some(work.latency.value_at_quantile(0.99) as f64),
+        costs.per_io(costs.cpu_ns()),
+        costs.per_io(costs.syscalls.values().sum()),
+    ]))
+}
+
+/// A metric over its pairs; `None` where fewer than two pairs have a ratio.
+fn metric(
+    name: &str,
+    pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>,
+    subject: &Subject<'_>,
+) -> Option<CalibratedMetric> {
+    let above_zero = |value: Option<f64>| value.filter(|value| *value > 0.0 && value.is_finite());
+    let logs: Vec<f64> =
+        pairs.filter_map(|(first, second)| Some((above_zero(second)? / above_zero(first)?).ln())).collect();
+    let found = spread(&logs)?;
+    let mut metric = CalibratedMetric {
+        metric: name.to_owned(),
+        pairs: logs.len() as u32,
+        sd: found.sd,
+        sd_ci95: found.sd_ci95,
+        ratio: found.mean.exp(),
+        ci95: found.ci95.map(f64::exp),
+        p_value: found.p_value,
+        biased: false,
+        smallest_visible: None,
+        smallest_visible_ci95: None,
+    };
+    metric.see(subject.trials);
+    Some(metric)
+}
+
+/// Says where the arm differs from itself. Of many points and metrics one in twenty intervals excludes 1 by chance, so
+/// all are judged together; and what is below the resolution is no bias worth the name.
+fn judge(points: &mut [CalibratedPoint]) {
+    let metrics = || points.iter().flat_map(|point| &point.metrics);
+    let significant = holm(&metrics().map(|metric| metric.p_value).collect::<Vec<_>>());
+    let metrics = points.iter_mut().flat_map(|point| &mut point.metrics);
+    for (metric, significant) in metrics.zip(significant) {
+        metric.biased = significant && metric.ratio.ln().abs() > RESOLUTION;
+    }
+}

@@ -1,0 +1,233 @@
+//! What a rig can see at all: an arm was run against itself, and how far apart its trials came out says how small a
+//! difference would be found. [`Calibration`] is `calibration.json`; a run that was given one has a copy of it, and its
+//! verdicts go no further than that.
+
+mod fit;
+mod measure;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use proto::trial::{Target, Workload};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    fit::Misfit,
+    measure::{Subject, measure},
+};
+use super::set::{Comparison, Verdict};
+use crate::{
+    plan::Params,
+    store::{RunDir, StoreError},
+};
+
+/// What a calibration leaves in its own run directory.
+pub const CALIBRATION: &str = "calibration.json";
+/// The copy in the directory of a run that was given one.
+pub const CALIBRATED_BY: &str = "calibrated-by.json";
+/// The version of `calibration.json`.
+pub const SCHEMA: u32 = 1;
+/// How likely a difference of the smallest visible size is found.
+pub const POWER: f64 = 0.9;
+/// No difference below this is told from none: a percentile is exact to the histogram's 0.1 %.
+pub const RESOLUTION: f64 = 0.001;
+/// Blocks that a calibration has at least: the spread is then known to within -26 % and +55 %.
+pub const BLOCKS: u32 = 16;
+
+/// `calibration.json`: how small a difference can be seen, by point and metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// The version of this format.
+    pub schema: u32,
+    /// The run that found it: the name of its directory.
+    pub run_id: String,
+    /// The version of Ringbench that ran it.
+    pub version: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The arm that was run against itself.
+    pub arm: String,
+    /// What the scenario's I/O goes to.
+    pub target: Target,
+    /// What it looks like.
+    pub workload: Workload,
+    /// The hosts that took part, with their fingerprints.
+    pub hosts: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether the trials were shortened ones, which say nothing of others.
+    pub quick: bool,
+    /// Whether every planned trial counted.
+    pub trustworthy: bool,
+    /// Blocks that were planned; each runs the arm twice at every point.
+    pub blocks: u32,
+    /// Trials of a cell that `smallest_visible` is for.
+    pub trials: u32,
+    /// How likely a difference of that size is found, from 0 to 1.
+    pub power: f64,
+    /// What there is to know, point by point, in the scenario's order.
+    pub points: Vec<CalibratedPoint>,
+}
+
+/// What can be seen at a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CalibratedPoint {
+    /// Axis to value.
+    pub params: Params,
+    /// Each metric that was above zero in two blocks or more.
+    pub metrics: Vec<CalibratedMetric>,
+}
+
+/// What can be seen of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CalibratedMetric {
+    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `cpu_per_io` or `syscalls_per_io`.
+    pub metric: String,
+    /// Blocks in which both trials count.
+    pub pairs: u32,
+    /// Standard deviation over the blocks of the logarithm of the second trial's value over the first's.
+    pub sd: f64,
+    /// 95 % confidence interval of it, by chi square.
+    pub sd_ci95: [f64; 2],
+    /// The arm over itself: geometric mean of the ratios. Nothing but chance and order keeps it from 1.
+    pub ratio: f64,
+    /// 95 % confidence interval of it, by Student's t.
+    pub ci95: [f64; 2],
+    /// Two-sided: how likely a ratio so far from 1 is if the two are alike.
+    pub p_value: f64,
+    /// Whether the two are not alike, beyond chance over all points and metrics together (Holm, 5 %): then what comes
+    /// first or second matters here, and no verdict is to be trusted.
+    pub biased: bool,
+    /// The smallest difference that is found with `power`, as a share: 0.013 is 1.3 %. null below two trials.
+    pub smallest_visible: Option<f64>,
+    /// The same at both ends of the interval of `sd`.
+    pub smallest_visible_ci95: Option<[f64; 2]>,
+}
+
+/// The calibration that a run's verdicts heed, in `summary.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CalibrationUse {
+    /// The run that found it.
+    pub run_id: String,
+    /// What each comparison's difference was held against.
+    pub floors: Vec<Floor>,
+}
+
+/// The smallest difference that can be seen of a metric at a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Floor {
+    /// The metric.
+    pub metric: String,
+    /// The point.
+    pub params: Params,
+    /// As a share: 0.013 is 1.3 %.
+    pub smallest_visible: f64,
+}
+
+impl Calibration {
+    /// The smallest difference that can be seen of a metric at a point, as a share. At a point that was not calibrated
+    /// it is the largest of all others'; of a metric that never was, none.
+    #[must_use]
+    pub fn floor(&self, metric: &str, params: &Params) -> Option<f64> {
+        let of = |point: &CalibratedPoint| {
+            point.metrics.iter().find(|found| found.metric == metric).and_then(|found| found.smallest_visible)
+        };
+        let here = self.points.iter().find(|point| point.params == *params).and_then(of);
+        here.or_else(|| self.points.iter().filter_map(of).reduce(f64::max))
+    }
+
+    /// The same spread, and what can be seen through it with so many trials of a cell.
+    #[must_use]
+    pub fn for_trials(mut self, trials: u32) -> Self {
+        self.trials = trials;
+        for metric in self.points.iter_mut().flat_map(|point| &mut point.metrics) {
+            metric.see(trials);
+        }
+        self
+    }
+
+    /// Points and metrics at which the arm differs from itself.
+    pub fn biased(&self) -> impl Iterator<Item = (&CalibratedPoint, &CalibratedMetric)> {
+        let metrics =
+            self.points.iter().flat_map(|point| point.metrics.iter().map(move |found| (point, found)));
+        metrics.filter(|(_, metric)| metric.biased)
+    }
+
+    /// Turns verdicts on differences that cannot be seen here into *no difference*, however sure they look.
+    pub(super) fn apply(&self, comparisons: &mut [Comparison]) -> CalibrationUse {
+        let mut floors: Vec<Floor> = Vec::new();
+        for found in comparisons {
+            let Some(smallest_visible) = self.floor(&found.metric, &found.params) else { continue };
+            let below = found.ratio.is_some_and(|ratio| ratio.ln().abs() < smallest_visible.ln_1p());
+            if below && matches!(found.verdict, Verdict::Faster | Verdict::Slower) {
+                found.verdict = Verdict::NoDifference;
+            }
+            let floor =
+                Floor { metric: found.metric.clone(), params: found.params.clone(), smallest_visible };
+            if !floors.contains(&floor) {
+                floors.push(floor);
+            }
+        }
+        CalibrationUse { run_id: self.run_id.clone(), floors }
+    }
+}
+
+impl CalibratedMetric {
+    /// Works out what can be seen with so many trials of a cell.
+    fn see(&mut self, trials: u32) {
+        let visible = |sd: f64| stats::smallest_visible(sd, trials).map(|found| found.max(RESOLUTION));
+        self.smallest_visible = visible(self.sd);
+        let [low, high] = self.sd_ci95;
+        self.smallest_visible_ci95 = visible(low).zip(visible(high)).map(<[f64; 2]>::from);
+    }
+}
+
+impl RunDir {
+    /// Writes what a calibration found.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_calibration(&self, found: &Calibration) -> Result<(), StoreError> {
+        self.write_json(CALIBRATION, found)
+    }
+
+    /// Reads what a calibration found.
+    ///
+    /// # Errors
+    /// Where this is no run of `calibrate`, or the file is damaged.
+    pub fn calibration(&self) -> Result<Calibration, StoreError> {
+        if !self.path().join(CALIBRATION).is_file() {
+            return Err(StoreError::NotARun { path: self.path().to_owned(), missing: CALIBRATION });
+        }
+        let found: Calibration = self.read_json(CALIBRATION)?;
+        if found.schema != SCHEMA {
+            let message = format!("its schema is {}, this release reads {SCHEMA}", found.schema);
+            let path = self.path().join(CALIBRATION);
+            return Err(StoreError::Corrupt { path, place: "schema".into(), message });
+        }
+        Ok(found)
+    }
+
+    /// Keeps a copy of the calibration that the run's verdicts are to heed.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_calibrated_by(&self, found: &Calibration) -> Result<(), StoreError> {
+        self.write_json(CALIBRATED_BY, found)
+    }
+
+    /// The calibration that the run's verdicts heed, if it was given one.
+    ///
+    /// # Errors
+    /// Where the file is damaged.
+    pub fn calibrated_by(&self) -> Result<Option<Calibration>, StoreError> {
+        self.path().join(CALIBRATED_BY).exists().then(|| self.read_json(CALIBRATED_BY)).transpose()
+    }
+}
+
+/// The JSON Schema of `calibration.json`, draft-07.
+#[must_use]
+pub fn calibration_schema() -> serde_json::Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<Calibration>().to_value()
+}

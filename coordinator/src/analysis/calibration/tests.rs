@@ -1,0 +1,188 @@
+//! A synthetic arm against itself, and what a run makes of it.
+
+use super::*;
+use crate::{
+    analysis::{
+        fixture::{Fixture, params},
+        set::ComparisonSet,
+    },
+    scenario::{self, Scenario},
+};
+
+const TEXT: &str = "\
+name: qd-sweep
+target: {file: {size: 1GiB}}
+arms: {sync: {engine: psync}, uring-tuned: {engine: io_uring}}
+sweep: {depth: [1, 32]}
+";
+
+fn scenario(overrides: &[&str]) -> Scenario {
+    let overrides: Vec<String> = overrides.iter().map(|&set| set.to_owned()).collect();
+    scenario::load_text(TEXT.into(), "x.yaml".as_ref(), &overrides, false).unwrap().scenario
+}
+
+/// The arm against itself with a spread of its own: the fixture's noise hits both of a block alike.
+fn calibration(depths: &[u64], model: fn(&str, u64) -> (f64, u64, f64)) -> Calibration {
+    let mut fixture = Fixture::new(&["sync", "sync-again"], depths, 4, &["local"]);
+    fixture.model = model;
+    fixture.execute(usize::MAX);
+    let subject = Subject {
+        scenario: &scenario(&[]),
+        trials: 5,
+        arm: "sync",
+        again: "sync-again",
+        plan: &fixture.plan,
+        hosts: &fixture.hosts,
+        trustworthy: true,
+    };
+    measure(&subject, &fixture.run).unwrap()
+}
+
+fn metric<'a>(found: &'a Calibration, name: &str, depth: u64) -> &'a CalibratedMetric {
+    let point = found.points.iter().find(|point| point.params == params(depth)).unwrap();
+    point.metrics.iter().find(|metric| metric.metric == name).unwrap()
+}
+
+/// A calibration whose smallest visible difference in IOPS is about 5 % at depth 1, 20 % at depth 32.
+fn known() -> Calibration {
+    let mut found = calibration(&[1, 32], |_, _| (1000.0, 10_000, 1.0));
+    for (point, sd) in found.points.iter_mut().zip([0.0238, 0.0912]) {
+        for metric in &mut point.metrics {
+            metric.sd = sd;
+        }
+    }
+    found.for_trials(5)
+}
+
+#[test]
+fn an_arm_that_equals_itself_is_seen_to_the_resolution() {
+    let found = calibration(&[1], |_, _| (80_000.0, 12_000, 1.0));
+    let names: Vec<&str> = found.points[0].metrics.iter().map(|metric| metric.metric.as_str()).collect();
+    assert_eq!(
+        names,
+        ["iops", "latency_mean", "latency_p50", "latency_p99", "cpu_per_io", "syscalls_per_io"]
+    );
+    let iops = metric(&found, "iops", 1);
+    assert_eq!((iops.pairs, iops.sd, iops.biased), (4, 0.0, false));
+    assert_eq!(iops.smallest_visible, Some(RESOLUTION));
+    assert_eq!((found.trials, found.blocks, found.biased().count()), (5, 4, 0));
+    assert_eq!(found.hosts["local"]["kernel.release"], "6.18.0");
+}
+
+#[test]
+fn an_arm_that_differs_from_itself_is_told() {
+    let found = calibration(&[1, 32], |arm, depth| {
+        let second = arm == "sync-again" && depth == 32;
+        (if second { 81_000.0 } else { 80_000.0 }, 12_000, 1.0)
+    });
+    let biased: Vec<_> = found.biased().map(|(point, metric)| (&point.params, &*metric.metric)).collect();
+    assert_eq!(biased, [(&params(32), "iops")]);
+    let iops = metric(&found, "iops", 32);
+    assert!((iops.ratio - 81.0 / 80.0).abs() < 1e-4, "{}", iops.ratio);
+}
+
+#[test]
+fn a_metric_that_is_zero_has_no_ratio() {
+    let found = calibration(&[1], |_, _| (80_000.0, 12_000, 0.0));
+    assert!(found.points[0].metrics.iter().all(|metric| metric.metric != "syscalls_per_io"));
+    assert_eq!(found.floor("syscalls_per_io", &params(1)), None);
+}
+
+#[test]
+fn floors_are_of_the_point_or_the_largest() {
+    let found = known();
+    let (here, there) = (found.floor("iops", &params(1)).unwrap(), found.floor("iops", &params(32)).unwrap());
+    assert!((0.04..0.06).contains(&here) && (0.15..0.25).contains(&there), "{here} {there}");
+    assert_eq!(found.floor("iops", &params(8)), Some(there), "not calibrated");
+    assert_eq!(found.floor("nonsense", &params(1)), None);
+    let more = found.clone().for_trials(20);
+    assert!(more.floor("iops", &params(1)).unwrap() < here, "more trials see more");
+    assert_eq!(found.for_trials(1).floor("iops", &params(1)), None);
+}
+
+/// A run whose second arm is 10 % faster at both depths, and surely so.
+fn run(fixture: &mut Fixture) {
+    fixture.model = |arm, _| (if arm == "sync" { 80_000.0 } else { 88_000.0 }, 12_000, 1.0);
+    fixture.execute(usize::MAX);
+}
+
+fn verdict(set: &ComparisonSet, depth: u64) -> Verdict {
+    set.comparison("uring-tuned", "iops", &params(depth)).unwrap().verdict
+}
+
+#[test]
+fn a_verdict_below_the_floor_is_no_difference() {
+    let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 3, &["local"]);
+    run(&mut fixture);
+    let set = fixture.analyse(Some("sync"));
+    assert_eq!((verdict(&set, 1), verdict(&set, 32)), (Verdict::Faster, Verdict::Faster));
+    assert_eq!(set.calibration, None);
+
+    fixture.run.write_calibrated_by(&known()).unwrap();
+    let set = fixture.analyse(Some("sync"));
+    assert_eq!((verdict(&set, 1), verdict(&set, 32)), (Verdict::Faster, Verdict::NoDifference));
+    let use_ = set.calibration.as_ref().unwrap();
+    let floor =
+        use_.floors.iter().find(|floor| floor.metric == "iops" && floor.params == params(32)).unwrap();
+    assert!((0.15..0.25).contains(&floor.smallest_visible));
+    assert!(set.warnings.is_empty(), "{:?}", set.warnings);
+    assert!(set.answer.iter().any(|line| line.contains("faster at depth 1")), "{:?}", set.answer);
+}
+
+#[test]
+fn what_makes_a_calibration_doubtful_is_told() {
+    let mut fixture = Fixture::new(&["other", "uring-tuned"], &[1, 8], 3, &["local", "n2"]);
+    run(&mut fixture);
+    let mut found = known();
+    found.version = "0.0.1".into();
+    found.trustworthy = false;
+    found.points[0].metrics[0].biased = true;
+    found.hosts.get_mut("local").unwrap().insert("kernel.release".into(), "5.10".into());
+    fixture.run.write_calibrated_by(&found).unwrap();
+    let set = fixture.analyse(Some("other"));
+    let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    let all = [
+        "calibration-other-host",
+        "calibration-other-host",
+        "calibration-other-version",
+        "calibration-other-arm",
+        "calibration-lacks-point",
+        "calibration-biased",
+        "calibration-doubtful",
+    ];
+    assert_eq!(codes, all);
+    let of = |code: &str| &set.warnings.iter().find(|warning| warning.code == code).unwrap().message;
+    assert!(of("calibration-other-host").contains("it differs in kernel.release"));
+    assert!(of("calibration-lacks-point").contains("depth 8"));
+}
+
+#[test]
+fn another_experiment_is_refused_by_its_key() {
+    let found = known();
+    assert_eq!(found.check(&scenario(&["trials=9", "arms.sync.depth=1", "sweep.depth=[1,2]"][..1])), Ok(()));
+    let misfit = found.check(&scenario(&["workload.runtime=2s"])).unwrap_err();
+    assert_eq!((misfit.what.as_str(), misfit.own.as_str()), ("workload.runtime", "2s"));
+    let misfit = found.check(&scenario(&["target.file.direct=false"])).unwrap_err();
+    assert_eq!((misfit.what.as_str(), misfit.calibrated.as_str()), ("target.file.direct", "true"));
+}
+
+#[test]
+fn the_file_reads_back_and_fits_its_schema() {
+    let fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
+    let missing = fixture.run.calibration().unwrap_err();
+    assert!(missing.to_string().contains("it has no calibration.json"), "{missing}");
+    let found = known();
+    fixture.run.write_calibration(&found).unwrap();
+    let mut read = fixture.run.calibration().unwrap();
+    let floor = |of: &Calibration| of.floor("iops", &params(32)).unwrap();
+    // The last digit of a number may get lost in JSON.
+    assert!((floor(&read) / floor(&found) - 1.0).abs() < 1e-12);
+    read.points.clone_from(&found.points);
+    assert_eq!(read, found);
+    fixture.run.write_calibration(&Calibration { schema: 9, ..found.clone() }).unwrap();
+    let newer = fixture.run.calibration().unwrap_err();
+    assert!(newer.to_string().contains("its schema is 9"), "{newer}");
+    let validator = jsonschema::validator_for(&calibration_schema()).unwrap();
+    let tree = serde_json::to_value(&found).unwrap();
+    assert!(validator.is_valid(&tree), "{:?}", validator.iter_errors(&tree).next().map(|e| e.to_string()));
+}

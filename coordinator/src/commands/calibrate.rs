@@ -1,0 +1,131 @@
+//! `coordinator calibrate`: an arm against itself, and what can be seen on this rig.
+
+use miette::miette;
+
+use super::{
+    on_runtime, print,
+    report::{Conclusion, appearance, conclusion, stored},
+    run::{Place, fresh_seed, measured},
+};
+use crate::{
+    analysis::calibration::{BLOCKS, Calibration, Subject, measure},
+    cli::{CalibrateArgs, CalibrateFormat},
+    exit::Exit,
+    plan::{self, Plan},
+    report::{Format, render_calibration},
+    scenario::{self, Itself, Loaded, ScenarioError, against_itself},
+    screen::Screen,
+    store::RunDir,
+};
+
+/// Runs the command.
+#[must_use]
+pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
+    let (scenario, itself, plan) = match planned(args) {
+        Ok(planned) => planned,
+        Err(error) => {
+            screen.error(&error.into());
+            return Exit::Usage;
+        }
+    };
+    if let Some(Err(error)) = args.out.as_deref().map(RunDir::check_free) {
+        screen.error(&stored(error));
+        return Exit::Usage;
+    }
+    on_runtime(screen, async |stop| {
+        let out = args.out.clone();
+        let place = Place { hosts: &args.hosts, out, no_progress: args.no_progress, calibration: None };
+        match measured(&place, screen, &stop, &itself.loaded, &plan).await {
+            Ok((directory, exit)) => {
+                let found = found(&directory, &scenario, &itself, &plan);
+                exit.strongest(told(args, screen, &directory, found))
+            }
+            Err(exit) => exit,
+        }
+    })
+}
+
+/// The scenario as it was read, its arm against itself, and what is going to be run.
+fn planned(args: &CalibrateArgs) -> Result<(Loaded, Itself, Plan), ScenarioError> {
+    let scenario = scenario::load(&args.scenario, &args.overrides.set, args.overrides.quick)?;
+    let usual = scenario.scenario.trials;
+    // A smoke test is to be short.
+    let blocks = args.trials.unwrap_or(if scenario.quick { usual } else { usual.max(BLOCKS) });
+    let itself = against_itself(&scenario, args.arm.as_deref(), blocks)?;
+    let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
+    let plan = plan::plan(&itself.loaded, seed)?;
+    Ok((scenario, itself, plan))
+}
+
+/// Concludes twice: as from every run, and what can be seen. Both are left in the directory.
+fn found(
+    directory: &RunDir,
+    scenario: &Loaded,
+    itself: &Itself,
+    plan: &Plan,
+) -> miette::Result<(Calibration, Exit)> {
+    let Conclusion { exit, trustworthy, unwritten, .. } =
+        conclusion(directory, &itself.loaded, Format::Json)?;
+    let subject = Subject {
+        scenario: &scenario.scenario,
+        trials: scenario.scenario.trials,
+        arm: &itself.arm,
+        again: &itself.again,
+        plan,
+        hosts: &directory.hosts().map_err(stored)?,
+        trustworthy,
+    };
+    let found = measure(&subject, directory).map_err(stored)?;
+    directory.write_calibration(&found).map_err(stored)?;
+    match unwritten {
+        Some(error) => Err(stored(error)),
+        None => Ok((found, exit)),
+    }
+}
+
+fn told(
+    args: &CalibrateArgs,
+    screen: &Screen,
+    directory: &RunDir,
+    found: miette::Result<(Calibration, Exit)>,
+) -> Exit {
+    let (found, exit) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            screen.error(&error);
+            return Exit::Incomplete;
+        }
+    };
+    let text = match args.format {
+        CalibrateFormat::Table => {
+            let (width, colour) = appearance();
+            render_calibration(&found, directory.path(), width, colour)
+        }
+        CalibrateFormat::Json => match serde_json::to_string_pretty(&found) {
+            Ok(text) => text + "\n",
+            Err(error) => {
+                screen.error(&miette!("cannot print the calibration: {error}"));
+                return Exit::Incomplete;
+            }
+        },
+    };
+    let exit = exit.strongest(print(screen, &text));
+    let biased: Vec<String> = found
+        .biased()
+        .map(|(point, metric)| {
+            let point = crate::analysis::answer::point(&point.params);
+            format!("{}{}{point}", metric.metric, if point.is_empty() { "" } else { " at " })
+        })
+        .collect();
+    if !biased.is_empty() {
+        screen.error(&miette!(
+            help = "find what changes from one trial to the next (heat, a cache, other load, a disk that fills up), \
+                    and calibrate again; until then trust no small difference",
+            "THIS RIG IS BIASED: `{}` differs from itself beyond chance ({})",
+            found.arm,
+            biased.join("; ")
+        ));
+    }
+    let visible = found.points.iter().all(|point| !point.metrics.is_empty());
+    if biased.is_empty() && visible { exit } else { exit.strongest(Exit::Incomplete) }
+}
