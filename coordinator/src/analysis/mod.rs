@@ -19,6 +19,7 @@ mod cells;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
+pub mod measured;
 pub mod merge;
 pub mod set;
 pub mod stats;

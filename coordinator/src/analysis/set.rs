@@ -132,6 +132,10 @@ pub struct CellSummary {
     pub target: BTreeMap<String, String>,
     /// The CPUs that the workers were pinned to, of all hosts.
     pub pinned_cpus: Vec<u32>,
+    /// One value a trial, in the order in which they ran, of metrics that have no samples of their own above; by the
+    /// names that expectations use.
+    #[serde(default)]
+    pub trial_values: BTreeMap<String, Vec<f64>>,
 }
 
 /// Trials of a cell.
@@ -328,6 +332,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict on the other side.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Faster => Self::Slower,
+            Self::Slower => Self::Faster,
+            same => same,
+        }
+    }
+
     /// The word used in every report.
     #[must_use]
     pub fn as_str(self) -> &'static str {

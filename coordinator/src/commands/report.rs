@@ -72,10 +72,9 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         run_id: &directory.id(),
     };
     let mut set = analysis::analyse(&input, directory).map_err(stored)?;
-    let lookup = |arm: &str, metric: &str, point: &_| set.metric(arm, metric, point);
     let points = plan.points();
     let judged = scenario.expect.iter().map(|expectation| {
-        let outcome = expectation.evaluate(&lookup, &points);
+        let outcome = expectation.evaluate(&set, &points);
         set::Expectation {
             text: expectation.text.clone(),
             passed: outcome.passed == Some(true),
