@@ -11,6 +11,22 @@ use crate::{plan::Params, scenario::expect::Measured};
 /// Metrics of which more is better; of all others less is.
 const MORE_IS_BETTER: [&str; 4] = ["iops", "bandwidth", "syncs_per_s", "sqes_per_enter"];
 
+/// Metrics that have a value for each trial, and so can be compared.
+pub const SAMPLED: [&str; 12] = [
+    "iops",
+    "bandwidth",
+    "latency_mean",
+    "p50",
+    "p99",
+    "sync_p50",
+    "sync_p99",
+    "syncs_per_s",
+    "syscalls_per_io",
+    "cpu_per_io",
+    "context_switches_per_io",
+    "interrupts_per_io",
+];
+
 /// Which way is better in a metric, by the name that expectations use.
 #[must_use]
 pub fn better(metric: &str) -> Better {
@@ -147,6 +163,10 @@ mod tests {
             assert_eq!(passed(&ratio), Some(true), "{metric}");
         }
         let cell = set.cell("uring", &params(1)).unwrap();
+        let sampled: Vec<&str> =
+            METRICS.iter().map(|(name, _)| *name).filter(|name| !cell.samples(name).is_empty()).collect();
+        // Nothing is synced here.
+        assert_eq!(sampled, SAMPLED.into_iter().filter(|name| !name.contains("sync")).collect::<Vec<_>>());
         for metric in cell.trial_values.keys() {
             assert!(METRICS.iter().any(|(name, _)| name == metric), "{metric} is no metric");
             assert_eq!(cell.samples(metric).len(), 3, "{metric}");

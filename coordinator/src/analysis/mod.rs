@@ -13,9 +13,11 @@ use crate::{
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
 };
 
+pub mod across;
 pub(crate) mod answer;
 pub mod audit;
 mod cells;
+pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
@@ -96,6 +98,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let comparisons = input.baseline.map_or_else(Vec::new, |baseline| compare(&merged, baseline));
+    let hosts: Vec<HostSummary> = input.hosts.iter().map(host_summary).collect();
     let mut set = ComparisonSet {
         schema: SCHEMA,
         run_id: input.run_id.into(),
@@ -111,11 +114,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         comparisons,
         expectations: Vec::new(),
         warnings: warnings.into_list(),
-        hosts: input.hosts.iter().map(host_summary).collect(),
+        hosts: hosts.clone(),
         explanations: Vec::new(),
         ladders: Vec::new(),
         crossovers: Vec::new(),
-        host_differences: Vec::new(),
+        host_differences: fingerprint::differences(&hosts),
         trend: Vec::new(),
         run_path: Some(run.path().to_owned()),
     };
