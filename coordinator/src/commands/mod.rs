@@ -2,6 +2,8 @@
 
 pub mod agents;
 pub mod check;
+pub mod compare;
+pub mod list;
 mod outcome;
 mod reach;
 pub mod report;

@@ -1,12 +1,16 @@
 //! `coordinator report`: a run directory, analysed and rendered again.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+};
 
 use super::print;
 use crate::{
     analysis::{self, AnalysisInput, set},
     cli::ReportArgs,
     exit::Exit,
+    history::{self, resolve::resolve},
     report::{self, Format},
     scenario::{self, Loaded},
     screen::Screen,
@@ -19,8 +23,9 @@ const WIDTH: u16 = 100;
 /// Runs the command.
 #[must_use]
 pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
-    let concluded =
-        RunDir::open(&args.run).map_err(stored).and_then(|directory| conclude_again(&directory, args.format));
+    let concluded = find(&args.run, &args.dir)
+        .and_then(|run| RunDir::open(&run).map_err(stored))
+        .and_then(|directory| conclude_again(&directory, args.format));
     match concluded {
         Ok(Conclusion { text, exit, unwritten }) => {
             // A run in a read-only place is still one to look at.
@@ -83,21 +88,28 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         }
     });
     set.expectations = judged.collect();
+    set.trend = history::trend(directory.path(), &plan, &set);
     let unwritten = directory.write_summary(&set).err();
-
-    let mut exit = if set.trustworthy { Exit::Done } else { Exit::Incomplete };
-    for expectation in &set.expectations {
-        exit = exit.strongest(match expectation.outcome() {
-            Some(true) => Exit::Done,
-            Some(false) => Exit::ExpectationFailed,
-            None => Exit::Incomplete,
-        });
+    if let Some(results) = history::results_of(directory.path()) {
+        history::refresh(&results);
     }
+
+    let exit = Exit::of(&set);
+    let (width, colour) = presentation();
+    Ok(Conclusion { text: report::render(&set, format, width, colour), exit, unwritten })
+}
+
+/// How wide what is printed may be, and whether in colour.
+pub(super) fn presentation() -> (u16, bool) {
     let terminal = io::stdout().is_terminal();
     let width = if terminal { terminal_width() } else { WIDTH };
     // https://no-color.org
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok(Conclusion { text: report::render(&set, format, width, colour), exit, unwritten })
+    (width, terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+}
+
+/// The directory of the run that is meant.
+pub(super) fn find(run: &Path, dir: &Path) -> miette::Result<PathBuf> {
+    resolve(run, dir).map_err(|error| miette::miette!(help = error.help.clone(), "{error}"))
 }
 
 fn terminal_width() -> u16 {
