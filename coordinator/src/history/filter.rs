@@ -53,7 +53,8 @@ impl Filter {
 /// # Errors
 /// Where it is none of these.
 pub fn since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
-    let units: [(&str, fn(i64) -> Duration); 4] =
+    type Unit = (&'static str, fn(i64) -> Duration);
+    let units: [Unit; 4] =
         [("min", Duration::minutes), ("h", Duration::hours), ("d", Duration::days), ("w", Duration::weeks)];
     for (unit, length) in units {
         // A bound keeps the product within what a duration holds.

@@ -33,8 +33,8 @@ pub struct UnknownRun {
 /// # Errors
 /// Where it means none, or more than one.
 pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
-    // Whatever is a directory is taken at its word: that it is no run is then said of it.
-    if text.is_dir() {
+    // Whatever exists is taken at its word: that it is no run is then said of it.
+    if text.exists() {
         return Ok(text.to_owned());
     }
     let name = text.to_string_lossy();
@@ -47,8 +47,9 @@ pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
         });
     }
     let history = load(dir, false).map_err(|error| UnknownRun {
-        message: format!("there is no run `{name}`: {} cannot be read: {error}", dir.display()),
-        help: "name the directory of a run, or with --dir the one that runs are in".to_owned(),
+        message: format!("`{name}` is not a run directory, and {} cannot be read: {error}", dir.display()),
+        help: "name the directory of a run, such as results/latest, or with --dir the one that runs are in"
+            .to_owned(),
     })?;
     among(&name, &history.runs, dir).map(|name| dir.join(name))
 }

@@ -53,3 +53,34 @@ pub(super) fn markdown(set: &ComparisonSet) -> String {
     let lines = set.host_differences.iter().map(|difference| format!("- {}\n", escape(&line(difference))));
     format!("\n#### {}\n\n{}", escape(&head(set)), lines.collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn hosts_of_one_value_stand_together() {
+        let values = |of: [Option<&str>; 3]| -> BTreeMap<String, Option<String>> {
+            let names = ["n1", "n2", "n3"].map(String::from);
+            names.into_iter().zip(of.map(|value| value.map(String::from))).collect()
+        };
+        let difference = |fact: &str, of| FactDifference { fact: fact.into(), values: values(of) };
+        let mut set = ComparisonSet::default();
+        assert_eq!((text(&set, 100, false), markdown(&set)), (None, String::new()));
+        set.host_differences = vec![
+            difference("kernel.release", [Some("6.12"), Some("6.18"), Some("6.12")]),
+            difference("mitigations.retbleed", [None, Some("Mitigation: <IBRS>"), None]),
+        ];
+        assert_eq!(
+            text(&set, 100, false).unwrap(),
+            "These hosts differ in: kernel, mitigations\n  kernel.release: 6.12 (n1, n3) | 6.18 (n2)\n  \
+             mitigations.retbleed: not told (n1, n3) | Mitigation: <IBRS> (n2)"
+        );
+        assert!(
+            markdown(&set)
+                .contains("- mitigations.retbleed: not told (n1, n3) \\| Mitigation: &lt;IBRS&gt; (n2)\n")
+        );
+    }
+}

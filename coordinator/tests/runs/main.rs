@@ -110,7 +110,7 @@ fn runs_are_listed_and_found_by_name() {
         assert_eq!(coordinator(&place, &[&["list"], nothing].concat()).exits(0).stdout, "no runs\n");
     }
     coordinator(&place, &["list", "--since", "yesterday"]).exits(2).says(&["how long ago"]);
-    coordinator(&place, &["list", "--scenario", "pear"]).exits(2).says(&["did you mean `pair`?"]);
+    coordinator(&place, &["list", "--scenario", "pairs"]).exits(2).says(&["did you mean `pair`?"]);
     coordinator(&place, &["list", "--dir", "nowhere"]).exits(2).says(&["--dir", "coordinator run"]);
 
     for (name, run) in
@@ -120,7 +120,7 @@ fn runs_are_listed_and_found_by_name() {
         assert_eq!(json(&ran)["run_id"], names[run].as_str(), "{name}");
     }
     coordinator(&place, &["report", "latst"]).exits(2).says(&["no run `latst`", "latest"]);
-    coordinator(&place, &["report", "pear~1"]).exits(2).says(&["did you mean `pair~1`?"]);
+    coordinator(&place, &["report", "pairs~1"]).exits(2).says(&["did you mean `pair~1`?"]);
     coordinator(&place, &["report", "pair~2"]).exits(2).says(&["there are 2 runs of pair"]);
     coordinator(&place, &["report", &names[0][..4]]).exits(2).says(&["beginning of 2 runs", &names[1]]);
     coordinator(&place, &["report", "results/nothing"]).exits(2).says(&["no directory", "coordinator list"]);
