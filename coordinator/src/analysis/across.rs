@@ -336,7 +336,7 @@ fn answer(found: &RunComparison, unpaired: &[String]) -> Vec<String> {
     }
     said.extend(metrics.into_iter().map(|metric| of_metric(found, metric)));
     if found.comparisons.is_empty() {
-        said.push("No cell is in both runs: there is nothing to compare.".to_owned());
+        said.push("No cell was measured so in both runs: there is nothing to compare.".to_owned());
     }
     said
 }
@@ -346,8 +346,10 @@ fn of_metric(found: &RunComparison, metric: &str) -> String {
         found.comparisons.iter().filter(|comparison| comparison.metric == metric).collect();
     let verdicts = [Verdict::Slower, Verdict::Faster, Verdict::NoDifference, Verdict::Inconclusive];
     let clause = |verdict: Verdict| {
-        let of: Vec<&&CellComparison> =
-            all.iter().filter(|found| found.verdict == verdict && found.ratio.is_some()).collect();
+        let of: Vec<&&CellComparison> = all
+            .iter()
+            .filter(|found| found.verdict == verdict && found.ratio.is_some() && found.alike)
+            .collect();
         let far = |found: &&&CellComparison| found.ratio.unwrap_or(1.0).ln().abs();
         let most = of.iter().copied().max_by(|a, b| far(a).total_cmp(&far(b)))?;
         let most = match (verdict, most.ratio) {
@@ -362,6 +364,10 @@ fn of_metric(found: &RunComparison, metric: &str) -> String {
     let without = all.iter().filter(|found| found.ratio.is_none()).count();
     if without > 0 {
         clauses.push(format!("not measured in both in {without}"));
+    }
+    let unlike = all.iter().filter(|found| found.ratio.is_some() && !found.alike).count();
+    if unlike > 0 {
+        clauses.push(format!("not alike in {unlike}"));
     }
     format!("{metric}, of {} cells: {}.", all.len(), clauses.join(", "))
 }

@@ -17,7 +17,7 @@ use crate::{
         set::{ComparisonSet, Verdict},
     },
     exit::Exit,
-    history::RESULTS,
+    history::{self, RESULTS},
     plan::Plan,
     report::{self, Format},
     scenario::keys::one_of,
@@ -59,6 +59,9 @@ pub struct CompareArgs {
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,
 }
+
+/// The most comparisons that are named where they could not be judged.
+const FEW: usize = 4;
 
 /// What fails the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,6 +127,9 @@ fn has_arm(plan: &Plan, arm: &str, of: &str) -> miette::Result<()> {
 /// A run, analysed anew from what was measured: runs of earlier versions are then read as today's.
 fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
     let directory = RunDir::open(&find(run, dir)?).map_err(stored)?;
+    if let Some(results) = history::results_of(directory.path()) {
+        history::refresh(&results);
+    }
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let id = directory.id();
     let input = AnalysisInput { plan: &plan, question: None, baseline: None, hosts: &hosts, run_id: &id };
@@ -136,19 +142,21 @@ fn judge(compared: &RunComparison, fail_if: &[Failure], screen: &Screen) -> Exit
     if fail_if.is_empty() {
         return Exit::Done;
     }
-    let mut unjudged: Vec<String> = compared
-        .comparisons
-        .iter()
-        .filter(|found| found.ratio.is_none() || !found.alike)
-        .map(|found| format!("{} of {}", found.metric, across::name(&found.arm, &found.params)))
-        .collect();
-    unjudged.extend(compared.only_in_baseline.iter().cloned());
+    // A cell that is gone first: it is what a reader would not think of.
+    let mut unjudged = compared.only_in_baseline.clone();
+    let unfit = compared.comparisons.iter().filter(|found| found.ratio.is_none() || !found.alike);
+    unjudged.extend(
+        unfit.map(|found| format!("{} of {}", found.metric, across::name(&found.arm, &found.params))),
+    );
     let mut exit = Exit::Done;
     if compared.comparisons.is_empty() {
-        screen.line("nothing could be judged: no cell is in both runs");
+        screen.line("nothing could be judged: no cell was measured so in both runs");
         exit = Exit::Incomplete;
     } else if !unjudged.is_empty() {
-        screen.line(&format!("could not be judged: {}", unjudged.join("; ")));
+        let more = unjudged.len().saturating_sub(FEW);
+        unjudged.truncate(FEW);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        screen.line(&format!("could not be judged: {}{more}", unjudged.join("; ")));
         exit = Exit::Incomplete;
     }
     let fails = |verdict: Verdict| match verdict {
