@@ -127,7 +127,8 @@ impl Expr {
 
     /// Whether there can be an interval of it: of a metric, of the ratio of one metric of two arms, and of
     /// either with constants.
-    pub(super) fn has_interval(&self) -> bool {
+    #[must_use]
+    pub fn has_interval(&self) -> bool {
         match self {
             Self::Quantity(_) => true,
             Self::Literal(_) | Self::Edge(..) => false,
