@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::{
     fingerprint::{self, FactChange},
-    measured::better,
+    measured::more_is_better,
     set::{CellSummary, ComparisonSet, Verdict},
-    stats,
+    unpaired,
 };
 use crate::plan::{Cell, Params, Plan};
 
@@ -265,7 +265,7 @@ fn one(
         return None;
     }
     let samples = |cell: Option<&CellSummary>| cell.map_or(vec![], |cell| cell.samples(metric).to_vec());
-    let found = stats::compare(&samples(run), &samples(baseline), better(metric));
+    let found = unpaired::compare(&samples(run), &samples(baseline), more_is_better(metric));
     Some(CellComparison {
         arm: new.arm.clone(),
         baseline_arm: old.arm.clone(),

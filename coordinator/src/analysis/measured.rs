@@ -4,7 +4,7 @@
 
 use super::{
     set::{CellSummary, Comparison, ComparisonSet},
-    stats::{self, Better},
+    stats, unpaired,
 };
 use crate::{plan::Params, scenario::expect::Measured};
 
@@ -27,10 +27,10 @@ pub const SAMPLED: [&str; 12] = [
     "interrupts_per_io",
 ];
 
-/// Which way is better in a metric, by the name that expectations use.
+/// Whether more of a metric is better, by the name that expectations use.
 #[must_use]
-pub fn better(metric: &str) -> Better {
-    if MORE_IS_BETTER.contains(&metric) { Better::Higher } else { Better::Lower }
+pub fn more_is_better(metric: &str) -> bool {
+    MORE_IS_BETTER.contains(&metric)
 }
 
 /// The metric's name in [`Comparison::metric`], where percentiles have a longer one.
@@ -78,10 +78,10 @@ impl ComparisonSet {
         }
     }
 
-    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<stats::Ratio> {
+    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<unpaired::Ratio> {
         let (arm, other) = (self.cell(arm, point)?.samples(metric), self.cell(other, point)?.samples(metric));
         let known = !arm.is_empty() && !other.is_empty();
-        known.then(|| stats::compare(arm, other, better(metric)))
+        known.then(|| unpaired::compare(arm, other, more_is_better(metric)))
     }
 }
 

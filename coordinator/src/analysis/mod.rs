@@ -28,6 +28,7 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 mod trials;
+pub mod unpaired;
 mod warnings;
 pub mod window;
 
