@@ -4,7 +4,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{cluster::EMBEDDED_SUBCOMMAND, commands, exit, report::Format, screen::Screen};
+use crate::{
+    cluster::EMBEDDED_SUBCOMMAND,
+    commands::{self, compare::CompareArgs, list::ListArgs},
+    exit,
+    history::RESULTS,
+    report::Format,
+    screen::Screen,
+};
 
 /// Runs I/O scenarios on one machine or several, and says what can be concluded.
 #[derive(Debug, Parser)]
@@ -24,6 +31,8 @@ enum Command {
     Check(CheckArgs),
     Agents(AgentsArgs),
     Report(ReportArgs),
+    Compare(CompareArgs),
+    List(ListArgs),
     Schema(SchemaArgs),
     /// The embedded agent, on the socket that is its standard input.
     #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
@@ -150,9 +159,13 @@ pub struct AgentsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator report results/latest --format markdown")]
 pub struct ReportArgs {
-    /// The run directory.
+    /// The run: its directory, its name or the beginning of it, `latest`, `latest~1` (the one before), or `NAME~1`
+    /// (of the scenario NAME).
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
+    /// The directory that runs are in.
+    #[arg(long, value_name = "DIR", default_value = RESULTS)]
+    pub dir: PathBuf,
     /// How the comparison is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -223,6 +236,8 @@ pub fn main() -> ExitCode {
         Command::Calibrate(args) => commands::calibrate::calibrate(&args, &screen),
         Command::Check(args) => commands::check::check(&args, &screen),
         Command::Report(args) => commands::report::report(&args, &screen),
+        Command::Compare(args) => commands::compare::compare(&args, &screen),
+        Command::List(args) => commands::list::list(&args, &screen),
         Command::Schema(args) => commands::schema::schema(&args, &screen),
     };
     exit.into()

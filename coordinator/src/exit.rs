@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::analysis::set::ComparisonSet;
+
 /// How a command ended. Where several things are true at once, [`Exit::strongest`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -31,6 +33,18 @@ Exit codes:
   130  interrupted (what was measured is kept)";
 
 impl Exit {
+    /// What the data of a run deserve.
+    #[must_use]
+    pub fn of(set: &ComparisonSet) -> Self {
+        let start = if set.trustworthy { Self::Done } else { Self::Incomplete };
+        let judged = set.expectations.iter().map(|expectation| match expectation.outcome() {
+            Some(true) => Self::Done,
+            Some(false) => Self::ExpectationFailed,
+            None => Self::Incomplete,
+        });
+        judged.fold(start, Self::strongest)
+    }
+
     /// The number that the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {

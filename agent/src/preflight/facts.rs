@@ -102,6 +102,7 @@ fn kernel(facts: &mut Facts) {
     facts.put("clocksource", read(source));
     let chosen = |path: &str| read(path).map(|line| storage::selected(&line).to_owned());
     facts.put("thp", chosen("/sys/kernel/mm/transparent_hugepage/enabled"));
+    facts.put("thp.defrag", chosen("/sys/kernel/mm/transparent_hugepage/defrag"));
     facts.put("preempt", chosen("/sys/kernel/debug/sched/preempt"));
 }
 
@@ -132,12 +133,19 @@ fn cpu(facts: &mut Facts, topology: &Topology) {
     });
     facts.put("cpu.boost", boost);
     facts.put("cpu.idle_driver", read(format!("{CPUS}/cpuidle/current_driver")));
-    let governors: BTreeSet<String> = topology
-        .cpus
-        .iter()
-        .filter_map(|cpu| read(format!("{CPUS}/cpu{}/cpufreq/scaling_governor", cpu.id)))
-        .collect();
-    facts.put("cpu.governor", Some(governors.into_iter().collect::<Vec<_>>().join(" ")));
+    facts.put("cpu.idle_governor", read(format!("{CPUS}/cpuidle/current_governor_ro")));
+    // Every value that some CPU has.
+    let of_cpus = |name: &str| {
+        let values =
+            topology.cpus.iter().filter_map(|cpu| read(format!("{CPUS}/cpu{}/cpufreq/{name}", cpu.id)));
+        Some(values.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(" "))
+    };
+    facts.put("cpu.governor", of_cpus("scaling_governor"));
+    facts.put("cpu.frequency_driver", of_cpus("scaling_driver"));
+    facts.put("cpu.frequency_max_khz", of_cpus("scaling_max_freq"));
+    facts.put("cpu.energy_preference", of_cpus("energy_performance_preference"));
+    facts.put("numa.nodes", read("/sys/devices/system/node/online"));
+    facts.put("nvme.poll_queues", read("/sys/module/nvme/parameters/poll_queues"));
     if let Ok(entries) = fs::read_dir(format!("{CPUS}/vulnerabilities")) {
         for entry in entries.flatten() {
             let name = format!("mitigations.{}", entry.file_name().to_string_lossy());

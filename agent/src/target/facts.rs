@@ -20,8 +20,9 @@ pub struct Storage {
 ///
 /// Facts: `file_system`, `device` (numbers and name), `disk` (the whole one), and of the disk `model`,
 /// `scheduler`, `nr_requests`, `rotational`, `io_poll`, `write_cache`, `read_ahead_kb`, `nomerges`,
-/// `rq_affinity`, `wbt_lat_usec`, `logical_block_size`, `max_sectors_kb`, and `disk_over` for what a stacked
-/// device is made of.
+/// `rq_affinity`, `wbt_lat_usec`, `logical_block_size`, `physical_block_size`, `max_sectors_kb`, `iostats`,
+/// `add_random`, `io_poll_delay`, `queue_depth`, `hw_queues` (how many), `firmware`, and `disk_over` for what a stacked
+/// device is made of. Of a file also `mount_options`.
 #[must_use]
 pub fn describe(file: impl AsFd) -> Storage {
     let fd = file.as_fd();
@@ -33,6 +34,9 @@ pub fn describe(file: impl AsFd) -> Storage {
         let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
         if is_block {
             file_system = "none: a block device".to_owned();
+        }
+        if !is_block && let Some(options) = mount_options(fd) {
+            facts.insert("mount_options".to_owned(), options);
         }
         let number = if is_block { stat.st_rdev } else { stat.st_dev };
         let (mut major, mut minor) = (major(number), minor(number));
@@ -87,7 +91,11 @@ fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
         "rq_affinity",
         "wbt_lat_usec",
         "logical_block_size",
+        "physical_block_size",
         "max_sectors_kb",
+        "iostats",
+        "add_random",
+        "io_poll_delay",
     ] {
         if let Some(value) = read(&format!("queue/{name}")) {
             facts.insert(name.to_owned(), value);
@@ -96,8 +104,17 @@ fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
     if let Some(line) = read("queue/scheduler") {
         facts.insert("scheduler".to_owned(), selected(&line).to_owned());
     }
-    if let Some(model) = read("device/model") {
-        facts.insert("model".to_owned(), model);
+    for (name, file) in [
+        ("model", "device/model"),
+        ("firmware", "device/firmware_rev"),
+        ("queue_depth", "device/queue_depth"),
+    ] {
+        if let Some(value) = read(file) {
+            facts.insert(name.to_owned(), value);
+        }
+    }
+    if let Ok(queues) = fs::read_dir(disk.join("mq")) {
+        facts.insert("hw_queues".to_owned(), queues.flatten().count().to_string());
     }
     if let Ok(entries) = fs::read_dir(disk.join("slaves")) {
         let mut below: Vec<_> =
@@ -114,21 +131,51 @@ pub(crate) fn selected(line: &str) -> &str {
     line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or(line, |(chosen, _)| chosen)
 }
 
+/// The mount that a file is on, and the table of all mounts.
+fn mount_of(fd: impl AsFd) -> Option<(u64, String)> {
+    let mount = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
+    Some((mount, fs::read_to_string("/proc/self/mountinfo").ok()?))
+}
+
+/// Options of the file's mount and of its file system, but for those that name places and users.
+fn mount_options(fd: impl AsFd) -> Option<String> {
+    let (mount, table) = mount_of(fd)?;
+    options_in(&table, mount)
+}
+
 /// The block device that the file's mount was made from.
 fn mount_source_device(fd: impl AsFd) -> Option<(u32, u32)> {
-    let mount = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
-    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let (mount, table) = mount_of(fd)?;
     let stat = rustix::fs::stat(source_in(&table, mount)?).ok()?;
     let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
     is_block.then(|| (major(stat.st_rdev), minor(stat.st_rdev)))
 }
 
+/// The line of a mount in mountinfo.
+fn line_of(table: &str, mount: u64) -> Option<&str> {
+    table.lines().find(|line| {
+        line.split(' ').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id == mount)
+    })
+}
+
 /// The source of a mount: in its line of mountinfo, the second word after the lone hyphen.
 fn source_in(table: &str, mount: u64) -> Option<&str> {
-    let line = table.lines().find(|line| {
-        line.split(' ').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id == mount)
-    })?;
-    line.split_once(" - ")?.1.split(' ').nth(1)
+    line_of(table, mount)?.split_once(" - ")?.1.split(' ').nth(1)
+}
+
+/// The options of a mount: the sixth word of its line, and the third after the lone hyphen. What says `=/…` is a
+/// place, and nothing that explains a difference.
+fn options_in(table: &str, mount: u64) -> Option<String> {
+    let (of_mount, of_system) = line_of(table, mount)?.split_once(" - ")?;
+    let words = [of_mount.split(' ').nth(5), of_system.split(' ').nth(2)];
+    let all = words.into_iter().flatten().flat_map(|words| words.split(','));
+    let mut kept: Vec<&str> = Vec::new();
+    for option in all.filter(|option| !option.contains("=/") && !option.contains("pass")) {
+        if !kept.contains(&option) {
+            kept.push(option);
+        }
+    }
+    Some(kept.join(","))
 }
 
 /// The name of a file system by the number that statfs gives it.
@@ -186,6 +233,9 @@ mod tests {
                      29 1 0:25 /@ / rw,noatime shared:1 - btrfs /dev/nvme0n1p2 rw,ssd\n";
         assert_eq!(source_in(table, 29), Some("/dev/nvme0n1p2"));
         assert_eq!(source_in(table, 2), None);
+        assert_eq!(options_in(table, 29).as_deref(), Some("rw,noatime,ssd"));
+        let overlay = "7 1 0:9 / / rw,relatime - overlay overlay rw,lowerdir=/a:/b,password=x,index=off\n";
+        assert_eq!(options_in(overlay, 7).as_deref(), Some("rw,relatime,index=off"));
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl CellData<'_> {
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
+        let mut means = Vec::new();
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
         for sample in &self.samples {
@@ -77,6 +78,7 @@ impl CellData<'_> {
             bandwidth.push(work.bytes_per_s);
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
+            means.push(work.latency.mean());
             merge::add(&mut latency, &work.latency);
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
@@ -127,6 +129,7 @@ impl CellData<'_> {
             pinned_cpus: self.pinned_cpus(scope),
             placement: Placement::of(self.host_trials(scope)),
             blocks,
+            trial_values: trial_values(&trials, means),
         };
         Row { summary, blocks: values }
     }
@@ -231,6 +234,24 @@ impl CellData<'_> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
     }
+}
+
+/// One value a trial, by metric; of a metric that some trial does not have, nothing.
+fn trial_values(trials: &[Costs], latency_mean: Vec<f64>) -> BTreeMap<String, Vec<f64>> {
+    type PerIo = fn(&Costs) -> Option<f64>;
+    let metrics: [(&str, PerIo); 4] = [
+        ("cpu_per_io", |costs| costs.per_io(costs.cpu_ns())),
+        ("syscalls_per_io", |costs| costs.per_io(costs.syscalls.values().sum())),
+        ("context_switches_per_io", |costs| costs.per_io(costs.switches)),
+        ("interrupts_per_io", |costs| costs.per_io(costs.interrupts?)),
+    ];
+    let of = |(name, per_io): (&str, PerIo)| {
+        Some((name.to_owned(), trials.iter().map(per_io).collect::<Option<Vec<f64>>>()?))
+    };
+    let mut values: BTreeMap<_, _> = metrics.into_iter().filter_map(of).collect();
+    values.insert("latency_mean".to_owned(), latency_mean);
+    values.retain(|_, values| !values.is_empty());
+    values
 }
 
 /// Counts by class of batch, under the range of each class that occurred.

@@ -13,15 +13,18 @@ use crate::{
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
 };
 
+pub mod across;
 pub(crate) mod answer;
 pub mod audit;
 pub mod calibration;
 mod cells;
 mod compare;
 pub mod explain;
+pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod insight;
+pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
@@ -30,6 +33,7 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trials;
+pub mod unpaired;
 mod warnings;
 pub mod window;
 
@@ -111,6 +115,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         calibration.warn(plan, input.hosts, &mut warnings);
         calibration.apply(&mut comparisons)
     });
+    let hosts: Vec<HostSummary> = input.hosts.iter().map(host_summary).collect();
     let mut set = ComparisonSet {
         schema: SCHEMA,
         run_id: input.run_id.into(),
@@ -126,11 +131,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         comparisons,
         expectations: Vec::new(),
         warnings: warnings.into_list(),
-        hosts: input.hosts.iter().map(host_summary).collect(),
+        hosts: hosts.clone(),
         explanations: Vec::new(),
         ladders: Vec::new(),
         crossovers: Vec::new(),
-        host_differences: Vec::new(),
+        host_differences: fingerprint::differences(&hosts),
         trend: Vec::new(),
         calibration,
         run_path: Some(run.path().to_owned()),

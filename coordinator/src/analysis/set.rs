@@ -143,6 +143,10 @@ pub struct CellSummary {
     /// The blocks of the trials that count, in the order of the samples.
     #[serde(default)]
     pub blocks: Vec<u32>,
+    /// One value a trial, in the order in which they ran, of metrics that have no samples of their own above; by the
+    /// names that expectations use.
+    #[serde(default)]
+    pub trial_values: BTreeMap<String, Vec<f64>>,
 }
 
 /// Trials of a cell.
@@ -351,6 +355,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict on the other side.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Faster => Self::Slower,
+            Self::Slower => Self::Faster,
+            same => same,
+        }
+    }
+
     /// The word used in every report.
     #[must_use]
     pub fn as_str(self) -> &'static str {

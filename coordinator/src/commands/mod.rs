@@ -3,6 +3,8 @@
 pub mod agents;
 pub mod calibrate;
 pub mod check;
+pub mod compare;
+pub mod list;
 mod outcome;
 mod reach;
 pub mod report;

@@ -1,12 +1,16 @@
 //! `coordinator report`: a run directory, analysed and rendered again.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+};
 
 use super::print;
 use crate::{
     analysis::{self, AnalysisInput, set},
     cli::ReportArgs,
     exit::Exit,
+    history::{self, resolve::resolve},
     report::{self, Format},
     scenario::{self, Loaded},
     screen::Screen,
@@ -19,8 +23,9 @@ const WIDTH: u16 = 100;
 /// Runs the command.
 #[must_use]
 pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
-    let concluded =
-        RunDir::open(&args.run).map_err(stored).and_then(|directory| conclude_again(&directory, args.format));
+    let concluded = find(&args.run, &args.dir)
+        .and_then(|run| RunDir::open(&run).map_err(stored))
+        .and_then(|directory| conclude_again(&directory, args.format));
     match concluded {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
             // A run in a read-only place is still one to look at.
@@ -76,10 +81,9 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         run_id: &directory.id(),
     };
     let mut set = analysis::analyse(&input, directory).map_err(stored)?;
-    let lookup = |arm: &str, metric: &str, point: &_| set.metric(arm, metric, point);
     let points = plan.points();
     let judged = scenario.expect.iter().map(|expectation| {
-        let outcome = expectation.evaluate(&lookup, &points);
+        let outcome = expectation.evaluate(&set, &points);
         set::Expectation {
             text: expectation.text.clone(),
             passed: outcome.passed == Some(true),
@@ -88,16 +92,12 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         }
     });
     set.expectations = judged.collect();
+    set.trend = history::trend(directory.path(), &plan, &set);
     let unwritten = directory.write_summary(&set).err();
-
-    let mut exit = if set.trustworthy { Exit::Done } else { Exit::Incomplete };
-    for expectation in &set.expectations {
-        exit = exit.strongest(match expectation.outcome() {
-            Some(true) => Exit::Done,
-            Some(false) => Exit::ExpectationFailed,
-            None => Exit::Incomplete,
-        });
+    if let Some(results) = history::results_of(directory.path()) {
+        history::refresh(&results);
     }
+    let exit = Exit::of(&set);
     let (width, colour) = appearance();
     let text = report::render(&set, format, width, colour);
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
@@ -110,6 +110,11 @@ pub(super) fn appearance() -> (u16, bool) {
     // https://no-color.org
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     (width, colour)
+}
+
+/// The directory of the run that is meant.
+pub(super) fn find(run: &Path, dir: &Path) -> miette::Result<PathBuf> {
+    resolve(run, dir).map_err(|error| miette::miette!(help = error.help.clone(), "{error}"))
 }
 
 fn terminal_width() -> u16 {

@@ -11,7 +11,7 @@ use super::{
 use crate::analysis::set::ComparisonSet;
 
 /// What Markdown or HTML would take for markup is told to be text.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in clean(text).chars() {
         match c {
@@ -66,6 +66,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     if let Some(heeded) = &set.calibration {
         let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }
+    out.push_str(&super::differences::markdown(set));
     let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend_of_words().join("\n"), escape(&set.run_id));
     out
 }

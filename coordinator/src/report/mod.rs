@@ -5,11 +5,15 @@ use crate::{
     store::{RunDir, StoreError},
 };
 
+pub mod across;
 mod calibration;
 mod chart;
 mod csv;
+mod differences;
 mod explain;
 mod extra;
+mod grid;
+pub mod history;
 mod html;
 mod markdown;
 mod table;
@@ -55,9 +59,13 @@ pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Er
     html::render(set, scenario)
 }
 
-#[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
 fn json(set: &ComparisonSet) -> String {
-    serde_json::to_string_pretty(set).expect("a comparison set is plain data") + "\n"
+    to_json(set)
+}
+
+#[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
+fn to_json(data: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(data).expect("what is reported is plain data") + "\n"
 }
 
 impl RunDir {

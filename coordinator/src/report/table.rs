@@ -29,6 +29,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     if !set.warnings.is_empty() {
         parts.push(warnings(set, width, colour));
     }
+    parts.extend(super::differences::text(set, width, colour));
     let mut foot: Vec<String> =
         view.legend().iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
     if let Some(heeded) = &set.calibration {

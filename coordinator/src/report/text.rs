@@ -91,6 +91,8 @@ pub(super) enum Line {
     Entries(Vec<Entry>),
     /// Across all columns.
     Heading(String),
+    /// The same, less loud.
+    Note(String),
     Rule,
 }
 
@@ -127,6 +129,7 @@ pub(super) fn columns(
     for line in lines {
         let text = match line {
             Line::Rule => Style::Dim.paint(&format!(" {}", "─".repeat(full.saturating_sub(1))), colour),
+            Line::Note(text) => Style::Dim.paint(&format!(" {}", cut(text, columns - 1)), colour),
             Line::Heading(text) => Style::Bold.paint(&format!(" {}", cut(text, columns - 1)), colour),
             Line::Entries(entries) => {
                 let padded = entries.iter().zip(&widths).zip(align).map(|((entry, width), align)| {

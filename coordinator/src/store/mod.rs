@@ -40,6 +40,8 @@ pub const PLAN: &str = "plan.json";
 pub const HOSTS: &str = "hosts.json";
 /// One line for each executed trial.
 pub const TRIALS: &str = "trials.jsonl";
+/// What was concluded; derived.
+pub const SUMMARY: &str = "summary.json";
 /// Interval logs.
 pub const HISTOGRAMS: &str = "histograms";
 

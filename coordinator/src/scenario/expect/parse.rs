@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use proto::units::{ByteSize, Nanos};
-
-use super::{Claim, Condition, Expectation, Literal, METRICS, Op, Quantity, Right, Unit, metric_unit};
-use crate::scenario::keys::one_of;
+use super::{
+    Claim, Condition, Edge, Expectation, Expr, Literal, METRICS, Op, Place, Quantity, Statement, Unit,
+    VERDICTS,
+    expr::Arithmetic,
+    lex::{SHAPE, Token, Tokens},
+    metric_unit,
+};
+use crate::scenario::keys::{nearest, one_of};
 
 /// Why a text is no expectation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,96 +29,17 @@ impl ExpectError {
     }
 }
 
-const SHAPE: &str = "an expectation reads like: uring.iops >= 1.5 * sync.iops at depth >= 32";
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Token<'a> {
-    Op(Op),
-    Times,
-    Word(&'a str),
+/// A part of an expression with what it is counted in and where it stands.
+struct Part {
+    expr: Expr,
+    unit: Unit,
+    at: Range<usize>,
 }
 
-struct Tokens<'a> {
-    text: &'a str,
-    list: Vec<(Token<'a>, Range<usize>)>,
-    next: usize,
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '.' | '_' | '-')
-}
-
-impl<'a> Tokens<'a> {
-    fn of(text: &'a str) -> Result<Self, ExpectError> {
-        let mut list = Vec::new();
-        let mut at = 0;
-        while let Some(c) = text[at..].chars().next() {
-            let rest = &text[at..];
-            if c.is_whitespace() {
-                at += c.len_utf8();
-                continue;
-            }
-            let (token, length) = if is_word(c) {
-                let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                (Token::Word(&rest[..length]), length)
-            } else if c == '*' {
-                (Token::Times, 1)
-            } else if let Some((sign, op)) = Op::SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
-                (Token::Op(*op), sign.len())
-            } else {
-                let message = format!("`{c}` has no meaning in an expectation");
-                return Err(ExpectError::new(at..at + c.len_utf8(), message, SHAPE));
-            };
-            list.push((token, at..at + length));
-            at += length;
-        }
-        Ok(Self { text, list, next: 0 })
-    }
-
-    fn peek(&self) -> Option<Token<'a>> {
-        self.list.get(self.next).map(|(token, _)| *token)
-    }
-
-    /// Where the next token is, or the end of the text.
-    fn place(&self) -> Range<usize> {
-        let end = self.text.trim_end().len();
-        self.list.get(self.next).map_or(end..end, |(_, range)| range.clone())
-    }
-
-    fn take(&mut self) -> Option<(Token<'a>, Range<usize>)> {
-        let taken = self.list.get(self.next).cloned();
-        self.next += 1;
-        taken
-    }
-
-    fn expected(&self, what: &str) -> ExpectError {
-        let found = match self.list.get(self.next) {
-            Some((_, range)) => format!("`{}` stands here", &self.text[range.clone()]),
-            None => "the text ends here".to_owned(),
-        };
-        ExpectError::new(self.place(), format!("{found}, where {what} is expected"), SHAPE)
-    }
-
-    fn word(&mut self, what: &str) -> Result<(&'a str, Range<usize>), ExpectError> {
-        match self.peek() {
-            Some(Token::Word(word)) => {
-                let range = self.place();
-                self.next += 1;
-                Ok((word, range))
-            }
-            _ => Err(self.expected(what)),
-        }
-    }
-
-    fn op(&mut self) -> Result<(Op, Range<usize>), ExpectError> {
-        match self.peek() {
-            Some(Token::Op(op)) => {
-                let range = self.place();
-                self.next += 1;
-                Ok((op, range))
-            }
-            _ => Err(self.expected("a comparison (>=, <=, > or <)")),
-        }
+impl Part {
+    /// A constant without a unit, which takes on that of what stands beside it.
+    fn is_bare(&self) -> bool {
+        self.unit == Unit::Count && self.expr.is_constant()
     }
 }
 
@@ -128,35 +53,14 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
     if metric_unit(metric).is_none() {
         let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
         let message = format!("there is no metric `{metric}`");
-        return Err(ExpectError::new(from..range.end, message, one_of("the metrics are", metric, &names)));
+        let help = match metric.split_once('-') {
+            Some((name, _)) if metric_unit(name).is_some() => "write a minus between blanks".to_owned(),
+            _ => one_of("the metrics are", metric, &names),
+        };
+        return Err(ExpectError::new(from..range.end, message, help));
     }
-    let arm_at = range.start..range.start + arm.len();
+    let arm_at = Place(range.start..range.start + arm.len());
     Ok(Some(Quantity { arm: arm.to_owned(), metric: metric.to_owned(), arm_at }))
-}
-
-/// A number, a size or a duration.
-pub(super) fn literal(word: &str) -> Option<Literal> {
-    if !word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return None;
-    }
-    let plain = word.parse::<f64>().ok().filter(|number| number.is_finite());
-    plain
-        .map(|number| (number, Unit::Count))
-        .or_else(|| word.parse::<Nanos>().ok().map(|time| (time.0 as f64, Unit::Nanos)))
-        .or_else(|| word.parse::<ByteSize>().ok().map(|size| (size.0 as f64, Unit::Bytes)))
-        .map(|(number, unit)| Literal { number, unit })
-}
-
-fn condition(tokens: &mut Tokens<'_>) -> Result<Condition, ExpectError> {
-    let (axis, axis_at) = tokens.word("the name of an axis")?;
-    let (op, op_at) = tokens.op()?;
-    let (value, value_at) = tokens.word("a value of the axis")?;
-    let literal = literal(value);
-    if literal.is_none() && !matches!(op, Op::Equal | Op::Differs) {
-        let message = format!("`{value}` is not a number, so it can only be equal or not");
-        return Err(ExpectError::new(op_at, message, "write = or !="));
-    }
-    Ok(Condition { axis: axis.to_owned(), axis_at, op, value: value.to_owned(), value_at, literal })
 }
 
 /// Reads an expectation. Names of arms and axes are checked by [`Expectation::check`].
@@ -165,22 +69,12 @@ fn condition(tokens: &mut Tokens<'_>) -> Result<Condition, ExpectError> {
 /// What is wrong first, with its place.
 pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
     let mut tokens = Tokens::of(text)?;
-    let (word, range) = tokens.word("ARM.METRIC")?;
-    let left = quantity(word, &range)?.ok_or_else(|| {
-        ExpectError::new(range.clone(), format!("`{word}` is not of the form ARM.METRIC"), SHAPE)
-    })?;
-    let (op, op_at) = tokens.op()?;
-    if matches!(op, Op::Equal | Op::Differs) {
-        let message = "measured values are never exactly equal";
-        return Err(ExpectError::new(op_at, message, "compare with >=, <=, > or <"));
-    }
-    let right = right(&mut tokens, &left)?;
+    let (statement, unit) =
+        if tokens.calls("verdict") { (verdict(&mut tokens)?, Unit::Count) } else { compare(&mut tokens)? };
     let mut conditions = Vec::new();
-    if tokens.peek() == Some(Token::Word("at")) {
-        tokens.take();
+    if tokens.take_if(Token::Word("at")) {
         conditions.push(condition(&mut tokens)?);
-        while tokens.peek() == Some(Token::Word("and")) {
-            tokens.take();
+        while tokens.take_if(Token::Word("and")) {
             conditions.push(condition(&mut tokens)?);
         }
     }
@@ -188,48 +82,195 @@ pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
         let what = if conditions.is_empty() { "`at` or the end" } else { "`and` or the end" };
         return Err(tokens.expected(what));
     }
-    Ok(Expectation { text: text.to_owned(), claim: Claim { left, op, right, conditions } })
+    Ok(Expectation { text: text.to_owned(), claim: Claim { statement, unit, conditions } })
 }
 
-fn right(tokens: &mut Tokens<'_>, left: &Quantity) -> Result<Right, ExpectError> {
-    let (word, range) = tokens.word("a number or ARM.METRIC")?;
-    let unit = left.unit();
-    let same_unit = |other: Quantity, factor: f64, range: &Range<usize>| {
-        if other.unit() != unit {
-            let message = format!("{} and {} are not of one kind", left.metric, other.metric);
-            let help = "compare a metric with the same metric of another arm";
-            return Err(ExpectError::new(range.clone(), message, help));
-        }
-        Ok(Right::Other { factor, quantity: other })
-    };
-    if let Some(other) = quantity(word, &range)? {
-        return same_unit(other, 1.0, &range);
+/// `EXPR OP EXPR`, and what both sides are counted in.
+fn compare(tokens: &mut Tokens<'_>) -> Result<(Statement, Unit), ExpectError> {
+    let left = sum(tokens)?;
+    let (op, op_at) = tokens.op()?;
+    if matches!(op, Op::Equal | Op::Differs) {
+        let message = "measured values are never exactly equal";
+        let help = "compare with >=, <=, > or <; only a verdict is equal to something, as in: verdict(uring.iops) == \
+                    faster";
+        return Err(ExpectError::new(op_at, message, help));
     }
-    let Some(value) = literal(word) else {
-        let message = format!("`{word}` is neither a number nor of the form ARM.METRIC");
-        return Err(ExpectError::new(range, message, SHAPE));
-    };
-    if tokens.peek() == Some(Token::Times) {
-        if value.unit != Unit::Count {
-            let message = "a factor has no unit";
-            return Err(ExpectError::new(range, message, "write a bare number before the `*`"));
-        }
-        tokens.take();
-        let (word, range) = tokens.word("ARM.METRIC")?;
-        let other = quantity(word, &range)?.ok_or_else(|| {
-            ExpectError::new(range.clone(), format!("`{word}` is not of the form ARM.METRIC"), SHAPE)
-        })?;
-        return same_unit(other, value.number, &range);
+    let right = sum(tokens)?;
+    if left.expr.is_constant() && right.expr.is_constant() {
+        let message = "nothing here is measured";
+        return Err(ExpectError::new(left.at.start..right.at.end, message, SHAPE));
     }
-    if value.unit != Unit::Count && value.unit != unit {
+    let unit = same_unit(tokens, &left, &right)?;
+    Ok((Statement::Compare { left: left.expr, op, right: right.expr }, unit))
+}
+
+/// What two values that are added or compared are counted in.
+fn same_unit(tokens: &Tokens<'_>, left: &Part, right: &Part) -> Result<Unit, ExpectError> {
+    match (left.is_bare(), right.is_bare()) {
+        (true, _) => return Ok(right.unit),
+        (_, true) => return Ok(left.unit),
+        _ if left.unit == right.unit => return Ok(left.unit),
+        _ => {}
+    }
+    // The constant is what can be changed.
+    let (odd, other) = if left.expr.is_constant() { (left, right) } else { (right, left) };
+    let (odd_text, other_text) = (tokens.slice(&odd.at), tokens.slice(&other.at));
+    let (message, help) = if odd.expr.is_constant() {
         let message =
-            format!("`{word}` does not go with {}, which is counted in {}", left.metric, unit.name());
-        let help = match unit {
-            Unit::Count => "write a bare number",
-            Unit::Nanos => "write a duration, such as 200us",
-            Unit::Bytes => "write a size a second, such as 100MiB",
-        };
-        return Err(ExpectError::new(range, message, help));
+            format!("`{odd_text}` does not go with {other_text}, which is counted in {}", other.unit.name());
+        (message, other.unit.remedy())
+    } else {
+        let message = format!("{other_text} and {odd_text} are not of one kind");
+        (message, "compare a metric with the same metric of another arm")
+    };
+    Err(ExpectError::new(odd.at.clone(), message, help))
+}
+
+/// Terms with `+` and `-` between them.
+fn sum(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
+    let mut left = product(tokens)?;
+    while let Some(Token::Arithmetic(sign @ (Arithmetic::Add | Arithmetic::Subtract))) = tokens.peek() {
+        tokens.take();
+        let right = product(tokens)?;
+        let unit = same_unit(tokens, &left, &right)?;
+        left = both(sign, left, right, unit);
     }
-    Ok(Right::Number(value.number))
+    Ok(left)
+}
+
+/// Factors with `*` and `/` between them.
+fn product(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
+    let mut left = factor(tokens)?;
+    while let Some(Token::Arithmetic(sign @ (Arithmetic::Multiply | Arithmetic::Divide))) = tokens.peek() {
+        tokens.take();
+        let right = factor(tokens)?;
+        let (plain_left, plain_right) = (left.unit == Unit::Count, right.unit == Unit::Count);
+        let unit = match sign {
+            Arithmetic::Divide if left.unit == right.unit => Unit::Count,
+            Arithmetic::Divide if plain_right => left.unit,
+            Arithmetic::Multiply if plain_left => right.unit,
+            Arithmetic::Multiply if plain_right => left.unit,
+            _ => {
+                let what = if sign == Arithmetic::Divide { "divided by" } else { "multiplied by" };
+                let message = format!("{} {what} {} are no metric", left.unit.name(), right.unit.name());
+                let help = "divide a metric by the same metric of another arm, or multiply by a bare number";
+                return Err(ExpectError::new(left.at.start..right.at.end, message, help));
+            }
+        };
+        left = both(sign, left, right, unit);
+    }
+    Ok(left)
+}
+
+fn both(sign: Arithmetic, left: Part, right: Part, unit: Unit) -> Part {
+    let at = left.at.start..right.at.end;
+    Part { expr: Expr::Both(sign, Box::new(left.expr), Box::new(right.expr)), unit, at }
+}
+
+/// A constant, a measured value, an edge of an interval, or an expression in parentheses.
+fn factor(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
+    for (name, edge) in [("low", Edge::Low), ("high", Edge::High)] {
+        if !tokens.calls(name) {
+            continue;
+        }
+        let start = tokens.take().start;
+        tokens.take();
+        let of = sum(tokens)?;
+        let end = tokens.place().end;
+        tokens.close()?;
+        if !of.expr.has_interval() {
+            let message = format!("`{}` has no interval", tokens.slice(&of.at));
+            let help = "an interval is known of a metric, and of the ratio of one metric of two arms: \
+                        low(uring.iops / sync.iops)";
+            return Err(ExpectError::new(of.at, message, help));
+        }
+        return Ok(Part { expr: Expr::Edge(edge, Box::new(of.expr)), unit: of.unit, at: start..end });
+    }
+    if tokens.peek() == Some(Token::Open) {
+        let start = tokens.take().start;
+        let inner = sum(tokens)?;
+        let end = tokens.place().end;
+        tokens.close()?;
+        return Ok(Part { at: start..end, ..inner });
+    }
+    let (word, at) = tokens.word("a number or ARM.METRIC")?;
+    if let Some(quantity) = quantity(word, &at)? {
+        return Ok(Part { unit: quantity.unit(), expr: Expr::Quantity(quantity), at });
+    }
+    if let Some(literal) = Literal::parse(word) {
+        return Ok(Part { expr: Expr::Literal(literal), unit: literal.unit, at });
+    }
+    if tokens.peek() == Some(Token::Open) {
+        let message = format!("there is no `{word}(…)`");
+        return Err(ExpectError::new(at, message, one_of("there are", word, &["low", "high", "verdict"])));
+    }
+    Err(ExpectError::new(at, format!("`{word}` is neither a number nor of the form ARM.METRIC"), SHAPE))
+}
+
+/// `verdict(ARM.METRIC) == VERDICT`, or of `ARM.METRIC / ARM.METRIC`.
+fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
+    tokens.take();
+    tokens.take();
+    let measured = |tokens: &mut Tokens<'_>| {
+        let (word, at) = tokens.word("ARM.METRIC")?;
+        let refuse =
+            || ExpectError::new(at.clone(), format!("`{word}` is not of the form ARM.METRIC"), SHAPE);
+        Ok::<_, ExpectError>((quantity(word, &at)?.ok_or_else(refuse)?, at.clone()))
+    };
+    let (of, _) = measured(tokens)?;
+    let mut against = None;
+    if tokens.take_if(Token::Arithmetic(Arithmetic::Divide)) {
+        let (other, at) = measured(tokens)?;
+        if other.metric != of.metric || other.arm == of.arm {
+            let message = "a verdict is on one metric of two arms";
+            let help = format!("write {}.{}, or another arm", other.arm, of.metric);
+            return Err(ExpectError::new(at, message, help));
+        }
+        against = Some(other);
+    }
+    tokens.close()?;
+    let (op, op_at) = tokens.op().map_err(|error| ExpectError {
+        message: error.message.replace("a comparison (>=, <=, > or <)", "== or !="),
+        help: "a verdict reads like: verdict(uring.iops) == faster".to_owned(),
+        ..error
+    })?;
+    let is = match op {
+        Op::Equal => true,
+        Op::Differs => false,
+        _ => {
+            return Err(ExpectError::new(op_at, "verdicts have no order", "compare with == or !="));
+        }
+    };
+    Ok(Statement::Verdict { of, against, is, verdict: verdict_word(tokens)? })
+}
+
+/// One of [`VERDICTS`]; `no difference` with or without quotes, or as one word.
+fn verdict_word(tokens: &mut Tokens<'_>) -> Result<&'static str, ExpectError> {
+    let (text, at) = match tokens.peek() {
+        Some(Token::Quoted(text)) => (text, tokens.take()),
+        _ => tokens.word("a verdict")?,
+    };
+    if text == "no" && tokens.take_if(Token::Word("difference")) {
+        return Ok(VERDICTS[2]);
+    }
+    let same = |known: &&&str| **known == text || known.replace(' ', "_") == text;
+    VERDICTS.iter().find(same).copied().ok_or_else(|| {
+        let meant = nearest(text, &VERDICTS).filter(|meant| !meant.contains(' '));
+        let all = "the verdicts are: faster, slower, \"no difference\", inconclusive";
+        let help = meant.map_or_else(|| all.to_owned(), |meant| format!("did you mean `{meant}`?"));
+        ExpectError::new(at, format!("there is no verdict `{text}`"), help)
+    })
+}
+
+fn condition(tokens: &mut Tokens<'_>) -> Result<Condition, ExpectError> {
+    let (axis, axis_at) = tokens.word("the name of an axis")?;
+    let (op, op_at) = tokens.op()?;
+    let (value, value_at) = tokens.word("a value of the axis")?;
+    let literal = Literal::parse(value);
+    if literal.is_none() && !matches!(op, Op::Equal | Op::Differs) {
+        let message = format!("`{value}` is not a number, so it can only be equal or not");
+        return Err(ExpectError::new(op_at, message, "write = or !="));
+    }
+    let (axis_at, value_at) = (Place(axis_at), Place(value_at));
+    Ok(Condition { axis: axis.to_owned(), axis_at, op, value: value.to_owned(), value_at, literal })
 }

@@ -7,6 +7,34 @@ fn point(depth: u64) -> Params {
     Params::from_iter([("depth".to_owned(), json!(depth))])
 }
 
+/// Values by a function; whatever has a value `v` has the interval from 0.9 to 1.1 `v`, and so have ratios.
+struct Known<F>(F);
+
+impl<F: Fn(&str, &str, &Params) -> Option<f64>> Measured for Known<F> {
+    fn value(&self, arm: &str, metric: &str, point: &Params) -> Option<f64> {
+        (self.0)(arm, metric, point)
+    }
+
+    fn interval(&self, arm: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+        self.value(arm, metric, point).map(|value| [0.9 * value, 1.1 * value])
+    }
+
+    fn ratio_interval(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+        let ratio = self.value(arm, metric, point)? / self.value(other, metric, point)?;
+        Some([0.9 * ratio, 1.1 * ratio])
+    }
+
+    fn verdict(&self, arm: &str, other: Option<&str>, metric: &str, point: &Params) -> Option<&'static str> {
+        let (value, base) =
+            (self.value(arm, metric, point)?, self.value(other.unwrap_or("s"), metric, point)?);
+        (arm != "s").then_some(if value > base { "faster" } else { "no difference" })
+    }
+}
+
+fn judged(text: &str, values: impl Fn(&str, &str, &Params) -> Option<f64>, points: &[Params]) -> Outcome {
+    parse(text).unwrap().evaluate(&Known(values), points)
+}
+
 fn refused(text: &str) -> String {
     let error = parse(text).unwrap_err();
     format!("{} at `{}`: {}", error.message, &text[error.part], error.help)
@@ -15,13 +43,32 @@ fn refused(text: &str) -> String {
 #[test]
 fn reads_the_shipped_forms() {
     let claim = parse("uring-tuned.iops >= 1.5 * sync.iops at depth >= 32").unwrap().claim;
-    assert_eq!((claim.left.arm.as_str(), claim.left.metric.as_str()), ("uring-tuned", "iops"));
-    assert!(matches!(claim.right, Right::Other { factor, .. } if factor == 1.5));
-    assert_eq!(claim.conditions.len(), 1);
+    let named: Vec<String> = claim.quantities().iter().map(ToString::to_string).collect();
+    assert_eq!((named, claim.conditions.len()), (vec!["uring-tuned.iops".into(), "sync.iops".into()], 1));
     let claim = parse("a.p99<=200us at block_size>=4KiB and pattern=random").unwrap().claim;
-    assert_eq!(claim.right, Right::Number(200_000.0));
-    assert_eq!(claim.conditions.len(), 2);
+    let Statement::Compare { right: Expr::Literal(limit), .. } = claim.statement else { panic!("{claim:?}") };
+    assert_eq!((limit.number, claim.unit, claim.conditions.len()), (200_000.0, Unit::Nanos, 2));
     assert!(parse("a.iops > b.iops").is_ok());
+}
+
+#[test]
+fn what_is_read_is_printed_so() {
+    for text in [
+        "uring-tuned.iops >= 1.5 * sync.iops at depth >= 32",
+        "low(uring.iops / sync.iops) >= 1.2 at depth >= 32 and block_size == 4KiB",
+        "verdict(uring.iops) == faster at depth != 1",
+        "verdict(uring.iops / sync.iops) != \"no difference\"",
+        "a.p99 - b.p99 <= 2ms",
+        "(a.iops + b.iops) / 2 > 100000",
+        "a.iops - (b.iops - -3) > 2 * (1 + 3)",
+        "high(2 * a.bandwidth) < 1GiB",
+    ] {
+        assert_eq!(parse(text).unwrap().claim.to_string(), text);
+    }
+    let printed = |text: &str| parse(text).unwrap().claim.to_string();
+    assert_eq!(printed("verdict(a.iops)=no difference"), "verdict(a.iops) == \"no difference\"");
+    assert_eq!(printed("verdict(a.iops) == no_difference"), "verdict(a.iops) == \"no difference\"");
+    assert_eq!(printed("a.iops>=1.5M"), "a.iops >= 1500000");
 }
 
 #[test]
@@ -34,7 +81,7 @@ fn refusals_know_their_place() {
             "a.iops",
             "a.iops >= ",
             "a.iops = 3",
-            "a.iops >= 2 * 3",
+            "1 <= 2 * 3",
             "a.iops >= 2us",
             "a.p99 <= 2 * b.iops",
             "a.p99 <= 200KiB",
@@ -45,6 +92,20 @@ fn refusals_know_their_place() {
             "a.iops >= 1 at depth = 3 or",
             "a.iops % 1",
             "a.iops >= inf",
+            "a.iops-1 >= 2",
+            "a.p99 * b.p99 >= 2",
+            "2ms >= a.iops",
+            "low(1) >= a.iops",
+            "low(a.p99 / b.p50) >= 1",
+            "lo(a.iops) >= 1",
+            "low(a.iops >= 1",
+            "verdict(a.iops) >= faster",
+            "verdict(a.iops) faster",
+            "verdict(a.iops) == fast",
+            "verdict(a.iops) == best",
+            "verdict(a.iops / b.p99) == faster",
+            "verdict(a) == faster",
+            "verdict(a.iops) == \"no difference",
         ]
         .map(|text| format!("{text}\n    {}", refused(text)))
         .join("\n")
@@ -70,16 +131,13 @@ fn names_are_checked() {
 #[test]
 fn holds_only_if_it_holds_everywhere() {
     let points = [point(1), point(32), point(128)];
-    let claim = parse("u.iops >= 1.5 * s.iops at depth >= 32").unwrap();
     let run = |at_128: f64| {
-        claim.evaluate(
-            &|arm, _, point| match (arm, point["depth"].as_u64()) {
-                ("s", _) => Some(100_000.0),
-                (_, Some(128)) => Some(at_128),
-                _ => Some(200_000.0),
-            },
-            &points,
-        )
+        let values = |arm: &str, _: &str, point: &Params| match (arm, point["depth"].as_u64()) {
+            ("s", _) => Some(100_000.0),
+            (_, Some(128)) => Some(at_128),
+            _ => Some(200_000.0),
+        };
+        judged("u.iops >= 1.5 * s.iops at depth >= 32", values, &points)
     };
     assert_eq!(run(160_000.0).passed, Some(true));
     assert_eq!(run(140_000.0).passed, Some(false));
@@ -90,19 +148,57 @@ fn holds_only_if_it_holds_everywhere() {
 }
 
 #[test]
+fn intervals_verdicts_and_arithmetic() {
+    let points = [point(1), point(32)];
+    let values = |arm: &str, _: &str, point: &Params| match (arm, point["depth"].as_u64()) {
+        ("u", Some(32)) => Some(300.0),
+        _ => Some(100.0),
+    };
+    let said = |text: &str| {
+        let Outcome { passed, detail } = judged(text, values, &points);
+        let word = passed.map_or("?".to_owned(), |passed| passed.to_string());
+        format!("{word}: {detail}")
+    };
+    insta::assert_snapshot!(
+        [
+            "low(u.iops / s.iops) >= 2.6 at depth >= 32",
+            "low(u.iops / s.iops) >= 2.6",
+            "high(u.iops) < 331 at depth = 32",
+            "low(u.iops / s.iops * 100 - 100) >= 170 at depth = 32",
+            "low(1 / (u.iops / s.iops)) >= 0.3 at depth = 32",
+            "u.iops - s.iops > 150 at depth = 32",
+            "1k > u.iops",
+            "u.iops / (s.iops - 100) > 1",
+            "verdict(u.iops) == faster at depth = 32",
+            "verdict(u.iops) == faster",
+            "verdict(u.iops) != slower",
+            "verdict(u.iops / o.iops) == \"no difference\" at depth = 1",
+            "verdict(s.iops) == faster",
+        ]
+        .map(|text| format!("{text}\n    {}", said(text)))
+        .join("\n")
+    );
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let nothing = |_: &str, _: &str, _: &Params| None;
-    let claim = parse("u.syscalls_per_io <= 0.2 at depth >= 32").unwrap();
-    let outcome = claim.evaluate(&nothing, &[point(1)]);
+    let text = "u.syscalls_per_io <= 0.2 at depth >= 32";
+    let outcome = judged(text, nothing, &[point(1)]);
     assert_eq!((outcome.passed, outcome.detail.contains("no point of the sweep")), (None, true));
-    let outcome = claim.evaluate(&nothing, &[point(32)]);
+    let outcome = judged(text, nothing, &[point(32)]);
     assert_eq!(outcome.passed, None);
     assert_eq!(outcome.detail, "no u.syscalls_per_io at depth=32 was measured");
     // One point that fails decides, whatever the others would have been.
     let some = |_: &str, _: &str, p: &Params| (p["depth"] == json!(32)).then_some(0.5);
-    let outcome = claim.evaluate(&some, &[point(32), point(64)]);
+    let outcome = judged(text, some, &[point(32), point(64)]);
     assert_eq!(outcome.passed, Some(false));
     assert_eq!(outcome.detail, "u.syscalls_per_io is 0.5 at depth=32; the limit is 0.2");
+    for text in ["low(u.iops) > 0", "low(u.iops / s.iops) > 0", "verdict(u.iops) != slower", "1 < u.iops + 1"]
+    {
+        let outcome = judged(text, nothing, &[point(32)]);
+        assert!(outcome.passed.is_none() && outcome.detail.contains("u.iops"), "{text}: {outcome:?}");
+    }
 }
 
 #[test]
@@ -116,29 +212,92 @@ fn sizes_words_and_no_sweep() {
     assert!(selects("block_size >= 4KiB") && selects("block_size = 65536") && selects("direct = true"));
     assert!(selects("runtime < 1s") && selects("direct != false"));
     assert!(!selects("block_size < 64KiB") && !selects("depth = 1"));
-    let outcome = parse("a.p99 <= 1ms").unwrap().evaluate(&|_, _, _| Some(5e5), &[Params::new()]);
+    let outcome = judged("a.p99 <= 1ms", |_, _, _| Some(5e5), &[Params::new()]);
     assert_eq!((outcome.passed, outcome.detail.as_str()), (Some(true), "a.p99 is 500 us; the limit is 1 ms"));
+}
+
+fn literal() -> impl Strategy<Value = Literal> {
+    let bare = (-1e12..1e12f64).prop_map(|number| Literal { number, unit: Unit::Count });
+    let whole = (0u64..1 << 50).prop_map(|number| Literal { number: number as f64, unit: Unit::Count });
+    prop_oneof![bare, whole]
+}
+
+fn measured_value() -> impl Strategy<Value = Quantity> {
+    ("[a-z][a-z0-9_-]{0,6}", prop::sample::select(vec!["iops", "syscalls_per_io"]))
+        .prop_map(|(arm, metric)| Quantity { arm, metric: metric.to_owned(), arm_at: Place::default() })
+}
+
+fn expression() -> impl Strategy<Value = Expr> {
+    let edge = (measured_value(), any::<bool>(), literal()).prop_map(|(of, low, factor)| {
+        let scaled =
+            Expr::Both(Arithmetic::Multiply, Box::new(Expr::Literal(factor)), Box::new(Expr::Quantity(of)));
+        Expr::Edge(if low { Edge::Low } else { Edge::High }, Box::new(scaled))
+    });
+    let leaf =
+        prop_oneof![literal().prop_map(Expr::Literal), measured_value().prop_map(Expr::Quantity), edge];
+    let signs = vec![Arithmetic::Add, Arithmetic::Subtract, Arithmetic::Multiply, Arithmetic::Divide];
+    leaf.prop_recursive(4, 24, 2, move |inner| {
+        (prop::sample::select(signs.clone()), inner.clone(), inner)
+            .prop_map(|(sign, left, right)| Expr::Both(sign, Box::new(left), Box::new(right)))
+    })
 }
 
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
-        if let Err(error) = parse(&text) {
-            prop_assert!(text.get(error.part).is_some());
+        match parse(&text) {
+            Err(error) => prop_assert!(text.get(error.part).is_some()),
+            Ok(read) => prop_assert_eq!(parse(&read.claim.to_string()).map(|again| again.claim), Ok(read.claim)),
         }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back(
+        left in expression(),
+        right in expression(),
+        op in prop::sample::select(vec![Op::AtLeast, Op::AtMost, Op::Above, Op::Below]),
+        limit in literal(),
+        conditioned in any::<bool>(),
+    ) {
+        prop_assume!(!(left.is_constant() && right.is_constant()));
+        let condition = Condition {
+            axis: "depth".to_owned(),
+            axis_at: Place::default(),
+            op,
+            value: limit.to_string(),
+            value_at: Place::default(),
+            literal: Some(limit),
+        };
+        let claim = Claim {
+            statement: Statement::Compare { left, op, right },
+            unit: Unit::Count,
+            conditions: if conditioned { vec![condition] } else { vec![] },
+        };
+        let read = parse(&claim.to_string());
+        prop_assert_eq!(read.map(|read| read.claim), Ok(claim));
     }
 
     #[test]
     fn any_words_are_read_or_refused(words in prop::collection::vec(
         prop::sample::select(vec!["a.iops", "b-c.p99", ">=", "<", "=", "1.5", "*", "at", "and", "depth",
-            "4KiB", "3us", ".", "-", "1e999", "µ.iops", "inf", "!"]), 0..10)) {
+            "4KiB", "3us", ".", "-", "1e999", "µ.iops", "inf", "!", "low", "high", "verdict", "(", ")", "/", "+",
+            "faster", "\"no difference\"", "a.p99", "2M", "'"]), 0..14)) {
         let text = words.join(" ");
         match parse(&text) {
             Err(error) => prop_assert!(text.get(error.part).is_some()),
             Ok(claim) => {
-                let outcome = claim.evaluate(&|_, _, _| Some(1.0), &[point(3)]);
+                let outcome = claim.evaluate(&Known(|_: &str, _: &str, _: &Params| Some(1.0)), &[point(3)]);
                 prop_assert!(!outcome.detail.is_empty());
+                prop_assert_eq!(parse(&claim.claim.to_string()).map(|read| read.claim), Ok(claim.claim));
             }
         }
+    }
+}
+
+#[test]
+fn no_depth_of_parentheses_is_too_much() {
+    for count in [100, 100_000] {
+        let text = format!("{}a.iops{} > 1", "(".repeat(count), ")".repeat(count));
+        assert_eq!(parse(&text).is_ok(), count == 100);
     }
 }

@@ -1,0 +1,377 @@
+//! One run held against another, from another day or another machine: cell by cell, with what else differs on top.
+//!
+//! The trials of two runs share no blocks, so they are compared unpaired. All comparisons of one metric are one family:
+//! what is called faster or slower holds for all of them together (Holm), so that a gate over many cells does not fail
+//! by chance.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    fingerprint::{self, FactChange},
+    measured::more_is_better,
+    set::{CellSummary, ComparisonSet, Verdict},
+    unpaired,
+};
+use crate::plan::{Cell, Params, Plan};
+
+/// The version of this format.
+pub const SCHEMA: u32 = 1;
+/// Metrics where none are asked for.
+pub const USUAL_METRICS: [&str; 2] = ["iops", "p99"];
+/// The most that may be called a difference by chance, of all comparisons of a metric together.
+const CHANCE: f64 = 0.05;
+/// Parts of a trial that say how long is measured, not what.
+const DURATIONS: [&str; 3] = ["workload.runtime", "workload.warmup", "workload.interval"];
+/// Parts that differ from trial to trial.
+const OWN: [&str; 3] = ["id", "seed", "measure"];
+
+/// A run with what was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// What it came to.
+    pub set: &'a ComparisonSet,
+    /// What was planned.
+    pub plan: &'a Plan,
+}
+
+/// Which cells are held against each other, and in what.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Metrics, by the names that expectations use.
+    pub metrics: Vec<String>,
+    /// An arm of the baseline and the arm of the run that is held against it; none: each against the one of its name.
+    pub arms: Option<(String, String)>,
+}
+
+/// What a run is next to another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunComparison {
+    /// The version of this format.
+    pub schema: u32,
+    /// The run that is held to be known.
+    pub baseline: RunFacts,
+    /// The run that is held against it.
+    pub run: RunFacts,
+    /// What can be said of it in plain words.
+    pub answer: Vec<String>,
+    /// In what the hosts differ, what explains most first.
+    pub host_changes: Vec<FactChange>,
+    /// In what the scenarios differ, for the cells that both have.
+    pub scenario_changes: Vec<ScenarioChange>,
+    /// Cells, as `arm at point`, that only the baseline has.
+    pub only_in_baseline: Vec<String>,
+    /// Cells that only the run has.
+    pub only_in_run: Vec<String>,
+    /// A metric of a cell each.
+    pub comparisons: Vec<CellComparison>,
+}
+
+/// Which run it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunFacts {
+    /// Its name.
+    pub run_id: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// Whether it was a shortened one.
+    pub quick: bool,
+    /// Whether every planned trial counts.
+    pub trustworthy: bool,
+}
+
+/// A part of the scenario that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioChange {
+    /// Which, such as `workload.block_size` or `engine.fixed_files`.
+    pub part: String,
+    /// In the baseline; null where it has none.
+    pub baseline: Option<String>,
+    /// In the run.
+    pub run: Option<String>,
+    /// In how many cells.
+    pub cells: usize,
+    /// Whether it only says how long was measured: the numbers are then of the same thing.
+    pub duration: bool,
+}
+
+/// A metric of a cell in both runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CellComparison {
+    /// The arm in the run.
+    pub arm: String,
+    /// The arm in the baseline.
+    pub baseline_arm: String,
+    /// The point.
+    pub params: Params,
+    /// The metric, by the name that expectations use.
+    pub metric: String,
+    /// In the baseline: times in nanoseconds, rates a second. null where it was not measured.
+    pub baseline: Option<f64>,
+    /// In the run.
+    pub run: Option<f64>,
+    /// Mean of the run over mean of the baseline; null where either has no trial that counts.
+    pub ratio: Option<f64>,
+    /// 95 % confidence interval of the ratio; null below two trials on either side.
+    pub ci95: Option<[f64; 2]>,
+    /// How likely a difference of this size is if there is none.
+    pub p_value: Option<f64>,
+    /// The same over all comparisons of the metric together (Holm).
+    pub p_adjusted: Option<f64>,
+    /// What can be concluded, all comparisons of the metric taken together.
+    pub verdict: Verdict,
+    /// Whether both cells ask for the same; otherwise their numbers are not of the same thing.
+    pub alike: bool,
+}
+
+/// Holds a run against a baseline.
+#[must_use]
+pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunComparison {
+    let pairs = pairs(baseline.plan, run.plan, selection);
+    let mut comparisons = Vec::new();
+    let mut scenario_changes: Vec<ScenarioChange> = Vec::new();
+    for (old, new) in &pairs {
+        let changed = changed(old, new);
+        let alike = changed.iter().all(|change| change.duration);
+        for change in changed {
+            let same = |known: &&mut ScenarioChange| {
+                ScenarioChange { cells: change.cells, ..(*known).clone() } == change
+            };
+            match scenario_changes.iter_mut().find(same) {
+                Some(known) => known.cells += 1,
+                None => scenario_changes.push(change),
+            }
+        }
+        let cells = (baseline.set.cell(&old.arm, &old.params), run.set.cell(&new.arm, &new.params));
+        for metric in &selection.metrics {
+            comparisons.extend(one(metric, cells, (old, new), alike));
+        }
+    }
+    for metric in &selection.metrics {
+        together(comparisons.iter_mut().filter(|found| found.metric == *metric).collect());
+    }
+    let alone = |cells: &[Cell], paired: &dyn Fn(&Cell) -> bool| {
+        cells
+            .iter()
+            .filter(|cell| !paired(cell))
+            .map(|cell| name(&cell.arm, &cell.params))
+            .collect::<Vec<_>>()
+    };
+    let chosen = selection.arms.is_some();
+    let only_in_baseline =
+        alone(&baseline.plan.cells, &|cell| chosen || pairs.iter().any(|(old, _)| std::ptr::eq(*old, cell)));
+    let only_in_run =
+        alone(&run.plan.cells, &|cell| chosen || pairs.iter().any(|(_, new)| std::ptr::eq(*new, cell)));
+    let mut compared = RunComparison {
+        schema: SCHEMA,
+        baseline: facts(baseline.set),
+        run: facts(run.set),
+        answer: Vec::new(),
+        host_changes: fingerprint::changes(&baseline.set.hosts, &run.set.hosts),
+        scenario_changes,
+        only_in_baseline,
+        only_in_run,
+        comparisons,
+    };
+    compared.answer = answer(&compared, &fingerprint::unpaired(&baseline.set.hosts, &run.set.hosts));
+    compared
+}
+
+fn facts(set: &ComparisonSet) -> RunFacts {
+    RunFacts {
+        run_id: set.run_id.clone(),
+        scenario: set.scenario.clone(),
+        hosts: set.hosts.iter().map(|host| host.name.clone()).collect(),
+        quick: set.quick,
+        trustworthy: set.trustworthy,
+    }
+}
+
+/// A cell in words.
+pub(crate) fn name(arm: &str, params: &Params) -> String {
+    let point = super::answer::point(params);
+    if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
+}
+
+/// Cells of one arm and point in both.
+fn pairs<'a>(baseline: &'a Plan, run: &'a Plan, selection: &Selection) -> Vec<(&'a Cell, &'a Cell)> {
+    let wanted = |new: &Cell| match &selection.arms {
+        Some((old, name)) => (new.arm == *name).then(|| old.clone()),
+        None => Some(new.arm.clone()),
+    };
+    let pair = |new: &'a Cell| {
+        let arm = wanted(new)?;
+        let old = baseline.cells.iter().find(|old| old.arm == arm && old.params == new.params)?;
+        Some((old, new))
+    };
+    run.cells.iter().filter_map(pair).collect()
+}
+
+/// In what two cells differ that were to be the same. Different arms differ in their engines as they should.
+fn changed(old: &Cell, new: &Cell) -> Vec<ScenarioChange> {
+    let parts = |cell: &Cell| {
+        let mut parts = BTreeMap::new();
+        let template = serde_json::to_value(&cell.template).unwrap_or_default();
+        flatten(String::new(), &template, &mut parts);
+        parts.retain(|part, _| {
+            let top = part.split('.').next().unwrap_or_default();
+            !OWN.contains(&top) && (old.arm == new.arm || top != "engine")
+        });
+        parts
+    };
+    let (old, new) = (parts(old), parts(new));
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differs = names.into_iter().filter(|part| old.get(*part) != new.get(*part));
+    differs
+        .map(|part| ScenarioChange {
+            part: part.clone(),
+            baseline: old.get(part).cloned(),
+            run: new.get(part).cloned(),
+            cells: 1,
+            duration: DURATIONS.contains(&part.as_str()),
+        })
+        .collect()
+}
+
+/// Every leaf of a value by its dotted path; what is null is not there.
+fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Null => {}
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(path, value, leaves);
+            }
+        }
+        leaf => _ = leaves.insert(path, super::answer::value(leaf)),
+    }
+}
+
+/// A metric of a pair; nothing where neither has it.
+fn one(
+    metric: &str,
+    (baseline, run): (Option<&CellSummary>, Option<&CellSummary>),
+    (old, new): (&Cell, &Cell),
+    alike: bool,
+) -> Option<CellComparison> {
+    let value = |cell: Option<&CellSummary>| cell.and_then(|cell| cell.metric(metric));
+    let (was, is) = (value(baseline), value(run));
+    if was.is_none() && is.is_none() {
+        return None;
+    }
+    let samples = |cell: Option<&CellSummary>| cell.map_or(vec![], |cell| cell.samples(metric).to_vec());
+    let found = unpaired::compare(&samples(run), &samples(baseline), more_is_better(metric));
+    Some(CellComparison {
+        arm: new.arm.clone(),
+        baseline_arm: old.arm.clone(),
+        params: new.params.clone(),
+        metric: metric.to_owned(),
+        baseline: was,
+        run: is,
+        ratio: found.ratio,
+        ci95: found.ci95,
+        p_value: found.p_value,
+        p_adjusted: None,
+        verdict: found.verdict,
+        alike,
+    })
+}
+
+/// Corrects a family of comparisons after Holm: in order of their p-values, the i-th of m (from 0) counts (m - i)
+/// times, and none for less than the one before it. What is then no longer sure is inconclusive.
+fn together(mut family: Vec<&mut CellComparison>) {
+    family.retain(|found| found.p_value.is_some());
+    family.sort_by(|a, b| a.p_value.partial_cmp(&b.p_value).unwrap_or(std::cmp::Ordering::Equal));
+    let (count, mut least) = (family.len(), 0.0_f64);
+    for (index, found) in family.into_iter().enumerate() {
+        least = (found.p_value.unwrap_or(1.0) * (count - index) as f64).min(1.0).max(least);
+        found.p_adjusted = Some(least);
+        if matches!(found.verdict, Verdict::Faster | Verdict::Slower) && least > CHANCE {
+            found.verdict = Verdict::Inconclusive;
+        }
+    }
+}
+
+/// What the reader must know before the numbers, then what they come to.
+fn answer(found: &RunComparison, unpaired: &[String]) -> Vec<String> {
+    let mut said = Vec::new();
+    let told = |change: &&FactChange| change.baseline.is_some() && change.run.is_some();
+    let differing =
+        fingerprint::classes(found.host_changes.iter().filter(told).map(|change| change.fact.as_str()));
+    said.push(if differing.is_empty() {
+        "The hosts tell of no difference between them.".to_owned()
+    } else {
+        format!("These hosts differ in: {}.", differing.join(", "))
+    });
+    if !unpaired.is_empty() {
+        said.push(format!("Held against no other host: {}.", unpaired.join(", ")));
+    }
+    let unlike: Vec<&ScenarioChange> =
+        found.scenario_changes.iter().filter(|change| !change.duration).collect();
+    if !unlike.is_empty() {
+        let parts: Vec<&str> = unlike.iter().map(|change| change.part.as_str()).collect();
+        said.push(format!(
+            "Not of the same thing: the scenarios differ in {}. A ratio of such cells is no change of the machine.",
+            parts.join(", ")
+        ));
+    }
+    for (run, what) in [(&found.baseline, "baseline"), (&found.run, "run")] {
+        if run.quick {
+            said.push(format!("The {what} was a quick one: a smoke test, not a measurement."));
+        }
+        if !run.trustworthy {
+            said.push(format!("Of the {what} not every planned trial counts."));
+        }
+    }
+    let mut metrics: Vec<&str> = Vec::new();
+    for comparison in &found.comparisons {
+        if !metrics.contains(&comparison.metric.as_str()) {
+            metrics.push(&comparison.metric);
+        }
+    }
+    said.extend(metrics.into_iter().map(|metric| of_metric(found, metric)));
+    if found.comparisons.is_empty() {
+        said.push("No cell was measured so in both runs: there is nothing to compare.".to_owned());
+    }
+    said
+}
+
+fn of_metric(found: &RunComparison, metric: &str) -> String {
+    let all: Vec<&CellComparison> =
+        found.comparisons.iter().filter(|comparison| comparison.metric == metric).collect();
+    let verdicts = [Verdict::Slower, Verdict::Faster, Verdict::NoDifference, Verdict::Inconclusive];
+    let clause = |verdict: Verdict| {
+        let of: Vec<&&CellComparison> = all
+            .iter()
+            .filter(|found| found.verdict == verdict && found.ratio.is_some() && found.alike)
+            .collect();
+        let far = |found: &&&CellComparison| found.ratio.unwrap_or(1.0).ln().abs();
+        let most = of.iter().copied().max_by(|a, b| far(a).total_cmp(&far(b)))?;
+        let most = match (verdict, most.ratio) {
+            (Verdict::Slower | Verdict::Faster, Some(ratio)) => {
+                format!(" (most: x{ratio:.2}, {})", name(&most.arm, &most.params))
+            }
+            _ => String::new(),
+        };
+        Some(format!("{} in {}{most}", verdict.as_str(), of.len()))
+    };
+    let mut clauses: Vec<String> = verdicts.into_iter().filter_map(clause).collect();
+    let without = all.iter().filter(|found| found.ratio.is_none()).count();
+    if without > 0 {
+        clauses.push(format!("not measured in both in {without}"));
+    }
+    let unlike = all.iter().filter(|found| found.ratio.is_some() && !found.alike).count();
+    if unlike > 0 {
+        clauses.push(format!("not alike in {unlike}"));
+    }
+    format!("{metric}, of {} cells: {}.", all.len(), clauses.join(", "))
+}
+
+#[cfg(test)]
+#[path = "across_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+use super::{
+    super::fixture::{Fixture, model},
+    *,
+};
+
+fn selection() -> Selection {
+    Selection { metrics: vec!["iops".into(), "p99".into()], arms: None }
+}
+
+fn run(change: impl FnOnce(&mut Fixture)) -> (Fixture, ComparisonSet) {
+    let mut run = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 4, &["local"]);
+    change(&mut run);
+    run.execute(usize::MAX);
+    let set = run.analyse(Some("sync"));
+    (run, set)
+}
+
+fn held(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: &Selection) -> RunComparison {
+    let side = |(fixture, set)| -> Side<'_> {
+        let (fixture, set): (&Fixture, &ComparisonSet) = (fixture, set);
+        Side { set, plan: &fixture.plan }
+    };
+    compare(side((&old.0, &old.1)), side((&new.0, &new.1)), chosen)
+}
+
+#[test]
+fn a_slower_cell_is_found_and_the_others_are_not() {
+    let old = run(|_| {});
+    let new = run(|run| {
+        run.model = |arm, depth| match (arm, depth, model(arm, depth)) {
+            ("uring-tuned", 32, (iops, p50, calls)) => (0.8 * iops, p50, calls),
+            (_, _, same) => same,
+        };
+    });
+    let found = held(&old, &new, &selection());
+    let verdict = |arm: &str, depth: u64, metric: &str| {
+        let is =
+            |one: &&CellComparison| one.arm == arm && one.params["depth"] == depth && one.metric == metric;
+        let one = found.comparisons.iter().find(is).unwrap();
+        assert!(one.alike && one.p_adjusted >= one.p_value, "{one:?}");
+        (one.verdict, one.ratio.unwrap())
+    };
+    let (slower, ratio) = verdict("uring-tuned", 32, "iops");
+    assert!(slower == Verdict::Slower && (ratio - 0.8).abs() < 1e-3);
+    assert_ne!(verdict("sync", 32, "iops").0, Verdict::Slower);
+    assert_eq!(verdict("sync", 32, "p99").0, Verdict::NoDifference);
+    assert_eq!(found.comparisons.len(), 8);
+    assert_eq!(found.answer[0], "The hosts tell of no difference between them.");
+    assert!(
+        found.answer[1].contains("slower in 1 (most: x0.80, uring-tuned at depth 32)"),
+        "{:?}",
+        found.answer
+    );
+}
+
+#[test]
+fn hosts_and_scenarios_that_differ_are_said() {
+    let old = run(|run| {
+        run.hosts[0].description.facts.insert("thp".into(), "always".into());
+    });
+    let mut new = run(|run| {
+        run.hosts[0].description.facts.insert("kernel.release".into(), "6.19.0".into());
+        run.hosts[0].description.facts.insert("data_dir.scheduler".into(), "none".into());
+        for cell in &mut run.plan.cells {
+            cell.template.workload.runtime = proto::units::Nanos(9);
+            if cell.arm == "sync" {
+                cell.template.workload.read_percent = 50;
+            }
+        }
+    });
+    new.0.plan.cells.remove(3);
+    let found = held(&old, &new, &selection());
+    let facts: Vec<&str> = found.host_changes.iter().map(|change| change.fact.as_str()).collect();
+    assert_eq!(facts, ["kernel.release", "data_dir.scheduler", "thp"]);
+    assert_eq!(found.host_changes[2].run, None);
+    // What only one of them tells is shown, and called no difference.
+    assert_eq!(found.answer[0], "These hosts differ in: kernel.");
+    let parts: Vec<(&str, usize)> =
+        found.scenario_changes.iter().map(|change| (change.part.as_str(), change.cells)).collect();
+    assert_eq!(parts, [("workload.read_percent", 2), ("workload.runtime", 3)]);
+    assert!(
+        found.answer[1].starts_with("Not of the same thing: the scenarios differ in workload.read_percent.")
+    );
+    for one in &found.comparisons {
+        assert_eq!(one.alike, one.arm != "sync", "how long was measured makes no other thing");
+    }
+    assert_eq!((found.only_in_baseline.len(), found.only_in_run.len()), (1, 0));
+    assert_eq!(found.only_in_baseline[0], "uring-tuned at depth 32");
+}
+
+#[test]
+fn one_arm_against_another() {
+    let (old, new) = (run(|_| {}), run(|_| {}));
+    let chosen = Selection { arms: Some(("sync".into(), "uring-tuned".into())), ..selection() };
+    let found = held(&old, &new, &chosen);
+    assert_eq!(found.comparisons.len(), 4);
+    let at_32 = found.comparisons.iter().find(|one| one.params["depth"] == 32).unwrap();
+    assert_eq!((at_32.verdict, at_32.baseline_arm.as_str(), at_32.alike), (Verdict::Faster, "sync", true));
+    assert!(found.only_in_run.is_empty() && found.only_in_baseline.is_empty());
+}
+
+#[test]
+fn many_cells_must_not_differ_by_chance() {
+    let (old, new) = (run(|_| {}), run(|_| {}));
+    let mut found = held(&old, &new, &selection());
+    let family = &mut found.comparisons[..4];
+    for (one, p) in family.iter_mut().zip([0.04, 0.001, 0.02, 0.03]) {
+        (one.p_value, one.verdict) = (Some(p), Verdict::Slower);
+    }
+    together(family.iter_mut().collect());
+    let adjusted: Vec<f64> = family.iter().filter_map(|one| one.p_adjusted).collect();
+    // By hand: 0.001 x 4; 0.02 x 3; 0.03 x 2; then 0.04, which may not be less.
+    for (found, expected) in adjusted.iter().zip([0.06, 0.004, 0.06, 0.06]) {
+        assert!((found - expected).abs() < 1e-12, "{adjusted:?}");
+    }
+    let slower = |one: &CellComparison| one.verdict == Verdict::Slower;
+    assert_eq!(family.iter().map(slower).collect::<Vec<_>>(), [false, true, false, false]);
+}

@@ -1,0 +1,187 @@
+//! What expectations ask of a [`ComparisonSet`]: values, intervals, ratios and verdicts, by the names that
+//! expectations use. A comparison that the set holds is taken as it is; what it does not hold is computed from the
+//! trials of the two cells.
+
+use super::{
+    set::{CellSummary, Comparison, ComparisonSet},
+    stats, unpaired,
+};
+use crate::{plan::Params, scenario::expect::Measured};
+
+/// Metrics of which more is better; of all others less is.
+const MORE_IS_BETTER: [&str; 4] = ["iops", "bandwidth", "syncs_per_s", "sqes_per_enter"];
+
+/// Metrics that have a value for each trial, and so can be compared.
+pub const SAMPLED: [&str; 12] = [
+    "iops",
+    "bandwidth",
+    "latency_mean",
+    "p50",
+    "p99",
+    "sync_p50",
+    "sync_p99",
+    "syncs_per_s",
+    "syscalls_per_io",
+    "cpu_per_io",
+    "context_switches_per_io",
+    "interrupts_per_io",
+];
+
+/// Whether more of a metric is better, by the name that expectations use.
+#[must_use]
+pub fn more_is_better(metric: &str) -> bool {
+    MORE_IS_BETTER.contains(&metric)
+}
+
+/// The metric's name in [`Comparison::metric`], where percentiles have a longer one.
+fn in_comparisons(metric: &str) -> String {
+    if metric == "max" || metric.starts_with('p') && metric[1..].starts_with(|c: char| c.is_ascii_digit()) {
+        format!("latency_{metric}")
+    } else {
+        metric.to_owned()
+    }
+}
+
+impl CellSummary {
+    /// One value a trial that counts, in the order in which they ran, by the name that expectations use; empty of a
+    /// metric that is known of all trials together only.
+    #[must_use]
+    pub fn samples(&self, metric: &str) -> &[f64] {
+        let latency = self.latency_ns.as_ref();
+        let sync = self.sync_latency_ns.as_ref();
+        let found = match metric {
+            "iops" => self.iops.as_ref().map(|estimate| &estimate.samples),
+            "bandwidth" => self.bandwidth_bytes_per_s.as_ref().map(|estimate| &estimate.samples),
+            "syncs_per_s" => self.syncs_per_s.as_ref().map(|estimate| &estimate.samples),
+            "p50" => latency.map(|latency| &latency.samples.p50),
+            "p99" => latency.map(|latency| &latency.samples.p99),
+            "sync_p50" => sync.map(|sync| &sync.samples.p50),
+            "sync_p99" => sync.map(|sync| &sync.samples.p99),
+            other => self.trial_values.get(other),
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+}
+
+impl ComparisonSet {
+    /// The comparison of an arm with another one, as the set holds it; turned round where it holds the other way.
+    fn held(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<(&Comparison, bool)> {
+        let name = in_comparisons(metric);
+        let baseline = self.baseline.as_deref()?;
+        let found = |arm: &str| self.comparison(arm, &name, point).filter(|found| found.ratio.is_some());
+        if other == baseline {
+            found(arm).map(|found| (found, false))
+        } else if arm == baseline {
+            found(other).map(|found| (found, true))
+        } else {
+            None
+        }
+    }
+
+    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<unpaired::Ratio> {
+        let (arm, other) = (self.cell(arm, point)?.samples(metric), self.cell(other, point)?.samples(metric));
+        let known = !arm.is_empty() && !other.is_empty();
+        known.then(|| unpaired::compare(arm, other, more_is_better(metric)))
+    }
+}
+
+impl Measured for ComparisonSet {
+    fn value(&self, arm: &str, metric: &str, point: &Params) -> Option<f64> {
+        self.metric(arm, metric, point)
+    }
+
+    fn interval(&self, arm: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+        stats::t_interval(self.cell(arm, point)?.samples(metric))
+    }
+
+    fn ratio_interval(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+        match self.held(arm, other, metric, point) {
+            Some((held, false)) => held.ci95,
+            Some((held, true)) => held.ci95.map(|[low, high]| [1.0 / high, 1.0 / low]),
+            None => self.compared(arm, other, metric, point)?.ci95,
+        }
+    }
+
+    fn verdict(&self, arm: &str, other: Option<&str>, metric: &str, point: &Params) -> Option<&'static str> {
+        let other = other.or(self.baseline.as_deref())?;
+        if arm == other {
+            return None;
+        }
+        match self.held(arm, other, metric, point) {
+            Some((held, false)) => Some(held.verdict.as_str()),
+            // What is faster one way is slower the other way.
+            Some((held, true)) => Some(held.verdict.reversed().as_str()),
+            None => Some(self.compared(arm, other, metric, point)?.verdict.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            fixture::{Fixture, params},
+            set::Verdict,
+        },
+        *,
+    };
+    use crate::scenario::expect::{METRICS, VERDICTS, parse};
+
+    #[test]
+    fn words_are_those_of_reports() {
+        let all = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
+        assert_eq!(all.map(Verdict::as_str), VERDICTS);
+    }
+
+    #[test]
+    fn claims_over_a_run() {
+        let mut run = Fixture::new(&["sync", "uring-tuned", "uring"], &[1, 32], 3, &["local"]);
+        run.execute(usize::MAX);
+        let set = run.analyse(Some("sync"));
+        let points = [params(1), params(32)];
+        let passed = |text: &str| parse(text).unwrap().evaluate(&set, &points).passed;
+        assert_eq!(passed("low(uring-tuned.iops / sync.iops) >= 2 at depth >= 32"), Some(true));
+        assert_eq!(passed("low(uring-tuned.iops / sync.iops) >= 2"), Some(false));
+        assert_eq!(passed("high(sync.iops / uring-tuned.iops) <= 0.5 at depth >= 32"), Some(true));
+        assert_eq!(passed("verdict(uring-tuned.iops) == faster at depth = 32"), Some(true));
+        assert_eq!(passed("verdict(sync.iops / uring-tuned.iops) == slower at depth = 32"), Some(true));
+        // Neither is the baseline.
+        assert_eq!(passed("verdict(uring-tuned.iops / uring.iops) == faster at depth = 32"), Some(true));
+        assert_eq!(passed("verdict(sync.iops) == faster"), None);
+        assert_eq!(
+            passed("uring-tuned.syscalls_per_io / sync.syscalls_per_io <= 0.1 at depth = 32"),
+            Some(true)
+        );
+        for metric in ["iops", "bandwidth", "p50", "p99", "cpu_per_io", "syscalls_per_io", "latency_mean"] {
+            assert_eq!(
+                passed(&format!("low(uring.{metric}) <= high(uring.{metric})")),
+                Some(true),
+                "{metric}"
+            );
+            let ratio =
+                format!("low(uring.{metric} / sync.{metric}) <= high(uring.{metric} / sync.{metric})");
+            assert_eq!(passed(&ratio), Some(true), "{metric}");
+        }
+        let cell = set.cell("uring", &params(1)).unwrap();
+        let sampled: Vec<&str> =
+            METRICS.iter().map(|(name, _)| *name).filter(|name| !cell.samples(name).is_empty()).collect();
+        // Nothing is synced here.
+        assert_eq!(sampled, SAMPLED.into_iter().filter(|name| !name.contains("sync")).collect::<Vec<_>>());
+        for metric in cell.trial_values.keys() {
+            assert!(METRICS.iter().any(|(name, _)| name == metric), "{metric} is no metric");
+            assert_eq!(cell.samples(metric).len(), 3, "{metric}");
+        }
+    }
+
+    #[test]
+    fn one_trial_has_no_interval_and_no_claim_on_it_passes() {
+        let mut run = Fixture::new(&["sync", "uring"], &[1], 1, &["local"]);
+        run.execute(usize::MAX);
+        let set = run.analyse(Some("sync"));
+        for text in ["low(uring.iops / sync.iops) > 0", "high(uring.p99) < 1s"] {
+            let outcome = parse(text).unwrap().evaluate(&set, &[params(1)]);
+            assert_eq!(outcome.passed, None, "{text}: {}", outcome.detail);
+            assert!(outcome.detail.contains("two trials or more"), "{}", outcome.detail);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One run, read from its directory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use time::{
+    OffsetDateTime, PrimitiveDateTime, format_description::well_known::Rfc3339, macros::format_description,
+};
+
+use crate::{
+    analysis::{fingerprint, set::ComparisonSet},
+    exit::Exit,
+    plan::{Cell, Params, Plan},
+    store::{HOSTS, HostEntry, PLAN, RunDir, SUMMARY, TRIALS},
+};
+
+/// A run in a line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// The name of its directory.
+    pub name: String,
+    /// When it began, UTC, RFC 3339.
+    pub started_at: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Whether it was a shortened one.
+    pub quick: bool,
+    /// The hosts that took part, each with its labels.
+    pub hosts: BTreeMap<String, BTreeMap<String, String>>,
+    /// The kernels that they ran, each once.
+    pub kernels: Vec<String>,
+    /// The arms, in the scenario's order.
+    pub arms: Vec<String>,
+    /// Timed trials that were planned.
+    pub trials_planned: u32,
+    /// Timed trials that count.
+    pub trials_complete: u32,
+    /// What it came to, in a sentence; null where it was never analysed.
+    pub answer: Option<String>,
+    /// Expectations that held.
+    pub expectations_held: u32,
+    /// Expectations that failed.
+    pub expectations_failed: u32,
+    /// Expectations that could not be evaluated.
+    pub expectations_unknown: u32,
+    /// The exit code that the run's data deserve; null where it was never analysed.
+    pub exit: Option<u8>,
+    /// Why the run cannot be read; null where it can.
+    pub problem: Option<String>,
+}
+
+/// A cell of a run, for trends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellEntry {
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// All that was asked of it.
+    pub template: String,
+    /// Operations per second, mean over the trials.
+    pub iops: f64,
+    /// 95 % confidence interval of the mean.
+    pub ci95: Option<[f64; 2]>,
+}
+
+impl RunEntry {
+    /// Whether it is not known to have gone well.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.exit != Some(Exit::Done.code())
+    }
+}
+
+/// All that is kept of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Read {
+    pub(super) entry: RunEntry,
+    pub(super) cells: Vec<CellEntry>,
+    /// See [`fingerprint::machine`].
+    pub(super) machine: String,
+}
+
+/// What changes when a run's files do.
+pub(super) fn stamp(run: &Path) -> String {
+    let of = |name: &str| {
+        let file = fs::metadata(run.join(name)).ok()?;
+        let time = file.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(format!("{}.{}", time.as_nanos(), file.len()))
+    };
+    let stamps = [PLAN, HOSTS, TRIALS, SUMMARY].map(|name| of(name).unwrap_or_default());
+    stamps.join(" ")
+}
+
+/// When a run began: as its name says, or else when its plan was written.
+pub(super) fn started_at(run: &Path) -> String {
+    let real = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
+    let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let named = name.split_once('-').and_then(|(stamp, _)| PrimitiveDateTime::parse(stamp, format).ok());
+    let written = || fs::metadata(run.join(PLAN)).and_then(|plan| plan.modified()).ok();
+    let at = named.map(PrimitiveDateTime::assume_utc).or_else(|| written().map(OffsetDateTime::from));
+    // To the second: texts of one length are in order of time.
+    let whole = at.unwrap_or(OffsetDateTime::UNIX_EPOCH).replace_nanosecond(0);
+    whole.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+/// All that is asked of a cell, as text: equal where two cells measure the same.
+pub(super) fn template(cell: &Cell) -> String {
+    serde_json::to_string(&(&cell.template, &cell.hosts)).unwrap_or_default()
+}
+
+/// Reads a run directory. One that is damaged is an entry that says so.
+pub(super) fn read(path: &Path) -> Read {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut entry = RunEntry { name, started_at: started_at(path), ..RunEntry::default() };
+    let plan = RunDir::open(path).and_then(|run| Ok((run.plan()?, run.hosts()?, run)));
+    let (plan, hosts, run) = match plan {
+        Ok(read) => read,
+        Err(error) => {
+            entry.problem = Some(error.to_string());
+            return Read { entry, ..Read::default() };
+        }
+    };
+    of_plan(&mut entry, &plan, &hosts);
+    let summary = fs::read(path.join(SUMMARY)).ok();
+    let set = summary.and_then(|bytes| serde_json::from_slice::<ComparisonSet>(&bytes).ok());
+    let Some(set) = set else { return Read { entry, ..Read::default() } };
+    let refused = run.read_trials().is_ok_and(|trials| {
+        trials.records.iter().any(|trial| trial.hosts.iter().any(|host| host.refusal.is_some()))
+    });
+    of_summary(&mut entry, &set, refused);
+    let cells = plan.cells.iter().filter_map(|cell| {
+        let iops = set.cell(&cell.arm, &cell.params)?.iops.as_ref()?;
+        Some(CellEntry {
+            arm: cell.arm.clone(),
+            params: cell.params.clone(),
+            template: template(cell),
+            iops: iops.mean,
+            ci95: iops.ci95,
+        })
+    });
+    Read { cells: cells.collect(), machine: fingerprint::machine(&set.hosts), entry }
+}
+
+fn of_plan(entry: &mut RunEntry, plan: &Plan, hosts: &[HostEntry]) {
+    entry.scenario.clone_from(&plan.scenario);
+    entry.quick = plan.quick;
+    for cell in &plan.cells {
+        if !entry.arms.contains(&cell.arm) {
+            entry.arms.push(cell.arm.clone());
+        }
+    }
+    entry.trials_planned = plan.trials_per_cell * plan.cells.len() as u32;
+    entry.hosts = hosts.iter().map(|host| (host.name.clone(), host.labels.clone())).collect();
+    let kernels: BTreeSet<&String> =
+        hosts.iter().filter_map(|host| host.description.facts.get("kernel.release")).collect();
+    entry.kernels = kernels.into_iter().cloned().collect();
+}
+
+fn of_summary(entry: &mut RunEntry, set: &ComparisonSet, refused: bool) {
+    let merged = || set.cells.iter().filter(|cell| cell.host.is_none());
+    entry.trials_planned = merged().map(|cell| cell.trials.planned).sum();
+    entry.trials_complete = merged().map(|cell| cell.trials.complete).sum();
+    // That it was quick has a column of its own.
+    let told = set.answer.iter().find(|sentence| !sentence.starts_with("This was a quick run"));
+    entry.answer = Some(told.cloned().unwrap_or_default());
+    let mut exit = Exit::of(set);
+    for expectation in &set.expectations {
+        match expectation.outcome() {
+            Some(true) => entry.expectations_held += 1,
+            Some(false) => entry.expectations_failed += 1,
+            None => entry.expectations_unknown += 1,
+        }
+    }
+    if refused {
+        exit = exit.strongest(Exit::Host);
+    }
+    entry.exit = Some(exit.code());
+}

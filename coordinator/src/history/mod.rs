@@ -1,0 +1,174 @@
+//! The runs of a results directory: which there are, what they came to, and how cells did over them.
+//!
+//! The run directories are the truth. An SQLite index beside them spares reading them all again; it is derived, may be
+//! deleted at any time, and where it is damaged, locked or cannot be written, it is made again or gone without. No run
+//! and no report fails for it.
+//!
+//! `entry` reads one run directory, `index` keeps what was read, [`resolve`] finds the run that people mean, `filter`
+//! chooses those to list.
+
+mod entry;
+pub mod filter;
+mod index;
+pub mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+pub use self::entry::{CellEntry, RunEntry};
+use crate::{
+    analysis::{
+        fingerprint,
+        insight::{TrendLine, TrendPoint},
+        set::ComparisonSet,
+    },
+    plan::{Params, Plan},
+    store::PLAN,
+};
+
+/// Where runs are kept unless another place is said.
+pub const RESULTS: &str = "results";
+/// The index's name in it.
+pub const INDEX: &str = "index.sqlite";
+/// The most runs of a trend.
+pub const MOST_RUNS: usize = 50;
+
+/// All runs of a results directory, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The runs.
+    pub runs: Vec<RunEntry>,
+    /// Why there is no index on disk, if there is none.
+    pub note: Option<String>,
+}
+
+/// Reads the runs of a results directory, and brings its index up to date. With `rebuild` the index is made anew.
+///
+/// # Errors
+/// Where the directory itself cannot be read; never for the index.
+pub fn load(dir: &Path, rebuild: bool) -> io::Result<History> {
+    let found = run_directories(dir)?;
+    let (runs, note) = index::with(dir, rebuild, |index| {
+        index::update(index, &found)?;
+        index::runs(index)
+    });
+    Ok(History { runs, note })
+}
+
+/// Brings the index up to date, where the directory has one or ought to.
+pub fn refresh(dir: &Path) {
+    match load(dir, false) {
+        Ok(History { note: Some(note), .. }) => tracing::info!("no index of runs: {note}"),
+        Ok(_) => {}
+        Err(error) => tracing::info!(dir = %dir.display(), %error, "no index of runs"),
+    }
+}
+
+/// The results directory that a run lies in. A directory with runs in it is one if it has a link to the latest run or
+/// an index already, or is where runs are kept: no index shall turn up in any other place.
+#[must_use]
+pub fn results_of(run: &Path) -> Option<PathBuf> {
+    let run = fs::canonicalize(run).ok()?;
+    let dir = run.parent()?;
+    let is_one = dir.join("latest").is_symlink()
+        || dir.join(INDEX).is_file()
+        || fs::canonicalize(RESULTS).is_ok_and(|usual| usual == dir);
+    is_one.then(|| dir.to_owned())
+}
+
+/// Directories with a plan in them, by name; links are other names of runs, not runs.
+fn run_directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.path().join(PLAN).is_file() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// How a cell is told from others of its scenario: what is asked of it, on which machines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellKey {
+    /// The scenario.
+    pub scenario: String,
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// All that is asked of it, as text.
+    pub template: String,
+    /// The machines; see [`fingerprint::machine`].
+    pub machine: String,
+}
+
+/// How the cells of a run did in earlier runs of its scenario, in the same results directory, on the same machines, and
+/// with the same work; a line for each cell that has been measured before. At most [`MOST_RUNS`] runs each, this one
+/// among them.
+#[must_use]
+pub fn trend(run: &Path, plan: &Plan, set: &ComparisonSet) -> Vec<TrendLine> {
+    let Some(dir) = results_of(run) else { return Vec::new() };
+    let Ok(found) = run_directories(&dir) else { return Vec::new() };
+    let started_at = entry::started_at(run);
+    let machine = fingerprint::machine(&set.hosts);
+    let (lines, note) = index::with(&dir, false, |index| {
+        index::update(index, &found)?;
+        let mut lines = Vec::new();
+        for cell in &plan.cells {
+            let Some(now) = set.cell(&cell.arm, &cell.params).and_then(|cell| cell.iops.as_ref()) else {
+                continue;
+            };
+            let key = CellKey {
+                scenario: plan.scenario.clone(),
+                arm: cell.arm.clone(),
+                params: cell.params.clone(),
+                template: entry::template(cell),
+                machine: machine.clone(),
+            };
+            let mut points = index::earlier(index, &key, (&started_at, &set.run_id), MOST_RUNS - 1)?;
+            if points.is_empty() {
+                continue;
+            }
+            let run_id = set.run_id.clone();
+            points.push(TrendPoint { run_id, at: started_at.clone(), iops: now.mean, ci95: now.ci95 });
+            lines.push(TrendLine { arm: cell.arm.clone(), params: cell.params.clone(), points });
+        }
+        Ok(lines)
+    });
+    if let Some(note) = note {
+        tracing::info!("no index of runs: {note}");
+    }
+    lines
+}
+
+/// How the cells of a scenario did over its runs, as of the newest one that has them; `wanted` chooses cells.
+///
+/// # Errors
+/// Where the directory cannot be read.
+pub fn trend_of(
+    dir: &Path,
+    scenario: &str,
+    wanted: impl Fn(&str, &Params) -> bool,
+) -> io::Result<Vec<TrendLine>> {
+    let found = run_directories(dir)?;
+    let (lines, _) = index::with(dir, false, |index| {
+        index::update(index, &found)?;
+        let mut lines = Vec::new();
+        for key in index::newest_cells(index, scenario)? {
+            if !wanted(&key.arm, &key.params) {
+                continue;
+            }
+            // Later than any time, so that the newest is among them.
+            let points = index::earlier(index, &key, ("~", ""), MOST_RUNS)?;
+            lines.push(TrendLine { arm: key.arm, params: key.params, points });
+        }
+        Ok(lines)
+    });
+    Ok(lines)
+}

@@ -1,0 +1,208 @@
+//! Which run is meant: by path, by name, by the beginning of a name, or counted back from the newest.
+//!
+//! | text | run |
+//! |---|---|
+//! | a path | that directory |
+//! | `20261122T100347Z-qd-sweep` | the run of that name in the results directory |
+//! | `20261122` | the only one whose name begins so |
+//! | `latest`, `latest~2` | the newest of all, and the second before it |
+//! | `qd-sweep~1` | the one before the newest of the scenario `qd-sweep`; `~0` is the newest |
+
+use std::path::{Path, PathBuf};
+
+use super::{RunEntry, load};
+use crate::{scenario::keys::nearest, store::PLAN};
+
+/// The name of the newest run.
+pub const LATEST: &str = "latest";
+/// The most names that an error lists.
+const FEW: usize = 5;
+
+/// Why no run is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UnknownRun {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// Finds the run that a text means: a path, or else a run of the results directory `dir`.
+///
+/// # Errors
+/// Where it means none, or more than one.
+pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
+    // Whatever exists is taken at its word: that it is no run is then said of it.
+    if text.exists() {
+        return Ok(text.to_owned());
+    }
+    let name = text.to_string_lossy();
+    if text.components().count() > 1 || name.is_empty() {
+        return Err(UnknownRun {
+            message: format!("there is no directory {}", text.display()),
+            help: "name the directory of a run, such as results/latest, or the run itself: `coordinator list` shows \
+                   them"
+            .to_owned(),
+        });
+    }
+    let history = load(dir, false).map_err(|error| UnknownRun {
+        message: format!("`{name}` is not a run directory, and {} cannot be read: {error}", dir.display()),
+        help: "name the directory of a run, such as results/latest, or with --dir the one that runs are in"
+            .to_owned(),
+    })?;
+    among(&name, &history.runs, dir).map(|name| dir.join(name))
+}
+
+/// Finds it among the runs of a results directory, oldest first.
+fn among(text: &str, runs: &[RunEntry], dir: &Path) -> Result<String, UnknownRun> {
+    if runs.is_empty() {
+        return Err(UnknownRun {
+            message: format!("there is no run `{text}`: {} has no directory with a {PLAN}", dir.display()),
+            help: "`coordinator run SCENARIO` makes one; --dir names another place".to_owned(),
+        });
+    }
+    if let Some(run) = runs.iter().find(|run| run.name == text) {
+        return Ok(run.name.clone());
+    }
+    let (name, back) = text.split_once('~').unwrap_or((text, ""));
+    if text == LATEST || text.contains('~') {
+        return counted(text, name, back, runs);
+    }
+    let begin: Vec<&str> =
+        runs.iter().map(|run| run.name.as_str()).filter(|name| name.starts_with(text)).collect();
+    match begin.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(unknown(text, runs)),
+        several => Err(UnknownRun {
+            message: format!("`{text}` is the beginning of {} runs", several.len()),
+            help: format!("write more of it: {}", listed(several)),
+        }),
+    }
+}
+
+/// `latest~2`, `qd-sweep~1`.
+fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<String, UnknownRun> {
+    let refuse = |message: String, help: String| Err(UnknownRun { message, help });
+    let back: usize = match (text == LATEST, back.parse()) {
+        (true, _) => 0,
+        (false, Ok(back)) => back,
+        (false, Err(_)) => {
+            let help = format!("write how many runs before the newest, such as {name}~1");
+            return refuse(format!("`{text}` does not say which run"), help);
+        }
+    };
+    let of: Vec<&RunEntry> = runs.iter().filter(|run| name == LATEST || run.scenario == name).collect();
+    if of.is_empty() {
+        let mut scenarios: Vec<&str> = runs.iter().map(|run| run.scenario.as_str()).collect();
+        scenarios.sort_unstable();
+        scenarios.dedup();
+        scenarios.push(LATEST);
+        let help = match nearest(name, &scenarios) {
+            Some(meant) => format!("did you mean `{meant}~{back}`?"),
+            None => format!("before the `~` stands one of: {}", scenarios.join(", ")),
+        };
+        return refuse(format!("no run is of a scenario `{name}`"), help);
+    }
+    match of.iter().rev().nth(back) {
+        Some(run) => Ok(run.name.clone()),
+        None => {
+            let count = of.len();
+            let (are, help) =
+                if count == 1 { ("is 1 run", "~0".to_owned()) } else { ("are", format!("~{}", count - 1)) };
+            let are = if count == 1 { are.to_owned() } else { format!("{are} {count} runs") };
+            let of = if name == LATEST { String::new() } else { format!(" of {name}") };
+            refuse(format!("there is no `{text}`: there {are}{of}"), format!("the oldest is {name}{help}"))
+        }
+    }
+}
+
+fn unknown(text: &str, runs: &[RunEntry]) -> UnknownRun {
+    let of_scenario = runs.iter().any(|run| run.scenario == text);
+    let help = if of_scenario {
+        format!("for the newest run of that scenario write {text}~0")
+    } else {
+        format!("the nearest: {}", listed(&near(text, runs)))
+    };
+    UnknownRun { message: format!("there is no run `{text}`"), help }
+}
+
+/// Names of runs, those most like the text first.
+fn near<'a>(text: &str, runs: &'a [RunEntry]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = runs.iter().rev().map(|run| run.name.as_str()).collect();
+    names.push(LATEST);
+    names.sort_by_key(|name| {
+        // The scenario's name is what people remember of a run's name.
+        let tail = name.split_once('-').map_or(*name, |(_, tail)| tail);
+        strsim::damerau_levenshtein(text, name).min(strsim::damerau_levenshtein(text, tail))
+    });
+    names
+}
+
+fn listed(names: &[&str]) -> String {
+    let few: Vec<&str> = names.iter().copied().take(FEW).collect();
+    let more = names.len().saturating_sub(FEW);
+    if more == 0 { few.join(", ") } else { format!("{}, and {more} more", few.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs() -> Vec<RunEntry> {
+        [
+            ("20261101T000000Z-sweep", "sweep"),
+            ("20261102T000000Z-ladder", "ladder"),
+            ("20261103T000000Z-sweep", "sweep"),
+        ]
+        .map(|(name, scenario)| RunEntry {
+            name: name.into(),
+            scenario: scenario.into(),
+            ..RunEntry::default()
+        })
+        .to_vec()
+    }
+
+    #[test]
+    fn every_way_to_name_a_run() {
+        let runs = runs();
+        let name = |text: &str| among(text, &runs, Path::new("results")).unwrap()[6..8].to_owned();
+        for (text, day) in [
+            ("latest", "03"),
+            ("latest~0", "03"),
+            ("latest~2", "01"),
+            ("sweep~0", "03"),
+            ("sweep~1", "01"),
+            ("ladder~0", "02"),
+            ("20261102", "02"),
+            ("20261101T000000Z-sweep", "01"),
+        ] {
+            assert_eq!(name(text), day, "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_what_there_is() {
+        let runs = runs();
+        let said = |text: &str| {
+            let UnknownRun { message, help } = among(text, &runs, Path::new("results")).unwrap_err();
+            format!("{text}: {message}; {help}")
+        };
+        insta::assert_snapshot!(
+            [
+                "2026110",
+                "20261104T000000Z-sweep",
+                "swep~0",
+                "sweep~2",
+                "ladder~9",
+                "latest~x",
+                "latest~3",
+                "sweep",
+                "xyz~1"
+            ]
+            .map(said)
+            .join("\n")
+        );
+        assert!(among("a", &[], Path::new("results")).unwrap_err().help.contains("coordinator run"));
+    }
+}

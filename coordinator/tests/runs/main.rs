@@ -1,0 +1,270 @@
+//! The real binary over runs that lie on disk: listed, found by name, held against each other; and what becomes of
+//! that where the index is damaged or the directory cannot be written.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../faults/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of faults, which use all of it")]
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+use support::{Place, Ran, bin, is_root, open_bin, unprivileged};
+
+/// A system call for each read, and none at all: the verdict on these two is never in doubt.
+const SCENARIO: &str = "name: pair
+target: {file: {size: 64KiB, direct: false}}
+workload: {warmup: 5ms, runtime: 60ms}
+arms:
+  fast: {engine: \"null\"}
+  slow: {engine: psync}
+trials: 3
+baseline: slow
+expect: [\"low(fast.iops / slow.iops) > 1\", \"verdict(fast.iops) == faster\"]
+";
+
+/// Two runs of one scenario, made once and copied for each test.
+fn runs() -> Place {
+    static MADE: OnceLock<Place> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let place = Place::new();
+        for scenario in [SCENARIO, &SCENARIO.replace("trials: 3", "trials: 3\nquestion: Again?")] {
+            let path = place.write("scenario.yaml", scenario);
+            let mut run = place.command(bin("coordinator"));
+            run.arg("run").arg(path).args(["--no-progress", "--data-dir"]).arg(place.data());
+            // On a busy machine a trial may begin late and is then kept out; three leave two.
+            place.finish(run).completes();
+        }
+        place
+    });
+    let place = Place::new();
+    copy(&made.path("results"), &place.path("results"));
+    let newest = names(&place).pop().unwrap();
+    std::os::unix::fs::symlink(newest, place.path("results/latest")).unwrap();
+    place
+}
+
+/// Directories and files, with their times; links are left out.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Names of the runs, oldest first.
+fn names(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.path("results")).unwrap().map(Result::unwrap);
+    let runs = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    let mut names: Vec<String> = runs.map(|run| run.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn coordinator(place: &Place, arguments: &[&str]) -> Ran {
+    let mut command = place.command(bin("coordinator"));
+    command.args(arguments);
+    place.finish(command)
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+}
+
+fn listed(place: &Place) -> Vec<String> {
+    let ran = coordinator(place, &["list", "--format", "json"]).exits(0);
+    let found = json(&ran);
+    found["runs"].as_array().unwrap().iter().map(|run| run["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn index(place: &Place) -> PathBuf {
+    place.path("results/index.sqlite")
+}
+
+#[test]
+fn runs_are_listed_and_found_by_name() {
+    let place = runs();
+    let names = names(&place);
+    assert!(index(&place).is_file(), "a run leaves the index up to date");
+    assert_eq!(listed(&place), names);
+    let ran = coordinator(&place, &["list"]).exits(0);
+    for text in [&names[0], &names[1], "pair: ", "fast, slow", "2/2"] {
+        assert!(ran.stdout.contains(text), "no {text} in {}", ran.stdout);
+    }
+    let csv = coordinator(&place, &["list", "--format", "csv", "--limit", "1"]).exits(0).stdout;
+    assert!(csv.lines().count() == 2 && csv.lines().nth(1).unwrap().starts_with(&names[1]), "{csv}");
+    for nothing in [&["--host", "n9"][..], &["--label", "kernel=patched"], &["--since", "2100-01-01"]] {
+        assert_eq!(coordinator(&place, &[&["list"], nothing].concat()).exits(0).stdout, "no runs\n");
+    }
+    coordinator(&place, &["list", "--since", "yesterday"]).exits(2).says(&["how long ago"]);
+    coordinator(&place, &["list", "--scenario", "pairs"]).exits(2).says(&["did you mean `pair`?"]);
+    coordinator(&place, &["list", "--dir", "nowhere"]).exits(2).says(&["--dir", "coordinator run"]);
+
+    for (name, run) in
+        [("latest", 1), ("latest~1", 0), ("pair~0", 1), (names[0].as_str(), 0), ("results/latest", 1)]
+    {
+        let ran = coordinator(&place, &["report", name, "--format", "json"]);
+        assert_eq!(json(&ran)["run_id"], names[run].as_str(), "{name}");
+    }
+    coordinator(&place, &["report", "latst"]).exits(2).says(&["no run `latst`", "latest"]);
+    coordinator(&place, &["report", "pairs~1"]).exits(2).says(&["did you mean `pair~1`?"]);
+    coordinator(&place, &["report", "pair~2"]).exits(2).says(&["there are 2 runs of pair"]);
+    coordinator(&place, &["report", &names[0][..4]]).exits(2).says(&["beginning of 2 runs", &names[1]]);
+    coordinator(&place, &["report", "results/nothing"]).exits(2).says(&["no directory", "coordinator list"]);
+}
+
+#[test]
+fn a_run_knows_how_its_cells_did_before() {
+    let place = runs();
+    let names = names(&place);
+    let summary = |name: &str| -> Value {
+        serde_json::from_slice(&fs::read(place.path("results").join(name).join("summary.json")).unwrap())
+            .unwrap()
+    };
+    assert_eq!(summary(&names[0])["trend"], serde_json::json!([]), "nothing came before the first");
+    let trend = summary(&names[1])["trend"].clone();
+    let lines = trend.as_array().unwrap();
+    assert_eq!(lines.len(), 2, "{trend}");
+    let runs: Vec<&str> = lines[1]["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| point["run_id"].as_str().unwrap())
+        .collect();
+    assert_eq!((lines[1]["arm"].as_str(), runs), (Some("slow"), names.iter().map(String::as_str).collect()));
+    let told = coordinator(&place, &["list", "--trend", "slow", "--format", "csv"]).exits(0).stdout;
+    assert_eq!(told.lines().count(), 3, "{told}");
+    let told = coordinator(&place, &["list", "--trend", "slow"]).exits(0).stdout;
+    assert!(told.starts_with("pair: slow\n") && told.contains(" x"), "{told}");
+    coordinator(&place, &["list", "--trend", "slw"]).exits(2).says(&["did you mean `slow`?"]);
+    coordinator(&place, &["list", "--trend", "slow@depth"]).exits(2).says(&["slow@depth", "uring@depth=32"]);
+}
+
+#[test]
+fn runs_are_held_against_each_other_and_gated() {
+    let place = runs();
+    let names = names(&place);
+    let found = json(&coordinator(&place, &["compare", "latest~1", "latest", "--format", "json"]).exits(0));
+    assert_eq!(
+        (found["baseline"]["run_id"].as_str(), found["run"]["run_id"].as_str()),
+        (Some(&*names[0]), Some(&*names[1]))
+    );
+    assert_eq!(found["host_changes"], serde_json::json!([]), "one machine");
+    assert_eq!(found["scenario_changes"], serde_json::json!([]));
+    let comparisons = found["comparisons"].as_array().unwrap();
+    assert_eq!(comparisons.len(), 4, "two arms, iops and p99");
+    for comparison in comparisons {
+        let [low, high] = [0, 1].map(|edge| comparison["ci95"][edge].as_f64().unwrap());
+        let ratio = comparison["ratio"].as_f64().unwrap();
+        assert!(low <= high && ratio > 0.0 && comparison["alike"] == true, "{comparison}");
+    }
+    // A run against itself is no slower; an arm with calls is slower than one without.
+    coordinator(&place, &["compare", "latest", "latest", "--fail-if", "slower"]).exits(0);
+    let arms =
+        ["compare", "latest~1", "latest", "--arms", "fast,slow", "--metric", "iops", "--fail-if", "slower"];
+    let ran = coordinator(&place, &arms).exits(1).says(&["1 comparison fails"]);
+    assert!(ran.stdout.contains("slow / fast") && ran.stdout.contains("slower"), "{}", ran.stdout);
+    let markdown =
+        coordinator(&place, &["compare", "latest", "latest", "--format", "markdown"]).exits(0).stdout;
+    assert!(markdown.starts_with("### ") && markdown.contains("| arm | metric |"), "{markdown}");
+    let csv = coordinator(&place, &["compare", "latest", "latest", "--format", "csv"]).exits(0).stdout;
+    assert_eq!((csv.lines().count(), csv.lines().next().unwrap().split(',').count()), (5, 14), "{csv}");
+    coordinator(&place, &["compare", "latest", "latest", "--metric", "iop"])
+        .exits(2)
+        .says(&["did you mean `iops`?"]);
+    coordinator(&place, &["compare", "latest", "latest", "--arms", "fst,slow"])
+        .exits(2)
+        .says(&["did you mean `fast`?"]);
+    coordinator(&place, &["compare", "latest", "latest", "--arms", "fast"]).exits(2).says(&["two arms"]);
+}
+
+#[test]
+fn what_else_differs_stands_on_top() {
+    let place = runs();
+    let names = names(&place);
+    let old = place.path("results").join(&names[0]);
+    // As if it had been another machine, and other work in one of its cells.
+    let change = |file: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(old.join(file)).unwrap();
+        assert!(text.contains(from), "no {from} in {text:.2000}");
+        fs::write(old.join(file), text.replacen(from, to, 1)).unwrap();
+    };
+    change("hosts.json", "\"kernel.release\": \"", "\"kernel.release\": \"5.4-");
+    change("plan.json", "\"block_size\": \"4KiB\"", "\"block_size\": \"8KiB\"");
+    let ran = coordinator(&place, &["compare", &names[0], &names[1], "--fail-if", "slower"]);
+    let ran = ran.exits(4).says(&["could not be judged: iops of fast"]);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[1].trim(), "These hosts differ in: kernel.");
+    assert!(
+        lines[2].contains("Not of the same thing: the scenarios differ in workload.block_size."),
+        "{}",
+        ran.stdout
+    );
+    for text in ["kernel.release: 5.4-", "workload.block_size: 8KiB -> 4KiB (1 cell)", "not alike"] {
+        assert!(ran.stdout.contains(text), "no {text} in {}", ran.stdout);
+    }
+}
+
+#[test]
+fn an_index_is_only_ever_derived() {
+    let place = runs();
+    let names = names(&place);
+    let sound = fs::read(index(&place)).unwrap();
+    fs::write(index(&place), &sound[..sound.len() / 3]).unwrap();
+    assert_eq!(listed(&place), names);
+    fs::write(index(&place), "no database").unwrap();
+    coordinator(&place, &["compare", "latest~1", "latest"]).exits(0);
+    assert!(fs::read(index(&place)).unwrap().starts_with(b"SQLite format 3"), "made again");
+    fs::remove_file(index(&place)).unwrap();
+    coordinator(&place, &["report", "latest"]).completes();
+    assert!(index(&place).is_file());
+    coordinator(&place, &["list", "--rebuild"]).exits(0);
+    assert_eq!(listed(&place), names);
+
+    // A run goes on where the index cannot be: here its place is taken.
+    fs::remove_file(index(&place)).unwrap();
+    fs::create_dir(index(&place)).unwrap();
+    let path = place.write("again.yaml", SCENARIO);
+    let mut run = place.command(bin("coordinator"));
+    run.arg("run").arg(path).args(["--no-progress", "--data-dir"]).arg(place.data());
+    place.finish(run).completes();
+    let ran = coordinator(&place, &["list", "--format", "json"]).exits(0).says(&["no index of runs"]);
+    assert_eq!(json(&ran)["runs"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn results_that_cannot_be_written_can_be_read() {
+    let place = runs();
+    let names = names(&place);
+    fs::remove_file(index(&place)).unwrap();
+    let results = place.path("results");
+    fs::set_permissions(&results, fs::Permissions::from_mode(0o555)).unwrap();
+    let unprivileged_coordinator = |arguments: &[&str]| {
+        let mut command = place.command(open_bin("coordinator"));
+        command.args(arguments);
+        unprivileged(&mut command);
+        place.finish(command)
+    };
+    let ran = unprivileged_coordinator(&["list", "--format", "json"]).exits(0).says(&["no index of runs"]);
+    assert_eq!(json(&ran)["runs"].as_array().unwrap().len(), names.len());
+    unprivileged_coordinator(&["compare", "latest~1", "latest"]).exits(0);
+    if is_root() {
+        let ran = unprivileged_coordinator(&["report", "latest~1"]).completes();
+        assert!(ran.stderr.contains("left as it was"), "{}", ran.stderr);
+    }
+    assert!(!index(&place).exists());
+    fs::set_permissions(&results, fs::Permissions::from_mode(0o755)).unwrap();
+}
