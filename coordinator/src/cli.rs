@@ -23,6 +23,7 @@ enum Command {
     Check(CheckArgs),
     Agents(AgentsArgs),
     Report(ReportArgs),
+    Import(ImportArgs),
     Schema(SchemaArgs),
     /// The embedded agent, on the socket that is its standard input.
     #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
@@ -106,6 +107,23 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
+/// Make a scenario of a job file of fio.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  coordinator import job.fio > job.yaml
+
+The scenario goes to standard output; what it does not have of the job file is said on standard error, by line,
+and in its comments.")]
+pub struct ImportArgs {
+    /// The job file.
+    #[arg(value_name = "JOB.fio")]
+    pub job: PathBuf,
+    /// Take this section only; may be given several times. By default all that can be compared.
+    #[arg(long, value_name = "NAME")]
+    pub section: Vec<String>,
+}
+
 /// Print the JSON Schema of scenarios or of summary.json.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
@@ -168,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args, &screen),
         Command::Check(args) => commands::check::check(&args, &screen),
         Command::Report(args) => commands::report::report(&args, &screen),
+        Command::Import(args) => commands::import::import(&args, &screen),
         Command::Schema(args) => commands::schema::schema(&args, &screen),
     };
     exit.into()

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod commands;
 mod errno;
 pub mod exit;
+pub mod import;
 pub mod output;
 pub mod plan;
 pub mod progress;

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod check;
+pub mod import;
 mod outcome;
 mod reach;
 pub mod report;
