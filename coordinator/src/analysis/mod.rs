@@ -24,6 +24,7 @@ pub mod set;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod tidy;
 mod trials;
 mod warnings;
 pub mod window;

@@ -98,7 +98,8 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     let width = if terminal { terminal_width() } else { WIDTH };
     // https://no-color.org
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok(Conclusion { text: report::render(&set, format, width, colour), exit, unwritten })
+    let text = report::render_run(&set, (&plan, directory), format, width, colour).map_err(stored)?;
+    Ok(Conclusion { text, exit, unwritten })
 }
 
 fn terminal_width() -> u16 {

@@ -456,6 +456,10 @@ fn target(
     if let Some((files, line)) = many {
         options.say(line, format!("nrfiles={files}"), "Ringbench uses one file, as large as all of them", true);
     }
+    if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
+        let why = "in fio every job walks the whole file from its beginning; here each thread walks a share of its own";
+        options.say(work["threads"].1, format!("numjobs={threads}"), why, true);
+    }
     let said = options.bytes("size").filter(|(bytes, _)| *bytes > 0);
     let mut bytes = said.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
     if filename.is_none() && threads > 1 && goal == Goal::File {

@@ -27,7 +27,7 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
         }
     }
     let _ = writeln!(out, "\nname: {}", quoted_if_needed(&fit(&stem, true)));
-    let question = match chosen.arms.len() {
+    let question = match chosen.jobs.len() {
         1 => format!("What does the job {} of {file} come to?", first(chosen)),
         _ => format!("How do the jobs of {file} compare?"),
     };
