@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     plan::{Params, Plan},
-    store::{RunDir, StoreError, record::{HostTrial, TrialRecord}},
+    store::{
+        RunDir, StoreError,
+        record::{HostTrial, TrialRecord},
+    },
 };
 
 /// One trial on one host.
@@ -189,7 +192,8 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
             errno: 0,
             started_at: String::new(),
         };
-        for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed) {
+        for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed)
+        {
             let failed = record.hosts.iter().filter_map(|host| host.finished.as_ref()?.errors.keys().next());
             totals.errno = if totals.errno == 0 { failed.copied().next().unwrap_or(0) } else { totals.errno };
             if totals.started_at.is_empty() {
@@ -217,7 +221,8 @@ impl CellTotals {
         for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
             let intervals = run.intervals(record, index)?;
             let chosen: Vec<_> = chosen.iter().filter_map(|chosen| intervals.get(*chosen)).collect();
-            let ns: u64 = chosen.iter().map(|interval| interval.end_ns.saturating_sub(interval.begin_ns)).sum();
+            let ns: u64 =
+                chosen.iter().map(|interval| interval.end_ns.saturating_sub(interval.begin_ns)).sum();
             longest = longest.max(ns);
             for series in chosen.iter().flat_map(|interval| &interval.series) {
                 let totals = self.directions.entry(series.direction).or_insert_with(DirectionTotals::none);

@@ -45,7 +45,12 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
         if arms.values().any(|arm| alike(&arm)) {
             if sweep.is_empty() {
                 let why = "it asks for the same as a section before it; one arm serves for both";
-                notes.push(Note { line: job.line, what: format!("[{}]", job.name), why: why.into(), grave: true });
+                notes.push(Note {
+                    line: job.line,
+                    what: format!("[{}]", job.name),
+                    why: why.into(),
+                    grave: true,
+                });
             }
             continue;
         }
@@ -149,7 +154,9 @@ fn largest_group(jobs: Vec<Job>, notes: &mut Vec<Note>) -> Vec<Job> {
             .iter()
             .filter(|pair| !taken.contains(pair))
             .map(|(key, _)| *key)
-            .chain(taken.iter().map(|(key, _)| *key).filter(|key| shape.iter().all(|(other, _)| other != key)))
+            .chain(
+                taken.iter().map(|(key, _)| *key).filter(|key| shape.iter().all(|(other, _)| other != key)),
+            )
             .collect();
         let why = format!(
             "it has another workload ({}), and all arms of a scenario share one; import it by itself with --section \

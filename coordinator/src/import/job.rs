@@ -130,7 +130,12 @@ pub(super) fn job(section: &Section) -> Result<Job, Vec<Note>> {
     let (pattern, reads) =
         direction(&rw).ok_or_else(|| refuse(rw_line, format!("rw={rw}"), rest::why_direction(&rw)))?;
     if rw.contains(':') {
-        options.say(rw_line, format!("rw={rw}"), "Ringbench has no strides: taken without what follows `:`", true);
+        options.say(
+            rw_line,
+            format!("rw={rw}"),
+            "Ringbench has no strides: taken without what follows `:`",
+            true,
+        );
     }
     let mut engine = Keys::from([("engine", (json!(name), engine_line))]);
     knobs(&mut options, name, &mut engine);
@@ -248,7 +253,12 @@ fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
     if name == "nvme" {
         match options.text("cmd_type") {
             Some((kind, line)) if kind != "nvme" => {
-                options.say(line, format!("cmd_type={kind}"), "only NVMe commands are known; taken as nvme", true);
+                options.say(
+                    line,
+                    format!("cmd_type={kind}"),
+                    "only NVMe commands are known; taken as nvme",
+                    true,
+                );
             }
             _ => {}
         }
@@ -326,7 +336,11 @@ fn sizes(options: &mut Options, read_percent: u32, line: usize, work: &mut Keys)
             && mixed
             && option.value.split(',').take(2).any(|side| side.trim() != of_side(&option.value).trim())
         {
-            options.note(&option, "reads and writes have the same sizes in Ringbench: those of reads are taken", true);
+            options.note(
+                &option,
+                "reads and writes have the same sizes in Ringbench: those of reads are taken",
+                true,
+            );
         }
     }
     let single = options.take("bs", |text| size(&of_side(text), base)).filter(|(bytes, _)| *bytes > 0);
@@ -370,7 +384,11 @@ fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
         _ => None,
     });
     if let (None, Some(option), true) = (per_job, &said, bytes.is_some()) {
-        options.note(option, "bytes a second can be taken over as requests with a single block size only", true);
+        options.note(
+            option,
+            "bytes a second can be taken over as requests with a single block size only",
+            true,
+        );
     }
     options.left.shift_remove("io_submit_mode");
     let Some((per_job, line)) = per_job.filter(|(rate, _)| *rate > 0) else { return };
@@ -383,7 +401,9 @@ fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
 
 fn durability(options: &mut Options, name: &str, writes: bool, work: &mut Keys) {
     for call in ["fsync", "fdatasync"] {
-        let Some((every, line)) = options.take(call, number).filter(|(every, _)| *every > 0) else { continue };
+        let Some((every, line)) = options.take(call, number).filter(|(every, _)| *every > 0) else {
+            continue;
+        };
         if writes && name != "null" {
             let sync = if call == "fsync" { json!({"every": every, "call": call}) } else { json!(every) };
             work.insert("sync", (sync, line));
@@ -435,7 +455,12 @@ fn target(
                  its serial number"
             );
             if engine == "nvme" {
-                return Err(vec![Note { line: option.line, what: format!("filename={}", option.value), why, grave: true }]);
+                return Err(vec![Note {
+                    line: option.line,
+                    what: format!("filename={}", option.value),
+                    why,
+                    grave: true,
+                }]);
             }
             options.note(option, why + ". The scenario uses a file of its own", true);
             Goal::File
@@ -445,16 +470,30 @@ fn target(
         (Some(device), _) => Goal::Path((*device).to_owned()),
         (None, _) if engine == "nvme" => {
             let why = "the engine nvme needs a drive: filename=/dev/ng0n1".to_owned();
-            return Err(vec![Note { line: section.line, what: format!("[{}]", section.name), why, grave: true }]);
+            return Err(vec![Note {
+                line: section.line,
+                what: format!("[{}]", section.name),
+                why,
+                grave: true,
+            }]);
         }
         (None, _) => Goal::File,
     };
     if let (Some(option), true) = (&filename, names.len() > 1) {
-        options.note(option, format!("{} files: Ringbench uses one target, as large as all of them", names.len()), true);
+        options.note(
+            option,
+            format!("{} files: Ringbench uses one target, as large as all of them", names.len()),
+            true,
+        );
     }
     let many = files.filter(|(files, _)| *files > 1 && names.len() <= 1);
     if let Some((files, line)) = many {
-        options.say(line, format!("nrfiles={files}"), "Ringbench uses one file, as large as all of them", true);
+        options.say(
+            line,
+            format!("nrfiles={files}"),
+            "Ringbench uses one file, as large as all of them",
+            true,
+        );
     }
     if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
         let why = "in fio every job walks the whole file from its beginning; here each thread walks a share of its own";
@@ -464,7 +503,9 @@ fn target(
     let mut bytes = said.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
     if filename.is_none() && threads > 1 && goal == Goal::File {
         bytes = bytes.saturating_mul(threads);
-        let why = format!("each job has a file of its own in fio; {threads} threads share one here, as large as all");
+        let why = format!(
+            "each job has a file of its own in fio; {threads} threads share one here, as large as all"
+        );
         options.say(work["threads"].1, format!("numjobs={threads}"), why, false);
     }
     if said.is_none() && goal == Goal::File {

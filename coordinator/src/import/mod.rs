@@ -90,7 +90,10 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
         .map(|stray| Note { line: stray.line, what: stray.text.clone(), why: stray.why.clone(), grave: true })
         .collect();
     if file.sections.is_empty() {
-        notes.extend(whole("the file", "it has no section but [global]: a job begins with a line such as [job]".into()));
+        notes.extend(whole(
+            "the file",
+            "it has no section but [global]: a job begins with a line such as [job]".into(),
+        ));
         return Err(fail(notes));
     }
     let names: Vec<&str> = file.sections.iter().map(|section| section.name.as_str()).collect();
@@ -104,7 +107,9 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
             Ok(job) => jobs.push(job),
             Err(reasons) => {
                 let left = format!("[{}] is left out", section.name);
-                notes.extend(reasons.into_iter().map(|note| Note { why: format!("{left}: {}", note.why), ..note }));
+                notes.extend(
+                    reasons.into_iter().map(|note| Note { why: format!("{left}: {}", note.why), ..note }),
+                );
             }
         }
     }
@@ -121,8 +126,12 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
     let checked = scenario::load_text(yaml.clone(), source.path, &[], false)
         .and_then(|loaded| plan::plan(&loaded, 0).map(drop));
     match checked {
-        Ok(()) => Ok(Imported { yaml, notes, sections: chosen.jobs.iter().map(|job| job.name.clone()).collect() }),
-        Err(error) => Err(fail(error.problems().iter().map(|problem| laid(problem.message(), &chosen)).collect())),
+        Ok(()) => {
+            Ok(Imported { yaml, notes, sections: chosen.jobs.iter().map(|job| job.name.clone()).collect() })
+        }
+        Err(error) => {
+            Err(fail(error.problems().iter().map(|problem| laid(problem.message(), &chosen)).collect()))
+        }
     }
 }
 

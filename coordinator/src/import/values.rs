@@ -143,7 +143,10 @@ mod tests {
 
     #[test]
     fn times_lists_and_splits() {
-        assert_eq!((time("60"), time("2m"), time("100ms")), (Ok(60_000_000_000), Ok(120_000_000_000), Ok(100_000_000)));
+        assert_eq!(
+            (time("60"), time("2m"), time("100ms")),
+            (Ok(60_000_000_000), Ok(120_000_000_000), Ok(100_000_000))
+        );
         assert!(time("fast").is_err() && time("99999999999999d").is_err());
         assert_eq!(cpus("1, 3-5"), Ok(vec![1, 3, 4, 5]));
         assert_eq!(cpu_mask("0x5"), Ok(vec![0, 2]));

@@ -14,10 +14,13 @@ use super::{
 const OF_TARGET: [&str; 2] = ["direct", "cache"];
 
 pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
-    let file = path.file_name().map_or_else(|| "a job file".into(), |name| name.to_string_lossy().into_owned());
+    let file =
+        path.file_name().map_or_else(|| "a job file".into(), |name| name.to_string_lossy().into_owned());
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut out = format!("# From fio's job file {}.\n", line_of(&file));
-    for (grave, head) in [(true, "CAUTION, this measures something else"), (false, "Not taken over, of less weight")] {
+    for (grave, head) in
+        [(true, "CAUTION, this measures something else"), (false, "Not taken over, of less weight")]
+    {
         let of_kind: Vec<&Note> = notes.iter().filter(|note| note.grave == grave).collect();
         if !of_kind.is_empty() {
             let _ = writeln!(out, "#\n# {head}:");
@@ -27,8 +30,12 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
         }
     }
     let _ = writeln!(out, "\nname: {}", quoted_if_needed(&fit(&stem, true)));
-    let question = match chosen.jobs.len() {
-        1 => format!("What does the job {} of {file} come to?", first(chosen)),
+    // What all sections inherit is about the file.
+    let shared = chosen.jobs.first().and_then(|job| job.description.as_deref());
+    let shared = shared.filter(|text| chosen.jobs.iter().all(|job| job.description.as_deref() == Some(text)));
+    let question = match (shared, chosen.jobs.len()) {
+        (Some(text), _) => text.to_owned(),
+        (None, 1) => format!("What does the job {} of {file} come to?", first(chosen)),
         _ => format!("How do the jobs of {file} compare?"),
     };
     let _ = writeln!(out, "question: {}", text(&question));
@@ -41,7 +48,7 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
     for (name, (engine, description)) in &chosen.arms {
         let _ = writeln!(out, "  {}:", quoted_if_needed(name));
         keys(engine, &mut out);
-        if let Some(description) = description {
+        if let (Some(description), None) = (description, shared) {
             let _ = writeln!(out, "    description: {}", text(description));
         }
     }
@@ -73,7 +80,9 @@ fn target(chosen: &Chosen, out: &mut String) {
     }
     let target = match &job.goal {
         Goal::File => {
-            out.push_str("# A file that the agent makes, fills and removes; --data-dir says on which disk.\n");
+            out.push_str(
+                "# A file that the agent makes, fills and removes; --data-dir says on which disk.\n",
+            );
             if chosen.work.contains_key("cache") {
                 out.push_str("# fio drops it from the page cache once, before it starts; here it is kept out (cold).\n");
             }
@@ -127,7 +136,9 @@ fn text(text: &str) -> String {
 
 /// Without anything that could end a line, or a comment.
 fn line_of(text: &str) -> String {
-    let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let ends = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
     text.chars().map(|c| if ends(c) { ' ' } else { c }).collect()
 }
 

@@ -25,9 +25,8 @@ use crate::{
 };
 
 /// fio's own list, in percent.
-const PERCENTILES: [f64; 17] = [
-    1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99,
-];
+const PERCENTILES: [f64; 17] =
+    [1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99];
 
 pub(super) fn render(set: &ComparisonSet, plan: &Plan, cells: &[CellTotals]) -> String {
     let times = cells.iter().filter_map(|cell| OffsetDateTime::parse(&cell.started_at, &Rfc3339).ok());
@@ -81,7 +80,8 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
 
 fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
     let milliseconds = cell.runtime_ns / 1_000_000;
-    let per_second = |count: u64| if cell.runtime_ns > 0 { count as f64 * 1e9 / cell.runtime_ns as f64 } else { 0.0 };
+    let per_second =
+        |count: u64| if cell.runtime_ns > 0 { count as f64 * 1e9 / cell.runtime_ns as f64 } else { 0.0 };
     let (ops, bytes) = totals.map_or((0, 0), |totals| (totals.latency.len(), totals.bytes));
     let waited = totals.map(|totals| &totals.latency);
     let served = totals.and_then(|totals| totals.service.as_ref()).or(waited);
@@ -105,7 +105,8 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
     for (name, samples, deviation) in [("bw", kib, "dev"), ("iops", iops, "stddev")] {
         let n = samples.len().max(1) as f64;
         let mean = samples.iter().sum::<f64>() / n;
-        let spread = (samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+        let spread =
+            (samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
         let edge = |pick: fn(f64, f64) -> f64| samples.iter().copied().reduce(pick).unwrap_or(0.0) as u64;
         out[format!("{name}_min")] = json!(edge(f64::min));
         out[format!("{name}_max")] = json!(edge(f64::max));
@@ -114,7 +115,9 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         out[format!("{name}_samples")] = json!(samples.len());
     }
     // Whose they were is not known where a cell both reads and writes.
-    if totals.is_some() && (cell.directions.contains_key(&Direction::Read) != cell.directions.contains_key(&Direction::Write)) {
+    if totals.is_some()
+        && (cell.directions.contains_key(&Direction::Read) != cell.directions.contains_key(&Direction::Write))
+    {
         out["short_ios"] = json!(cell.costs.short_transfers);
     }
     out

@@ -16,8 +16,20 @@ use crate::{
 };
 
 /// Labels of ours; an axis of such a name would be said twice.
-const OWN: [&str; 12] =
-    ["scenario", "run_id", "arm", "host", "quantile", "direction", "metric", "baseline", "state", "mode", "le", "code"];
+const OWN: [&str; 12] = [
+    "scenario",
+    "run_id",
+    "arm",
+    "host",
+    "quantile",
+    "direction",
+    "metric",
+    "baseline",
+    "state",
+    "mode",
+    "le",
+    "code",
+];
 
 struct Family {
     name: &'static str,
@@ -86,7 +98,13 @@ fn info(set: &ComparisonSet) -> Family {
 }
 
 /// Labels of a cell: where it stands, and the axes.
-fn place(set: &ComparisonSet, arm: &str, host: Option<&str>, params: &Params, more: &[(&str, &str)]) -> String {
+fn place(
+    set: &ComparisonSet,
+    arm: &str,
+    host: Option<&str>,
+    params: &Params,
+    more: &[(&str, &str)],
+) -> String {
     let mut pairs: Vec<(String, String)> = vec![
         ("scenario".into(), set.scenario.clone()),
         ("run_id".into(), set.run_id.clone()),
@@ -103,7 +121,8 @@ fn place(set: &ComparisonSet, arm: &str, host: Option<&str>, params: &Params, mo
         pairs.push((name, answer::value(value)));
     }
     pairs.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     labels(&pairs)
 }
 
@@ -120,33 +139,49 @@ fn escape(text: &str) -> String {
 
 fn cells(set: &ComparisonSet) -> Vec<Family> {
     let gauge = |name, unit, help| Family::new(name, "gauge", unit, help);
-    let mut iops = gauge("ringbench_operations_per_second", "", "Completed operations a second, mean over the trials.");
-    let mut bandwidth = gauge("ringbench_transferred_bytes_per_second", "", "Bytes a second, mean over the trials.");
+    let mut iops =
+        gauge("ringbench_operations_per_second", "", "Completed operations a second, mean over the trials.");
+    let mut bandwidth =
+        gauge("ringbench_transferred_bytes_per_second", "", "Bytes a second, mean over the trials.");
     let mut percentiles = gauge(
         "ringbench_operation_latency_quantile_seconds",
         "seconds",
         "What the application waits, reads and writes together.",
     );
-    let mut syscalls = gauge("ringbench_syscalls_per_operation", "", "System calls of an operation, by the engine's count.");
+    let mut syscalls =
+        gauge("ringbench_syscalls_per_operation", "", "System calls of an operation, by the engine's count.");
     let mut cpu = gauge("ringbench_cpu_per_operation_seconds", "seconds", "CPU time of an operation.");
-    let mut switches = gauge("ringbench_context_switches_per_operation", "", "Context switches of an operation.");
-    let mut trials = gauge("ringbench_trials", "", "Timed trials: planned, complete, or marked and kept out.");
+    let mut switches =
+        gauge("ringbench_context_switches_per_operation", "", "Context switches of an operation.");
+    let mut trials =
+        gauge("ringbench_trials", "", "Timed trials: planned, complete, or marked and kept out.");
     let mut errors = Family::new("ringbench_errors", "counter", "", "Failed requests in all trials.");
     for cell in &set.cells {
         let at = |more: &[(&str, &str)]| place(set, &cell.arm, cell.host.as_deref(), &cell.params, more);
         iops.add(at(&[]), cell.metric("iops"));
         bandwidth.add(at(&[]), cell.metric("bandwidth"));
-        for (name, metric) in [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99_9"), ("0.9999", "p99_99"), ("1", "max")] {
+        for (name, metric) in [
+            ("0.5", "p50"),
+            ("0.9", "p90"),
+            ("0.99", "p99"),
+            ("0.999", "p99_9"),
+            ("0.9999", "p99_99"),
+            ("1", "max"),
+        ] {
             percentiles.add(at(&[("quantile", name)]), seconds(cell, metric));
         }
         syscalls.add(at(&[]), cell.syscalls_per_io);
-        let modes = cell.cpu_ns_per_io.map(|cpu| [("user", Some(cpu.user)), ("system", Some(cpu.system)), ("kernel_threads", cpu.kernel_threads)]);
+        let modes = cell.cpu_ns_per_io.map(|cpu| {
+            [("user", Some(cpu.user)), ("system", Some(cpu.system)), ("kernel_threads", cpu.kernel_threads)]
+        });
         for (mode, ns) in modes.into_iter().flatten() {
             cpu.add(at(&[("mode", mode)]), ns.map(|ns| ns / 1e9));
         }
         switches.add(at(&[]), cell.context_switches_per_io);
         let counts = cell.trials;
-        for (state, count) in [("planned", counts.planned), ("complete", counts.complete), ("marked", counts.marked)] {
+        for (state, count) in
+            [("planned", counts.planned), ("complete", counts.complete), ("marked", counts.marked)]
+        {
             trials.add(at(&[("state", state)]), Some(f64::from(count)));
         }
         for error in &cell.errors {
@@ -204,7 +239,8 @@ fn verdicts(set: &ComparisonSet) -> Vec<Family> {
             verdict.add(at(&[("ringbench_verdict", state.as_str())]), Some(on));
         }
     }
-    let mut held = Family::new("ringbench_expectation_held", "gauge", "", "Whether a claim of the scenario held.");
+    let mut held =
+        Family::new("ringbench_expectation_held", "gauge", "", "Whether a claim of the scenario held.");
     for claim in &set.expectations {
         let at = labels(&[("scenario", &set.scenario), ("run_id", &set.run_id), ("claim", &claim.text)]);
         held.add(at, claim.outcome().map(f64::from));

@@ -72,8 +72,7 @@ fn numbers(row: &TrialRow) -> [String; 22] {
     let latency = |quantile: f64| {
         of(&|work| (!work.latency.is_empty()).then(|| work.latency.value_at_quantile(quantile) as f64))
     };
-    let service =
-        |quantile: f64| of(&|work| Some(work.service.as_ref()?.value_at_quantile(quantile) as f64));
+    let service = |quantile: f64| of(&|work| Some(work.service.as_ref()?.value_at_quantile(quantile) as f64));
     let costs = row.costs;
     let per_io = |sum: &dyn Fn(&TrialCosts) -> Option<u64>| {
         let share = costs.filter(|costs| costs.ops > 0);
