@@ -174,7 +174,7 @@ fn name_of(key: &str) -> &str {
 mod tests {
     use super::*;
 
-    pub(in crate::import) struct Nothing;
+    struct Nothing;
 
     impl Outside for Nothing {
         fn variable(&self, name: &str) -> Option<String> {
@@ -206,6 +206,3 @@ mod tests {
         assert!(file.stray[1].why.contains("WHAT is not set"));
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::Nothing;

@@ -1,4 +1,5 @@
 //! `coordinator import` from outside: own job files, and those that fio ships where they are installed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
