@@ -1,8 +1,8 @@
 //! Scenarios from fio's job files: sections become arms, what they have in common becomes the workload, and
 //! what has no counterpart is told by name and line.
 //!
-//! The path of a text: [`jobfile`] reads sections and options, [`job`] makes engine, workload and target of
-//! each section, [`choose`] decides which of them can be compared, [`yaml`] writes the scenario, and the
+//! The path of a text: `jobfile` reads sections and options, `job` makes engine, workload and target of
+//! each section, `choose` decides which of them can be compared, `yaml` writes the scenario, and the
 //! scenario's own reader checks it before anybody sees it.
 
 use std::{
