@@ -373,7 +373,18 @@ fn times(options: &mut Options, line: usize, work: &mut Keys) {
 
 fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
     let poisson = options.left.get("rate_process").is_some_and(|option| option.value == "poisson");
-    let first = |text: &str| text.split(',').next().unwrap_or_default().to_owned();
+    let reads = work.get("read_percent").and_then(|(percent, _)| percent.as_u64()).unwrap_or(100);
+    // fio's rates are for reads and for writes, with a comma between, or one that each of them may have.
+    let first = |text: &str| {
+        let mut sides = text.split(',').map(str::trim);
+        let (read, write) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
+        if reads == 0 && !write.is_empty() { write.to_owned() } else { read.to_owned() }
+    };
+    let either = options.left.get("rate_iops").or(options.left.get("rate")).cloned();
+    if let (Some(option), true) = (either, (1..100).contains(&reads)) {
+        let why = "in fio it limits reads and writes each; here it is the rate of both together: the first is taken";
+        options.note(&option, why, true);
+    }
     let requests = options.take("rate_iops", |text| number(&first(text)));
     let base = options.kb_base;
     let block = work.get("block_size").and_then(|(size, _)| size.as_str()?.parse::<ByteSize>().ok());

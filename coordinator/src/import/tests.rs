@@ -46,6 +46,15 @@ fn options_become_keys() {
 }
 
 #[test]
+fn rates_are_of_their_side() {
+    let job = "[a]\nioengine=io_uring\nsize=1m\nruntime=1\nrate_iops=100,200\nrw=";
+    let rate = |rw: &str| loaded(&format!("{job}{rw}\n")).workload.rate.unwrap().per_second;
+    assert_eq!((rate("randread"), rate("randwrite"), rate("randrw")), (100, 200, 100));
+    let said = notes(&format!("{job}randrw\n")).join("\n");
+    assert!(said.contains("line 5: rate_iops=100,200 (in fio it limits reads and writes each"), "{said}");
+}
+
+#[test]
 fn jobs_of_synchronous_engines_are_a_depth() {
     let scenario = loaded(
         "[global]\nrw=randread\nsize=8m\nfilename=x\ndirect=1\nruntime=1\n[one]\nioengine=io_uring\niodepth=4\n[four]\n\
