@@ -33,6 +33,7 @@ enum Command {
     Report(ReportArgs),
     Compare(CompareArgs),
     List(ListArgs),
+    Import(ImportArgs),
     Schema(SchemaArgs),
     /// The embedded agent, on the socket that is its standard input.
     #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
@@ -171,6 +172,23 @@ pub struct ReportArgs {
     pub format: Format,
 }
 
+/// Make a scenario of a job file of fio.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  coordinator import job.fio > job.yaml
+
+The scenario goes to standard output; what it does not have of the job file is said on standard error, by line,
+and in its comments.")]
+pub struct ImportArgs {
+    /// The job file.
+    #[arg(value_name = "JOB.fio")]
+    pub job: PathBuf,
+    /// Take this section only; may be given several times. By default all that can be compared.
+    #[arg(long, value_name = "NAME")]
+    pub section: Vec<String>,
+}
+
 /// Print the JSON Schema of scenarios, of summary.json or of calibration.json.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
@@ -238,6 +256,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => commands::report::report(&args, &screen),
         Command::Compare(args) => commands::compare::compare(&args, &screen),
         Command::List(args) => commands::list::list(&args, &screen),
+        Command::Import(args) => commands::import::import(&args, &screen),
         Command::Schema(args) => commands::schema::schema(&args, &screen),
     };
     exit.into()

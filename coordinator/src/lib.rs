@@ -10,6 +10,7 @@ pub mod commands;
 mod errno;
 pub mod exit;
 pub mod history;
+pub mod import;
 pub mod output;
 pub mod plan;
 pub mod progress;

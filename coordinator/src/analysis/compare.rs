@@ -97,8 +97,9 @@ fn judged(
         p_adjusted: p.map(|(_, adjusted)| adjusted.p),
         pairs: u32::try_from(found.pairs).unwrap_or(u32::MAX),
         verdict,
-        trials_more: open
-            .and_then(|(difference, (_, adjusted))| trials_more(&difference, adjusted.factor, against.margin)),
+        trials_more: open.and_then(|(difference, (_, adjusted))| {
+            trials_more(&difference, adjusted.factor, against.margin)
+        }),
     }
 }
 

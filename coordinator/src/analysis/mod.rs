@@ -32,6 +32,7 @@ pub mod set;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod tidy;
 pub(crate) mod trials;
 pub mod unpaired;
 mod warnings;

@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
     history::{self, RESULTS},
     plan::Plan,
-    report::{self, Format},
+    report::{self, Plain},
     scenario::keys::one_of,
     screen::Screen,
     store::RunDir,
@@ -55,7 +55,7 @@ pub struct CompareArgs {
     pub fail_if: Vec<Failure>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: Plain,
     /// The directory that runs are in.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,

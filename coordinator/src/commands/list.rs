@@ -13,7 +13,7 @@ use crate::{
         self, History, RESULTS, RunEntry,
         filter::{self, Filter},
     },
-    report::{self, Format},
+    report::{self, Plain},
     scenario::{expect, keys::one_of},
     screen::Screen,
 };
@@ -56,7 +56,7 @@ pub struct ListArgs {
     pub rebuild: bool,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: Plain,
     /// The directory that runs are in.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,

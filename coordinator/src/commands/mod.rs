@@ -4,6 +4,7 @@ pub mod agents;
 pub mod calibrate;
 pub mod check;
 pub mod compare;
+pub mod import;
 pub mod list;
 mod outcome;
 mod reach;

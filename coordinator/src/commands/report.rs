@@ -99,7 +99,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     }
     let exit = Exit::of(&set);
     let (width, colour) = appearance();
-    let text = report::render(&set, format, width, colour);
+    let text = report::render_run(&set, (&plan, directory), format, width, colour).map_err(stored)?;
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Format,
+    Plain,
     differences::NOT_TOLD,
     grid::Grid,
     markdown::escape,
@@ -25,12 +25,12 @@ const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by c
 
 /// Renders it. The text ends with a line feed.
 #[must_use]
-pub fn render(found: &RunComparison, format: Format, width: u16, colour: bool) -> String {
+pub fn render(found: &RunComparison, format: Plain, width: u16, colour: bool) -> String {
     match format {
-        Format::Table => text(found, usize::from(width.max(60)), colour),
-        Format::Markdown => markdown(found),
-        Format::Csv => csv(found).csv(),
-        Format::Json => super::to_json(found),
+        Plain::Table => text(found, usize::from(width.max(60)), colour),
+        Plain::Markdown => markdown(found),
+        Plain::Csv => csv(found).csv(),
+        Plain::Json => super::to_json(found),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Format,
+    Plain,
     grid::Grid,
     text::{Align, Style},
     units,
@@ -19,13 +19,13 @@ const FEW_ARMS: usize = 3;
 
 /// Renders a list of runs. The text ends with a line feed.
 #[must_use]
-pub fn list(runs: &[&RunEntry], format: Format, width: u16, colour: bool) -> String {
+pub fn list(runs: &[&RunEntry], format: Plain, width: u16, colour: bool) -> String {
     match format {
-        Format::Table if runs.is_empty() => "no runs\n".into(),
-        Format::Table => runs_table(runs, true).text(usize::from(width.max(60)), colour),
-        Format::Markdown => runs_table(runs, false).markdown(),
-        Format::Csv => runs_csv(runs).csv(),
-        Format::Json => super::to_json(&json!({ "schema": 1, "runs": runs })),
+        Plain::Table if runs.is_empty() => "no runs\n".into(),
+        Plain::Table => runs_table(runs, true).text(usize::from(width.max(60)), colour),
+        Plain::Markdown => runs_table(runs, false).markdown(),
+        Plain::Csv => runs_csv(runs).csv(),
+        Plain::Json => super::to_json(&json!({ "schema": 1, "runs": runs })),
     }
 }
 
@@ -35,16 +35,16 @@ pub fn trends(
     scenario: &str,
     lines: &[TrendLine],
     kernels: &dyn Fn(&str) -> String,
-    format: Format,
+    format: Plain,
     width: u16,
     colour: bool,
 ) -> String {
     let width = usize::from(width.max(60));
     let name = |line: &TrendLine| crate::analysis::across::name(&line.arm, &line.params);
     match format {
-        Format::Json => super::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
-        Format::Csv => trends_csv(scenario, lines, kernels).csv(),
-        Format::Table => lines
+        Plain::Json => super::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
+        Plain::Csv => trends_csv(scenario, lines, kernels).csv(),
+        Plain::Table => lines
             .iter()
             .map(|line| {
                 let head =
@@ -53,7 +53,7 @@ pub fn trends(
             })
             .collect::<Vec<_>>()
             .join("\n"),
-        Format::Markdown => lines
+        Plain::Markdown => lines
             .iter()
             .map(|line| {
                 let head = super::markdown::escape(&format!("{scenario}: {}", name(line)));

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    explain,
-    calibration,
+    calibration, explain,
     text::clean,
     view::{View, outcome},
 };

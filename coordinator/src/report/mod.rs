@@ -1,7 +1,7 @@
 //! Reports: the terminal, Markdown, CSV, JSON and HTML all render one [`ComparisonSet`].
 
 use crate::{
-    analysis::set::ComparisonSet,
+    analysis::{set::ComparisonSet, tidy},
     store::{RunDir, StoreError},
 };
 
@@ -11,19 +11,24 @@ mod chart;
 mod csv;
 mod differences;
 mod explain;
+mod export;
 mod extra;
+mod fio;
 mod grid;
 pub mod history;
 mod html;
 mod markdown;
+mod openmetrics;
 mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod trials_csv;
 pub(crate) mod units;
 mod view;
 
 pub use calibration::render as render_calibration;
+pub use export::render_run;
 
 /// How a comparison is rendered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,10 +42,30 @@ pub enum Format {
     Csv,
     /// For a merge request.
     Markdown,
+    /// As fio's `json+`, for the tools that plot it.
+    Fio,
+    /// OpenMetrics text.
+    Openmetrics,
+    /// As in `trials.csv`: one row for each trial and host.
+    TrialsCsv,
+}
+
+/// How what is no single run is rendered: two runs, or a list of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plain {
+    /// For a terminal.
+    #[default]
+    Table,
+    /// With all that is known.
+    Json,
+    /// One row for each line of the table.
+    Csv,
+    /// For a merge request.
+    Markdown,
 }
 
 /// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter to the table
-/// alone. The text ends with a line feed.
+/// alone. The text ends with a line feed. See [`render_run`] for the formats that need more than the comparison.
 #[must_use]
 pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> String {
     match format {
@@ -48,6 +73,7 @@ pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> 
         Format::Json => json(set),
         Format::Csv => csv::render(set),
         Format::Markdown => markdown::render(set),
+        Format::Fio | Format::Openmetrics | Format::TrialsCsv => export::of_set_alone(set, format),
     }
 }
 
@@ -69,14 +95,16 @@ fn to_json(data: &impl serde::Serialize) -> String {
 }
 
 impl RunDir {
-    /// Writes what is derived from the run: `summary.json`, `summary.csv` and `report.html`, each whole or
-    /// not at all.
+    /// Writes what is derived from the run: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each
+    /// whole or not at all.
     ///
     /// # Errors
     /// Where one cannot be written.
     pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
         self.replace("summary.json", json(set).as_bytes())?;
         self.replace("summary.csv", csv::render(set).as_bytes())?;
+        let trials = trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(self)?);
+        self.replace("trials.csv", trials.as_bytes())?;
         let page = html(set, &self.scenario()?).map_err(|error| StoreError::Io {
             path: self.path().join("report.html"),
             doing: "render it",

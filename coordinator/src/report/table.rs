@@ -1,8 +1,7 @@
 //! The table in a terminal.
 
 use super::{
-    explain,
-    calibration,
+    calibration, explain,
     text::{Align, Entry, Line, Style, clean, columns, wrap},
     view::{Row, View, outcome},
 };

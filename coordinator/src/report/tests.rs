@@ -258,6 +258,7 @@ fn the_run_directory_gets_its_files() {
         "scenario.yaml",
         "summary.csv",
         "summary.json",
+        "trials.csv",
         "trials.jsonl",
     ];
     assert_eq!(names, all);

@@ -1,0 +1,48 @@
+//! `coordinator import`: a scenario from a job file of fio, on standard output.
+
+use miette::miette;
+
+use super::print;
+use crate::{
+    cli::ImportArgs,
+    exit::Exit,
+    import::{self, Imported, Note, Source},
+    screen::Screen,
+};
+
+/// Runs the command. A scenario that lacks something of the job file is still one: the code is 0, and what it
+/// lacks is said.
+#[must_use]
+pub fn import(args: &ImportArgs, screen: &Screen) -> Exit {
+    let path = args.job.as_path();
+    let text = match import::read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let help = "name a job file of fio, as in `coordinator import job.fio > job.yaml`";
+            screen.error(&miette!(help = help, "cannot read the job file {}: {error}", path.display()));
+            return Exit::Usage;
+        }
+    };
+    let source = Source { path, variable: &|name| std::env::var(name).ok() };
+    match import::import(&text, &source, &args.section) {
+        Ok(Imported { yaml, notes, .. }) => {
+            for note in &notes {
+                say(screen, note);
+            }
+            print(screen, &yaml)
+        }
+        Err(error) => {
+            for note in &error.notes {
+                say(screen, note);
+            }
+            let help = "change these lines in a copy of the file, or write a scenario: docs/scenario.md";
+            screen.error(&miette!(help = help, "{error}"));
+            Exit::Usage
+        }
+    }
+}
+
+fn say(screen: &Screen, note: &Note) {
+    let word = if note.grave { "caution: not taken over" } else { "not taken over" };
+    screen.line(&format!("{word}: {note}"));
+}

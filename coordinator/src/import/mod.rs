@@ -1,0 +1,145 @@
+//! Scenarios from fio's job files: sections become arms, what they have in common becomes the workload, and
+//! what has no counterpart is told by name and line.
+//!
+//! The path of a text: `jobfile` reads sections and options, `job` makes engine, workload and target of
+//! each section, `choose` decides which of them can be compared, `yaml` writes the scenario, and the
+//! scenario's own reader checks it before anybody sees it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{plan, scenario};
+
+mod choose;
+mod job;
+mod jobfile;
+mod rest;
+#[cfg(test)]
+mod tests;
+mod values;
+mod yaml;
+
+pub use job::Note;
+
+/// Where the text is from, and what it may refer to.
+pub struct Source<'a> {
+    /// The file; names the scenario, and is where `include` begins to look.
+    pub path: &'a Path,
+    /// Variables that `${NAME}` stands for.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A scenario, and what of the job file is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The scenario, with comments; valid.
+    pub yaml: String,
+    /// What is not taken over, by line.
+    pub notes: Vec<Note>,
+    /// Names of the sections that became arms or points.
+    pub sections: Vec<String>,
+}
+
+/// Why there is no scenario: reasons, by line where they have one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no scenario can be made of {}", path.display())]
+pub struct ImportError {
+    /// The job file.
+    pub path: PathBuf,
+    /// What stands in the way.
+    pub notes: Vec<Note>,
+}
+
+impl jobfile::Outside for Source<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.variable)(name)
+    }
+
+    fn include(&self, name: &str) -> Result<String, String> {
+        let path = self.path.parent().unwrap_or(Path::new("")).join(name);
+        read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    }
+}
+
+/// Reads a job file. What is no UTF-8 in it stands as a replacement character: names and comments may be in
+/// any encoding.
+///
+/// # Errors
+/// As the file system says.
+pub fn read(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// Makes a scenario of the text of a job file; of the sections named, or, where none is, of those that can be
+/// compared with the first.
+///
+/// # Errors
+/// Where no valid scenario can be made of it.
+pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Imported, ImportError> {
+    let fail = |mut notes: Vec<Note>| {
+        notes.sort();
+        ImportError { path: source.path.to_owned(), notes }
+    };
+    let whole = |what: &str, why: String| vec![Note { line: 0, what: what.into(), why, grave: true }];
+    let file = jobfile::parse(text, source);
+    let mut notes: Vec<Note> = file
+        .stray
+        .iter()
+        .map(|stray| Note { line: stray.line, what: stray.text.clone(), why: stray.why.clone(), grave: true })
+        .collect();
+    if file.sections.is_empty() {
+        notes.extend(whole(
+            "the file",
+            "it has no section but [global]: a job begins with a line such as [job]".into(),
+        ));
+        return Err(fail(notes));
+    }
+    let names: Vec<&str> = file.sections.iter().map(|section| section.name.as_str()).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        let why = format!("there is no such section; there are: {}", names.join(", "));
+        return Err(fail(whole(&format!("--section {unknown}"), why)));
+    }
+    let mut jobs = Vec::new();
+    for section in file.sections.iter().filter(|section| only.is_empty() || only.contains(&section.name)) {
+        match job::job(section) {
+            Ok(job) => jobs.push(job),
+            Err(reasons) => {
+                let left = format!("[{}] is left out", section.name);
+                notes.extend(
+                    reasons.into_iter().map(|note| Note { why: format!("{left}: {}", note.why), ..note }),
+                );
+            }
+        }
+    }
+    if jobs.is_empty() {
+        return Err(fail(notes));
+    }
+    let chosen = choose::choose(jobs, &mut notes);
+    for job in &chosen.jobs {
+        notes.extend(job.notes.iter().cloned());
+    }
+    notes.sort();
+    notes.dedup();
+    let yaml = yaml::write(&chosen, source.path, &notes);
+    let checked = scenario::load_text(yaml.clone(), source.path, &[], false)
+        .and_then(|loaded| plan::plan(&loaded, 0).map(drop));
+    match checked {
+        Ok(()) => {
+            Ok(Imported { yaml, notes, sections: chosen.jobs.iter().map(|job| job.name.clone()).collect() })
+        }
+        Err(error) => {
+            Err(fail(error.problems().iter().map(|problem| laid(problem.message(), &chosen)).collect()))
+        }
+    }
+}
+
+/// What is wrong with the scenario, at the line of the job file that it comes from.
+fn laid(message: &str, chosen: &choose::Chosen) -> Note {
+    let key = message.split('`').nth(1).unwrap_or_default();
+    let blocks = chosen.jobs.iter().flat_map(|job| [&job.engine, &job.work]);
+    let line = blocks.filter_map(|keys| keys.get(key)).map(|(_, line)| *line).next();
+    let line = line.or_else(|| chosen.jobs.first().map(|job| job.line)).unwrap_or(0);
+    Note { line, what: key.to_owned(), why: message.to_owned(), grave: true }
+}

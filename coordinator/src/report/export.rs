@@ -1,0 +1,224 @@
+//! Formats of other tools' making: what they need of a run besides its comparison.
+
+use super::{Format, fio, openmetrics, render, trials_csv};
+use crate::{
+    analysis::{
+        set::ComparisonSet,
+        tidy::{self, CellTotals, TrialRow},
+    },
+    plan::Plan,
+    store::{RunDir, StoreError},
+};
+
+/// Renders a run. As [`render`], but the formats that tell of trials and of directions have them.
+///
+/// # Errors
+/// Where the run's records or histograms cannot be read.
+pub fn render_run(
+    set: &ComparisonSet,
+    (plan, run): (&Plan, &RunDir),
+    format: Format,
+    width: u16,
+    colour: bool,
+) -> Result<String, StoreError> {
+    Ok(match format {
+        Format::Fio => fio::render(set, plan, &tidy::totals(plan, run)?),
+        Format::Openmetrics => openmetrics::render(set, &tidy::totals(plan, run)?),
+        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(run)?),
+        Format::Table | Format::Json | Format::Csv | Format::Markdown => render(set, format, width, colour),
+    })
+}
+
+/// The same formats where only the comparison is at hand: without trials, and without directions.
+pub(super) fn of_set_alone(set: &ComparisonSet, format: Format) -> String {
+    let (no_cells, no_trials): (&[CellTotals], &[TrialRow]) = (&[], &[]);
+    match format {
+        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, no_trials),
+        Format::Fio => fio::render(set, &Plan::empty(&set.scenario), no_cells),
+        _ => openmetrics::render(set, no_cells),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, process::Command};
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::analysis::fixture::{Fixture, params};
+
+    fn rendered(fixture: &Fixture, format: Format) -> (ComparisonSet, String) {
+        let set = fixture.analyse(Some("sync"));
+        let text = render_run(&set, (&fixture.plan, &fixture.run), format, 100, false).unwrap();
+        (set, text)
+    }
+
+    fn fixture() -> Fixture {
+        let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 8], 2, &["n1", "n2"]);
+        fixture.change = |record| {
+            if record.arm == "sync" && record.block == 1 {
+                record.marks.push("n2: lost, and \"quoted\"".into());
+            }
+        };
+        fixture.execute(usize::MAX);
+        fixture
+    }
+
+    #[test]
+    fn fio_has_what_the_summary_has() {
+        let (set, text) = rendered(&fixture(), Format::Fio);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let jobs = json["jobs"].as_array().unwrap();
+        assert_eq!(jobs.len(), 4);
+        let job = jobs.iter().find(|job| job["jobname"] == "uring-tuned depth 8").or_else(|| {
+            jobs.iter().find(|job| {
+                job["jobname"].as_str().unwrap().starts_with("uring-tuned")
+                    && job["job options"]["iodepth"] == "8"
+            })
+        });
+        let job = job.unwrap();
+        let cell = set.cell("uring-tuned", &params(8)).unwrap();
+        let read = &job["read"];
+        let latency = cell.latency_ns.as_ref().unwrap();
+        assert_eq!(read["clat_ns"]["percentile"]["99.000000"], latency.p99);
+        assert_eq!(read["lat_ns"]["percentile"]["50.000000"], latency.p50);
+        let bins = read["clat_ns"]["bins"].as_object().unwrap();
+        let counted: u64 = bins.values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(Some(counted), read["total_ios"].as_u64());
+        let (theirs, ours) = (read["iops"].as_f64().unwrap(), cell.iops.as_ref().unwrap().mean);
+        assert!((theirs / ours - 1.0).abs() < 0.001, "{theirs} is not {ours}");
+        // 4,000 operations cost 0.4 + 2.6 us each on one worker of each host.
+        let share = job["usr_cpu"].as_f64().unwrap();
+        assert!((share - 100.0 * 400.0 * (ours / 2.0) / 1e9).abs() < 0.5, "{share}");
+        assert_eq!((&job["write"]["total_ios"], &read["slat_ns"]["N"]), (&0.into(), &0.into()));
+    }
+
+    #[test]
+    fn fios_own_tool_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, text) = rendered(&fixture(), Format::Fio);
+        fs::write(dir.path().join("run.json"), text).unwrap();
+        let run =
+            |args: &[&str]| Command::new("fio_jsonplus_clat2csv").args(args).current_dir(dir.path()).output();
+        let Ok(made) = run(&["run.json", "clat.csv"]) else {
+            agent::skip::skip("fio_jsonplus_clat2csv is not there; Debian has it in the package fio");
+            return;
+        };
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let checked = run(&["--validate", "run.json", "clat.csv"]).unwrap();
+        assert!(String::from_utf8_lossy(&checked.stdout).contains("clat_job3.csv validated"));
+        // The median by its own accumulation: the first line at which half of the reads are done.
+        let csv = fs::read_to_string(dir.path().join("clat_job0.csv")).unwrap();
+        let names: Vec<&str> = csv.lines().next().unwrap().split(',').map(str::trim).collect();
+        let column = names.iter().position(|name| *name == "read_clat_ns_percentile").unwrap();
+        let median = csv.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            let share: f64 = fields.get(column)?.parse().ok()?;
+            (share >= 0.5).then(|| fields[0].parse::<u64>().unwrap())
+        });
+        let cell = set.cell("sync", &params(1)).unwrap();
+        assert_eq!(median, cell.latency_ns.as_ref().map(|latency| latency.p50));
+    }
+
+    /// A sample line as name, labels and value; by the grammar of the specification, and no more.
+    fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
+        let (name, rest) = line.split_once('{').unwrap();
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{line}");
+        let (mut labels, mut rest) = (BTreeMap::new(), rest);
+        while !rest.starts_with('}') {
+            let (label, quoted) = rest.split_once("=\"").unwrap();
+            let (mut value, mut chars) = (String::new(), quoted.char_indices());
+            let end = loop {
+                match chars.next().unwrap() {
+                    (at, '"') => break at,
+                    (_, '\\') => match chars.next().unwrap().1 {
+                        'n' => value.push('\n'),
+                        c @ ('\\' | '"') => value.push(c),
+                        c => panic!("\\{c} in {line}"),
+                    },
+                    (_, c) => value.push(c),
+                }
+            };
+            assert!(labels.insert(label.to_owned(), value).is_none(), "{label} twice in {line}");
+            rest = quoted[end + 1..].trim_start_matches(',');
+        }
+        (name.to_owned(), labels, rest[1..].trim().parse().unwrap())
+    }
+
+    #[test]
+    fn openmetrics_follows_its_grammar() {
+        let fixture = fixture();
+        let mut set = fixture.analyse(Some("sync"));
+        set.scenario = "a \\ \"b\"\nc".into();
+        let text = render_run(&set, (&fixture.plan, &fixture.run), Format::Openmetrics, 100, false).unwrap();
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
+        let (mut family, mut seen, mut kinds) = (String::new(), Vec::new(), BTreeMap::new());
+        let mut sums = 0;
+        for line in text.lines().take_while(|line| *line != "# EOF") {
+            if let Some(meta) = line.strip_prefix("# ") {
+                let (word, rest) = meta.split_once(' ').unwrap();
+                let (name, value) = rest.split_once(' ').unwrap();
+                match word {
+                    "TYPE" => {
+                        assert!(!seen.contains(&name.to_owned()), "{name} twice");
+                        seen.push(name.to_owned());
+                        name.clone_into(&mut family);
+                        kinds.insert(name.to_owned(), value.to_owned());
+                    }
+                    "UNIT" => assert!(name == family && name.ends_with(&format!("_{value}")), "{line}"),
+                    _ => assert!(word == "HELP" && name == family && value.ends_with('.'), "{line}"),
+                }
+                continue;
+            }
+            let (name, labels, value) = sample(line);
+            let suffix = name.strip_prefix(&family).unwrap_or_else(|| panic!("{line} in {family}"));
+            let allowed: &[&str] = match kinds[&family].as_str() {
+                "counter" => &["_total"],
+                "info" => &["_info"],
+                "summary" => &["", "_count", "_sum"],
+                _ => &[""],
+            };
+            assert!(allowed.contains(&suffix) && value.is_finite(), "{line}");
+            assert_eq!(labels["scenario"], set.scenario);
+            if suffix == "_count" && labels["arm"] == "sync" && labels["depth"] == "1" {
+                sums += value as u64;
+            }
+        }
+        // One of two trials counts, on two hosts, in half-second intervals of 73,500 a second each.
+        assert!((140_000..150_000).contains(&sums), "{sums}");
+    }
+
+    #[test]
+    fn a_row_for_each_trial_and_host() {
+        let fixture = fixture();
+        let (set, text) = rendered(&fixture, Format::TrialsCsv);
+        let lines: Vec<&str> = text.lines().collect();
+        // Four cells, an audit and two trials of each, on two hosts.
+        assert_eq!(lines.len(), 1 + 4 * 3 * 2);
+        assert!(
+            lines[0]
+                .starts_with("run_id,scenario,trial,block,measure,started_at,arm,host,counts,depth,kept_out")
+        );
+        let iops = lines[0].split(',').position(|name| name == "iops").unwrap();
+        let out: Vec<&&str> = lines.iter().filter(|line| line.contains(",sync,n1,false,")).collect();
+        assert!(out.len() == 2 && out[0].contains("\"n2: lost, and \"\"quoted\"\"\""), "{out:?}");
+        assert!(
+            lines
+                .iter()
+                .filter(|line| line.contains(",audit,"))
+                .all(|line| line.split(',').nth(iops) == Some(""))
+        );
+        let of = |host: &str| -> Vec<f64> {
+            let wanted = format!(",uring-tuned,{host},true,8,");
+            let rows = lines.iter().filter(|line| line.contains(&wanted) && line.contains(",timed,"));
+            rows.map(|line| line.split(',').nth(iops).unwrap().parse().unwrap()).collect()
+        };
+        // As the merged samples: rates of hosts add up.
+        let mut sums: Vec<f64> = of("n1").iter().zip(of("n2")).map(|(a, b)| a + b).collect();
+        let mut samples = set.cell("uring-tuned", &params(8)).unwrap().iops.as_ref().unwrap().samples.clone();
+        sums.sort_by(f64::total_cmp);
+        samples.sort_by(f64::total_cmp);
+        assert_eq!(sums, samples);
+    }
+}

@@ -1,0 +1,192 @@
+//! JSON as fio writes it with `--output-format=json+`, so that what reads fio's results reads a run: a job for
+//! each cell, merged over the trials that count and their hosts.
+//!
+//! `lat_ns` is what the application waits; `clat_ns`, which most readers plot, is the same in closed loop, and
+//! in open loop the time from handing a request over. Its bins are HdrHistogram's, under the highest value of
+//! each. What Ringbench does not measure (submission latency apart, page faults, the depths that were reached)
+//! is absent, but for `slat_ns`, whose `N` is 0, as fio itself writes it where it does not measure it.
+//! <https://fio.readthedocs.io/en/latest/fio_doc.html#json-output>
+
+use hdrhistogram::Histogram;
+use proto::{
+    outcome::Direction,
+    trial::{EngineKind, Pattern, Target, Trial},
+};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    analysis::{
+        answer,
+        set::ComparisonSet,
+        tidy::{CellTotals, DirectionTotals},
+    },
+    plan::Plan,
+};
+
+/// fio's own list, in percent.
+const PERCENTILES: [f64; 17] =
+    [1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99];
+
+pub(super) fn render(set: &ComparisonSet, plan: &Plan, cells: &[CellTotals]) -> String {
+    let times = cells.iter().filter_map(|cell| OffsetDateTime::parse(&cell.started_at, &Rfc3339).ok());
+    let began = times.min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let jobs: Vec<Value> = cells
+        .iter()
+        .filter(|cell| !cell.directions.is_empty())
+        .map(|cell| job(cell, plan.cells.get(cell.cell).map(|cell| &cell.template)))
+        .collect();
+    let document = json!({
+        "fio version": concat!("fio-3, as written by Ringbench ", env!("CARGO_PKG_VERSION")),
+        "timestamp": began.unix_timestamp(),
+        "timestamp_ms": (began.unix_timestamp_nanos() / 1_000_000) as i64,
+        "time": began.format(&Rfc3339).unwrap_or_default(),
+        "ringbench": {"run_id": set.run_id, "scenario": set.scenario, "trustworthy": set.trustworthy},
+        "jobs": jobs,
+        "disk_util": [],
+    });
+    format!("{document:#}\n")
+}
+
+fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
+    let share = |ns: u64| if cell.worker_ns > 0 { 100.0 * ns as f64 / cell.worker_ns as f64 } else { 0.0 };
+    let name = match answer::point(&cell.params).as_str() {
+        "" => cell.arm.clone(),
+        point => format!("{} {point}", cell.arm),
+    };
+    let mut job = json!({
+        "jobname": name,
+        "groupid": cell.cell,
+        "error": cell.errno,
+        "elapsed": cell.runtime_ns.div_ceil(1_000_000_000),
+        "job options": trial.map_or_else(|| json!({}), options),
+        "job_runtime": cell.runtime_ns / 1_000_000,
+        "usr_cpu": share(cell.costs.user_ns),
+        "sys_cpu": share(cell.costs.system_ns),
+        "ctx": cell.costs.switches,
+    });
+    for (name, kind) in [("read", Direction::Read), ("write", Direction::Write)] {
+        job[name] = direction(cell, cell.directions.get(&kind));
+    }
+    // Readers look for it; there are none, and Ringbench makes none.
+    job["trim"] = direction(cell, None);
+    let syncs = cell.directions.get(&Direction::Sync);
+    job["sync"] = json!({
+        "total_ios": syncs.map_or(0, |syncs| syncs.latency.len()),
+        "lat_ns": latency(syncs.map(|syncs| &syncs.latency), false),
+    });
+    job
+}
+
+fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
+    let milliseconds = cell.runtime_ns / 1_000_000;
+    let per_second =
+        |count: u64| if cell.runtime_ns > 0 { count as f64 * 1e9 / cell.runtime_ns as f64 } else { 0.0 };
+    let (ops, bytes) = totals.map_or((0, 0), |totals| (totals.latency.len(), totals.bytes));
+    let waited = totals.map(|totals| &totals.latency);
+    let served = totals.and_then(|totals| totals.service.as_ref()).or(waited);
+    let mut out = json!({
+        "io_bytes": bytes,
+        "io_kbytes": bytes / 1024,
+        "bw_bytes": per_second(bytes) as u64,
+        "bw": per_second(bytes) as u64 / 1024,
+        "iops": per_second(ops),
+        "runtime": if ops > 0 { milliseconds } else { 0 },
+        "total_ios": ops,
+        "drop_ios": 0,
+        "slat_ns": latency(None, false),
+        "clat_ns": latency(served, true),
+        "lat_ns": latency(waited, true),
+    });
+    // A sample is a trial; fio's bandwidths are in KiB a second.
+    let (iops, bandwidth) =
+        totals.map_or_else(Default::default, |totals| (totals.iops.clone(), totals.bytes_per_s.clone()));
+    let kib: Vec<f64> = bandwidth.iter().map(|bytes| bytes / 1024.0).collect();
+    for (name, samples, deviation) in [("bw", kib, "dev"), ("iops", iops, "stddev")] {
+        let n = samples.len().max(1) as f64;
+        let mean = samples.iter().sum::<f64>() / n;
+        let spread =
+            (samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+        let edge = |pick: fn(f64, f64) -> f64| samples.iter().copied().reduce(pick).unwrap_or(0.0) as u64;
+        out[format!("{name}_min")] = json!(edge(f64::min));
+        out[format!("{name}_max")] = json!(edge(f64::max));
+        out[format!("{name}_mean")] = json!(mean);
+        out[format!("{name}_{deviation}")] = json!(spread);
+        out[format!("{name}_samples")] = json!(samples.len());
+    }
+    // Whose they were is not known where a cell both reads and writes.
+    if totals.is_some()
+        && (cell.directions.contains_key(&Direction::Read) != cell.directions.contains_key(&Direction::Write))
+    {
+        out["short_ios"] = json!(cell.costs.short_transfers);
+    }
+    out
+}
+
+fn latency(of: Option<&Histogram<u64>>, bins: bool) -> Value {
+    let Some(of) = of.filter(|of| !of.is_empty()) else {
+        return json!({"min": 0, "max": 0, "mean": 0.0, "stddev": 0.0, "N": 0});
+    };
+    let percentile: Map<String, Value> = PERCENTILES
+        .iter()
+        .map(|percent| (format!("{percent:.6}"), json!(of.value_at_quantile(percent / 100.0))))
+        .collect();
+    let mut out = json!({
+        "min": of.min(),
+        "max": of.max(),
+        "mean": of.mean(),
+        "stddev": of.stdev(),
+        "N": of.len(),
+        "percentile": percentile,
+    });
+    if bins {
+        let bins: Map<String, Value> = of
+            .iter_recorded()
+            .map(|bin| (bin.value_iterated_to().to_string(), json!(bin.count_since_last_iteration())))
+            .collect();
+        out["bins"] = Value::Object(bins);
+    }
+    out
+}
+
+/// The cell in fio's words; texts, as in fio.
+fn options(trial: &Trial) -> Value {
+    let (work, engine) = (&trial.workload, &trial.engine);
+    let random = work.pattern != Pattern::Sequential;
+    let rw = match (work.read_percent, random) {
+        (100, false) => "read",
+        (100, true) => "randread",
+        (0, false) => "write",
+        (0, true) => "randwrite",
+        (_, false) => "rw",
+        (_, true) => "randrw",
+    };
+    let ioengine = match engine.engine {
+        EngineKind::Nvme => "io_uring_cmd".to_owned(),
+        kind => kind.to_string(),
+    };
+    let mut out = json!({
+        "rw": rw,
+        "ioengine": ioengine,
+        "iodepth": trial.depth_per_worker().to_string(),
+        "numjobs": trial.workers().to_string(),
+        "direct": u8::from(trial.target.direct()).to_string(),
+        "runtime": work.runtime.as_secs_f64().to_string(),
+        "bs": work.block_size.largest().0.to_string(),
+    });
+    if (1..100).contains(&work.read_percent) {
+        out["rwmixread"] = json!(work.read_percent.to_string());
+    }
+    if work.block_size.single().is_none() {
+        let parts: Vec<String> =
+            work.block_size.parts().iter().map(|(size, percent)| format!("{}/{percent}", size.0)).collect();
+        out["bssplit"] = json!(parts.join(":"));
+    }
+    match &trial.target {
+        Target::File(file) => out["size"] = json!(file.size.0.to_string()),
+        Target::Ramdisk(disk) => out["size"] = json!(disk.size.0.to_string()),
+        Target::Path(path) => out["filename"] = json!(path.path),
+        Target::Device(device) => out["filename"] = json!(device.path),
+    }
+    out
+}
