@@ -24,6 +24,7 @@ pub mod set;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod trials;
 mod warnings;
 pub mod window;
@@ -31,6 +32,7 @@ pub mod window;
 use cells::{CellData, Row};
 use set::{Comparison, ComparisonSet, HostSummary, SCHEMA, TrialCounts};
 use stats::Better;
+use timeline::Timeline;
 use warnings::Warnings;
 
 /// What is known of a run besides its records.
@@ -148,13 +150,14 @@ fn gather<'a>(
 ) -> Result<CellData<'a>, StoreError> {
     let mut counts = TrialCounts { planned: plan.trials_per_cell, ..TrialCounts::default() };
     let (mut samples, mut audits) = (Vec::new(), Vec::new());
+    let mut timeline = Timeline::default();
     for record in &records {
         let counts_in = trials::kept_out(record).is_empty();
         match (record.measure, counts_in) {
             (Measure::Audit, true) => audits.push(*record),
             (Measure::Audit, false) => {}
             (Measure::Timed, false) => counts.marked += 1,
-            (Measure::Timed, true) => match trials::sample(run, record)? {
+            (Measure::Timed, true) => match trials::sample(run, record, &mut timeline)? {
                 Ok(sample) => {
                     counts.complete += 1;
                     samples.push(sample);
@@ -166,7 +169,7 @@ fn gather<'a>(
             },
         }
     }
-    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, audits, records })
+    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, timeline, audits, records })
 }
 
 /// The hosts that ran a cell; before its first trial, those that its labels choose.

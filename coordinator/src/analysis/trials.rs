@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use proto::{outcome::SharingCosts, trial::Measure};
+use proto::{
+    outcome::{Interval, SharingCosts},
+    trial::Measure,
+};
 
 use super::{
     merge::{self, Work},
+    timeline::Timeline,
     window::{self, HostEdges, Selection},
 };
 use crate::{
@@ -148,14 +152,19 @@ pub(super) fn kept_out(record: &TrialRecord) -> Vec<String> {
     reasons
 }
 
-/// Reads a timed trial that is not kept out. `Err` in the inner result: why it must be kept out after all.
-pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, String>, StoreError> {
+/// Reads a timed trial that is not kept out, and lays it over the others of its cell. `Err` in the inner result: why it must be kept out after all.
+pub(super) fn sample(
+    run: &RunDir,
+    record: &TrialRecord,
+    timeline: &mut Timeline,
+) -> Result<Result<Sample, String>, StoreError> {
     let edges = |host: &HostTrial| HostEdges {
         clock: host.clock,
         edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
     };
     let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
     let mut hosts = Vec::with_capacity(record.hosts.len());
+    let mut all = Vec::with_capacity(record.hosts.len());
     for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
         let intervals = run.intervals(record, index)?;
         let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
@@ -165,6 +174,7 @@ pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample
             }
             (Some(work), Some(costs)) => {
                 hosts.push(HostSample { host: host.host.clone(), work, costs });
+                all.push(intervals);
             }
             _ => {
                 return Ok(Err(format!(
@@ -173,6 +183,10 @@ pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample
                 )));
             }
         }
+    }
+    for ((host, chosen), intervals) in hosts.iter().zip(&selection.chosen).zip(&all) {
+        let chosen: Vec<&Interval> = chosen.iter().filter_map(|index| intervals.get(*index)).collect();
+        timeline.add(&host.host, &chosen);
     }
     Ok(Ok(Sample { hosts, selection }))
 }
