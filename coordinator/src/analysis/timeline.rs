@@ -177,10 +177,7 @@ mod tests {
         }
         let points = timeline.points();
         let of = |point: &TimelinePoint| (point.t_s, point.p50, point.p99, point.iops);
-        assert_eq!(points.iter().map(of).collect::<Vec<_>>(), [
-            (1.0, 100, 100, 30.0),
-            (2.0, 200, 200, 60.0)
-        ]);
+        assert_eq!(points.iter().map(of).collect::<Vec<_>>(), [(1.0, 100, 100, 30.0), (2.0, 200, 200, 60.0)]);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::{
     store::{RunDir, StoreError},
 };
 
-mod chart;
 mod csv;
 mod extra;
 mod html;
@@ -48,7 +47,7 @@ pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> 
 /// # Errors
 /// Where the template cannot be rendered, which is a defect of Ringbench.
 pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
-    html::render(set, scenario)
+    html::render(set, scenario, None)
 }
 
 #[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
@@ -65,7 +64,8 @@ impl RunDir {
     pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
         self.replace("summary.json", json(set).as_bytes())?;
         self.replace("summary.csv", csv::render(set).as_bytes())?;
-        let page = html(set, &self.scenario()?).map_err(|error| StoreError::Io {
+        let plan = self.plan().ok();
+        let page = html::render(set, &self.scenario()?, plan.as_ref()).map_err(|error| StoreError::Io {
             path: self.path().join("report.html"),
             doing: "render it",
             source: std::io::Error::other(error),
