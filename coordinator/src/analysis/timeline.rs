@@ -142,8 +142,8 @@ mod tests {
     use super::*;
 
     fn interval(index: u32, value: u64, count: u64) -> Interval {
-        let mut latency = proto::histogram::empty();
-        latency.record_n(value, count as u32).unwrap();
+        let mut latency = proto::histogram::empty::<u64>();
+        latency.record_n(value, count).unwrap();
         let begin_ns = 7_000_000_000 + u64::from(index) * 1_000_000_000;
         let series = |direction| Series { direction, bytes: 0, latency: latency.clone(), service: None };
         let series = vec![series(Direction::Read), series(Direction::Sync)];
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_curve_ends_where_the_count_does() {
-        let mut latency = proto::histogram::empty();
+        let mut latency = proto::histogram::empty::<u64>();
         for value in 1..=1000u64 {
             latency.record(value).unwrap();
         }

@@ -30,8 +30,8 @@ const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// SHA-256 of the script and of the style, in base64, as the page's policy wants them; a test says what they should be.
-const SCRIPT_HASH: &str = "KdsudHSI4kesn/WNQiUyHAcXKuGF+7S4GFIq2sk6/JA=";
-const STYLE_HASH: &str = "RbQwy1OT7ga0wlYy6fz3dCMbVXLGrC2iFOM8iO4Wuo4=";
+const SCRIPT_HASH: &str = "Gzik/f02m41qXVxie1dI8Yr3z6MmydFqnt2nXCaK6XM=";
+const STYLE_HASH: &str = "u3xaiYqLTpSovWS8leTqrGVj/0ugp/9dPaqlZ3pfGJ4=";
 
 #[derive(Serialize)]
 struct TableRow<'a> {
@@ -98,9 +98,11 @@ pub(super) fn render(
             detail: &claim.detail,
         })
         .collect();
-    // What is untrusted stands in a notice of its own.
-    let answer: Vec<&String> =
-        set.answer.iter().filter(|sentence| !sentence.starts_with("Incomplete:")).collect();
+    // What is untrusted or quick stands in a notice of its own.
+    let noticed = |sentence: &&String| {
+        sentence.starts_with("Incomplete:") || (set.quick && sentence.starts_with("This was a quick run"))
+    };
+    let answer: Vec<&String> = set.answer.iter().filter(|sentence| !noticed(sentence)).collect();
     let verdicts = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
     environment.render_str(
         TEMPLATE,

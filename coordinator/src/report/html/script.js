@@ -19,6 +19,11 @@
     point.classList.add('on');
     tip.textContent = point.dataset.tip;
     tip.hidden = false;
+    place(point);
+  };
+
+  // Also while the page scrolls, as it does when a chart below its edge gets the focus.
+  const place = (point) => {
     const at = point.getBoundingClientRect(), box = tip.getBoundingClientRect();
     const middle = at.left + at.width / 2 - box.width / 2;
     const left = Math.max(4, Math.min(middle, document.documentElement.clientWidth - box.width - 4));
@@ -93,7 +98,7 @@
     });
   }
   document.addEventListener('pointerdown', (event) => { if (!event.target.closest('.plot')) hide(); });
-  addEventListener('scroll', hide, { passive: true });
+  addEventListener('scroll', () => { if (shown) place(shown); }, { passive: true });
 
   // Paper has nothing to open.
   let opened = [];

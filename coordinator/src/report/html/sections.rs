@@ -15,6 +15,9 @@ use crate::analysis::{
     set::{CellSummary, ComparisonSet},
 };
 
+/// Points of a line over time up to which each has its marker.
+const MARKED: usize = 12;
+
 /// All sections that have something to show.
 pub(super) fn sections(set: &ComparisonSet) -> Vec<Section> {
     let facets = Facets::of(set);
@@ -136,7 +139,7 @@ fn percentiles(facets: &Facets<'_>) -> Section {
             (decade as f64 / most, label)
         });
         let ticks: Vec<(f64, String)> =
-            [(0.0, "0 %".into()), (0.301_03 / most, "50 %".into())].into_iter().chain(decades).collect();
+            [(0.301_03 / most, "50 %".into())].into_iter().chain(decades).collect();
         let mut lines = Vec::new();
         for cell in cells {
             let points = cell.latency_curve.iter().map(|point| Sample {
@@ -225,7 +228,13 @@ fn over_time(facets: &Facets<'_>) -> Section {
                 });
                 let name = format!("{} {name}", cell.arm);
                 let look = Look { dash, ..look };
-                lines.push(Line { name, look, points: points.collect(), joined: true, marked: false });
+                lines.push(Line {
+                    name,
+                    look,
+                    points: points.collect(),
+                    joined: true,
+                    marked: cell.latency_over_time.len() <= MARKED,
+                });
             }
             table.rows.extend(cell.latency_over_time.iter().map(|at| {
                 let (p50, p99) = (units::nanos(at.p50 as f64), units::nanos(at.p99 as f64));
