@@ -152,6 +152,10 @@ const LOW_CONTRAST: &str = "(() => { \
         if (found < 3) bad.push(e.outerHTML.slice(0, 90) + found) } \
     return bad.slice(0, 5) })()";
 
+/// What sticks out of the page, but for what scrolls by itself.
+const TOO_WIDE: &str = "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll > *, svg *') && \
+    e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))";
+
 fn fits_and_follows_the_scheme(browser: &mut Browser) {
     let mut pages = Vec::new();
     for scheme in ["light", "dark"] {
@@ -161,7 +165,8 @@ fn fits_and_follows_the_scheme(browser: &mut Browser) {
         for width in [360, 1280, 2560] {
             browser.width(width);
             let scrolls = browser.eval("document.documentElement.scrollWidth");
-            assert!(scrolls.as_u64().unwrap() <= u64::from(width), "{scrolls} pixels at {width}");
+            let wide = browser.eval(TOO_WIDE);
+            assert!(scrolls.as_u64().unwrap() <= u64::from(width), "{scrolls} pixels at {width}: {wide}");
             let small = "Math.min(...[...document.querySelectorAll('.plot')].map(p => p.clientWidth))";
             assert!(browser.eval(small).as_f64().unwrap() >= 280.0, "charts too small at {width}");
             let shot = browser.call("Page.captureScreenshot", json!({"captureBeyondViewport": true}));

@@ -31,14 +31,18 @@ impl Scale {
         Self { low: first * step, high: last * step, log: false, pixels, ticks }
     }
 
-    /// From below the lowest to above the highest value, with ticks at 1, 2 and 5 or at whole decades. Only values
+    /// From below the lowest to above the highest value, with more ticks in a decade the fewer there are. Only values
     /// above zero count.
     pub(super) fn log(values: &[f64], pixels: [f64; 2]) -> Self {
         let positive: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0).collect();
         let (low, high) = if positive.is_empty() { (1.0, 10.0) } else { range(&positive) };
         let (low, high) = (low / 1.1, high * 1.1);
         let decades = (high / low).log10();
-        let factors: &[f64] = if decades <= 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let factors: &[f64] = match decades {
+            d if d <= 0.7 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0],
+            d if d <= 2.5 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         let (from, to) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let all = (from..=to).flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
         let ticks = all.filter(|tick| (low..=high).contains(tick)).collect();

@@ -7,8 +7,8 @@ use super::{
 
 const HEIGHT: f64 = 330.0;
 const FRAME: Frame = Frame { left: 72.0, right: WIDTH - 14.0, top: 34.0, bottom: HEIGHT - 56.0 };
-/// Pixels that a label of the horizontal axis needs at least.
-const ROOM: f64 = 58.0;
+/// Pixels between labels of the horizontal axis, and for each letter of one.
+const ROOM: (f64, f64) = (10.0, 8.5);
 
 /// A line before it is drawn.
 pub(super) struct Line {
@@ -113,7 +113,7 @@ pub(super) fn figure(
     let mut x_ticks: Vec<Tick> = Vec::new();
     for (share, label) in ticks {
         let at = plain(*share);
-        if x_ticks.last().is_none_or(|last| at - last.at >= ROOM.min(9.0 * label.len() as f64 + 12.0)) {
+        if x_ticks.last().is_none_or(|last| at - last.at >= ROOM.0 + ROOM.1 * label.len() as f64) {
             x_ticks.push(Tick { at, label: label.clone() });
         }
     }
