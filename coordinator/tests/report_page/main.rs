@@ -3,6 +3,8 @@
 //!
 //! `RINGBENCH_SHOTS=DIR` keeps screenshots and the PDF, for people to look at.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod browser;
 
 use std::{path::PathBuf, process::Command};

@@ -139,7 +139,7 @@ fn percentiles(facets: &Facets<'_>) -> Section {
             (decade as f64 / most, label)
         });
         let ticks: Vec<(f64, String)> =
-            [(0.301_03 / most, "50 %".into())].into_iter().chain(decades).collect();
+            [(std::f64::consts::LOG10_2 / most, "50 %".into())].into_iter().chain(decades).collect();
         let mut lines = Vec::new();
         for cell in cells {
             let points = cell.latency_curve.iter().map(|point| Sample {
