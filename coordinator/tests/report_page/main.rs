@@ -33,7 +33,11 @@ fn report() -> (TempDir, PathBuf) {
     let place = TempDir::new().unwrap();
     let scenario = place.path().join("page.yaml");
     std::fs::write(&scenario, SCENARIO).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
+    // A directory of copies, for users who may not read the build tree.
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_coordinator"));
+    let coordinator = std::env::var_os("RINGBENCH_BIN_DIR")
+        .map_or(built, |copies| PathBuf::from(copies).join("coordinator"));
+    let mut command = Command::new(coordinator);
     command.current_dir(place.path()).arg("run").arg(&scenario).args(["--out", "run", "--no-progress"]);
     let out = command.output().unwrap();
     let page = place.path().join("run/report.html");
