@@ -13,6 +13,7 @@ use super::{
         Syscalls, TrialCounts,
     },
     stats::{self, remerge::Recorded},
+    timeline::{self, Timeline},
     trials::{Costs, Sample},
 };
 use crate::{
@@ -29,6 +30,8 @@ pub(super) struct CellData<'a> {
     pub(super) hosts: Vec<String>,
     /// Timed trials that count.
     pub(super) samples: Vec<Sample>,
+    /// The same, interval by interval.
+    pub(super) timeline: Timeline,
     /// Audits that count.
     pub(super) audits: Vec<&'a TrialRecord>,
     /// All trials, whether or not they count.
@@ -105,6 +108,8 @@ impl CellData<'_> {
             trials: self.counts,
             iops: stats::estimate(iops),
             bandwidth_bytes_per_s: stats::estimate(bandwidth),
+            latency_curve: if scope.is_none() { timeline::curve(&latency) } else { Vec::new() },
+            latency_over_time: if scope.is_none() { self.timeline.points() } else { Vec::new() },
             latency_ns: (!latency.is_empty()).then(|| percentiles(&latency, p50, p99)),
             service_ns: service.percentiles(),
             sync_latency_ns: sync.percentiles(),

@@ -33,6 +33,7 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 pub mod tidy;
+pub mod timeline;
 pub(crate) mod trials;
 pub mod unpaired;
 mod warnings;
@@ -41,6 +42,7 @@ pub mod window;
 use cells::{CellData, Row};
 use compare::Against;
 use set::{ComparisonSet, HostSummary, SCHEMA, TrialCounts};
+use timeline::Timeline;
 use warnings::Warnings;
 
 /// What is known of a run besides its records.
@@ -172,25 +174,30 @@ fn gather<'a>(
 ) -> Result<CellData<'a>, StoreError> {
     let mut counts = TrialCounts { planned: plan.blocks(), ..TrialCounts::default() };
     let (mut samples, mut audits) = (Vec::new(), Vec::new());
+    let mut timeline = Timeline::default();
     for record in &records {
         let counts_in = trials::kept_out(record).is_empty();
         match (record.measure, counts_in) {
             (Measure::Audit, true) => audits.push(*record),
             (Measure::Audit, false) => {}
             (Measure::Timed, false) => counts.marked += 1,
-            (Measure::Timed, true) => match trials::sample(run, record)? {
-                Ok(sample) => {
-                    counts.complete += 1;
-                    samples.push(sample);
+            (Measure::Timed, true) => {
+                let intervals = trials::intervals(run, record)?;
+                match trials::sample_of(record, &intervals) {
+                    Ok(sample) => {
+                        counts.complete += 1;
+                        trials::lay(&mut timeline, &sample, &intervals);
+                        samples.push(sample);
+                    }
+                    Err(why) => {
+                        counts.marked += 1;
+                        warnings.trial_kept_out(record, &why);
+                    }
                 }
-                Err(why) => {
-                    counts.marked += 1;
-                    warnings.trial_kept_out(record, &why);
-                }
-            },
+            }
         }
     }
-    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, audits, records })
+    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, timeline, audits, records })
 }
 
 /// The hosts that ran a cell; before its first trial, those that its labels choose.

@@ -14,6 +14,7 @@ use super::{
     calibration::CalibrationUse,
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
     placement::Placement,
+    timeline::{CurvePoint, TimelinePoint},
 };
 use crate::plan::Params;
 
@@ -96,6 +97,13 @@ pub struct CellSummary {
     pub bandwidth_bytes_per_s: Option<Estimate>,
     /// What the application waited for an operation.
     pub latency_ns: Option<Latency>,
+    /// The same latencies as a curve, from 0 % up to the last quantile beyond which an operation was seen. Empty on
+    /// rows of one host.
+    #[serde(default)]
+    pub latency_curve: Vec<CurvePoint>,
+    /// The same latencies over the time of a trial, all trials laid over each other. Empty on rows of one host.
+    #[serde(default)]
+    pub latency_over_time: Vec<TimelinePoint>,
     /// Open loop: the same operations from being handed over instead of from their intended time. null in closed
     /// loop, where the two are the same.
     pub service_ns: Option<Latency>,

@@ -9,6 +9,7 @@ use proto::{
 
 use super::{
     merge::{self, Work},
+    timeline::Timeline,
     window::{self, HostEdges, Selection},
 };
 use crate::{
@@ -155,8 +156,20 @@ pub(crate) fn kept_out(record: &TrialRecord) -> Vec<String> {
 
 /// Reads a timed trial that is not kept out. `Err` in the inner result: why it must be kept out after all.
 pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, String>, StoreError> {
-    let intervals = (0..record.hosts.len()).map(|host| run.intervals(record, host));
-    Ok(sample_of(record, &intervals.collect::<Result<Vec<_>, _>>()?))
+    Ok(sample_of(record, &intervals(run, record)?))
+}
+
+/// Reads the intervals of a trial, by host.
+pub(super) fn intervals(run: &RunDir, record: &TrialRecord) -> Result<Vec<Vec<Interval>>, StoreError> {
+    (0..record.hosts.len()).map(|host| run.intervals(record, host)).collect()
+}
+
+/// Lays a trial over the others of its cell.
+pub(super) fn lay(timeline: &mut Timeline, sample: &Sample, intervals: &[Vec<Interval>]) {
+    for ((host, chosen), intervals) in sample.hosts.iter().zip(&sample.selection.chosen).zip(intervals) {
+        let chosen: Vec<&Interval> = chosen.iter().filter_map(|index| intervals.get(*index)).collect();
+        timeline.add(&host.host, &chosen);
+    }
 }
 
 /// The same, of a trial whose intervals are at hand, by host.

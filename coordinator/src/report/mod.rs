@@ -7,7 +7,6 @@ use crate::{
 
 pub mod across;
 mod calibration;
-mod chart;
 mod csv;
 mod differences;
 mod explain;
@@ -82,7 +81,7 @@ pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> 
 /// # Errors
 /// Where the template cannot be rendered, which is a defect of Ringbench.
 pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
-    html::render(set, scenario)
+    html::render(set, scenario, None)
 }
 
 fn json(set: &ComparisonSet) -> String {
@@ -105,7 +104,8 @@ impl RunDir {
         self.replace("summary.csv", csv::render(set).as_bytes())?;
         let trials = trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(self)?);
         self.replace("trials.csv", trials.as_bytes())?;
-        let page = html(set, &self.scenario()?).map_err(|error| StoreError::Io {
+        let plan = self.plan().ok();
+        let page = html::render(set, &self.scenario()?, plan.as_ref()).map_err(|error| StoreError::Io {
             path: self.path().join("report.html"),
             doing: "render it",
             source: std::io::Error::other(error),

@@ -1,16 +1,37 @@
 //! One page that opens offline. The template escapes whatever it is given: names and messages come from files
-//! and from other machines.
+//! and from other machines. The policy in its head allows its own style and script by their hashes, and nothing
+//! else.
 
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-use super::{
-    chart,
-    view::{Row, View, outcome},
+use super::view::{Row, View, outcome};
+use crate::{
+    analysis::set::{ComparisonSet, Verdict},
+    plan::Plan,
 };
-use crate::analysis::set::{ComparisonSet, Verdict};
 
-const TEMPLATE: &str = include_str!("report.html");
+mod bars;
+mod cost;
+mod facets;
+mod figure;
+mod head;
+mod rerun;
+mod scale;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod xy;
+
+use head::Badge;
+use rerun::Rerun;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+/// SHA-256 of the script and of the style, in base64, as the page's policy wants them; a test says what they should be.
+const SCRIPT_HASH: &str = "Gzik/f02m41qXVxie1dI8Yr3z6MmydFqnt2nXCaK6XM=";
+const STYLE_HASH: &str = "KREkQTy8h4bYkjSq1lghlDlaK9OynfUjPX44CWSkhac=";
 
 #[derive(Serialize)]
 struct TableRow<'a> {
@@ -20,7 +41,7 @@ struct TableRow<'a> {
     values: &'a [String],
     arm: &'a str,
     host: Option<&'a str>,
-    class: &'static str,
+    badge: Option<Badge>,
     entries: Vec<&'a str>,
 }
 
@@ -32,7 +53,11 @@ struct Claim<'a> {
     detail: &'a str,
 }
 
-pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
+pub(super) fn render(
+    set: &ComparisonSet,
+    scenario: &str,
+    plan: Option<&Plan>,
+) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let view = View::of(set);
@@ -54,7 +79,7 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
                 values: &group.values,
                 arm: &row.arm,
                 host: row.host.as_deref(),
-                class: class(row.verdict),
+                badge: row.verdict.filter(|_| row.word != "-").map(Badge::of),
                 entries: entries(row, compared),
             });
         }
@@ -67,20 +92,25 @@ pub(super) fn render(set: &ComparisonSet, scenario: &str) -> Result<String, mini
             class: match claim.outcome() {
                 Some(true) => "good",
                 Some(false) => "bad",
-                None => "dim",
+                None => "open",
             },
             text: &claim.text,
             detail: &claim.detail,
         })
         .collect();
-    // What is untrusted stands in a notice of its own.
-    let answer: Vec<&String> =
-        set.answer.iter().filter(|sentence| !sentence.starts_with("Incomplete:")).collect();
+    // What is untrusted or quick stands in a notice of its own.
+    let noticed = |sentence: &&String| {
+        sentence.starts_with("Incomplete:") || (set.quick && sentence.starts_with("This was a quick run"))
+    };
+    let answer: Vec<&String> = set.answer.iter().filter(|sentence| !noticed(sentence)).collect();
+    let verdicts = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
     environment.render_str(
         TEMPLATE,
         context! {
             set, answer, axes => view.axes, titles, rows, claims, scenario,
-            charts => chart::charts(set), legend => view.legend_of_words(),
+            cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
+            rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
+            style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,
         },
     )
 }
@@ -94,12 +124,4 @@ fn entries(row: &Row, compared: bool) -> Vec<&str> {
     entries.extend(row.extras.iter().map(String::as_str));
     entries.push(&row.trials);
     entries
-}
-
-fn class(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Faster) => "good",
-        Some(Verdict::Slower) => "bad",
-        _ => "",
-    }
 }

@@ -1,0 +1,195 @@
+//! Latency in more than a few percentiles: the whole curve, and how it went over the time of a trial.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use proto::outcome::{Direction, Interval};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::merge;
+
+/// Points of a timeline at most; of a longer trial neighbours are merged.
+const MAX_POINTS: usize = 60;
+/// Shares of the operations that take longer, in each decade: 0, 50, 90 and 99 % and so on are among the
+/// quantiles, about evenly on the scale of 1 / (1 - quantile).
+const TAILS: [f64; 6] = [1.0, 0.681, 0.5, 0.316, 0.215, 0.147];
+
+/// A point of a latency curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurvePoint {
+    /// Share of the operations that took no longer, from 0 to below 1.
+    pub quantile: f64,
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
+/// How it went in a slice of the trials' time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimelinePoint {
+    /// The end of the slice, in seconds from the beginning of what is measured; the warm-up lies before it.
+    pub t_s: f64,
+    /// Median of the operations of all trials in the slice, in nanoseconds.
+    pub p50: u64,
+    /// 99th percentile, in nanoseconds.
+    pub p99: u64,
+    /// Operations per second, mean over the trials; hosts added up.
+    pub iops: f64,
+}
+
+/// The latency curve: about six points a decade, up to the last quantile beyond which an operation was seen.
+#[must_use]
+pub fn curve(latency: &Histogram<u64>) -> Vec<CurvePoint> {
+    let count = latency.len() as f64;
+    let tails = (0..).flat_map(|decade| TAILS.map(|tail| tail / 10f64.powi(decade)));
+    let seen = tails.take_while(|tail| tail * count >= 1.0);
+    let point = |tail: f64| {
+        // Plain decimals: 0.999, not 0.99899999….
+        let quantile = ((1.0 - tail) * 1e12).round() / 1e12;
+        CurvePoint { quantile, ns: latency.value_at_quantile(quantile) }
+    };
+    seen.map(point).collect()
+}
+
+/// Trials laid over each other, interval by interval.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    slots: Vec<Slot>,
+    /// Intervals in a slot.
+    stride: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    latency: Histogram<u64>,
+    /// By host: operations, and the time in which they were done.
+    hosts: BTreeMap<String, (u64, u64)>,
+    /// Sum and number of the trials' times at the end of the slot, in nanoseconds.
+    ends: (u64, u64),
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self { slots: Vec::new(), stride: 1 }
+    }
+}
+
+impl Timeline {
+    /// Adds what a host did in one trial: the intervals within the common window, in order.
+    pub(super) fn add(&mut self, host: &str, intervals: &[&Interval]) {
+        let Some(first) = intervals.first() else { return };
+        while intervals.len() > MAX_POINTS * self.stride {
+            self.halve();
+        }
+        for (index, interval) in intervals.iter().enumerate() {
+            let at = index / self.stride;
+            if at == self.slots.len() {
+                self.slots.push(Slot {
+                    latency: proto::histogram::empty(),
+                    hosts: BTreeMap::new(),
+                    ends: (0, 0),
+                });
+            }
+            let slot = &mut self.slots[at];
+            let done = slot.hosts.entry(host.to_owned()).or_default();
+            done.1 += interval.end_ns.saturating_sub(interval.begin_ns);
+            // Syncs are not among the operations.
+            for series in interval.series.iter().filter(|series| series.direction != Direction::Sync) {
+                done.0 += series.latency.len();
+                merge::add(&mut slot.latency, &series.latency);
+            }
+            let last_of_slot = (index + 1) % self.stride == 0 || index + 1 == intervals.len();
+            if last_of_slot {
+                slot.ends.0 += interval.end_ns.saturating_sub(first.begin_ns);
+                slot.ends.1 += 1;
+            }
+        }
+    }
+
+    /// Merges neighbours.
+    fn halve(&mut self) {
+        let mut slots = std::mem::take(&mut self.slots).into_iter();
+        while let Some(mut slot) = slots.next() {
+            if let Some(next) = slots.next() {
+                merge::add(&mut slot.latency, &next.latency);
+                for (host, (ops, ns)) in next.hosts {
+                    let done = slot.hosts.entry(host).or_default();
+                    (done.0, done.1) = (done.0 + ops, done.1 + ns);
+                }
+                slot.ends = next.ends;
+            }
+            self.slots.push(slot);
+        }
+        self.stride *= 2;
+    }
+
+    /// The points, in order of time; slices in which nothing completed have none.
+    pub(super) fn points(&self) -> Vec<TimelinePoint> {
+        let point = |slot: &Slot| TimelinePoint {
+            t_s: (slot.ends.0 / slot.ends.1.max(1)) as f64 / 1e9,
+            p50: slot.latency.value_at_quantile(0.5),
+            p99: slot.latency.value_at_quantile(0.99),
+            iops: slot.hosts.values().map(|(ops, ns)| *ops as f64 * 1e9 / (*ns).max(1) as f64).sum(),
+        };
+        self.slots.iter().filter(|slot| !slot.latency.is_empty()).map(point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::outcome::Series;
+
+    use super::*;
+
+    fn interval(index: u32, value: u64, count: u64) -> Interval {
+        let mut latency = proto::histogram::empty::<u64>();
+        latency.record_n(value, count).unwrap();
+        let begin_ns = 7_000_000_000 + u64::from(index) * 1_000_000_000;
+        let series = |direction| Series { direction, bytes: 0, latency: latency.clone(), service: None };
+        let series = vec![series(Direction::Read), series(Direction::Sync)];
+        Interval { index, begin_ns, end_ns: begin_ns + 1_000_000_000, series }
+    }
+
+    fn add(timeline: &mut Timeline, host: &str, intervals: &[Interval]) {
+        timeline.add(host, &intervals.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_curve_ends_where_the_count_does() {
+        let mut latency = proto::histogram::empty::<u64>();
+        for value in 1..=1000u64 {
+            latency.record(value).unwrap();
+        }
+        let points = curve(&latency);
+        let quantiles: Vec<f64> = points.iter().map(|point| point.quantile).collect();
+        assert_eq!(quantiles[..4], [0.0, 0.319, 0.5, 0.684]);
+        assert_eq!((points.len(), *quantiles.last().unwrap()), (19, 0.999));
+        assert!(points.iter().all(|point| point.ns.abs_diff((point.quantile * 1000.0).max(1.0) as u64) <= 1));
+        assert!(curve(&proto::histogram::empty()).is_empty());
+    }
+
+    #[test]
+    fn trials_are_laid_over_each_other_and_hosts_add_up() {
+        let mut timeline = Timeline::default();
+        for host in ["n1", "n2"] {
+            add(&mut timeline, host, &[interval(0, 100, 10), interval(1, 200, 30)]);
+            add(&mut timeline, host, &[interval(3, 100, 20), interval(4, 200, 30)]);
+        }
+        let points = timeline.points();
+        let of = |point: &TimelinePoint| (point.t_s, point.p50, point.p99, point.iops);
+        assert_eq!(points.iter().map(of).collect::<Vec<_>>(), [(1.0, 100, 100, 30.0), (2.0, 200, 200, 60.0)]);
+    }
+
+    #[test]
+    fn a_long_trial_is_told_in_few_points() {
+        let long: Vec<Interval> = (0..150).map(|index| interval(index, 50, 5)).collect();
+        let mut timeline = Timeline::default();
+        add(&mut timeline, "n1", &long[..10]);
+        add(&mut timeline, "n1", &long);
+        let points = timeline.points();
+        assert_eq!((points.len(), timeline.stride), (38, 4));
+        assert!(points.iter().all(|point| point.iops == 5.0), "{points:?}");
+        assert_eq!(points.last().unwrap().t_s, 150.0);
+        assert!(points.windows(2).all(|pair| pair[0].t_s < pair[1].t_s), "{points:?}");
+    }
+}

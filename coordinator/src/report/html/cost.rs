@@ -1,0 +1,202 @@
+//! Charts of what an I/O costs: system calls, CPU time, and what each step of a ladder saves.
+
+use super::{
+    super::units,
+    bars::{self, Row, Segment},
+    facets::{Facets, few},
+    figure::{Figure, Key, Look, Section, Table},
+    sections::{Metric, against_axis, comma, interval, legend, list},
+};
+use crate::analysis::{
+    answer,
+    insight::{Waterfall, WaterfallStep},
+    set::{CellSummary, ComparisonSet},
+};
+
+/// System calls per I/O, by the engine's own count.
+pub(super) fn syscalls(facets: &Facets<'_>) -> Section {
+    let metric = Metric {
+        title: "System calls per I/O",
+        mean: |cell| cell.syscalls_per_io,
+        ci95: |_| None,
+        trials: |_| &[],
+        text: units::per_io,
+    };
+    Section {
+        id: "syscalls",
+        title: "System calls per I/O".into(),
+        note: "Lower is better. Counted by the engine over all timed trials; an audit checks the count with perf where \
+               it can."
+            .into(),
+        keys: legend(facets),
+        ..against_axis(facets, &metric)
+    }
+}
+
+/// A bar for each arm, where there is no axis.
+pub(super) fn by_arm(facets: &Facets<'_>, metric: &Metric, cells: &[&CellSummary]) -> Option<Figure> {
+    let mut table = Table {
+        caption: metric.title.into(),
+        head: ["arm", "mean", "95 % interval", "trials"].map(Into::into).into(),
+        rows: vec![],
+    };
+    let rows: Vec<Row> = cells
+        .iter()
+        .filter_map(|cell| {
+            let mean = (metric.mean)(cell)?;
+            let (value, ci95, trials) = ((metric.text)(mean), (metric.ci95)(cell), (metric.trials)(cell));
+            let told = ci95.map_or_else(|| "-".into(), |ci95| interval(metric.text, ci95));
+            let all = list(metric.text, trials);
+            table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
+            let tip = match ci95 {
+                Some(_) => format!("{}: {value}, 95 % interval {told}", cell.arm),
+                None => format!("{}: {value}", cell.arm),
+            };
+            let series = facets.index(&cell.arm);
+            let trial = |(index, value): (usize, &f64)| {
+                (*value, format!("{}, trial {}: {}", cell.arm, index + 1, (metric.text)(*value)))
+            };
+            Some(Row {
+                name: cell.arm.clone(),
+                value,
+                segments: vec![Segment { from: 0.0, to: mean, series, letters: "", tip }],
+                ci95: ci95.map(|[low, high]| [low.max(0.0), high]),
+                trials: trials.iter().enumerate().map(trial).collect(),
+            })
+        })
+        .collect();
+    let looks: Vec<Look> = (0..facets.arms.len()).map(Look::of).collect();
+    bars::figure(metric.title.into(), metric.title, metric.text, &looks, &rows, table)
+}
+
+const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threads", "K")];
+
+/// CPU time of an I/O, stacked by who spent it.
+pub(super) fn cpu(facets: &Facets<'_>) -> Section {
+    let (shown, left_out) = few(facets.by_point.iter().collect());
+    let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
+    let figures = shown.into_iter().filter_map(|(point, cells)| {
+        let mut table = Table {
+            caption: format!("CPU time per I/O{}", comma(point)),
+            head: ["arm", "user", "system", "kernel threads", "all"].map(Into::into).into(),
+            rows: vec![],
+        };
+        let rows: Vec<Row> = cells
+            .iter()
+            .filter_map(|cell| {
+                let cpu = cell.cpu_ns_per_io?;
+                let parts = [Some(cpu.user), Some(cpu.system), cpu.kernel_threads];
+                let text = |part: Option<f64>| part.map_or_else(|| "-".into(), units::nanos);
+                let all = units::nanos(cpu.total());
+                let told = parts.map(text);
+                table.rows.push([cell.arm.clone()].into_iter().chain(told).chain([all.clone()]).collect());
+                let (mut segments, mut from) = (Vec::new(), 0.0);
+                for (series, (part, (kind, letters))) in parts.into_iter().zip(KINDS).enumerate() {
+                    let Some(part) = part.filter(|part| *part > 0.0) else { continue };
+                    let tip = format!("{}, {kind}: {} of {all}", cell.arm, units::nanos(part));
+                    segments.push(Segment { from, to: from + part, series, letters, tip });
+                    from += part;
+                }
+                Some(Row { name: cell.arm.clone(), value: all, segments, ci95: None, trials: vec![] })
+            })
+            .collect();
+        let title = format!("CPU time per I/O{}", comma(point));
+        bars::figure(title, "CPU time per I/O", units::nanos, &looks, &rows, table)
+    });
+    let key = |(index, (kind, letter)): (usize, &(&str, &str))| Key {
+        name: format!("{letter}: {kind}"),
+        look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..Look::of(index) },
+    };
+    Section {
+        id: "cpu",
+        title: "CPU time per I/O".into(),
+        note: "Lower is better. User and system are the workers' own; kernel threads are those of io_uring that work \
+               for them."
+            .into(),
+        keys: KINDS.iter().enumerate().map(key).collect(),
+        figures: figures.collect(),
+        left_out,
+    }
+}
+
+/// Where each nanosecond went: each step hangs from the one before it.
+pub(super) fn waterfall(set: &ComparisonSet) -> Section {
+    let (shown, left_out) = few(set.ladders.iter().collect());
+    let looks = [7, 2, 1].map(Look::of);
+    let key = |name: &str, look: Look| Key {
+        name: name.into(),
+        look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..look },
+    };
+    let names = ["=: the start", "−: saves", "+: costs"];
+    Section {
+        id: "waterfall",
+        title: "Where each nanosecond went".into(),
+        note: "Time of a worker for one I/O. Each step is the arm before it and one change; its bar is what the change \
+               saves or costs, with the 95 % interval of the change."
+            .into(),
+        keys: names.into_iter().zip(looks).map(|(name, look)| key(name, look)).collect(),
+        figures: shown.into_iter().filter_map(|ladder| of_ladder(ladder, &looks)).collect(),
+        left_out,
+    }
+}
+
+fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
+    let point = answer::point(&ladder.params);
+    let mut table = Table {
+        caption: format!("Time per I/O, step by step{}", comma(&point)),
+        head: ["arm", "time per I/O", "95 % interval", "change", "95 % interval of the change"]
+            .map(Into::into)
+            .into(),
+        rows: vec![],
+    };
+    let rows: Vec<Row> = ladder
+        .steps
+        .iter()
+        .filter_map(|step| {
+            let told = |ci95: Option<[f64; 2]>| {
+                ci95.map_or_else(|| "-".into(), |[low, high]| format!("{} to {}", signed(low), signed(high)))
+            };
+            let absolute = step.ci95.map_or_else(|| "-".into(), |ci95| interval(units::nanos, ci95));
+            let time = step.ns_per_io.map_or_else(|| "-".into(), units::nanos);
+            let change = step.change_ns.map_or_else(|| "-".into(), signed);
+            let change_ci95 = told(step.change_ci95);
+            table.rows.push(vec![step.arm.clone(), time, absolute, change, change_ci95]);
+            row(step)
+        })
+        .collect();
+    let title = format!("Time per I/O, step by step{}", comma(&point));
+    bars::figure(title, "time of a worker per I/O", units::nanos, looks, &rows, table)
+}
+
+fn row(step: &WaterfallStep) -> Option<Row> {
+    let now = step.ns_per_io?;
+    let (from, series, letters, value, tip) = match step.change_ns {
+        None => (0.0, 0, "=", units::nanos(now), format!("{}: {}", step.arm, units::nanos(now))),
+        Some(change) => {
+            let (series, letters) = if change <= 0.0 { (1, "−") } else { (2, "+") };
+            let value = format!("{}, now {}", signed(change), units::nanos(now));
+            let ci95 = step.change_ci95.map_or_else(String::new, |[low, high]| {
+                format!(", 95 % interval {} to {}", signed(low), signed(high))
+            });
+            (now - change, series, letters, value.clone(), format!("{}: {value}{ci95}", step.arm))
+        }
+    };
+    // The interval of the change stands around its end, which is where the step arrives.
+    let ci95 = match (step.change_ns, step.change_ci95) {
+        (Some(_), Some([low, high])) => Some([from + low, from + high]),
+        (None, _) => step.ci95,
+        _ => None,
+    };
+    Some(Row {
+        name: step.arm.clone(),
+        value,
+        segments: vec![Segment { from, to: now, series, letters, tip }],
+        ci95: ci95.map(|[low, high]| [low.max(0.0), high.max(0.0)]),
+        trials: vec![],
+    })
+}
+
+/// `+120 ns`, `−1.30 µs`.
+fn signed(ns: f64) -> String {
+    format!("{}{}", if ns < 0.0 { "−" } else { "+" }, units::nanos(ns.abs()))
+}

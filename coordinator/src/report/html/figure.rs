@@ -1,0 +1,146 @@
+//! What the template draws: figures in pixels of their view box, each with its table. All text passes through the
+//! template's escaping.
+
+use serde::Serialize;
+
+/// Width of every figure's view box.
+pub(super) const WIDTH: f64 = 520.0;
+
+/// A chart, or several small ones with one heading.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Section {
+    /// The fragment of its address.
+    pub(super) id: &'static str,
+    pub(super) title: String,
+    /// How to read it.
+    pub(super) note: String,
+    pub(super) keys: Vec<Key>,
+    pub(super) figures: Vec<Figure>,
+    /// What was left out, and where it is.
+    pub(super) left_out: Option<String>,
+}
+
+/// An entry of a legend.
+#[derive(Debug, Serialize)]
+pub(super) struct Key {
+    pub(super) name: String,
+    pub(super) look: Look,
+}
+
+/// Colour, marker and dash pattern: what tells series apart, with or without colours.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Look {
+    /// 0 to 7.
+    pub(super) colour: usize,
+    pub(super) dash: &'static str,
+    /// A path around the origin.
+    pub(super) marker: &'static str,
+}
+
+const DASHES: [&str; 5] = ["none", "8 4", "2 4", "10 4 2 4", "14 5"];
+const MARKERS: [&str; 7] = [
+    "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
+    "M-4 -4h8v8h-8z",
+    "M0 -5.5l5 9h-10z",
+    "M0 -5.8l5.8 5.8l-5.8 5.8l-5.8 -5.8z",
+    "M0 5.5l5 -9h-10z",
+    "M-5.5 -1.5h4v-4h3v4h4v3h-4v4h-3v-4h-4z",
+    "M-5.5 -2.2h11v4.4h-11z",
+];
+
+impl Look {
+    /// The same for an arm in every figure. Colours, markers and dashes come round at different times, so that no
+    /// two of the first 280 look alike.
+    pub(super) fn of(index: usize) -> Self {
+        Self { colour: index % 8, dash: DASHES[index % 5], marker: MARKERS[index % 7] }
+    }
+}
+
+/// One chart.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Figure {
+    pub(super) title: String,
+    /// For those who do not see it.
+    pub(super) description: String,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) x_title: String,
+    pub(super) y_title: String,
+    pub(super) frame: Frame,
+    pub(super) x_ticks: Vec<Tick>,
+    pub(super) y_ticks: Vec<Tick>,
+    pub(super) series: Vec<Series>,
+    pub(super) texts: Vec<Text>,
+    pub(super) table: Table,
+}
+
+/// The inner edges of a figure.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Frame {
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Tick {
+    pub(super) at: f64,
+    pub(super) label: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Text {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) anchor: &'static str,
+    /// `name`, `value` or `in` (within a bar).
+    pub(super) class: &'static str,
+    pub(super) text: String,
+}
+
+/// What belongs together: a line with its points, or a kind of bars.
+#[derive(Debug, Serialize)]
+pub(super) struct Series {
+    pub(super) look: Look,
+    /// Points of a line; empty for none.
+    pub(super) line: String,
+    /// Paths of intervals.
+    pub(super) whiskers: String,
+    pub(super) bars: Vec<Bar>,
+    /// Small dots: single trials.
+    pub(super) dots: Vec<Point>,
+    pub(super) points: Vec<Point>,
+    /// Whether each point has its marker; of dense curves only the line is drawn.
+    pub(super) marked: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) tip: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Bar {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) tip: String,
+}
+
+/// The numbers of a figure.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Table {
+    pub(super) caption: String,
+    pub(super) head: Vec<String>,
+    /// The first entry is the row's name.
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// Tenths of a pixel are enough.
+pub(super) fn px(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}

@@ -1,0 +1,106 @@
+//! The answer on top: a card for each arm, with its verdicts, their intervals and the reasons.
+
+use serde::Serialize;
+
+use super::super::view;
+use crate::analysis::{
+    answer,
+    set::{Comparison, ComparisonSet, Verdict},
+};
+
+/// Verdicts on one card; the comparison's table has all.
+const MAX_ROWS: usize = 8;
+
+/// An arm against the baseline.
+#[derive(Debug, Serialize)]
+pub(super) struct Card {
+    arm: String,
+    rows: Vec<Judged>,
+    more: usize,
+    why: Vec<Why>,
+}
+
+#[derive(Debug, Serialize)]
+struct Judged {
+    point: String,
+    badge: Badge,
+    ratio: String,
+    interval: String,
+}
+
+/// A verdict in colour, as a sign and as a word.
+#[derive(Debug, Serialize)]
+pub(super) struct Badge {
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+    pub(super) word: &'static str,
+}
+
+impl Badge {
+    pub(super) fn of(verdict: Verdict) -> Self {
+        let (class, sign) = match verdict {
+            Verdict::Faster => ("good", "▲"),
+            Verdict::Slower => ("bad", "▼"),
+            Verdict::NoDifference => ("even", "="),
+            Verdict::Inconclusive => ("open", "?"),
+        };
+        Self { class, sign, word: verdict.as_str() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Why {
+    point: String,
+    cause: String,
+    text: String,
+    evidence: Vec<String>,
+}
+
+/// A card for each arm but the baseline; of what was compared by its rate.
+pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
+    let mut cards: Vec<Card> = Vec::new();
+    let rated = |found: &&Comparison| found.metric == "iops" && found.ratio.is_some();
+    for found in set.comparisons.iter().filter(rated) {
+        let judged = Judged {
+            point: answer::point(&found.params),
+            badge: Badge::of(found.verdict),
+            ratio: found.ratio.map(view::ratio).unwrap_or_default(),
+            interval: found.ci95.map_or_else(String::new, |[low, high]| {
+                format!("{} to {}", view::ratio(low), view::ratio(high))
+            }),
+        };
+        match cards.iter_mut().find(|card| card.arm == found.arm) {
+            Some(card) => card.rows.push(judged),
+            None => {
+                let card =
+                    Card { arm: found.arm.clone(), rows: vec![judged], more: 0, why: why(set, &found.arm) };
+                cards.push(card);
+            }
+        }
+    }
+    for card in &mut cards {
+        card.more = card.rows.len().saturating_sub(MAX_ROWS);
+        // The last points of a sweep are where arms differ most.
+        card.rows.drain(..card.more);
+    }
+    cards
+}
+
+/// The reasons, those that are the same at several points once.
+fn why(set: &ComparisonSet, arm: &str) -> Vec<Why> {
+    let mut found: Vec<Why> = Vec::new();
+    for reason in set.explanations.iter().filter(|reason| reason.arm == arm) {
+        let point = answer::point(&reason.params);
+        match found.iter_mut().find(|known| known.cause == reason.cause && known.text == reason.text) {
+            Some(known) if !point.is_empty() => known.point.push_str(&format!("; {point}")),
+            Some(_) => {}
+            None => found.push(Why {
+                point,
+                cause: reason.cause.replace('_', " "),
+                text: reason.text.clone(),
+                evidence: reason.evidence.clone(),
+            }),
+        }
+    }
+    found
+}

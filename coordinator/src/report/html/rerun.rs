@@ -1,0 +1,71 @@
+//! How to run it again: the scenario, the command line, and the hosts.
+
+use serde::Serialize;
+
+use crate::{analysis::set::ComparisonSet, plan::Plan};
+
+/// What it takes besides the scenario's text.
+#[derive(Debug, Serialize)]
+pub(super) struct Rerun {
+    pub(super) command: String,
+    /// An inventory; empty where the agent was the coordinator's own.
+    pub(super) inventory: String,
+}
+
+impl Rerun {
+    /// With the overrides of the plan, where there is one.
+    pub(super) fn of(set: &ComparisonSet, plan: Option<&Plan>) -> Self {
+        let mut command =
+            format!("coordinator run {} --seed {}", quoted(&format!("{}.yaml", set.scenario)), set.seed);
+        if set.quick {
+            command.push_str(" --quick");
+        }
+        for set in plan.map_or(&[][..], |plan| &plan.overrides) {
+            command.push_str(&format!(" --set {}", quoted(set)));
+        }
+        let mut inventory = String::new();
+        if set.hosts.iter().any(|host| host.address.contains(':')) {
+            command.push_str(" --inventory cluster.yaml");
+            inventory.push_str("hosts:\n");
+            for host in &set.hosts {
+                // JSON strings are YAML, whatever is in them.
+                let json = |text: &str| serde_json::Value::from(text).to_string();
+                let labels: Vec<String> = host
+                    .labels
+                    .iter()
+                    .map(|(key, value)| format!("{}: {}", json(key), json(value)))
+                    .collect();
+                inventory.push_str(&format!(
+                    "  - {{name: {}, address: {}, labels: {{{}}}}}\n",
+                    json(&host.name),
+                    json(&host.address),
+                    labels.join(", ")
+                ));
+            }
+        }
+        Self { command, inventory }
+    }
+}
+
+/// For a shell: as it is where that is safe, otherwise within single quotes.
+fn quoted(text: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+%@".contains(c);
+    if !text.is_empty() && text.chars().all(safe) {
+        return text.into();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gets_back_what_was_meant() {
+        for text in ["trials=3", "sweep.depth=[1, 32]", "a'b", "$HOME `x`", ""] {
+            let command = format!("printf %s {}", quoted(text));
+            let out = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), text);
+        }
+    }
+}

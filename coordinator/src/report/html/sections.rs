@@ -1,0 +1,348 @@
+//! Which charts a run gets. Only merged cells are drawn; rows by host are in the comparison's table.
+
+use serde_json::Value;
+
+use super::{
+    super::units,
+    cost,
+    facets::{Facets, few},
+    figure::{Figure, Key, Look, Section, Table},
+    scale,
+    xy::{self, Line, Quantity, Sample},
+};
+use crate::analysis::{
+    answer,
+    set::{CellSummary, ComparisonSet},
+};
+
+/// Points of a line over time up to which each has its marker.
+const MARKED: usize = 12;
+
+/// All sections that have something to show.
+pub(super) fn sections(set: &ComparisonSet) -> Vec<Section> {
+    let facets = Facets::of(set);
+    let all = [
+        rates(&facets),
+        percentiles(&facets),
+        over_time(&facets),
+        cost::syscalls(&facets),
+        cost::cpu(&facets),
+        cost::waterfall(set),
+        trend(set),
+    ];
+    all.into_iter().filter(|section| !section.figures.is_empty()).collect()
+}
+
+pub(super) fn legend(facets: &Facets<'_>) -> Vec<Key> {
+    let key = |(index, arm): (usize, &&str)| Key { name: (*arm).to_owned(), look: Look::of(index) };
+    facets.arms.iter().enumerate().map(key).collect()
+}
+
+/// A metric of cells that can be drawn against an axis or, without one, as a bar an arm.
+pub(super) struct Metric {
+    pub(super) title: &'static str,
+    pub(super) mean: fn(&CellSummary) -> Option<f64>,
+    pub(super) ci95: fn(&CellSummary) -> Option<[f64; 2]>,
+    pub(super) trials: fn(&CellSummary) -> &[f64],
+    pub(super) text: fn(f64) -> String,
+}
+
+fn rates(facets: &Facets<'_>) -> Section {
+    let metric = Metric {
+        title: "I/O per second",
+        mean: |cell| cell.metric("iops"),
+        ci95: |cell| cell.iops.as_ref()?.ci95,
+        trials: |cell| cell.iops.as_ref().map_or(&[], |iops| &iops.samples),
+        text: units::count,
+    };
+    Section {
+        id: "throughput",
+        title: "Throughput".into(),
+        note: "Higher is better. Large marks are means over the trials with their 95 % confidence intervals; small \
+               dots are single trials."
+            .into(),
+        keys: legend(facets),
+        ..against_axis(facets, &metric)
+    }
+}
+
+/// The figures of a metric, a small multiple for each combination of the other axes.
+pub(super) fn against_axis(facets: &Facets<'_>, metric: &Metric) -> Section {
+    let Some(axis) = &facets.axis else {
+        let figures = facets.by_point.iter().filter_map(|(_, cells)| cost::by_arm(facets, metric, cells));
+        return Section { figures: figures.collect(), ..Section::default() };
+    };
+    let (shown, left_out) = few(facets.by_other_axes.iter().collect());
+    let figures = shown.into_iter().filter_map(|(facet, cells)| of_axis(facets, metric, axis, facet, cells));
+    Section { figures: figures.collect(), left_out, ..Section::default() }
+}
+
+fn of_axis(
+    facets: &Facets<'_>,
+    metric: &Metric,
+    axis: &str,
+    facet: &str,
+    cells: &[&CellSummary],
+) -> Option<Figure> {
+    let mut values: Vec<&Value> = Vec::new();
+    for value in cells.iter().filter_map(|cell| cell.params.get(axis)) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    let places = scale::places(&values);
+    let ordered = values.iter().all(|value| scale::numeric(value).is_some());
+    let mut ticks: Vec<(f64, String)> =
+        values.iter().zip(&places).map(|(value, place)| (*place, answer::value(value))).collect();
+    ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut table = Table {
+        caption: format!("{} against {axis}{}", metric.title, comma(facet)),
+        head: vec!["arm".into(), axis.into(), "mean".into(), "95 % interval".into(), "trials".into()],
+        rows: vec![],
+    };
+    let mut lines = Vec::new();
+    for (index, arm) in facets.arms.iter().enumerate() {
+        let mut points = Vec::new();
+        for cell in cells.iter().filter(|cell| cell.arm == *arm) {
+            let (Some(y), Some(value)) = ((metric.mean)(cell), cell.params.get(axis)) else { continue };
+            let Some(at) = values.iter().position(|known| *known == value) else { continue };
+            let (ci95, trials, value) = ((metric.ci95)(cell), (metric.trials)(cell), answer::value(value));
+            table.rows.push(vec![
+                (*arm).into(),
+                value.clone(),
+                (metric.text)(y),
+                ci95.map_or_else(|| "-".into(), |ci95| interval(metric.text, ci95)),
+                list(metric.text, trials),
+            ]);
+            let place = format!("{axis} {value}");
+            points.push(Sample { x: places[at], y, ci95, trials: trials.to_vec(), place });
+        }
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        let look = Look::of(index);
+        lines.push(Line { name: (*arm).into(), look, points, joined: ordered, marked: true });
+    }
+    let quantity = Quantity { title: metric.title.into(), log: false, text: metric.text };
+    let title = format!("{}{}", metric.title, comma(facet));
+    xy::figure(title, &quantity, axis, &ticks, &lines, table)
+}
+
+/// The latency curve: what a request waits, by how rare that is.
+fn percentiles(facets: &Facets<'_>) -> Section {
+    let (shown, left_out) = few(facets.by_point.iter().collect());
+    let figures = shown.into_iter().filter_map(|(point, cells)| {
+        let tail = |quantile: f64| -(1.0 - quantile).log10();
+        let longest = cells.iter().filter_map(|cell| cell.latency_curve.last());
+        let most = longest.map(|point| tail(point.quantile)).reduce(f64::max)?.max(1.0);
+        let decades = (1..=most.floor() as usize).map(|decade| {
+            let nines = "9".repeat(decade.saturating_sub(2));
+            let label = if decade == 1 { "90 %".into() } else { format!("99{}{nines} %", dot(&nines)) };
+            (decade as f64 / most, label)
+        });
+        let ticks: Vec<(f64, String)> =
+            [(std::f64::consts::LOG10_2 / most, "50 %".into())].into_iter().chain(decades).collect();
+        let mut lines = Vec::new();
+        for cell in cells {
+            let points = cell.latency_curve.iter().map(|point| Sample {
+                x: tail(point.quantile) / most,
+                y: point.ns as f64,
+                ci95: None,
+                trials: vec![],
+                place: percent(point.quantile),
+            });
+            let look = Look::of(facets.index(&cell.arm));
+            lines.push(Line {
+                name: cell.arm.clone(),
+                look,
+                points: points.collect(),
+                joined: true,
+                marked: false,
+            });
+        }
+        let mut quantiles: Vec<f64> =
+            cells.iter().flat_map(|cell| &cell.latency_curve).map(|point| point.quantile).collect();
+        quantiles.sort_by(f64::total_cmp);
+        quantiles.dedup();
+        let at = |cell: &CellSummary, quantile: f64| {
+            let found = cell.latency_curve.iter().find(|point| point.quantile == quantile);
+            found.map_or_else(|| "-".into(), |point| units::nanos(point.ns as f64))
+        };
+        let row = |quantile: &f64| {
+            [percent(*quantile)].into_iter().chain(cells.iter().map(|cell| at(cell, *quantile))).collect()
+        };
+        let table = Table {
+            caption: format!("Latency by percentile{}", comma(point)),
+            head: ["percentile".into()]
+                .into_iter()
+                .chain(cells.iter().map(|cell| cell.arm.clone()))
+                .collect(),
+            rows: quantiles.iter().map(row).collect(),
+        };
+        let quantity = Quantity { title: "latency".into(), log: true, text: units::nanos };
+        let title = format!("Latency by percentile{}", comma(point));
+        xy::figure(title, &quantity, "percentile", &ticks, &lines, table)
+    });
+    Section {
+        id: "latency",
+        title: "Latency by percentile".into(),
+        note: "Lower is better; both axes are logarithmic. To the right, each decade is ten times as rare. A curve \
+               ends where there are too few operations to tell."
+            .into(),
+        keys: legend(facets),
+        figures: figures.collect(),
+        left_out,
+    }
+}
+
+/// Median and 99th percentile of each interval.
+fn over_time(facets: &Facets<'_>) -> Section {
+    let (shown, left_out) = few(facets.by_point.iter().collect());
+    let figures = shown.into_iter().filter_map(|(point, cells)| {
+        let times = || cells.iter().flat_map(|cell| &cell.latency_over_time).map(|at| at.t_s);
+        let end = times().fold(0.0, f64::max);
+        if end <= 0.0 || cells.iter().all(|cell| cell.latency_over_time.len() < 2) {
+            return None;
+        }
+        let scale = scale::Scale::linear(&[end], [0.0, 1.0]);
+        let seconds = |t: f64| format!("{} s", (t * 1000.0).round() / 1000.0);
+        let ticks: Vec<(f64, String)> = scale
+            .ticks
+            .iter()
+            .filter(|tick| **tick <= end)
+            .map(|tick| (tick / end, seconds(*tick)))
+            .collect();
+        let mut lines = Vec::new();
+        let mut table = Table {
+            caption: format!("Latency over time{}", comma(point)),
+            head: ["arm", "until", "p50", "p99", "I/O per second"].map(Into::into).into(),
+            rows: vec![],
+        };
+        for cell in cells {
+            let look = Look::of(facets.index(&cell.arm));
+            for (name, dash, of) in [("p50", "none", 0), ("p99", "6 4", 1)] {
+                let points = cell.latency_over_time.iter().map(|at| Sample {
+                    x: at.t_s / end,
+                    y: if of == 0 { at.p50 } else { at.p99 } as f64,
+                    ci95: None,
+                    trials: vec![],
+                    place: format!("until {}", seconds(at.t_s)),
+                });
+                let name = format!("{} {name}", cell.arm);
+                let look = Look { dash, ..look };
+                lines.push(Line {
+                    name,
+                    look,
+                    points: points.collect(),
+                    joined: true,
+                    marked: cell.latency_over_time.len() <= MARKED,
+                });
+            }
+            table.rows.extend(cell.latency_over_time.iter().map(|at| {
+                let (p50, p99) = (units::nanos(at.p50 as f64), units::nanos(at.p99 as f64));
+                vec![cell.arm.clone(), seconds(at.t_s), p50, p99, units::count(at.iops)]
+            }));
+        }
+        let quantity = Quantity { title: "latency".into(), log: true, text: units::nanos };
+        let title = format!("Latency over time{}", comma(point));
+        xy::figure(title, &quantity, "time since the warm-up", &ticks, &lines, table)
+    });
+    Section {
+        id: "time",
+        title: "Latency over time".into(),
+        note: "Lower is better. All trials are laid over each other; the warm-up is not among them. Solid lines are \
+               medians, dashed ones 99th percentiles."
+            .into(),
+        // Here dashes tell percentiles apart, and not arms.
+        keys: legend(facets)
+            .into_iter()
+            .map(|key| Key { look: Look { dash: "none", ..key.look }, ..key })
+            .collect(),
+        figures: figures.collect(),
+        left_out,
+    }
+}
+
+/// This run among earlier ones: a figure for each point, a line for each arm.
+fn trend(set: &ComparisonSet) -> Section {
+    let mut points: Vec<String> = Vec::new();
+    for line in &set.trend {
+        let point = answer::point(&line.params);
+        if !points.contains(&point) {
+            points.push(point);
+        }
+    }
+    let facets = Facets::of(set);
+    let (shown, left_out) = few(points);
+    let mut runs: Vec<(&str, &str)> = set
+        .trend
+        .iter()
+        .flat_map(|line| &line.points)
+        .map(|point| (point.at.as_str(), point.run_id.as_str()))
+        .collect();
+    runs.sort_unstable();
+    runs.dedup();
+    let last = (runs.len().max(2) - 1) as f64;
+    let ticks: Vec<(f64, String)> = runs
+        .iter()
+        .enumerate()
+        .map(|(index, (at, _))| (index as f64 / last, at.split('T').next().unwrap_or(at).to_owned()))
+        .collect();
+    let figures = shown.iter().filter_map(|point| {
+        let mut table = Table {
+            caption: format!("I/O per second by run{}", comma(point)),
+            head: ["arm", "run", "begun", "mean", "95 % interval"].map(Into::into).into(),
+            rows: vec![],
+        };
+        let mut lines = Vec::new();
+        for line in set.trend.iter().filter(|line| answer::point(&line.params) == *point) {
+            let points = line.points.iter().filter_map(|run| {
+                let index = runs.iter().position(|(_, id)| *id == run.run_id)?;
+                let ci95 = run.ci95.map_or_else(|| "-".into(), |ci95| interval(units::count, ci95));
+                let mean = units::count(run.iops);
+                table.rows.push(vec![line.arm.clone(), run.run_id.clone(), run.at.clone(), mean, ci95]);
+                let place = format!("run {}", run.run_id);
+                Some(Sample { x: index as f64 / last, y: run.iops, ci95: run.ci95, trials: vec![], place })
+            });
+            let look = Look::of(facets.index(&line.arm));
+            lines.push(Line {
+                name: line.arm.clone(),
+                look,
+                points: points.collect(),
+                joined: true,
+                marked: true,
+            });
+        }
+        let quantity = Quantity { title: "I/O per second".into(), log: false, text: units::count };
+        let title = format!("I/O per second by run{}", comma(point));
+        xy::figure(title, &quantity, "run", &ticks, &lines, table)
+    });
+    Section {
+        id: "trend",
+        title: "Earlier runs of this scenario".into(),
+        note: "Oldest first; this run is the last.".into(),
+        keys: legend(&facets),
+        figures: figures.collect(),
+        left_out,
+    }
+}
+
+/// `, depth 8`; nothing of nothing.
+pub(super) fn comma(facet: &str) -> String {
+    if facet.is_empty() { String::new() } else { format!(", {facet}") }
+}
+
+pub(super) fn interval(text: fn(f64) -> String, [low, high]: [f64; 2]) -> String {
+    format!("{} to {}", text(low.max(0.0)), text(high))
+}
+
+pub(super) fn list(text: fn(f64) -> String, values: &[f64]) -> String {
+    values.iter().map(|value| text(*value)).collect::<Vec<_>>().join(", ")
+}
+
+fn dot(nines: &str) -> &'static str {
+    if nines.is_empty() { "" } else { "." }
+}
+
+/// `99.9 %`.
+fn percent(quantile: f64) -> String {
+    format!("{} %", (quantile * 1e12).round() / 1e10)
+}

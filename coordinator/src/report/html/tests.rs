@@ -1,0 +1,112 @@
+//! What the page holds, and that its policy fits it. How it looks and behaves is tested in a browser.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use super::*;
+use crate::analysis::{
+    fixture::{Fixture, SCENARIO},
+    insight::{Crossover, Explanation, FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep},
+};
+
+/// SHA-256 in base64, by the system's own tool.
+fn hash(text: &str) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let out = std::process::Command::new("sha256sum").arg(file.path()).output().unwrap();
+    let hex = String::from_utf8(out.stdout).unwrap();
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    BASE64_STANDARD.encode((0..32).map(|index| byte(2 * index)).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_policy_fits_the_script_and_the_style() {
+    assert_eq!(hash("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    assert_eq!((SCRIPT_HASH.to_owned(), STYLE_HASH.to_owned()), (hash(SCRIPT), hash(STYLE)));
+}
+
+/// Everything that other parts may say.
+fn told() -> ComparisonSet {
+    let mut fixture = Fixture::new(&["sync", "uring"], &[1, 32], 3, &["n1", "n2"]);
+    fixture.execute(usize::MAX);
+    let mut set = fixture.analyse(Some("sync"));
+    let params = set.cells.last().unwrap().params.clone();
+    set.explanations.push(Explanation {
+        arm: "uring".into(),
+        params: params.clone(),
+        cause: "poll_thread".into(),
+        text: "The <thread> takes a core.".into(),
+        evidence: vec!["cpu 900 ns per I/O".into()],
+    });
+    let step = |arm: &str, ns: f64, change: Option<f64>| WaterfallStep {
+        arm: arm.into(),
+        ns_per_io: Some(ns),
+        ci95: Some([ns - 50.0, ns + 50.0]),
+        change_ns: change,
+        change_ci95: change.map(|change| [change - 80.0, change + 80.0]),
+    };
+    let steps = vec![
+        step("sync", 1900.0, None),
+        step("ring", 2100.0, Some(200.0)),
+        step("batch", 900.0, Some(-1200.0)),
+    ];
+    set.ladders.push(Waterfall { params: params.clone(), steps });
+    set.crossovers
+        .push(Crossover { text: "uring parts from sync between 1 and 32.".into(), ..Crossover::default() });
+    let values = [("n1".to_owned(), Some("6.12".to_owned())), ("n2".to_owned(), None)].into();
+    set.host_differences.push(FactDifference { fact: "kernel.release".into(), values });
+    let run = |day: u32, iops: f64| TrendPoint {
+        run_id: format!("run{day}"),
+        at: format!("2026-11-{day}T10:00:00Z"),
+        iops,
+        ci95: Some([iops - 9.0, iops + 9.0]),
+    };
+    set.trend.push(TrendLine { arm: "uring".into(), params, points: vec![run(20, 900.0), run(21, 950.0)] });
+    set
+}
+
+#[test]
+fn all_that_was_found_out_is_on_the_page() {
+    let page = render(&told(), SCENARIO, None).unwrap();
+    for needle in [
+        "The &lt;thread&gt; takes a core.",
+        "poll thread",
+        "cpu 900 ns per I&#x2f;O",
+        "uring parts from sync between 1 and 32.",
+        "−1.20 µs, now 900 ns, 95 % interval −1.28 µs to −1.12 µs",
+        "+200 ns, now 2.10 µs",
+        "In what the hosts differ",
+        "<td class=\"name\">6.12</td><td class=\"name\">-</td>",
+        "uring, run run20: 900, 95 % interval 891 to 909",
+        "Latency by percentile, depth 32",
+        "Latency over time, depth 1",
+        "--inventory cluster.yaml",
+    ] {
+        assert!(page.contains(needle), "{needle}");
+    }
+    assert_eq!(page.matches("<svg viewBox").count(), page.matches("<figure>").count());
+    assert_eq!(page.matches("<figure>").count(), page.matches("<summary>Table").count());
+}
+
+#[test]
+fn what_was_not_found_out_has_no_place() {
+    let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
+    fixture.execute(0);
+    let page = render(&fixture.analyse(None), SCENARIO, None).unwrap();
+    for absent in ["<figure>", "id=\"waterfall\"", "id=\"trend\"", "In what the hosts differ", "NaN", "inf"] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+}
+
+#[test]
+fn a_large_sweep_stays_small() {
+    let depths: Vec<u64> = (1..=14).collect();
+    let mut fixture = Fixture::new(&["a", "b", "c", "uring", "uring-tuned"], &depths, 5, &["local"]);
+    fixture.execute(usize::MAX);
+    let set = fixture.analyse(Some("a"));
+    assert_eq!(set.cells.len(), 70);
+    let summary = serde_json::to_string_pretty(&set).unwrap();
+    let page = render(&set, SCENARIO, None).unwrap();
+    let megabytes = |text: &str| text.len() as f64 / 1e6;
+    let (summary, page) = (megabytes(&summary), megabytes(&page));
+    assert!(summary < 2.0 && page < 3.0, "summary {summary} MB, page {page} MB");
+}
