@@ -34,6 +34,8 @@ pub(crate) struct Fixture {
     pub(crate) hosts: Vec<HostEntry>,
     pub(crate) run: RunDir,
     pub(crate) model: Model,
+    /// Arms have noise of their own, as what all of a block share cancels.
+    pub(crate) noise_apart: bool,
     /// By host: how much later than the first it starts, in nanoseconds.
     pub(crate) late_ns: Vec<u64>,
     /// Changes a record before it is appended.
@@ -110,7 +112,7 @@ impl Fixture {
         run.write_plan(&plan).unwrap();
         run.write_hosts(&hosts).unwrap();
         let late_ns = vec![0; hosts.len()];
-        Self { plan, hosts, run, model, late_ns, change: |_| {}, dir }
+        Self { plan, hosts, run, model, noise_apart: true, late_ns, change: |_| {}, dir }
     }
 
     /// Runs the first `count` trials of the plan.
@@ -150,8 +152,7 @@ impl Fixture {
     ) -> (HostTrial, Vec<Interval>) {
         let depth = cell.params["depth"].as_u64().unwrap();
         let (iops, p50, calls) = (self.model)(&cell.arm, depth);
-        // Arms have noise of their own: what all of a block share would cancel.
-        let shift = usize::from(cell.arm != self.plan.cells[0].arm);
+        let shift = usize::from(self.noise_apart && cell.arm != self.plan.cells[0].arm);
         let iops = iops * NOISE[(planned.block as usize + shift) % NOISE.len()];
         let offset_ns = 7_000_000_000 * position as i64;
         let start = 100_000_000_000u64.strict_add_signed(offset_ns) + self.late_ns[position];

@@ -60,10 +60,11 @@ fn verdicts_and_the_answer() {
     assert_eq!(
         set.answer,
         [
-            "Fastest is uring-tuned, with 3.14x (3.1 to 3.2, 95 % sure) the IOPS of sync at depth 32: 231k against \
-             73.7k, 0.041 system calls per I/O against 1.000, because 28.9 requests are in flight instead of 1.3, \
+            "Fastest is uring-tuned, with 3.13x (3.0 to 3.2, 95 % sure) the IOPS of sync at depth 32: 230k against \
+             73.7k, 0.041 system calls per I/O against 1.000, because 28.7 requests are in flight instead of 1.3, \
              so that their waits overlap.",
-            "uring-tuned: faster at depth 32 (3.14x); inconclusive at depth 1. p99 latency up to 7.33x at \
+            "uring-tuned: faster at depth 32 (3.13x); inconclusive at depth 1 (about 2 trials more would decide). \
+             p99 latency up to 7.33x at \
              depth 32. Parts from sync between depth 1 and 32. System calls per I/O: 0.041 instead of 1.000 at depth 32.",
         ]
     );

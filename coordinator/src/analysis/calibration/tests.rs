@@ -21,10 +21,11 @@ fn scenario(overrides: &[&str]) -> Scenario {
     scenario::load_text(TEXT.into(), "x.yaml".as_ref(), &overrides, false).unwrap().scenario
 }
 
-/// The arm against itself with a spread of its own: the fixture's noise hits both of a block alike.
+/// The arm against itself, both of a block with the same noise.
 fn calibration(depths: &[u64], model: fn(&str, u64) -> (f64, u64, f64)) -> Calibration {
     let mut fixture = Fixture::new(&["sync", "sync-again"], depths, 4, &["local"]);
     fixture.model = model;
+    fixture.noise_apart = false;
     fixture.execute(usize::MAX);
     let subject = Subject {
         scenario: &scenario(&[]),
