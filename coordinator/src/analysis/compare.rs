@@ -23,7 +23,7 @@ pub(super) struct Against<'a> {
 }
 
 /// Metrics in the order of the summary.
-const METRICS: [(&str, Better); 7] = [
+pub(super) const METRICS: [(&str, Better); 7] = [
     ("iops", Better::Higher),
     ("latency_mean", Better::Lower),
     ("latency_p50", Better::Lower),

@@ -127,6 +127,7 @@ fn name(metric: &str) -> &str {
         "latency_mean" => "mean latency",
         "latency_p50" => "p50",
         "latency_p99" => "p99",
+        "latency_p99_9" => "p99.9",
         "cpu_per_io" => "cpu/IO",
         "syscalls_per_io" => "sys/IO",
         other => other,

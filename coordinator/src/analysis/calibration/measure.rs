@@ -38,8 +38,8 @@ pub struct Subject<'a> {
 }
 
 /// By name, what comparisons look at.
-const METRICS: [&str; 6] =
-    ["iops", "latency_mean", "latency_p50", "latency_p99", "cpu_per_io", "syscalls_per_io"];
+const METRICS: [&str; 7] =
+    ["iops", "latency_mean", "latency_p50", "latency_p99", "latency_p99_9", "cpu_per_io", "syscalls_per_io"];
 
 /// One trial's values, in the order of [`METRICS`].
 type Values = [Option<f64>; METRICS.len()];
@@ -106,6 +106,7 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
         Some(work.latency.mean()),
         Some(work.latency.value_at_quantile(0.5) as f64),
         Some(work.latency.value_at_quantile(0.99) as f64),
+        Some(work.latency.value_at_quantile(0.999) as f64),
         costs.per_io(costs.cpu_ns()),
         costs.per_io(costs.syscalls.values().sum()),
     ]))

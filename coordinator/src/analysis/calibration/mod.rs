@@ -82,7 +82,7 @@ pub struct CalibratedPoint {
 /// What can be seen of a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CalibratedMetric {
-    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `cpu_per_io` or `syscalls_per_io`.
+    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or `syscalls_per_io`.
     pub metric: String,
     /// Blocks in which both trials count.
     pub pairs: u32,

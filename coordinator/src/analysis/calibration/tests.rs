@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     analysis::{
+        compare::METRICS,
         fixture::{Fixture, params},
         set::ComparisonSet,
     },
@@ -59,10 +60,7 @@ fn known() -> Calibration {
 fn an_arm_that_equals_itself_is_seen_to_the_resolution() {
     let found = calibration(&[1], |_, _| (80_000.0, 12_000, 1.0));
     let names: Vec<&str> = found.points[0].metrics.iter().map(|metric| metric.metric.as_str()).collect();
-    assert_eq!(
-        names,
-        ["iops", "latency_mean", "latency_p50", "latency_p99", "cpu_per_io", "syscalls_per_io"]
-    );
+    assert_eq!(names, METRICS.map(|(name, _)| name), "whatever is compared is calibrated");
     let iops = metric(&found, "iops", 1);
     assert_eq!((iops.pairs, iops.sd, iops.biased), (4, 0.0, false));
     assert_eq!(iops.smallest_visible, Some(RESOLUTION));
