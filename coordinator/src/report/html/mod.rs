@@ -5,7 +5,10 @@
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-use super::view::{Row, View, outcome};
+use super::{
+    calibration,
+    view::{Row, View, outcome},
+};
 use crate::{
     analysis::set::{ComparisonSet, Verdict},
     plan::Plan,
@@ -109,6 +112,7 @@ pub(super) fn render(
         context! {
             set, answer, axes => view.axes, titles, rows, claims, scenario,
             cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
+            heeded => set.calibration.as_ref().map(calibration::heeded),
             rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,
         },
