@@ -154,7 +154,8 @@ fn judge(compared: &RunComparison, fail_if: &[Failure], screen: &Screen) -> Exit
     }
     // A cell that is gone first: it is what a reader would not think of.
     let mut unjudged = compared.only_in_baseline.clone();
-    let unfit = compared.comparisons.iter().filter(|found| found.ratio.is_none() || !found.alike);
+    // A ratio without an interval is of one trial: nothing can be said of it, so it must not pass as inconclusive.
+    let unfit = compared.comparisons.iter().filter(|found| found.ci95.is_none() || !found.alike);
     unjudged.extend(
         unfit.map(|found| format!("{} of {}", found.metric, across::name(&found.arm, &found.params))),
     );
