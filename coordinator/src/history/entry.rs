@@ -156,7 +156,7 @@ fn of_plan(entry: &mut RunEntry, plan: &Plan, hosts: &[HostEntry]) {
             entry.arms.push(cell.arm.clone());
         }
     }
-    entry.trials_planned = plan.trials_per_cell * plan.cells.len() as u32;
+    entry.trials_planned = plan.blocks() * plan.cells.len() as u32;
     entry.hosts = hosts.iter().map(|host| (host.name.clone(), host.labels.clone())).collect();
     let kernels: BTreeSet<&String> =
         hosts.iter().filter_map(|host| host.description.facts.get("kernel.release")).collect();
