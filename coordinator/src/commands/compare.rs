@@ -109,7 +109,14 @@ fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
         has_arm(&old_plan, baseline, "the baseline")?;
         has_arm(&new_plan, run, "the run")?;
     }
-    let selection = Selection { metrics: args.metric.clone(), arms };
+    // Once each: a family that holds a metric twice would be corrected for twice as many comparisons.
+    let mut metrics: Vec<String> = Vec::new();
+    for metric in &args.metric {
+        if !metrics.contains(metric) {
+            metrics.push(metric.clone());
+        }
+    }
+    let selection = Selection { metrics, arms };
     let (baseline, run) = (Side { set: &old, plan: &old_plan }, Side { set: &new, plan: &new_plan });
     Ok(across::compare(baseline, run, &selection))
 }
