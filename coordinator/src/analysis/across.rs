@@ -14,6 +14,7 @@ use super::{
     fingerprint::{self, FactChange},
     measured::more_is_better,
     set::{CellSummary, ComparisonSet, Verdict},
+    stats::holm::holm,
     unpaired,
 };
 use crate::plan::{Cell, Params, Plan};
@@ -282,16 +283,13 @@ fn one(
     })
 }
 
-/// Corrects a family of comparisons after Holm: in order of their p-values, the i-th of m (from 0) counts (m - i)
-/// times, and none for less than the one before it. What is then no longer sure is inconclusive.
+/// Corrects a family of comparisons after Holm. What is then no longer sure is inconclusive.
 fn together(mut family: Vec<&mut CellComparison>) {
     family.retain(|found| found.p_value.is_some());
-    family.sort_by(|a, b| a.p_value.partial_cmp(&b.p_value).unwrap_or(std::cmp::Ordering::Equal));
-    let (count, mut least) = (family.len(), 0.0_f64);
-    for (index, found) in family.into_iter().enumerate() {
-        least = (found.p_value.unwrap_or(1.0) * (count - index) as f64).min(1.0).max(least);
-        found.p_adjusted = Some(least);
-        if matches!(found.verdict, Verdict::Faster | Verdict::Slower) && least > CHANCE {
+    let p_values: Vec<f64> = family.iter().filter_map(|found| found.p_value).collect();
+    for (found, adjusted) in family.into_iter().zip(holm(&p_values)) {
+        found.p_adjusted = Some(adjusted.p);
+        if matches!(found.verdict, Verdict::Faster | Verdict::Slower) && adjusted.p > CHANCE {
             found.verdict = Verdict::Inconclusive;
         }
     }

@@ -22,6 +22,7 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Vec<String> {
     if !set.trustworthy {
         sentences.push(format!("Incomplete: {}.", first_few(&set.untrusted_because)));
     }
+    let notices = sentences.len();
     match &set.baseline {
         Some(baseline) => {
             sentences.extend(headline(set, baseline, idle));
@@ -31,7 +32,8 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Vec<String> {
         }
         None => sentences.extend(best(set)),
     }
-    if sentences.is_empty() {
+    // A notice is no answer.
+    if sentences.len() == notices {
         sentences.extend(best(set));
     }
     sentences

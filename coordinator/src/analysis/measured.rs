@@ -1,10 +1,17 @@
 //! What expectations ask of a [`ComparisonSet`]: values, intervals, ratios and verdicts, by the names that
 //! expectations use. A comparison that the set holds is taken as it is; what it does not hold is computed from the
-//! trials of the two cells.
+//! trials of the two cells, block by block, and by itself.
+
+use std::collections::BTreeMap;
 
 use super::{
     set::{CellSummary, Comparison, ComparisonSet},
-    stats, unpaired,
+    stats::{
+        self,
+        difference::{Length, difference, logs},
+        verdict::{Better, DEFAULT_MARGIN},
+    },
+    unpaired,
 };
 use crate::{plan::Params, scenario::expect::Measured};
 
@@ -79,10 +86,37 @@ impl ComparisonSet {
     }
 
     fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<unpaired::Ratio> {
-        let (arm, other) = (self.cell(arm, point)?.samples(metric), self.cell(other, point)?.samples(metric));
-        let known = !arm.is_empty() && !other.is_empty();
-        known.then(|| unpaired::compare(arm, other, more_is_better(metric)))
+        let (arm, other) = (self.cell(arm, point)?, self.cell(other, point)?);
+        let (values, others) = (arm.samples(metric), other.samples(metric));
+        let known = !values.is_empty() && !others.is_empty();
+        known.then(|| {
+            paired(arm, other, metric)
+                .unwrap_or_else(|| unpaired::compare(values, others, more_is_better(metric)))
+        })
     }
+}
+
+/// As the set's own comparisons are made, but for their being many; `None` where no two trials share a block, or a
+/// value is not above zero.
+fn paired(arm: &CellSummary, other: &CellSummary, metric: &str) -> Option<unpaired::Ratio> {
+    let by_block = |cell: &CellSummary| -> BTreeMap<u32, f64> {
+        let samples = cell.samples(metric);
+        // Of a metric that some trials do not have, it is not known which do.
+        let known = samples.len() == cell.blocks.len();
+        cell.blocks.iter().copied().zip(samples.iter().copied()).filter(|_| known).collect()
+    };
+    let others = by_block(other);
+    let both = by_block(arm).into_iter().filter_map(|(block, value)| Some((value, *others.get(&block)?)));
+    let (values, others): (Vec<f64>, Vec<f64>) = both.unzip();
+    let found = difference(&logs(&values)?, &logs(&others)?, None, Length::Fixed)?;
+    let better = if more_is_better(metric) { Better::Higher } else { Better::Lower };
+    let p_value = found.p_value()?;
+    Some(unpaired::Ratio {
+        ratio: Some(found.ratio()),
+        ci95: found.ci95(),
+        p_value: Some(p_value),
+        verdict: stats::verdict::verdict(&found, p_value, better, DEFAULT_MARGIN),
+    })
 }
 
 impl Measured for ComparisonSet {

@@ -134,15 +134,20 @@ impl TrialCosts {
     }
 }
 
-/// Every trial that was executed, in the order in which it ran, a row for each host.
+/// Every trial that was executed, in the order in which it ran, a row for each host. A trial that was run again has
+/// rows for each time, of which the last may count.
 ///
 /// # Errors
 /// Where the records or their histograms cannot be read.
 pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
     let trials = run.read_trials()?;
+    let last = latest(&trials.records);
     let mut rows = Vec::new();
-    for record in latest(&trials.records) {
+    for record in &trials.records {
         let (mut kept_out, mut works) = (trials::kept_out(record), BTreeMap::new());
+        if kept_out.is_empty() && !last.iter().any(|kept| std::ptr::eq(*kept, record)) {
+            kept_out.push("run again".to_owned());
+        }
         if kept_out.is_empty() && record.measure == Measure::Timed {
             match trials::sample(run, record)? {
                 Ok(sample) => works.extend(sample.hosts.into_iter().map(|host| (host.host, host.work))),

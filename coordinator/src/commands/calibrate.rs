@@ -68,7 +68,8 @@ fn found(
         conclusion(directory, &itself.loaded, Format::Json)?;
     let subject = Subject {
         scenario: &scenario.scenario,
-        trials: scenario.scenario.trials,
+        // Where precision decides, so many are sure.
+        trials: scenario.scenario.precision.map_or(scenario.scenario.trials, |precision| precision.min),
         arm: &itself.arm,
         again: &itself.again,
         plan,

@@ -109,7 +109,14 @@ fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
         has_arm(&old_plan, baseline, "the baseline")?;
         has_arm(&new_plan, run, "the run")?;
     }
-    let selection = Selection { metrics: args.metric.clone(), arms };
+    // Once each: a family that holds a metric twice would be corrected for twice as many comparisons.
+    let mut metrics: Vec<String> = Vec::new();
+    for metric in &args.metric {
+        if !metrics.contains(metric) {
+            metrics.push(metric.clone());
+        }
+    }
+    let selection = Selection { metrics, arms };
     let (baseline, run) = (Side { set: &old, plan: &old_plan }, Side { set: &new, plan: &new_plan });
     Ok(across::compare(baseline, run, &selection))
 }
@@ -154,7 +161,8 @@ fn judge(compared: &RunComparison, fail_if: &[Failure], screen: &Screen) -> Exit
     }
     // A cell that is gone first: it is what a reader would not think of.
     let mut unjudged = compared.only_in_baseline.clone();
-    let unfit = compared.comparisons.iter().filter(|found| found.ratio.is_none() || !found.alike);
+    // A ratio without an interval is of one trial: nothing can be said of it, so it must not pass as inconclusive.
+    let unfit = compared.comparisons.iter().filter(|found| found.ci95.is_none() || !found.alike);
     unjudged.extend(
         unfit.map(|found| format!("{} of {}", found.metric, across::name(&found.arm, &found.params))),
     );

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,13 +14,14 @@ use super::{
     outcome::{announce, conclude},
     print,
     reach::{reach, say},
-    report::{Conclusion, conclusion, stored},
+    report::{Conclusion, conclusion, find, stored},
 };
 use crate::{
     analysis::calibration::Calibration,
     cli::{HostArgs, RunArgs},
     cluster::{Cluster, Host, select},
     exit::Exit,
+    history::RESULTS,
     plan::{self, Plan},
     progress::Progress,
     run::{RunOutcome, TrialSink, drive},
@@ -102,7 +103,8 @@ fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Resul
 /// The calibration that was named, if it is one of what is going to be measured.
 fn calibration(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<Option<Calibration>> {
     let Some(run) = &args.calibration else { return Ok(None) };
-    let found = RunDir::open(run).and_then(|run| run.calibration()).map_err(|error| match error {
+    let run = find(run, Path::new(RESULTS))?;
+    let found = RunDir::open(&run).and_then(|run| run.calibration()).map_err(|error| match error {
         StoreError::NotARun { .. } => {
             miette!(help = "name the directory of a run of `coordinator calibrate`", "{error}")
         }

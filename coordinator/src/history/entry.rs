@@ -16,7 +16,7 @@ use crate::{
     analysis::{fingerprint, set::ComparisonSet},
     exit::Exit,
     plan::{Cell, Params, Plan},
-    store::{HOSTS, HostEntry, PLAN, RunDir, SUMMARY, TRIALS},
+    store::{HOSTS, HostEntry, PLAN, RunDir, SCENARIO, SUMMARY, TRIALS},
 };
 
 /// A run in a line.
@@ -97,13 +97,14 @@ pub(super) fn stamp(run: &Path) -> String {
     stamps.join(" ")
 }
 
-/// When a run began: as its name says, or else when its plan was written.
+/// When a run began: as its name says, or else when its scenario was kept. The plan is written anew where precision
+/// ends a run.
 pub(super) fn started_at(run: &Path) -> String {
     let real = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
     let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let named = name.split_once('-').and_then(|(stamp, _)| PrimitiveDateTime::parse(stamp, format).ok());
-    let written = || fs::metadata(run.join(PLAN)).and_then(|plan| plan.modified()).ok();
+    let written = || fs::metadata(run.join(SCENARIO)).and_then(|scenario| scenario.modified()).ok();
     let at = named.map(PrimitiveDateTime::assume_utc).or_else(|| written().map(OffsetDateTime::from));
     // To the second: texts of one length are in order of time.
     let whole = at.unwrap_or(OffsetDateTime::UNIX_EPOCH).replace_nanosecond(0);
@@ -156,7 +157,7 @@ fn of_plan(entry: &mut RunEntry, plan: &Plan, hosts: &[HostEntry]) {
             entry.arms.push(cell.arm.clone());
         }
     }
-    entry.trials_planned = plan.trials_per_cell * plan.cells.len() as u32;
+    entry.trials_planned = plan.blocks() * plan.cells.len() as u32;
     entry.hosts = hosts.iter().map(|host| (host.name.clone(), host.labels.clone())).collect();
     let kernels: BTreeSet<&String> =
         hosts.iter().filter_map(|host| host.description.facts.get("kernel.release")).collect();

@@ -35,7 +35,7 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     for line in [
         format!(
             "sees from: the smallest difference that {} trials find in {:.0} % of runs, and its 95 % interval: the \
-             spread is known from {} blocks only.",
+             spread is known from {} blocks only. It is of one comparison alone: verdicts on many at once take more.",
             found.trials,
             100.0 * found.power,
             found.blocks

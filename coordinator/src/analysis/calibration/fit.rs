@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{super::warnings::Warnings, Calibration};
+use super::{
+    super::{fingerprint::TRIVIAL, warnings::Warnings},
+    Calibration,
+};
 use crate::{
     plan::{Params, Plan},
     scenario::Scenario,
     store::HostEntry,
 };
 
-/// A fact that names a place and says nothing of it; what lies there has facts of its own.
-const NO_TRAIT: &str = "data_dir";
 /// Facts named in a warning; a kernel that was changed changes many.
 const MOST_NAMED: usize = 6;
 const CALIBRATE: &str =
@@ -116,7 +117,7 @@ impl Calibration {
 /// The names of facts that are not what they were, the first of them; `None` where all are.
 fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let differ = |name: &&&String| **name != NO_TRAIT && before.get(**name) != now.get(**name);
+    let differ = |name: &&&String| !TRIVIAL.contains(&name.as_str()) && before.get(**name) != now.get(**name);
     let names: Vec<&str> = names.iter().filter(differ).map(|name| name.as_str()).collect();
     let named = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len() {

@@ -7,10 +7,11 @@ use proto::trial::Measure;
 use super::{
     super::{
         merge,
+        stats::{CONFIDENCE, holm::holm},
         trials::{self, Costs},
     },
     CalibratedMetric, CalibratedPoint, Calibration, POWER, RESOLUTION, SCHEMA,
-    stats::{holm, spread},
+    stats::spread,
 };
 use crate::{
     plan::{Params, Plan},
@@ -142,9 +143,9 @@ fn metric(
 /// all are judged together; and what is below the resolution is no bias worth the name.
 fn judge(points: &mut [CalibratedPoint]) {
     let metrics = || points.iter().flat_map(|point| &point.metrics);
-    let significant = holm(&metrics().map(|metric| metric.p_value).collect::<Vec<_>>());
+    let adjusted = holm(&metrics().map(|metric| metric.p_value).collect::<Vec<_>>());
     let metrics = points.iter_mut().flat_map(|point| &mut point.metrics);
-    for (metric, significant) in metrics.zip(significant) {
-        metric.biased = significant && metric.ratio.ln().abs() > RESOLUTION;
+    for (metric, adjusted) in metrics.zip(adjusted) {
+        metric.biased = adjusted.p <= 1.0 - CONFIDENCE && metric.ratio.ln().abs() > RESOLUTION;
     }
 }

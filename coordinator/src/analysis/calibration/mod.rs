@@ -32,8 +32,8 @@ pub const CALIBRATED_BY: &str = "calibrated-by.json";
 pub const SCHEMA: u32 = 1;
 /// How likely a difference of the smallest visible size is found.
 pub const POWER: f64 = 0.9;
-/// No difference below this is told from none: a percentile is exact to the histogram's 0.1 %.
-pub const RESOLUTION: f64 = 0.001;
+/// No difference below this is told from none, as in verdicts.
+pub const RESOLUTION: f64 = super::stats::verdict::RESOLUTION;
 /// Blocks that a calibration has at least: the spread is then known to within -26 % and +55 %.
 pub const BLOCKS: u32 = 16;
 

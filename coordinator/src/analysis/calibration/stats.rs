@@ -89,21 +89,6 @@ fn power(l: f64, critical: f64, freedom: f64) -> Option<f64> {
     Some((at_zero + weighted.sum::<f64>()) * width / 3.0)
 }
 
-/// Which of many tests are significant at 5 % when all are taken together. Holm's step-down method: the smallest of k
-/// p-values is held against 0.05 / k, the next against 0.05 / (k - 1), and so on up to the first that fails.
-pub(super) fn holm(p_values: &[f64]) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
-    let mut significant = vec![false; p_values.len()];
-    for (rank, test) in order.into_iter().enumerate() {
-        if p_values[test] > (1.0 - CONFIDENCE) / (p_values.len() - rank) as f64 {
-            break;
-        }
-        significant[test] = true;
-    }
-    significant
-}
-
 #[cfg(test)]
 mod tests {
     use rand_core::{RngCore as _, SeedableRng as _};
@@ -155,12 +140,5 @@ mod tests {
         assert_eq!((smallest_visible(0.02, 1), smallest_visible(0.02, 0)), (None, None));
         // For many trials it is (1.95996 + 1.28155) / sqrt(m).
         close(smallest_visible(0.01, 1000).unwrap(), 3.24151 * 0.01 / 1000f64.sqrt(), 0.01);
-    }
-
-    #[test]
-    fn holm_stops_at_the_first_that_fails() {
-        assert_eq!(holm(&[0.02, 0.001, 0.5]), [true, true, false]);
-        assert_eq!(holm(&[0.03, 0.001, 0.03]), [false, true, false], "0.03 is above 0.05 / 2");
-        assert!(holm(&[]).is_empty());
     }
 }

@@ -242,6 +242,12 @@ fn undecided(set: &ComparisonSet, found: &Comparison, sides: &(Figures<'_>, Figu
         return Finding::new(Cause::FewTrials, text, words::all(&sides.0, &sides.1));
     };
     let open = format!("the trials leave {} to {} open", words::times(low), words::times(high));
+    // The interval is of this comparison alone, and of 95 %; a verdict asks for more, and for all together.
+    let open = if low > 1.0 || high < 1.0 {
+        format!("{open}, and do not rule out 1 as surely as a verdict asks")
+    } else {
+        open
+    };
     if (1.0 - ALIKE..=1.0 + ALIKE).contains(&low)
         && (1.0 - ALIKE..=1.0 + ALIKE).contains(&high)
         && let Some(mut alike) = alike(set, sides)

@@ -113,6 +113,7 @@ pub(super) fn render(
             set, answer, axes => view.axes, titles, rows, claims, scenario,
             heeded => set.calibration.as_ref().map(calibration::heeded),
             cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
+            heeded => set.calibration.as_ref().map(calibration::heeded),
             rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,
         },

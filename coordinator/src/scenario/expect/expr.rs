@@ -3,6 +3,7 @@
 use std::{fmt, ops::Range};
 
 use super::{Literal, Unit, metric_unit};
+use crate::analysis::measured::SAMPLED;
 
 /// Where something stands in the text. Says nothing of what it is: two places are always equal.
 #[derive(Clone, Debug, Default)]
@@ -125,12 +126,12 @@ impl Expr {
         (left.metric == right.metric && left.arm != right.arm).then_some((left, right))
     }
 
-    /// Whether there can be an interval of it: of a metric, of the ratio of one metric of two arms, and of
-    /// either with constants.
+    /// Whether there can be an interval of it: of a metric that has a value for each trial, of the ratio of one
+    /// metric of two arms, and of either with constants.
     #[must_use]
     pub fn has_interval(&self) -> bool {
         match self {
-            Self::Quantity(_) => true,
+            Self::Quantity(quantity) => SAMPLED.contains(&quantity.metric.as_str()),
             Self::Literal(_) | Self::Edge(..) => false,
             Self::Both(_, left, right) => {
                 self.ratio().is_some()

@@ -180,8 +180,8 @@ fn factor(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
         tokens.close()?;
         if !of.expr.has_interval() {
             let message = format!("`{}` has no interval", tokens.slice(&of.at));
-            let help = "an interval is known of a metric, and of the ratio of one metric of two arms: \
-                        low(uring.iops / sync.iops)";
+            let help = "an interval is known of a metric that has a value for each trial, and of the ratio of one \
+                        metric of two arms: low(uring.iops / sync.iops)";
             return Err(ExpectError::new(of.at, message, help));
         }
         return Ok(Part { expr: Expr::Edge(edge, Box::new(of.expr)), unit: of.unit, at: start..end });

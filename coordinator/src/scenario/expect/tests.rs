@@ -96,6 +96,7 @@ fn refusals_know_their_place() {
             "a.p99 * b.p99 >= 2",
             "2ms >= a.iops",
             "low(1) >= a.iops",
+            "low(a.p99_9) <= 1ms",
             "low(a.p99 / b.p50) >= 1",
             "lo(a.iops) >= 1",
             "low(a.iops >= 1",
