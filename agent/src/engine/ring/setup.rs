@@ -121,7 +121,7 @@ fn negotiate<R: Requests>(
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
     // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
     // that is done may still take up room beside the next one.
-    // Otherwise a commit empties the queue, and one no longer than a batch stays in the processor's nearest cache.
+    // Otherwise a commit empties the queue, which need not be longer than a batch.
     let entries = if engine.sqpoll.is_some() { 2 * depth } else { batch.clamp(1, depth) };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
