@@ -73,7 +73,7 @@ pub struct Worker<'a, E, P, O, W> {
 }
 
 /// Runs a worker until its edges say that it is over or it is stopped, and then until nothing is in flight; of what
-/// does not come back once it is stopped, until its [`Patience`] ends.
+/// does not come back once it is stopped, until patience ends.
 ///
 /// Closed loop: a request starts at the reading of the clock that ended the batch before it, so that preparing
 /// it counts as the application's waiting. Open loop: it starts when it was to start; while nothing is due the
