@@ -152,15 +152,8 @@ fn engines(c: &mut Criterion) {
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let ring = |opcode, block| {
-        let setup = RingSetup {
-            opcode,
-            depth: 128,
-            batch: 32,
-            engine: &knobs,
-            worker: 0,
-            poller: None,
-            attach: &attach,
-        };
+        let setup =
+            RingSetup { opcode, depth: 128, engine: &knobs, worker: 0, poller: None, attach: &attach };
         Ring::new(&setup, open(), buffers(128, block)).unwrap().0
     };
     let mut group = c.benchmark_group("nop");
@@ -172,7 +165,6 @@ fn engines(c: &mut Criterion) {
     let setup = RingSetup {
         opcode: Opcode::Nop,
         depth: 128,
-        batch: 128,
         engine: &untuned,
         worker: 0,
         poller: None,

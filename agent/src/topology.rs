@@ -193,12 +193,26 @@ impl Topology {
         } else if used.len() > cpus.len() {
             let what = format!("{} polling threads take turns on {}", used.len(), plural_cpus(cpus.len()));
             warn(what, "fewer threads, `sqpoll: {shared: true}`, or a larger machine");
+        } else if let Some((cpu, worker)) = self.neighbours(used, workers) {
+            let what = format!(
+                "the polling thread on CPU {cpu} and a worker on CPU {worker} share a physical core, and slow each \
+                 other down"
+            );
+            warn(what, "fewer threads, another `sqpoll.cpu`, or a larger machine");
         } else if used.contains(&self.runtime_cpu) {
             let what =
                 format!("the polling thread shares CPU {} with the agent's own runtime", self.runtime_cpu);
             warn(what, "fewer threads, or a larger machine");
         }
         Ok((placed, warnings))
+    }
+
+    /// One of each whose CPUs are threads of one physical core, if there are any.
+    fn neighbours(&self, ours: &[u32], theirs: &[u32]) -> Option<(u32, u32)> {
+        ours.iter().find_map(|ours| {
+            let core = self.core_of(*ours)?;
+            theirs.iter().find(|theirs| self.core_of(**theirs) == Some(core)).map(|theirs| (*ours, *theirs))
+        })
     }
 
     /// CPUs for `threads` threads that work for the workers: those that no worker is on, if there are any.
@@ -417,6 +431,11 @@ mod tests {
         assert!(warnings[0].contains("3 polling threads take turns on 1 CPU"), "{warnings:?}");
         let shared = Sqpoll { shared: true, ..any };
         assert_eq!(pollers(&machine(1, 8, 1), shared, &[1, 2]).1, Vec::<String>::new());
+        // CPU 5 is the other thread of the core of CPU 1.
+        let beside = Sqpoll { cpu: Some(5), ..any };
+        let (cpus, warnings) = pollers(&machine(1, 4, 2), beside, &[1]);
+        assert_eq!(cpus, [5]);
+        assert!(warnings[0].contains("CPU 5 and a worker on CPU 1 share a physical core"), "{warnings:?}");
         let own = Sqpoll { cpu: Some(1), ..any };
         assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("take turns on CPU 1"));
         let absent = Sqpoll { cpu: Some(9), ..any };

@@ -23,6 +23,8 @@ pub struct Audit {
     paths_elsewhere: bool,
     /// Why counting calls could not be ended.
     failed: Option<String>,
+    /// Which instruments failed after they were opened, and why.
+    said: Vec<Warning>,
 }
 
 /// What they said.
@@ -34,6 +36,21 @@ pub struct AuditCounts {
     pub hardware: Option<HardwareCounts>,
     /// The ways that requests took; absent where they were not recorded.
     pub paths: Option<PathCounts>,
+    /// Instruments that failed after they were opened: what they would have counted is absent.
+    pub warnings: Vec<Warning>,
+}
+
+fn paths_warning(what: &str, error: &io::Error) -> Warning {
+    Warning::new(
+        "paths-not-measured",
+        format!("how requests complete (inline, by task work, punted) {what}: {error}"),
+        "it needs the tracepoints of io_uring (Linux 6.1, CONFIG_FTRACE) and the rights for perf",
+    )
+}
+
+fn hardware_warning(why: &str, remedy: &str) -> Warning {
+    let message = format!("no cycles and instructions per I/O: {why}; nothing else is affected");
+    Warning::new("hardware-counters-not-available", message, remedy)
 }
 
 impl Audit {
@@ -70,46 +87,56 @@ impl Audit {
                     audit.paths_elsewhere = paths.is_none();
                     audit.paths = paths;
                 }
-                Err(error) => warnings.push(Warning::new(
-                    "paths-not-measured",
-                    format!(
-                        "how requests complete (inline, by task work, punted) could not be recorded: {error}"
-                    ),
-                    "it needs the tracepoints of io_uring (Linux 6.1, CONFIG_FTRACE) and the rights for perf",
-                )),
+                Err(error) => warnings.push(paths_warning("could not be recorded", &error)),
             }
         }
         match Hardware::open() {
             Ok(hardware) => audit.hardware = Some(hardware),
             Err(error) => {
                 let (why, remedy) = super::hardware::why_not(&error);
-                let message = format!("no cycles and instructions per I/O: {why}; nothing else is affected");
-                warnings.push(Warning::new("hardware-counters-not-available", message, remedy));
+                warnings.push(hardware_warning(&why, remedy));
             }
         }
         (audit, warnings)
     }
 
+    /// The same, which will say this too when it is read.
+    #[must_use]
+    pub fn saying(mut self, warnings: Vec<Warning>) -> Self {
+        self.said.extend(warnings);
+        self
+    }
+
     /// The warm-up begins.
     pub fn begin(&mut self) {
-        if let Some(Err(error)) = self.paths.as_mut().map(Paths::start) {
-            tracing::warn!("requests could not be followed: {error}");
+        self.with_paths(Paths::start, "could not be recorded");
+    }
+
+    /// Does something with what records the paths, and gives it up where that fails.
+    fn with_paths(&mut self, step: impl FnOnce(&mut Paths) -> io::Result<()>, what: &str) {
+        if let Some(Err(error)) = self.paths.as_mut().map(step) {
+            self.said.push(paths_warning(what, &error));
             self.paths = None;
+        }
+    }
+
+    /// The same with the hardware counters.
+    fn with_hardware(&mut self, step: impl FnOnce(&mut Hardware) -> io::Result<()>) {
+        if let Some(Err(error)) = self.hardware.as_mut().map(step) {
+            let (why, remedy) = super::hardware::why_not(&error);
+            self.said.push(hardware_warning(&why, remedy));
+            self.hardware = None;
         }
     }
 
     /// The window begins: the last call that this makes is the one that starts counting calls.
     pub fn arm(&mut self, warmed_up: bool) {
-        if warmed_up && let Some(Err(error)) = self.paths.as_mut().map(Paths::stop) {
-            tracing::warn!("requests could not be followed: {error}");
-            self.paths = None;
+        if warmed_up {
+            self.with_paths(Paths::stop, "could not be recorded to the end");
         }
-        if let Some(Err(error)) = self.hardware.as_mut().map(Hardware::arm) {
-            tracing::warn!("hardware counters could not be armed: {error}");
-            self.hardware = None;
-        }
+        self.with_hardware(Hardware::arm);
         if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
-            tracing::warn!("perf could not be armed: {error}");
+            self.said.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)));
             self.perf = None;
         }
     }
@@ -117,14 +144,8 @@ impl Audit {
     /// The window ends: the first call that this makes is the one that ends counting calls.
     pub fn disarm(&mut self) {
         self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err()).map(|error| error.to_string());
-        if let Some(Err(error)) = self.hardware.as_mut().map(Hardware::disarm) {
-            tracing::warn!("hardware counters could not be disarmed: {error}");
-            self.hardware = None;
-        }
-        if let Some(Err(error)) = self.paths.as_mut().map(Paths::stop) {
-            tracing::warn!("requests could not be followed: {error}");
-            self.paths = None;
-        }
+        self.with_hardware(Hardware::disarm);
+        self.with_paths(Paths::stop, "could not be recorded to the end");
     }
 
     /// What they said, once they are disarmed. Takes some milliseconds.
@@ -138,6 +159,38 @@ impl Audit {
             Some(paths) => Some(paths.read()),
             None => self.paths_elsewhere.then(PathCounts::default),
         };
-        AuditCounts { perf, hardware: self.hardware.as_mut().map(Hardware::read), paths }
+        let hardware = self.hardware.as_mut().map(Hardware::read).filter(|counts| {
+            let counted = *counts != HardwareCounts::default();
+            if !counted {
+                let why = "the processor's counters were opened, and could not be read or never ran";
+                self.said.push(hardware_warning(
+                    why,
+                    "see who else uses them (kernel.nmi_watchdog, another perf)",
+                ));
+            }
+            counted
+        });
+        AuditCounts { perf, hardware, paths, warnings: std::mem::take(&mut self.said) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instrument_that_fails_once_open_is_said_and_counts_nothing() {
+        let Ok(paths) = Paths::open(Submitter::Caller, false, 1) else {
+            return crate::skip::skip("perf and the tracepoints of io_uring are not to be had here");
+        };
+        let mut audit = Audit { paths, ..Audit::default() };
+        audit
+            .with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), "could not be recorded to the end");
+        let counts = audit.read();
+        assert_eq!(counts.paths, None);
+        let [warning] = &counts.warnings[..] else { panic!("{:?}", counts.warnings) };
+        assert_eq!(warning.code, "paths-not-measured");
+        assert!(warning.message.contains("to the end: Input/output error"), "{warning:?}");
+        assert!(!warning.remedy.is_empty() && audit.read().warnings.is_empty(), "said once");
     }
 }

@@ -45,17 +45,13 @@ pub trait Engine {
         true
     }
 
-    /// How many requests can be queued before the next commit, at least: those that a commit left behind take up room.
-    fn room(&self) -> u32 {
-        u32::MAX
-    }
-
     /// Queues requests; nothing need reach the kernel yet. Each slot must be free, and there are never more
-    /// requests than free slots, nor than there is room for.
+    /// requests than free slots.
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>);
 
     /// Hands all that is queued to the kernel, waits for `wait` completions, and says how many can be reaped.
-    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait. With nothing
+    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait, or after
+    /// [`LOOKS`] looks by an engine that waits by looking: whoever waits has other things to see to. With nothing
     /// queued and nothing to wait for it only looks, by a system call only where nothing else would show.
     ///
     /// # Errors
@@ -83,9 +79,15 @@ pub struct Counts {
     pub batches: [u64; BATCHES],
     /// Completions that found no room in the completion queue.
     pub overflows: u64,
+    /// Calls that took a part of what was handed over, where writes are linked to their syncs: such a sync may have been
+    /// parted from its write, and then did not wait for it.
+    pub parted: u64,
     /// What sharing the ring cost; `None` where it is not shared.
     pub sharing: Option<SharingCosts>,
 }
+
+/// How often an engine that waits by looking does so in one commit: for less than some milliseconds.
+pub const LOOKS: u32 = 1 << 14;
 
 /// The most system calls that one engine makes.
 pub const CALLS: usize = 4;
@@ -112,6 +114,7 @@ impl Counts {
         }
         delta.submitted -= earlier.submitted;
         delta.overflows -= earlier.overflows;
+        delta.parted -= earlier.parted;
         delta.sharing = self.sharing.zip(earlier.sharing).map(|(now, then)| now.since(&then));
         delta
     }

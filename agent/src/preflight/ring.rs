@@ -3,18 +3,29 @@
 use std::{fs, io, os::fd::AsRawFd};
 
 use io_uring::{Builder, IoUring, Probe, cqueue, opcode, squeue};
-use proto::{outcome::Capability, units::ByteSize};
+use proto::{
+    outcome::Capability,
+    trial::{Engine, EngineKind},
+    units::ByteSize,
+};
 use rustix::{
     param::page_size,
     process::{Resource, getrlimit},
 };
 
 use super::{capability, facts::status_field};
+use crate::{
+    buffers::Buffers,
+    engine::{Attach, Opcode, Ring, RingSetup},
+};
 
 /// Nothing here needs more.
 const ENTRIES: u32 = 4;
 /// The sizes of registered buffers that are tried after the first page, in bytes.
 const BUFFER_SIZES: [usize; 2] = [1 << 20, 16 << 20];
+
+/// What is to be said of a ring that polls.
+const OPENS: &str = "ring opens; proves nothing about a device: see its io_poll and poll queues";
 
 type Tried = Result<String, (String, String)>;
 type Setup = fn(&mut Builder<squeue::Entry, cqueue::Entry>);
@@ -75,6 +86,7 @@ pub(super) fn capabilities() -> Vec<Capability> {
     all.push(capability("io_uring.sqe128", sqe128));
     all.push(capability("io_uring.cqe32", cqe32));
     all.push(capability("io_uring.iopoll", on_ring(|_| iopoll())));
+    all.push(capability("io_uring.hybrid_iopoll", on_ring(|_| hybrid_iopoll())));
     all.push(capability("io_uring.registered_ring_fd", on_ring(registered_ring_fd)));
     all.push(capability("io_uring.fixed_files", on_ring(fixed_files)));
     all.push(capability("io_uring.fixed_buffers", on_ring(fixed_buffers)));
@@ -187,8 +199,26 @@ fn opened<S: squeue::EntryMarker, C: cqueue::EntryMarker>(since: &str, builder: 
 fn iopoll() -> Tried {
     let ring: io::Result<IoUring> = IoUring::builder().setup_iopoll().build(ENTRIES);
     ring.map_err(|error| (format!("setup fails: {error}"), newer("5.1")))?;
-    let proof = "ring opens; proves nothing about a device: see its io_poll and poll queues";
-    Ok(proof.to_owned())
+    Ok(OPENS.to_owned())
+}
+
+/// Set up as a trial does it: the crate has no word for it.
+fn hybrid_iopoll() -> Tried {
+    let engine = Engine { iopoll: true, hybrid_iopoll: true, ..Engine::new(EngineKind::IoUring) };
+    let attach = Attach::default();
+    let setup = RingSetup {
+        opcode: Opcode::Nop,
+        depth: 1,
+        engine: &engine,
+        worker: 0,
+        poller: None,
+        attach: &attach,
+    };
+    let buffers = Buffers::new(1, 512, 0).map_err(|error| (error.to_string(), memlock_remedy()))?;
+    match Ring::over(&setup, Vec::new(), buffers) {
+        Ok(_) => Ok(OPENS.to_owned()),
+        Err(refusal) => Err((refusal.message, newer("6.13"))),
+    }
 }
 
 fn registered_ring_fd(ring: &IoUring) -> Tried {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::{Held, Host, trial};
+use super::{Host, holder::Held, trial};
 use crate::target::Targets;
 
 /// A lease in the hands of a coordinator. Dropped in the order of its fields: when the coordinator sees the end
@@ -19,7 +19,7 @@ use crate::target::Targets;
 pub(super) struct Lease {
     /// Files made for this lease; used by one blocking task at a time.
     pub(super) targets: Arc<Mutex<Targets>>,
-    _held: Held,
+    held: Held,
     events: Sender<Result<LeaseEvent, Status>>,
     requests: Streaming<LeaseRequest>,
     shutdown: CancellationToken,
@@ -48,12 +48,13 @@ impl Lease {
     ) -> Self {
         let targets = Targets::new(host.data_dir.clone()).allowing(Arc::clone(&host.devices));
         let targets = Arc::new(Mutex::new(targets));
-        Self { targets, _held: held, events, requests, shutdown, host }
+        Self { targets, held, events, requests, shutdown, host }
     }
 
     /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
     pub(super) async fn serve(mut self) {
         self.serve_requests().await;
+        self.held.leave();
         // Taking a RAM disk down may have to wait for its last user, which must not hold up the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
@@ -67,10 +68,14 @@ impl Lease {
                 Ok(Ask::Prepare(trial)) => {
                     let id = trial.id.clone();
                     let outcome = match Trial::try_from(trial) {
-                        Ok(trial) => trial::run(self, Arc::new(trial)).await,
+                        Ok(trial) => {
+                            self.held.begin(&id);
+                            trial::run(self, Arc::new(trial)).await
+                        }
                         Err(errors) => Ok(Err(invalid(&errors))),
                     };
                     let Ok(outcome) = outcome else { return };
+                    self.held.end();
                     if let Err(refusal) = outcome
                         && self.refuse(id, refusal).await.is_err()
                     {
@@ -114,19 +119,25 @@ impl Lease {
         let _ = self.refuse(String::new(), refusal).await;
     }
 
+    /// The coordinator has gone, or the agent is to end.
+    fn over(&self) -> Over {
+        self.held.leave();
+        Over
+    }
+
     /// The coordinator's next request.
     async fn next(&mut self) -> Result<Ask, Over> {
         loop {
             let message = tokio::select! {
-                () = self.shutdown.cancelled() => return Err(Over),
-                () = self.events.closed() => return Err(Over),
+                () = self.shutdown.cancelled() => return Err(self.over()),
+                () = self.events.closed() => return Err(self.over()),
                 message = self.requests.message() => message,
             };
             match message {
                 Ok(Some(LeaseRequest { request: Some(request) })) => return Ok(request),
                 // A request that this release does not know: a newer coordinator is refused at Open already.
                 Ok(Some(LeaseRequest { request: None })) => {}
-                Ok(None) | Err(_) => return Err(Over),
+                Ok(None) | Err(_) => return Err(self.over()),
             }
         }
     }
@@ -135,8 +146,8 @@ impl Lease {
     pub(super) async fn send(&self, event: Event) -> Result<(), Over> {
         let event = Ok(LeaseEvent { event: Some(event) });
         tokio::select! {
-            () = self.shutdown.cancelled() => Err(Over),
-            sent = self.events.send(event) => sent.map_err(|_| Over),
+            () = self.shutdown.cancelled() => Err(self.over()),
+            sent = self.events.send(event) => sent.map_err(|_| self.over()),
         }
     }
 

@@ -1,17 +1,14 @@
 //! The agent's gRPC service. It owns the one lease that a host gives out at a time; a trial lives inside a
 //! lease (`lease`) and dies with it.
 
+mod holder;
 mod lease;
 mod outside;
 mod proof;
 mod sum;
 mod trial;
 
-use std::{
-    path::PathBuf,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
@@ -28,7 +25,7 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
-use self::lease::Lease;
+use self::{holder::Holder, lease::Lease};
 use crate::{preflight, target::device::allow::AllowList, topology::Topology, worker::clock::monotonic_ns};
 
 /// Events under way to a coordinator that reads slowly. When it is full, progress is dropped and results wait.
@@ -38,7 +35,7 @@ const EVENTS_UNDER_WAY: usize = 64;
 #[derive(Clone)]
 pub struct AgentService {
     host: Arc<Host>,
-    holder: Arc<Mutex<Option<String>>>,
+    holder: Holder,
     /// What was last found out about this host, which is told again while a lease is out: finding out arms
     /// tracepoints and opens rings, which a trial would feel. Held while that goes on: one at a time.
     described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
@@ -59,7 +56,7 @@ impl AgentService {
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
             host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices) }),
-            holder: Arc::default(),
+            holder: Holder::default(),
             described: Arc::default(),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
@@ -80,34 +77,13 @@ impl AgentService {
         self.leases.close();
         self.leases.wait().await;
     }
-
-    /// Takes the lease for a run.
-    fn take(&self, run_id: &str) -> Result<Held, Status> {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = &*holder {
-            return Err(Status::resource_exhausted(format!(
-                "this agent is busy with run {other}; it runs one at a time: wait for it or end it"
-            )));
-        }
-        *holder = Some(run_id.to_owned());
-        Ok(Held(Arc::clone(&self.holder)))
-    }
-}
-
-/// The lease is this run's until this is dropped.
-struct Held(Arc<Mutex<Option<String>>>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
 }
 
 #[tonic::async_trait]
 impl Agent for AgentService {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let mut last = self.described.lock().await;
-        let busy = self.holder.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let busy = self.holder.is_taken();
         if let (Some(description), true) = (&*last, busy) {
             return Ok(Response::new(description.clone().into()));
         }
@@ -147,7 +123,7 @@ impl Agent for AgentService {
                 "run_id must be printable, and have 1 to {MAX_NAME} bytes: others are told it"
             )));
         }
-        let held = self.take(&open.run_id)?;
+        let held = self.holder.take(&open.run_id).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
         let (events, stream) = mpsc::channel(EVENTS_UNDER_WAY);
         let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), held);

@@ -1,9 +1,9 @@
 //! What all workers of a trial did, added up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::{
-    outcome::{CpuTime, Finished, Overhead, Verified},
+    outcome::{CpuTime, Finished, Overhead, Verified, Warning},
     trial::Trial,
 };
 
@@ -32,6 +32,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
         interrupts: outside.interrupts(length_ns),
         ..Finished::default()
     };
+    let mut parted = 0;
     for window in &windows {
         let counts = window.counts.syscalls.iter().filter(|(name, count)| !name.is_empty() && *count > 0);
         for (name, count) in counts {
@@ -49,6 +50,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
                 (none, more) => *none = none.or(*more),
             }
             sum.cq_overflows += window.counts.overflows;
+            parted += window.counts.parted;
             sum.enters_by_batch.resize(BATCHES, 0);
             for (sum, count) in sum.enters_by_batch.iter_mut().zip(&window.counts.batches) {
                 *sum += count;
@@ -62,6 +64,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
             sum.overhead.clock_drift_ppm = window.clock_drift_ppm;
         }
     }
+    sum.warnings.extend((parted > 0).then(|| parted_warning(parted)));
     let waited = windows.iter().map(|window| window.usage.waited_ns).collect::<Option<Vec<u64>>>();
     sum.noise = outside.noise(waited.as_deref(), length_ns);
     // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
@@ -97,6 +100,19 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
     sum
 }
 
+/// That syncs may have been parted from the writes that they were linked to.
+fn parted_warning(times: u64) -> Warning {
+    Warning::new(
+        "links-parted",
+        format!(
+            "the kernel took a batch in part {times} times; a sync that was parted from its write by that did not wait \
+             for it, and is no measure of a durable write"
+        ),
+        "look at `errors` of the trial and at the host's memory (the kernel takes less where it is short of it), or \
+         use `link_sync: false`",
+    )
+}
+
 /// What the audit's instruments said, where they said it of every worker: a sum over some of them is no count.
 fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let audits: Vec<Option<&AuditCounts>> =
@@ -104,6 +120,9 @@ fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let perf = audits.iter().map(|audit| audit.and_then(|audit| audit.perf.as_ref()));
     let errors: HashSet<&String> = perf.clone().flatten().filter_map(|perf| perf.as_ref().err()).collect();
     sum.warnings.extend(errors.into_iter().map(|error| perf_warning(error, "run the audit again")));
+    // Workers say the same of what fails for all.
+    let said: BTreeSet<&Warning> = audits.iter().flatten().flat_map(|audit| &audit.warnings).collect();
+    sum.warnings.extend(said.into_iter().cloned());
     sum.perf = total(perf.map(|perf| perf.and_then(|perf| perf.as_ref().ok())), perf::add);
     sum.paths = total(audits.iter().map(|audit| audit.and_then(|audit| audit.paths.as_ref())), paths::add);
     sum.hardware =
@@ -125,6 +144,24 @@ fn total<'a, T: Clone + 'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_failed_on_the_way_is_said_once() {
+        let warning = Warning::new("paths-not-measured", "they failed", "do something");
+        let audit = AuditCounts { warnings: vec![warning.clone()], ..AuditCounts::default() };
+        let report = || Report {
+            window: Some(Box::new(crate::worker::window::Closed {
+                audit: audit.clone(),
+                ..Default::default()
+            })),
+            tally: crate::worker::recorder::Tally::default(),
+            errors: Vec::new(),
+            verified: None,
+        };
+        let mut sum = Finished::default();
+        add_up_audits(&[report(), report()], &mut sum);
+        assert_eq!((sum.warnings, sum.paths), (vec![warning], None));
+    }
 
     #[test]
     fn a_sum_over_some_is_no_sum() {

@@ -18,6 +18,7 @@ mod file;
 #[cfg(test)]
 mod lab;
 mod marked;
+mod memory;
 mod path;
 mod ramdisk;
 #[cfg(test)]
@@ -25,7 +26,6 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -42,6 +42,7 @@ use proto::{
 use rustix::{fs::OFlags, io::Errno};
 
 pub(crate) use file::probe_direct_io;
+pub(crate) use memory::memory_available;
 
 use self::{device::allow::AllowList, ramdisk::state::State};
 
@@ -400,11 +401,6 @@ fn said(errno: Errno) -> String {
 /// The name under which an open file can be opened once more.
 fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
     Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string())
-}
-
-/// What the kernel would give to new uses without swapping, in bytes.
-pub(crate) fn memory_available() -> Option<u64> {
-    meminfo(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
 }
 
 /// A line of /proc/meminfo, in bytes.

@@ -62,7 +62,6 @@ impl Thread {
         let setup = RingSetup {
             opcode: if trial.engine.engine == EngineKind::Nop { Opcode::Nop } else { Opcode::Transfer },
             depth,
-            batch: depth,
             engine: &trial.engine,
             worker: 0,
             poller: self.poller,
@@ -70,9 +69,10 @@ impl Thread {
         };
         let (mut combiner, ends, knobs) =
             Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, (self.alone, self.apart))?;
-        try_sync(trial, combiner.ring())?;
-        // Workers warn of the same.
-        let audit = instruments(trial, None, &knobs, &mut Vec::new());
+        try_sync(trial, combiner.ring(), &self.stop)?;
+        // Workers warn of what no thread can have, but not of what is for this one alone to record.
+        let mut missing = Vec::new();
+        let audit = instruments(trial, None, &knobs, &mut missing).map(|audit| audit.saying(missing));
         self.desks.combined.lay_out(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
@@ -80,11 +80,11 @@ impl Thread {
 
         let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), audit);
         let mut shortages = BTreeMap::<i32, u64>::new();
-        let ran = combiner.run(&mut window, |errno| *shortages.entry(errno).or_default() += 1);
+        let ran = combiner.run(&mut window, &self.stop, |errno| *shortages.entry(errno).or_default() += 1);
         // The workers' windows end a moment before or after: that they are all gone is no cut.
         window.close(clock.ticks(), || combiner.counts(), self.stop.load(Ordering::Relaxed));
         ran.map_err(|error| engine_failed("the combiner", trial, &error))?;
-        let window = window.into_accounts().map(Box::new);
+        let window = window.into_accounts()?.map(Box::new);
         let errors = if window.is_some() { shortages.into_iter().collect() } else { Vec::new() };
         Ok(Report { window, tally: Tally::default(), errors, verified: None })
     }

@@ -9,6 +9,7 @@ use std::{
 use super::{
     clock::HotClock,
     pacer::Pacer,
+    patience::Patience,
     recorder::Recorder,
     source::{Source, Turn},
 };
@@ -71,7 +72,8 @@ pub struct Worker<'a, E, P, O, W> {
     pub stop: &'a AtomicBool,
 }
 
-/// Runs a worker until its edges say that it is over or it is stopped, and then until nothing is in flight.
+/// Runs a worker until its edges say that it is over or it is stopped, and then until nothing is in flight; of what
+/// does not come back once it is stopped, until patience ends.
 ///
 /// Closed loop: a request starts at the reading of the clock that ended the batch before it, so that preparing
 /// it counts as the application's waiting. Open loop: it starts when it was to start; while nothing is due the
@@ -79,7 +81,7 @@ pub struct Worker<'a, E, P, O, W> {
 /// A sync belongs to no arrival: it starts when its turn comes.
 ///
 /// # Errors
-/// A commit that failed for good; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
+/// A commit that failed for good, or requests that did not come back; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
 pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     worker: Worker<'_, E, P, O, W>,
     batching: Batching,
@@ -92,7 +94,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     let mut next_edge = edges.next();
     let mut now = clock.ticks();
     loop {
-        let mut room = batching.submit.min(engine.room());
+        let mut room = batching.submit;
         // There is room in the batch, but nothing can go before something comes back.
         let mut held = false;
         engine.queue(std::iter::from_fn(|| {
@@ -145,19 +147,28 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         }
     }
     let mut in_vain = 0;
+    let mut patience = Patience::default();
     while free.len() < slots.len() {
-        let outcome = engine.commit(1);
+        let stopped = stop.load(Ordering::Relaxed);
+        // Who is to stop does not wait in the kernel for what may never come.
+        let outcome = engine.commit(u32::from(!stopped));
         let before = free.len();
         engine.reap(|completion| {
             ops.done(completion, slots[completion.slot as usize].kind);
             free.push(completion.slot);
         });
+        let came = free.len() > before;
         if let Err(error) = outcome {
-            in_vain = if free.len() > before { 0 } else { in_vain + 1 };
+            in_vain = if came { 0 } else { in_vain + 1 };
             if !passes(&error) || in_vain == MOST_IN_VAIN {
                 return Err(error);
             }
             std::thread::yield_now();
+        }
+        if came {
+            patience = Patience::default();
+        } else if stopped {
+            patience.wear((slots.len() - free.len()) as u32)?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod gate;
 pub mod hot;
 pub mod memory;
 pub mod pacer;
+pub(crate) mod patience;
 pub mod recorder;
 pub mod slowed;
 pub mod source;
@@ -333,11 +334,6 @@ impl Worker {
         RingSetup {
             opcode,
             depth,
-            batch: match self.trial.engine.ring {
-                Sharing::PerThread => self.trial.engine.submit_batch.unwrap_or(depth),
-                // Of all who share it.
-                Sharing::Shared | Sharing::Combiner => depth,
-            },
             engine: &self.trial.engine,
             worker: self.index,
             poller: self.poller,
@@ -349,7 +345,7 @@ impl Worker {
         let (trial, work) = (&self.trial, &self.trial.workload);
         // A combiner has tried for all: it serves nobody before the start.
         if trial.engine.ring != Sharing::Combiner {
-            try_sync(trial, &mut engine)?;
+            try_sync(trial, &mut engine, &self.stop)?;
         }
         let ops = Ops::new(trial, self.size, self.index);
         let linked = trial.engine.link_sync;
@@ -413,7 +409,7 @@ impl Worker {
         };
         window.close(clock.ticks(), || engine.counts(), true);
         ran.map_err(|error| engine_failed(&format!("worker {}", self.index), trial, &error))?;
-        let window = window.into_accounts().map(Box::new);
+        let window = window.into_accounts()?.map(Box::new);
         if window.is_none() {
             // Called off in the warmup, which counts for nothing.
             recorder.start_over(0);

@@ -1,13 +1,16 @@
 //! What every thread of a trial does before and after its work, whichever that is.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use proto::{
     outcome::{Knob, Refusal, Warning},
     trial::{Measure, Trial},
 };
 
-use super::{Report, source::sync_kind};
+use super::{Report, patience::Patience, source::sync_kind};
 use crate::{buffers::Buffers, counters::audit::Audit, engine::Engine, topology, workload::Op};
 
 /// Runs a thread's work; a panic becomes a refusal.
@@ -62,14 +65,19 @@ pub(super) fn instruments(
 }
 
 /// Whether this engine can sync this target at all: better known before the start.
-pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine) -> Result<(), Refusal> {
+pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBool) -> Result<(), Refusal> {
     let Some(sync) = trial.workload.sync else { return Ok(()) };
     engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
     let mut result = None;
-    let mut outcome = Ok(0);
+    let mut outcome = Ok(());
+    let mut patience = Patience::default();
     while result.is_none() && outcome.is_ok() {
-        outcome = engine.commit(1);
+        let stopped = stop.load(Ordering::Relaxed);
+        outcome = engine.commit(u32::from(!stopped)).map(drop);
         engine.reap(|completion| result = Some(completion.result));
+        if stopped && result.is_none() && outcome.is_ok() {
+            outcome = patience.wear(1);
+        }
     }
     let error = match (outcome, result) {
         (_, Some(0)) => return Ok(()),

@@ -1,6 +1,8 @@
 //! The measured window of one worker: when it begins and ends, and the accounts taken at its edges.
 
-use proto::trial::Workload;
+use std::io;
+
+use proto::{outcome::Refusal, trial::Workload};
 
 use super::{
     clock::{HotClock, monotonic_ns},
@@ -47,6 +49,8 @@ pub struct Window {
     warms_up: bool,
     opened: Option<Opened>,
     closed: Option<Closed>,
+    /// Why the thread's usage could not be read.
+    unread: Option<io::Error>,
 }
 
 struct Opened {
@@ -86,11 +90,30 @@ impl Window {
             audit.begin();
         }
         let warms_up = schedule.warmup_ns > 0;
-        Self { clock, runtime, interval, next, end: u64::MAX, audit, warms_up, opened: None, closed: None }
+        Self {
+            clock,
+            runtime,
+            interval,
+            next,
+            end: u64::MAX,
+            audit,
+            warms_up,
+            opened: None,
+            closed: None,
+            unread: None,
+        }
+    }
+
+    /// What the thread has used; where that cannot be read, the window has no accounts.
+    fn usage(&mut self) -> Usage {
+        Usage::of_this_thread().unwrap_or_else(|error| {
+            self.unread = Some(error);
+            Usage::default()
+        })
     }
 
     fn open(&mut self, counts: impl FnOnce() -> Counts, start_over: impl FnOnce(u64)) {
-        let usage = Usage::of_this_thread().unwrap_or_default();
+        let usage = self.usage();
         // Everything before this reading, these calls included, belongs to the warmup.
         if let Some(audit) = &mut self.audit {
             audit.arm(self.warms_up);
@@ -111,7 +134,7 @@ impl Window {
         }
         let elapsed = monotonic_ns() - opened.monotonic_ns;
         let ticked = self.clock.nanos_between(opened.ticks, self.clock.ticks());
-        let usage = Usage::of_this_thread().unwrap_or_default().since(opened.usage);
+        let usage = self.usage().since(opened.usage);
         self.closed = Some(Closed {
             begin_ns: self.clock.monotonic(opened.ticks),
             end_ns: self.clock.monotonic(now),
@@ -141,9 +164,19 @@ impl Window {
     }
 
     /// The accounts, if the window was ever open. Drops the counters.
-    #[must_use]
-    pub fn into_accounts(self) -> Option<Closed> {
-        self.closed
+    ///
+    /// # Errors
+    /// Where the thread's CPU time could not be read: an I/O that seems to cost nothing is worse than none.
+    pub fn into_accounts(self) -> Result<Option<Closed>, Refusal> {
+        match self.unread {
+            None => Ok(self.closed),
+            Some(error) => Err(Refusal::new(
+                "cpu-time-not-read",
+                format!("the CPU time of a thread could not be read (getrusage): {error}"),
+                "allow the agent getrusage: a seccomp filter of its container or its unit (SystemCallFilter=) may \
+                 forbid it",
+            )),
+        }
     }
 }
 
@@ -166,5 +199,50 @@ impl Edges for Window {
         recorder.swap(self.clock.monotonic(now), index as u32);
         self.next = self.end.min(opened.ticks + (index + 1) * self.interval);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets the calling thread, for the rest of its life, not call getrusage. False where it may not be forbidden.
+    fn forbid_getrusage() -> bool {
+        let statement =
+            |code: u32, k: u32, skip: u8| libc::sock_filter { code: code as u16, jt: 0, jf: skip, k };
+        let mut filter = [
+            // The number of the call comes first in `struct seccomp_data`.
+            statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_getrusage as u32, 1),
+            statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0),
+            statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+        ];
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: the program and its statements live until the calls return, which copy them.
+        unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1_u64, 0_u64, 0_u64, 0_u64) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, u64::from(libc::SECCOMP_MODE_FILTER), &raw const program)
+                    == 0
+        }
+    }
+
+    fn accounts() -> Result<Option<Closed>, Refusal> {
+        let clock = HotClock::new();
+        let schedule = Schedule { start_ns: 0, warmup_ns: 0, runtime_ns: 1, interval_ns: 1 };
+        let mut window = Window::new(clock.clone(), schedule, None);
+        window.pass(clock.ticks(), Counts::default);
+        window.close(clock.ticks(), Counts::default, false);
+        window.into_accounts()
+    }
+
+    #[test]
+    fn a_cost_that_could_not_be_read_is_no_cost_of_zero() {
+        let there = accounts().unwrap().unwrap();
+        assert!(there.end_ns >= there.begin_ns && !there.cut_short);
+        let refused = std::thread::spawn(|| forbid_getrusage().then(accounts)).join().unwrap();
+        let Some(refused) = refused else { return crate::skip::skip("seccomp filters are not allowed here") };
+        let refusal = refused.unwrap_err();
+        assert_eq!(refusal.code, "cpu-time-not-read");
+        assert!(refusal.message.contains("getrusage") && refusal.remedy.contains("seccomp"), "{refusal:?}");
     }
 }

@@ -185,7 +185,7 @@ fn refused(status: &Status) -> Refusal {
         Code::ResourceExhausted => Refusal::new(
             "busy",
             format!("is busy with another run: {}", status_text(status)),
-            "wait until that run has ended, or stop it; an agent serves one run at a time",
+            "wait until that run has ended, or stop it; where it says that a thread is held, see to that host",
         ),
         Code::FailedPrecondition | Code::Unimplemented => Refusal::new(
             "protocol-version",

@@ -1,5 +1,7 @@
 //! What an agent reports, to the wire and back.
 
+use std::collections::BTreeMap;
+
 use super::{FromWire as _, required};
 use crate::{
     histogram,
@@ -18,6 +20,11 @@ pub(super) fn clean(text: String) -> String {
         return text;
     }
     text.replace(['\n', '\r', '\t'], " ").replace(char::is_control, "")
+}
+
+/// Counts by names that another machine gave.
+fn by_name(counts: impl IntoIterator<Item = (String, u64)>) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (clean(name), count)).collect()
 }
 
 impl From<HostDescription> for wire::DescribeResponse {
@@ -290,9 +297,13 @@ impl TryFrom<wire::Finished> for Finished {
         let overhead = required(finished.overhead, "overhead")?;
         let perf = |perf: wire::PerfCounts| PerfCounts {
             syscalls_total: perf.syscalls_total,
-            syscalls_by_name: perf.syscalls_by_name.into_iter().collect(),
+            syscalls_by_name: by_name(perf.syscalls_by_name),
             punted_to_io_wq: perf.punted_to_io_wq,
         };
+        // Written down as JSON, it could not be read again.
+        if !overhead.clock_drift_ppm.is_finite() {
+            return Err(FieldError::new("overhead.clock_drift_ppm", "must be a number"));
+        }
         if finished.end_ns < finished.begin_ns {
             return Err(FieldError::new("end_ns", "lies before begin_ns"));
         }
@@ -304,7 +315,7 @@ impl TryFrom<wire::Finished> for Finished {
             bytes: finished.bytes,
             errors: finished.errors.into_iter().collect(),
             short_transfers: finished.short_transfers,
-            syscalls_self: finished.syscalls_self.into_iter().collect(),
+            syscalls_self: by_name(finished.syscalls_self),
             perf: finished.perf.map(perf),
             paths: finished.paths.map(Into::into),
             hardware: finished.hardware.map(Into::into),
@@ -348,5 +359,27 @@ mod tests {
         assert_eq!(Refusal::from(error).message, "a[2Jb c d");
         let warning = wire::Warning { code: "x\r".into(), ..wire::Warning::default() };
         assert_eq!(Warning::from(warning).code, "x ");
+        let calls = [("\u{1b}c".to_owned(), 1)];
+        let finished = wire::Finished {
+            syscalls_self: calls.clone().into(),
+            perf: Some(wire::PerfCounts { syscalls_by_name: calls.into(), ..Default::default() }),
+            ..Finished::default().into_wire(String::new())
+        };
+        let read = Finished::try_from(finished).unwrap();
+        assert!(
+            read.syscalls_self.contains_key("c") && read.perf.unwrap().syscalls_by_name.contains_key("c")
+        );
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_refused() {
+        for drift in [f64::NAN, f64::INFINITY] {
+            let finished = Finished {
+                overhead: Overhead { clock_drift_ppm: drift, ..Overhead::default() },
+                ..Finished::default()
+            };
+            let refused = Finished::try_from(finished.into_wire(String::new())).unwrap_err();
+            assert_eq!(refused.field, "overhead.clock_drift_ppm");
+        }
     }
 }

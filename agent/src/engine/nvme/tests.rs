@@ -47,7 +47,6 @@ fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Ref
     let setup = RingSetup {
         opcode: Opcode::Transfer,
         depth: knobs.depth,
-        batch: knobs.depth,
         engine: knobs,
         worker: 0,
         poller: None,
@@ -172,7 +171,6 @@ fn what_is_no_drive_is_refused_with_the_remedy() {
     let setup = RingSetup {
         opcode: Opcode::Transfer,
         depth: 1,
-        batch: 1,
         engine: &knobs,
         worker: 0,
         poller: None,
@@ -252,7 +250,6 @@ fn a_drive_has_the_same_bytes_both_ways() {
         let setup = RingSetup {
             opcode: Opcode::Transfer,
             depth: knobs.depth,
-            batch: knobs.depth,
             engine: &knobs,
             worker: 0,
             poller: None,

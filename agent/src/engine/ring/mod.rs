@@ -21,7 +21,7 @@ use proto::{
 pub(super) use self::door::Door;
 use self::door::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
 pub use self::{place::Place, setup::Attach, transfers::Transfers};
-use super::{BATCHES, Completion, Counts, Engine, Slot, batch_class};
+use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
 /// What the ring's requests do.
@@ -39,8 +39,6 @@ pub struct RingSetup<'a> {
     pub opcode: Opcode,
     /// Requests in flight, at most.
     pub depth: u32,
-    /// Requests queued between two commits, at most.
-    pub batch: u32,
     /// The knobs.
     pub engine: &'a trial::Engine,
     /// The worker that it is for.
@@ -85,8 +83,6 @@ pub struct Ring<R: Requests = Transfers> {
     door: Door,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
-    /// Entries of the submission queue.
-    entries: u32,
     /// Queued and not yet taken by the kernel.
     queued: u32,
     /// The polling thread was woken for what was queued last.
@@ -96,12 +92,16 @@ pub struct Ring<R: Requests = Transfers> {
     submitted: u64,
     reaped: u64,
     batches: [u64; BATCHES],
+    /// Writes are linked to their syncs.
+    links: bool,
+    parted: u64,
 }
 
 impl<R: Requests> Drop for Ring<R> {
     fn drop(&mut self) {
         // With requests in flight, or queued where a polling thread takes them, the kernel may yet write to the
-        // buffers: then their memory is never given back. It comes to that only where the ring itself failed.
+        // buffers: then their memory is never given back. It comes to that only where the ring itself failed, or what
+        // was in flight did not come back before patience ended.
         if self.submitted == self.reaped && !(self.sqpoll && self.queued > 0) {
             // A ring goes away some time after it is closed, and until then its buffers count as locked memory,
             // which the next trial may need.
@@ -161,7 +161,6 @@ impl<R: Requests> Ring<R> {
             place: Place::new(files, setup.depth, flags, buffers),
             door: Door { fd: ring.as_raw_fd(), flags: 0 },
             sqpoll: ring.params().is_setup_sqpoll(),
-            entries: ring.params().sq_entries(),
             ring,
             queued: 0,
             woken: false,
@@ -170,6 +169,8 @@ impl<R: Requests> Ring<R> {
             submitted: 0,
             reaped: 0,
             batches: [0; BATCHES],
+            links: engine.link_sync,
+            parted: 0,
         };
         let (ring, place) = (&built.ring, &mut built.place);
         let written = [
@@ -289,14 +290,14 @@ impl<R: Requests> Ring<R> {
         polled || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// The kernel's thread has what is queued already. Looks for completions until there are enough; calls the
-    /// kernel only to wake the thread, or to have an overflown completion queue refilled.
+    /// The kernel's thread has what is queued already. Looks for completions until there are enough, or it has looked
+    /// for long; calls the kernel only to wake the thread, or to have an overflown completion queue refilled.
     fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
         if self.queued > 0 {
             self.submitted += u64::from(std::mem::take(&mut self.queued));
             self.woken = false;
         }
-        loop {
+        for _ in 0..LOOKS {
             // The thread sets the flag before it looks at the tail a last time; we moved the tail before
             // looking at the flag. The fence keeps one of the two from being missed.
             fence(Ordering::SeqCst);
@@ -312,22 +313,17 @@ impl<R: Requests> Ring<R> {
                 self.enter(0, 0, wakeup | refill)?;
             }
             if self.look() >= wait {
-                return Ok(self.visible);
+                break;
             }
             std::hint::spin_loop();
         }
+        Ok(self.visible)
     }
 }
 
 impl<R: Requests> Engine for Ring<R> {
     fn moves_data(&self) -> bool {
         self.requests.moves_data()
-    }
-
-    #[inline]
-    fn room(&self) -> u32 {
-        // A polling thread's queue has room for two batches of all slots.
-        if self.sqpoll { u32::MAX } else { self.entries - self.queued }
     }
 
     #[inline]
@@ -340,7 +336,7 @@ impl<R: Requests> Engine for Ring<R> {
             // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
             // and buffers live as long as the ring.
             let pushed = unsafe { queue.push(&entry) };
-            debug_assert!(pushed.is_ok(), "there is room");
+            debug_assert!(pushed.is_ok(), "there is room for every slot");
             queued += 1;
         }
         drop(queue);
@@ -362,6 +358,9 @@ impl<R: Requests> Engine for Ring<R> {
         self.batches[batch_class(taken)] += 1;
         self.queued -= taken;
         self.submitted += u64::from(taken);
+        // A chain ends with the submission: where that is cut short between a write and its sync, the sync that follows
+        // in the next one waits for nothing. Which request was the last to be taken cannot be seen any more.
+        self.parted += u64::from(self.links && self.queued > 0);
         Ok(visible)
     }
 
@@ -382,6 +381,7 @@ impl<R: Requests> Engine for Ring<R> {
             submitted: self.submitted,
             batches: self.batches,
             overflows: u64::from(overflows),
+            parted: self.parted,
             sharing: None,
         }
     }

@@ -117,12 +117,11 @@ fn negotiate<R: Requests>(
     setup: &RingSetup<'_>,
     wq_fd: Option<RawFd>,
 ) -> Result<(Built<R>, Vec<Knob>), Refusal> {
-    let RingSetup { engine, depth, batch, .. } = *setup;
+    let RingSetup { engine, depth, .. } = *setup;
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
-    // A polling thread moves the head of the submission queue after its completions are seen, so that a batch
-    // that is done may still take up room beside the next one.
-    // Otherwise a commit empties the queue, which need not be longer than a batch.
-    let entries = if engine.sqpoll.is_some() { 2 * depth } else { batch.clamp(1, depth) };
+    // Room for every slot, whatever a commit leaves behind. A polling thread moves the head of the submission queue
+    // after its completions are seen, so that a batch that is done may still take up room beside the next one.
+    let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
         R::open(params(setup, bits, entries, wq_fd), entries)
@@ -173,7 +172,7 @@ fn negotiate<R: Requests>(
 fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
     // Room for every request in flight, so that no completion is ever left out; and never shorter than the queue for
     // submissions, which the kernel does not take.
-    let (flags, cq_entries) = (bits | SETUP_CQSIZE, entries.max(setup.depth).next_power_of_two());
+    let (flags, cq_entries) = (bits | SETUP_CQSIZE, entries.next_power_of_two());
     let mut params = Params { flags, cq_entries, ..Params::default() };
     // Completions that wait to be asked for are then announced by a flag, which can be looked at for nothing.
     if bits & (SETUP_COOP_TASKRUN | SETUP_DEFER_TASKRUN) != 0 {
@@ -298,12 +297,17 @@ pub(in super::super) fn granted<T>(
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
-            let remedy = match error.raw_os_error() {
-                Some(libc::ENOMEM) => {
+            let without = "drop the knob, or allow running without it by `fallback: allow`";
+            let remedy = match (error.raw_os_error(), name) {
+                (Some(libc::ENOMEM), _) => {
                     "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the \
                      agent CAP_IPC_LOCK, or lower depth or block size"
+                        .to_owned()
                 }
-                _ => "drop the knob, or allow running without it by `fallback: allow`",
+                (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
+                (Some(libc::EINVAL), "registered_ring") => format!("it needs Linux 5.18; {without}"),
+                (Some(libc::EINVAL), "iowq_workers") => format!("it needs Linux 5.15; {without}"),
+                _ => without.to_owned(),
             };
             Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
                 .at(format!("engine.{name}")))
@@ -325,6 +329,22 @@ mod tests {
     };
 
     #[test]
+    fn what_is_not_registered_is_refused_with_what_would_give_it() {
+        let refused = |name: &'static str, errno: i32| {
+            let outcome = Err::<(), _>(io::Error::from_raw_os_error(errno));
+            let refusal =
+                granted(name, outcome, &Engine::new(EngineKind::IoUring), &mut Vec::new()).unwrap_err();
+            assert_eq!(refusal.field, format!("engine.{name}"));
+            refusal.remedy
+        };
+        assert!(refused("registered_ring", libc::EINVAL).contains("Linux 5.18"));
+        assert!(refused("iowq_workers", libc::EINVAL).contains("Linux 5.15"));
+        assert!(refused("fixed_files", libc::EMFILE).contains("ulimit -n"));
+        assert!(refused("fixed_buffers", libc::ENOMEM).contains("ulimit -l"));
+        assert!(refused("fixed_buffers", libc::EFAULT).starts_with("drop the knob"));
+    }
+
+    #[test]
     fn an_unknown_flag_is_found_among_known_ones() {
         // Two that the kernel refuses together stand for one that it does not know.
         let mut engine = Engine {
@@ -337,7 +357,7 @@ mod tests {
         let negotiated = |engine: &Engine| {
             let opcode = Opcode::Nop;
             negotiate::<Transfers>(
-                &RingSetup { opcode, depth: 4, batch: 4, engine, worker: 0, poller: None, attach: &attach },
+                &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
                 None,
             )
         };

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     buffers::Buffers,
-    worker::{clock::HotClock, hot::passes, window::Window},
+    worker::{clock::HotClock, hot::passes, patience::Patience, window::Window},
     workload::Op,
 };
 
@@ -168,14 +168,20 @@ impl Combiner {
     }
 
     /// Serves the workers until all are gone and nothing is in flight. Counts shortages that passed into
-    /// `shortages`, by errno.
+    /// `shortages`, by errno. Once it is to `stop`, or nobody is left, it does not wait for ever for what is in flight.
     ///
     /// # Errors
-    /// A call that failed for good, which the workers hear of too.
-    pub(crate) fn run(&mut self, window: &mut Window, mut shortages: impl FnMut(i32)) -> io::Result<()> {
+    /// A call that failed for good, or requests that do not come back; the workers hear of it too.
+    pub(crate) fn run(
+        &mut self,
+        window: &mut Window,
+        stop: &AtomicBool,
+        mut shortages: impl FnMut(i32),
+    ) -> io::Result<()> {
         // A ring that is polled has to be looked at all the time.
         let sleeps = !self.ring.polls();
         let mut active = self.clock.ticks();
+        let mut patience = Patience::default();
         loop {
             let now = self.clock.ticks();
             if now >= window.next() {
@@ -192,8 +198,11 @@ impl Combiner {
             }
             if self.give_back()? || taken {
                 active = now;
+                patience = Patience::default();
             } else if self.is_over() {
                 return Ok(());
+            } else if self.in_flight > 0 && (stop.load(Relaxed) || self.bridge.workers.load(Acquire) == 0) {
+                patience.wear(self.in_flight).map_err(|error| self.bridge.fail(error))?;
             } else if sleeps && now - active >= self.patience {
                 self.sleep()?;
             } else {
@@ -337,7 +346,10 @@ impl Bridge {
     /// Tells the workers why nothing will come any more; the first reason stands.
     #[cold]
     fn fail(&self, error: io::Error) -> io::Error {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let errno = match error.kind() {
+            io::ErrorKind::TimedOut => libc::ETIMEDOUT,
+            _ => error.raw_os_error().unwrap_or(libc::EIO),
+        };
         let _ = self.failed.compare_exchange(0, errno, Release, Relaxed);
         fence(SeqCst);
         for seat in &self.seats {

@@ -16,7 +16,7 @@ use proto::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
-    super::{BATCHES, Completion, Counts, Engine, Ring, RingSetup, Slot, batch_class, ring::Door},
+    super::{BATCHES, Completion, Counts, Engine, LOOKS, Ring, RingSetup, Slot, batch_class, ring::Door},
     futex::{Bed, Guard, Lock},
     knob,
 };
@@ -269,9 +269,13 @@ impl Worker {
         }
     }
 
-    /// The same where a kernel thread takes the submissions: completions are awaited by looking.
+    /// The same where a kernel thread takes the submissions: completions are awaited by looking, for so long and no
+    /// longer.
     fn wait_looking(&mut self, hub: &Hub, wait: u32) -> io::Result<()> {
-        while self.has() < wait {
+        for _ in 0..LOOKS {
+            if self.has() >= wait {
+                break;
+            }
             self.look(hub)?;
             std::hint::spin_loop();
         }
@@ -330,6 +334,7 @@ impl Engine for Shared {
             submitted: me.submitted,
             batches: me.batches,
             overflows,
+            parted: 0,
             sharing: Some(SharingCosts::Lock { locks: me.locks, contended: me.contended, wait_ns }),
         }
     }

@@ -3,11 +3,12 @@
 
 use std::{
     fs, io,
+    num::NonZeroU64,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::Path,
 };
 
-use rustix::io::pread;
+use rustix::{fs::Advice, io::pread};
 
 use super::{
     Made, Why, disk_sequence,
@@ -19,7 +20,7 @@ use super::{
 const BLKDISCARD: u32 = 0x1277;
 const BLKFLSBUF: u32 = 0x1261;
 
-/// Looked at to tell whether a disk is blank, in bytes.
+/// Looked at in one step to tell whether a disk is blank, in bytes.
 const LOOK: usize = 1 << 20;
 
 pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
@@ -59,12 +60,18 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
     Err(Why::new(found, remedy()))
 }
 
-/// Nothing but zeros at the start, in the middle and at the end.
+/// Nothing but zeros, all of it: what lies anywhere on it would be destroyed. It is memory, and soon read.
 fn blank(fd: BorrowedFd<'_>, len: u64) -> bool {
     let mut bytes = vec![0u8; LOOK];
-    [0, len / 2, len.saturating_sub(LOOK as u64)].into_iter().all(|offset| {
-        pread(fd, &mut bytes[..], offset).is_ok_and(|read| bytes[..read].iter().all(|&byte| byte == 0))
-    })
+    let blank = (0..len).step_by(LOOK).all(|offset| {
+        let whole = (len - offset).min(LOOK as u64);
+        let blank = pread(fd, &mut bytes[..], offset)
+            .is_ok_and(|read| read as u64 >= whole && bytes[..read].iter().all(|&byte| byte == 0));
+        // Or as much again would lie in the page cache.
+        let _ = rustix::fs::fadvise(fd, offset, NonZeroU64::new(whole), Advice::DontNeed);
+        blank
+    });
+    blank && len > 0
 }
 
 /// Gives the memory back; the disk itself is the host's.
@@ -86,5 +93,27 @@ pub(super) fn take_down(record: &Record) -> io::Result<()> {
     match unsafe { libc::ioctl(file.as_raw_fd(), BLKFLSBUF as _, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    #[test]
+    fn one_byte_anywhere_is_something() {
+        let disk = tempfile::tempfile().unwrap();
+        let len = 5 * LOOK as u64 + 512;
+        disk.set_len(len).unwrap();
+        assert!(blank(disk.as_fd(), len));
+        assert!(!blank(disk.as_fd(), len + 1), "what cannot be read is not blank");
+        for at in [LOOK as u64 + 7, len - 1] {
+            disk.write_all_at(&[1], at).unwrap();
+            assert!(!blank(disk.as_fd(), len), "{at}");
+            disk.write_all_at(&[0], at).unwrap();
+        }
+        assert!(blank(disk.as_fd(), len) && !blank(disk.as_fd(), 0));
     }
 }
