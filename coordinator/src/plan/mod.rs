@@ -211,6 +211,15 @@ impl Plan {
         trials + seconds(targets.into_iter().map(fill_seconds).sum())
     }
 
+    /// Comparisons of each metric, all of them judged together: cells of other arms at points that the baseline has.
+    #[must_use]
+    pub fn comparisons(&self, baseline: &str) -> u32 {
+        let (base, others): (Vec<&Cell>, Vec<&Cell>) =
+            self.cells.iter().partition(|cell| cell.arm == baseline);
+        let compared = |cell: &&&Cell| base.iter().any(|base| base.params == cell.params);
+        u32::try_from(others.iter().filter(compared).count()).unwrap_or(u32::MAX)
+    }
+
     /// The points of the sweep, in order.
     #[must_use]
     pub fn points(&self) -> Vec<Params> {
