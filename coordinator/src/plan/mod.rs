@@ -128,22 +128,6 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
 }
 
 impl Plan {
-    /// A plan of nothing.
-    pub(crate) fn empty(scenario: &str) -> Self {
-        Self {
-            scenario: scenario.to_owned(),
-            seed: 0,
-            quick: false,
-            overrides: Vec::new(),
-            cells: Vec::new(),
-            noise: NoisePolicy::default(),
-            trials_per_cell: 0,
-            stopping: None,
-            stopped_after: None,
-            trials: Vec::new(),
-        }
-    }
-
     /// A planned trial as it is sent to a host. An audit is cut to [`AUDIT_WARMUP`] and [`AUDIT_RUNTIME`].
     ///
     /// # Panics
