@@ -12,19 +12,20 @@ use serde_json::Value;
 
 use super::{
     fingerprint::{self, FactChange},
-    measured::more_is_better,
+    measured::better,
     set::{CellSummary, ComparisonSet, Verdict},
-    stats::holm::holm,
-    unpaired,
+    stats::{holm::holm, verdict::DEFAULT_MARGIN},
+    unpaired::{self, Ratio, Sample},
 };
-use crate::plan::{Cell, Params, Plan};
+use crate::{
+    plan::{Cell, Params, Plan},
+    scenario::precision::as_percent,
+};
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
 /// Metrics where none are asked for.
 pub const USUAL_METRICS: [&str; 2] = ["iops", "p99"];
-/// The most that may be called a difference by chance, of all comparisons of a metric together.
-const CHANCE: f64 = 0.05;
 /// Parts of a trial that say how long is measured, not what.
 const DURATIONS: [&str; 3] = ["workload.runtime", "workload.warmup", "workload.interval"];
 /// Parts that differ from trial to trial.
@@ -46,6 +47,8 @@ pub struct Selection {
     pub metrics: Vec<String>,
     /// An arm of the baseline and the arm of the run that is held against it; none: each against the one of its name.
     pub arms: Option<(String, String)>,
+    /// Cells whose ratio lies surely within 1 ± this are equal; none: the larger one of the two runs.
+    pub margin: Option<f64>,
 }
 
 /// What a run is next to another one.
@@ -57,6 +60,9 @@ pub struct RunComparison {
     pub baseline: RunFacts,
     /// The run that is held against it.
     pub run: RunFacts,
+    /// Cells are called equal where the interval of their ratio lies within 1 ± this share.
+    #[serde(default)]
+    pub margin: f64,
     /// What can be said of it in plain words.
     pub answer: Vec<String>,
     /// In what the hosts differ, what explains most first.
@@ -134,7 +140,8 @@ pub struct CellComparison {
 #[must_use]
 pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunComparison {
     let pairs = pairs(baseline.plan, run.plan, selection);
-    let mut comparisons = Vec::new();
+    let margin = selection.margin.unwrap_or_else(|| margins(baseline, run).into_iter().fold(0.0, f64::max));
+    let mut found = Vec::new();
     let mut scenario_changes: Vec<ScenarioChange> = Vec::new();
     for (old, new) in &pairs {
         let changed = changed(old, new);
@@ -150,11 +157,11 @@ pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunC
         }
         let cells = (baseline.set.cell(&old.arm, &old.params), run.set.cell(&new.arm, &new.params));
         for metric in &selection.metrics {
-            comparisons.extend(one(metric, cells, (old, new), alike));
+            found.extend(one(metric, (baseline.set, run.set), cells, (old, new), alike));
         }
     }
     for metric in &selection.metrics {
-        together(comparisons.iter_mut().filter(|found| found.metric == *metric).collect());
+        together(found.iter_mut().filter(|(found, _)| found.metric == *metric), margin);
     }
     let alone = |cells: &[Cell], paired: &dyn Fn(&Cell) -> bool| {
         cells
@@ -172,15 +179,27 @@ pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunC
         schema: SCHEMA,
         baseline: facts(baseline.set),
         run: facts(run.set),
+        margin,
         answer: Vec::new(),
         host_changes: fingerprint::changes(&baseline.set.hosts, &run.set.hosts),
         scenario_changes,
         only_in_baseline,
         only_in_run,
-        comparisons,
+        comparisons: found.into_iter().map(|(found, _)| found).collect(),
     };
     compared.answer = answer(&compared, &fingerprint::unpaired(&baseline.set.hosts, &run.set.hosts));
+    let [old, new] = margins(baseline, run);
+    if selection.margin.is_none() && old != new {
+        let (old, new, margin) = (as_percent(old), as_percent(new), as_percent(margin));
+        let text = format!("The margin of the baseline is {old}, that of the run {new}: {margin} is taken.");
+        compared.answer.push(text);
+    }
     compared
+}
+
+/// By how much cells may differ that are called equal, in each.
+fn margins(baseline: Side<'_>, run: Side<'_>) -> [f64; 2] {
+    [baseline, run].map(|side| side.set.margin.unwrap_or(DEFAULT_MARGIN))
 }
 
 fn facts(set: &ComparisonSet) -> RunFacts {
@@ -253,21 +272,29 @@ fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
     }
 }
 
-/// A metric of a pair; nothing where neither has it.
+/// A metric of a pair, not judged yet; nothing where both were measured and neither has it, such as syncs of what is
+/// not synced. A pair of which neither was measured at all is one that cannot be judged.
 fn one(
     metric: &str,
+    (old_set, new_set): (&ComparisonSet, &ComparisonSet),
     (baseline, run): (Option<&CellSummary>, Option<&CellSummary>),
     (old, new): (&Cell, &Cell),
     alike: bool,
-) -> Option<CellComparison> {
-    let value = |cell: Option<&CellSummary>| cell.and_then(|cell| cell.metric(metric));
-    let (was, is) = (value(baseline), value(run));
-    if was.is_none() && is.is_none() {
+) -> Option<(CellComparison, Ratio)> {
+    let value = |cell: Option<&CellSummary>, metric: &str| cell.and_then(|cell| cell.metric(metric));
+    let (was, is) = (value(baseline, metric), value(run, metric));
+    let measured = value(baseline, "iops").or(value(run, "iops")).is_some();
+    if was.is_none() && is.is_none() && measured {
         return None;
     }
-    let samples = |cell: Option<&CellSummary>| cell.map_or(vec![], |cell| cell.samples(metric).to_vec());
-    let found = unpaired::compare(&samples(run), &samples(baseline), more_is_better(metric));
-    Some(CellComparison {
+    let values =
+        |cell: Option<&CellSummary>| cell.map_or_else(Vec::new, |cell| cell.samples(metric).to_vec());
+    let (arm, base) = (values(run), values(baseline));
+    let found = unpaired::compare(
+        Sample { values: &arm, length: new_set.length() },
+        Sample { values: &base, length: old_set.length() },
+    );
+    let comparison = CellComparison {
         arm: new.arm.clone(),
         baseline_arm: old.arm.clone(),
         params: new.params.clone(),
@@ -278,20 +305,19 @@ fn one(
         ci95: found.ci95,
         p_value: found.p_value,
         p_adjusted: None,
-        verdict: found.verdict,
+        verdict: Verdict::Inconclusive,
         alike,
-    })
+    };
+    Some((comparison, found))
 }
 
-/// Corrects a family of comparisons after Holm. What is then no longer sure is inconclusive.
-fn together(mut family: Vec<&mut CellComparison>) {
-    family.retain(|found| found.p_value.is_some());
-    let p_values: Vec<f64> = family.iter().filter_map(|found| found.p_value).collect();
-    for (found, adjusted) in family.into_iter().zip(holm(&p_values)) {
+/// Judges a family of comparisons, corrected after Holm, as those of a run are.
+fn together<'a>(family: impl Iterator<Item = &'a mut (CellComparison, Ratio)>, margin: f64) {
+    let family: Vec<_> = family.filter(|(found, _)| found.p_value.is_some()).collect();
+    let p_values: Vec<f64> = family.iter().filter_map(|(found, _)| found.p_value).collect();
+    for ((found, ratio), adjusted) in family.into_iter().zip(holm(&p_values)) {
         found.p_adjusted = Some(adjusted.p);
-        if matches!(found.verdict, Verdict::Faster | Verdict::Slower) && adjusted.p > CHANCE {
-            found.verdict = Verdict::Inconclusive;
-        }
+        found.verdict = ratio.verdict(found.p_adjusted, better(&found.metric), margin);
     }
 }
 

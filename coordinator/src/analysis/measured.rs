@@ -9,9 +9,9 @@ use super::{
     stats::{
         self,
         difference::{Length, difference, logs},
-        verdict::{Better, DEFAULT_MARGIN},
+        verdict::{Better, DEFAULT_MARGIN, Evidence},
     },
-    unpaired,
+    unpaired::{self, Ratio, Sample},
 };
 use crate::{plan::Params, scenario::expect::Measured};
 
@@ -34,10 +34,10 @@ pub const SAMPLED: [&str; 12] = [
     "interrupts_per_io",
 ];
 
-/// Whether more of a metric is better, by the name that expectations use.
+/// Which way a metric is better, by the name that expectations use.
 #[must_use]
-pub fn more_is_better(metric: &str) -> bool {
-    MORE_IS_BETTER.contains(&metric)
+pub fn better(metric: &str) -> Better {
+    if MORE_IS_BETTER.contains(&metric) { Better::Higher } else { Better::Lower }
 }
 
 /// The metric's name in [`Comparison::metric`], where percentiles have a longer one.
@@ -70,6 +70,18 @@ impl CellSummary {
     }
 }
 
+impl Comparison {
+    /// How far the ratios of single blocks are apart: the standard deviation of their logarithms, as the interval tells
+    /// it. `None` where there is no interval, and without any spread.
+    pub(super) fn spread(&self, length: Length) -> Option<f64> {
+        let [low, high] = self.ci95.filter(|[low, high]| self.pairs > 1 && 0.0 < *low && low < high)?;
+        let half = (high / low).ln() / 2.0;
+        let spread =
+            half / stats::t_quantile(length.freedom(self.pairs as usize))? * f64::from(self.pairs).sqrt();
+        spread.is_finite().then_some(spread)
+    }
+}
+
 impl ComparisonSet {
     /// The comparison of an arm with another one, as the set holds it; turned round where it holds the other way.
     fn held(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<(&Comparison, bool)> {
@@ -85,20 +97,27 @@ impl ComparisonSet {
         }
     }
 
-    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<unpaired::Ratio> {
+    /// What decided the number of trials.
+    pub(super) fn length(&self) -> Length {
+        self.least_trials.map_or(Length::Fixed, |min| Length::ByPrecision { min })
+    }
+
+    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<Ratio> {
         let (arm, other) = (self.cell(arm, point)?, self.cell(other, point)?);
         let (values, others) = (arm.samples(metric), other.samples(metric));
+        let length = self.length();
+        let sample = |values| Sample { values, length };
         let known = !values.is_empty() && !others.is_empty();
         known.then(|| {
-            paired(arm, other, metric)
-                .unwrap_or_else(|| unpaired::compare(values, others, more_is_better(metric)))
+            paired(arm, other, metric, length)
+                .unwrap_or_else(|| unpaired::compare(sample(values), sample(others)))
         })
     }
 }
 
 /// As the set's own comparisons are made, but for their being many; `None` where no two trials share a block, or a
 /// value is not above zero.
-fn paired(arm: &CellSummary, other: &CellSummary, metric: &str) -> Option<unpaired::Ratio> {
+fn paired(arm: &CellSummary, other: &CellSummary, metric: &str, length: Length) -> Option<Ratio> {
     let by_block = |cell: &CellSummary| -> BTreeMap<u32, f64> {
         let samples = cell.samples(metric);
         // Of a metric that some trials do not have, it is not known which do.
@@ -108,15 +127,9 @@ fn paired(arm: &CellSummary, other: &CellSummary, metric: &str) -> Option<unpair
     let others = by_block(other);
     let both = by_block(arm).into_iter().filter_map(|(block, value)| Some((value, *others.get(&block)?)));
     let (values, others): (Vec<f64>, Vec<f64>) = both.unzip();
-    let found = difference(&logs(&values)?, &logs(&others)?, None, Length::Fixed)?;
-    let better = if more_is_better(metric) { Better::Higher } else { Better::Lower };
-    let p_value = found.p_value()?;
-    Some(unpaired::Ratio {
-        ratio: Some(found.ratio()),
-        ci95: found.ci95(),
-        p_value: Some(p_value),
-        verdict: stats::verdict::verdict(&found, p_value, better, DEFAULT_MARGIN),
-    })
+    let found = difference(&logs(&values)?, &logs(&others)?, None, length)?;
+    let (ratio, ci95, p_value) = (Some(found.ratio()), found.ci95(), Some(found.p_value()?));
+    Some(Ratio { ratio, ci95, p_value, evidence: Some(Evidence::from(&found)) })
 }
 
 impl Measured for ComparisonSet {
@@ -145,7 +158,11 @@ impl Measured for ComparisonSet {
             Some((held, false)) => Some(held.verdict.as_str()),
             // What is faster one way is slower the other way.
             Some((held, true)) => Some(held.verdict.reversed().as_str()),
-            None => Some(self.compared(arm, other, metric, point)?.verdict.as_str()),
+            None => {
+                let found = self.compared(arm, other, metric, point)?;
+                let margin = self.margin.unwrap_or(DEFAULT_MARGIN);
+                Some(found.verdict(found.p_value, better(metric), margin).as_str())
+            }
         }
     }
 }
@@ -205,6 +222,38 @@ mod tests {
             assert!(METRICS.iter().any(|(name, _)| name == metric), "{metric} is no metric");
             assert_eq!(cell.samples(metric).len(), 3, "{metric}");
         }
+    }
+
+    #[test]
+    fn a_claim_heeds_margin_and_length() {
+        let mut run = Fixture::new(&["sync", "uring"], &[1], 9, &["local"]);
+        run.model = |_, _| (80_000.0, 12_000, 1.0);
+        run.execute(usize::MAX);
+        // Nothing is the baseline, so each claim is judged by itself.
+        let set = run.analyse(None);
+        let verdict = |set: &ComparisonSet| set.verdict("uring", Some("sync"), "iops", &params(1)).unwrap();
+        let [low, high] = set.ratio_interval("uring", "sync", "iops", &params(1)).unwrap();
+        assert!(low < 0.999 && high > 1.001, "{low} {high}");
+        assert_eq!(verdict(&set), "no difference");
+        let narrow = ComparisonSet { margin: Some(0.001), ..set.clone() };
+        assert_eq!(verdict(&narrow), "inconclusive");
+        let open = ComparisonSet { least_trials: Some(3), ..set };
+        let wider = open.ratio_interval("uring", "sync", "iops", &params(1)).unwrap();
+        assert!(wider[0] < low && wider[1] > high, "{wider:?}");
+    }
+
+    #[test]
+    fn the_spread_of_pairs_is_that_behind_the_interval() {
+        let mut run = Fixture::new(&["sync", "uring"], &[1], 5, &["local"]);
+        run.execute(usize::MAX);
+        let set = run.analyse(Some("sync"));
+        let found = set.comparison("uring", "iops", &params(1)).unwrap();
+        let samples = |arm: &str| logs(set.cell(arm, &params(1)).unwrap().samples("iops")).unwrap();
+        let error = difference(&samples("uring"), &samples("sync"), None, Length::Fixed).unwrap().error;
+        let spread = found.spread(Length::Fixed).unwrap();
+        assert!((spread / (error * 5f64.sqrt()) - 1.0).abs() < 1e-9, "{spread} {error}");
+        assert_eq!(Comparison { ci95: None, ..found.clone() }.spread(Length::Fixed), None);
+        assert_eq!(Comparison { ci95: Some([1.0, 1.0]), ..found.clone() }.spread(Length::Fixed), None);
     }
 
     #[test]

@@ -115,13 +115,8 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         compare::compare(&merged, &Against { baseline, length: plan.length(), margin: input.margin })
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
-        // The copy is for all trials that were planned; fewer see less.
-        let calibration = match plan.stopped_after {
-            Some(blocks) => calibration.for_trials(blocks),
-            None => calibration,
-        };
         calibration.warn(plan, input.hosts, &mut warnings);
-        calibration.apply(&mut comparisons)
+        calibration.apply(&mut comparisons, plan.length())
     });
     let hosts: Vec<HostSummary> = input.hosts.iter().map(host_summary).collect();
     let mut set = ComparisonSet {
@@ -132,6 +127,8 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         answer: Vec::new(),
         baseline: input.baseline.map(Into::into),
         quick: plan.quick,
+        margin: Some(input.margin),
+        least_trials: plan.stopping.as_ref().map(|stopping| stopping.min),
         seed: plan.seed,
         trustworthy: untrusted.is_empty(),
         untrusted_because: untrusted,

@@ -38,6 +38,13 @@ pub struct ComparisonSet {
     pub baseline: Option<String>,
     /// Whether the run was a shortened one, whose numbers are a smoke test.
     pub quick: bool,
+    /// Arms are called equal where the interval of their ratio lies within 1 ± this share; null in runs that an
+    /// earlier version concluded.
+    #[serde(default)]
+    pub margin: Option<f64>,
+    /// Where precision decided the number of trials: the fewest that there could be of a cell. null where it was fixed.
+    #[serde(default)]
+    pub least_trials: Option<u32>,
     /// Decided the order of the trials and their offsets.
     pub seed: u64,
     /// Whether every planned trial counts.

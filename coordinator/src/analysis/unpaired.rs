@@ -4,22 +4,31 @@
 //! ```text
 //! d  = mean(ln arm) - mean(ln baseline)
 //! se = sqrt(s1²/n1 + s2²/n2)
-//! df = (s1²/n1 + s2²/n2)² / ((s1²/n1)²/(n1-1) + (s2²/n2)²/(n2-1))      (Welch, Satterthwaite)
+//! df = (s1²/n1 + s2²/n2)² / ((s1²/n1)²/f1 + (s2²/n2)²/f2)      (Welch, Satterthwaite)
 //! interval: exp(d ± t(df) * se)        p: P(|T(df)| >= |d| / se)
 //! ```
+//!
+//! A sample has `f = n - 1` degrees of freedom; one whose number precision decided has those of
+//! [`Length::freedom`], as within a run.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
-
-use super::{
-    set::Verdict,
-    stats::{CONFIDENCE, mean, verdict::DEFAULT_MARGIN},
+use super::stats::{
+    difference::{Length, ROUNDING},
+    mean, moments, t_quantile, t_tail,
+    verdict::{Better, Evidence, verdict},
 };
+use crate::analysis::set::Verdict;
 
-/// Logarithms that are nearer than this differ by rounding only.
-const ROUNDING: f64 = 1e-12;
+/// One value a trial, and what decided how many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The values.
+    pub values: &'a [f64],
+    /// What decided their number.
+    pub length: Length,
+}
 
 /// What two samples allow to say of their ratio.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ratio {
     /// Mean of the arm over mean of the baseline; `None` where either has no sample.
     pub ratio: Option<f64>,
@@ -27,70 +36,81 @@ pub struct Ratio {
     pub ci95: Option<[f64; 2]>,
     /// Two-sided: how likely a difference of this size is if there is none.
     pub p_value: Option<f64>,
-    /// *faster* or *slower* where the interval excludes 1; else *no difference* where it lies within 1 ± [`DEFAULT_MARGIN`];
-    /// else *inconclusive*.
-    pub verdict: Verdict,
+    /// What a verdict rests on: the ratio of geometric means, with that interval.
+    pub evidence: Option<Evidence>,
 }
 
-/// Compares an arm with the baseline. Samples without any spread are percentiles that fell into one counter of the
-/// histogram each time: their interval is the ratio itself, and a step of a counter must not pass for a difference.
+impl Ratio {
+    /// The verdict, by the p-value after correction: that of a run's own comparisons. *inconclusive* where too little
+    /// is known.
+    #[must_use]
+    pub fn verdict(&self, adjusted_p: Option<f64>, better: Better, margin: f64) -> Verdict {
+        let judged = self.evidence.zip(adjusted_p);
+        judged.map_or(Verdict::Inconclusive, |(found, p)| verdict(found, p, better, margin))
+    }
+}
+
+/// Holds an arm against the baseline. Samples without any spread are percentiles that fell into one counter of the
+/// histogram each time: their interval is the ratio itself.
 #[must_use]
-pub fn compare(arm: &[f64], baseline: &[f64], more_is_better: bool) -> Ratio {
-    let ratio = match (mean(arm), mean(baseline)) {
+pub fn compare(arm: Sample<'_>, baseline: Sample<'_>) -> Ratio {
+    let ratio = match (mean(arm.values), mean(baseline.values)) {
         (Some(arm), Some(baseline)) if baseline > 0.0 => Some(arm / baseline),
         _ => None,
     };
-    let Some((ci95, p_value)) = welch(arm, baseline) else {
-        return Ratio { ratio, ci95: None, p_value: None, verdict: Verdict::Inconclusive };
+    let Some((evidence, p_value)) = welch(arm, baseline) else {
+        return Ratio { ratio, ..Ratio::default() };
     };
-    let [low, high] = ci95;
-    let equal = low >= 1.0 - DEFAULT_MARGIN && high <= 1.0 + DEFAULT_MARGIN;
-    let verdict = match (low > 1.0, high < 1.0) {
-        _ if low == high && equal => Verdict::NoDifference,
-        (true, _) if more_is_better => Verdict::Faster,
-        (_, true) if !more_is_better => Verdict::Faster,
-        (true, _) | (_, true) => Verdict::Slower,
-        _ if equal => Verdict::NoDifference,
-        _ => Verdict::Inconclusive,
-    };
-    Ratio { ratio, ci95: Some(ci95), p_value: Some(p_value), verdict }
+    Ratio { ratio, ci95: evidence.ci95, p_value: Some(p_value), evidence: Some(evidence) }
 }
 
-/// Count, mean and unbiased variance of logarithms, of two samples or more, all above zero.
-fn logs(samples: &[f64]) -> Option<(f64, f64, f64)> {
-    let log = |sample: &f64| (*sample > 0.0 && sample.is_finite()).then(|| sample.ln());
-    let logs = samples.iter().map(log).collect::<Option<Vec<f64>>>()?;
-    let (centre, n) = (mean(&logs)?, logs.len() as f64);
-    let squares: f64 = logs.iter().map(|log| (log - centre).powi(2)).sum();
-    (logs.len() > 1).then_some((n, centre, squares / (n - 1.0)))
+/// Mean of logarithms, the square of its standard error, and degrees of freedom; of two samples or more, all above zero.
+fn logs(sample: Sample<'_>) -> Option<(f64, f64, f64)> {
+    let logs = super::stats::difference::logs(sample.values)?;
+    let (mean, variance) = moments(&logs)?;
+    Some((mean, variance / logs.len() as f64, sample.length.freedom(logs.len())))
 }
 
-fn welch(arm: &[f64], baseline: &[f64]) -> Option<([f64; 2], f64)> {
-    let ((n1, mean1, variance1), (n2, mean2, variance2)) = (logs(arm)?, logs(baseline)?);
-    let (share1, share2) = (variance1 / n1, variance2 / n2);
+fn welch(arm: Sample<'_>, baseline: Sample<'_>) -> Option<(Evidence, f64)> {
+    let ((mean1, share1, freedom1), (mean2, share2, freedom2)) = (logs(arm)?, logs(baseline)?);
     let (difference, error) = (mean1 - mean2, (share1 + share2).sqrt());
     if error <= ROUNDING {
         let same = difference.abs() <= ROUNDING;
         let ratio = if same { 1.0 } else { difference.exp() };
-        return Some(([ratio, ratio], if same { 1.0 } else { 0.0 }));
+        return Some((Evidence { ratio, ci95: Some([ratio; 2]), error: 0.0 }, f64::from(u8::from(same))));
     }
-    let freedom = (share1 + share2).powi(2) / (share1.powi(2) / (n1 - 1.0) + share2.powi(2) / (n2 - 1.0));
-    let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    let half = student.inverse_cdf(0.5 + CONFIDENCE / 2.0) * error;
-    let p_value = (2.0 * student.sf((difference / error).abs())).min(1.0);
+    let freedom = (share1 + share2).powi(2) / (share1.powi(2) / freedom1 + share2.powi(2) / freedom2);
+    let half = t_quantile(freedom)? * error;
     let interval = [(difference - half).exp(), (difference + half).exp()];
-    interval.iter().all(|edge| edge.is_finite()).then_some((interval, p_value))
+    let evidence = Evidence { ratio: difference.exp(), ci95: Some(interval), error };
+    let p_value = t_tail(difference / error, freedom)?;
+    interval.iter().all(|edge| edge.is_finite()).then_some((evidence, p_value))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::stats::verdict::{DEFAULT_MARGIN, SIGNIFICANCE},
+        *,
+    };
+
+    const fn fixed(values: &[f64]) -> Sample<'_> {
+        Sample { values, length: Length::Fixed }
+    }
+
+    fn of(arm: &[f64], baseline: &[f64]) -> Ratio {
+        compare(fixed(arm), fixed(baseline))
+    }
+
+    fn alone(found: &Ratio, better: Better) -> Verdict {
+        found.verdict(found.p_value, better, DEFAULT_MARGIN)
+    }
 
     #[test]
     fn by_hand() {
         // Logs 1, 2, 3 against 2, 4, 6, 8: d = -3, se² = 1/3 + (20/3)/4 = 2, df = 4 / (1/18 + 25/27) = 4.0755.
         let e = |logs: &[f64]| logs.iter().map(|log| log.exp()).collect::<Vec<_>>();
-        let found = compare(&e(&[1.0, 2.0, 3.0]), &e(&[2.0, 4.0, 6.0, 8.0]), true);
+        let found = of(&e(&[1.0, 2.0, 3.0]), &e(&[2.0, 4.0, 6.0, 8.0]));
         let [low, high] = found.ci95.unwrap();
         // SciPy: t.ppf(0.975, 4.075472) * sqrt(2), and 2 * t.sf(3 / sqrt(2), 4.075472).
         for (found, expected) in
@@ -98,34 +118,68 @@ mod tests {
         {
             assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
         }
-        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert_eq!(alone(&found, Better::Higher), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_length_that_precision_decided_counts_half() {
+        let values: Vec<f64> = (0..21).map(|n| 100.0 + f64::from(n % 3)).collect();
+        let others: Vec<f64> = values.iter().map(|value| 1.007 * value).collect();
+        let open = |values| Sample { values, length: Length::ByPrecision { min: 5 } };
+        let (all, half) = (of(&others, &values), compare(open(&others), open(&values)));
+        // 20 degrees of freedom each are 40 together, 10 each are 20: SciPy, t.ppf(0.975, 40) and t.ppf(0.975, 20).
+        let width = |found: &Ratio| found.ci95.map(|[low, high]| (high / low).ln()).unwrap();
+        assert!((width(&half) / width(&all) - 2.085_963 / 2.021_075).abs() < 1e-5);
+        assert!(half.p_value > all.p_value);
+        let one = compare(open(&others), fixed(&values));
+        assert!(width(&all) < width(&one) && width(&one) < width(&half), "only one of them was stopped");
+    }
+
+    #[test]
+    fn the_rule_is_that_of_a_runs_own_verdicts() {
+        let found = of(&[110.0, 112.0, 108.0], &[100.0, 101.0, 99.0]);
+        let at = |p: f64| found.verdict(Some(p), Better::Higher, DEFAULT_MARGIN);
+        assert_eq!([at(SIGNIFICANCE - 1e-6), at(SIGNIFICANCE)], [Verdict::Faster, Verdict::Inconclusive]);
+        // Below the resolution there is nothing to be told, however sure.
+        let tiny = of(&[100.1, 100.11, 100.09, 100.1], &[100.0, 100.01, 99.99, 100.0]);
+        assert!(tiny.p_value.unwrap() < 0.001);
+        assert_eq!(tiny.verdict(tiny.p_value, Better::Higher, 1e-4), Verdict::NoDifference);
+        let near = of(&[101.0, 103.0, 99.0], &[100.0, 101.0, 99.0]);
+        let within = |margin| near.verdict(Some(1.0), Better::Higher, margin);
+        assert_eq!([within(0.02), within(0.1)], [Verdict::Inconclusive, Verdict::NoDifference]);
     }
 
     #[test]
     fn verdicts() {
-        let verdict = |arm: &[f64], more| compare(arm, &[100.0, 101.0, 99.0], more).verdict;
+        let verdict = |arm: &[f64], more| {
+            let better = if more { Better::Higher } else { Better::Lower };
+            alone(&of(arm, &[100.0, 101.0, 99.0]), better)
+        };
         assert_eq!(verdict(&[200.0, 202.0, 198.0], true), Verdict::Faster);
         assert_eq!(verdict(&[200.0, 202.0, 198.0], false), Verdict::Slower);
         assert_eq!(verdict(&[50.0, 51.0, 49.0], true), Verdict::Slower);
         assert_eq!(verdict(&[50.0, 51.0, 49.0], false), Verdict::Faster);
         assert_eq!(verdict(&[150.0, 60.0, 100.0], true), Verdict::Inconclusive);
         assert_eq!(
-            compare(&[100.1, 99.9, 100.0], &[100.0, 100.1, 99.9], true).verdict,
+            alone(&of(&[100.1, 99.9, 100.0], &[100.0, 100.1, 99.9]), Better::Higher),
             Verdict::NoDifference
         );
         assert_eq!(
-            compare(&[13_111.0; 3], &[13_103.0; 3], false).verdict,
+            alone(&of(&[13_111.0; 3], &[13_103.0; 3]), Better::Lower),
             Verdict::NoDifference,
             "one counter"
         );
-        assert_eq!(compare(&[7.0; 3], &[5.0; 3], false).verdict, Verdict::Slower);
+        assert_eq!(alone(&of(&[7.0; 3], &[5.0; 3]), Better::Lower), Verdict::Slower);
     }
 
     #[test]
     fn too_little_gives_no_verdict() {
-        let one = compare(&[200.0], &[100.0, 101.0], true);
-        assert_eq!((one.ci95, one.verdict, one.ratio.is_some()), (None, Verdict::Inconclusive, true));
-        assert_eq!(compare(&[], &[1.0, 2.0], true).ratio, None);
-        assert_eq!(compare(&[1.0, 2.0], &[0.0, 0.0], false).verdict, Verdict::Inconclusive);
+        let one = of(&[200.0], &[100.0, 101.0]);
+        assert_eq!(
+            (one.ci95, alone(&one, Better::Higher), one.ratio.is_some()),
+            (None, Verdict::Inconclusive, true)
+        );
+        assert_eq!(of(&[], &[1.0, 2.0]).ratio, None);
+        assert_eq!(alone(&of(&[1.0, 2.0], &[0.0, 0.0]), Better::Lower), Verdict::Inconclusive);
     }
 }

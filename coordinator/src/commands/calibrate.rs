@@ -70,6 +70,7 @@ fn found(
         scenario: &scenario.scenario,
         // Where precision decides, so many are sure.
         trials: scenario.scenario.precision.map_or(scenario.scenario.trials, |precision| precision.min),
+        comparisons: plan::plan(scenario, plan.seed)?.comparisons(scenario.scenario.baseline_arm()),
         arm: &itself.arm,
         again: &itself.again,
         plan,

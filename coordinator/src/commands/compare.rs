@@ -21,9 +21,13 @@ use crate::{
     history::{self, RESULTS},
     plan::Plan,
     report::{self, Plain},
-    scenario::keys::one_of,
+    scenario::{
+        self,
+        keys::one_of,
+        precision::{LARGEST_PERCENT, percent},
+    },
     screen::Screen,
-    store::RunDir,
+    store::{RunDir, SCENARIO},
 };
 
 /// Hold a run against another one, from another day or another machine.
@@ -53,6 +57,10 @@ pub struct CompareArgs {
     /// Exit with 1 where a cell comes out so, and with 4 where one could not be judged.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "VERDICT,…")]
     pub fail_if: Vec<Failure>,
+    /// Cells are called equal where the interval of their ratio lies within 1 ± this, such as 2%; by default the margin
+    /// of the runs' scenarios, the larger one where they differ.
+    #[arg(long, value_name = "PERCENT", value_parser = margin)]
+    pub margin: Option<f64>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Plain,
@@ -116,9 +124,14 @@ fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
             metrics.push(metric.clone());
         }
     }
-    let selection = Selection { metrics, arms };
+    let selection = Selection { metrics, arms, margin: args.margin };
     let (baseline, run) = (Side { set: &old, plan: &old_plan }, Side { set: &new, plan: &new_plan });
     Ok(across::compare(baseline, run, &selection))
+}
+
+fn margin(text: &str) -> Result<f64, String> {
+    percent(text)
+        .ok_or_else(|| format!("it must be a percentage above 0% and up to {LARGEST_PERCENT}%, such as 2%"))
 }
 
 fn has_arm(plan: &Plan, arm: &str, of: &str) -> miette::Result<()> {
@@ -140,12 +153,17 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
     }
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let id = directory.id();
-    // No arm is held against another here: margin and ladder decide nothing.
+    // A scenario that this release cannot read any more says nothing of a margin: then it is the usual one.
+    let margin = directory.scenario().ok().and_then(|text| {
+        let path = directory.path().join(SCENARIO);
+        let loaded = scenario::load_text(text, &path, &plan.overrides, plan.quick).ok()?;
+        Some(loaded.scenario.margin)
+    });
     let input = AnalysisInput {
         plan: &plan,
         question: None,
         baseline: None,
-        margin: DEFAULT_MARGIN,
+        margin: margin.unwrap_or(DEFAULT_MARGIN),
         ladder: &[],
         hosts: &hosts,
         run_id: &id,

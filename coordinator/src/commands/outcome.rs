@@ -10,6 +10,7 @@ use crate::{
     exit::Exit,
     plan::Plan,
     progress::{human, label},
+    report::units::some,
     run::RunOutcome,
     scenario::precision::as_percent,
     screen::Screen,
@@ -72,10 +73,6 @@ fn trials(plan: &Plan) -> String {
 pub(super) fn takes(plan: &Plan) -> String {
     let most = human(plan.expected_duration());
     plan.least_duration().map_or_else(|| most.clone(), |least| format!("{} to {most}", human(least)))
-}
-
-fn some(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Says what did not go as planned, each thing with its remedy.

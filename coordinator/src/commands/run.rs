@@ -212,7 +212,9 @@ async fn measure(
             directory.write_plan(plan)?;
             directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
             if let Some(calibration) = place.calibration {
-                directory.write_calibrated_by(&calibration.clone().for_trials(plan.trials_per_cell))?;
+                let comparisons = plan.comparisons(scenario.scenario.baseline_arm());
+                let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
+                directory.write_calibrated_by(&own)?;
             }
             Ok(directory)
         });

@@ -13,12 +13,16 @@ use std::{
 use crate::{plan, scenario};
 
 mod choose;
+mod engine;
 mod job;
 mod jobfile;
+mod options;
 mod rest;
+mod target;
 #[cfg(test)]
 mod tests;
 mod values;
+mod work;
 mod yaml;
 
 pub use job::Note;

@@ -128,22 +128,6 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
 }
 
 impl Plan {
-    /// A plan of nothing.
-    pub(crate) fn empty(scenario: &str) -> Self {
-        Self {
-            scenario: scenario.to_owned(),
-            seed: 0,
-            quick: false,
-            overrides: Vec::new(),
-            cells: Vec::new(),
-            noise: NoisePolicy::default(),
-            trials_per_cell: 0,
-            stopping: None,
-            stopped_after: None,
-            trials: Vec::new(),
-        }
-    }
-
     /// A planned trial as it is sent to a host. An audit is cut to [`AUDIT_WARMUP`] and [`AUDIT_RUNTIME`].
     ///
     /// # Panics
@@ -209,6 +193,15 @@ impl Plan {
             .sum();
         let targets: HashSet<&Target> = self.cells.iter().map(|cell| &cell.template.target).collect();
         trials + seconds(targets.into_iter().map(fill_seconds).sum())
+    }
+
+    /// Comparisons of each metric, all of them judged together: cells of other arms at points that the baseline has.
+    #[must_use]
+    pub fn comparisons(&self, baseline: &str) -> u32 {
+        let (base, others): (Vec<&Cell>, Vec<&Cell>) =
+            self.cells.iter().partition(|cell| cell.arm == baseline);
+        let compared = |cell: &&&Cell| base.iter().any(|base| base.params == cell.params);
+        u32::try_from(others.iter().filter(compared).count()).unwrap_or(u32::MAX)
     }
 
     /// The points of the sweep, in order.

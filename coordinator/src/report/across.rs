@@ -21,7 +21,7 @@ use crate::{
 };
 
 const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by chance (95 % sure, all cells of a metric \
-                      taken together). inconclusive: the trials differ too much to say. -: not measured.";
+                      taken together); an interval is of one comparison alone. inconclusive: the trials differ too much to say. -: not measured.";
 
 /// Renders it. The text ends with a line feed.
 #[must_use]

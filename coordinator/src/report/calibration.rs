@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::text::{Align, Entry, Line, Style, clean, columns, wrap};
+use super::{
+    text::{Align, Entry, Line, Style, clean, columns, wrap},
+    units::some,
+};
 use crate::analysis::{
     answer,
     calibration::{CalibratedMetric, CalibratedPoint, Calibration, CalibrationUse},
@@ -13,8 +16,10 @@ use crate::analysis::{
 pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
     let head = format!(
-        "How small a difference can this rig see? {} of {} against itself, {} blocks",
-        found.arm, found.scenario, found.blocks
+        "How small a difference can this rig see? {} of {} against itself, {}",
+        found.arm,
+        found.scenario,
+        some(found.blocks as usize, "block")
     );
     let mut text = Style::Bold.paint(&wrap(&head, width, 0), colour) + "\n";
     for point in &found.points {
@@ -34,11 +39,15 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     text.push_str(&table(found, width, colour));
     for line in [
         format!(
-            "sees from: the smallest difference that {} trials find in {:.0} % of runs, and its 95 % interval: the \
-             spread is known from {} blocks only. It is of one comparison alone: verdicts on many at once take more.",
+            "sees from: the smallest difference that {} trials find in {:.0} % of runs{}, and its 95 % interval: the \
+             spread is known from {} only.",
             found.trials,
             100.0 * found.power,
-            found.blocks
+            match found.comparisons {
+                0 | 1 => String::new(),
+                many => format!(", as the only one of the {many} that the scenario compares and judges together"),
+            },
+            some(found.blocks as usize, "block")
         ),
         "sd: standard deviation within blocks. itself: second over first, with its 95 % interval; in one of 20 lines \
          the interval excludes 1 by chance, and BIASED is said only where all lines together leave no doubt."
@@ -79,9 +88,10 @@ fn sentence(found: &Calibration, point: &CalibratedPoint) -> String {
     let place = at(point);
     match iops.map(|iops| iops.smallest_visible) {
         Some(Some(visible)) => format!(
-            "This rig can see a difference of {} or more in IOPS{place} with {} trials (power {:.0} %).",
+            "This rig can see a difference of {} or more in IOPS{place} with {} trials{} (power {:.0} %).",
             difference(visible),
             found.trials,
+            if found.comparisons > 1 { format!(", as one of {}", found.comparisons) } else { String::new() },
             100.0 * found.power
         ),
         Some(None) => format!("With {} trial no difference{place} can be told from chance.", found.trials),
@@ -169,6 +179,8 @@ mod tests {
             metric: metric.into(),
             params: [("depth".to_owned(), depth.into())].into_iter().collect(),
             smallest_visible,
+            pairs: 5,
+            comparisons: 2,
         };
         let floors = vec![floor("iops", 1, 0.013), floor("iops", 32, 0.0241), floor("latency_p99", 1, 0.123)];
         let told = heeded(&CalibrationUse { run_id: "r1".into(), floors });

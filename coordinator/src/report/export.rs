@@ -1,11 +1,8 @@
 //! Formats of other tools' making: what they need of a run besides its comparison.
 
-use super::{Format, fio, openmetrics, render, trials_csv};
+use super::{Format, Plain, fio, openmetrics, render, trials_csv};
 use crate::{
-    analysis::{
-        set::ComparisonSet,
-        tidy::{self, CellTotals, TrialRow},
-    },
+    analysis::{set::ComparisonSet, tidy},
     plan::Plan,
     store::{RunDir, StoreError},
 };
@@ -21,22 +18,16 @@ pub fn render_run(
     width: u16,
     colour: bool,
 ) -> Result<String, StoreError> {
+    let plain = |format| render(set, format, width, colour);
     Ok(match format {
+        Format::Table => plain(Plain::Table),
+        Format::Json => plain(Plain::Json),
+        Format::Csv => plain(Plain::Csv),
+        Format::Markdown => plain(Plain::Markdown),
         Format::Fio => fio::render(set, plan, &tidy::totals(plan, run)?),
         Format::Openmetrics => openmetrics::render(set, &tidy::totals(plan, run)?),
         Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(run)?),
-        Format::Table | Format::Json | Format::Csv | Format::Markdown => render(set, format, width, colour),
     })
-}
-
-/// The same formats where only the comparison is at hand: without trials, and without directions.
-pub(super) fn of_set_alone(set: &ComparisonSet, format: Format) -> String {
-    let (no_cells, no_trials): (&[CellTotals], &[TrialRow]) = (&[], &[]);
-    match format {
-        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, no_trials),
-        Format::Fio => fio::render(set, &Plan::empty(&set.scenario), no_cells),
-        _ => openmetrics::render(set, no_cells),
-    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub enum Format {
     TrialsCsv,
 }
 
-/// How what is no single run is rendered: two runs, or a list of them.
+/// How what needs no trials is rendered: a comparison, two runs, or a list of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Plain {
     /// For a terminal.
@@ -66,13 +66,12 @@ pub enum Plain {
 /// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter to the table
 /// alone. The text ends with a line feed. See [`render_run`] for the formats that need more than the comparison.
 #[must_use]
-pub fn render(set: &ComparisonSet, format: Format, width: u16, colour: bool) -> String {
+pub fn render(set: &ComparisonSet, format: Plain, width: u16, colour: bool) -> String {
     match format {
-        Format::Table => table::render(set, width, colour),
-        Format::Json => json(set),
-        Format::Csv => csv::render(set),
-        Format::Markdown => markdown::render(set),
-        Format::Fio | Format::Openmetrics | Format::TrialsCsv => export::of_set_alone(set, format),
+        Plain::Table => table::render(set, width, colour),
+        Plain::Json => json(set),
+        Plain::Csv => csv::render(set),
+        Plain::Markdown => markdown::render(set),
     }
 }
 

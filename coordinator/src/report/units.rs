@@ -17,6 +17,11 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     format!("{}{unit}", digits(value / factor))
 }
 
+/// `1 trial`, `2 trials`.
+pub(crate) fn some(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A count or a rate: `73.5k`, `1.20M`.
 pub(crate) fn count(value: f64) -> String {
     if value.abs() < 999.5 {

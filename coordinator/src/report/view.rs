@@ -169,9 +169,10 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 const HINT: &str = "(+7): about 7 trials more of each would decide.";
 
 /// What every table needs said.
-const LEGEND: [&str; 4] = [
+const LEGEND: [&str; 5] = [
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
     "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
     "faster, slower: not by chance, all comparisons of the table together (95 % sure).",
+    "An interval is of one comparison alone, at 95 %: where it excludes 1 that may not be enough.",
     "inconclusive: the trials differ too much to say.",
 ];

@@ -32,7 +32,7 @@ struct Value {
 #[derive(Debug)]
 pub struct Precision<'a> {
     plan: &'a Plan,
-    /// By cell, then by block. A trial that was repeated counts as it came out last.
+    /// By cell that was run, then by block. A trial that was repeated counts as it came out last.
     values: BTreeMap<usize, BTreeMap<u32, Value>>,
 }
 
@@ -46,6 +46,10 @@ impl<'a> Precision<'a> {
     /// Takes a trial with the intervals of its hosts, by their place in the record's hosts.
     pub fn take(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
         if self.plan.stopping.is_none() || record.measure != Measure::Timed {
+            return;
+        }
+        // What a host refuses will never be measured, and is not waited for; any other trial that does not count is.
+        if record.hosts.iter().any(|host| host.refusal.is_some()) {
             return;
         }
         let of_cell = self.values.entry(record.cell).or_default();
@@ -85,12 +89,12 @@ impl<'a> Precision<'a> {
         })
     }
 
-    /// After the block `until`, half widths of all comparisons, IOPS and mean latency of each; `None` where there is none yet. Where no arm
-    /// can be compared, those of the cells' own means. A cell without any value, such as one that was refused, has
-    /// no part in it.
+    /// After the block `until`, half widths of all comparisons, IOPS and mean latency of each; `None` where there is
+    /// none yet, as of a cell whose trials were all too noisy to count. Where no arm can be compared, those of the cells'
+    /// own means. A cell that was never run, such as one that was refused, has no part in it.
     fn half_widths(&self, stopping: &Stopping, until: u32) -> Vec<Option<f64>> {
         let cells = &self.plan.cells;
-        let of = |cell: usize| self.values.get(&cell).filter(|values| !values.is_empty());
+        let of = |cell: usize| self.values.get(&cell);
         let mut widths = Vec::new();
         for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.arm != stopping.baseline) {
             let same = |base: &crate::plan::Cell| base.arm == stopping.baseline && base.params == cell.params;

@@ -29,6 +29,18 @@ pub enum StoreError {
         /// The file that every run has.
         missing: &'static str,
     },
+    /// A file of the run is of a release that writes it in another way.
+    #[error("{}: its schema is {schema}, this release reads {reads}", path.display())]
+    OtherSchema {
+        /// The file.
+        path: PathBuf,
+        /// What it says of itself.
+        schema: u32,
+        /// What can be read.
+        reads: u32,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A file of the run is damaged.
     #[error("{}: {place}: {message}", path.display())]
     Corrupt {
@@ -51,6 +63,7 @@ impl StoreError {
                 "name another directory with --out, or look at this one with `coordinator report`".into()
             }
             Self::NotARun { .. } => "name the directory of a run, such as results/latest".into(),
+            Self::OtherSchema { remedy, .. } => (*remedy).into(),
             Self::Corrupt { path, .. } => format!(
                 "restore {} from a copy, or run the scenario again; the other files of the run are untouched",
                 path.display()

@@ -58,6 +58,8 @@ fn an_arm_is_run_against_itself() {
     let found = calibrate(place.path(), &[]);
     assert_eq!((&found["arm"], &found["scenario"]), (&"none".into(), &"little".into()));
     assert_eq!((&found["blocks"], &found["trials"]), (&6.into(), &3.into()));
+    // slow against none, at two points.
+    assert_eq!(found["comparisons"], 2);
     let points = found["points"].as_array().unwrap();
     assert_eq!(points.len(), 2);
     for point in points {

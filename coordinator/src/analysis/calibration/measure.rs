@@ -7,7 +7,7 @@ use proto::trial::Measure;
 use super::{
     super::{
         merge,
-        stats::{CONFIDENCE, holm::holm},
+        stats::{CONFIDENCE, difference::Length, holm::holm},
         trials::{self, Costs},
     },
     CalibratedMetric, CalibratedPoint, Calibration, POWER, RESOLUTION, SCHEMA,
@@ -26,6 +26,8 @@ pub struct Subject<'a> {
     pub scenario: &'a Scenario,
     /// Trials of a cell for which the smallest visible difference is told.
     pub trials: u32,
+    /// Comparisons of a metric that the scenario's runs judge together.
+    pub comparisons: u32,
     /// The arm, as the plan calls it the first time.
     pub arm: &'a str,
     /// And the second time.
@@ -70,13 +72,12 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         let pairs: Vec<(&Values, &Values)> = blocks
             .filter_map(|block| trials.get(&(first, block)).zip(trials.get(&(second, block))))
             .collect();
-        let of =
-            |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])), subject);
+        let of = |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])));
         let metrics = METRICS.iter().enumerate().filter_map(of).collect();
         points.push(CalibratedPoint { params, metrics });
     }
     judge(&mut points);
-    Ok(Calibration {
+    let found = Calibration {
         schema: SCHEMA,
         run_id: run.id(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -89,9 +90,12 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         trustworthy: subject.trustworthy,
         blocks: plan.trials_per_cell,
         trials: subject.trials,
+        comparisons: subject.comparisons,
         power: POWER,
         points,
-    })
+    };
+    // Trials that are sure to be are as good as fixed.
+    Ok(found.for_run(subject.trials, Length::Fixed, subject.comparisons))
 }
 
 /// The values of a timed trial that counts, all hosts together.
@@ -114,16 +118,12 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
 }
 
 /// A metric over its pairs; `None` where fewer than two pairs have a ratio.
-fn metric(
-    name: &str,
-    pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>,
-    subject: &Subject<'_>,
-) -> Option<CalibratedMetric> {
+fn metric(name: &str, pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>) -> Option<CalibratedMetric> {
     let above_zero = |value: Option<f64>| value.filter(|value| *value > 0.0 && value.is_finite());
     let logs: Vec<f64> =
         pairs.filter_map(|(first, second)| Some((above_zero(second)? / above_zero(first)?).ln())).collect();
     let found = spread(&logs)?;
-    let mut metric = CalibratedMetric {
+    Some(CalibratedMetric {
         metric: name.to_owned(),
         pairs: logs.len() as u32,
         sd: found.sd,
@@ -134,9 +134,7 @@ fn metric(
         biased: false,
         smallest_visible: None,
         smallest_visible_ci95: None,
-    };
-    metric.see(subject.trials);
-    Some(metric)
+    })
 }
 
 /// Says where the arm differs from itself. Of many points and metrics one in twenty intervals excludes 1 by chance, so

@@ -18,7 +18,12 @@ pub use self::{
     fit::Misfit,
     measure::{Subject, measure},
 };
-use super::set::{Comparison, Verdict};
+use stats::Judged;
+
+use super::{
+    set::{Comparison, Verdict},
+    stats::difference::Length,
+};
 use crate::{
     plan::Params,
     store::{RunDir, StoreError},
@@ -64,6 +69,10 @@ pub struct Calibration {
     pub blocks: u32,
     /// Trials of a cell that `smallest_visible` is for.
     pub trials: u32,
+    /// Comparisons of a metric that are judged together, for which `smallest_visible` is: arms but the baseline, times
+    /// points.
+    #[serde(default = "one")]
+    pub comparisons: u32,
     /// How likely a difference of that size is found, from 0 to 1.
     pub power: f64,
     /// What there is to know, point by point, in the scenario's order.
@@ -99,7 +108,8 @@ pub struct CalibratedMetric {
     /// Whether the two are not alike, beyond chance over all points and metrics together (Holm, 5 %): then what comes
     /// first or second matters here, and no verdict is to be trusted.
     pub biased: bool,
-    /// The smallest difference that is found with `power`, as a share: 0.013 is 1.3 %. null below two trials.
+    /// The smallest difference that is found with `power`, in `trials` of each cell and as one of `comparisons`, as a
+    /// share: 0.013 is 1.3 %. null below two trials.
     pub smallest_visible: Option<f64>,
     /// The same at both ends of the interval of `sd`.
     pub smallest_visible_ci95: Option<[f64; 2]>,
@@ -123,26 +133,37 @@ pub struct Floor {
     pub params: Params,
     /// As a share: 0.013 is 1.3 %.
     pub smallest_visible: f64,
+    /// Blocks in which both sides count: it is of so many.
+    #[serde(default)]
+    pub pairs: u32,
+    /// Comparisons of the metric that were judged together: it is of one of so many.
+    #[serde(default = "one")]
+    pub comparisons: u32,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Calibration {
-    /// The smallest difference that can be seen of a metric at a point, as a share. At a point that was not calibrated
-    /// it is the largest of all others'; of a metric that never was, none.
-    #[must_use]
-    pub fn floor(&self, metric: &str, params: &Params) -> Option<f64> {
+    /// The standard deviation of a metric at a point. At a point that was not calibrated it is the largest of all
+    /// others'; of a metric that never was, none.
+    fn sd(&self, metric: &str, params: &Params) -> Option<f64> {
         let of = |point: &CalibratedPoint| {
-            point.metrics.iter().find(|found| found.metric == metric).and_then(|found| found.smallest_visible)
+            point.metrics.iter().find(|found| found.metric == metric).map(|found| found.sd)
         };
         let here = self.points.iter().find(|point| point.params == *params).and_then(of);
         here.or_else(|| self.points.iter().filter_map(of).reduce(f64::max))
     }
 
-    /// The same spread, and what can be seen through it with so many trials of a cell.
+    /// The same spread, and what can be seen through it with so many trials of a cell, of which precision may have
+    /// decided the number, and so many comparisons of a metric.
     #[must_use]
-    pub fn for_trials(mut self, trials: u32) -> Self {
-        self.trials = trials;
+    pub fn for_run(mut self, trials: u32, length: Length, comparisons: u32) -> Self {
+        (self.trials, self.comparisons) = (trials, comparisons.max(1));
+        let deviations = Judged { pairs: trials, length, comparisons }.deviations();
         for metric in self.points.iter_mut().flat_map(|point| &mut point.metrics) {
-            metric.see(trials);
+            metric.see(deviations);
         }
         self
     }
@@ -154,17 +175,30 @@ impl Calibration {
         metrics.filter(|(_, metric)| metric.biased)
     }
 
-    /// Turns verdicts on differences that cannot be seen here into *no difference*, however sure they look.
-    pub(super) fn apply(&self, comparisons: &mut [Comparison]) -> CalibrationUse {
+    /// Turns verdicts on differences that cannot be seen here into *no difference*, however sure they look. What can be
+    /// seen follows from the spread alone, by the pairs that each comparison has and by how many were judged together.
+    pub(super) fn apply(&self, comparisons: &mut [Comparison], length: Length) -> CalibrationUse {
+        let mut families: BTreeMap<String, u32> = BTreeMap::new();
+        for found in comparisons.iter().filter(|found| found.p_value.is_some()) {
+            *families.entry(found.metric.clone()).or_default() += 1;
+        }
+        let mut deviations: BTreeMap<(u32, u32), Option<f64>> = BTreeMap::new();
         let mut floors: Vec<Floor> = Vec::new();
-        for found in comparisons {
-            let Some(smallest_visible) = self.floor(&found.metric, &found.params) else { continue };
+        for found in comparisons.iter_mut().filter(|found| found.p_value.is_some()) {
+            let (pairs, comparisons) = (found.pairs, families[&found.metric]);
+            let judged = Judged { pairs, length, comparisons };
+            let deviations = *deviations.entry((pairs, comparisons)).or_insert_with(|| judged.deviations());
+            let sd = self.sd(&found.metric, &found.params);
+            let Some(smallest_visible) = sd.zip(deviations).map(|(sd, deviations)| visible(sd, deviations))
+            else {
+                continue;
+            };
             let below = found.ratio.is_some_and(|ratio| ratio.ln().abs() < smallest_visible.ln_1p());
             if below && matches!(found.verdict, Verdict::Faster | Verdict::Slower) {
                 found.verdict = Verdict::NoDifference;
             }
-            let floor =
-                Floor { metric: found.metric.clone(), params: found.params.clone(), smallest_visible };
+            let (metric, params) = (found.metric.clone(), found.params.clone());
+            let floor = Floor { metric, params, smallest_visible, pairs, comparisons };
             if !floors.contains(&floor) {
                 floors.push(floor);
             }
@@ -173,13 +207,18 @@ impl Calibration {
     }
 }
 
+/// The difference, as a share, that is so many standard deviations.
+fn visible(sd: f64, deviations: f64) -> f64 {
+    (sd * deviations).exp_m1().max(RESOLUTION)
+}
+
 impl CalibratedMetric {
-    /// Works out what can be seen with so many trials of a cell.
-    fn see(&mut self, trials: u32) {
-        let visible = |sd: f64| stats::smallest_visible(sd, trials).map(|found| found.max(RESOLUTION));
-        self.smallest_visible = visible(self.sd);
+    /// Works out what can be seen.
+    fn see(&mut self, deviations: Option<f64>) {
+        let through = |sd: f64| deviations.map(|deviations| visible(sd, deviations));
         let [low, high] = self.sd_ci95;
-        self.smallest_visible_ci95 = visible(low).zip(visible(high)).map(<[f64; 2]>::from);
+        self.smallest_visible = through(self.sd);
+        self.smallest_visible_ci95 = through(low).zip(through(high)).map(<[f64; 2]>::from);
     }
 }
 
@@ -200,13 +239,28 @@ impl RunDir {
         if !self.path().join(CALIBRATION).is_file() {
             return Err(StoreError::NotARun { path: self.path().to_owned(), missing: CALIBRATION });
         }
-        let found: Calibration = self.read_json(CALIBRATION)?;
-        if found.schema != SCHEMA {
-            let message = format!("its schema is {}, this release reads {SCHEMA}", found.schema);
-            let path = self.path().join(CALIBRATION);
-            return Err(StoreError::Corrupt { path, place: "schema".into(), message });
+        self.read_calibration(
+            CALIBRATION,
+            "calibrate again with this release: `coordinator calibrate SCENARIO`",
+        )
+    }
+
+    fn read_calibration(&self, name: &str, remedy: &'static str) -> Result<Calibration, StoreError> {
+        // The schema first: what another one says may not be readable at all.
+        #[derive(Deserialize)]
+        struct Head {
+            schema: u32,
         }
-        Ok(found)
+        let Head { schema } = self.read_json(name)?;
+        if schema != SCHEMA {
+            return Err(StoreError::OtherSchema {
+                path: self.path().join(name),
+                schema,
+                reads: SCHEMA,
+                remedy,
+            });
+        }
+        self.read_json(name)
     }
 
     /// Keeps a copy of the calibration that the run's verdicts are to heed.
@@ -220,9 +274,11 @@ impl RunDir {
     /// The calibration that the run's verdicts heed, if it was given one.
     ///
     /// # Errors
-    /// Where the file is damaged.
+    /// Where the file is damaged, or of another release.
     pub fn calibrated_by(&self) -> Result<Option<Calibration>, StoreError> {
-        self.path().join(CALIBRATED_BY).exists().then(|| self.read_json(CALIBRATED_BY)).transpose()
+        let remedy = "report this run with the release that ran it; or delete the file, and verdicts heed no calibration";
+        let there = self.path().join(CALIBRATED_BY).exists();
+        there.then(|| self.read_calibration(CALIBRATED_BY, remedy)).transpose()
     }
 }
 

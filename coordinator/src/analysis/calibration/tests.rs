@@ -8,6 +8,7 @@ use crate::{
         set::ComparisonSet,
     },
     scenario::{self, Scenario},
+    store::record::TrialRecord,
 };
 
 const TEXT: &str = "\
@@ -31,6 +32,7 @@ fn calibration(depths: &[u64], model: fn(&str, u64) -> (f64, u64, f64)) -> Calib
     let subject = Subject {
         scenario: &scenario(&[]),
         trials: 5,
+        comparisons: 2,
         arm: "sync",
         again: "sync-again",
         plan: &fixture.plan,
@@ -45,15 +47,22 @@ fn metric<'a>(found: &'a Calibration, name: &str, depth: u64) -> &'a CalibratedM
     point.metrics.iter().find(|metric| metric.metric == name).unwrap()
 }
 
-/// A calibration whose smallest visible difference in IOPS is about 5 % at depth 1, 20 % at depth 32.
+/// A calibration whose smallest visible difference in IOPS is about 5 % at depth 1, 20 % at depth 32, of one
+/// comparison of five trials.
 fn known() -> Calibration {
     let mut found = calibration(&[1, 32], |_, _| (1000.0, 10_000, 1.0));
-    for (point, sd) in found.points.iter_mut().zip([0.0238, 0.0912]) {
+    for (point, sd) in found.points.iter_mut().zip([0.0216, 0.0827]) {
         for metric in &mut point.metrics {
             metric.sd = sd;
         }
     }
-    found.for_trials(5)
+    found.for_run(5, Length::Fixed, 1)
+}
+
+fn floor(found: &Calibration, metric: &str, depth: u64) -> Option<f64> {
+    let sd = found.sd(metric, &params(depth))?;
+    let (pairs, comparisons) = (found.trials, found.comparisons);
+    Some(visible(sd, Judged { pairs, length: Length::Fixed, comparisons }.deviations()?))
 }
 
 #[test]
@@ -84,19 +93,26 @@ fn an_arm_that_differs_from_itself_is_told() {
 fn a_metric_that_is_zero_has_no_ratio() {
     let found = calibration(&[1], |_, _| (80_000.0, 12_000, 0.0));
     assert!(found.points[0].metrics.iter().all(|metric| metric.metric != "syscalls_per_io"));
-    assert_eq!(found.floor("syscalls_per_io", &params(1)), None);
+    assert_eq!(floor(&found, "syscalls_per_io", 1), None);
 }
 
 #[test]
 fn floors_are_of_the_point_or_the_largest() {
     let found = known();
-    let (here, there) = (found.floor("iops", &params(1)).unwrap(), found.floor("iops", &params(32)).unwrap());
+    let of = |found: &Calibration, depth| floor(found, "iops", depth);
+    let (here, there) = (of(&found, 1).unwrap(), of(&found, 32).unwrap());
     assert!((0.04..0.06).contains(&here) && (0.15..0.25).contains(&there), "{here} {there}");
-    assert_eq!(found.floor("iops", &params(8)), Some(there), "not calibrated");
-    assert_eq!(found.floor("nonsense", &params(1)), None);
-    let more = found.clone().for_trials(20);
-    assert!(more.floor("iops", &params(1)).unwrap() < here, "more trials see more");
-    assert_eq!(found.for_trials(1).floor("iops", &params(1)), None);
+    assert_eq!(of(&found, 8), Some(there), "not calibrated");
+    assert_eq!(floor(&found, "nonsense", 1), None);
+    let iops = |found: &Calibration| metric(found, "iops", 1).smallest_visible;
+    assert_eq!(iops(&found), Some(here), "what is told is what verdicts heed");
+    let more = found.clone().for_run(20, Length::Fixed, 1);
+    assert!(iops(&more).unwrap() < here, "more trials see more");
+    let many = found.clone().for_run(5, Length::Fixed, 12);
+    assert!(iops(&many).unwrap() > 1.5 * here, "one of twelve is harder to see");
+    let open = found.clone().for_run(20, Length::ByPrecision { min: 5 }, 1);
+    assert!(iops(&open).unwrap() > iops(&more).unwrap(), "of a length that chance decided a half counts");
+    assert_eq!(iops(&found.for_run(1, Length::Fixed, 1)), None);
 }
 
 /// A run whose second arm is 10 % faster at both depths, and surely so.
@@ -111,7 +127,7 @@ fn verdict(set: &ComparisonSet, depth: u64) -> Verdict {
 
 #[test]
 fn a_verdict_below_the_floor_is_no_difference() {
-    let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 3, &["local"]);
+    let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 5, &["local"]);
     run(&mut fixture);
     let set = fixture.analyse(Some("sync"));
     assert_eq!((verdict(&set, 1), verdict(&set, 32)), (Verdict::Faster, Verdict::Faster));
@@ -123,9 +139,34 @@ fn a_verdict_below_the_floor_is_no_difference() {
     let use_ = set.calibration.as_ref().unwrap();
     let floor =
         use_.floors.iter().find(|floor| floor.metric == "iops" && floor.params == params(32)).unwrap();
-    assert!((0.15..0.25).contains(&floor.smallest_visible));
+    assert!((0.2..0.3).contains(&floor.smallest_visible));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
     assert!(set.answer.iter().any(|line| line.contains("faster at depth 1")), "{:?}", set.answer);
+}
+
+#[test]
+fn a_floor_is_of_the_pairs_that_count_and_of_as_many_as_are_judged() {
+    let of = |arms: &[&str], change: fn(&mut TrialRecord)| {
+        let mut fixture = Fixture::new(arms, &[1, 32], 5, &["local"]);
+        fixture.change = change;
+        run(&mut fixture);
+        fixture.run.write_calibrated_by(&known()).unwrap();
+        let found = fixture.analyse(Some("sync")).calibration.unwrap();
+        let is = |floor: &&Floor| floor.metric == "iops" && floor.params == params(1);
+        found.floors.iter().find(is).unwrap().clone()
+    };
+    let few = of(&["sync", "uring-tuned"], |_| {});
+    assert_eq!((few.pairs, few.comparisons), (5, 2));
+    let many = of(&["sync", "uring-tuned", "uring", "other"], |_| {});
+    assert_eq!((many.pairs, many.comparisons), (5, 6));
+    assert!(many.smallest_visible > 1.2 * few.smallest_visible, "{many:?} {few:?}");
+    let fewer = of(&["sync", "uring-tuned"], |record| {
+        if record.block > 3 {
+            record.marks.push("noise".into());
+        }
+    });
+    assert_eq!((fewer.pairs, fewer.comparisons), (3, 2), "planned were five");
+    assert!(fewer.smallest_visible > 1.5 * few.smallest_visible, "{fewer:?} {few:?}");
 }
 
 #[test]
@@ -173,14 +214,20 @@ fn the_file_reads_back_and_fits_its_schema() {
     let found = known();
     fixture.run.write_calibration(&found).unwrap();
     let mut read = fixture.run.calibration().unwrap();
-    let floor = |of: &Calibration| of.floor("iops", &params(32)).unwrap();
     // The last digit of a number may get lost in JSON.
-    assert!((floor(&read) / floor(&found) - 1.0).abs() < 1e-12);
+    let of = |of: &Calibration| floor(of, "iops", 32).unwrap();
+    assert!((of(&read) / of(&found) - 1.0).abs() < 1e-12);
     read.points.clone_from(&found.points);
     assert_eq!(read, found);
-    fixture.run.write_calibration(&Calibration { schema: 9, ..found.clone() }).unwrap();
+    let other = Calibration { schema: 9, ..found.clone() };
+    fixture.run.write_calibration(&other).unwrap();
     let newer = fixture.run.calibration().unwrap_err();
-    assert!(newer.to_string().contains("its schema is 9"), "{newer}");
+    assert!(newer.to_string().contains("calibration.json: its schema is 9"), "{newer}");
+    assert!(newer.remedy().contains("calibrate again"), "{}", newer.remedy());
+    fixture.run.write_calibrated_by(&other).unwrap();
+    let newer = fixture.run.calibrated_by().unwrap_err();
+    assert!(newer.to_string().contains("calibrated-by.json: its schema is 9"), "{newer}");
+    assert!(newer.remedy().contains("with the release that ran it"), "{}", newer.remedy());
     let validator = jsonschema::validator_for(&calibration_schema()).unwrap();
     let tree = serde_json::to_value(&found).unwrap();
     assert!(validator.is_valid(&tree), "{:?}", validator.iter_errors(&tree).next().map(|e| e.to_string()));

@@ -22,7 +22,7 @@ use super::{
     insight::Explanation,
     set::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
-use crate::report::units::{bytes_per_s, count, nanos, spread};
+use crate::report::units::{bytes_per_s, count, nanos, some};
 
 /// Fills in explanations, ladders and crossovers. `ladder` names arms in order; those in `idle` do no I/O.
 pub(super) fn explain(set: &mut ComparisonSet, ladder: &[String], idle: &[&str]) {
@@ -236,10 +236,13 @@ fn alike(set: &ComparisonSet, (arm, base): &(Figures<'_>, Figures<'_>)) -> Optio
 
 /// The interval includes 1 and more than the margin.
 fn undecided(set: &ComparisonSet, found: &Comparison, sides: &(Figures<'_>, Figures<'_>)) -> Finding {
-    let samples = |side: &Figures<'_>| side.cell.iops.as_ref().map_or(0, |iops| iops.samples.len());
-    let (now, was) = (samples(&sides.0), samples(&sides.1));
-    let Some([low, high]) = found.ci95.filter(|_| now > 1 && was > 1) else {
-        let text = format!("Inconclusive because there is no spread of {} against {} trials.", now, was);
+    let Some([low, high]) = found.ci95 else {
+        let both = match found.pairs {
+            0 => "no block has".to_owned(),
+            1 => "only one block has".to_owned(),
+            pairs => format!("no spread can be told of {pairs} blocks that have"),
+        };
+        let text = format!("Inconclusive because {both} a trial of both that counts.");
         return Finding::new(Cause::FewTrials, text, words::all(&sides.0, &sides.1));
     };
     let open = format!("the trials leave {} to {} open", words::times(low), words::times(high));
@@ -256,14 +259,11 @@ fn undecided(set: &ComparisonSet, found: &Comparison, sides: &(Figures<'_>, Figu
         alike.text = format!("{} ({open}).", alike.text.trim_end_matches('.'));
         return alike;
     }
-    let apart = |side: &Figures<'_>| {
-        let iops = side.cell.iops.as_ref()?;
-        spread(iops.mean, &iops.samples)
-    };
-    let noise = match (apart(&sides.0), apart(&sides.1)) {
-        (Some(arm), Some(base)) => format!(": noise is {arm} against {base}"),
-        _ => String::new(),
-    };
+    // What the interval rests on: how far the blocks' own ratios are apart, in which drift has cancelled.
+    let noise = found.spread(set.length()).map_or_else(String::new, |spread| {
+        let blocks = some(found.pairs as usize, "block");
+        format!(": over {blocks} their ratio varies by {:.1} %", 100.0 * spread.exp_m1())
+    });
     let text = format!("Inconclusive because {open}{noise}.");
     Finding::new(Cause::Noise, text, words::all(&sides.0, &sides.1))
 }

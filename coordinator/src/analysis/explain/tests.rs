@@ -117,6 +117,7 @@ fn set(cells: &[Of], interval: Option<[f64; 2]>) -> ComparisonSet {
         if arm.arm == base.arm {
             continue;
         }
+        let pairs = arm.trials.min(base.trials);
         let cpu = |of: &Of| of.user + of.system + of.threads;
         let metrics = [("iops", arm.iops / base.iops, true), ("cpu_per_io", cpu(arm) / cpu(base), false)];
         for (metric, ratio, more_is_better) in metrics {
@@ -128,10 +129,10 @@ fn set(cells: &[Of], interval: Option<[f64; 2]>) -> ComparisonSet {
                 params: arm.cell().params,
                 metric: metric.into(),
                 ratio: Some(ratio),
-                ci95: Some(ci),
+                ci95: (pairs > 1).then_some(ci),
                 p_value: None,
                 p_adjusted: None,
-                pairs: 0,
+                pairs: pairs as u32,
                 trials_more: None,
                 verdict: match (above, below) {
                     (true, _) if more_is_better => Verdict::Faster,
@@ -399,10 +400,19 @@ fn no_difference_on_a_device_that_is_full_or_waited_for() {
     assert_eq!(cause, "noise");
     assert_eq!(
         text,
-        "Inconclusive because the trials leave 0.60x to 1.40x open: noise is ±0.0% against ±0.0%."
+        "Inconclusive because the trials leave 0.60x to 1.40x open: over 3 blocks their ratio varies by 18.6 %."
     );
     let single = [Of { trials: 1, ..sync(1) }, uring(1, 18_150.0, 21_000.0, 1.0)];
     assert_eq!(told_with(&single, Some([0.95, 1.06])).0, "few_trials");
+    // Three trials each, but of different blocks: pairs are what counts.
+    let mut apart = set(&pair, Some([0.95, 1.06]));
+    for found in &mut apart.comparisons {
+        (found.pairs, found.ci95) = (1, None);
+    }
+    explain(&mut apart, &[], &[]);
+    let found = &apart.explanations[0];
+    assert_eq!(found.cause, "few_trials");
+    assert_eq!(found.text, "Inconclusive because only one block has a trial of both that counts.");
 }
 
 #[test]

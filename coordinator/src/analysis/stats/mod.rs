@@ -24,19 +24,19 @@ pub fn mean(samples: &[f64]) -> Option<f64> {
 }
 
 /// Mean and unbiased variance, of two samples or more.
-fn moments(samples: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn moments(samples: &[f64]) -> Option<(f64, f64)> {
     let mean = mean(samples)?;
     let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
     (samples.len() > 1).then(|| (mean, squares / (samples.len() - 1) as f64))
 }
 
 /// The two-sided Student quantile: t such that |T| <= t with probability [`CONFIDENCE`].
-fn t_quantile(freedom: f64) -> Option<f64> {
+pub(super) fn t_quantile(freedom: f64) -> Option<f64> {
     Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + CONFIDENCE / 2.0))
 }
 
 /// P(|T| >= t), two-sided.
-fn t_tail(t: f64, freedom: f64) -> Option<f64> {
+pub(super) fn t_tail(t: f64, freedom: f64) -> Option<f64> {
     Some((2.0 * StudentsT::new(0.0, 1.0, freedom).ok()?.sf(t.abs())).min(1.0))
 }
 

@@ -24,31 +24,47 @@ pub enum Better {
     Lower,
 }
 
-/// The verdict on a difference, with its p-value after correction.
+/// What a verdict rests on, besides the p-value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// The arm over the baseline.
+    pub ratio: f64,
+    /// The 95 % interval around it.
+    pub ci95: Option<[f64; 2]>,
+    /// The standard error of its logarithm.
+    pub error: f64,
+}
+
+impl From<&Difference> for Evidence {
+    fn from(found: &Difference) -> Self {
+        Self { ratio: found.ratio(), ci95: found.ci95(), error: found.error }
+    }
+}
+
+/// The verdict on a difference, with its p-value after correction. Within a run and across two it is the same rule.
 ///
 /// *faster* or *slower*: the adjusted p is below [`SIGNIFICANCE`], and so the 95 % interval excludes 1 too; and
 /// the ratio is farther from 1 than [`RESOLUTION`], or else it is *no difference*. *no difference* also: the interval
 /// lies within 1 ± `margin`. Else *inconclusive*.
 ///
-/// Blocks that all say the same leave no room for chance; but as a step of a counter must not pass for a
+/// Trials that all say the same leave no room for chance; but as a step of a counter must not pass for a
 /// difference, they are *no difference* within the margin.
 #[must_use]
-pub fn verdict(difference: &Difference, adjusted_p: f64, better: Better, margin: f64) -> Verdict {
-    let ratio = difference.ratio();
+pub fn verdict(of: impl Into<Evidence>, adjusted_p: f64, better: Better, margin: f64) -> Verdict {
+    let Evidence { ratio, ci95, error } = of.into();
     if adjusted_p < SIGNIFICANCE {
-        let steady = difference.error < STEADY;
-        let floor = if steady { margin.max(RESOLUTION) } else { RESOLUTION };
+        let floor = if error < STEADY { margin.max(RESOLUTION) } else { RESOLUTION };
         return match (ratio > 1.0, better) {
             _ if (ratio - 1.0).abs() <= floor => Verdict::NoDifference,
             (true, Better::Higher) | (false, Better::Lower) => Verdict::Faster,
             (true, Better::Lower) | (false, Better::Higher) => Verdict::Slower,
         };
     }
-    if is_within(difference, margin) { Verdict::NoDifference } else { Verdict::Inconclusive }
+    if is_within(ci95, margin) { Verdict::NoDifference } else { Verdict::Inconclusive }
 }
 
-fn is_within(difference: &Difference, margin: f64) -> bool {
-    difference.ci95().is_some_and(|[low, high]| low >= 1.0 - margin && high <= 1.0 + margin)
+fn is_within(ci95: Option<[f64; 2]>, margin: f64) -> bool {
+    ci95.is_some_and(|[low, high]| low >= 1.0 - margin && high <= 1.0 + margin)
 }
 
 /// How many blocks more would decide, if spread and ratio stayed as they are: after so many the p-value, times
@@ -58,7 +74,7 @@ fn is_within(difference: &Difference, margin: f64) -> bool {
 pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {
         let then = difference.of_pairs(pairs);
-        then.p_value().is_some_and(|p| p * factor < SIGNIFICANCE) || is_within(&then, margin)
+        then.p_value().is_some_and(|p| p * factor < SIGNIFICANCE) || is_within(then.ci95(), margin)
     };
     if !decides(MOST_BLOCKS) {
         return None;

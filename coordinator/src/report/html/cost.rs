@@ -5,7 +5,7 @@ use super::{
     bars::{self, Row, Segment},
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
-    sections::{Metric, against_axis, comma, interval, legend, list},
+    sections::{Metric, against_axis, comma, in_blocks, interval, legend, list},
 };
 use crate::analysis::{
     answer,
@@ -53,15 +53,15 @@ pub(super) fn by_arm(facets: &Facets<'_>, metric: &Metric, cells: &[&CellSummary
                 None => format!("{}: {value}", cell.arm),
             };
             let series = facets.index(&cell.arm);
-            let trial = |(index, value): (usize, &f64)| {
-                (*value, format!("{}, trial {}: {}", cell.arm, index + 1, (metric.text)(*value)))
+            let tip_of = |(trial, value): (String, f64)| {
+                (value, format!("{}, {trial}: {}", cell.arm, (metric.text)(value)))
             };
             Some(Row {
                 name: cell.arm.clone(),
                 value,
                 segments: vec![Segment { from: 0.0, to: mean, series, letters: "", tip }],
                 ci95: ci95.map(|[low, high]| [low.max(0.0), high]),
-                trials: trials.iter().enumerate().map(trial).collect(),
+                trials: in_blocks(cell, trials).into_iter().map(tip_of).collect(),
             })
         })
         .collect();

@@ -23,6 +23,9 @@ impl Rerun {
         for set in plan.map_or(&[][..], |plan| &plan.overrides) {
             command.push_str(&format!(" --set {}", quoted(set)));
         }
+        if let Some(calibration) = &set.calibration {
+            command.push_str(&format!(" --calibration {}", quoted(&calibration.run_id)));
+        }
         let mut inventory = String::new();
         if set.hosts.iter().any(|host| host.address.contains(':')) {
             command.push_str(" --inventory cluster.yaml");
@@ -59,6 +62,17 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::calibration::CalibrationUse;
+
+    #[test]
+    fn the_calibration_is_named_too() {
+        let calibration = CalibrationUse { run_id: "my calibration".into(), floors: Vec::new() };
+        let set = ComparisonSet { scenario: "qd".into(), seed: 7, ..ComparisonSet::default() };
+        assert_eq!(Rerun::of(&set, None).command, "coordinator run qd.yaml --seed 7");
+        let set = ComparisonSet { calibration: Some(calibration), ..set };
+        let command = Rerun::of(&set, None).command;
+        assert_eq!(command, "coordinator run qd.yaml --seed 7 --calibration 'my calibration'");
+    }
 
     #[test]
     fn a_shell_gets_back_what_was_meant() {

@@ -66,6 +66,17 @@ fn rates(facets: &Facets<'_>) -> Section {
     }
 }
 
+/// Trials with the blocks that they are of: those that do not count have left gaps. In runs that an earlier version
+/// concluded blocks are not known, and trials are told by their place.
+pub(super) fn in_blocks(cell: &CellSummary, trials: &[f64]) -> Vec<(String, f64)> {
+    let known = cell.blocks.len() == trials.len();
+    let name = |index: usize| match cell.blocks.get(index).filter(|_| known) {
+        Some(block) => format!("block {block}"),
+        None => format!("trial {}", index + 1),
+    };
+    trials.iter().enumerate().map(|(index, value)| (name(index), *value)).collect()
+}
+
 /// The figures of a metric, a small multiple for each combination of the other axes.
 pub(super) fn against_axis(facets: &Facets<'_>, metric: &Metric) -> Section {
     let Some(axis) = &facets.axis else {
@@ -115,7 +126,7 @@ fn of_axis(
                 list(metric.text, trials),
             ]);
             let place = format!("{axis} {value}");
-            points.push(Sample { x: places[at], y, ci95, trials: trials.to_vec(), place });
+            points.push(Sample { x: places[at], y, ci95, trials: in_blocks(cell, trials), place });
         }
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         let look = Look::of(index);

@@ -88,6 +88,22 @@ fn all_that_was_found_out_is_on_the_page() {
 }
 
 #[test]
+fn dots_are_named_by_their_block() {
+    for depths in [&[1, 32][..], &[1]] {
+        let mut fixture = Fixture::new(&["sync", "uring"], depths, 3, &["local"]);
+        fixture.change = |record| {
+            if record.block == 2 {
+                record.marks.push("noise".into());
+            }
+        };
+        fixture.execute(usize::MAX);
+        let page = render(&fixture.analyse(Some("sync")), SCENARIO, None).unwrap();
+        assert!(page.contains("block 1: ") && page.contains("block 3: "), "{depths:?}");
+        assert!(!page.contains("block 2: ") && !page.contains("trial 2: "), "{depths:?}");
+    }
+}
+
+#[test]
 fn what_was_not_found_out_has_no_place() {
     let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
     fixture.execute(0);

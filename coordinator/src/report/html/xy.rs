@@ -25,7 +25,7 @@ pub(super) struct Sample {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) ci95: Option<[f64; 2]>,
-    pub(super) trials: Vec<f64>,
+    pub(super) trials: Vec<(String, f64)>,
     /// Where it is, in words.
     pub(super) place: String,
 }
@@ -47,7 +47,7 @@ pub(super) fn figure(
     table: Table,
 ) -> Option<Figure> {
     let of = |sample: &Sample| {
-        let trials = sample.trials.iter().copied();
+        let trials = sample.trials.iter().map(|(_, value)| *value);
         trials.chain([sample.y]).chain(sample.ci95.into_iter().flatten()).collect::<Vec<_>>()
     };
     let mut all: Vec<f64> = lines.iter().flat_map(|line| &line.points).flat_map(of).collect();
@@ -81,16 +81,10 @@ pub(super) fn figure(
                 let (a, b) = (px(at - 4.0), px(at + 4.0));
                 whiskers.push_str(&format!("M{at} {low}V{high}M{a} {low}H{b}M{a} {high}H{b}"));
             }
-            dots.extend(sample.trials.iter().enumerate().map(|(trial, value)| Point {
+            dots.extend(sample.trials.iter().map(|(trial, value)| Point {
                 x: at,
                 y: y.at(*value),
-                tip: format!(
-                    "{}, {}, trial {}: {}",
-                    line.name,
-                    sample.place,
-                    trial + 1,
-                    (quantity.text)(*value)
-                ),
+                tip: format!("{}, {}, {trial}: {}", line.name, sample.place, (quantity.text)(*value)),
             }));
             points.push(Point { x: at, y: up, tip });
         }

@@ -78,6 +78,14 @@ fn a_cell_that_is_refused_has_no_part_in_it_and_one_that_is_marked_waits() {
     };
     marked.execute(usize::MAX);
     assert_eq!(reached(&marked), None, "one pair has no width");
+    let mut noisy = fixture(&["sync", "uring"], 8, 0.05);
+    noisy.change = |record| {
+        if record.cell == 1 {
+            record.marks.push("noise".into());
+        }
+    };
+    noisy.execute(usize::MAX);
+    assert_eq!(reached(&noisy), None, "a cell of which no trial counts is not precise");
 }
 
 #[test]

@@ -100,7 +100,7 @@ proptest! {
         }
         let answer = crate::analysis::answer::answer(&set, &[]);
         prop_assert!(!answer.is_empty());
-        for format in [crate::report::Format::Table, crate::report::Format::Markdown] {
+        for format in [crate::report::Plain::Table, crate::report::Plain::Markdown] {
             let _ = crate::report::render(&set, format, 80, false);
         }
     }

@@ -1,0 +1,104 @@
+//! What the I/O of a section goes to.
+
+use proto::units::ByteSize;
+use serde_json::json;
+
+use super::{
+    job::{Goal, Keys, Note},
+    jobfile::Section,
+    options::Options,
+    values::{number, truth},
+};
+
+/// The size of a file where the job file gives none.
+const DEFAULT_BYTES: u64 = 1 << 30;
+pub(super) fn target(
+    options: &mut Options,
+    section: &Section,
+    engine: &str,
+    read_percent: u32,
+    threads: u64,
+    work: &mut Keys,
+) -> Result<(Goal, u64), Vec<Note>> {
+    let buffered = options.take("buffered", truth).map(|(on, line)| (!on, line));
+    let (direct, line) = options.take("direct", truth).or(buffered).unwrap_or((false, section.line));
+    let direct = direct || matches!(engine, "nvme" | "null");
+    work.insert("direct", (json!(direct), line));
+    let invalidate = options.take("invalidate", truth).is_none_or(|(on, _)| on);
+    let files = options.take("nrfiles", number);
+    let filename = options.left.shift_remove("filename");
+    let verify = work.contains_key("verify");
+    let names: Vec<&str> = filename.iter().flat_map(|name| name.value.split(':')).collect();
+    let device = names.iter().find(|name| name.starts_with("/dev/") && !name.starts_with("/dev/shm/"));
+    let goal = match (device, &filename) {
+        (Some(_), _) if engine == "null" => Goal::File,
+        (Some(device), Some(option)) if read_percent < 100 || verify => {
+            let why = format!(
+                "{device} would be written to, which destroys what is on it; that is never taken over. To do it all \
+                 the same, name the drive: `target: {{device: {{path: {device}, serial: S, destroy: S}}}}`, S being \
+                 its serial number"
+            );
+            if engine == "nvme" {
+                return Err(vec![Note {
+                    line: option.line,
+                    what: format!("filename={}", option.value),
+                    why,
+                    grave: true,
+                }]);
+            }
+            options.note(option, why + ". The scenario uses a file of its own", true);
+            Goal::File
+        }
+        // Its generic node has no target of its own: the namespace is named by its block device.
+        (Some(device), _) if engine == "nvme" => Goal::Nvme(device.replacen("/dev/ng", "/dev/nvme", 1)),
+        (Some(device), _) => Goal::Path((*device).to_owned()),
+        (None, _) if engine == "nvme" => {
+            let why = "the engine nvme needs a drive: filename=/dev/ng0n1".to_owned();
+            return Err(vec![Note {
+                line: section.line,
+                what: format!("[{}]", section.name),
+                why,
+                grave: true,
+            }]);
+        }
+        (None, _) => Goal::File,
+    };
+    if let (Some(option), true) = (&filename, names.len() > 1) {
+        options.note(
+            option,
+            format!("{} files: Ringbench uses one target, as large as all of them", names.len()),
+            true,
+        );
+    }
+    let many = files.filter(|(files, _)| *files > 1 && names.len() <= 1);
+    if let Some((files, line)) = many {
+        options.say(
+            line,
+            format!("nrfiles={files}"),
+            "Ringbench uses one file, as large as all of them",
+            true,
+        );
+    }
+    if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
+        let why = "in fio every job walks the whole file from its beginning; here each thread walks a share of its own";
+        options.say(work["threads"].1, format!("numjobs={threads}"), why, true);
+    }
+    let said = options.bytes("size").filter(|(bytes, _)| *bytes > 0);
+    let mut bytes = said.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
+    if filename.is_none() && threads > 1 && goal == Goal::File {
+        bytes = bytes.saturating_mul(threads);
+        let why = format!(
+            "each job has a file of its own in fio; {threads} threads share one here, as large as all"
+        );
+        options.say(work["threads"].1, format!("numjobs={threads}"), why, false);
+    }
+    if said.is_none() && goal == Goal::File {
+        let why = format!("no size is given; the scenario has {}", ByteSize(DEFAULT_BYTES));
+        options.say(section.line, "no size", why, false);
+    }
+    if !direct && goal == Goal::File && read_percent == 100 && !verify && invalidate {
+        // fio drops the file from the page cache before it starts; warm reads would answer another question.
+        work.insert("cache", (json!("cold"), line));
+    }
+    Ok((goal, bytes))
+}

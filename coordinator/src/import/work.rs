@@ -1,0 +1,170 @@
+//! What a section asks of the I/O itself: offsets, sizes, times, rate, durability.
+
+use proto::units::{ByteSize, Nanos};
+use serde_json::{Value, json};
+
+use super::{
+    job::Keys,
+    options::Options,
+    values::{self, number, size, time, truth},
+};
+
+/// The measured time where the job file ends by the amount of data.
+const DEFAULT_RUNTIME: &str = "5s";
+
+pub(super) fn offsets(options: &mut Options, pattern: &'static str, line: usize, work: &mut Keys) {
+    work.insert("pattern", (json!(pattern), line));
+    let Some(option) = options.left.shift_remove("random_distribution") else { return };
+    if pattern != "random" {
+        return;
+    }
+    let (kind, theta) = option.value.split_once(':').unwrap_or((&option.value, ""));
+    match (kind, theta.split(',').next().unwrap_or_default()) {
+        ("random", _) => {}
+        ("zipf", theta) => {
+            work.insert("pattern", (json!("zipf"), option.line));
+            match theta.parse::<f64>() {
+                Ok(theta) if theta.is_finite() && theta > 0.0 => {
+                    work.insert("zipf_theta", (json!(theta), option.line));
+                }
+                _ if theta.is_empty() => {}
+                _ => options.note(&option, format!("`{theta}` is no theta; taken as 1.1"), true),
+            }
+        }
+        _ => options.note(&option, "only random and zipf are known; taken as random", true),
+    }
+}
+
+pub(super) fn mix(options: &mut Options, reads: Option<u32>) -> (u32, Option<usize>) {
+    let percent = |text: &str| match text.split(',').next().unwrap_or_default().trim().parse::<u32>() {
+        Ok(percent) if percent <= 100 => Ok(percent),
+        _ => Err(format!("`{text}` is no percentage")),
+    };
+    // Both may be there; fio's second overrides the first.
+    let of_reads = options.take("rwmixread", percent);
+    let of_writes = options.take("rwmixwrite", percent).map(|(writes, line)| (100 - writes, line));
+    let last = of_reads.into_iter().chain(of_writes).max_by_key(|(_, line)| *line);
+    match (reads, last) {
+        (Some(reads), _) => (reads, None),
+        (None, Some((reads, line))) => (reads, Some(line)),
+        (None, None) => (50, None),
+    }
+}
+
+pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work: &mut Keys) {
+    let base = options.kb_base;
+    // fio's values are for reads and for writes, with a comma between; the first serves where there is one.
+    let side = usize::from(read_percent == 0);
+    let of_side = |text: &str| {
+        let sides: Vec<&str> = text.split(',').collect();
+        let chosen = sides.get(side).copied().filter(|text| !text.trim().is_empty());
+        chosen.or(sides.first().copied()).unwrap_or_default().to_owned()
+    };
+    let mixed = (1..100).contains(&read_percent);
+    for key in ["bs", "bssplit"] {
+        if let Some(option) = options.left.get(key).cloned()
+            && mixed
+            && option.value.split(',').take(2).any(|side| side.trim() != of_side(&option.value).trim())
+        {
+            options.note(
+                &option,
+                "reads and writes have the same sizes in Ringbench: those of reads are taken",
+                true,
+            );
+        }
+    }
+    let single = options.take("bs", |text| size(&of_side(text), base)).filter(|(bytes, _)| *bytes > 0);
+    let (bytes, line) = single.unwrap_or((4096, line));
+    work.insert("block_size", (json!(ByteSize(bytes).to_string()), line));
+    if let Some((parts, line)) = options.take("bssplit", |text| values::split(&of_side(text), base)) {
+        let sizes: serde_json::Map<String, Value> =
+            parts.iter().map(|(bytes, percent)| (ByteSize(*bytes).to_string(), json!(percent))).collect();
+        let single = sizes.keys().next().filter(|_| sizes.len() == 1).map(|size| json!(size));
+        work.insert("block_size", (single.unwrap_or(Value::Object(sizes)), line));
+    }
+}
+
+pub(super) fn times(options: &mut Options, line: usize, work: &mut Keys) {
+    let duration = |nanos: u64| json!(Nanos(nanos).to_string());
+    match options.take("runtime", time).filter(|(nanos, _)| *nanos > 0) {
+        Some((nanos, line)) => _ = work.insert("runtime", (duration(nanos), line)),
+        None => {
+            let why = format!(
+                "it ends when all data has been moved; Ringbench measures for a time, here {DEFAULT_RUNTIME} a trial"
+            );
+            options.say(line, "no runtime", why, false);
+            work.insert("runtime", (json!(DEFAULT_RUNTIME), line));
+        }
+    }
+    if let Some((nanos, line)) = options.take("ramp_time", time) {
+        work.insert("warmup", (duration(nanos), line));
+    }
+}
+
+pub(super) fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
+    let poisson = options.left.get("rate_process").is_some_and(|option| option.value == "poisson");
+    let reads = work.get("read_percent").and_then(|(percent, _)| percent.as_u64()).unwrap_or(100);
+    // fio's rates are for reads and for writes, with a comma between, or one that each of them may have.
+    let first = |text: &str| {
+        let mut sides = text.split(',').map(str::trim);
+        let (read, write) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
+        if reads == 0 && !write.is_empty() { write.to_owned() } else { read.to_owned() }
+    };
+    let either = options.left.get("rate_iops").or(options.left.get("rate")).cloned();
+    if let (Some(option), true) = (either, (1..100).contains(&reads)) {
+        let why = "in fio it limits reads and writes each; here it is the rate of both together: the first is taken";
+        options.note(&option, why, true);
+    }
+    let requests = options.take("rate_iops", |text| number(&first(text)));
+    let base = options.kb_base;
+    let block = work.get("block_size").and_then(|(size, _)| size.as_str()?.parse::<ByteSize>().ok());
+    let said = options.left.get("rate").cloned();
+    let bytes = options.take("rate", |text| size(&first(text), base));
+    let per_job = requests.or_else(|| match (bytes, block) {
+        (Some((bytes, line)), Some(block)) if bytes >= block.0 => Some((bytes / block.0, line)),
+        _ => None,
+    });
+    if let (None, Some(option), true) = (per_job, &said, bytes.is_some()) {
+        options.note(
+            option,
+            "bytes a second can be taken over as requests with a single block size only",
+            true,
+        );
+    }
+    options.left.shift_remove("io_submit_mode");
+    let Some((per_job, line)) = per_job.filter(|(rate, _)| *rate > 0) else { return };
+    options.left.shift_remove("rate_process");
+    // fio's rate is for each job, ours for each host.
+    let all = per_job.saturating_mul(threads);
+    let rate = if poisson { json!({"per_second": all, "arrival": "poisson"}) } else { json!(all) };
+    work.insert("rate", (rate, line));
+}
+
+pub(super) fn durability(options: &mut Options, name: &str, writes: bool, work: &mut Keys) {
+    for call in ["fsync", "fdatasync"] {
+        let Some((every, line)) = options.take(call, number).filter(|(every, _)| *every > 0) else {
+            continue;
+        };
+        if writes && name != "null" {
+            let sync = if call == "fsync" { json!({"every": every, "call": call}) } else { json!(every) };
+            work.insert("sync", (sync, line));
+        }
+    }
+    let Some(option) = options.left.shift_remove("verify") else { return };
+    let off = matches!(options.take("do_verify", truth), Some((false, _)));
+    match option.value.as_str() {
+        "0" | "none" | "null" => {}
+        _ if off => {}
+        _ if matches!(name, "null" | "nvme") => {
+            options.note(&option, format!("the engine {name} cannot be verified"), true);
+        }
+        _ => _ = work.insert("verify", (json!(true), option.line)),
+    }
+}
+
+pub(super) fn cpus(options: &mut Options, work: &mut Keys) {
+    let mask = options.take("cpumask", values::cpu_mask);
+    if let Some((list, line)) = options.take("cpus_allowed", values::cpus).or(mask) {
+        work.insert("cpus", (json!(list), line));
+    }
+}
