@@ -17,13 +17,14 @@ use std::{
 use serde_json::Value;
 use support::{Place, Ran, bin, is_root, open_bin, unprivileged};
 
-/// A system call for each read, and none at all: the verdict on these two is never in doubt.
+/// A slowed read, and none at all: a hundred times apart, whatever else runs here, so that the verdict on these two is
+/// never in doubt.
 const SCENARIO: &str = "name: pair
 target: {file: {size: 64KiB, direct: false}}
 workload: {warmup: 5ms, runtime: 60ms}
 arms:
   fast: {engine: \"null\"}
-  slow: {engine: psync}
+  slow: {engine: psync, busy_wait: 100us}
 trials: 3
 baseline: slow
 expect: [\"low(fast.iops / slow.iops) > 1\", \"verdict(fast.iops) == faster\"]
