@@ -17,7 +17,7 @@ pub(super) fn warn(warnings: &mut Warnings, hosts: &[HostEntry], records: &[&Tri
                 Some(&host.name),
                 format!(
                     "its CPU is emulated by {emulator}: times, rates and CPU costs are the emulator's; what is counted \
-                     (system calls, interrupts) is real, and so is the order of two arms that are emulated alike"
+                     (system calls, interrupts) is real; the order of two arms that are emulated alike is a hint"
                 ),
                 "take counts from here, and times from a machine of its own or from a guest under KVM",
             );
