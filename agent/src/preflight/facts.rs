@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Resource;
 
-use super::host::limit;
+use super::{host::limit, hypervisor};
 use crate::{
     target::{facts as storage, meminfo, mib},
     topology::Topology,
@@ -161,14 +161,14 @@ fn machine(facts: &mut Facts) {
     for name in ["sys_vendor", "product_name"] {
         facts.put(&format!("machine.{name}"), read(format!("/sys/class/dmi/id/{name}")));
     }
-    let guest = read("/proc/cpuinfo").is_some_and(|info| {
+    let flagged = read("/proc/cpuinfo").is_some_and(|info| {
         let flags = info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
         flags.split_whitespace().any(|flag| flag == "hypervisor")
     });
-    let virtualisation = read("/sys/hypervisor/type")
-        .or_else(|| guest.then(|| "virtual machine (the CPU says so)".to_owned()))
-        .unwrap_or_else(|| "none seen".to_owned());
-    facts.put("virtualisation", Some(virtualisation));
+    let guest = hypervisor::guest(flagged);
+    let emulated_by = guest.as_ref().and_then(|guest| guest.emulated_by);
+    facts.put("cpu.emulated_by", emulated_by.map(str::to_owned));
+    facts.put("virtualisation", Some(guest.map_or_else(|| "none seen".to_owned(), |guest| guest.of)));
     facts.put("container", container());
 }
 

@@ -6,6 +6,7 @@
 
 mod facts;
 mod host;
+mod hypervisor;
 mod render;
 mod ring;
 #[cfg(test)]

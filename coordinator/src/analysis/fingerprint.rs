@@ -10,7 +10,8 @@ use super::{insight::FactDifference, set::HostSummary};
 
 /// Facts by how they begin, what explains most first, and what people call them. A fact that is in none of these
 /// comes last, under its own name.
-const CLASSES: [(&str, &str); 46] = [
+const CLASSES: [(&str, &str); 47] = [
+    ("cpu.emulated_by", "emulation"),
     ("agent.build", "the agent's build"),
     ("kernel.release", "kernel"),
     ("kernel.version", "kernel"),

@@ -19,6 +19,7 @@ pub mod audit;
 pub mod calibration;
 mod cells;
 mod compare;
+mod emulated;
 pub mod explain;
 pub mod fingerprint;
 #[cfg(test)]
@@ -80,6 +81,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     for record in &records {
         warnings.of_record(record);
     }
+    emulated::warn(&mut warnings, input.hosts, &records);
     noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
     let mut untrusted = Vec::new();
