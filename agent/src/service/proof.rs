@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    outcome::{Knob, Refusal},
+    outcome::{Knob, Refusal, Warning},
     trial::{Engine, Fallback, Sqpoll, Trial},
 };
+
+use crate::engine::ring::favour;
 
 /// Asked for where the choice is left to the agent.
 pub(super) const AUTO: &str = "auto";
@@ -95,6 +97,24 @@ fn polling_on(
 /// Whether a kernel polls for preadv2 with RWF_HIPRI: up to 5.19. What has no version that can be read is new.
 fn polls_synchronously(release: &str) -> bool {
     release.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
+}
+
+/// What is said of a knob that was not granted, or not as asked.
+pub(super) fn not_granted(knob: &Knob) -> Warning {
+    let Knob { name, requested, granted } = knob;
+    let remedy = "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`";
+    let (message, remedy) = match name.as_str() {
+        "urgent" => (
+            format!("urgent by: {requested} was asked for and not granted; the trial ran with by: {granted}"),
+            format!("{}; {remedy}", favour::NEEDS_PATCH),
+        ),
+        "urgent_ioprio" => (
+            format!("urgent requests were to have the I/O priority {requested}, and have {granted}"),
+            "run the agent as root, or with CAP_SYS_NICE".to_owned(),
+        ),
+        _ => (format!("{name} was asked for and not granted; the trial ran without it"), remedy.to_owned()),
+    };
+    Warning::new("knob-not-granted", message, remedy)
 }
 
 /// The trial, with interrupts.

@@ -135,7 +135,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut target = targets.prepare(
             &trial.target,
-            &work.block_size,
+            &*trial,
             work.read_percent > 0,
             work.writes(),
             &mut progress,
@@ -271,13 +271,8 @@ async fn start_line(
         }
     }
     let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == proof::AUTO;
-    for knob in knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob)) {
-        warnings.push(Warning::new(
-            "knob-not-granted",
-            format!("{} was asked for and not granted; the trial ran without it", knob.name),
-            "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`",
-        ));
-    }
+    let missing = knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob));
+    warnings.extend(missing.map(proof::not_granted));
     Ok((knobs, slices))
 }
 

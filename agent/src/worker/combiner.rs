@@ -25,7 +25,7 @@ use super::{
     window::{Schedule, Window},
 };
 use crate::engine::{
-    Attach, Opcode, RingSetup,
+    Attach, Engine as _, Opcode, RingSetup,
     sharing::{combiner::Combiner, nothing_built},
 };
 
@@ -72,7 +72,7 @@ impl Thread {
             Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, (self.alone, self.apart))?;
         try_sync(trial, combiner.ring())?;
         // Workers warn of the same.
-        let audit = instruments(trial, None, &knobs, &mut Vec::new());
+        let audit = instruments(trial, None, &knobs, combiner.ring().rings(), &mut Vec::new());
         self.desks.combined.lay_out(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
