@@ -147,3 +147,121 @@ impl Engine for Apart {
         [&self.urgent, &self.bulk].into_iter().flat_map(Ring::rings).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proto::trial::{EngineKind, Share, Sqpoll, Urgent, UrgentBy};
+
+    use super::*;
+    use crate::{engine::Opcode, workload::OpKind};
+
+    const BLOCK: usize = 512;
+    const DEPTH: u32 = 8;
+
+    fn apart(change: impl FnOnce(&mut trial::Engine)) -> Option<Apart> {
+        let mut file = tempfile::tempfile().unwrap();
+        (0..64u8).for_each(|block| file.write_all(&[block; 2 * BLOCK]).unwrap());
+        let by = UrgentBy::SeparateRing;
+        let urgent = Some(Urgent { share: Share(1), by, block_size: None });
+        let mut engine = trial::Engine { urgent, ..trial::Engine::new(EngineKind::IoUring) };
+        change(&mut engine);
+        let setup = RingSetup {
+            opcode: Opcode::Transfer,
+            depth: DEPTH,
+            batch: DEPTH,
+            engine: &engine,
+            worker: 0,
+            poller: None,
+            attach: &Attach::default(),
+        };
+        let buffers = |block| Buffers::new(DEPTH, block, 1).unwrap();
+        match Apart::new(&setup, file.into(), buffers(2 * BLOCK), buffers(BLOCK)) {
+            Ok((engine, knobs)) => {
+                let urgent = knobs.iter().find(|knob| knob.name == "urgent").unwrap();
+                assert_eq!(
+                    (urgent.requested.as_str(), urgent.granted.as_str()),
+                    ("separate_ring", "separate_ring")
+                );
+                Some(engine)
+            }
+            Err(refusal) if refusal.code == "ring-refused" => {
+                crate::skip::skip(&refusal.message);
+                None
+            }
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    /// Each slot reads the block of its number, every third as an urgent one; so often.
+    fn run(engine: &mut Apart, rounds: u32) {
+        let urgent = |slot: u32| slot % 3 == 0;
+        for _ in 0..rounds {
+            assert!(engine.room() >= DEPTH);
+            engine.queue((0..DEPTH).map(|slot| {
+                let offset = u64::from(slot) * 2 * BLOCK as u64;
+                let (kind, len) =
+                    if urgent(slot) { (OpKind::UrgentRead, BLOCK) } else { (OpKind::Read, 2 * BLOCK) };
+                (slot, Op { kind, offset, len: len as u32 })
+            }));
+            let mut seen = Vec::new();
+            while seen.len() < DEPTH as usize {
+                assert!(engine.commit(1).unwrap() > 0, "waits until something is there");
+                engine.reap(|completion| seen.push(completion));
+            }
+            seen.sort_by_key(|completion| completion.slot);
+            for (slot, completion) in (0..DEPTH).zip(seen) {
+                let (ring, len) =
+                    if urgent(slot) { (&engine.urgent, BLOCK) } else { (&engine.bulk, 2 * BLOCK) };
+                assert_eq!(completion, Completion { slot, result: len as i32 });
+                // SAFETY: the block is a live mapping, and nothing is in flight.
+                assert_eq!(unsafe { *ring.place.buffers.slot(slot) }, slot as u8);
+            }
+        }
+        let counts = engine.counts();
+        let asked = u64::from(DEPTH * rounds);
+        assert_eq!((counts.submitted, engine.urgent.submitted), (asked, u64::from(rounds) * 3));
+    }
+
+    #[test]
+    fn each_ring_has_its_own_and_the_urgent_one_is_seen_first() {
+        let Some(mut engine) = apart(|_| ()) else { return };
+        run(&mut engine, 20);
+        engine.queue(
+            [OpKind::Read, OpKind::UrgentRead, OpKind::Read]
+                .into_iter()
+                .enumerate()
+                .map(|(slot, kind)| (slot as u32, Op { kind, offset: 0, len: BLOCK as u32 })),
+        );
+        // The page cache answers at once: before the others are handed over.
+        assert_eq!(engine.commit(1).unwrap(), 1);
+        let mut seen = Vec::new();
+        engine.reap(|completion| seen.push(completion.slot));
+        assert_eq!((seen, engine.bulk.queued), (vec![1], 2));
+        assert_eq!(engine.commit(2).unwrap(), 2);
+        engine.reap(|_| ());
+    }
+
+    #[test]
+    fn what_does_not_come_at_once_is_awaited() {
+        // Threads of the kernel do the reads, whose completions come some time after the call.
+        let Some(mut engine) = apart(|engine| engine.force_async = true) else { return };
+        run(&mut engine, 200);
+        let counts = engine.counts();
+        assert!(counts.syscalls[1].1 > 0, "no wait in 1,600 requests: {counts:?}");
+    }
+
+    #[test]
+    fn one_polling_thread_serves_both() {
+        let sqpoll = Some(Sqpoll { idle: proto::units::Nanos(5_000_000), ..Sqpoll::default() });
+        let Some(mut engine) = apart(|engine| engine.sqpoll = sqpoll) else { return };
+        run(&mut engine, 50);
+        assert_eq!(engine.counts().syscalls[1], ("ppoll", 0));
+        let name = format!("iou-sqp-{}\n", rustix::thread::gettid().as_raw_nonzero());
+        let comms = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let own =
+            comms.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|is| is == name));
+        assert_eq!(own.count(), 1);
+    }
+}
