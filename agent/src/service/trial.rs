@@ -74,6 +74,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
     target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
+    warnings.extend(proof::unheeded(&trial.engine, &target.facts));
     let mut polling = proof::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.

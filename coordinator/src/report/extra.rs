@@ -34,6 +34,9 @@ impl Extra {
         Self::Path,
     ];
 
+    /// Those of urgent operations.
+    pub(super) const URGENT: [Self; 3] = [Self::UrgentP50, Self::UrgentP99, Self::BulkIops];
+
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::SyncP50 => "sync p50",
