@@ -168,17 +168,17 @@ mod tests {
 
     #[test]
     fn urgent_ones_are_among_all_and_apart() {
-        let mut interval = interval(0, 500_000_000, &[10; 50], &[20; 10]);
+        let mut mixed = interval(0, 500_000_000, &[10; 50], &[20; 10]);
         let mut latency = proto::histogram::empty();
         latency.saturating_record_n(10, 4);
         let urgent = Series { direction: Direction::UrgentRead, bytes: 2048, latency, service: None };
-        interval.series.push(urgent);
-        let one = host(&[interval]).unwrap();
+        mixed.series.push(urgent);
+        let one = host(&[mixed]).unwrap();
         let (urgent, bulk) = (one.urgent.as_ref().unwrap(), one.bulk.as_ref().unwrap());
         assert_eq!((one.iops, urgent.iops, bulk.iops), (128.0, 8.0, 120.0));
         assert_eq!((urgent.bytes_per_s, bulk.bytes_per_s), (4096.0, 120.0 * 4096.0));
         assert_eq!((bulk.latency.count_at(10), bulk.latency.count_at(20)), (50, 10));
-        let none = host(&[super::tests::interval(0, 500_000_000, &[10; 50], &[])]).unwrap();
+        let none = host(&[interval(0, 500_000_000, &[10; 50], &[])]).unwrap();
         assert!(none.urgent.is_none() && none.bulk.is_none());
         let both = hosts([&none, &one]).unwrap();
         assert_eq!((both.urgent.unwrap().iops, both.bulk.unwrap().latency.len()), (8.0, 60));

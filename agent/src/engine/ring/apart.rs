@@ -196,7 +196,7 @@ mod tests {
 
     /// Each slot reads the block of its number, every third as an urgent one; so often.
     fn run(engine: &mut Apart, rounds: u32) {
-        let urgent = |slot: u32| slot % 3 == 0;
+        let urgent = |slot: u32| slot.is_multiple_of(3);
         for _ in 0..rounds {
             assert!(engine.room() >= DEPTH);
             engine.queue((0..DEPTH).map(|slot| {

@@ -7,10 +7,7 @@ use proto::{
     trial::{Urgent, UrgentBy},
 };
 
-use super::{
-    Opcode, Requests, Ring, RingSetup,
-    setup::{self, FALLBACK},
-};
+use super::{Opcode, Requests, Ring, RingSetup, setup::FALLBACK};
 use crate::{
     engine::Engine as _,
     workload::{Op, OpKind},
@@ -108,7 +105,10 @@ mod tests {
     use super::*;
     use crate::{
         buffers::Buffers,
-        engine::{Attach, ring::Transfers},
+        engine::{
+            Attach,
+            ring::{Transfers, setup},
+        },
     };
 
     fn ring(by: UrgentBy, fallback: Fallback) -> Result<(Ring, Vec<Knob>), Refusal> {
