@@ -87,8 +87,8 @@ pub struct Engine {
     /// see what a rig and its verdicts make of it. Absent, or 0ns: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_wait: Option<Nanos>,
-    /// io_uring, nop: a share of the operations is urgent, and measured apart from the rest: `{share: 1%, by:
-    /// iosqe_urgent, block_size: 4KiB}`.
+    /// io_uring, nop: a share of the operations is urgent, and measured apart from the rest, such as
+    /// `{share: 1%, by: ioprio, block_size: 4KiB}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urgent: Option<Urgent>,
     /// What to do where the host does not grant a knob.

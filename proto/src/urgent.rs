@@ -139,7 +139,6 @@ impl Trial {
     pub(crate) fn check_urgent(&self, check: &mut Check<'_>) {
         let (work, engine, at) = (&self.workload, &self.engine, "engine.urgent");
         let Some(urgent) = engine.urgent else { return };
-        let by = urgent.by.as_str();
         check((MIN_URGENT..=MAX_URGENT).contains(&urgent.share), at, &|| {
             format!("share: {} is out of range: from {MIN_URGENT} to {MAX_URGENT}", urgent.share)
         });
@@ -184,8 +183,8 @@ impl Trial {
             for (part, _) in work.block_size.parts() {
                 check(size.0 > 0 && part.0.is_multiple_of(size.0), at, &|| {
                     format!(
-                        "block_size: workload.block_size {part} is no multiple of {size} (by: {by} or any other, \
-                         an urgent operation goes where another would have gone)"
+                        "block_size: workload.block_size {part} is no multiple of {size} (an urgent operation goes \
+                         where another would have gone)"
                     )
                 });
             }

@@ -122,8 +122,8 @@ fn a_kernel_without_urgent_requests_refuses_them_by_name() {
         return agent::skip::skip("this kernel has urgent requests");
     }
     ran.exits(3).says(&[
-        "refused: urgent",
-        "by: iosqe_urgent",
+        "refused: flagged",
+        "does not grant urgent by: iosqe_urgent",
         "patched kernel of kernel/",
         "make -C kernel lab",
     ]);
@@ -172,10 +172,10 @@ fn what_cannot_be_is_refused_at_its_line() {
     for (arm, says) in [
         ("engine: psync, urgent: {share: 1%, by: none}", "psync has no ring, so it cannot have urgent"),
         ("engine: io_uring, urgent: {share: 60%, by: none}", "share: 60% is out of range"),
-        ("engine: io_uring, urgent: {share: 1, by: none}", "a percentage, such as 1%"),
-        ("engine: io_uring, urgent: {share: 1%, by: luck}", "unknown variant `luck`"),
-        ("engine: io_uring, urgent: {share: 1%}", "missing field `by`"),
-        ("engine: io_uring, urgent: {share: 1%, by: none, size: 4KiB}", "`size`"),
+        ("engine: io_uring, urgent: {share: 1, by: none}", "1 is not a percentage, such as 1%"),
+        ("engine: io_uring, urgent: {share: 1%, by: luck}", "there is no `luck`"),
+        ("engine: io_uring, urgent: {share: 1%}", "`by` is missing"),
+        ("engine: io_uring, urgent: {share: 1%, by: none, size: 4KiB}", "unknown field `size`"),
         ("engine: io_uring, urgent: {share: 1%, by: none, block_size: 24KiB}", "no multiple of 24KiB"),
         ("engine: nop, urgent: {share: 1%, by: ioprio}", "reach no device"),
     ] {
