@@ -13,20 +13,20 @@ use crate::analysis::{
     urgent::Lane,
 };
 
-const LEGEND: &str = "urgent: of the urgent I/Os alone; bulk: of the others. overtaken: urgent I/Os that bulk ones, handed \
+const LEGEND: &str = "urgent: of the urgent I/Os alone, whose p99 is compared; bulk: of the others. overtaken: urgent I/Os that bulk ones, handed \
                       over with them or later, overtook. starved: bulk I/Os that waited for more than ten bulk medians.";
 
 /// What a cell has to say of them, as texts.
 struct Row<'a> {
     cell: &'a CellSummary,
-    numbers: [String; 4],
+    numbers: [String; 3],
     verdict: Option<Verdict>,
     versus: [String; 2],
     bulk: [String; 3],
 }
 
 /// Titles of the columns of [`Row`], but for the versus.
-const URGENT: [&str; 4] = ["urgent IOPS", "p50", "p99", "overtaken"];
+const URGENT: [&str; 3] = ["urgent p50", "p99", "overtaken"];
 const BULK: [&str; 3] = ["bulk IOPS", "p99", "starved"];
 
 fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
@@ -51,7 +51,6 @@ fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary, urgent: &Lane, bulk: Opti
     Row {
         cell,
         numbers: [
-            of(urgent, "iops", units::count),
             of(urgent, "p50", units::nanos),
             of(urgent, "p99", units::nanos),
             of(urgent, "overtaken_share", percent),
@@ -73,7 +72,7 @@ fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary, urgent: &Lane, bulk: Opti
 pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
     let rows = rows(set);
     let first = rows.first()?;
-    let versus = format!("p99 vs {}", set.baseline.as_deref().unwrap_or(""));
+    let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let compared = rows.iter().any(|row| row.verdict.is_some());
     let mut titles = vec![("arm", Align::Left)];
     titles.extend(URGENT.map(|title| (title, Align::Right)));

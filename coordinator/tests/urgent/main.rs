@@ -91,7 +91,7 @@ fn urgent_and_bulk_are_measured_apart() {
         let of = comparisons.filter(|found| found["metric"] == metric && number(&found["ratio"]) > 0.0);
         assert_eq!(of.count(), 3, "{metric}: each arm against the baseline");
     }
-    for text in ["urgent IOPS", "bulk IOPS", "p99 vs plain"] {
+    for text in ["urgent p50", "bulk IOPS", "overtaken"] {
         assert!(ran.stdout.contains(text), "no {text} in {}", ran.stdout);
     }
     let trial = place.trials().into_iter().find(|trial| trial["arm"] == "rings").unwrap();
