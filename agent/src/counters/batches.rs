@@ -7,8 +7,8 @@ use proto::outcome::BatchCounts;
 
 /// How often a ring's fdinfo is read again where its lines are not there: while a batch is submitted, kernels may leave
 /// out what they would have to lock the ring for.
-const TRIES: u32 = 50;
-const BETWEEN_TRIES: Duration = Duration::from_micros(200);
+const TRIES: u32 = 200;
+const BETWEEN_TRIES: Duration = Duration::from_micros(500);
 
 /// Reads the batch counters of some rings at the edges of a window.
 pub struct Batches {
