@@ -83,7 +83,7 @@ fn trial(block: u64) -> Trial {
 /// Runs the loop over `ops` operations at least, and scales to exactly as many.
 fn run(engine: &mut impl Engine, block: u64, batching: Batching, ops: u64, swapping: bool) -> Duration {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, syncs: false, open: false };
+    let kinds = Kinds { writes: false, syncs: false, urgent: false, open: false };
     let (mut recorder, slices) = Recorder::new(clock.clone(), kinds, 3);
     let mut source = Ops::new(&trial(block), FILE, 0);
     let mut until = Until { clock: clock.clone(), ops, next: 0 };
@@ -217,7 +217,7 @@ fn engines(c: &mut Criterion) {
 
 fn recording(c: &mut Criterion) {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, syncs: false, open: false };
+    let kinds = Kinds { writes: false, syncs: false, urgent: false, open: false };
     let (mut recorder, _slices) = Recorder::new(clock.clone(), kinds, 1);
     let mut group = c.benchmark_group("recorder");
     group.bench_function("one latency", |b| {

@@ -8,7 +8,7 @@ use proto::{
     outcome::{Direction, Interval, Series},
 };
 
-use crate::worker::recorder::{DIRECTIONS, Slice, Slices};
+use crate::worker::recorder::{PLACES, Slice, Slices};
 
 /// Merges what workers have finished, interval by interval.
 pub struct Merger {
@@ -29,9 +29,9 @@ struct Source {
 struct Pending {
     begins: Vec<u64>,
     ends: Vec<u64>,
-    latency: [Option<Histogram<u64>>; DIRECTIONS],
-    service: [Option<Histogram<u64>>; DIRECTIONS],
-    bytes: [u64; DIRECTIONS],
+    latency: [Option<Histogram<u64>>; PLACES],
+    service: [Option<Histogram<u64>>; PLACES],
+    bytes: [u64; PLACES],
 }
 
 impl Merger {
@@ -122,7 +122,7 @@ mod tests {
     fn script() -> (Script, Slices) {
         let clock = HotClock::new();
         let (mut recorder, slices) =
-            Recorder::new(clock.clone(), Kinds { writes: true, syncs: false, open: false }, 3);
+            Recorder::new(clock.clone(), Kinds { writes: true, syncs: false, urgent: false, open: false }, 3);
         recorder.start_over(1000);
         (Script { recorder, clock }, slices)
     }

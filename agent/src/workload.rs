@@ -26,7 +26,7 @@ pub struct Op {
     pub len: u32,
 }
 
-/// What an operation does. The low two bits of its number are its direction.
+/// What an operation does. The low three bits of its number are the place of its latencies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OpKind {
@@ -36,26 +36,60 @@ pub enum OpKind {
     /// From the slot's block into the target.
     Write = 1,
     /// The same, and the operation queued next, a sync, is to begin when it is done, and only if it succeeds.
-    WriteLinked = 4 | 1,
+    WriteLinked = 8 | 1,
     /// Makes the data of completed writes durable. Of no offset and no length.
     Fdatasync = 2,
     /// The same for all that is known of the file.
-    Fsync = 4 | 2,
+    Fsync = 8 | 2,
+    /// A read that is urgent.
+    UrgentRead = 3,
+    /// A write that is urgent.
+    UrgentWrite = 4,
 }
 
 impl OpKind {
-    /// The place of its latencies: reads, writes, syncs.
+    /// The place of its latencies, in the order of [`Direction::ALL`](proto::outcome::Direction::ALL): reads, writes,
+    /// syncs, urgent reads, urgent writes.
     #[inline]
     #[must_use]
-    pub fn direction(self) -> usize {
-        usize::from(self as u8 & 3)
+    pub fn place(self) -> usize {
+        usize::from(self as u8 & 7)
+    }
+
+    /// The same, urgent; syncs, and what they are linked to, never are.
+    #[inline]
+    #[must_use]
+    pub fn urgent(self) -> Self {
+        match self {
+            Self::Read => Self::UrgentRead,
+            Self::Write => Self::UrgentWrite,
+            other => other,
+        }
+    }
+
+    /// The same, not urgent.
+    #[inline]
+    #[must_use]
+    pub fn plain(self) -> Self {
+        match self {
+            Self::UrgentRead => Self::Read,
+            Self::UrgentWrite => Self::Write,
+            other => other,
+        }
+    }
+
+    /// Whether it is urgent.
+    #[inline]
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::UrgentRead | Self::UrgentWrite)
     }
 
     /// Whether it writes.
     #[inline]
     #[must_use]
     pub fn writes(self) -> bool {
-        matches!(self, Self::Write | Self::WriteLinked)
+        matches!(self, Self::Write | Self::WriteLinked | Self::UrgentWrite)
     }
 
     /// Whether it makes completed writes durable, and moves nothing.

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Nanos;
+use crate::{units::Nanos, urgent::Urgent};
 
 /// One way to do the I/O.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +87,10 @@ pub struct Engine {
     /// see what a rig and its verdicts make of it. Absent, or 0ns: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_wait: Option<Nanos>,
+    /// io_uring, nop: a share of the operations is urgent, and measured apart from the rest, such as
+    /// `{share: 1%, by: ioprio, block_size: 4KiB}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgent: Option<Urgent>,
     /// What to do where the host does not grant a knob.
     #[serde(default)]
     pub fallback: Fallback,
@@ -153,6 +157,7 @@ impl Engine {
             hipri: false,
             nowait: false,
             busy_wait: None,
+            urgent: None,
             fallback: Fallback::Refuse,
         }
     }
@@ -194,6 +199,7 @@ impl Engine {
             ("link_sync", self.link_sync),
             ("iowq_workers", self.iowq_workers.is_some()),
             ("ring", self.ring != Sharing::PerThread),
+            ("urgent", self.urgent.is_some()),
         ])
     }
 }

@@ -5,6 +5,7 @@
 //! * [`trial`]: a fully resolved trial, with the limits both ends check.
 //! * [`target`], [`workload`], [`engine`]: what its I/O goes to, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports of a host, a preparation, an interval, a trial.
+//! * [`urgent`]: requests that are more urgent than the rest.
 //! * [`noise`]: what else went on in a host meanwhile.
 //! * [`convert`]: wire to domain and back; a refusal names the field.
 //! * [`histogram`]: the latency histogram's bounds and codec.
@@ -21,6 +22,7 @@ pub mod target;
 mod testing;
 pub mod trial;
 pub mod units;
+pub mod urgent;
 pub mod workload;
 
 /// Code generated from `ringbench/v1/agent.proto`.
@@ -34,7 +36,8 @@ pub mod wire {
 /// * 1: first version.
 /// * 2: sizes by distribution, syncs, verification.
 /// * 3: busy waits.
-pub const PROTOCOL_VERSION: u32 = 3;
+/// * 4: urgent requests.
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The longest gRPC message that either end accepts, in bytes. An interval with its histograms, the largest
 /// message there is, stays below 1 MiB ([`histogram`]).

@@ -123,7 +123,7 @@ pub struct Ready {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads, writes or syncs.
+/// What the requests of a series have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -133,11 +133,15 @@ pub enum Direction {
     Write,
     /// What makes writes durable; moves no data, and is not among the operations.
     Sync,
+    /// Reads that are urgent; the others are [`Self::Read`].
+    UrgentRead,
+    /// Writes that are urgent.
+    UrgentWrite,
 }
 
 impl Direction {
     /// All, in the order in which they are reported.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Sync];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Sync, Self::UrgentRead, Self::UrgentWrite];
 
     /// The word used in files.
     #[must_use]
@@ -146,6 +150,24 @@ impl Direction {
             Self::Read => "read",
             Self::Write => "write",
             Self::Sync => "sync",
+            Self::UrgentRead => "urgent-read",
+            Self::UrgentWrite => "urgent-write",
+        }
+    }
+
+    /// Whether these are urgent.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::UrgentRead | Self::UrgentWrite)
+    }
+
+    /// The same, urgent or not.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        match self {
+            Self::UrgentRead => Self::Read,
+            Self::UrgentWrite => Self::Write,
+            plain => plain,
         }
     }
 }
@@ -175,7 +197,7 @@ impl Interval {
 /// The operations of one direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Reads, writes or syncs.
+    /// Reads, writes or syncs; urgent ones apart.
     pub direction: Direction,
     /// Bytes transferred.
     pub bytes: u64,
@@ -245,6 +267,12 @@ pub struct Finished {
     pub sharing: Option<SharingCosts>,
     /// Whether the window was cut short.
     pub cut_short: bool,
+    /// Of urgent operations, which are among those above; absent where none was to be urgent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgent: Option<UrgentCounts>,
+    /// Batches as the kernel counted them; in an audit of a ring, where the kernel does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches: Option<BatchCounts>,
     /// What came of checking what was read; absent where it was not verified.
     #[serde(default)]
     pub verified: Option<Verified>,
@@ -268,6 +296,81 @@ impl Finished {
     #[must_use]
     pub fn syscalls_self_total(&self) -> u64 {
         self.syscalls_self.values().sum()
+    }
+}
+
+/// Urgent operations, and how many others went before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrgentCounts {
+    /// Urgent operations that completed whole within the window.
+    pub ops: u64,
+    /// Of them, those that were overtaken: others that were handed over with them or later were seen complete before.
+    pub overtaken: u64,
+    /// How many such others there were, added up; a lower bound, by counting (see the agent's `worker::urgent`).
+    pub overtakers: u64,
+    /// The most of one urgent operation.
+    pub most_overtakers: u64,
+}
+
+impl UrgentCounts {
+    /// Adds the counts of another thread, or of another host.
+    pub fn add(&mut self, more: &Self) {
+        self.ops += more.ops;
+        self.overtaken += more.overtaken;
+        self.overtakers += more.overtakers;
+        self.most_overtakers = self.most_overtakers.max(more.most_overtakers);
+    }
+}
+
+/// What the kernel says of the batches of a ring, in the ring's fdinfo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchCounts {
+    /// Batches that had something to submit.
+    pub batches: u64,
+    /// Requests that they took.
+    pub requests: u64,
+    /// Those of the largest batch since the ring was made.
+    pub largest: u64,
+    /// Rounds that found nothing to submit.
+    pub empty: u64,
+    /// Requests with `IOSQE_URGENT`.
+    pub urgent: u64,
+    /// Urgent requests, or chains of them, that were issued before earlier ones of their batch.
+    pub jumped: u64,
+    /// Batches in which a draining request let go what was held back.
+    pub drain_flushes: u64,
+    /// Batches by size: 1, 2 to 3, 4 to 7 and so on.
+    pub by_size: Vec<u64>,
+}
+
+impl BatchCounts {
+    /// Adds the counts of another ring, or of another host.
+    pub fn add(&mut self, more: &Self) {
+        self.batches += more.batches;
+        self.requests += more.requests;
+        self.largest = self.largest.max(more.largest);
+        self.empty += more.empty;
+        self.urgent += more.urgent;
+        self.jumped += more.jumped;
+        self.drain_flushes += more.drain_flushes;
+        self.by_size.resize(self.by_size.len().max(more.by_size.len()), 0);
+        self.by_size.iter_mut().zip(&more.by_size).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// What came since `earlier`, of the same ring; the largest batch is since the ring was made.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let by_size = self.by_size.iter().zip(earlier.by_size.iter().chain(std::iter::repeat(&0)));
+        Self {
+            batches: self.batches.saturating_sub(earlier.batches),
+            requests: self.requests.saturating_sub(earlier.requests),
+            largest: self.largest,
+            empty: self.empty.saturating_sub(earlier.empty),
+            urgent: self.urgent.saturating_sub(earlier.urgent),
+            jumped: self.jumped.saturating_sub(earlier.jumped),
+            drain_flushes: self.drain_flushes.saturating_sub(earlier.drain_flushes),
+            by_size: by_size.map(|(now, then)| now.saturating_sub(*then)).collect(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::{
     engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sharing, Sqpoll},
     target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
+    urgent::{Share, Urgent, UrgentBy},
     workload::{
         Arrival, BlockSizes, Cpus, MAX_SIZES, MAX_SYNC_EVERY, Pattern, Rate, Sync, SyncCall, Workload,
     },
@@ -255,6 +256,7 @@ impl Trial {
         self.check_sizes(&mut check);
         self.check_sync(&mut check);
         self.check_verify(&mut check);
+        self.check_urgent(&mut check);
         if let Cpus::List(list) = &work.cpus {
             check(!list.is_empty(), "workload.cpus", &|| {
                 "is empty; write auto or a list such as [2, 3]".into()

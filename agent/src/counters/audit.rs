@@ -4,14 +4,14 @@
 //! in the warm-up, because recording slows each request; only without a warm-up are they recorded at the window's
 //! beginning. Neither makes system calls that would be counted.
 
-use std::io;
+use std::{io, os::fd::RawFd};
 
 use proto::{
-    outcome::{HardwareCounts, Knob, PathCounts, PerfCounts, Warning},
+    outcome::{BatchCounts, HardwareCounts, Knob, PathCounts, PerfCounts, Warning},
     trial::{Sharing, Trial},
 };
 
-use super::{hardware::Hardware, paths::Paths, perf::Perf, submitter::Submitter};
+use super::{batches::Batches, hardware::Hardware, paths::Paths, perf::Perf, submitter::Submitter};
 
 /// The instruments of one worker; closed when dropped.
 #[derive(Default)]
@@ -21,6 +21,9 @@ pub struct Audit {
     paths: Option<Paths>,
     /// The paths are another worker's to record.
     paths_elsewhere: bool,
+    batches: Option<Batches>,
+    /// The ring is another thread's.
+    batches_elsewhere: bool,
     /// Why counting calls could not be ended.
     failed: Option<String>,
     /// Which instruments failed after they were opened, and why.
@@ -36,6 +39,8 @@ pub struct AuditCounts {
     pub hardware: Option<HardwareCounts>,
     /// The ways that requests took; absent where they were not recorded.
     pub paths: Option<PathCounts>,
+    /// Batches as the kernel counted them; absent where it does not.
+    pub batches: Option<BatchCounts>,
     /// Instruments that failed after they were opened: what they would have counted is absent.
     pub warnings: Vec<Warning>,
 }
@@ -55,9 +60,14 @@ fn hardware_warning(why: &str, remedy: &str) -> Warning {
 
 impl Audit {
     /// Opens what there is, on the thread that is going to do the I/O and has built its engine: a worker, or (none)
-    /// the combiner. What is missing is said.
+    /// the combiner. `rings`: those that are its own. What is missing is said.
     #[must_use]
-    pub fn open(trial: &Trial, worker: Option<u32>, knobs: &[Knob]) -> (Self, Vec<Warning>) {
+    pub fn open(
+        trial: &Trial,
+        worker: Option<u32>,
+        knobs: &[Knob],
+        rings: Vec<RawFd>,
+    ) -> (Self, Vec<Warning>) {
         let mut warnings = Vec::new();
         let granted = |name: &str| knobs.iter().any(|knob| knob.name == name && knob.granted == "true");
         let polled = granted("sqpoll");
@@ -78,7 +88,12 @@ impl Audit {
                 warnings.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)))
             })
             .ok();
-        let mut audit = Self { perf, ..Self::default() };
+        let mut audit = Self {
+            perf,
+            batches: Batches::open(rings),
+            batches_elsewhere: worker.is_some() && trial.engine.ring == Sharing::Combiner,
+            ..Self::default()
+        };
         // Where perf is not allowed at all, that has been said.
         let (Some(submitter), Some(_)) = (submitter, &audit.perf) else { return (audit, warnings) };
         if trial.engine.engine.is_ring() {
@@ -131,6 +146,9 @@ impl Audit {
 
     /// The window begins: the last call that this makes is the one that starts counting calls.
     pub fn arm(&mut self, warmed_up: bool) {
+        if let Some(batches) = &mut self.batches {
+            batches.begin();
+        }
         if warmed_up {
             self.with_paths(Paths::stop, "could not be recorded to the end");
         }
@@ -145,6 +163,9 @@ impl Audit {
     pub fn disarm(&mut self) {
         self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err()).map(|error| error.to_string());
         self.with_hardware(Hardware::disarm);
+        if let Some(batches) = &mut self.batches {
+            batches.end();
+        }
         self.with_paths(Paths::stop, "could not be recorded to the end");
     }
 
@@ -159,6 +180,10 @@ impl Audit {
             Some(paths) => Some(paths.read()),
             None => self.paths_elsewhere.then(PathCounts::default),
         };
+        let batches = match &self.batches {
+            Some(batches) => batches.counted(),
+            None => self.batches_elsewhere.then(BatchCounts::default),
+        };
         let hardware = self.hardware.as_mut().map(Hardware::read).filter(|counts| {
             let counted = *counts != HardwareCounts::default();
             if !counted {
@@ -170,7 +195,7 @@ impl Audit {
             }
             counted
         });
-        AuditCounts { perf, hardware, paths, warnings: std::mem::take(&mut self.said) }
+        AuditCounts { perf, hardware, paths, batches, warnings: std::mem::take(&mut self.said) }
     }
 }
 

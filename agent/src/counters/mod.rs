@@ -2,6 +2,7 @@
 //! took, interrupts.
 
 pub mod audit;
+pub mod batches;
 pub mod hardware;
 pub mod interrupts;
 pub mod kernel_threads;

@@ -13,7 +13,7 @@ use super::{submitter::Submitter, tracefs::Tracefs};
 
 /// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
 /// another.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "io_uring_enter",
     "io_submit",
     "io_getevents",
@@ -24,6 +24,7 @@ const NAMES: [&str; 14] = [
     "fsync",
     "fdatasync",
     "futex",
+    "ppoll",
     "write",
     "clock_gettime",
     "clock_nanosleep",

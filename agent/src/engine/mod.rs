@@ -12,7 +12,7 @@ mod pvsync2;
 pub(crate) mod ring;
 pub(crate) mod sharing;
 
-use std::io;
+use std::{io, os::fd::RawFd};
 
 pub use libaio::Libaio;
 pub use null::Null;
@@ -20,7 +20,7 @@ pub use nvme::{Commands, Namespace};
 use proto::outcome::SharingCosts;
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;
-pub use ring::{Attach, Opcode, Ring, RingSetup};
+pub use ring::{Apart, Attach, Opcode, Ring, RingSetup};
 pub use sharing::{Combined, Shared};
 
 use crate::workload::Op;
@@ -65,6 +65,11 @@ pub trait Engine {
 
     /// What the engine has done since it was made.
     fn counts(&self) -> Counts;
+
+    /// The descriptors of its rings, where they are its own.
+    fn rings(&self) -> Vec<RawFd> {
+        Vec::new()
+    }
 }
 
 /// An engine's own account.

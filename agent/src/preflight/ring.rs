@@ -16,7 +16,11 @@ use rustix::{
 use super::{capability, facts::status_field};
 use crate::{
     buffers::Buffers,
-    engine::{Attach, Opcode, Ring, RingSetup},
+    counters::batches::Batches,
+    engine::{
+        Attach, Opcode, Ring, RingSetup,
+        ring::{favour, setup},
+    },
 };
 
 /// Nothing here needs more.
@@ -87,6 +91,8 @@ pub(super) fn capabilities() -> Vec<Capability> {
     all.push(capability("io_uring.cqe32", cqe32));
     all.push(capability("io_uring.iopoll", on_ring(|_| iopoll())));
     all.push(capability("io_uring.hybrid_iopoll", on_ring(|_| hybrid_iopoll())));
+    all.push(capability("io_uring.urgent", on_ring(|_| urgent())));
+    all.push(capability("io_uring.batch_counters", on_ring(batch_counters)));
     all.push(capability("io_uring.registered_ring_fd", on_ring(registered_ring_fd)));
     all.push(capability("io_uring.fixed_files", on_ring(fixed_files)));
     all.push(capability("io_uring.fixed_buffers", on_ring(fixed_buffers)));
@@ -166,7 +172,14 @@ fn newer(since: &str) -> String {
 
 /// Sends one request through and waits for it.
 fn nop<S: squeue::EntryMarker, C: cqueue::EntryMarker>(ring: &mut IoUring<S, C>) -> io::Result<()> {
-    let entry = opcode::Nop::new().build().into();
+    carry(ring, opcode::Nop::new().build().into())
+}
+
+/// Sends a NOP through and waits for it.
+fn carry<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
+    ring: &mut IoUring<S, C>,
+    entry: S,
+) -> io::Result<()> {
     // SAFETY: a NOP refers to no memory.
     let pushed = unsafe { ring.submission().push(&entry) };
     pushed.map_err(io::Error::other)?;
@@ -218,6 +231,29 @@ fn hybrid_iopoll() -> Tried {
     match Ring::over(&setup, Vec::new(), buffers) {
         Ok(_) => Ok(OPENS.to_owned()),
         Err(refusal) => Err((refusal.message, newer("6.13"))),
+    }
+}
+
+/// Urgent requests: a ring for them, and one that carries some.
+fn urgent() -> Tried {
+    let needs = || favour::NEEDS_PATCH.to_owned();
+    let (mut ring, features) = setup::open_flagged(favour::SETUP_URGENT, ENTRIES)
+        .map_err(|error| (format!("setup with IORING_SETUP_URGENT fails: {error}"), needs()))?;
+    if features & favour::FEAT_URGENT == 0 {
+        let detail =
+            "a ring with IORING_SETUP_URGENT opens, but the kernel does not claim IORING_FEAT_URGENT";
+        return Err((detail.to_owned(), needs()));
+    }
+    let flag = squeue::Flags::from_bits_retain(favour::IOSQE_URGENT);
+    carry(&mut ring, opcode::Nop::new().build().flags(flag))
+        .map_err(|error| (format!("the ring opens, but carries no urgent NOP: {error}"), needs()))?;
+    Ok("a ring opens and carries an urgent NOP".to_owned())
+}
+
+fn batch_counters(ring: &IoUring) -> Tried {
+    match Batches::open(vec![ring.as_raw_fd()]) {
+        Some(_) => Ok("the fdinfo of a ring has them".to_owned()),
+        None => Err(("the fdinfo of a ring has none".to_owned(), favour::NEEDS_PATCH.to_owned())),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    outcome::{Knob, Refusal},
-    trial::{Engine, Fallback, Sqpoll, Trial},
+    outcome::{Knob, Refusal, Warning},
+    trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
 };
+
+use crate::engine::ring::favour;
 
 /// Asked for where the choice is left to the agent.
 pub(super) const AUTO: &str = "auto";
@@ -97,6 +99,41 @@ fn polls_synchronously(release: &str) -> bool {
     release.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
 }
 
+/// What is said of a knob that was not granted, or not as asked.
+pub(super) fn not_granted(knob: &Knob) -> Warning {
+    let Knob { name, requested, granted } = knob;
+    let remedy = "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`";
+    let (message, remedy) = match name.as_str() {
+        "urgent" => (
+            format!("urgent by: {requested} was asked for and not granted; the trial ran with by: {granted}"),
+            format!("{}; {remedy}", favour::NEEDS_PATCH),
+        ),
+        "urgent_ioprio" => (
+            format!("urgent requests were to have the I/O priority {requested}, and have {granted}"),
+            "run the agent as root, or with CAP_SYS_NICE".to_owned(),
+        ),
+        _ => (format!("{name} was asked for and not granted; the trial ran without it"), remedy.to_owned()),
+    };
+    Warning::new("knob-not-granted", message, remedy)
+}
+
+/// That an I/O priority goes unheeded: only some schedulers of a disk look at it.
+pub(super) fn unheeded(engine: &Engine, target: &BTreeMap<String, String>) -> Option<Warning> {
+    let asked = engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::Ioprio);
+    let direct = target.get("direct").is_some_and(|direct| direct == "yes");
+    let scheduler = target.get("scheduler").map_or("none", String::as_str);
+    let heeds = ["mq-deadline", "bfq"].contains(&scheduler);
+    (asked && direct && !heeds).then(|| {
+        Warning::new(
+            "ioprio-unheeded",
+            format!(
+                "the disk's scheduler, {scheduler}, does not look at the I/O priority of urgent requests"
+            ),
+            "as root: echo mq-deadline > /sys/block/DISK/queue/scheduler",
+        )
+    })
+}
+
 /// The trial, with interrupts.
 pub(super) fn without_polling(trial: &Trial) -> Trial {
     let engine = Engine { iopoll: false, hybrid_iopoll: false, hipri: false, ..trial.engine.clone() };
@@ -105,7 +142,7 @@ pub(super) fn without_polling(trial: &Trial) -> Trial {
 
 #[cfg(test)]
 mod tests {
-    use proto::trial::EngineKind;
+    use proto::trial::{EngineKind, Share, Urgent};
 
     use super::*;
 
@@ -138,6 +175,27 @@ mod tests {
         cached.insert("direct".to_owned(), "no".to_owned());
         assert_eq!(polling(&engine, &cached).unwrap()[0].granted, "false");
         assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_io_priority_needs_a_scheduler_that_looks_at_it() {
+        let urgent = Urgent { share: Share(10_000), by: UrgentBy::Ioprio, block_size: None };
+        let engine = Engine { urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
+        let facts = |direct: &str, scheduler: &str| {
+            let facts = [("direct", direct), ("scheduler", scheduler)];
+            facts.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        };
+        assert!(unheeded(&engine, &facts("yes", "none")).unwrap().message.contains("none"));
+        assert_eq!(unheeded(&engine, &facts("yes", "mq-deadline")), None);
+        assert_eq!(unheeded(&engine, &facts("no", "none")), None);
+        assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts("yes", "none")), None);
+        let knob = |name: &str, requested: &str, granted: &str| {
+            let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
+            not_granted(&Knob { name, requested, granted })
+        };
+        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("make -C kernel lab"));
+        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message.contains("have best-effort-0"));
+        assert!(knob("vectored", "true", "false").message.contains("ran without it"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::{
-    outcome::{CpuTime, Finished, Overhead, Verified, Warning},
+    outcome::{BatchCounts, CpuTime, Finished, Overhead, UrgentCounts, Verified, Warning},
     trial::Trial,
 };
 
@@ -75,9 +75,18 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
     let mut errors: BTreeMap<i32, u64> = BTreeMap::new();
     let mut overhead = Overhead { clock_drift_ppm: sum.overhead.clock_drift_ppm, ..Overhead::default() };
     for report in reports {
-        sum.read_ops += report.tally.ops[0];
-        sum.write_ops += report.tally.ops[1];
-        sum.sync_ops += report.tally.ops[2];
+        let [reads, writes, syncs, urgent_reads, urgent_writes] = report.tally.ops;
+        sum.read_ops += reads + urgent_reads;
+        sum.write_ops += writes + urgent_writes;
+        sum.sync_ops += syncs;
+        if trial.engine.urgent.is_some() {
+            sum.urgent.get_or_insert_default().add(&UrgentCounts {
+                ops: urgent_reads + urgent_writes,
+                overtaken: report.tally.overtaken,
+                overtakers: report.tally.overtakers,
+                most_overtakers: report.tally.most_overtakers,
+            });
+        }
         sum.bytes += report.tally.bytes;
         sum.short_transfers += report.tally.short;
         overhead.saturated += report.tally.saturated;
@@ -125,6 +134,8 @@ fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     sum.warnings.extend(said.into_iter().cloned());
     sum.perf = total(perf.map(|perf| perf.and_then(|perf| perf.as_ref().ok())), perf::add);
     sum.paths = total(audits.iter().map(|audit| audit.and_then(|audit| audit.paths.as_ref())), paths::add);
+    sum.batches =
+        total(audits.iter().map(|audit| audit.and_then(|audit| audit.batches.as_ref())), BatchCounts::add);
     sum.hardware =
         total(audits.iter().map(|audit| audit.and_then(|audit| audit.hardware.as_ref())), hardware::add);
 }

@@ -74,6 +74,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
     target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
+    warnings.extend(proof::unheeded(&trial.engine, &target.facts));
     let mut polling = proof::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.
@@ -135,7 +136,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
         let mut targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut target = targets.prepare(
             &trial.target,
-            &work.block_size,
+            &*trial,
             work.read_percent > 0,
             work.writes(),
             &mut progress,
@@ -271,13 +272,8 @@ async fn start_line(
         }
     }
     let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == proof::AUTO;
-    for knob in knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob)) {
-        warnings.push(Warning::new(
-            "knob-not-granted",
-            format!("{} was asked for and not granted; the trial ran without it", knob.name),
-            "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`",
-        ));
-    }
+    let missing = knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob));
+    warnings.extend(missing.map(proof::not_granted));
     Ok((knobs, slices))
 }
 

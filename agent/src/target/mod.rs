@@ -36,7 +36,7 @@ use std::{
 
 use proto::{
     outcome::{Refusal, Warning},
-    trial::{BlockSizes, Target},
+    trial::{BlockSizes, Target, Trial},
     units::ByteSize,
 };
 use rustix::{fs::OFlags, io::Errno};
@@ -72,6 +72,15 @@ pub struct Sizes {
     pub largest: u64,
     /// What every offset and length is a multiple of.
     pub unit: u64,
+}
+
+impl From<&Trial> for Sizes {
+    fn from(trial: &Trial) -> Self {
+        let sizes = Self::from(&trial.workload.block_size);
+        // Every other size is a multiple of it.
+        let urgent = trial.engine.urgent.and_then(|urgent| urgent.block_size);
+        Self { unit: urgent.map_or(sizes.unit, |size| size.0), ..sizes }
+    }
 }
 
 impl From<&BlockSizes> for Sizes {

@@ -25,7 +25,7 @@ use super::{
     window::{Schedule, Window},
 };
 use crate::engine::{
-    Attach, Opcode, RingSetup,
+    Attach, Engine as _, Opcode, RingSetup,
     sharing::{combiner::Combiner, nothing_built},
 };
 
@@ -72,7 +72,8 @@ impl Thread {
         try_sync(trial, combiner.ring(), &self.stop)?;
         // Workers warn of what no thread can have, but not of what is for this one alone to record.
         let mut missing = Vec::new();
-        let audit = instruments(trial, None, &knobs, &mut missing).map(|audit| audit.saying(missing));
+        let audit = instruments(trial, None, &knobs, combiner.ring().rings(), &mut missing)
+            .map(|audit| audit.saying(missing));
         self.desks.combined.lay_out(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });

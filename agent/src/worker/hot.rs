@@ -126,6 +126,9 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
             ops.done(completion, request.kind);
             if completion.result == (request.len & whole) as i32 {
                 recorder.complete(request.kind, request.len, request.started, now);
+                if O::MARKS && request.kind.is_urgent() {
+                    recorder.overtaken(ops.overtakers(completion.slot));
+                }
                 if P::OPEN {
                     recorder.serve(request.kind, request.issued, now);
                 }

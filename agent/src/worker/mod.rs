@@ -12,6 +12,7 @@ pub mod recorder;
 pub mod slowed;
 pub mod source;
 mod thread;
+pub mod urgent;
 pub mod window;
 
 use std::{
@@ -27,7 +28,7 @@ use std::{
 
 use proto::{
     outcome::{Knob, Refusal, Warning},
-    trial::{EngineKind, Sharing, Trial},
+    trial::{EngineKind, Sharing, Trial, UrgentBy},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -39,13 +40,14 @@ use self::{
     recorder::{Kinds, Recorder, Slices, Tally},
     slowed::Slowed,
     source::{Source, Synced},
-    thread::{buffers, caught, engine_failed, instruments, settle, try_sync},
+    thread::{buffers, caught, engine_failed, instruments, settle, try_sync, urgent_buffers},
+    urgent::Marked,
     window::{Closed, Schedule, Window},
 };
 use crate::{
     buffers::{Blocks, Buffers},
     engine::{
-        Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
+        Apart, Attach, Combined, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
         sharing::{Desk, nothing_built},
     },
     verify::{Outcome, Verified},
@@ -323,6 +325,13 @@ impl Worker {
                 let (engine, knobs) = Ring::passthrough(&self.ring(opcode, depth), file, buffers()?)?;
                 self.run(engine, knobs)
             }
+            EngineKind::Nop | EngineKind::IoUring
+                if trial.engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::SeparateRing) =>
+            {
+                let urgent = urgent_buffers(trial, depth, self.index)?;
+                let (engine, knobs) = Apart::new(&self.ring(opcode, depth), file, buffers()?, urgent)?;
+                self.run(engine, knobs)
+            }
             EngineKind::Nop | EngineKind::IoUring => {
                 let (engine, knobs) = Ring::new(&self.ring(opcode, depth), file, buffers()?)?;
                 self.run(engine, knobs)
@@ -363,6 +372,11 @@ impl Worker {
                 }
                 Ok(report)
             }
+            _ if trial.engine.urgent.is_some() => {
+                let ops =
+                    Slowed::new(Marked::new(ops, trial, self.index), wait.unwrap_or(0), HotClock::new());
+                self.measure(engine, &mut Synced::new(ops, work, linked), knobs)
+            }
             (.., Some(wait)) => {
                 let ops = Slowed::new(ops, wait, HotClock::new());
                 self.measure(engine, &mut Synced::new(ops, work, linked), knobs)
@@ -381,9 +395,9 @@ impl Worker {
     ) -> Result<Report, Refusal> {
         let (trial, work) = (&self.trial, &self.trial.workload);
         let clock = HotClock::new();
-        let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(work), spares(trial.workers()));
+        let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(trial), spares(trial.workers()));
         let mut warnings = Vec::new();
-        let audit = instruments(trial, Some(self.index), &knobs, &mut warnings);
+        let audit = instruments(trial, Some(self.index), &knobs, engine.rings(), &mut warnings);
         let _ = self.notes.send(Note::Ready(Built { knobs, warnings, slices }));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });

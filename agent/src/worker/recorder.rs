@@ -2,7 +2,7 @@
 //! the same way: nothing is allocated, nothing is locked, nobody waits.
 
 use hdrhistogram::Histogram;
-use proto::{histogram, trial::Workload};
+use proto::{histogram, trial::Trial};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::clock::HotClock;
@@ -18,16 +18,16 @@ pub struct Slice {
     pub begin_ns: u64,
     /// Second edge.
     pub end_ns: u64,
-    /// Latency in nanoseconds: reads, then writes and syncs if there are any in the workload.
+    /// Latency in nanoseconds: reads, then writes, syncs and urgent ones if there are any in the workload.
     pub latency: Vec<Histogram<u32>>,
     /// Open loop: service time in nanoseconds, likewise. Empty in closed loop.
     pub service: Vec<Histogram<u32>>,
-    /// Bytes moved, by direction.
-    pub bytes: [u64; DIRECTIONS],
+    /// Bytes moved, by [`OpKind::place`].
+    pub bytes: [u64; PLACES],
 }
 
-/// Reads, writes, syncs.
-pub const DIRECTIONS: usize = 3;
+/// Reads, writes, syncs, urgent reads, urgent writes.
+pub const PLACES: usize = proto::outcome::Direction::ALL.len();
 
 /// Which histograms a worker keeps.
 #[derive(Clone, Copy, Debug)]
@@ -36,21 +36,34 @@ pub struct Kinds {
     pub writes: bool,
     /// And syncs after them.
     pub syncs: bool,
+    /// Some of the operations are urgent.
+    pub urgent: bool,
     /// Service time is kept beside latency.
     pub open: bool,
 }
 
 impl Kinds {
-    /// Those that a workload needs.
+    /// Those that a trial needs.
     #[must_use]
-    pub fn of(work: &Workload) -> Self {
-        Self { writes: work.read_percent < 100, syncs: work.sync.is_some(), open: work.rate.is_some() }
+    pub fn of(trial: &Trial) -> Self {
+        let work = &trial.workload;
+        Self {
+            writes: work.read_percent < 100,
+            syncs: work.sync.is_some(),
+            urgent: trial.engine.urgent.is_some(),
+            open: work.rate.is_some(),
+        }
     }
 
     /// How many a slice has of latency, and how many of service time.
     fn counts(self) -> (usize, usize) {
-        let directions = 1 + usize::from(self.writes || self.syncs) + usize::from(self.syncs);
-        (directions, if self.open { directions } else { 0 })
+        // Places are fixed, so that what lies before one that is needed is there too.
+        let places = match (self.urgent, self.syncs, self.writes) {
+            (true, ..) => PLACES,
+            (_, true, _) => 3,
+            (_, _, writes) => 1 + usize::from(writes),
+        };
+        (places, if self.open { places } else { 0 })
     }
 
     /// How many a slice has.
@@ -72,13 +85,13 @@ impl Slice {
             end_ns: 0,
             latency: empty(latency),
             service: empty(service),
-            bytes: [0; DIRECTIONS],
+            bytes: [0; PLACES],
         }
     }
 
     fn clear(&mut self) {
         self.latency.iter_mut().chain(&mut self.service).for_each(Histogram::reset);
-        self.bytes = [0; DIRECTIONS];
+        self.bytes = [0; PLACES];
     }
 }
 
@@ -120,7 +133,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Run {
     started: u64,
-    direction: usize,
+    place: usize,
     count: u32,
     bytes: u64,
 }
@@ -128,8 +141,14 @@ struct Run {
 /// Counts beside the histogram.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Completed whole, by direction.
-    pub ops: [u64; DIRECTIONS],
+    /// Completed whole, by [`OpKind::place`].
+    pub ops: [u64; PLACES],
+    /// Urgent ones that others overtook, how many others in all, and the most of one.
+    pub overtaken: u64,
+    /// See [`Self::overtaken`].
+    pub overtakers: u64,
+    /// See [`Self::overtaken`].
+    pub most_overtakers: u64,
     /// Bytes that they moved.
     pub bytes: u64,
     /// Transferred less than was asked.
@@ -166,10 +185,10 @@ impl Recorder {
     /// complete at `now`, in ticks.
     #[inline]
     pub fn complete(&mut self, kind: OpKind, len: u32, started: u64, now: u64) {
-        let direction = kind.direction();
-        if self.run.started != started || self.run.direction != direction {
+        let place = kind.place();
+        if self.run.started != started || self.run.place != place {
             self.flush(now);
-            self.run = Run { started, direction, count: 0, bytes: 0 };
+            self.run = Run { started, place, count: 0, bytes: 0 };
         }
         self.run.count += 1;
         self.run.bytes += u64::from(len);
@@ -179,7 +198,15 @@ impl Recorder {
     #[inline]
     pub fn serve(&mut self, kind: OpKind, issued: u64, now: u64) {
         let nanos = self.clock.nanos_between(issued, now);
-        self.active.service[kind.direction()].saturating_record(nanos);
+        self.active.service[kind.place()].saturating_record(nanos);
+    }
+
+    /// So many others overtook an urgent one.
+    #[inline]
+    pub fn overtaken(&mut self, by: u64) {
+        self.tally.overtaken += u64::from(by > 0);
+        self.tally.overtakers += by;
+        self.tally.most_overtakers = self.tally.most_overtakers.max(by);
     }
 
     /// To be called at the end of a batch, before `now` changes.
@@ -191,13 +218,13 @@ impl Recorder {
         }
         let nanos = self.clock.nanos_between(self.run.started, now);
         let bytes = std::mem::take(&mut self.run.bytes);
-        self.tally.ops[self.run.direction] += u64::from(count);
+        self.tally.ops[self.run.place] += u64::from(count);
         self.tally.bytes += bytes;
-        self.active.bytes[self.run.direction] += bytes;
+        self.active.bytes[self.run.place] += bytes;
         if nanos > histogram::HIGHEST_NS {
             self.tally.saturated += u64::from(count);
         }
-        self.active.latency[self.run.direction].saturating_record_n(nanos, count);
+        self.active.latency[self.run.place].saturating_record_n(nanos, count);
     }
 
     /// A request that did not.
@@ -252,8 +279,11 @@ mod tests {
 
     fn recorder(spares: usize) -> (Recorder, Slices, HotClock) {
         let clock = HotClock::new();
-        let (recorder, slices) =
-            Recorder::new(clock.clone(), Kinds { writes: true, syncs: true, open: false }, spares);
+        let (recorder, slices) = Recorder::new(
+            clock.clone(),
+            Kinds { writes: true, syncs: true, urgent: true, open: false },
+            spares,
+        );
         (recorder, slices, clock)
     }
 
@@ -267,15 +297,21 @@ mod tests {
         }
         recorder.complete(OpKind::Write, 4096, 2 * ticks, now);
         recorder.complete(OpKind::Fsync, 0, 2 * ticks, now);
+        recorder.complete(OpKind::UrgentRead, 512, 2 * ticks, now);
+        recorder.complete(OpKind::UrgentWrite, 512, ticks, now);
+        recorder.overtaken(0);
+        recorder.overtaken(3);
         recorder.flush(now);
         recorder.fail(-libc::EIO);
         recorder.fail(100);
         let (tally, errors) = recorder.finish(5);
-        assert_eq!((tally.ops, tally.short, errors), ([3, 1, 1], 1, vec![(libc::EIO, 1)]));
-        assert_eq!(tally.bytes, 3 * 512 + 4096);
+        assert_eq!((tally.ops, tally.short, errors), ([3, 1, 1, 1, 1], 1, vec![(libc::EIO, 1)]));
+        assert_eq!(tally.bytes, 5 * 512 + 4096);
+        assert_eq!((tally.overtaken, tally.overtakers, tally.most_overtakers), (1, 3, 3));
         let slice = slices.take().unwrap();
         assert_eq!((slice.end_ns, slice.latency[0].len(), slice.latency[1].len()), (5, 3, 1));
-        assert_eq!((slice.latency[2].len(), slice.bytes), (1, [1536, 4096, 0]));
+        assert_eq!((slice.latency[2].len(), slice.bytes), (1, [1536, 4096, 0, 512, 512]));
+        assert_eq!((slice.latency[3].len(), slice.latency[4].len()), (1, 1));
         let max = slice.latency[0].max();
         assert!((8_990_000..9_010_000).contains(&max), "{max} ns is not 9 ms");
     }

@@ -69,6 +69,8 @@ impl<S: Source> Slowed<S> {
 }
 
 impl<S: Source> Source for Slowed<S> {
+    const MARKS: bool = S::MARKS;
+
     #[inline]
     fn turn(&mut self) -> Turn {
         self.operations.turn()
@@ -90,6 +92,11 @@ impl<S: Source> Source for Slowed<S> {
     #[inline]
     fn done(&mut self, completion: Completion, kind: OpKind) {
         self.operations.done(completion, kind);
+    }
+
+    #[inline]
+    fn overtakers(&self, slot: Slot) -> u64 {
+        self.operations.overtakers(slot)
     }
 }
 

@@ -23,6 +23,9 @@ pub enum Turn {
 
 /// An endless sequence of requests.
 pub trait Source {
+    /// Whether some of the operations are urgent.
+    const MARKS: bool = false;
+
     /// What comes next. Asked again without a [`Source::take`] between, it may only have come free.
     fn turn(&mut self) -> Turn;
 
@@ -34,6 +37,13 @@ pub trait Source {
 
     /// A request came back; its slot's block is the caller's again.
     fn done(&mut self, completion: Completion, kind: OpKind);
+
+    /// How many others have overtaken the urgent operation in a slot: were handed over with it or later, and came back
+    /// before it.
+    #[inline]
+    fn overtakers(&self, _slot: Slot) -> u64 {
+        0
+    }
 }
 
 impl Source for Ops {
@@ -113,6 +123,8 @@ pub fn sync_kind(call: SyncCall) -> OpKind {
 }
 
 impl<S: Source> Source for Synced<S> {
+    const MARKS: bool = S::MARKS;
+
     #[inline]
     fn turn(&mut self) -> Turn {
         if self.due > 0 {
@@ -152,6 +164,11 @@ impl<S: Source> Source for Synced<S> {
             self.count();
         }
         self.operations.done(completion, kind);
+    }
+
+    #[inline]
+    fn overtakers(&self, slot: Slot) -> u64 {
+        self.operations.overtakers(slot)
     }
 }
 

@@ -361,7 +361,11 @@ fn an_audit_agrees_with_the_engine() {
 }
 
 /// What was done in a trial of writes with a sync after every so many, at a depth.
-async fn synced(kind: EngineKind, every: u32, linked: bool) -> Option<([u64; 3], Report, Vec<Slices>)> {
+async fn synced(
+    kind: EngineKind,
+    every: u32,
+    linked: bool,
+) -> Option<([u64; recorder::PLACES], Report, Vec<Slices>)> {
     let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;
@@ -388,7 +392,7 @@ async fn syncs_follow_writes_with_every_engine() {
     let plain = queues.into_iter().chain([EngineKind::IoUring]).map(|kind| (kind, false));
     for (kind, linked) in plain.chain([(EngineKind::IoUring, true)]) {
         for every in [1, 5] {
-            let Some(([_, writes, syncs], report, slices)) = synced(kind, every, linked).await else {
+            let Some(([_, writes, syncs, ..], report, slices)) = synced(kind, every, linked).await else {
                 continue;
             };
             assert_eq!(report.errors, [], "{kind}");

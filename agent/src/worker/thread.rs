@@ -1,6 +1,7 @@
 //! What every thread of a trial does before and after its work, whichever that is.
 
 use std::{
+    os::fd::RawFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -8,6 +9,7 @@ use std::{
 use proto::{
     outcome::{Knob, Refusal, Warning},
     trial::{Measure, Trial},
+    units::ByteSize,
 };
 
 use super::{Report, patience::Patience, source::sync_kind};
@@ -39,7 +41,16 @@ pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
 
 /// The blocks of `depth` slots.
 pub(super) fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
-    let block = trial.workload.block_size.largest();
+    blocks(trial, trial.workload.block_size.largest(), depth, worker)
+}
+
+/// Likewise, for urgent operations alone.
+pub(super) fn urgent_buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
+    let own = trial.engine.urgent.and_then(|urgent| urgent.block_size);
+    blocks(trial, own.unwrap_or(trial.workload.block_size.largest()), depth, worker)
+}
+
+fn blocks(trial: &Trial, block: ByteSize, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
     Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(worker)).map_err(|error| {
         Refusal::new(
             "no-memory",
@@ -55,10 +66,11 @@ pub(super) fn instruments(
     trial: &Trial,
     worker: Option<u32>,
     knobs: &[Knob],
+    rings: Vec<RawFd>,
     warnings: &mut Vec<Warning>,
 ) -> Option<Audit> {
     (trial.measure == Measure::Audit).then(|| {
-        let (audit, missing) = Audit::open(trial, worker, knobs);
+        let (audit, missing) = Audit::open(trial, worker, knobs, rings);
         warnings.extend(missing);
         audit
     })

@@ -174,15 +174,18 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Opti
     }
     let idle = if idle.contains(&arm) { " (does no I/O)" } else { "" };
     let mut sentences = vec![format!("{arm}{idle}: {}.", clauses.join("; "))];
-    let p99 = of("latency_p99");
     type Side = (Verdict, fn(&f64, &f64) -> bool, &'static str);
     let sides: [Side; 2] = [(Verdict::Slower, f64::gt, "up to "), (Verdict::Faster, f64::lt, "down to ")];
-    for (verdict, beats, most) in sides {
-        let found: Vec<&Comparison> = p99.iter().filter(|found| found.verdict == verdict).copied().collect();
-        if let Some((extreme, ratio)) = extreme(&found, beats) {
-            let (most, at) =
-                if total > 1 { (most, format!(" {}", at(&extreme.params))) } else { ("", String::new()) };
-            sentences.push(format!("p99 latency {most}{}{at}.", times(ratio)));
+    for (metric, name) in [("latency_p99", "p99 latency"), ("urgent_p99", "Of urgent I/Os, p99")] {
+        let p99 = of(metric);
+        for (verdict, beats, most) in sides {
+            let found: Vec<&Comparison> =
+                p99.iter().filter(|found| found.verdict == verdict).copied().collect();
+            if let Some((extreme, ratio)) = extreme(&found, beats) {
+                let (most, at) =
+                    if total > 1 { (most, format!(" {}", at(&extreme.params))) } else { ("", String::new()) };
+                sentences.push(format!("{name} {most}{}{at}.", times(ratio)));
+            }
         }
     }
     sentences.extend(parting(set, arm, baseline));

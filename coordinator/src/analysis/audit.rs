@@ -1,11 +1,13 @@
 //! What the audits of a cell counted. Each is told only where it was counted on every host: a sum over some would
 //! not be one over all operations.
 
-use proto::outcome::{Finished, HardwareCounts, PathCounts, PerfCounts};
+use proto::outcome::{BatchCounts, Finished, HardwareCounts, PathCounts, PerfCounts};
+use proto::trial::Sharing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::CellData;
+use super::cells::{self, CellData};
+use crate::plan::Params;
 
 /// What the processor counted on the workers, per operation, in the audit. Its probes are in it: a few hundred
 /// cycles for each system call that timed trials do not pay.
@@ -39,6 +41,30 @@ pub struct Completed {
     pub sampled: u64,
     /// Records that there was no room for: requests in the gaps are not among those followed.
     pub lost: u64,
+}
+
+/// Batches of a ring as the kernel counted them in the audit's window: what io_submit_sqes was given at once, by
+/// io_uring_enter or by a polling thread.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Batches {
+    /// Batches that had something to submit.
+    pub batches: u64,
+    /// Requests that they took.
+    pub requests: u64,
+    /// Requests of a batch, on average.
+    pub mean: Option<f64>,
+    /// Requests of the largest batch since the ring was made.
+    pub largest: u64,
+    /// Rounds that found nothing to submit.
+    pub empty: u64,
+    /// Urgent requests (`IOSQE_URGENT`).
+    pub urgent: u64,
+    /// Of them, and of chains that they are in, those that were issued before earlier ones of their batch.
+    pub jumped: u64,
+    /// Batches in which a draining request let go what was held back.
+    pub drain_flushes: u64,
+    /// Batches by size (`1`, `2-3`, `4-7` and so on); the last of 16 sizes is open.
+    pub by_size: Params,
 }
 
 impl Completed {
@@ -77,6 +103,37 @@ pub(super) fn syscalls(data: &CellData<'_>, scope: Option<&str>) -> Option<(Perf
 pub(super) fn completed(data: &CellData<'_>, scope: Option<&str>) -> Option<Completed> {
     let all = finished(data, scope)?;
     shares(all.iter().map(|finished| finished.paths).collect::<Option<Vec<_>>>()?)
+}
+
+/// Batches as the kernels counted them.
+pub(super) fn batches(data: &CellData<'_>, scope: Option<&str>) -> Option<Batches> {
+    let mut sum = BatchCounts::default();
+    for finished in finished(data, scope)? {
+        sum.add(finished.batches.as_ref()?);
+    }
+    // The first class of others is that of none.
+    let classes: Vec<u64> = std::iter::once(0).chain(sum.by_size).collect();
+    Some(Batches {
+        mean: (sum.batches > 0).then(|| sum.requests as f64 / sum.batches as f64),
+        batches: sum.batches,
+        requests: sum.requests,
+        largest: sum.largest,
+        empty: sum.empty,
+        urgent: sum.urgent,
+        jumped: sum.jumped,
+        drain_flushes: sum.drain_flushes,
+        by_size: cells::by_batch(&classes),
+    })
+}
+
+/// Why there are none, though a ring was audited.
+pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Option<String> {
+    let engine = &data.cell.template.engine;
+    let missing = engine.engine.is_ring() && finished(data, scope)?.iter().any(|host| host.batches.is_none());
+    missing.then(|| match engine.ring {
+        Sharing::Shared => "not counted for a ring behind a lock".to_owned(),
+        _ => "this kernel has no batch counters; that of kernel/ has (`make -C kernel lab`)".to_owned(),
+    })
 }
 
 /// Each request that was followed counts the same, on whichever host.

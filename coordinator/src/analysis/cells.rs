@@ -15,6 +15,7 @@ use super::{
     stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
     trials::{Costs, Sample},
+    urgent::Gathered,
 };
 use crate::{
     errno::errno_name,
@@ -52,6 +53,9 @@ pub(super) struct BlockValues {
     pub(super) latency: Recorded,
     pub(super) cpu_ns_per_io: Option<f64>,
     pub(super) syscalls_per_io: Option<f64>,
+    /// Where some operations were urgent: these, and the rate of the others.
+    pub(super) urgent: Option<Recorded>,
+    pub(super) bulk_iops: Option<f64>,
 }
 
 impl CellData<'_> {
@@ -71,6 +75,7 @@ impl CellData<'_> {
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
         let mut means = Vec::new();
+        let (mut urgent, mut bulk) = (Gathered::default(), Gathered::default());
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
         for sample in &self.samples {
@@ -85,6 +90,8 @@ impl CellData<'_> {
             merge::add(&mut latency, &work.latency);
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
+            urgent.add(work.urgent.as_ref());
+            bulk.add(work.bulk.as_ref());
             syncs.push(work.syncs_per_s);
             let costs = Costs::sum(hosts().map(|host| &host.costs));
             if scope.is_none() {
@@ -94,6 +101,8 @@ impl CellData<'_> {
                     latency: Recorded::of(&work.latency),
                     cpu_ns_per_io: costs.per_io(costs.cpu_ns()),
                     syscalls_per_io: costs.per_io(costs.syscalls.values().sum()),
+                    urgent: work.urgent.as_ref().map(|urgent| Recorded::of(&urgent.latency)),
+                    bulk_iops: work.bulk.as_ref().map(|bulk| bulk.iops),
                 });
             }
             trials.push(costs);
@@ -113,6 +122,8 @@ impl CellData<'_> {
             latency_ns: (!latency.is_empty()).then(|| percentiles(&latency, p50, p99)),
             service_ns: service.percentiles(),
             sync_latency_ns: sync.percentiles(),
+            urgent: urgent.urgent(latency.len(), costs.urgent),
+            bulk: bulk.bulk(latency.len()),
             syncs_per_s: stats::estimate(syncs).filter(|_| self.cell.template.workload.sync.is_some()),
             offered_per_s: self.offered(scope),
             syscalls_per_io,
@@ -208,6 +219,8 @@ impl CellData<'_> {
             cq_overflows: costs.cq_overflows,
             punted_to_io_wq: audit::syscalls(self, scope).and_then(|(perf, _)| perf.punted_to_io_wq),
             completed: audit::completed(self, scope),
+            batches_missing: audit::batches_missing(self, scope),
+            batches: audit::batches(self, scope),
         }
     }
 
@@ -260,7 +273,7 @@ fn trial_values(trials: &[Costs], latency_mean: Vec<f64>) -> BTreeMap<String, Ve
 }
 
 /// Counts by class of batch, under the range of each class that occurred.
-fn by_batch(classes: &[u64]) -> Params {
+pub(super) fn by_batch(classes: &[u64]) -> Params {
     let range = |class: usize| match class {
         0 => "0".to_owned(),
         1 => "1".to_owned(),
@@ -304,7 +317,7 @@ fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeM
     values.into_iter().map(|(key, values)| (key, values.join(" / "))).collect()
 }
 
-fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
+pub(super) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
     Latency {
         mean: latency.mean(),
         p50: latency.value_at_quantile(0.5),

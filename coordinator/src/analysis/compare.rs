@@ -33,6 +33,10 @@ pub(super) const METRICS: [(&str, Better); 7] = [
     ("syscalls_per_io", Better::Lower),
 ];
 
+/// The same, of cells in which some operations are urgent.
+const URGENT: [(&str, Better); 3] =
+    [("urgent_p50", Better::Lower), ("urgent_p99", Better::Lower), ("bulk_iops", Better::Higher)];
+
 /// A ratio, and what is known of it.
 #[derive(Default)]
 struct Found {
@@ -53,8 +57,9 @@ pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
         }
     }
     // A family: one metric over all arms and points.
-    let families: Vec<Vec<Option<(f64, Adjusted)>>> =
-        (0..METRICS.len()).map(|metric| family(found.iter().map(|(_, found)| &found[metric]))).collect();
+    let families: Vec<Vec<Option<(f64, Adjusted)>>> = (0..METRICS.len() + URGENT.len())
+        .map(|metric| family(found.iter().map(|(_, found)| found.get(metric))))
+        .collect();
     let mut comparisons = Vec::with_capacity(found.len() * METRICS.len());
     for (index, (row, found)) in found.iter().enumerate() {
         for (metric, found) in found.iter().enumerate() {
@@ -65,8 +70,8 @@ pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
 }
 
 /// p-values of a family, before and after correction.
-fn family<'a>(found: impl Iterator<Item = &'a Found>) -> Vec<Option<(f64, Adjusted)>> {
-    let p_values: Vec<Option<f64>> = found.map(|found| found.difference?.p_value()).collect();
+fn family<'a>(found: impl Iterator<Item = Option<&'a Found>>) -> Vec<Option<(f64, Adjusted)>> {
+    let p_values: Vec<Option<f64>> = found.map(|found| found?.difference?.p_value()).collect();
     let known: Vec<f64> = p_values.iter().flatten().copied().collect();
     let mut adjusted = holm(&known).into_iter();
     p_values.into_iter().map(|p| Some((p?, adjusted.next()?))).collect()
@@ -79,7 +84,8 @@ fn judged(
     p: Option<(f64, Adjusted)>,
     against: &Against<'_>,
 ) -> Comparison {
-    let (name, better) = METRICS[metric];
+    let (name, better) =
+        if metric < METRICS.len() { METRICS[metric] } else { URGENT[metric - METRICS.len()] };
     let params = &row.summary.params;
     let judged = found.difference.zip(p);
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
@@ -129,7 +135,7 @@ fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Found>
     let (merged_arm, merged_baseline) = (merged(&arm), merged(&baseline));
     let quantile =
         |quantile: f64| of_merged(merged_arm.quantile(quantile), merged_baseline.quantile(quantile), length);
-    vec![
+    let mut found = vec![
         scalar(|block| Some(block.iops)),
         of_merged(means(&arm), means(&baseline), length),
         quantile(0.5),
@@ -137,7 +143,17 @@ fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Found>
         quantile(0.999),
         scalar(|block| block.cpu_ns_per_io),
         scalar(|block| block.syscalls_per_io),
-    ]
+    ];
+    let both = pairs.iter().filter_map(|(arm, baseline)| arm.urgent.as_ref().zip(baseline.urgent.as_ref()));
+    let (arm, baseline): (Vec<&Recorded>, Vec<&Recorded>) = both.unzip();
+    if !arm.is_empty() {
+        let (arm, baseline) = (Merged::of(&arm), Merged::of(&baseline));
+        for of in [0.5, 0.99] {
+            found.push(of_merged(arm.quantile(of), baseline.quantile(of), length));
+        }
+        found.push(scalar(|block| block.bulk_iops));
+    }
+    found
 }
 
 /// One value a block.

@@ -16,10 +16,11 @@ use super::{
 use crate::{plan::Params, scenario::expect::Measured};
 
 /// Metrics of which more is better; of all others less is.
-const MORE_IS_BETTER: [&str; 4] = ["iops", "bandwidth", "syncs_per_s", "sqes_per_enter"];
+const MORE_IS_BETTER: [&str; 6] =
+    ["iops", "bandwidth", "syncs_per_s", "sqes_per_enter", "urgent_iops", "bulk_iops"];
 
 /// Metrics that have a value for each trial, and so can be compared.
-pub const SAMPLED: [&str; 12] = [
+pub const SAMPLED: [&str; 18] = [
     "iops",
     "bandwidth",
     "latency_mean",
@@ -28,6 +29,12 @@ pub const SAMPLED: [&str; 12] = [
     "sync_p50",
     "sync_p99",
     "syncs_per_s",
+    "urgent_iops",
+    "urgent_p50",
+    "urgent_p99",
+    "bulk_iops",
+    "bulk_p50",
+    "bulk_p99",
     "syscalls_per_io",
     "cpu_per_io",
     "context_switches_per_io",
@@ -64,7 +71,10 @@ impl CellSummary {
             "p99" => latency.map(|latency| &latency.samples.p99),
             "sync_p50" => sync.map(|sync| &sync.samples.p50),
             "sync_p99" => sync.map(|sync| &sync.samples.p99),
-            other => self.trial_values.get(other),
+            other => match self.lane(other) {
+                Some((lane, name)) => lane.samples(name),
+                None => self.trial_values.get(other),
+            },
         };
         found.map_or(&[], Vec::as_slice)
     }
@@ -216,8 +226,10 @@ mod tests {
         let cell = set.cell("uring", &params(1)).unwrap();
         let sampled: Vec<&str> =
             METRICS.iter().map(|(name, _)| *name).filter(|name| !cell.samples(name).is_empty()).collect();
-        // Nothing is synced here.
-        assert_eq!(sampled, SAMPLED.into_iter().filter(|name| !name.contains("sync")).collect::<Vec<_>>());
+        // Nothing is synced or urgent here.
+        let elsewhere = ["sync", "urgent", "bulk"];
+        let here = |name: &&str| !elsewhere.iter().any(|word| name.contains(word));
+        assert_eq!(sampled, SAMPLED.into_iter().filter(here).collect::<Vec<_>>());
         for metric in cell.trial_values.keys() {
             assert!(METRICS.iter().any(|(name, _)| name == metric), "{metric} is no metric");
             assert_eq!(cell.samples(metric).len(), 3, "{metric}");

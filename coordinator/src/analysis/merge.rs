@@ -18,6 +18,27 @@ pub struct Work {
     pub latency: Histogram<u64>,
     /// The same operations from being handed over; `None` in closed loop, where it is the same.
     pub service: Option<Histogram<u64>>,
+    /// Urgent operations, which are among all; `None` where there were none.
+    pub urgent: Option<Part>,
+    /// The others; `None` where none was urgent.
+    pub bulk: Option<Part>,
+}
+
+/// A part of the operations.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Per second.
+    pub iops: f64,
+    /// Bytes per second.
+    pub bytes_per_s: f64,
+    /// Latencies.
+    pub latency: Histogram<u64>,
+}
+
+impl Part {
+    fn of(latency: Histogram<u64>, bytes: u64, seconds: f64) -> Self {
+        Self { iops: latency.len() as f64 / seconds, bytes_per_s: bytes as f64 / seconds, latency }
+    }
 }
 
 /// One host: operations and bytes over the summed duration of its intervals. `None` of no time at all.
@@ -26,6 +47,7 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
     let mut latency = proto::histogram::empty();
     let (mut service, mut sync) = (None, None);
     let (mut bytes, mut duration_ns) = (0u64, 0u64);
+    let (mut urgent, mut urgent_bytes) = (None, 0u64);
     for interval in intervals {
         duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
         for series in &interval.series {
@@ -33,12 +55,20 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
                 add_some(&mut sync, Some(&series.latency));
                 continue;
             }
+            if series.direction.is_urgent() {
+                urgent_bytes += series.bytes;
+                add_some(&mut urgent, Some(&series.latency));
+            }
             bytes += series.bytes;
             add(&mut latency, &series.latency);
             add_some(&mut service, series.service.as_ref());
         }
     }
     let seconds = duration_ns as f64 / 1e9;
+    let bulk = urgent.as_ref().map(|urgent| {
+        let rest = less(&latency, urgent);
+        Part::of(rest, bytes - urgent_bytes, seconds)
+    });
     (duration_ns > 0).then(|| Work {
         iops: latency.len() as f64 / seconds,
         bytes_per_s: bytes as f64 / seconds,
@@ -46,6 +76,8 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
         sync,
         latency,
         service,
+        urgent: urgent.map(|urgent| Part::of(urgent, urgent_bytes, seconds)),
+        bulk,
     })
 }
 
@@ -61,8 +93,30 @@ pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
         add_some(&mut sum.sync, part.sync.as_ref());
         add(&mut sum.latency, &part.latency);
         add_some(&mut sum.service, part.service.as_ref());
+        add_part(&mut sum.urgent, part.urgent.as_ref());
+        add_part(&mut sum.bulk, part.bulk.as_ref());
     }
     Some(sum)
+}
+
+fn add_part(sum: &mut Option<Part>, part: Option<&Part>) {
+    match (sum, part) {
+        (Some(sum), Some(part)) => {
+            sum.iops += part.iops;
+            sum.bytes_per_s += part.bytes_per_s;
+            add(&mut sum.latency, &part.latency);
+        }
+        (sum @ None, Some(part)) => *sum = Some(part.clone()),
+        (_, None) => {}
+    }
+}
+
+/// Takes a part out of a histogram of all.
+#[allow(clippy::expect_used, reason = "taking out fails only for what is not in it, and all of the part is")]
+fn less(all: &Histogram<u64>, part: &Histogram<u64>) -> Histogram<u64> {
+    let mut rest = all.clone();
+    rest.subtract(part).expect("the part is in it");
+    rest
 }
 
 /// Adds a histogram, if there is one, to the sum of those that there were.
@@ -110,6 +164,24 @@ mod tests {
         let both = hosts([&fast, &slow]).unwrap();
         assert_eq!((both.iops, both.bytes_per_s, both.latency.len()), (210.0, 210.0 * 4096.0, 110));
         assert!(host(&[]).is_none() && hosts([]).is_none());
+    }
+
+    #[test]
+    fn urgent_ones_are_among_all_and_apart() {
+        let mut mixed = interval(0, 500_000_000, &[10; 50], &[20; 10]);
+        let mut latency = proto::histogram::empty();
+        latency.saturating_record_n(10, 4);
+        let urgent = Series { direction: Direction::UrgentRead, bytes: 2048, latency, service: None };
+        mixed.series.push(urgent);
+        let one = host(&[mixed]).unwrap();
+        let (urgent, bulk) = (one.urgent.as_ref().unwrap(), one.bulk.as_ref().unwrap());
+        assert_eq!((one.iops, urgent.iops, bulk.iops), (128.0, 8.0, 120.0));
+        assert_eq!((urgent.bytes_per_s, bulk.bytes_per_s), (4096.0, 120.0 * 4096.0));
+        assert_eq!((bulk.latency.count_at(10), bulk.latency.count_at(20)), (50, 10));
+        let none = host(&[interval(0, 500_000_000, &[10; 50], &[])]).unwrap();
+        assert!(none.urgent.is_none() && none.bulk.is_none());
+        let both = hosts([&none, &one]).unwrap();
+        assert_eq!((both.urgent.unwrap().iops, both.bulk.unwrap().latency.len()), (8.0, 60));
     }
 
     proptest! {

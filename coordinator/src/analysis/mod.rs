@@ -37,6 +37,7 @@ pub mod tidy;
 pub mod timeline;
 pub(crate) mod trials;
 pub mod unpaired;
+pub mod urgent;
 mod warnings;
 pub mod window;
 

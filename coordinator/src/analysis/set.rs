@@ -10,11 +10,12 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    audit::{Completed, HardwarePerIo},
+    audit::{Batches, Completed, HardwarePerIo},
     calibration::CalibrationUse,
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
     placement::Placement,
     timeline::{CurvePoint, TimelinePoint},
+    urgent::Lane,
 };
 use crate::plan::Params;
 
@@ -114,6 +115,12 @@ pub struct CellSummary {
     /// Open loop: the same operations from being handed over instead of from their intended time. null in closed
     /// loop, where the two are the same.
     pub service_ns: Option<Latency>,
+    /// Urgent operations, which are among all those above. null where none was to be urgent.
+    #[serde(default)]
+    pub urgent: Option<Lane>,
+    /// The others. null where none was to be urgent.
+    #[serde(default)]
+    pub bulk: Option<Lane>,
     /// What the application waited for a sync, which is not among the operations. null where nothing was synced.
     pub sync_latency_ns: Option<Latency>,
     /// Syncs per second; hosts added up. null where nothing was to be synced.
@@ -306,6 +313,12 @@ pub struct Ring {
     /// Which way requests completed; null without a ring, and where it was not measured.
     #[serde(default)]
     pub completed: Option<Completed>,
+    /// Batches as the kernel counted them, in the audit; null where it does not.
+    #[serde(default)]
+    pub batches: Option<Batches>,
+    /// Why there are none, of a ring that was audited.
+    #[serde(default)]
+    pub batches_missing: Option<String>,
 }
 
 /// Failed requests of one kind.
@@ -328,7 +341,8 @@ pub struct Comparison {
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or `syscalls_per_io`.
+    /// `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or `syscalls_per_io`; where
+    /// some operations are urgent also `urgent_p50`, `urgent_p99` and `bulk_iops`.
     pub metric: String,
     /// The arm over the baseline, over the blocks in which both have a trial that counts: of latencies, the ratio
     /// of their merged means or percentiles; of others, the geometric mean of the blocks' ratios. null without
@@ -465,7 +479,8 @@ impl ComparisonSet {
 
     /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
     /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max`, `sync_p50`, `sync_p99` and `cpu_per_io` in
-    /// nanoseconds; `syncs_per_s`, `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter`
+    /// nanoseconds; `urgent_` and `bulk_` with `iops`, `p50`, `p99`, `p99_9` or `max` after it, `urgent_overtaken_share`,
+    /// `urgent_overtaken_mean` and `bulk_starved_share`; `syncs_per_s`, `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter`
     /// as plain numbers; `inline_share`, `task_work_share`, `polled_share`, `punted_share` and `contended_share` from 0
     /// to 1; `lock_wait_per_io` and `handover_per_io` in nanoseconds.
     #[must_use]
@@ -475,6 +490,14 @@ impl ComparisonSet {
 }
 
 impl CellSummary {
+    /// The urgent operations or the others, as the first word of a metric's name says, with the rest of it.
+    pub(super) fn lane<'a>(&self, metric: &'a str) -> Option<(&Lane, &'a str)> {
+        let of = |lane: &'_ str| metric.strip_prefix(lane)?.strip_prefix('_');
+        let urgent = of("urgent").map(|name| (&self.urgent, name));
+        let (lane, name) = urgent.or_else(|| Some((&self.bulk, of("bulk")?)))?;
+        Some((lane.as_ref()?, name))
+    }
+
     /// A number by the name that expectations use; see [`ComparisonSet::metric`].
     #[must_use]
     pub fn metric(&self, metric: &str) -> Option<f64> {
@@ -505,7 +528,10 @@ impl CellSummary {
             "lock_wait_per_io" => self.ring.lock_wait_ns_per_io,
             "contended_share" => self.ring.contended_share,
             "handover_per_io" => self.ring.handover_ns_per_io,
-            _ => None,
+            _ => {
+                let (lane, name) = self.lane(metric)?;
+                lane.metric(name)
+            }
         }
     }
 }

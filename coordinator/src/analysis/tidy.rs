@@ -254,6 +254,17 @@ impl CellTotals {
 }
 
 impl DirectionTotals {
+    /// Both, of the same trials.
+    #[must_use]
+    pub fn plus(mut self, more: Self) -> Self {
+        self.bytes += more.bytes;
+        merge::add(&mut self.latency, &more.latency);
+        merge::add_some(&mut self.service, more.service.as_ref());
+        self.iops.iter_mut().zip(&more.iops).for_each(|(sum, more)| *sum += more);
+        self.bytes_per_s.iter_mut().zip(&more.bytes_per_s).for_each(|(sum, more)| *sum += more);
+        self
+    }
+
     fn none() -> Self {
         let latency = proto::histogram::empty();
         Self { bytes: 0, latency, service: None, iops: Vec::new(), bytes_per_s: Vec::new() }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    outcome::{Interval, SharingCosts},
+    outcome::{Interval, SharingCosts, UrgentCounts},
     trial::Measure,
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Costs {
     pub(super) sharing: Option<SharingCosts>,
     /// Absent where it is unknown of any part.
     pub(super) interrupts: Option<u64>,
+    /// Where a share of the operations was urgent.
+    pub(super) urgent: Option<UrgentCounts>,
 }
 
 impl Costs {
@@ -75,6 +77,7 @@ impl Costs {
             cq_overflows: finished.cq_overflows,
             sharing: finished.sharing,
             interrupts: finished.interrupts,
+            urgent: finished.urgent,
         })
     }
 
@@ -96,6 +99,9 @@ impl Costs {
             match (&mut sum.sharing, &part.sharing) {
                 (Some(sum), Some(more)) => sum.add(more),
                 (none, more) => *none = none.or(*more),
+            }
+            if let Some(more) = &part.urgent {
+                sum.urgent.get_or_insert_default().add(more);
             }
             sum.interrupts = sum.interrupts.zip(part.interrupts).map(|(a, b)| a + b);
             let classes = sum.enters_by_batch.len().max(part.enters_by_batch.len());

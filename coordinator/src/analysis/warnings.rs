@@ -1,6 +1,6 @@
 //! Typed warnings, each with its remedy, told once however many trials they come from.
 
-use proto::trial::Measure;
+use proto::{outcome::Finished, trial::Measure};
 
 use super::{
     cells::CellData,
@@ -266,6 +266,7 @@ impl Warnings {
                 "take the shares with that doubt, or run again on a machine that is less busy",
             );
         }
+        self.of_batches(record, host, finished);
         if let Some(perf) = &finished.perf
             && differ(perf.syscalls_total, finished.syscalls_self_total())
         {
@@ -281,6 +282,25 @@ impl Warnings {
                     per_io(finished.syscalls_self_total())
                 ),
                 "trust perf's count; the difference is calls that the engine does not know it makes",
+            );
+        }
+    }
+
+    /// Whether the kernel and the engine agree on what was handed over by calls; both count exactly. A combiner's ring
+    /// has requests of its own that end its sleep.
+    fn of_batches(&mut self, record: &TrialRecord, host: &HostTrial, finished: &Finished) {
+        let own = finished.sharing.is_none() && finished.submitted > 0;
+        let Some(batches) = finished.batches.as_ref().filter(|_| own) else { return };
+        let calls: u64 = finished.enters_by_batch.iter().skip(1).sum();
+        if (batches.requests, batches.batches) != (finished.submitted, calls) {
+            self.add(
+                "batch-count-disagrees",
+                Some(&host.host),
+                format!(
+                    "{} in audit {}: the kernel counted {} requests in {} batches, the engine {} in {calls}",
+                    record.arm, record.id, batches.requests, batches.batches, finished.submitted
+                ),
+                "report it with the run directory: one of the two counts is wrong",
             );
         }
     }

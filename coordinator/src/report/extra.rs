@@ -10,6 +10,12 @@ pub(super) enum Extra {
     SyncP50,
     /// Their 99th percentile.
     SyncP99,
+    /// Median of urgent operations.
+    UrgentP50,
+    /// Their 99th percentile.
+    UrgentP99,
+    /// The rate of the others.
+    BulkIops,
     /// What sharing the ring made an I/O wait for.
     Wait,
     /// The way that most requests completed.
@@ -18,12 +24,26 @@ pub(super) enum Extra {
 
 impl Extra {
     /// In the order in which they stand.
-    pub(super) const ALL: [Self; 4] = [Self::SyncP50, Self::SyncP99, Self::Wait, Self::Path];
+    pub(super) const ALL: [Self; 7] = [
+        Self::SyncP50,
+        Self::SyncP99,
+        Self::UrgentP50,
+        Self::UrgentP99,
+        Self::BulkIops,
+        Self::Wait,
+        Self::Path,
+    ];
+
+    /// Those of urgent operations.
+    pub(super) const URGENT: [Self; 3] = [Self::UrgentP50, Self::UrgentP99, Self::BulkIops];
 
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::SyncP50 => "sync p50",
             Self::SyncP99 => "sync p99",
+            Self::UrgentP50 => "urg p50",
+            Self::UrgentP99 => "urg p99",
+            Self::BulkIops => "bulk IOPS",
             Self::Wait => "wait/IO",
             Self::Path => "path",
         }
@@ -42,7 +62,10 @@ impl Extra {
             Self::SyncP50 => {
                 Some("sync p50, p99: of the fsync or fdatasync itself; it is not among the IOPS.")
             }
-            Self::SyncP99 => None,
+            Self::UrgentP50 => Some(
+                "urg p50, p99: of the urgent I/Os alone; bulk IOPS: of the others. All are in IOPS, p50 and p99.",
+            ),
+            Self::SyncP99 | Self::UrgentP99 | Self::BulkIops => None,
             Self::Wait => Some(
                 "wait/IO: time per I/O in user space for sharing a ring: for its lock (shared), or in queues \
                  (combiner).",
@@ -59,6 +82,9 @@ impl Extra {
         match self {
             Self::SyncP50 => cell.metric("sync_p50").map(units::nanos),
             Self::SyncP99 => cell.metric("sync_p99").map(units::nanos),
+            Self::UrgentP50 => cell.metric("urgent_p50").map(units::nanos),
+            Self::UrgentP99 => cell.metric("urgent_p99").map(units::nanos),
+            Self::BulkIops => cell.metric("bulk_iops").map(units::count),
             Self::Wait => cell.ring.wait_ns_per_io().map(units::nanos),
             Self::Path => cell.ring.completed.as_ref().map(path),
         }

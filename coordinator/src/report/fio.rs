@@ -66,7 +66,7 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
         "ctx": cell.costs.switches,
     });
     for (name, kind) in [("read", Direction::Read), ("write", Direction::Write)] {
-        job[name] = direction(cell, cell.directions.get(&kind));
+        job[name] = direction(cell, of_both(cell, kind).as_ref());
     }
     // Readers look for it; there are none, and Ringbench makes none.
     job["trim"] = direction(cell, None);
@@ -76,6 +76,13 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
         "lat_ns": latency(syncs.map(|syncs| &syncs.latency), false),
     });
     job
+}
+
+/// Of a direction, urgent or not: fio has no word for the difference.
+fn of_both(cell: &CellTotals, direction: Direction) -> Option<DirectionTotals> {
+    let parts =
+        cell.directions.iter().filter(|(kind, _)| kind.plain() == direction).map(|(_, totals)| totals);
+    parts.cloned().reduce(DirectionTotals::plus)
 }
 
 fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
@@ -115,9 +122,8 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         out[format!("{name}_samples")] = json!(samples.len());
     }
     // Whose they were is not known where a cell both reads and writes.
-    if totals.is_some()
-        && (cell.directions.contains_key(&Direction::Read) != cell.directions.contains_key(&Direction::Write))
-    {
+    let has = |direction: Direction| cell.directions.keys().any(|kind| kind.plain() == direction);
+    if totals.is_some() && has(Direction::Read) != has(Direction::Write) {
         out["short_ios"] = json!(cell.costs.short_transfers);
     }
     out

@@ -37,6 +37,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     }
     out.push('\n');
     table(set, &mut out);
+    super::urgent::markdown(set, &mut out);
     explain::markdown(set, escape, &mut out);
     if !set.expectations.is_empty() {
         out.push_str("\n#### Expectations\n\n");
@@ -66,12 +67,17 @@ pub(super) fn render(set: &ComparisonSet) -> String {
         let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }
     out.push_str(&super::differences::markdown(set));
-    let _ = writeln!(out, "\n{}\nRun {}.", View::of(set).legend_of_words().join("\n"), escape(&set.run_id));
+    let _ = writeln!(
+        out,
+        "\n{}\nRun {}.",
+        View::beside_urgent(set).legend_of_words().join("\n"),
+        escape(&set.run_id)
+    );
     out
 }
 
 fn table(set: &ComparisonSet, out: &mut String) {
-    let view = View::of(set);
+    let view = View::beside_urgent(set);
     let compared = !set.comparisons.is_empty();
     let mut titles: Vec<String> = view.axes.iter().map(|axis| escape(axis)).collect();
     let text_columns = titles.len() + 1;

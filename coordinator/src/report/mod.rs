@@ -24,6 +24,7 @@ mod tests;
 pub(crate) mod text;
 mod trials_csv;
 pub(crate) mod units;
+mod urgent;
 mod view;
 
 pub use calibration::render as render_calibration;

@@ -20,6 +20,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     parts.push(top.join("\n"));
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());
+    parts.extend(super::urgent::section(set, width, colour));
     parts.extend(explain::ladders(set, width, colour));
     parts.extend(explain::section(set, width, colour));
     if !set.expectations.is_empty() {
@@ -52,7 +53,7 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
 /// The table, and what it shows: where there is no room for all of its extra columns, the last are left to the
 /// other reports.
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
-    let mut view = View::of(set);
+    let mut view = View::beside_urgent(set);
     let fits = |view: &View| {
         let text = laid_out(set, view, width, false);
         // Names are cut before lines grow too long: they are worth more than an extra column.

@@ -82,6 +82,13 @@ impl View {
         view
     }
 
+    /// Without the columns of urgent operations, for reports that have a table of these.
+    pub(super) fn beside_urgent(set: &ComparisonSet) -> Self {
+        let mut view = Self::of(set);
+        Extra::URGENT.into_iter().for_each(|extra| view.leave_out(extra));
+        view
+    }
+
     /// Takes an extra column out.
     pub(super) fn leave_out(&mut self, extra: Extra) {
         let Some(at) = self.extras.iter().position(|has| *has == extra) else { return };

@@ -41,7 +41,7 @@ pub(super) fn write(
         .add_comment(&format!("trial: {trial}"))
         .add_comment(&format!("host: {host}"))
         .add_comment(
-            "unit: ns; tags: read, write, sync, and in open loop their service times (read-service and so on); \
+            "unit: ns; tags: read, write, sync, urgent-read, urgent-write, and in open loop their service times (read-service and so on); \
              start and duration in seconds, exact edges in trials.jsonl",
         )
         .with_start_time(started)
@@ -73,6 +73,8 @@ fn service_tag(direction: Direction) -> &'static str {
         Direction::Read => "read-service",
         Direction::Write => "write-service",
         Direction::Sync => "sync-service",
+        Direction::UrgentRead => "urgent-read-service",
+        Direction::UrgentWrite => "urgent-write-service",
     }
 }
 

@@ -8,7 +8,8 @@ use crate::{
     trial::{
         Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
         FieldError, FileTarget, IowqWorkers, MAX_NAME, Measure, PathTarget, Pattern, RamdiskKind,
-        RamdiskTarget, Rate, Sharing, Sqpoll, Sync, SyncCall, Target, Trial, Workload, is_name,
+        RamdiskTarget, Rate, Share, Sharing, Sqpoll, Sync, SyncCall, Target, Trial, Urgent, UrgentBy,
+        Workload, is_name,
     },
     units::{ByteSize, Nanos},
     wire,
@@ -50,7 +51,10 @@ enum_pairs!(Sharing, wire::engine::Sharing, "engine.ring", { PerThread, Shared, 
 enum_pairs!(RamdiskKind, wire::ramdisk_target::Kind, "target.ramdisk.kind", {
     Auto, Tmpfs, Zram, Loop, Brd, NullBlk
 });
-enum_pairs!(Direction, wire::series::Direction, "series.direction", { Read, Write, Sync });
+enum_pairs!(Direction, wire::series::Direction, "series.direction", {
+    Read, Write, Sync, UrgentRead, UrgentWrite
+});
+enum_pairs!(UrgentBy, wire::urgent::By, "engine.urgent", { None, Ioprio, SeparateRing, IosqeUrgent });
 enum_pairs!(SyncCall, wire::sync::Call, "workload.sync", { Fdatasync, Fsync });
 
 fn required<T>(value: Option<T>, field: &str) -> Result<T, FieldError> {
@@ -266,6 +270,11 @@ impl From<&Engine> for wire::Engine {
             ring: engine.ring.into(),
             link_sync: engine.link_sync,
             busy_wait_ns: engine.busy_wait_ns().unwrap_or(0),
+            urgent: engine.urgent.map(|urgent| wire::Urgent {
+                share_ppm: urgent.share.0,
+                by: urgent.by.into(),
+                block_size_bytes: urgent.block_size.map(|size| size.0),
+            }),
         }
     }
 }
@@ -304,6 +313,14 @@ impl TryFrom<wire::Engine> for Engine {
             ring: Sharing::from_wire(engine.ring)?,
             link_sync: engine.link_sync,
             busy_wait: (engine.busy_wait_ns != 0).then_some(Nanos(engine.busy_wait_ns)),
+            urgent: match engine.urgent {
+                Some(urgent) => Some(Urgent {
+                    share: Share(urgent.share_ppm),
+                    by: UrgentBy::from_wire(urgent.by)?,
+                    block_size: urgent.block_size_bytes.map(ByteSize),
+                }),
+                None => None,
+            },
             fallback: if engine.fallback_allowed { Fallback::Allow } else { Fallback::Refuse },
         })
     }
@@ -317,7 +334,8 @@ mod tests {
     use crate::{
         histogram,
         outcome::{
-            Finished, HardwareCounts, Interval, PathCounts, PerfCounts, Series, SharingCosts, Warning,
+            BatchCounts, Finished, HardwareCounts, Interval, PathCounts, PerfCounts, Series, SharingCosts,
+            UrgentCounts, Warning,
         },
     };
 
@@ -347,7 +365,7 @@ mod tests {
                     },
                     sync: (transfers && workload.0 < 100)
                         .then_some(Sync { every: depth, call: SyncCall::Fsync }),
-                    verify: transfers && (a || c || d) && !b,
+                    verify: transfers && (a || c || d) && !b && !allow,
                     threads: workload.2,
                     rate: workload.4.then_some(Rate { per_second: 7, arrival: Arrival::Poisson }),
                     cpus: if workload.3.is_empty() { Cpus::Auto } else { Cpus::List(workload.3) },
@@ -377,6 +395,16 @@ mod tests {
                         (true, true, true) => Sharing::Combiner,
                         _ => Sharing::PerThread,
                     },
+                    urgent: (ring && (c || d || a) && !b && allow).then_some(Urgent {
+                        share: Share(depth * 1000),
+                        by: match (depth % 3, transfers, d) {
+                            (1, true, _) => UrgentBy::Ioprio,
+                            (2, _, false) => UrgentBy::SeparateRing,
+                            (0, ..) => UrgentBy::IosqeUrgent,
+                            _ => UrgentBy::None,
+                        },
+                        block_size: direct.then_some(ByteSize(512)),
+                    }),
                     fallback: if allow { Fallback::Allow } else { Fallback::Refuse },
                     ..Engine::new(kind)
                 },
@@ -446,6 +474,8 @@ mod tests {
                 cache_misses: None,
                 ..HardwareCounts::default()
             }),
+            urgent: Some(UrgentCounts { ops: 3, overtaken: 2, overtakers: 9, most_overtakers: 8 }),
+            batches: Some(BatchCounts { requests: 7, by_size: vec![0, 3], ..BatchCounts::default() }),
             interrupts: Some(0),
             cached_share: Some(0.25),
             warnings: vec![Warning::new("a", "b", "c")],

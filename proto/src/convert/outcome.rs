@@ -6,8 +6,9 @@ use super::{FromWire as _, required};
 use crate::{
     histogram,
     outcome::{
-        Capability, Cpu, CpuTime, Direction, Finished, HardwareCounts, HostDescription, Interval, Knob,
-        Overhead, PathCounts, PerfCounts, Ready, Refusal, Series, SharingCosts, Verified, Warning,
+        BatchCounts, Capability, Cpu, CpuTime, Direction, Finished, HardwareCounts, HostDescription,
+        Interval, Knob, Overhead, PathCounts, PerfCounts, Ready, Refusal, Series, SharingCosts, UrgentCounts,
+        Verified, Warning,
     },
     trial::FieldError,
     wire,
@@ -234,6 +235,8 @@ macro_rules! same_fields {
     };
 }
 
+same_fields!(UrgentCounts { ops, overtaken, overtakers, most_overtakers });
+same_fields!(BatchCounts { batches, requests, largest, empty, urgent, jumped, drain_flushes, by_size });
 same_fields!(PathCounts { inline, task_work, polled, punted, lost });
 same_fields!(HardwareCounts { cycles, cycles_user, instructions, instructions_user, cache_misses });
 
@@ -259,6 +262,8 @@ impl Finished {
             perf: self.perf.map(perf),
             paths: self.paths.map(Into::into),
             hardware: self.hardware.map(Into::into),
+            urgent: self.urgent.map(Into::into),
+            batches: self.batches.map(Into::into),
             interrupts: self.interrupts,
             cached_share: self.cached_share,
             cpu: Some(wire::CpuTime {
@@ -319,6 +324,8 @@ impl TryFrom<wire::Finished> for Finished {
             perf: finished.perf.map(perf),
             paths: finished.paths.map(Into::into),
             hardware: finished.hardware.map(Into::into),
+            urgent: finished.urgent.map(Into::into),
+            batches: finished.batches.map(Into::into),
             interrupts: finished.interrupts,
             cached_share: finished.cached_share.filter(|share| (0.0..=1.0).contains(share)),
             cpu: CpuTime {

@@ -58,8 +58,8 @@ impl Command {
         let first = op.offset >> lba_shift;
         Self {
             opcode: match op.kind {
-                OpKind::Read => READ,
-                OpKind::Write | OpKind::WriteLinked => WRITE,
+                OpKind::Read | OpKind::UrgentRead => READ,
+                OpKind::Write | OpKind::WriteLinked | OpKind::UrgentWrite => WRITE,
                 OpKind::Fsync | OpKind::Fdatasync => return Self { opcode: FLUSH, nsid, ..Self::default() },
             },
             nsid,

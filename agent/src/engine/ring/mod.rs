@@ -1,6 +1,8 @@
 //! io_uring: the engines `io_uring`, `nop`, and (with requests of its own) `nvme`.
 
+mod apart;
 mod door;
+pub(crate) mod favour;
 mod place;
 pub(crate) mod setup;
 mod transfers;
@@ -8,7 +10,7 @@ mod transfers;
 use std::{
     io,
     mem::ManuallyDrop,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     sync::atomic::{Ordering, fence},
 };
 
@@ -20,7 +22,7 @@ use proto::{
 
 pub(super) use self::door::Door;
 use self::door::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
-pub use self::{place::Place, setup::Attach, transfers::Transfers};
+pub use self::{apart::Apart, favour::Favour, place::Place, setup::Attach, transfers::Transfers};
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
@@ -153,6 +155,9 @@ impl<R: Requests> Ring<R> {
     ) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
         let (ring, mut knobs) = setup::build::<R>(setup)?;
+        // It has a knob of more than two states instead.
+        let flagged =
+            knobs.extract_if(.., |knob| knob.name == setup::URGENT).any(|knob| knob.granted == "true");
         let transfers = setup.opcode == Opcode::Transfer;
         let flags = if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
         // Whole from the start: dropped, it gives the buffers back whatever is refused below.
@@ -207,6 +212,7 @@ impl<R: Requests> Ring<R> {
             }
         }
         built.requests.settle(&built.place);
+        knobs.extend(built.favour(setup, flagged)?);
         Ok((built, knobs))
     }
 
@@ -384,5 +390,9 @@ impl<R: Requests> Engine for Ring<R> {
             parted: self.parted,
             sharing: None,
         }
+    }
+
+    fn rings(&self) -> Vec<RawFd> {
+        vec![self.ring.as_raw_fd()]
     }
 }

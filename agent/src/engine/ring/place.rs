@@ -7,7 +7,7 @@ use std::{
 
 use io_uring::{squeue, types};
 
-use super::Slot;
+use super::{Favour, Slot};
 use crate::buffers::Buffers;
 
 /// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
@@ -25,6 +25,8 @@ pub struct Place {
     pub(in super::super) slots_per_buffer: Option<u32>,
     /// Flags of every request.
     pub(in super::super) flags: squeue::Flags,
+    /// What urgent requests have besides.
+    pub(super) favour: Favour,
     pub(in super::super) buffers: ManuallyDrop<Buffers>,
 }
 
@@ -44,6 +46,7 @@ impl Place {
             fixed_file: false,
             slots_per_buffer: None,
             flags,
+            favour: Favour::default(),
             buffers: ManuallyDrop::new(buffers),
         }
     }

@@ -11,10 +11,13 @@ use std::{
 use io_uring::{IoUring, cqueue, squeue};
 use proto::{
     outcome::{Knob, Refusal},
-    trial::{Engine, Fallback},
+    trial::{Engine, Fallback, UrgentBy},
 };
 
-use super::{Requests, RingSetup};
+use super::{
+    Requests, RingSetup,
+    favour::{NEEDS_PATCH, SETUP_URGENT},
+};
 
 const SETUP_IOPOLL: u32 = 1 << 0;
 const SETUP_SQPOLL: u32 = 1 << 1;
@@ -29,11 +32,16 @@ const SETUP_NO_SQARRAY: u32 = 1 << 16;
 const SETUP_HYBRID_IOPOLL: u32 = 1 << 17;
 const REGISTER_RING_FDS: u32 = 20;
 
+/// The knob of [`SETUP_URGENT`].
+pub(super) const URGENT: &str = "urgent";
+/// What helps against a knob that is not granted.
+pub(super) const FALLBACK: &str = "drop the knob, or allow running without it by `fallback: allow`";
+
 /// A setup flag that a trial can ask for: the knob's name, whether it is asked for, its bits, and the kernel
 /// that first had it. Those that others build on come first.
 type Flag = (&'static str, fn(&Engine) -> bool, u32, &'static str);
 
-const FLAGS: [Flag; 7] = [
+const FLAGS: [Flag; 8] = [
     ("coop_taskrun", |engine| engine.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
     ("single_issuer", |engine| engine.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
     ("defer_taskrun", |engine| engine.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
@@ -41,7 +49,12 @@ const FLAGS: [Flag; 7] = [
     ("no_sqarray", |engine| engine.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
     ("iopoll", |engine| engine.iopoll, SETUP_IOPOLL, "5.1"),
     ("hybrid_iopoll", |engine| engine.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
+    (URGENT, by_flag, SETUP_URGENT, "with patches"),
 ];
+
+fn by_flag(engine: &Engine) -> bool {
+    engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::IosqeUrgent)
+}
 
 /// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
 #[repr(C)]
@@ -154,13 +167,13 @@ fn negotiate<R: Requests>(
                 "is CPU {cpu} there and allowed for the agent? Otherwise it needs Linux {since}; drop the knob, \
                  or allow running without it by `fallback: allow`"
             ),
-            _ => format!(
-                "it needs Linux {since}; drop the knob, or allow running without it by `fallback: allow`"
-            ),
+            (URGENT, _) => format!("{NEEDS_PATCH}; {FALLBACK}"),
+            _ => format!("it needs Linux {since}; {FALLBACK}"),
         };
+        let by = if *name == URGENT { " by: iosqe_urgent" } else { "" };
         return Err(Refusal::new(
             "knob-refused",
-            format!("this host does not grant {name} ({error})"),
+            format!("this host does not grant {name}{by} ({error})"),
             remedy,
         )
         .at(format!("engine.{name}")));
@@ -194,15 +207,26 @@ fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) 
 
 /// A ring with entries of the usual sizes.
 pub(super) fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
+    open_into(&mut params, depth)
+}
+
+fn open_into(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     // SAFETY: the call reads and fills one `io_uring_params`, which `params` is laid out as.
-    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut params) };
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut *params) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: `Parameters` is a transparent wrapper of `io_uring_params`; both are plain numbers of one size.
-    let params = unsafe { std::mem::transmute::<Params, io_uring::Parameters>(params) };
+    let params = unsafe { std::mem::transmute::<Params, io_uring::Parameters>(*params) };
     // SAFETY: the descriptor is a ring of ours alone, with the parameters that the kernel filled in for it.
     unsafe { IoUring::from_fd(fd as RawFd, params) }
+}
+
+/// A ring with these flags alone, to see whether they are granted; and what the kernel says that it can do.
+pub(crate) fn open_flagged(flags: u32, entries: u32) -> io::Result<(IoUring, u32)> {
+    let mut params = Params { flags, ..Params::default() };
+    let ring = open_into(&mut params, entries)?;
+    Ok((ring, params.features))
 }
 
 /// A ring with large entries: of 128 bytes in the submission queue, and of 32 in the completion queue.
@@ -297,7 +321,6 @@ pub(in super::super) fn granted<T>(
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
-            let without = "drop the knob, or allow running without it by `fallback: allow`";
             let remedy = match (error.raw_os_error(), name) {
                 (Some(libc::ENOMEM), _) => {
                     "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the \
@@ -305,9 +328,9 @@ pub(in super::super) fn granted<T>(
                         .to_owned()
                 }
                 (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
-                (Some(libc::EINVAL), "registered_ring") => format!("it needs Linux 5.18; {without}"),
-                (Some(libc::EINVAL), "iowq_workers") => format!("it needs Linux 5.15; {without}"),
-                _ => without.to_owned(),
+                (Some(libc::EINVAL), "registered_ring") => format!("it needs Linux 5.18; {FALLBACK}"),
+                (Some(libc::EINVAL), "iowq_workers") => format!("it needs Linux 5.15; {FALLBACK}"),
+                _ => FALLBACK.to_owned(),
             };
             Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
                 .at(format!("engine.{name}")))

@@ -7,7 +7,7 @@ use std::io;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
-use super::{Completion, Opcode, Place, Requests, Slot, setup};
+use super::{Completion, Favour, Opcode, Place, Requests, Slot, setup};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -23,10 +23,18 @@ pub struct Transfers {
 }
 
 /// Numbers of kinds of operations: one more than the largest.
-const KINDS: usize = 8;
+const KINDS: usize = 16;
 
 /// All kinds of operations.
-const ALL: [OpKind; 5] = [OpKind::Read, OpKind::Write, OpKind::WriteLinked, OpKind::Fdatasync, OpKind::Fsync];
+const ALL: [OpKind; 7] = [
+    OpKind::Read,
+    OpKind::Write,
+    OpKind::WriteLinked,
+    OpKind::Fdatasync,
+    OpKind::Fsync,
+    OpKind::UrgentRead,
+    OpKind::UrgentWrite,
+];
 
 /// What requests of one kind have in common: two words of `struct io_uring_sqe`. All others are filled in, or zero.
 ///
@@ -56,6 +64,14 @@ impl From<squeue::Entry> for Template {
 }
 
 impl Template {
+    /// The same for urgent requests.
+    fn favoured(self, favour: Favour) -> Self {
+        let mut head = self.head.to_ne_bytes();
+        head[1] |= favour.flags;
+        head[2..4].copy_from_slice(&favour.ioprio.to_ne_bytes());
+        Self { head: u64::from_ne_bytes(head), ..self }
+    }
+
     /// A request of the kind: where in the file, where in memory and of how many bytes (0: as the template has it),
     /// in which registered buffer, and what its completion says.
     #[inline(always)]
@@ -88,7 +104,7 @@ impl Transfers {
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! entry {
             ($file:expr) => {
-                match (kind, self.iovecs.is_some(), registered) {
+                match (kind.plain(), self.iovecs.is_some(), registered) {
                     (OpKind::Fdatasync, ..) => {
                         opcode::Fsync::new($file).flags(types::FsyncFlags::DATASYNC).build()
                     }
@@ -110,7 +126,8 @@ impl Transfers {
         // The sync that follows in the same submission waits for the write. At the end of a submission a link
         // would be none; the loop queues the two together, and the queue is published whole.
         let link = if kind == OpKind::WriteLinked { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
-        entry.flags(place.flags | link).into()
+        let template = Template::from(entry.flags(place.flags | link));
+        if kind.is_urgent() { template.favoured(place.favour) } else { template }
     }
 }
 

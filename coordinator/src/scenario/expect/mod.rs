@@ -43,7 +43,7 @@ use crate::plan::Params;
 pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];
 
 /// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 24] = [
+pub const METRICS: [(&str, Unit); 37] = [
     ("iops", Unit::Count),
     ("bandwidth", Unit::Bytes),
     ("latency_mean", Unit::Nanos),
@@ -56,6 +56,19 @@ pub const METRICS: [(&str, Unit); 24] = [
     ("sync_p50", Unit::Nanos),
     ("sync_p99", Unit::Nanos),
     ("syncs_per_s", Unit::Count),
+    ("urgent_iops", Unit::Count),
+    ("urgent_p50", Unit::Nanos),
+    ("urgent_p99", Unit::Nanos),
+    ("urgent_p99_9", Unit::Nanos),
+    ("urgent_max", Unit::Nanos),
+    ("urgent_overtaken_share", Unit::Count),
+    ("urgent_overtaken_mean", Unit::Count),
+    ("bulk_iops", Unit::Count),
+    ("bulk_p50", Unit::Nanos),
+    ("bulk_p99", Unit::Nanos),
+    ("bulk_p99_9", Unit::Nanos),
+    ("bulk_max", Unit::Nanos),
+    ("bulk_starved_share", Unit::Count),
     ("syscalls_per_io", Unit::Count),
     ("cpu_per_io", Unit::Nanos),
     ("context_switches_per_io", Unit::Count),

@@ -1,0 +1,213 @@
+//! Urgent operations among the others: which they are, decided before the start, and how many others overtake them.
+//! A kind of source of its own, so that a loop without it is compiled without it.
+//!
+//! **Overtaken** is counted, not followed: others are numbered as they are handed over, and as they are seen complete.
+//! If, when an urgent one is seen, more others are complete than had ever been handed over before its batch, so many
+//! at least were handed over with it or after it, and came back before it. A batch is what is handed over between two
+//! looks at which something had come back. Where requests come back in their order the bound is exact.
+
+use proto::trial::{Share, Trial};
+use rand_core::{RngCore as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::source::{Source, Turn};
+use crate::{
+    engine::{Completion, Slot},
+    workload::{Op, OpKind},
+};
+
+/// Distances between urgent operations that are drawn. At 1 % they come round after 1.6 M operations.
+const DISTANCES: usize = 1 << 14;
+
+/// Operations of which a share is urgent.
+pub struct Marked<S> {
+    operations: S,
+    /// Others before the next urgent one, round and round.
+    distances: Box<[u32]>,
+    at: usize,
+    /// Others that still come before the next urgent one.
+    left: u32,
+    /// Bytes of an urgent one; none: as many as it would have had.
+    len: Option<u32>,
+    /// Others that were handed over, and that came back.
+    handed: u64,
+    returned: u64,
+    /// Those handed over before this batch.
+    before: u64,
+    /// Something has come back since the last one was handed over: the next begins a batch.
+    fresh: bool,
+    /// For each slot that holds an urgent one: what `before` was.
+    bounds: Box<[u64]>,
+}
+
+impl<S: Source> Marked<S> {
+    /// As a trial's worker has it; without urgent operations, none is ever marked.
+    pub fn new(operations: S, trial: &Trial, worker: u32) -> Self {
+        let urgent = trial.engine.urgent;
+        let distances =
+            urgent.map_or_else(|| [u32::MAX].into(), |urgent| drawn(urgent.share, trial.seed, worker));
+        Self {
+            left: distances[0],
+            distances,
+            at: 0,
+            operations,
+            len: urgent.and_then(|urgent| urgent.block_size).map(|size| size.0 as u32),
+            handed: 0,
+            returned: 0,
+            before: 0,
+            fresh: true,
+            bounds: vec![0; trial.depth_per_worker() as usize].into(),
+        }
+    }
+}
+
+/// Distances as of a coin that shows `share` at every operation: geometric, by inversion.
+fn drawn(share: Share, seed: u64, worker: u32) -> Box<[u32]> {
+    // Others than those that decide the offsets.
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5552_4745_4e54);
+    (0..worker).for_each(|_| rng.jump());
+    let log = (1.0 - share.as_f64()).ln();
+    let distance = |_| {
+        // 53 random bits, from just above 0 to 1.
+        let uniform = ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        (uniform.ln() / log) as u32
+    };
+    (0..DISTANCES).map(distance).collect()
+}
+
+impl<S: Source> Source for Marked<S> {
+    const MARKS: bool = true;
+
+    #[inline]
+    fn turn(&mut self) -> Turn {
+        self.operations.turn()
+    }
+
+    #[inline]
+    fn next_writes(&mut self) -> bool {
+        self.operations.next_writes()
+    }
+
+    #[inline]
+    fn take(&mut self, slot: Slot) -> Op {
+        let op = self.operations.take(slot);
+        if std::mem::take(&mut self.fresh) {
+            self.before = self.handed;
+        }
+        if self.left > 0 {
+            self.left -= 1;
+            self.handed += 1;
+            return op;
+        }
+        self.at += 1;
+        if self.at == self.distances.len() {
+            self.at = 0;
+        }
+        self.left = self.distances[self.at];
+        self.bounds[slot as usize] = self.before;
+        Op { kind: op.kind.urgent(), len: self.len.unwrap_or(op.len), ..op }
+    }
+
+    #[inline]
+    fn done(&mut self, completion: Completion, kind: OpKind) {
+        self.fresh = true;
+        if !kind.is_urgent() && !kind.syncs() {
+            self.returned += 1;
+        }
+        self.operations.done(completion, kind.plain());
+    }
+
+    #[inline]
+    fn overtakers(&self, slot: Slot) -> u64 {
+        self.returned.saturating_sub(self.bounds[slot as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        trial::{Engine, EngineKind, FileTarget, Measure, Target, Urgent, UrgentBy, Workload},
+        units::ByteSize,
+    };
+
+    use super::*;
+    use crate::workload::Ops;
+
+    const SIZE: u64 = 64 << 20;
+
+    fn trial(share: u32, read_percent: u32, seed: u64) -> Trial {
+        let urgent = Urgent { share: Share(share), by: UrgentBy::None, block_size: Some(ByteSize(512)) };
+        Trial {
+            id: "t".into(),
+            seed,
+            target: Target::File(FileTarget::new(ByteSize(SIZE), false)),
+            workload: Workload { read_percent, ..Workload::default() },
+            engine: Engine { depth: 16, urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) },
+            measure: Measure::Timed,
+        }
+    }
+
+    fn source(trial: &Trial, worker: u32) -> Marked<Ops> {
+        Marked::new(Ops::new(trial, SIZE, worker), trial, worker)
+    }
+
+    #[test]
+    fn the_share_is_as_asked_and_the_seed_decides() {
+        for share in [1_000, 10_000, 300_000] {
+            let trial = trial(share, 50, 7);
+            let mut marked = source(&trial, 0);
+            let mut plain = Ops::new(&trial, SIZE, 0);
+            let count = 400_000;
+            let mut urgent = 0.0;
+            for _ in 0..count {
+                let (op, other) = (marked.take(0), plain.next_op());
+                assert_eq!(
+                    (op.offset, op.kind.plain()),
+                    (other.offset, other.kind),
+                    "where another would have gone"
+                );
+                assert_eq!(op.len, if op.kind.is_urgent() { 512 } else { 4096 });
+                urgent += f64::from(u8::from(op.kind.is_urgent()));
+            }
+            let (expected, p) = (f64::from(count) * f64::from(share) / 1e6, f64::from(share) / 1e6);
+            // The distances come round after 2^14 of them, so that no more than these are drawn.
+            let independent = expected.min(DISTANCES as f64);
+            let bound = 6.0 * expected * ((1.0 - p) / independent).sqrt();
+            assert!((urgent - expected).abs() < bound, "{urgent} of {expected} ± {bound}");
+        }
+        let kinds = |seed, worker| {
+            let trial = trial(100_000, 100, seed);
+            let mut marked = source(&trial, worker);
+            (0..500).map(|_| marked.take(0).kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(1, 0), kinds(1, 0));
+        assert_ne!(kinds(1, 0), kinds(2, 0));
+        assert_ne!(kinds(1, 0), kinds(1, 1));
+    }
+
+    #[test]
+    fn overtakers_are_those_that_came_with_it_or_after() {
+        let trial = trial(100_000, 100, 1);
+        let mut marked = source(&trial, 0);
+        // Urgent are the third, and the first of the second batch.
+        (marked.distances, marked.left) = ([2, 1, u32::MAX].into(), 2);
+        let take = |marked: &mut Marked<Ops>, slots: std::ops::Range<u32>| -> Vec<bool> {
+            slots.map(|slot| marked.take(slot).kind.is_urgent()).collect()
+        };
+        assert_eq!(take(&mut marked, 0..4), [false, false, true, false]);
+        let done = |marked: &mut Marked<Ops>, slot: Slot, urgent: bool| {
+            let kind = if urgent { OpKind::UrgentRead } else { OpKind::Read };
+            marked.done(Completion { slot, result: 0 }, kind);
+        };
+        done(&mut marked, 3, false);
+        done(&mut marked, 0, false);
+        assert_eq!(marked.overtakers(2), 2, "both were handed over with it");
+        done(&mut marked, 2, true);
+        // One other is in flight from before; the next urgent one comes with another.
+        assert_eq!(take(&mut marked, 2..4), [true, false]);
+        done(&mut marked, 1, false);
+        assert_eq!(marked.overtakers(2), 0, "it was there before");
+        done(&mut marked, 3, false);
+        assert_eq!(marked.overtakers(2), 1);
+    }
+}

@@ -1,0 +1,130 @@
+//! Urgent operations and the others, side by side: a table of its own, since that of all operations has no room.
+
+use std::fmt::Write as _;
+
+use super::{
+    markdown::escape,
+    text::{Align, Entry, Line, Style, columns, wrap},
+    units,
+};
+use crate::analysis::{
+    answer,
+    set::{CellSummary, ComparisonSet, Verdict},
+    urgent::Lane,
+};
+
+const LEGEND: &str = "urgent: of the urgent I/Os alone, whose p99 is compared; bulk: of the others. overtaken: urgent I/Os that bulk ones, handed \
+                      over with them or later, overtook. starved: bulk I/Os that waited for more than ten bulk medians.";
+
+/// What a cell has to say of them, as texts.
+struct Row<'a> {
+    cell: &'a CellSummary,
+    numbers: [String; 3],
+    verdict: Option<Verdict>,
+    versus: [String; 2],
+    bulk: [String; 3],
+}
+
+/// Titles of the columns of [`Row`], but for the versus.
+const URGENT: [&str; 3] = ["urgent p50", "p99", "overtaken"];
+const BULK: [&str; 3] = ["bulk IOPS", "p99", "starved"];
+
+fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
+    let merged = set.cells.iter().filter(|cell| cell.host.is_none());
+    merged.filter_map(|cell| Some(row(set, cell, cell.urgent.as_ref()?, cell.bulk.as_ref()))).collect()
+}
+
+fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary, urgent: &Lane, bulk: Option<&Lane>) -> Row<'a> {
+    let none = || "-".to_owned();
+    let of = |lane: Option<&Lane>, name: &str, shown: fn(f64) -> String| {
+        lane.and_then(|lane| lane.metric(name)).map_or_else(none, shown)
+    };
+    let percent = |share: f64| format!("{:.1}%", share * 100.0);
+    let urgent = Some(urgent);
+    let compared =
+        set.comparison(&cell.arm, "urgent_p99", &cell.params).filter(|found| found.ratio.is_some());
+    let is_baseline = set.baseline.as_deref() == Some(&cell.arm);
+    let word = match compared {
+        Some(found) => found.verdict.as_str().to_owned(),
+        None => if is_baseline { "baseline" } else { "" }.to_owned(),
+    };
+    Row {
+        cell,
+        numbers: [
+            of(urgent, "p50", units::nanos),
+            of(urgent, "p99", units::nanos),
+            of(urgent, "overtaken_share", percent),
+        ],
+        verdict: compared.map(|found| found.verdict),
+        versus: [
+            compared.and_then(|found| found.ratio).map(|ratio| format!("x{ratio:.2}")).unwrap_or_default(),
+            word,
+        ],
+        bulk: [
+            of(bulk, "iops", units::count),
+            of(bulk, "p99", units::nanos),
+            of(bulk, "starved_share", percent),
+        ],
+    }
+}
+
+/// In a terminal; `None` where nothing was urgent.
+pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
+    let rows = rows(set);
+    let first = rows.first()?;
+    let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
+    let compared = rows.iter().any(|row| row.verdict.is_some());
+    let mut titles = vec![("arm", Align::Left)];
+    titles.extend(URGENT.map(|title| (title, Align::Right)));
+    if compared {
+        titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
+    }
+    titles.extend(BULK.map(|title| (title, Align::Right)));
+    let title = |(text, _): &(&str, Align)| Entry::new(super::text::cut(text, 16), Style::Bold);
+    let align: Vec<Align> = titles.iter().map(|(_, align)| *align).collect();
+    let mut lines = vec![Line::Entries(titles.iter().map(title).collect()), Line::Rule];
+    let mut point = &first.cell.params;
+    for (index, row) in rows.iter().enumerate() {
+        if index == 0 || *point != row.cell.params {
+            point = &row.cell.params;
+            lines.extend((!point.is_empty()).then(|| Line::Heading(answer::point(point))));
+        }
+        let style = match row.verdict {
+            Some(Verdict::Faster) => Style::Good,
+            Some(Verdict::Slower) => Style::Bad,
+            _ => Style::Dim,
+        };
+        let plain = |text: &String| Entry::new(text, Style::Plain);
+        let mut entries = vec![plain(&row.cell.arm)];
+        entries.extend(row.numbers.iter().map(plain));
+        if compared {
+            entries.extend(row.versus.iter().map(|text| Entry::new(text, style)));
+        }
+        entries.extend(row.bulk.iter().map(plain));
+        lines.push(Line::Entries(entries));
+    }
+    let legend = wrap(LEGEND, width, 0);
+    let legend: Vec<String> = legend.lines().map(|line| Style::Dim.paint(line, colour)).collect();
+    Some(columns(&lines, &align, 0, width, colour) + "\n" + &legend.join("\n"))
+}
+
+/// In Markdown; nothing where nothing was urgent.
+pub(super) fn markdown(set: &ComparisonSet, out: &mut String) {
+    let rows = rows(set);
+    if rows.is_empty() {
+        return;
+    }
+    let versus = format!("p99 vs {}", escape(set.baseline.as_deref().unwrap_or("")));
+    let titles = ["point", "arm"].into_iter().chain(URGENT).chain([versus.as_str(), "verdict"]).chain(BULK);
+    let titles: Vec<&str> = titles.collect();
+    let _ = writeln!(out, "\n#### Urgent I/Os\n\n| {} |", titles.join(" | "));
+    let rule = (0..titles.len()).map(|index| if index < 2 { "---" } else { "---:" });
+    let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
+    for row in rows {
+        let mut entries = vec![answer::point(&row.cell.params), row.cell.arm.clone()];
+        entries.extend(row.numbers.into_iter().chain(row.versus).chain(row.bulk));
+        let entries: Vec<String> = entries.iter().map(|text| escape(text)).collect();
+        let _ = writeln!(out, "| {} |", entries.join(" | "));
+    }
+    let _ = writeln!(out, "\n{LEGEND}");
+}

@@ -1,0 +1,274 @@
+//! Requests that are more urgent than the rest: how many, and by what means they are preferred.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    checks::Check,
+    trial::{EngineKind, SECTOR, Sharing, Trial},
+    units::ByteSize,
+};
+
+/// A share of the operations is urgent: measured apart from the rest, and preferred by some means or by none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Urgent {
+    /// How many of the operations, such as 1%.
+    pub share: Share,
+    /// By what means they are preferred.
+    pub by: UrgentBy,
+    /// Size of an urgent operation, of which every `block_size` is a multiple; absent: as the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_size: Option<ByteSize>,
+}
+
+/// By what means urgent requests are preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UrgentBy {
+    /// By none: what the others are held against.
+    None,
+    /// By the I/O priority of the request: the real-time class where that is permitted, else the highest of best effort.
+    Ioprio,
+    /// By a ring of their own, which is handed over first, and looked at first.
+    SeparateRing,
+    /// By the kernel, which issues them first within a batch (`IOSQE_URGENT`). It needs the patched kernel of kernel/.
+    IosqeUrgent,
+}
+
+impl UrgentBy {
+    /// The word used in scenarios and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ioprio => "ioprio",
+            Self::SeparateRing => "separate_ring",
+            Self::IosqeUrgent => "iosqe_urgent",
+        }
+    }
+}
+
+/// A share of operations, in millionths. Written as a percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Share(pub u32);
+
+/// The largest share of urgent operations: what most of them are is not urgent.
+pub const MAX_URGENT: Share = Share(500_000);
+/// The smallest.
+pub const MIN_URGENT: Share = Share(10);
+
+impl Share {
+    /// From 0 to 1.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = |why: &str| format!("`{text}` is not a share: {why}");
+        let number = text.trim().strip_suffix('%').ok_or_else(|| refuse("write a percentage, such as 1%"))?;
+        let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+        let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) {
+            return Err(refuse("a percentage is a number, such as 1% or 0.5%"));
+        }
+        if fraction.len() > 4 {
+            return Err(refuse("four digits behind the point are as fine as it goes"));
+        }
+        let digits = format!("{whole}{fraction:0<4}");
+        digits.parse().map(Self).map_err(|_| refuse("it is larger than all there is"))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:04}", self.0 / 10_000, self.0 % 10_000);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+struct Percentage;
+
+impl de::Visitor<'_> for Percentage {
+    type Value = Share;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a percentage, such as 1%")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Share, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Percentage)
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^\s*[0-9]+(\.[0-9]{1,4})?\s*%\s*$",
+            "description": "A share of the operations, such as 1% or 0.5%.",
+        })
+    }
+}
+
+impl Trial {
+    /// Limits of urgent requests; [`Trial::validate`] asks for them.
+    pub(crate) fn check_urgent(&self, check: &mut Check<'_>) {
+        let (work, engine, at) = (&self.workload, &self.engine, "engine.urgent");
+        let Some(urgent) = engine.urgent else { return };
+        check((MIN_URGENT..=MAX_URGENT).contains(&urgent.share), at, &|| {
+            format!("share: {} is out of range: from {MIN_URGENT} to {MAX_URGENT}", urgent.share)
+        });
+        // What has no ring at all is refused by that.
+        check(engine.engine != EngineKind::Nvme, at, &|| {
+            "does not go with engine: nvme; it needs io_uring or nop".into()
+        });
+        let no_device = urgent.by == UrgentBy::Ioprio && engine.engine == EngineKind::Nop;
+        check(!no_device, at, &|| {
+            "by: ioprio does not go with engine: nop (its requests reach no device, and the kernel refuses a \
+             priority)"
+                .into()
+        });
+        check(engine.ring == Sharing::PerThread, at, &|| {
+            "does not go with a ring that threads share; use `ring: per_thread`".into()
+        });
+        check(!engine.link_sync, at, &|| {
+            "does not go with link_sync: a write and its sync are one chain, of which no part is preferred; leave \
+             link_sync out, and syncs are handed over when writes have come back"
+                .into()
+        });
+        check(!work.verify, at, &|| "does not go with verify: true".into());
+        if urgent.by == UrgentBy::SeparateRing {
+            check(!engine.iopoll, at, &|| {
+                "by: separate_ring does not go with iopoll: no call polls for two rings".into()
+            });
+            check(!engine.defer_taskrun, at, &|| {
+                "by: separate_ring does not go with defer_taskrun: who waits for two rings sees none of what it \
+                 holds back; use coop_taskrun"
+                    .into()
+            });
+            check(engine.complete_batch == 1, at, &|| {
+                "by: separate_ring needs complete_batch: 1 (two rings are awaited by ppoll, which counts no \
+                 completions)"
+                    .into()
+            });
+        }
+        if let Some(size) = urgent.block_size {
+            check(size.0 >= SECTOR.0 && size.0.is_multiple_of(SECTOR.0), at, &|| {
+                format!("block_size: {size} is not a whole number of sectors of {SECTOR}")
+            });
+            for (part, _) in work.block_size.parts() {
+                check(size.0 > 0 && part.0.is_multiple_of(size.0), at, &|| {
+                    format!(
+                        "block_size: workload.block_size {part} is no multiple of {size} (an urgent operation goes \
+                         where another would have gone)"
+                    )
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{testing::trial, trial::Engine};
+
+    #[test]
+    fn shares_read_back_as_written() {
+        for (text, millionths) in [("1%", 10_000), ("0.5 %", 5_000), (" 12.3456% ", 123_456), ("0.001%", 10)]
+        {
+            let share: Share = text.parse().unwrap();
+            assert_eq!(share, Share(millionths), "{text}");
+            assert_eq!(share.to_string().parse(), Ok(share));
+        }
+        assert_eq!([Share(10_000).to_string(), Share(5_000).to_string()], ["1%", "0.5%"]);
+        for text in ["1", "%", "-1%", "1.%x", "1.00001%", "one%", "99999999999%", ".5%"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_urgent_does_not_go_with_is_refused() {
+        let checked = |by, change: &dyn Fn(&mut Trial)| {
+            let mut trial = trial();
+            let block_size = Some(ByteSize(4096));
+            trial.engine = Engine {
+                depth: 32,
+                urgent: Some(Urgent { share: Share(10_000), by, block_size }),
+                ..Engine::new(EngineKind::IoUring)
+            };
+            trial.workload.block_size = ByteSize(64 << 10).into();
+            change(&mut trial);
+            trial
+                .validate()
+                .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        };
+        for by in [UrgentBy::None, UrgentBy::Ioprio, UrgentBy::SeparateRing, UrgentBy::IosqeUrgent] {
+            assert_eq!(checked(by, &|_| {}), Ok(()));
+        }
+        let says = |by, change: &dyn Fn(&mut Trial), text: &str| {
+            let error = checked(by, change).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        };
+        fn set(trial: &mut Trial) -> &mut Urgent {
+            trial.engine.urgent.as_mut().unwrap()
+        }
+        says(
+            UrgentBy::None,
+            &|t| t.engine.engine = EngineKind::Psync,
+            "psync has no ring, so it cannot have urgent",
+        );
+        says(
+            UrgentBy::None,
+            &|t| t.engine.engine = EngineKind::Nvme,
+            "engine.urgent: does not go with engine: nvme",
+        );
+        says(
+            UrgentBy::None,
+            &|t| set(t).share = Share(500_001),
+            "share: 50.0001% is out of range: from 0.001% to 50%",
+        );
+        says(UrgentBy::None, &|t| set(t).share = Share(0), "share: 0% is out of range");
+        says(UrgentBy::None, &|t| set(t).block_size = Some(ByteSize(1000)), "not a whole number of sectors");
+        says(
+            UrgentBy::None,
+            &|t| set(t).block_size = Some(ByteSize(48 << 10)),
+            "64KiB is no multiple of 48KiB",
+        );
+        says(UrgentBy::None, &|t| t.engine.ring = Sharing::Combiner, "use `ring: per_thread`");
+        says(UrgentBy::None, &|t| t.workload.verify = true, "engine.urgent: does not go with verify");
+        says(UrgentBy::IosqeUrgent, &|t| t.engine.link_sync = true, "does not go with link_sync");
+        says(UrgentBy::Ioprio, &|t| t.engine.engine = EngineKind::Nop, "reach no device");
+        says(UrgentBy::SeparateRing, &|t| t.engine.iopoll = true, "no call polls for two rings");
+        says(
+            UrgentBy::SeparateRing,
+            &|t| (t.engine.single_issuer, t.engine.defer_taskrun) = (true, true),
+            "use coop_taskrun",
+        );
+        says(UrgentBy::SeparateRing, &|t| t.engine.complete_batch = 4, "needs complete_batch: 1");
+    }
+}
