@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -42,11 +43,12 @@ static const struct test {
 
 unsigned rounds = 1500, factor;
 uint64_t seed = 20250101;
+char *doing;
 static int report = 2; /* where a test says why it ended */
 
 static _Noreturn void end(int code, const char *format, va_list arguments)
 {
-	char text[600];
+	char text[2500];
 	int n = vsnprintf(text, sizeof(text), format, arguments);
 
 	if (n > 0 && write(report, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1) < 0)
@@ -173,12 +175,13 @@ static bool await(pid_t pid, int *status, uint64_t until)
 
 static bool run(const struct test *t)
 {
-	char why[600] = "", directory[] = "/tmp/urgent-tests.XXXXXX";
+	char why[2600] = "", directory[] = "urgent-tests.XXXXXX";
 	const char *verdict = "FAIL";
 	uint64_t begun = now_ms();
 	int pipe_of[2], status = 0;
 	pid_t pid;
 
+	doing[0] = '\0';
 	if (pipe(pipe_of) || !mkdtemp(directory) || (pid = fork()) < 0) {
 		perror("urgent-tests");
 		exit(2);
@@ -189,8 +192,9 @@ static bool run(const struct test *t)
 	if (!await(pid, &status, begun + LIMIT_S * 1000ULL * factor)) {
 		kill(-pid, SIGKILL);
 		kill(pid, SIGKILL);
-		snprintf(why, sizeof(why), "expected to end, saw nothing for %u s%s", LIMIT_S * factor,
-			 await(pid, &status, now_ms() + 10000) ? "" : "; nor does SIGKILL end it");
+		snprintf(why, sizeof(why), "expected to end, saw nothing for %u s%s%s%s", LIMIT_S * factor,
+			 await(pid, &status, now_ms() + 10000) ? "" : "; nor does SIGKILL end it",
+			 doing[0] ? "; it was at " : "", doing);
 	} else {
 		kill(-pid, SIGKILL);
 		if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
@@ -279,6 +283,11 @@ int main(int argc, char **argv)
 	}
 	if (!factor)
 		factor = guess_factor();
+	doing = mmap(NULL, DOING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (doing == MAP_FAILED) {
+		perror("urgent-tests");
+		return 2;
+	}
 	for (size_t t = 0; t < TESTS; t++)
 		if (all || chosen[t])
 			fine &= run(&tests[t]);

@@ -32,10 +32,12 @@ struct batch batch_of(const char *words)
 	return b;
 }
 
-char *batch_words(const struct batch *b)
+const char *batch_words(const struct batch *b)
 {
-	char *text = malloc(MODEL_MAX * 12), *c = text;
+	static char text[MODEL_MAX * 12];
+	char *c = text;
 
+	text[0] = '\0';
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct item *it = &b->item[i];
 
@@ -209,6 +211,7 @@ static void check(struct ring *r, const struct batch *b, const struct expected *
 	int ret;
 
 	base_of_batch += MODEL_MAX;
+	snprintf(doing, DOING_SIZE, "\"%.900s\"", batch_words(b));
 	batch_fill(r, b, base, !(r->p.flags & IORING_SETUP_URGENT));
 	ret = ring_submit(r, b->n);
 	if (!sqpoll)
@@ -264,6 +267,9 @@ void batches_check_loosely(struct ring *r, const struct batch *batches, unsigned
 	uint64_t base = base_of_batch;
 	unsigned all = 0;
 
+	doing[0] = '\0';
+	for (unsigned k = 0; k < n; k++)
+		snprintf(doing + strlen(doing), DOING_SIZE / n, "\"%.*s\" ", DOING_SIZE / (int)n - 4, batch_words(&batches[k]));
 	for (unsigned k = 0; k < n; all += batches[k++].n) {
 		batch_fill(r, &batches[k], base + all, !urgent);
 		ring_submit(r, batches[k].n);

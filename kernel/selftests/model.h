@@ -28,7 +28,8 @@ struct batch {
 };
 
 struct batch batch_of(const char *words);
-char *batch_words(const struct batch *b);
+/* The words of a batch: in a buffer that the next call uses again. */
+const char *batch_words(const struct batch *b);
 
 /* Puts a batch into a ring, its user data counting from a base; submits nothing. With plain, urgent flags are left out. */
 void batch_fill(struct ring *r, const struct batch *b, uint64_t base, bool plain);

@@ -62,6 +62,8 @@ static const struct known {
 	{ "u u", 2, 0, 0, 0 },		   { "n u n u", 2, 2, 2, 0 },	   { "n u- n u", 2, 2, 1, 0 },
 	{ "n- u n", 1, 0, 1, 0 },	   { "n n- u- n n", 1, 1, 2, 0 },  { "n- n n- n u u", 2, 2, 2, 0 },
 	{ "n u n n| n", 1, 1, 2, 1 },	   { "n| u n u", 2, 0, 0, 0 },	   { "u u n| n", 2, 0, 0, 0 },
+	/* The next request finds that no drain waits; till then nothing is held. */
+	{ "n", 0, 0, 0, 0 },
 	{ "n u* n", 1, 1, 2, 0 },	   { "n! u! n", 1, 1, 2, 0 },
 };
 

@@ -237,14 +237,14 @@ void order_effect(void)
 static bool seen_early(struct ring *r, unsigned flags)
 {
 	enum { BULK = 24, SIZE = 1 << 20 };
-	int fd = memfd_create("bulk", 0);
+	int fd = open("bulk", O_RDWR | O_CREAT, 0600);
 	char *to = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	struct seen seen[BULK + 1];
 	bool early = false;
 
-	expect(fd >= 0 && to != MAP_FAILED, "memfd and mmap: %s", strerror(errno));
+	expect(fd >= 0 && to != MAP_FAILED, "file and mmap: %s", strerror(errno));
 	memset(to, 'x', SIZE);
-	expect_is("write of a memfd", SIZE, write(fd, to, SIZE));
+	expect_is("write of a file", SIZE, write(fd, to, SIZE));
 	for (unsigned turn = 0; turn < 20 && !early; turn++) {
 		unsigned before = *r->cq_tail, n;
 

@@ -2,6 +2,7 @@
 /* Batches at random against the model, and a thread that changes flags while the kernel reads them. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,7 +65,9 @@ void random_urgent(void)
 	check_exact(true);
 }
 
-static struct batch loose_batch(bool urgent)
+/* With drains or with refusals, never both: a drain goes by the number of CQEs, and 6.12 forgets one that still waits
+ * when a later request is refused, and thus completes before its turn. */
+static struct batch loose_batch(bool urgent, bool drains)
 {
 	unsigned u = (unsigned[]){ 0, 2, 8, 14 }[below(4)], a = below(6), d = below(4), l = below(10);
 	struct batch b = { .n = 1 + below(one_in(3) ? ENTRIES : 10) };
@@ -74,9 +77,10 @@ static struct batch loose_batch(bool urgent)
 
 		it->urgent = urgent && below(16) < u;
 		it->async = below(16) < a;
-		it->drain = below(24) < d;
+		/* What is urgent too would be refused. */
+		it->drain = drains && !it->urgent && below(24) < d;
 		it->fails = one_in(24);
-		it->refused = one_in(32) && !it->drain ? 1 + below(REFUSED_WAYS) : 0;
+		it->refused = !drains && one_in(32) ? 1 + below(REFUSED_WAYS) : 0;
 		if (below(16) < l) {
 			it->hard = one_in(3);
 			it->link = !it->hard;
@@ -94,13 +98,14 @@ static void check_loose(bool urgent)
 	for (unsigned s = 0; s < sizeof(setups) / sizeof(setups[0]); s++) {
 		ring_open(&r, ENTRIES, setups[s] | IORING_SETUP_SUBMIT_ALL | (urgent ? IORING_SETUP_URGENT : 0));
 		for (unsigned i = 0; i < rounds / 4; i++) {
+			bool drains = one_in(2);
 			unsigned n = 1;
 
 			/* The SQ thread may take several batches as one, where chains that are cut would go on. */
 			if (setups[s] != IORING_SETUP_SQPOLL)
 				n += below(3);
 			for (unsigned k = 0; k < n; k++)
-				b[k] = loose_batch(urgent);
+				b[k] = loose_batch(urgent, drains);
 			batches_check_loosely(&r, b, n);
 		}
 		ring_expect_quiet(&r);
@@ -118,7 +123,7 @@ void random_loose_urgent(void)
 	check_loose(true);
 }
 
-/* The thread that flips. */
+/* The thread that flips: any of these, but never URGENT with DRAIN, which would be refused (see loose_batch). */
 struct flipper {
 	struct ring *r;
 	unsigned flags; /* those that it may set */
@@ -138,12 +143,10 @@ static void *flip(void *of)
 		x ^= x >> 7;
 		x ^= x << 17;
 		sqe = (void *)(f->r->sqes + (size_t)(x >> 8 & f->r->sq_mask) * f->r->sqe_size);
-		/* Mostly one flag or none: with more of them, nearly all would be refused. */
-		flags = (unsigned)(x >> 32) & f->flags;
-		if (x >> 60 & 1)
-			flags &= (unsigned)(x >> 20);
-		if (x >> 61 & 1)
-			flags &= (unsigned)(x >> 40);
+		/* Few of them at a time. */
+		flags = (unsigned)(x >> 32 & x >> 20) & f->flags;
+		if (flags & IOSQE_URGENT)
+			flags &= ~(unsigned)IOSQE_IO_DRAIN;
 		__atomic_store_n(&sqe->flags, (__u8)flags, __ATOMIC_RELAXED);
 	}
 	return NULL;
@@ -154,7 +157,6 @@ static void race(unsigned setup, unsigned flags)
 	enum { N = 32 };
 	struct flipper f = { .flags = flags };
 	struct seen seen[N];
-	unsigned results[3] = { 0 };
 	pthread_t thread;
 	uint64_t until = now_ms() + 1000 * (factor > 3 ? 3 : factor);
 	struct ring r;
@@ -170,6 +172,7 @@ static void race(unsigned setup, unsigned flags)
 
 		for (unsigned i = 0; i < n; i++)
 			ring_nop(&r, 0, base + i);
+		snprintf(doing, DOING_SIZE, "turn %u of setup %#x with flags %#x", turn, setup, flags);
 		ring_submit(&r, n);
 		ring_collect(&r, seen, n);
 		for (unsigned i = 0; i < n; i++) {
@@ -178,9 +181,7 @@ static void race(unsigned setup, unsigned flags)
 			expect(seen[i].data - base < n && !(mask & bit), "expected one CQE an SQE, saw number %lld of %u twice",
 			       (long long)(seen[i].data - base), n);
 			mask |= bit;
-			expect(seen[i].res == 0 || seen[i].res == -EINVAL || seen[i].res == -ECANCELED,
-			       "expected 0, -EINVAL or -ECANCELED, saw %d", seen[i].res);
-			results[seen[i].res ? 1 + (seen[i].res == -ECANCELED) : 0]++;
+			expect_is("result", 0, seen[i].res);
 		}
 		while (ring_unconsumed(&r))
 			usleep(10);
@@ -188,10 +189,11 @@ static void race(unsigned setup, unsigned flags)
 	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	ring_expect_quiet(&r);
-	/* Where URGENT|DRAIN is possible, it must have been met: else the thread raced with nothing. */
-	if (flags & IOSQE_URGENT && flags & IOSQE_IO_DRAIN)
-		expect(results[1] && results[0], "expected some of both results, saw %u done and %u refused", results[0],
-		       results[1]);
+	if (!(flags & IOSQE_URGENT))
+		return;
+	/* That the flags were seen, and a drain that came while others were held: else there was no race. */
+	expect(ring_fdinfo(&r, "SubmitJumped", 0) > 0, "expected some requests to pass others, saw none");
+	expect(ring_fdinfo(&r, "SubmitDrainFlushes", 0) > 0, "expected some drains amid what was held, saw none");
 }
 
 enum { STOCK_FLAGS = IOSQE_IO_DRAIN | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC };

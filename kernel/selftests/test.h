@@ -32,6 +32,10 @@ _Noreturn void absent(const char *what);
 extern unsigned rounds, factor;
 extern uint64_t seed;
 
+/* What a test is at, for the case that the watchdog ends it. */
+enum { DOING_SIZE = 2000 };
+extern char *doing;
+
 /* Dice (xorshift): the same seed gives the same throws. */
 uint64_t throw_dice(void);
 unsigned below(unsigned limit);

@@ -13,9 +13,10 @@
 
 #define INSTANCE "/sys/kernel/tracing/instances/urgent-tests"
 
+static bool begun;
+
 bool trace_begin(const char *event)
 {
-	static bool begun;
 	char path[200];
 
 	if (!begun) {
@@ -37,6 +38,7 @@ char *trace_end(void)
 	text = read_text(INSTANCE "/trace");
 	expect(text != NULL, "the trace cannot be read");
 	rmdir(INSTANCE);
+	begun = false;
 	return text;
 }
 
