@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The block priority of urgent requests: as the block layer's tracepoint says it, and as a scheduler heeds it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ioprio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "model.h"
+#include "trace.h"
+
+enum { BLOCK = 4096, FIRST = 2000, STEP = 16 };
+
+#define PRIO(class, level) (unsigned short)(IOPRIO_CLASS_##class << IOPRIO_CLASS_SHIFT | (level))
+
+/* A read to trace: its flags, what it asks for, what it should have. */
+struct wish {
+	unsigned flags;
+	unsigned short ioprio;
+	const char *wanted;
+};
+
+/* In a process of its own, which may give up its privileges before it makes the ring. */
+static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n, bool drop, int fd)
+{
+	pid_t pid = fork();
+	int status;
+
+	expect(pid >= 0, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		struct seen seen[8];
+		struct ring r;
+
+		if (drop)
+			expect(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0,
+			       "setresuid: %s", strerror(errno));
+		ring_open(&r, 8, setup);
+		for (unsigned i = 0; i < n; i++) {
+			ring_rw(&r, IORING_OP_READ, wishes[i].flags, i, fd, aligned(BLOCK), BLOCK,
+				(uint64_t)(FIRST + STEP * i) * 512);
+			ring_set_ioprio(&r, wishes[i].ioprio);
+		}
+		ring_submit_all(&r);
+		ring_collect(&r, seen, n);
+		for (unsigned i = 0; i < n; i++)
+			expect_is("result of a read", BLOCK, seen[i].res);
+		_exit(0);
+	}
+	expect_is("waitpid", pid, waitpid(pid, &status, 0));
+	/* The child has said why. */
+	if (status)
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static void check_priorities(unsigned setup, const struct wish *wishes, unsigned n, bool drop)
+{
+	struct ring probe;
+	char *trace;
+	int fd;
+
+	ring_open(&probe, 4, setup);
+	fd = blank_nvme_filled(1, 0);
+	if (!trace_begin("block/block_rq_issue"))
+		skip("this kernel has no event block_rq_issue");
+	read_in_child(setup, wishes, n, drop, fd);
+	trace = trace_end();
+	for (unsigned i = 0; i < n; i++) {
+		char sector[32], *at, *end;
+
+		/* "block_rq_issue: 259,0 R 4096 () 2000 + 8 rt,0,4 [urgent-tests]" */
+		snprintf(sector, sizeof(sector), " %u + 8 ", FIRST + STEP * i);
+		at = strstr(trace, sector);
+		expect(at != NULL, "expected an event of sector %u, saw %s", FIRST + STEP * i, trace);
+		at += strlen(sector);
+		end = strpbrk(at, " \n");
+		expect(end && !strncmp(at, wishes[i].wanted, strlen(wishes[i].wanted)),
+		       "read %u: expected the priority %s, saw %.*s", i, wishes[i].wanted, (int)(end ? end - at : 20), at);
+	}
+	free(trace);
+}
+
+void ioprio_plain(void)
+{
+	static const struct wish wishes[] = {
+		{ 0, PRIO(RT, 3), "rt,0,3" },
+		{ 0, PRIO(BE, 6), "be,0,6" },
+		{ 0, PRIO(IDLE, 0), "idle,0,0" },
+	};
+
+	check_priorities(0, wishes, 3, false);
+}
+
+void ioprio_rt(void)
+{
+	static const struct wish wishes[] = {
+		{ IOSQE_URGENT, 0, "rt,0,4" },		  { IOSQE_URGENT, PRIO(BE, 6), "be,0,6" },
+		{ IOSQE_URGENT, PRIO(RT, 1), "rt,0,1" },  { 0, PRIO(BE, 5), "be,0,5" },
+		{ IOSQE_URGENT | IOSQE_ASYNC, 0, "rt,0,4" },
+	};
+	/* What is not urgent and asks for nothing has the priority of its task: best effort, as its nice value says. */
+	static const struct wish nothing[] = { { 0, 0, "be," } };
+
+	check_priorities(IORING_SETUP_URGENT, wishes, 5, false);
+	check_priorities(IORING_SETUP_URGENT, nothing, 1, false);
+}
+
+void ioprio_be(void)
+{
+	static const struct wish wishes[] = {
+		{ IOSQE_URGENT, 0, "be,0,0" },
+		{ IOSQE_URGENT, PRIO(BE, 6), "be,0,6" },
+		{ 0, PRIO(BE, 5), "be,0,5" },
+	};
+
+	check_priorities(IORING_SETUP_URGENT, wishes, 3, true);
+}
+
+static void set(const char *path, const char *value)
+{
+	if (!write_text(path, value))
+		skip("%s does not take %s", path, value);
+}
+
+#define CONFIG "/sys/kernel/config/nullb/urgent"
+
+/* A null_blk that does one request at a time, each in 20 ms, under mq-deadline: its descriptor. */
+static int slow_drive(void)
+{
+	char path[100], *index;
+	unsigned number;
+	int fd;
+
+	/* What a test left that was ended. */
+	write_text(CONFIG "/power", "0");
+	rmdir(CONFIG);
+	if (mkdir(CONFIG, 0700))
+		skip("no null_blk by configfs: %s", strerror(errno));
+	set(CONFIG "/size", "64");
+	set(CONFIG "/irqmode", "2");
+	set(CONFIG "/completion_nsec", "20000000");
+	set(CONFIG "/hw_queue_depth", "1");
+	set(CONFIG "/submit_queues", "1");
+	set(CONFIG "/power", "1");
+	index = read_text(CONFIG "/index");
+	number = index ? (unsigned)atoi(index) : 0;
+	free(index);
+	snprintf(path, sizeof(path), "/sys/block/nullb%u/queue/scheduler", number);
+	if (!write_text(path, "mq-deadline")) {
+		snprintf(path, sizeof(path), "/sys/block/urgent/queue/scheduler");
+		set(path, "mq-deadline");
+		set("/sys/block/urgent/queue/nr_requests", "64");
+		snprintf(path, sizeof(path), "/dev/urgent");
+	} else {
+		snprintf(path, sizeof(path), "/sys/block/nullb%u/queue/nr_requests", number);
+		set(path, "64");
+		snprintf(path, sizeof(path), "/dev/nullb%u", number);
+	}
+	fd = open(path, O_RDONLY | O_DIRECT);
+	expect(fd >= 0, "%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* 30 reads, and once they wait one more: how many of them completed before it. */
+static void check_deadline(unsigned setup, unsigned flags, unsigned short ioprio)
+{
+	enum { BULK = 30 };
+	struct seen seen[BULK + 1];
+	struct ring r;
+	unsigned before;
+	int fd;
+
+	ring_open(&r, 32, setup);
+	fd = slow_drive();
+	for (unsigned i = 0; i < BULK; i++)
+		ring_rw(&r, IORING_OP_READ, 0, i, fd, aligned(BLOCK), BLOCK, (uint64_t)i << 20);
+	ring_submit_all(&r);
+	ring_rw(&r, IORING_OP_READ, flags, BULK, fd, aligned(BLOCK), BLOCK, (uint64_t)BULK << 20);
+	ring_set_ioprio(&r, ioprio);
+	ring_submit_all(&r);
+	ring_collect(&r, seen, BULK + 1);
+	for (unsigned i = 0; i <= BULK; i++)
+		expect_is("result of a read", BLOCK, seen[i].res);
+	for (before = 0; seen[before].data != BULK;)
+		before++;
+	close(fd);
+	write_text(CONFIG "/power", "0");
+	rmdir(CONFIG);
+	/* What the drive has begun, some that are on their way to it, and what was done until ours was queued. */
+	if (flags || ioprio)
+		expect(before <= 8, "expected at most 8 of %d to be done before it, saw %u", BULK, before);
+	else
+		expect(before >= BULK - 2, "expected all of the others to be done before it, saw %u", before);
+}
+
+void deadline_plain(void)
+{
+	check_deadline(0, 0, PRIO(RT, 4));
+	/* And if it asks for nothing it waits: else this would show nothing. */
+	check_deadline(0, 0, 0);
+}
+
+void deadline_urgent(void)
+{
+	check_deadline(IORING_SETUP_URGENT, IOSQE_URGENT, 0);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* All tests: function, name, what it shows. In the order in which they run; kernel/selftests/expected has the same names. */
+
+/* t_abi.c */
+TEST(abi_feature, "abi-feature", "IORING_FEAT_URGENT is said, with and without the setup flag")
+TEST(abi_no_flag, "abi-no-flag", "without IORING_SETUP_URGENT, IOSQE_URGENT gives -EINVAL; the rest goes on as ever")
+TEST(abi_drain, "abi-urgent-drain", "URGENT|DRAIN gives -EINVAL and drains nothing")
+TEST(abi_setups, "abi-setups", "the setup flag goes with every other setup flag")
+TEST(abi_restrict, "abi-restrict", "a restricted ring allows IOSQE_URGENT only if it is among the allowed flags")
+/* t_order.c */
+TEST(order_fifo, "order-fifo", "NOPs, links and errors of a batch without urgent ones come as the model says")
+TEST(order_basic, "order-basic", "urgent first, both groups FIFO")
+TEST(order_array, "order-sqarray", "the same with the array shuffled, and SQEs that come twice in it")
+TEST(order_setups, "order-setups", "the same with NO_SQARRAY, SQE128, CQE32, DEFER_TASKRUN, IOPOLL, SQPOLL and others")
+TEST(order_wrap, "order-wrap", "the same over and over in a small ring whose ends wrap")
+TEST(order_submit_part, "order-submit-part", "only what is submitted is reordered: not what lies behind it in the ring")
+TEST(order_overflow, "order-overflow", "more CQEs than fit: none lost, the order kept")
+TEST(order_skip, "order-skip", "IOSQE_CQE_SKIP_SUCCESS of urgent, held and linked ones")
+TEST(order_effect, "order-effect", "urgent writes to a pipe arrive first: it is not only CQEs that are sorted")
+TEST(order_visible, "order-visible", "under SQPOLL, an urgent completion is seen before the bulk of its batch is done")
+TEST(order_invisible, "order-invisible", "without urgent ones, nothing of such a batch is seen before all of it")
+/* t_links.c */
+TEST(links_plain, "links-plain", "chains without urgent members, with an order that is written out")
+TEST(links_urgent, "links-urgent", "chains move whole: urgent at head, middle, end; two chains; hard links")
+TEST(links_failing, "links-failing", "urgent chains with a failing member, and held ones")
+TEST(links_refused, "links-refused", "urgent chains with a member that is refused")
+TEST(links_timeout, "links-timeout", "LINK_TIMEOUT of urgent and of held requests, fired and not")
+TEST(links_cut, "links-cut", "a chain cut by the end of the batch")
+/* t_drain.c */
+TEST(drain_plain, "drain-plain", "drained requests without urgent ones wait for all before them")
+TEST(drain_urgent, "drain-urgent", "drains before, amid and after urgent ones wait for all before them")
+TEST(drain_active, "drain-active", "an urgent request does not pass a drain that still waits")
+TEST(drain_async, "drain-async", "ASYNC, then DRAIN, then URGENT: nothing is forgotten")
+/* t_errors.c */
+TEST(errors_each, "errors-each", "a refused SQE at each position: return, head and CQEs as without the urgent flags")
+TEST(errors_index, "errors-index", "an index that is none at each position: the same")
+TEST(cancel_plain, "cancel-plain", "a cancel behind its target finds it")
+TEST(cancel_urgent, "cancel-urgent", "an urgent cancel before its held target gives -ENOENT (documented)")
+/* t_random.c */
+TEST(random_plain, "random-plain", "random batches, none urgent, in the order of the model")
+TEST(random_urgent, "random-urgent", "random batches in the order of the model")
+TEST(random_loose_plain, "random-loose-plain", "random batches with ASYNC, drains and cut chains: results, chains, drains")
+TEST(random_loose_urgent, "random-loose-urgent", "the same with urgent ones")
+TEST(race_plain, "race-plain", "a thread flips flags during the submission: one CQE an SQE, no hang")
+TEST(race_urgent, "race-urgent", "the same with urgent and drain among the flags")
+TEST(race_sqpoll, "race-sqpoll", "the same under SQPOLL")
+/* t_io.c */
+TEST(io_fixed, "io-fixed", "fixed files and buffers: the right data, urgent first")
+TEST(io_uring_cmd, "io-uring-cmd", "NVMe passthrough: held commands use their own SQE, though it is overwritten after")
+TEST(io_iopoll, "io-iopoll", "polled reads of NVMe: all come, with the right data")
+TEST(io_plug, "io-plug", "the urgent read goes to the drive before the bulk is queued")
+TEST(io_multishot, "io-multishot", "an urgent multishot poll, and an urgent multishot receive")
+TEST(io_exit, "io-exit", "a process that ends amid urgent work leaves nothing that hangs")
+/* t_iowq.c */
+TEST(iowq_fifo, "iowq-fifo", "work for one worker is done in order")
+TEST(iowq_urgent, "iowq-urgent", "urgent work for one worker is done first, in order")
+TEST(iowq_bound, "iowq-bound", "after 16 urgent ones, one of the others has its turn")
+TEST(iowq_cancel, "iowq-cancel", "urgent work that waits can be cancelled")
+TEST(iowq_exit, "iowq-exit", "a process that ends with urgent work waiting does end")
+TEST(iowq_stress, "iowq-stress", "hashed writes, urgent and other work, cancels at random: one CQE each, the last data stays")
+/* t_ioprio.c */
+TEST(ioprio_plain, "ioprio-plain", "the I/O priority that a read asks for is the one of its block request")
+TEST(ioprio_rt, "ioprio-rt", "an urgent read of a privileged ring is RT; one that asks for a priority keeps it")
+TEST(ioprio_be, "ioprio-be", "an urgent read of a ring without CAP_SYS_NICE is BE 0, and no error")
+TEST(deadline_plain, "deadline-plain", "mq-deadline serves a read that asks for RT before 30 others that wait")
+TEST(deadline_urgent, "deadline-urgent", "mq-deadline serves an urgent read before 30 others that wait")
+/* t_counters.c */
+TEST(counters_plain, "counters-plain", "fdinfo counts batches, requests, the largest, empty ones; the histogram")
+TEST(counters_urgent, "counters-urgent", "fdinfo counts urgent requests and what they passed")
+TEST(counters_trace, "counters-trace", "io_uring_submit_batch says of each batch what was in it")
+TEST(counters_sqpoll, "counters-sqpoll", "the same of batches of the SQ thread")

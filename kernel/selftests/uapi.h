@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The interface of the kernel that the tests are for, where the headers of the machine that builds them are older:
+ * what 6.12 has, and what the patches of kernel/patches add to it.
+ */
+#ifndef UAPI_H
+#define UAPI_H
+
+#include <linux/io_uring.h>
+
+#ifndef IORING_SETUP_NO_SQARRAY
+#define IORING_SETUP_NO_SQARRAY (1U << 16)
+#endif
+#ifndef IORING_NOP_INJECT_RESULT
+#define IORING_NOP_INJECT_RESULT (1U << 0)
+#endif
+
+#ifndef IORING_SETUP_URGENT
+#define IORING_SETUP_URGENT (1U << 31)
+#endif
+#ifndef IORING_FEAT_URGENT
+#define IORING_FEAT_URGENT (1U << 31)
+#endif
+#ifndef IOSQE_URGENT
+#define IOSQE_URGENT (1U << 7)
+#endif
+
+#endif
