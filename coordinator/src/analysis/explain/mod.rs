@@ -236,7 +236,8 @@ fn alike(set: &ComparisonSet, (arm, base): &(Figures<'_>, Figures<'_>)) -> Optio
 
 /// The interval includes 1 and more than the margin.
 fn undecided(set: &ComparisonSet, found: &Comparison, sides: &(Figures<'_>, Figures<'_>)) -> Finding {
-    let Some([low, high]) = found.ci95 else {
+    let interval = found.ci95.filter(|edges| edges.iter().all(|edge| edge.is_finite()));
+    let Some([low, high]) = interval else {
         let both = match found.pairs {
             0 => "no block has".to_owned(),
             1 => "only one block has".to_owned(),
@@ -260,7 +261,8 @@ fn undecided(set: &ComparisonSet, found: &Comparison, sides: &(Figures<'_>, Figu
         return alike;
     }
     // What the interval rests on: how far the blocks' own ratios are apart, in which drift has cancelled.
-    let noise = found.spread(set.length()).map_or_else(String::new, |spread| {
+    let spread = found.spread(set.length()).filter(|spread| spread.is_finite());
+    let noise = spread.map_or_else(String::new, |spread| {
         let blocks = some(found.pairs as usize, "block");
         format!(": over {blocks} their ratio varies by {:.1} %", 100.0 * spread.exp_m1())
     });
