@@ -4,7 +4,7 @@
  * few of the call itself. It is the only program of the guests of kernel/price, and ends them. Prints
  *
  *	kernel RELEASE
- *	price RING BATCH MEDIAN LEAST	instructions a batch: the median of all rounds, and the least
+ *	price RING BATCH MEAN MEDIAN	instructions a batch: of all rounds
  *	price RING absent		a ring that this kernel does not know
  *	done
  *
@@ -25,7 +25,7 @@
 
 #include "../selftests/ring.h"
 
-/* Some of the rounds meet a timer's interrupt, and the first ones fill caches: the median heeds neither. */
+/* The first rounds fill caches. Some meet a timer's interrupt: the median does not heed it, the mean does. */
 enum { WARMUP = 20, ROUNDS = 401, REQUESTS = 128, EVERY = 32, LOOP = 10000 };
 
 static _Noreturn void end(void)
@@ -101,8 +101,9 @@ static void check_clock(uint64_t cost)
 		took[i] = now() - begun;
 	}
 	seen = (long long)(median(took, ROUNDS) - cost);
-	expect(llabs(seen - 2 * LOOP) <= 8, "the clock does not count instructions: %d took %lld. It does under QEMU's -icount shift=0",
-	       2 * LOOP, seen);
+	expect(llabs(seen - 2 * LOOP) <= 8,
+	       "the clock does not count instructions: %d took %lld. It does under QEMU's -icount shift=0", 2 * LOOP,
+	       seen);
 }
 
 /* Without the C library, which has instructions of its own. */
@@ -141,6 +142,7 @@ static uint64_t submit(struct ring *r, unsigned batch, unsigned done, bool urgen
 	return took;
 }
 
+/* The same of all batches of a round, with the clock's own. */
 static uint64_t round_of(struct ring *r, unsigned batch, bool urgent)
 {
 	uint64_t took = 0;
