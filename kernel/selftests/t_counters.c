@@ -64,6 +64,8 @@ static const struct known {
 	{ "n u n n| n", 1, 1, 2, 1 },	   { "n| u n u", 2, 0, 0, 0 },	   { "u u n| n", 2, 0, 0, 0 },
 	/* The next request finds that no drain waits; till then nothing is held. */
 	{ "n", 0, 0, 0, 0 },
+	/* A chain that the end of the batch cuts, urgent and not. */
+	{ "n n u-", 1, 1, 2, 0 },	   { "u n n-", 1, 0, 1, 0 },
 	{ "n u* n", 1, 1, 2, 0 },	   { "n! u! n", 1, 1, 2, 0 },
 };
 

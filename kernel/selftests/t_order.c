@@ -90,6 +90,19 @@ void order_array(void)
 					expect(seen[at++].data == i, "turn %u: expected %u as number %u, saw %llu", turn,
 					       i, at - 1, (unsigned long long)seen[at - 1].data);
 	}
+	/* The urgent one lies where a look at the places in turn would not come to it. */
+	memset(r.sqes, 0, n * r.sqe_size);
+	for (unsigned i = 0; i < 3; i++) {
+		struct io_uring_sqe *sqe = ring_sqe_in(&r, ((r.tail & r.sq_mask) + 16) & r.sq_mask);
+
+		sqe->opcode = IORING_OP_NOP;
+		sqe->user_data = i;
+		sqe->flags = i == 2 ? IOSQE_URGENT : 0;
+	}
+	ring_submit_all(&r);
+	ring_collect(&r, seen, 3);
+	for (unsigned i = 0; i < 3; i++)
+		expect_is("user data of three that lie elsewhere", (i + 2) % 3, (long long)seen[i].data);
 	/* One SQE four times, one urgent one in two places. */
 	for (unsigned i = 0; i < 6; i++) {
 		struct io_uring_sqe *sqe = ring_sqe_in(&r, i % 3 == 2 ? 1 : 0);

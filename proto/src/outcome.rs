@@ -259,7 +259,7 @@ pub struct Finished {
     /// without a ring, or where a kernel thread takes them.
     #[serde(default)]
     pub enters_by_batch: Vec<u64>,
-    /// Completions that found no room in the completion queue.
+    /// Completions that the kernel dropped for want of room, by its own count; what it held back for a while is not in it.
     #[serde(default)]
     pub cq_overflows: u64,
     /// What sharing the ring cost; absent where each worker has its own.

@@ -82,7 +82,7 @@ pub struct Counts {
     /// Calls that hand requests over, by how many they took: none, 1, 2 to 3, 4 to 7 and so on. All zero where
     /// the engine does not tell.
     pub batches: [u64; BATCHES],
-    /// Completions that found no room in the completion queue.
+    /// Completions that the kernel dropped for want of room, by its own count; what it held back for a while is not in it.
     pub overflows: u64,
     /// Calls that took a part of what was handed over, where writes are linked to their syncs: such a sync may have been
     /// parted from its write, and then did not wait for it.

@@ -306,7 +306,8 @@ pub struct Ring {
     /// `combiner`: how long a request lay in its worker's queue, and its completion in the inbox, per operation.
     #[serde(default)]
     pub handover_ns_per_io: Option<f64>,
-    /// Completions that found no room in the completion queue, in the timed trials.
+    /// Completions that the kernel dropped for want of room in the queue, in the timed trials, by its own count; what it
+    /// held back for a while is not in it.
     pub cq_overflows: u64,
     /// Requests that the kernel handed to its worker threads, in the audit; null where it was not counted.
     pub punted_to_io_wq: Option<u64>,
