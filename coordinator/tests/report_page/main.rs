@@ -24,7 +24,8 @@ arms:
   sync: {engine: psync}
   null-engine-with-a-long-name: {engine: "null"}
 sweep: {depth: [1, 4, 16], block_size: [4KiB, 16KiB]}
-trials: 2
+trials: 3
+noise: ignore
 baseline: sync
 expect: ["sync.syscalls_per_io >= 0.9"]
 "#;
