@@ -26,6 +26,7 @@ arms:
   fast: {engine: \"null\"}
   slow: {engine: psync, busy_wait: 100us}
 trials: 3
+noise: ignore
 baseline: slow
 expect: [\"low(fast.iops / slow.iops) > 1\", \"verdict(fast.iops) == faster\"]
 ";
