@@ -127,11 +127,12 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
             }
         };
         // 1,000 are due; the ends of the window may cut some off. What a busy machine delays is made up: that of the
-        // warmup too, 250 at most, and that of a window that ends late.
+        // warmup too, 250 at most, what came due before the thread had a CPU to begin with, here as much again, and
+        // that of a window that ends late.
         let ops = reports[0].tally.ops[0];
         let window = reports[0].window.as_ref().unwrap();
         let due = 5000 * (window.end_ns - window.begin_ns) / 1_000_000_000;
-        assert!((500..=due + 255).contains(&ops), "{kind}: {ops} operations, {due} due");
+        assert!((500..=due + 505).contains(&ops), "{kind}: {ops} operations, {due} due");
         assert_eq!(recorded, ops);
         let calls: u64 = reports[0].window.as_ref().unwrap().counts.syscalls.iter().map(|(_, n)| n).sum();
         assert!(calls <= 3 * ops, "{kind}: looking for completions took {calls} calls for {ops} operations");
