@@ -57,24 +57,15 @@ pub struct RunArgs {
     /// Scenario files, run one after another.
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<PathBuf>,
-    /// On which hosts.
+    /// Where, and what of the scenario.
     #[command(flatten)]
-    pub hosts: HostArgs,
+    pub measuring: MeasuringArgs,
     /// The run directory; by default results/TIME-NAME. Of several scenarios each gets one in DIR.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Which scenario to run.
-    #[command(flatten)]
-    pub overrides: OverrideArgs,
     /// How the comparison is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Show no progress: only warnings and errors.
-    #[arg(long)]
-    pub no_progress: bool,
-    /// Decides the order of the trials and their offsets; by default the scenario's, or a new one each time.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
     /// A run of `calibrate`: verdicts on differences that are too small for this rig are "no difference".
     #[arg(long, value_name = "RUN")]
     pub calibration: Option<PathBuf>,
@@ -98,18 +89,26 @@ pub struct CalibrateArgs {
     /// Blocks, each of which runs the arm twice at every point; by default the scenario's trials, and 16 at least.
     #[arg(long, value_name = "N")]
     pub trials: Option<u32>,
-    /// On which hosts.
+    /// Where, and what of the scenario.
     #[command(flatten)]
-    pub hosts: HostArgs,
+    pub measuring: MeasuringArgs,
     /// The run directory; by default results/TIME-calibrate-NAME.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// As it is going to be run.
-    #[command(flatten)]
-    pub overrides: OverrideArgs,
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: CalibrateFormat,
+}
+
+/// What all commands that measure have in common.
+#[derive(Clone, Debug, Args)]
+pub struct MeasuringArgs {
+    /// On which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// Which scenario to run.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
     /// Show no progress: only warnings and errors.
     #[arg(long)]
     pub no_progress: bool,

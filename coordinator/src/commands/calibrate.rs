@@ -5,7 +5,7 @@ use miette::miette;
 use super::{
     on_runtime, print,
     report::{Conclusion, appearance, conclusion, stored},
-    run::{Place, fresh_seed, measured},
+    run::{Place, measured, planned_for},
 };
 use crate::{
     analysis::calibration::{BLOCKS, Calibration, Subject, measure},
@@ -34,7 +34,7 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
     }
     on_runtime(screen, async |stop| {
         let out = args.out.clone();
-        let place = Place { hosts: &args.hosts, out, no_progress: args.no_progress, calibration: None };
+        let place = Place { measuring: &args.measuring, out, calibration: None };
         match measured(&place, screen, &stop, &itself.loaded, &plan).await {
             Ok((directory, exit)) => {
                 let found = found(&directory, &scenario, &itself, &plan);
@@ -47,13 +47,13 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
 
 /// The scenario as it was read, its arm against itself, and what is going to be run.
 fn planned(args: &CalibrateArgs) -> Result<(Loaded, Itself, Plan), ScenarioError> {
-    let scenario = scenario::load(&args.scenario, &args.overrides.set, args.overrides.quick)?;
+    let overrides = &args.measuring.overrides;
+    let scenario = scenario::load(&args.scenario, &overrides.set, overrides.quick)?;
     let usual = scenario.scenario.trials;
     // A smoke test is to be short.
     let blocks = args.trials.unwrap_or(if scenario.quick { usual } else { usual.max(BLOCKS) });
     let itself = against_itself(&scenario, args.arm.as_deref(), blocks)?;
-    let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
-    let plan = plan::plan(&itself.loaded, seed)?;
+    let plan = planned_for(&args.measuring, &itself.loaded)?;
     Ok((scenario, itself, plan))
 }
 

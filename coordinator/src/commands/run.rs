@@ -18,14 +18,14 @@ use super::{
 };
 use crate::{
     analysis::calibration::Calibration,
-    cli::{HostArgs, RunArgs},
+    cli::{MeasuringArgs, RunArgs},
     cluster::{Cluster, Host, select},
     exit::Exit,
     history::RESULTS,
     plan::{self, Plan},
     progress::Progress,
     run::{RunOutcome, TrialSink, drive},
-    scenario::{self, Loaded},
+    scenario::{self, Loaded, ScenarioError},
     screen::Screen,
     stop::Stop,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
@@ -38,9 +38,9 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
     let mut loaded = Vec::new();
     let mut exit = Exit::Done;
     for path in &args.scenarios {
-        let planned = scenario::load(path, &args.overrides.set, args.overrides.quick).and_then(|scenario| {
-            let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
-            let plan = plan::plan(&scenario, seed)?;
+        let overrides = &args.measuring.overrides;
+        let planned = scenario::load(path, &overrides.set, overrides.quick).and_then(|scenario| {
+            let plan = planned_for(&args.measuring, &scenario)?;
             Ok((scenario, plan))
         });
         match planned {
@@ -116,8 +116,14 @@ fn calibration(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<Opti
     Ok(Some(found))
 }
 
+/// The plan of a scenario, by the seed that was asked for.
+pub(super) fn planned_for(args: &MeasuringArgs, scenario: &Loaded) -> Result<Plan, ScenarioError> {
+    let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
+    plan::plan(scenario, seed)
+}
+
 /// Any number serves; it is written down with the plan.
-pub(super) fn fresh_seed() -> u64 {
+fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Short enough to be typed again.
     now.as_nanos() as u64 % 1_000_000
@@ -125,12 +131,10 @@ pub(super) fn fresh_seed() -> u64 {
 
 /// Where a plan is run, and what is kept of it.
 pub(super) struct Place<'a> {
-    /// On which hosts.
-    pub(super) hosts: &'a HostArgs,
+    /// On which hosts, and whether only warnings and errors are shown.
+    pub(super) measuring: &'a MeasuringArgs,
     /// The run directory; by default one named by the time.
     pub(super) out: Option<PathBuf>,
-    /// Whether only warnings and errors are shown.
-    pub(super) no_progress: bool,
     /// What the verdicts are to heed.
     pub(super) calibration: Option<&'a Calibration>,
 }
@@ -144,7 +148,7 @@ async fn one(
     plan: &Plan,
 ) -> Exit {
     let out = directory_of(args, plan);
-    let place = Place { hosts: &args.hosts, out, no_progress: args.no_progress, calibration };
+    let place = Place { measuring: &args.measuring, out, calibration };
     let (directory, exit) = match measured(&place, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
         Err(exit) => return exit,
@@ -171,7 +175,9 @@ pub(super) async fn measured(
     scenario: &Loaded,
     plan: &Plan,
 ) -> Result<(RunDir, Exit), Exit> {
-    let Some(reached) = stop.or(reach(place.hosts, screen)).await else { return Err(Exit::Interrupted) };
+    let Some(reached) = stop.or(reach(&place.measuring.hosts, screen)).await else {
+        return Err(Exit::Interrupted);
+    };
     let mut cluster = match reached {
         Ok((cluster, Exit::Done)) => cluster,
         Ok((cluster, exit)) => {
@@ -219,11 +225,11 @@ async fn measure(
             Ok(directory)
         });
     let directory = directory.map_err(|error| usage(stored(error)))?;
-    if !place.no_progress {
+    if !place.measuring.no_progress {
         screen.line(&announce(plan, cluster, directory.path()));
     }
     let mut sink = Store(directory);
-    let mut progress = Progress::new(screen, plan, place.no_progress);
+    let mut progress = Progress::new(screen, plan, place.measuring.no_progress);
     match drive(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
         Ok(outcome) => Ok((sink.0, outcome)),
         Err(error) => {

@@ -1,5 +1,22 @@
 //! Wire to domain and back. What comes off the wire is checked; a refusal names the field by its path.
 
+/// Pairs a message of plain numbers with its domain twin, in both directions.
+macro_rules! same_fields {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl From<$name> for wire::$name {
+            fn from(counts: $name) -> Self {
+                Self { $($field: counts.$field),+ }
+            }
+        }
+
+        impl From<wire::$name> for $name {
+            fn from(counts: wire::$name) -> Self {
+                Self { $($field: counts.$field),+ }
+            }
+        }
+    };
+}
+
 mod noise;
 mod outcome;
 

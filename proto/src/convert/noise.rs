@@ -7,25 +7,21 @@ use crate::{
     wire,
 };
 
+same_fields!(Frequency { cpu, begin_khz, end_khz });
+same_fields!(Foreign { total_ns, user_ns, resolution_ns });
+
 impl From<Noise> for wire::Noise {
     fn from(noise: Noise) -> Self {
-        let frequency =
-            |of: Frequency| wire::Frequency { cpu: of.cpu, begin_khz: of.begin_khz, end_khz: of.end_khz };
-        let foreign = |of: Foreign| wire::Foreign {
-            total_ns: of.total_ns,
-            user_ns: of.user_ns,
-            resolution_ns: of.resolution_ns,
-        };
         Self {
             span_ns: noise.span_ns,
             cpus: noise.cpus,
             steal_ns: noise.steal_ns,
             steal_all_ns: noise.steal_all_ns,
             cpus_all: noise.cpus_all,
-            foreign: noise.foreign.map(foreign),
+            foreign: noise.foreign.map(Into::into),
             waited_share: noise.waited_share,
             pressure_ns: noise.pressure_ns,
-            frequencies: noise.frequencies.into_iter().map(frequency).collect(),
+            frequencies: noise.frequencies.into_iter().map(Into::into).collect(),
             throttled: noise.throttled,
             clocksource: noise.clocksource,
             clocksource_after: noise.clocksource_after,
@@ -47,23 +43,16 @@ impl TryFrom<wire::Noise> for Noise {
         if noise.waited_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Err(FieldError::new("noise.waited_share", "must lie from 0 to 1"));
         }
-        let frequency =
-            |of: wire::Frequency| Frequency { cpu: of.cpu, begin_khz: of.begin_khz, end_khz: of.end_khz };
-        let foreign = |of: wire::Foreign| Foreign {
-            total_ns: of.total_ns,
-            user_ns: of.user_ns,
-            resolution_ns: of.resolution_ns,
-        };
         Ok(Self {
             span_ns: noise.span_ns,
             cpus: noise.cpus,
             steal_ns: noise.steal_ns,
             steal_all_ns: noise.steal_all_ns,
             cpus_all: noise.cpus_all,
-            foreign: noise.foreign.map(foreign),
+            foreign: noise.foreign.map(Into::into),
             waited_share: noise.waited_share,
             pressure_ns: noise.pressure_ns,
-            frequencies: noise.frequencies.into_iter().map(frequency).collect(),
+            frequencies: noise.frequencies.into_iter().map(Into::into).collect(),
             throttled: noise.throttled,
             clocksource: noise.clocksource.map(clean),
             clocksource_after: noise.clocksource_after.map(clean),

@@ -218,23 +218,6 @@ impl TryFrom<wire::SharingCosts> for SharingCosts {
     }
 }
 
-/// Pairs a message of plain numbers with its domain twin, in both directions.
-macro_rules! same_fields {
-    ($name:ident { $($field:ident),+ $(,)? }) => {
-        impl From<$name> for wire::$name {
-            fn from(counts: $name) -> Self {
-                Self { $($field: counts.$field),+ }
-            }
-        }
-
-        impl From<wire::$name> for $name {
-            fn from(counts: wire::$name) -> Self {
-                Self { $($field: counts.$field),+ }
-            }
-        }
-    };
-}
-
 same_fields!(UrgentCounts { ops, overtaken, overtakers, most_overtakers });
 same_fields!(BatchCounts { batches, requests, largest, empty, urgent, jumped, drain_flushes, by_size });
 same_fields!(PathCounts { inline, task_work, polled, punted, lost });

@@ -171,11 +171,23 @@ fn percent(noise: f64) -> String {
 
 const TITLE: &str = "found, in all and by batch of experiments; intervals that hold the truth; blocks\n";
 
+/// An experiment of equals under each model at its noise: prints what was found, and demands that it is honest.
+fn equals(title: &str, models: &[(Model, f64)], experiment: impl Fn(Model, f64, &mut Random) -> Difference) {
+    let mut table = format!("A/A, {title}, 5 x 2000 experiments: {TITLE}");
+    let mut all = Vec::new();
+    for (case, (model, noise)) in models.iter().enumerate() {
+        let tally = Tally::of(case, 2000, 1.0, |random| experiment(*model, *noise, random));
+        let what = format!("{model:?}, {}", percent(*noise));
+        table += &tally.line(&what);
+        all.push((what, tally));
+    }
+    println!("{table}");
+    all.iter().for_each(|(what, tally)| tally.assert_honest(what));
+}
+
 #[test]
 fn an_a_a_experiment_finds_nothing() {
-    let mut table = format!("A/A, 5 trials, 5 x 2000 experiments: {TITLE}");
-    let mut all = Vec::new();
-    for (model, noise) in [
+    let models = [
         (Model::LogNormal, 0.02),
         (Model::LogNormal, 0.05),
         (Model::LogNormal, 0.10),
@@ -185,25 +197,17 @@ fn an_a_a_experiment_finds_nothing() {
         (Model::Unequal, 0.10),
         (Model::Drift, 0.05),
         (Model::Walk, 0.05),
-    ] {
-        let tally = Tally::of(all.len(), 2000, 1.0, |random| {
-            let (arm, baseline) = model.draw(noise, 5, random);
-            difference(&arm, &baseline, None, Length::Fixed).unwrap()
-        });
-        let what = format!("{model:?}, {}", percent(noise));
-        table += &tally.line(&what);
-        all.push((what, tally));
-    }
-    println!("{table}");
-    all.iter().for_each(|(what, tally)| tally.assert_honest(what));
+    ];
+    equals("5 trials", &models, |model, noise, random| {
+        let (arm, baseline) = model.draw(noise, 5, random);
+        difference(&arm, &baseline, None, Length::Fixed).unwrap()
+    });
 }
 
 #[test]
 fn stopping_by_precision_finds_nothing_either() {
-    let mut table = format!("A/A, 5 to 30 trials until 2 %, 5 x 2000 experiments: {TITLE}");
-    let mut all = Vec::new();
     let (min, max, until) = (5, 30, 0.02_f64.ln_1p());
-    for (model, noise) in [
+    let models = [
         (Model::LogNormal, 0.01),
         (Model::LogNormal, 0.02),
         (Model::LogNormal, 0.03),
@@ -214,24 +218,18 @@ fn stopping_by_precision_finds_nothing_either() {
         (Model::Outliers, 0.02),
         (Model::Drift, 0.02),
         (Model::Walk, 0.02),
-    ] {
-        let tally = Tally::of(all.len(), 2000, 1.0, |random| {
-            let (arm, baseline) = model.draw(noise, max, random);
-            let after = |blocks: usize| {
-                let length = Length::ByPrecision { min: 5 };
-                difference(&arm[..blocks], &baseline[..blocks], None, length).unwrap()
-            };
-            // As `run::precision` does: twice in a row.
-            let narrow = |blocks: usize| after(blocks).half_width().unwrap() <= until;
-            let stops = |blocks: &usize| narrow(*blocks) && narrow(blocks - 1);
-            after((min..max).find(stops).unwrap_or(max))
-        });
-        let what = format!("{model:?}, {}", percent(noise));
-        table += &tally.line(&what);
-        all.push((what, tally));
-    }
-    println!("{table}");
-    all.iter().for_each(|(what, tally)| tally.assert_honest(what));
+    ];
+    equals("5 to 30 trials until 2 %", &models, |model, noise, random| {
+        let (arm, baseline) = model.draw(noise, max, random);
+        let after = |blocks: usize| {
+            let length = Length::ByPrecision { min: 5 };
+            difference(&arm[..blocks], &baseline[..blocks], None, length).unwrap()
+        };
+        // As `run::precision` does: twice in a row.
+        let narrow = |blocks: usize| after(blocks).half_width().unwrap() <= until;
+        let stops = |blocks: &usize| narrow(*blocks) && narrow(blocks - 1);
+        after((min..max).find(stops).unwrap_or(max))
+    });
 }
 
 #[test]
