@@ -101,10 +101,17 @@ void ioprio_rt(void)
 		{ IOSQE_URGENT, PRIO(RT, 1), "rt,0,1" },  { 0, PRIO(BE, 5), "be,0,5" },
 		{ IOSQE_URGENT | IOSQE_ASYNC, 0, "rt,0,4" },
 	};
+	/* A request's own flag decides, whoever is with it in a chain. */
+	static const struct wish chain[] = {
+		{ IOSQE_IO_LINK, 0, "be," },
+		{ IOSQE_IO_LINK | IOSQE_URGENT, 0, "rt,0,4" },
+		{ 0, 0, "be," },
+	};
 	/* What is not urgent and asks for nothing has the priority of its task: best effort, as its nice value says. */
 	static const struct wish nothing[] = { { 0, 0, "be," } };
 
 	check_priorities(IORING_SETUP_URGENT, wishes, 5, false);
+	check_priorities(IORING_SETUP_URGENT, chain, 3, false);
 	check_priorities(IORING_SETUP_URGENT, nothing, 1, false);
 }
 

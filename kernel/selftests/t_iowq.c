@@ -101,7 +101,8 @@ void iowq_fifo(void)
 
 void iowq_urgent(void)
 {
-	struct seen seen[40];
+	struct seen seen[42];
+	unsigned at = 0;
 	struct ring r;
 
 	ring_open(&r, 32, IORING_SETUP_URGENT);
@@ -110,10 +111,21 @@ void iowq_urgent(void)
 	queue(&r, 6, IOSQE_URGENT, 1000);
 	queue(&r, 10, 0, 20);
 	queue(&r, 4, IOSQE_URGENT, 1006);
+	/* The head of a chain is urgent with any of its members. These come by task work, some time after it. */
+	ring_nop(&r, IOSQE_ASYNC | IOSQE_IO_LINK, 1010);
+	ring_nop(&r, IOSQE_URGENT, 2000);
+	ring_submit_all(&r);
 	release(&r);
-	ring_collect(&r, seen, 40);
-	for (unsigned i = 0; i < 40; i++)
-		expect_is("number", i < 10 ? 1000 + i : i - 10, (long long)seen[i].data);
+	ring_collect(&r, seen, 42);
+	for (unsigned i = 0; i < 42; i++) {
+		if (seen[i].data == 2000) {
+			expect(at > 10, "expected the chain's head before its member, saw the member after %u others", at);
+			continue;
+		}
+		expect_is("number", at < 11 ? 1000 + at : at - 11, (long long)seen[i].data);
+		at++;
+	}
+	expect_is("all but the member", 41, at);
 }
 
 void iowq_bound(void)
