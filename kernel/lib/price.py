@@ -27,8 +27,8 @@ def read(path):
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
-    except OSError as error:
-        fail(f"no samples in {path}: {error.strerror}")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"no samples in {path}: {error}")
     for number, line in enumerate(lines, 1):
         words = line.split()
         try:

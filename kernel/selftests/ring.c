@@ -13,16 +13,27 @@
 #define load(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
+/* What the kernel has made of a ring; with fd -1 memory of our own, for IORING_SETUP_NO_MMAP. */
 static void *map(int fd, size_t size, off_t where)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, where);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd,
+		       where);
 
 	expect(p != MAP_FAILED, "mmap of a ring: %s", strerror(errno));
 	return p;
 }
 
+/* The last field of sq_off and cq_off, `user_addr`; older headers call it by another name. */
+static void set_user_addr(void *offsets, size_t size, const void *to)
+{
+	uint64_t addr = (uintptr_t)to;
+
+	memcpy((char *)offsets + size - sizeof(addr), &addr, sizeof(addr));
+}
+
 int ring_try(struct ring *r, unsigned entries, unsigned flags, struct io_uring_params *wish)
 {
+	bool ours = flags & IORING_SETUP_NO_MMAP;
 	size_t sq, cq;
 	char *rings;
 
@@ -30,15 +41,30 @@ int ring_try(struct ring *r, unsigned entries, unsigned flags, struct io_uring_p
 	if (wish)
 		r->p = *wish;
 	r->p.flags = flags | (r->p.cq_entries ? IORING_SETUP_CQSIZE : 0);
+	if (ours) {
+		/* More than any ring of these tests takes. */
+		r->sqes_size = r->rings_size = 1 << 20;
+		r->sqes = map(-1, r->sqes_size, 0);
+		r->rings = map(-1, r->rings_size, 0);
+		set_user_addr(&r->p.sq_off, sizeof(r->p.sq_off), r->sqes);
+		set_user_addr(&r->p.cq_off, sizeof(r->p.cq_off), r->rings);
+	}
 	r->fd = (int)syscall(__NR_io_uring_setup, entries, &r->p);
 	if (r->fd < 0)
 		return -errno;
+	if (flags & IORING_SETUP_REGISTERED_FD_ONLY)
+		r->enter_flags = IORING_ENTER_REGISTERED_RING;
 	r->sqe_size = flags & IORING_SETUP_SQE128 ? 128 : 64;
 	r->cqe_size = flags & IORING_SETUP_CQE32 ? 32 : 16;
 	sq = r->p.sq_off.array + r->p.sq_entries * sizeof(unsigned);
 	cq = r->p.cq_off.cqes + r->p.cq_entries * r->cqe_size;
-	rings = map(r->fd, sq > cq ? sq : cq, IORING_OFF_SQ_RING);
-	r->sqes = map(r->fd, (size_t)r->p.sq_entries * r->sqe_size, IORING_OFF_SQES);
+	if (!ours) {
+		r->rings_size = sq > cq ? sq : cq;
+		r->sqes_size = (size_t)r->p.sq_entries * r->sqe_size;
+		r->rings = map(r->fd, r->rings_size, IORING_OFF_SQ_RING);
+		r->sqes = map(r->fd, r->sqes_size, IORING_OFF_SQES);
+	}
+	rings = r->rings;
 	r->sq_head = (void *)(rings + r->p.sq_off.head);
 	r->sq_tail = (void *)(rings + r->p.sq_off.tail);
 	r->sq_flags = (void *)(rings + r->p.sq_off.flags);
@@ -74,7 +100,15 @@ void ring_open(struct ring *r, unsigned entries, unsigned flags)
 
 void ring_close(struct ring *r)
 {
-	close(r->fd);
+	if (r->enter_flags) {
+		struct io_uring_rsrc_update it = { .offset = (unsigned)r->fd };
+
+		ring_register(r, IORING_UNREGISTER_RING_FDS | IORING_REGISTER_USE_REGISTERED_RING, &it, 1);
+	} else {
+		close(r->fd);
+	}
+	munmap(r->sqes, r->sqes_size);
+	munmap(r->rings, r->rings_size);
 }
 
 struct io_uring_sqe *ring_sqe_in(struct ring *r, unsigned slot)
@@ -129,7 +163,7 @@ void ring_set_ioprio(struct ring *r, unsigned short ioprio)
 
 int ring_enter(struct ring *r, unsigned submit, unsigned complete, unsigned flags)
 {
-	int ret = (int)syscall(__NR_io_uring_enter, r->fd, submit, complete, flags, NULL, 0);
+	int ret = (int)syscall(__NR_io_uring_enter, r->fd, submit, complete, flags | r->enter_flags, NULL, 0);
 
 	return ret < 0 ? -errno : ret;
 }

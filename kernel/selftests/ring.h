@@ -17,6 +17,9 @@ struct ring {
 	unsigned sq_mask, cq_mask, sqe_size, cqe_size;
 	unsigned tail; /* ours: what was filled, published or not */
 	char *sqes, *cqes;
+	char *rings;
+	size_t sqes_size, rings_size;
+	unsigned enter_flags; /* of every call: where fd is an index of registered rings */
 };
 
 /* A completion as it was seen. */
@@ -30,6 +33,7 @@ struct seen {
 void ring_open(struct ring *r, unsigned entries, unsigned flags);
 /* The same; 0 or what io_uring_setup said. Of *p, cq_entries and the SQ thread's fields are heeded. */
 int ring_try(struct ring *r, unsigned entries, unsigned flags, struct io_uring_params *p);
+/* All that holds the ring: its descriptor, its memory. */
 void ring_close(struct ring *r);
 bool kernel_has_urgent(void);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +25,19 @@ struct wish {
 	const char *wanted;
 };
 
-/* In a process of its own, which may give up its privileges before it makes the ring. */
-static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n, bool drop, int fd)
+/* When the process that reads gives up its privileges, and which priority it has itself, if any. */
+struct reader {
+	enum { KEEPS, DROPS_BEFORE, DROPS_AFTER } privileges; /* before or after it makes the ring */
+	unsigned short ioprio;
+};
+
+static void drop_privileges(void)
+{
+	expect(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0, "setresuid: %s",
+	       strerror(errno));
+}
+
+static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n, struct reader reader, int fd)
 {
 	pid_t pid = fork();
 	int status;
@@ -35,10 +47,14 @@ static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n,
 		struct seen seen[8];
 		struct ring r;
 
-		if (drop)
-			expect(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0,
-			       "setresuid: %s", strerror(errno));
+		if (reader.ioprio)
+			expect(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, reader.ioprio) == 0, "ioprio_set: %s",
+			       strerror(errno));
+		if (reader.privileges == DROPS_BEFORE)
+			drop_privileges();
 		ring_open(&r, 8, setup);
+		if (reader.privileges == DROPS_AFTER)
+			drop_privileges();
 		for (unsigned i = 0; i < n; i++) {
 			ring_rw(&r, IORING_OP_READ, wishes[i].flags, i, fd, aligned(BLOCK), BLOCK,
 				(uint64_t)(FIRST + STEP * i) * 512);
@@ -56,7 +72,7 @@ static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n,
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-static void check_priorities(unsigned setup, const struct wish *wishes, unsigned n, bool drop)
+static void check_priorities(unsigned setup, const struct wish *wishes, unsigned n, struct reader reader)
 {
 	struct ring probe;
 	char *trace;
@@ -66,7 +82,7 @@ static void check_priorities(unsigned setup, const struct wish *wishes, unsigned
 	fd = blank_nvme_filled(1, 0);
 	if (!trace_begin("block/block_rq_issue"))
 		skip("this kernel has no event block_rq_issue");
-	read_in_child(setup, wishes, n, drop, fd);
+	read_in_child(setup, wishes, n, reader, fd);
 	trace = trace_end();
 	for (unsigned i = 0; i < n; i++) {
 		char sector[32], *at, *end;
@@ -83,6 +99,8 @@ static void check_priorities(unsigned setup, const struct wish *wishes, unsigned
 	free(trace);
 }
 
+static const struct reader privileged = { KEEPS, 0 };
+
 void ioprio_plain(void)
 {
 	static const struct wish wishes[] = {
@@ -91,7 +109,7 @@ void ioprio_plain(void)
 		{ 0, PRIO(IDLE, 0), "idle,0,0" },
 	};
 
-	check_priorities(0, wishes, 3, false);
+	check_priorities(0, wishes, 3, privileged);
 }
 
 void ioprio_rt(void)
@@ -110,9 +128,9 @@ void ioprio_rt(void)
 	/* What is not urgent and asks for nothing has the priority of its task: best effort, as its nice value says. */
 	static const struct wish nothing[] = { { 0, 0, "be," } };
 
-	check_priorities(IORING_SETUP_URGENT, wishes, 5, false);
-	check_priorities(IORING_SETUP_URGENT, chain, 3, false);
-	check_priorities(IORING_SETUP_URGENT, nothing, 1, false);
+	check_priorities(IORING_SETUP_URGENT, wishes, 5, privileged);
+	check_priorities(IORING_SETUP_URGENT, chain, 3, privileged);
+	check_priorities(IORING_SETUP_URGENT, nothing, 1, privileged);
 }
 
 void ioprio_be(void)
@@ -123,7 +141,19 @@ void ioprio_be(void)
 		{ 0, PRIO(BE, 5), "be,0,5" },
 	};
 
-	check_priorities(IORING_SETUP_URGENT, wishes, 3, true);
+	check_priorities(IORING_SETUP_URGENT, wishes, 3, (struct reader){ DROPS_BEFORE, 0 });
+}
+
+/* What counts is who made the ring; and a task that has a better priority than urgent requests get keeps it. */
+void ioprio_own(void)
+{
+	static const struct wish urgent[] = { { IOSQE_URGENT, 0, "rt,0,4" } };
+	static const struct wish better[] = { { IOSQE_URGENT, 0, "rt,0,1" }, { 0, 0, "rt,0,1" } };
+	static const struct wish worse[] = { { IOSQE_URGENT, 0, "rt,0,4" }, { 0, 0, "rt,0,6" } };
+
+	check_priorities(IORING_SETUP_URGENT, urgent, 1, (struct reader){ DROPS_AFTER, 0 });
+	check_priorities(IORING_SETUP_URGENT, better, 2, (struct reader){ KEEPS, PRIO(RT, 1) });
+	check_priorities(IORING_SETUP_URGENT, worse, 2, (struct reader){ KEEPS, PRIO(RT, 6) });
 }
 
 static void set(const char *path, const char *value)

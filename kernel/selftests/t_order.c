@@ -136,6 +136,8 @@ void order_setups(void)
 		IORING_SETUP_SQPOLL | IORING_SETUP_SINGLE_ISSUER,
 		IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL,
 		IORING_SETUP_SQPOLL | IORING_SETUP_NO_SQARRAY | IORING_SETUP_CQE32,
+		IORING_SETUP_NO_MMAP,
+		IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY,
 	};
 	struct ring r;
 
@@ -148,6 +150,26 @@ void order_setups(void)
 		}
 		ring_close(&r);
 	}
+}
+
+/* Rings that share a polling thread: each has at most 8 SQEs of a round, and these are a batch. */
+void order_shared(void)
+{
+	static const unsigned order[] = { 0, 1, 2, 3, 4, 5, 6, 7, 11, 8, 9, 10 };
+	struct io_uring_params wish = { .cq_entries = 64 };
+	struct ring first, r;
+	struct seen seen[12];
+
+	ring_open(&first, 16, IORING_SETUP_URGENT | IORING_SETUP_SQPOLL);
+	wish.wq_fd = (unsigned)first.fd;
+	expect_is("setup with the other's thread", 0,
+		  ring_try(&r, 16, IORING_SETUP_URGENT | IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ, &wish));
+	for (unsigned i = 0; i < 12; i++)
+		ring_nop(&r, i == 11 ? IOSQE_URGENT : 0, i);
+	ring_submit(&r, 12);
+	ring_collect(&r, seen, 12);
+	for (unsigned i = 0; i < 12; i++)
+		expect_is("number", order[i], (long long)seen[i].data);
 }
 
 void order_wrap(void)

@@ -12,6 +12,7 @@ TEST(order_fifo, "order-fifo", "NOPs, links and errors of a batch without urgent
 TEST(order_basic, "order-basic", "urgent first, both groups FIFO")
 TEST(order_array, "order-sqarray", "the same with the array shuffled, and SQEs that come twice in it")
 TEST(order_setups, "order-setups", "the same with NO_SQARRAY, SQE128, CQE32, DEFER_TASKRUN, IOPOLL, SQPOLL and others")
+TEST(order_shared, "order-shared", "rings that share an SQ thread: a batch is at most 8 SQEs")
 TEST(order_wrap, "order-wrap", "the same over and over in a small ring whose ends wrap")
 TEST(order_submit_part, "order-submit-part", "only what is submitted is reordered: not what lies behind it in the ring")
 TEST(order_overflow, "order-overflow", "more CQEs than fit: none lost, the order kept")
@@ -62,6 +63,7 @@ TEST(iowq_stress, "iowq-stress", "hashed writes, urgent and other work, cancels 
 TEST(ioprio_plain, "ioprio-plain", "the I/O priority that a read asks for is the one of its block request")
 TEST(ioprio_rt, "ioprio-rt", "an urgent read of a privileged ring is RT; one that asks for a priority keeps it")
 TEST(ioprio_be, "ioprio-be", "an urgent read of a ring without CAP_SYS_NICE is BE 0, and no error")
+TEST(ioprio_own, "ioprio-own", "a better priority of the task is kept; the ring's creator counts, not who submits")
 TEST(deadline_plain, "deadline-plain", "mq-deadline serves a read that asks for RT before 30 others that wait")
 TEST(deadline_urgent, "deadline-urgent", "mq-deadline serves an urgent read before 30 others that wait")
 /* t_counters.c */
