@@ -18,7 +18,7 @@ if $patched; then
 else
     holds "without urgent requests the arm runs as the control does" \
         "$(of iosqe-urgent) | .ring.granted.urgent == \"none\"" priority.json
-    holds "and that is said" 'any(.warnings[]; .code == "knob-not-granted" and (.remedy | test("make -C kernel lab")))' \
+    holds "and that is said" 'any(.warnings[]; .code == "knob-not-granted" and (.remedy | test("kernel/lab run patched-6.12")))' \
         priority.json .warnings
     holds "no batch counters, and why" "$(of none) | .ring.batches == null and .ring.batches_missing != null" priority.json
 fi

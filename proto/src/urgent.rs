@@ -74,9 +74,10 @@ impl FromStr for Share {
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = |why: &str| format!("`{text}` is not a share: {why}");
         let number = text.trim().strip_suffix('%').ok_or_else(|| refuse("write a percentage, such as 1%"))?;
-        let (whole, fraction) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+        let number = number.trim();
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-        if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        if whole.is_empty() || number.ends_with('.') || !digits(whole) || !digits(fraction) {
             return Err(refuse("a percentage is a number, such as 1% or 0.5%"));
         }
         if fraction.len() > 4 {
@@ -206,7 +207,7 @@ mod tests {
             assert_eq!(share.to_string().parse(), Ok(share));
         }
         assert_eq!([Share(10_000).to_string(), Share(5_000).to_string()], ["1%", "0.5%"]);
-        for text in ["1", "%", "-1%", "1.%x", "1.00001%", "one%", "99999999999%", ".5%"] {
+        for text in ["1", "%", "-1%", "1.%", "1. %", "1.%x", "1.00001%", "one%", "99999999999%", ".5%"] {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
     }

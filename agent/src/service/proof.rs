@@ -193,7 +193,7 @@ mod tests {
             let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
             not_granted(&Knob { name, requested, granted })
         };
-        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("make -C kernel lab"));
+        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("kernel/lab run patched-6.12"));
         assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message.contains("have best-effort-0"));
         assert!(knob("vectored", "true", "false").message.contains("ran without it"));
     }

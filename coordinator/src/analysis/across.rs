@@ -16,6 +16,7 @@ use super::{
     set::{CellSummary, ComparisonSet, Verdict},
     stats::{holm::holm, verdict::DEFAULT_MARGIN},
     unpaired::{self, Ratio, Sample},
+    urgent,
 };
 use crate::{
     plan::{Cell, Params, Plan},
@@ -132,6 +133,9 @@ pub struct CellComparison {
     pub p_adjusted: Option<f64>,
     /// What can be concluded, all comparisons of the metric taken together.
     pub verdict: Verdict,
+    /// Why it is inconclusive whatever the figures say: there is too little behind them. null where they are judged.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Whether both cells ask for the same; otherwise their numbers are not of the same thing.
     pub alike: bool,
 }
@@ -306,6 +310,7 @@ fn one(
         p_value: found.p_value,
         p_adjusted: None,
         verdict: Verdict::Inconclusive,
+        reason: run.zip(baseline).and_then(|(run, baseline)| urgent::untold(metric, [run, baseline])),
         alike,
     };
     Some((comparison, found))
@@ -317,7 +322,9 @@ fn together<'a>(family: impl Iterator<Item = &'a mut (CellComparison, Ratio)>, m
     let p_values: Vec<f64> = family.iter().filter_map(|(found, _)| found.p_value).collect();
     for ((found, ratio), adjusted) in family.into_iter().zip(holm(&p_values)) {
         found.p_adjusted = Some(adjusted.p);
-        found.verdict = ratio.verdict(found.p_adjusted, better(&found.metric), margin);
+        if found.reason.is_none() {
+            found.verdict = ratio.verdict(found.p_adjusted, better(&found.metric), margin);
+        }
     }
 }
 
@@ -393,7 +400,9 @@ fn of_metric(found: &RunComparison, metric: &str) -> String {
     if unlike > 0 {
         clauses.push(format!("not alike in {unlike}"));
     }
-    format!("{metric}, of {} cells: {}.", all.len(), clauses.join(", "))
+    let reason = all.iter().find_map(|found| found.reason.as_ref());
+    let reason = reason.map_or_else(String::new, |reason| format!(" Not judged: {reason}."));
+    format!("{metric}, of {} cells: {}.{reason}", all.len(), clauses.join(", "))
 }
 
 #[cfg(test)]

@@ -132,7 +132,9 @@ pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Optio
     let missing = engine.engine.is_ring() && finished(data, scope)?.iter().any(|host| host.batches.is_none());
     missing.then(|| match engine.ring {
         Sharing::Shared => "not counted for a ring behind a lock".to_owned(),
-        _ => "this kernel has no batch counters; that of kernel/ has (`make -C kernel lab`)".to_owned(),
+        _ => "this kernel has no batch counters; that of kernel/ has (`kernel/lab run patched-6.12 -- coordinator \
+              run …`)"
+            .to_owned(),
     })
 }
 

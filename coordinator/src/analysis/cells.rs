@@ -53,8 +53,9 @@ pub(super) struct BlockValues {
     pub(super) latency: Recorded,
     pub(super) cpu_ns_per_io: Option<f64>,
     pub(super) syscalls_per_io: Option<f64>,
-    /// Where some operations were urgent: these, and the rate of the others.
+    /// Urgent operations, if there were any.
     pub(super) urgent: Option<Recorded>,
+    /// The rate of the others, where some were to be urgent.
     pub(super) bulk_iops: Option<f64>,
 }
 
@@ -78,6 +79,8 @@ impl CellData<'_> {
         let (mut urgent, mut bulk) = (Gathered::default(), Gathered::default());
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
+        // A trial in which no urgent operation completed counts like any other: with a rate of zero.
+        let apart = self.cell.template.engine.urgent.is_some();
         for sample in &self.samples {
             let hosts = || sample.hosts.iter().filter(|host| of(&host.host));
             let Some(work) = merge::hosts(hosts().map(|host| &host.work)) else { continue };
@@ -90,8 +93,11 @@ impl CellData<'_> {
             merge::add(&mut latency, &work.latency);
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
-            urgent.add(work.urgent.as_ref());
-            bulk.add(work.bulk.as_ref());
+            let others = apart.then(|| work.bulk());
+            if let Some(others) = &others {
+                urgent.add(work.urgent.as_ref());
+                bulk.add(Some(others));
+            }
             syncs.push(work.syncs_per_s);
             let costs = Costs::sum(hosts().map(|host| &host.costs));
             if scope.is_none() {
@@ -102,7 +108,7 @@ impl CellData<'_> {
                     cpu_ns_per_io: costs.per_io(costs.cpu_ns()),
                     syscalls_per_io: costs.per_io(costs.syscalls.values().sum()),
                     urgent: work.urgent.as_ref().map(|urgent| Recorded::of(&urgent.latency)),
-                    bulk_iops: work.bulk.as_ref().map(|bulk| bulk.iops),
+                    bulk_iops: others.map(|others| others.iops),
                 });
             }
             trials.push(costs);
@@ -123,7 +129,7 @@ impl CellData<'_> {
             service_ns: service.percentiles(),
             sync_latency_ns: sync.percentiles(),
             urgent: urgent.urgent(latency.len(), costs.urgent),
-            bulk: bulk.bulk(latency.len()),
+            bulk: if self.any_urgent() { bulk.bulk(latency.len()) } else { None },
             syncs_per_s: stats::estimate(syncs).filter(|_| self.cell.template.workload.sync.is_some()),
             offered_per_s: self.offered(scope),
             syscalls_per_io,
@@ -148,6 +154,11 @@ impl CellData<'_> {
             trial_values: trial_values(&trials, means),
         };
         Row { summary, blocks: values }
+    }
+
+    /// Whether some urgent operation completed on any host: else there is nothing to hold the others against.
+    fn any_urgent(&self) -> bool {
+        self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.urgent.is_some())
     }
 
     /// The rate at which requests were to arrive, over the hosts in scope.

@@ -13,6 +13,7 @@ use super::{
         remerge::{self, Jackknife, Merged, Recorded},
         verdict::{Better, trials_more, verdict},
     },
+    urgent,
 };
 
 /// What is compared with, and how it is judged.
@@ -47,13 +48,13 @@ struct Found {
 
 /// Each other arm against the baseline, at the same point.
 pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
-    let mut found: Vec<(&Row, Vec<Found>)> = Vec::new();
+    let mut found: Vec<([&Row; 2], Vec<Found>)> = Vec::new();
     for row in rows.iter().filter(|row| row.summary.arm != against.baseline) {
         let same_point = |other: &&&Row| {
             other.summary.arm == against.baseline && other.summary.params == row.summary.params
         };
         if let Some(base) = rows.iter().find(same_point) {
-            found.push((row, measure(&pairs(&row.blocks, &base.blocks), against.length)));
+            found.push(([row, base], measure(&pairs(&row.blocks, &base.blocks), against.length)));
         }
     }
     // A family: one metric over all arms and points.
@@ -61,9 +62,9 @@ pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
         .map(|metric| family(found.iter().map(|(_, found)| found.get(metric))))
         .collect();
     let mut comparisons = Vec::with_capacity(found.len() * METRICS.len());
-    for (index, (row, found)) in found.iter().enumerate() {
+    for (index, (rows, found)) in found.iter().enumerate() {
         for (metric, found) in found.iter().enumerate() {
-            comparisons.push(judged(row, metric, found, families[metric][index], against));
+            comparisons.push(judged(*rows, metric, found, families[metric][index], against));
         }
     }
     comparisons
@@ -78,7 +79,7 @@ fn family<'a>(found: impl Iterator<Item = Option<&'a Found>>) -> Vec<Option<(f64
 }
 
 fn judged(
-    row: &Row,
+    [row, base]: [&Row; 2],
     metric: usize,
     found: &Found,
     p: Option<(f64, Adjusted)>,
@@ -87,7 +88,8 @@ fn judged(
     let (name, better) =
         if metric < METRICS.len() { METRICS[metric] } else { URGENT[metric - METRICS.len()] };
     let params = &row.summary.params;
-    let judged = found.difference.zip(p);
+    let reason = urgent::untold(name, [&row.summary, &base.summary]);
+    let judged = found.difference.zip(p).filter(|_| reason.is_none());
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
         verdict(&difference, adjusted.p, better, against.margin)
     });
@@ -106,6 +108,7 @@ fn judged(
         trials_more: open.and_then(|(difference, (_, adjusted))| {
             trials_more(&difference, adjusted.factor, against.margin)
         }),
+        reason,
     }
 }
 

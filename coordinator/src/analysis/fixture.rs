@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use proto::{
     outcome::{
         CpuTime, Direction, Finished, HostDescription, Interval, Knob, PathCounts, PerfCounts, Ready, Series,
     },
-    trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
+    trial::{Engine, EngineKind, FileTarget, Measure, Share, Target, Trial, Urgent, UrgentBy, Workload},
     units::ByteSize,
 };
 use tempfile::TempDir;
@@ -34,6 +35,8 @@ pub(crate) struct Fixture {
     pub(crate) hosts: Vec<HostEntry>,
     pub(crate) run: RunDir,
     pub(crate) model: Model,
+    /// How many of the operations of an interval are urgent, by arm, block and host, once [`Self::some_are_urgent`].
+    pub(crate) urgent: fn(&str, u32, usize) -> u64,
     /// Arms have noise of their own, as what all of a block share cancels.
     pub(crate) noise_apart: bool,
     /// By host: how much later than the first it starts, in nanoseconds.
@@ -112,7 +115,15 @@ impl Fixture {
         run.write_plan(&plan).unwrap();
         run.write_hosts(&hosts).unwrap();
         let late_ns = vec![0; hosts.len()];
-        Self { plan, hosts, run, model, noise_apart: true, late_ns, change: |_| {}, dir }
+        Self { plan, hosts, run, model, urgent: |_, _, _| 0, noise_apart: true, late_ns, change: |_| {}, dir }
+    }
+
+    /// Arms with a ring have urgent operations, so many.
+    pub(crate) fn some_are_urgent(&mut self, urgent: fn(&str, u32, usize) -> u64) {
+        self.urgent = urgent;
+        let asked = Urgent { share: Share(10_000), by: UrgentBy::None, block_size: None };
+        let engines = self.plan.cells.iter_mut().map(|cell| &mut cell.template.engine);
+        engines.filter(|engine| engine.engine.is_ring()).for_each(|engine| engine.urgent = Some(asked));
     }
 
     /// Runs the first `count` trials of the plan.
@@ -156,7 +167,10 @@ impl Fixture {
         let iops = iops * NOISE[(planned.block as usize + shift) % NOISE.len()];
         let offset_ns = 7_000_000_000 * position as i64;
         let start = 100_000_000_000u64.strict_add_signed(offset_ns) + self.late_ns[position];
-        let intervals: Vec<Interval> = (0..2).map(|index| interval(index, start, iops, p50)).collect();
+        let urgent =
+            cell.template.engine.urgent.map_or(0, |_| (self.urgent)(&cell.arm, planned.block, position));
+        let intervals: Vec<Interval> =
+            (0..2).map(|index| interval(index, start, iops, p50, urgent)).collect();
         let ops: u64 = intervals.iter().map(Interval::ops).sum();
         let ring = cell.template.engine.engine.is_ring();
         let count = (ops as f64 * calls).round() as u64;
@@ -224,13 +238,26 @@ impl Fixture {
     }
 }
 
-/// Half a second: nine in ten at the median, the rest at four times it.
-fn interval(index: u32, start: u64, iops: f64, p50: u64) -> Interval {
+/// Half a second: nine in ten at the median, the rest at four times it. Urgent ones take half the median, and one in ten
+/// of them the whole.
+fn interval(index: u32, start: u64, iops: f64, p50: u64, urgent: u64) -> Interval {
     let ops = (iops / 2.0).round() as u64;
     let begin_ns = start + u64::from(index) * 500_000_000;
     let mut latency = proto::histogram::empty();
-    latency.record_n(p50, ops - ops / 10).unwrap();
+    latency.record_n(p50, ops - ops / 10 - urgent).unwrap();
     latency.record_n(4 * p50, ops / 10).unwrap();
-    let series = vec![Series { direction: Direction::Read, bytes: 4096 * ops, latency, service: None }];
+    let of = |direction, latency: Histogram<u64>| Series {
+        direction,
+        bytes: 4096 * latency.len(),
+        latency,
+        service: None,
+    };
+    let mut series = vec![of(Direction::Read, latency)];
+    if urgent > 0 {
+        let mut latency = proto::histogram::empty();
+        latency.record_n(p50 / 2, urgent - urgent / 10).unwrap();
+        latency.record_n(p50, urgent / 10).unwrap();
+        series.push(of(Direction::UrgentRead, latency));
+    }
     Interval { index, begin_ns, end_ns: begin_ns + 500_000_000, series }
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    set::{CellSummary, Comparison, ComparisonSet},
+    set::{CellSummary, Comparison, ComparisonSet, Verdict},
     stats::{
         self,
         difference::{Length, difference, logs},
         verdict::{Better, DEFAULT_MARGIN, Evidence},
     },
     unpaired::{self, Ratio, Sample},
+    urgent,
 };
 use crate::{plan::Params, scenario::expect::Measured};
 
@@ -170,6 +171,10 @@ impl Measured for ComparisonSet {
             Some((held, true)) => Some(held.verdict.reversed().as_str()),
             None => {
                 let found = self.compared(arm, other, metric, point)?;
+                let cells = [self.cell(arm, point)?, self.cell(other, point)?];
+                if urgent::untold(metric, cells).is_some() {
+                    return Some(Verdict::Inconclusive.as_str());
+                }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);
                 Some(found.verdict(found.p_value, better(metric), margin).as_str())
             }
@@ -180,10 +185,7 @@ impl Measured for ComparisonSet {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{
-            fixture::{Fixture, params},
-            set::Verdict,
-        },
+        super::fixture::{Fixture, params},
         *,
     };
     use crate::scenario::expect::{METRICS, VERDICTS, parse};

@@ -20,8 +20,6 @@ pub struct Work {
     pub service: Option<Histogram<u64>>,
     /// Urgent operations, which are among all; `None` where there were none.
     pub urgent: Option<Part>,
-    /// The others; `None` where none was urgent.
-    pub bulk: Option<Part>,
 }
 
 /// A part of the operations.
@@ -35,9 +33,20 @@ pub struct Part {
     pub latency: Histogram<u64>,
 }
 
-impl Part {
-    fn of(latency: Histogram<u64>, bytes: u64, seconds: f64) -> Self {
-        Self { iops: latency.len() as f64 / seconds, bytes_per_s: bytes as f64 / seconds, latency }
+impl Work {
+    /// What is not urgent: all, where nothing is.
+    #[must_use]
+    pub fn bulk(&self) -> Part {
+        let all = Part { iops: self.iops, bytes_per_s: self.bytes_per_s, latency: self.latency.clone() };
+        let Some(urgent) = &self.urgent else { return all };
+        let latency = less(&all.latency, &urgent.latency);
+        // Rates that are sums differ in their last digits: nothing is nothing.
+        let rest = |all: f64, urgent: f64| if latency.is_empty() { 0.0 } else { all - urgent };
+        Part {
+            iops: rest(all.iops, urgent.iops),
+            bytes_per_s: rest(all.bytes_per_s, urgent.bytes_per_s),
+            latency,
+        }
     }
 }
 
@@ -55,7 +64,7 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
                 add_some(&mut sync, Some(&series.latency));
                 continue;
             }
-            if series.direction.is_urgent() {
+            if series.direction.is_urgent() && !series.latency.is_empty() {
                 urgent_bytes += series.bytes;
                 add_some(&mut urgent, Some(&series.latency));
             }
@@ -65,10 +74,6 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
         }
     }
     let seconds = duration_ns as f64 / 1e9;
-    let bulk = urgent.as_ref().map(|urgent| {
-        let rest = less(&latency, urgent);
-        Part::of(rest, bytes - urgent_bytes, seconds)
-    });
     (duration_ns > 0).then(|| Work {
         iops: latency.len() as f64 / seconds,
         bytes_per_s: bytes as f64 / seconds,
@@ -76,8 +81,11 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
         sync,
         latency,
         service,
-        urgent: urgent.map(|urgent| Part::of(urgent, urgent_bytes, seconds)),
-        bulk,
+        urgent: urgent.map(|latency| Part {
+            iops: latency.len() as f64 / seconds,
+            bytes_per_s: urgent_bytes as f64 / seconds,
+            latency,
+        }),
     })
 }
 
@@ -94,7 +102,6 @@ pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
         add(&mut sum.latency, &part.latency);
         add_some(&mut sum.service, part.service.as_ref());
         add_part(&mut sum.urgent, part.urgent.as_ref());
-        add_part(&mut sum.bulk, part.bulk.as_ref());
     }
     Some(sum)
 }
@@ -174,14 +181,23 @@ mod tests {
         let urgent = Series { direction: Direction::UrgentRead, bytes: 2048, latency, service: None };
         mixed.series.push(urgent);
         let one = host(&[mixed]).unwrap();
-        let (urgent, bulk) = (one.urgent.as_ref().unwrap(), one.bulk.as_ref().unwrap());
+        let (urgent, bulk) = (one.urgent.as_ref().unwrap(), one.bulk());
         assert_eq!((one.iops, urgent.iops, bulk.iops), (128.0, 8.0, 120.0));
         assert_eq!((urgent.bytes_per_s, bulk.bytes_per_s), (4096.0, 120.0 * 4096.0));
         assert_eq!((bulk.latency.count_at(10), bulk.latency.count_at(20)), (50, 10));
         let none = host(&[interval(0, 500_000_000, &[10; 50], &[])]).unwrap();
-        assert!(none.urgent.is_none() && none.bulk.is_none());
-        let both = hosts([&none, &one]).unwrap();
-        assert_eq!((both.urgent.unwrap().iops, both.bulk.unwrap().latency.len()), (8.0, 60));
+        assert!(none.urgent.is_none());
+        assert_eq!((none.bulk().iops, none.bulk().latency.len()), (100.0, 50), "all are bulk");
+        for both in [hosts([&none, &one]).unwrap(), hosts([&one, &none]).unwrap()] {
+            let bulk = both.bulk();
+            assert_eq!((both.urgent.unwrap().iops, bulk.iops, bulk.latency.len()), (8.0, 220.0, 110));
+            assert_eq!(bulk.bytes_per_s, 220.0 * 4096.0);
+        }
+        let mut alone = interval(0, 300_000_000, &[10; 7], &[]);
+        alone.series.iter_mut().for_each(|series| series.direction = Direction::UrgentRead);
+        let (bulk, all) = (host(&[alone.clone()]).unwrap().bulk(), host(&[alone]).unwrap());
+        assert_eq!((bulk.iops, bulk.bytes_per_s, bulk.latency.len()), (0.0, 0.0, 0));
+        assert_eq!(all.urgent.unwrap().latency.len(), 7);
     }
 
     proptest! {

@@ -106,6 +106,9 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
             untrusted.push(format!("{}: {failures} sectors did not hold what was written", cell.arm));
         }
         let of_cell = data.rows();
+        if cell.template.engine.urgent.is_some() {
+            of_cell.iter().take(1).for_each(|merged| urgent::warn(&mut warnings, &merged.summary));
+        }
         for row in &of_cell {
             warnings.of_open_loop(&row.summary);
             warnings.of_polling(&row.summary);

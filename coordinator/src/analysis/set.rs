@@ -115,10 +115,10 @@ pub struct CellSummary {
     /// Open loop: the same operations from being handed over instead of from their intended time. null in closed
     /// loop, where the two are the same.
     pub service_ns: Option<Latency>,
-    /// Urgent operations, which are among all those above. null where none was to be urgent.
+    /// Urgent operations, which are among all those above. null where none was to be urgent, or none completed.
     #[serde(default)]
     pub urgent: Option<Lane>,
-    /// The others. null where none was to be urgent.
+    /// The others. null where none was to be urgent, or no urgent one completed.
     #[serde(default)]
     pub bulk: Option<Lane>,
     /// What the application waited for a sync, which is not among the operations. null where nothing was synced.
@@ -365,6 +365,9 @@ pub struct Comparison {
     /// they did. null where no number of trials would do, and where too few count to tell.
     #[serde(default)]
     pub trials_more: Option<u32>,
+    /// Why it is inconclusive whatever the figures say: there is too little behind them. null where they are judged.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// What a comparison allows to conclude.

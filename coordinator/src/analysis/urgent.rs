@@ -6,21 +6,30 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    across,
     cells::percentiles,
     merge::{self, Part},
-    set::{Estimate, Latency},
+    set::{CellSummary, Estimate, Latency},
     stats,
+    warnings::Warnings,
 };
 
 /// An operation that is not urgent is starved where it waits for more than so many times the median of its like.
 pub const STARVED: u64 = 10;
+/// Fewer urgent operations a trial tell no 99th percentile: it is the worst of them, or nearly.
+pub const FEWEST: u64 = 100;
+/// Metrics that are of the worst of the urgent operations.
+const TAIL: [&str; 3] = ["urgent_p99", "urgent_p99_9", "urgent_max"];
 
 /// The urgent operations of a cell, or the others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lane {
     /// Of all operations, from 0 to 1.
     pub share: f64,
-    /// Per second; hosts added up.
+    /// How many completed, in all trials that count; hosts added up.
+    #[serde(default)]
+    pub ops: u64,
+    /// Per second; hosts added up. Zero in a trial without any, which has no percentiles then.
     pub iops: Option<Estimate>,
     /// Bytes per second; hosts added up.
     pub bandwidth_bytes_per_s: Option<Estimate>,
@@ -85,6 +94,43 @@ impl Lane {
     }
 }
 
+/// How many urgent operations a trial had on average, where that is too few; `None` where it is enough, or there is no
+/// word of them.
+fn too_few(cell: &CellSummary) -> Option<f64> {
+    let (ops, trials) = (cell.urgent.as_ref()?.ops, u64::from(cell.trials.complete));
+    (ops < FEWEST * trials).then(|| ops as f64 / trials as f64)
+}
+
+/// A mean with one digit, if that says anything.
+fn short(mean: f64) -> f64 {
+    (10.0 * mean).round() / 10.0
+}
+
+/// Why a comparison in this metric has no verdict, whatever its figures say.
+pub(super) fn untold(metric: &str, cells: [&CellSummary; 2]) -> Option<String> {
+    let few = |cell: &&CellSummary| Some((cell.arm.clone(), too_few(cell)?));
+    let (arm, mean) = cells.iter().filter(|_| TAIL.contains(&metric)).find_map(few)?;
+    Some(format!("{arm} had {} urgent operations a trial, and this takes {FEWEST}", short(mean)))
+}
+
+/// That urgent operations were asked for in a cell, and there were too few.
+pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
+    if cell.trials.complete == 0 {
+        return;
+    }
+    let name = across::name(&cell.arm, &cell.params);
+    let message = match (&cell.urgent, too_few(cell)) {
+        (None, _) => format!("{name}: no urgent operation completed, so there is nothing to say of them"),
+        (Some(_), Some(mean)) => format!(
+            "{name}: {} urgent operations a trial tell no 99th percentile, so theirs is shown without a verdict",
+            short(mean)
+        ),
+        (Some(_), None) => return,
+    };
+    let remedy = "choose a longer `runtime` or a larger `share` of urgent operations: 100 a trial at least";
+    warnings.add("too-few-urgent", None, message, remedy);
+}
+
 /// What the trials of a cell add up to.
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -96,12 +142,13 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    /// Adds what a trial did; `None`: there was nothing of the kind in it.
     pub(super) fn add(&mut self, of_trial: Option<&Part>) {
-        let Some(part) = of_trial else { return };
+        self.iops.push(of_trial.map_or(0.0, |part| part.iops));
+        self.bytes_per_s.push(of_trial.map_or(0.0, |part| part.bytes_per_s));
+        let Some(part) = of_trial.filter(|part| !part.latency.is_empty()) else { return };
         self.p50.push(part.latency.value_at_quantile(0.5) as f64);
         self.p99.push(part.latency.value_at_quantile(0.99) as f64);
-        self.iops.push(part.iops);
-        self.bytes_per_s.push(part.bytes_per_s);
         merge::add_some(&mut self.latency, Some(&part.latency));
     }
 
@@ -110,6 +157,7 @@ impl Gathered {
         let latency = self.latency.filter(|latency| !latency.is_empty())?;
         Some(Lane {
             share: latency.len() as f64 / all.max(1) as f64,
+            ops: latency.len(),
             iops: stats::estimate(self.iops),
             bandwidth_bytes_per_s: stats::estimate(self.bytes_per_s),
             latency_ns: percentiles(&latency, self.p50, self.p99),
@@ -147,42 +195,5 @@ fn starved(latency: &Histogram<u64>) -> Starved {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_waits_for_more_than_ten_medians_is_starved() {
-        let mut latency = proto::histogram::empty();
-        latency.record_n(1_000, 90).unwrap();
-        latency.record_n(10_000, 6).unwrap();
-        latency.record_n(11_000, 3).unwrap();
-        latency.record_n(1_000_000, 1).unwrap();
-        let found = starved(&latency);
-        assert_eq!((found.above_ns, found.count, found.share), (10_000, 4, 0.04));
-        let mut even = proto::histogram::empty();
-        even.record_n(1_000, 5).unwrap();
-        assert_eq!(starved(&even).count, 0);
-    }
-
-    #[test]
-    fn a_lane_is_of_its_trials() {
-        let part = |value: u64, ops: u64| {
-            let mut latency = proto::histogram::empty();
-            latency.record_n(value, ops).unwrap();
-            Part { iops: ops as f64, bytes_per_s: 0.0, latency }
-        };
-        let mut gathered = Gathered::default();
-        gathered.add(Some(&part(1_000, 10)));
-        gathered.add(None);
-        gathered.add(Some(&part(3_000, 30)));
-        let counts = UrgentCounts { ops: 40, overtaken: 10, overtakers: 80, most_overtakers: 60 };
-        let lane = gathered.urgent(4_000, Some(counts)).unwrap();
-        assert_eq!(
-            (lane.share, lane.metric("iops"), lane.samples("p50").unwrap().len()),
-            (0.01, Some(20.0), 2)
-        );
-        assert_eq!([lane.metric("overtaken_share"), lane.metric("overtaken_mean")], [Some(0.25), Some(2.0)]);
-        assert_eq!((lane.metric("starved_share"), lane.metric("p90")), (None, None));
-        assert_eq!(Gathered::default().bulk(1), None, "nothing is urgent: there are no others");
-    }
-}
+#[path = "urgent_tests.rs"]
+mod tests;

@@ -29,21 +29,25 @@ struct Row<'a> {
 const URGENT: [&str; 3] = ["urgent p50", "p99", "overtaken"];
 const BULK: [&str; 3] = ["bulk IOPS", "p99", "starved"];
 
+/// Merged cells with urgent operations, and what they are on each of several hosts.
 fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
-    let merged = set.cells.iter().filter(|cell| cell.host.is_none());
-    merged.filter_map(|cell| Some(row(set, cell, cell.urgent.as_ref()?, cell.bulk.as_ref()))).collect()
+    let has =
+        |cell: &&CellSummary| set.cell(&cell.arm, &cell.params).is_some_and(|merged| merged.urgent.is_some());
+    set.cells.iter().filter(has).map(|cell| row(set, cell)).collect()
 }
 
-fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary, urgent: &Lane, bulk: Option<&Lane>) -> Row<'a> {
+fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
+    let (urgent, bulk) = (cell.urgent.as_ref(), cell.bulk.as_ref());
     let none = || "-".to_owned();
     let of = |lane: Option<&Lane>, name: &str, shown: fn(f64) -> String| {
         lane.and_then(|lane| lane.metric(name)).map_or_else(none, shown)
     };
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
-    let urgent = Some(urgent);
+    // Comparisons are of merged numbers; a single host's row has none.
+    let merged = cell.host.is_none();
     let compared =
-        set.comparison(&cell.arm, "urgent_p99", &cell.params).filter(|found| found.ratio.is_some());
-    let is_baseline = set.baseline.as_deref() == Some(&cell.arm);
+        set.comparison(&cell.arm, "urgent_p99", &cell.params).filter(|found| merged && found.ratio.is_some());
+    let is_baseline = merged && set.baseline.as_deref() == Some(&cell.arm);
     let word = match compared {
         Some(found) => found.verdict.as_str().to_owned(),
         None => if is_baseline { "baseline" } else { "" }.to_owned(),
@@ -94,8 +98,10 @@ pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option
             Some(Verdict::Slower) => Style::Bad,
             _ => Style::Dim,
         };
-        let plain = |text: &String| Entry::new(text, Style::Plain);
-        let mut entries = vec![plain(&row.cell.arm)];
+        let of_host = row.cell.host.as_ref().map(|host| format!("  on {host}"));
+        let usual = if of_host.is_some() { Style::Dim } else { Style::Plain };
+        let plain = |text: &String| Entry::new(text, usual);
+        let mut entries = vec![plain(of_host.as_ref().unwrap_or(&row.cell.arm))];
         entries.extend(row.numbers.iter().map(plain));
         if compared {
             entries.extend(row.versus.iter().map(|text| Entry::new(text, style)));
@@ -121,10 +127,59 @@ pub(super) fn markdown(set: &ComparisonSet, out: &mut String) {
     let rule = (0..titles.len()).map(|index| if index < 2 { "---" } else { "---:" });
     let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
     for row in rows {
-        let mut entries = vec![answer::point(&row.cell.params), row.cell.arm.clone()];
+        let on = row.cell.host.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
+        let mut entries = vec![answer::point(&row.cell.params), row.cell.arm.clone() + &on];
         entries.extend(row.numbers.into_iter().chain(row.versus).chain(row.bulk));
         let entries: Vec<String> = entries.iter().map(|text| escape(text)).collect();
         let _ = writeln!(out, "| {} |", entries.join(" | "));
     }
     let _ = writeln!(out, "\n{LEGEND}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture::Fixture;
+
+    /// The lines of a section, without the room between columns.
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    fn run(hosts: &[&str]) -> ComparisonSet {
+        let mut run = Fixture::new(&["uring", "uring-tuned"], &[32], 3, hosts);
+        run.some_are_urgent(|_, _, host| if host == 1 { 0 } else { 500 });
+        run.execute(usize::MAX);
+        run.analyse(Some("uring"))
+    }
+
+    #[test]
+    fn each_of_several_hosts_has_a_row() {
+        let set = run(&["n1", "n2"]);
+        let text = section(&set, 120, false).unwrap();
+        let found = lines(&text);
+        let at = |begins: &str| found.iter().filter(|line| line.starts_with(begins)).count();
+        assert_eq!([at("uring "), at("uring-tuned "), at("on n1 "), at("on n2 ")], [1, 1, 2, 2], "{text}");
+        // One had no urgent operation and is shown all the same; verdicts are of both together.
+        let n2: Vec<&String> = found.iter().filter(|line| line.starts_with("on n2 ")).collect();
+        assert!(n2.iter().all(|line| line.starts_with("on n2 - - - ") && !line.ends_with("- - -")), "{text}");
+        let judged = found.iter().filter(|line| line.contains(" x")).count();
+        assert_eq!((judged, text.matches("baseline").count()), (1, 1), "{text}");
+        let mut page = String::new();
+        markdown(&set, &mut page);
+        assert_eq!(
+            [page.matches("| uring on n1 |").count(), page.matches("| uring on n2 | - |").count()],
+            [1, 1]
+        );
+        assert_eq!(page.matches("| uring-tuned |").count(), 1, "{page}");
+    }
+
+    #[test]
+    fn one_host_has_no_row_of_its_own() {
+        let text = section(&run(&["local"]), 120, false).unwrap();
+        assert!(!text.contains("on local"), "{text}");
+        let mut plain = Fixture::new(&["uring"], &[32], 2, &["n1", "n2"]);
+        plain.execute(usize::MAX);
+        assert_eq!(section(&plain.analyse(None), 120, false), None, "nothing was to be urgent");
+    }
 }

@@ -125,7 +125,7 @@ fn a_kernel_without_urgent_requests_refuses_them_by_name() {
         "refused: flagged",
         "does not grant urgent by: iosqe_urgent",
         "patched kernel of kernel/",
-        "make -C kernel lab",
+        "kernel/lab run patched-6.12",
     ]);
     assert_eq!(place.measured("plain"), 4, "the other arm ran");
     place.assert_clean();
@@ -149,7 +149,7 @@ fn a_kernel_without_urgent_requests_runs_without_where_that_is_allowed() {
     let told = warnings.iter().find(|warning| warning["code"] == "knob-not-granted").unwrap();
     let says = |key: &str, text: &str| assert!(told[key].as_str().unwrap().contains(text), "{told}");
     says("message", "iosqe_urgent was asked for and not granted");
-    says("remedy", "make -C kernel lab");
+    says("remedy", "kernel/lab run patched-6.12");
     assert!(
         number(&cell(&summary, "flagged")["urgent"]["latency_ns"]["p99"]) > 0.0,
         "measured apart all the same"

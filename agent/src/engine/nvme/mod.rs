@@ -40,7 +40,7 @@ impl Requests for Commands {
     type Sqe = squeue::Entry128;
     type Cqe = cqueue::Entry32;
 
-    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>> {
+    fn open(params: &mut setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>> {
         setup::open_large(params, entries)
     }
 

@@ -25,7 +25,7 @@ impl Requests for LargeNops {
     type Sqe = squeue::Entry128;
     type Cqe = cqueue::Entry32;
 
-    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>> {
+    fn open(params: &mut setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>> {
         Commands::open(params, entries)
     }
 

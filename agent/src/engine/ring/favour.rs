@@ -20,8 +20,8 @@ pub(crate) const FEAT_URGENT: u32 = 1 << 31;
 /// The flag of an urgent request, of which the io-uring crate knows nothing.
 pub(crate) const IOSQE_URGENT: u8 = 1 << 7;
 /// Who has such a kernel.
-pub(crate) const NEEDS_PATCH: &str =
-    "it needs the patched kernel of kernel/ (`make -C kernel lab` boots it in a guest)";
+pub(crate) const NEEDS_PATCH: &str = "it needs the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
+                                      coordinator run …` boots it in a guest)";
 
 /// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the level is the lowest three; 0 is the highest.
 const REAL_TIME: u16 = 1 << 13;
@@ -194,7 +194,7 @@ mod tests {
             Err(refusal) => {
                 assert!(!patched, "{refusal:?}");
                 assert_eq!((&*refusal.code, &*refusal.field), ("knob-refused", "engine.urgent"));
-                assert!(refusal.remedy.contains("make -C kernel lab"), "{refusal:?}");
+                assert!(refusal.remedy.contains("kernel/lab run patched-6.12"), "{refusal:?}");
             }
             Ok((mut ring, knobs)) => {
                 assert!(patched);

@@ -58,11 +58,12 @@ pub trait Requests {
     /// An entry of the completion queue.
     type Cqe: cqueue::EntryMarker;
 
-    /// Sets up a ring with entries of these kinds.
+    /// Sets up a ring with entries of these kinds. Where the kernel itself fills the parameters in, they have its
+    /// features then.
     ///
     /// # Errors
     /// What io_uring_setup said.
-    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>>;
+    fn open(params: &mut setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>>;
 
     /// Whether they move data; see [`Engine::moves_data`].
     fn moves_data(&self) -> bool;

@@ -16,7 +16,7 @@ use proto::{
 
 use super::{
     Requests, RingSetup,
-    favour::{NEEDS_PATCH, SETUP_URGENT},
+    favour::{FEAT_URGENT, NEEDS_PATCH, SETUP_URGENT},
 };
 
 const SETUP_IOPOLL: u32 = 1 << 0;
@@ -137,7 +137,13 @@ fn negotiate<R: Requests>(
     let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
-        R::open(params(setup, bits, entries, wq_fd), entries)
+        let mut params = params(setup, bits, entries, wq_fd);
+        let ring = R::open(&mut params, entries)?;
+        // A kernel with the first patches only takes the flag and issues nothing sooner: as if it did not know it.
+        if bits & SETUP_URGENT != 0 && params.features & FEAT_URGENT == 0 {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        Ok(ring)
     };
     let knobs = |granted: &[&Flag]| -> Vec<Knob> {
         let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
@@ -206,11 +212,7 @@ fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) 
 }
 
 /// A ring with entries of the usual sizes.
-pub(super) fn open(mut params: Params, depth: u32) -> io::Result<IoUring> {
-    open_into(&mut params, depth)
-}
-
-fn open_into(params: &mut Params, depth: u32) -> io::Result<IoUring> {
+pub(super) fn open(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     // SAFETY: the call reads and fills one `io_uring_params`, which `params` is laid out as.
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut *params) };
     if fd < 0 {
@@ -225,13 +227,13 @@ fn open_into(params: &mut Params, depth: u32) -> io::Result<IoUring> {
 /// A ring with these flags alone, to see whether they are granted; and what the kernel says that it can do.
 pub(crate) fn open_flagged(flags: u32, entries: u32) -> io::Result<(IoUring, u32)> {
     let mut params = Params { flags, ..Params::default() };
-    let ring = open_into(&mut params, entries)?;
+    let ring = open(&mut params, entries)?;
     Ok((ring, params.features))
 }
 
 /// A ring with large entries: of 128 bytes in the submission queue, and of 32 in the completion queue.
 pub(in super::super) fn open_large(
-    params: Params,
+    params: &Params,
     depth: u32,
 ) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
     type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
@@ -252,7 +254,7 @@ pub(in super::super) fn open_large(
     let mut unknown = params.flags;
     for (bit, set) in SETTERS {
         if params.flags & bit != 0 {
-            set(&mut builder, &params);
+            set(&mut builder, params);
             unknown &= !bit;
         }
     }
@@ -343,55 +345,4 @@ fn knob(name: &str, granted: bool) -> Knob {
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::trial::EngineKind;
-
-    use super::{
-        super::{Opcode, Transfers},
-        *,
-    };
-
-    #[test]
-    fn what_is_not_registered_is_refused_with_what_would_give_it() {
-        let refused = |name: &'static str, errno: i32| {
-            let outcome = Err::<(), _>(io::Error::from_raw_os_error(errno));
-            let refusal =
-                granted(name, outcome, &Engine::new(EngineKind::IoUring), &mut Vec::new()).unwrap_err();
-            assert_eq!(refusal.field, format!("engine.{name}"));
-            refusal.remedy
-        };
-        assert!(refused("registered_ring", libc::EINVAL).contains("Linux 5.18"));
-        assert!(refused("iowq_workers", libc::EINVAL).contains("Linux 5.15"));
-        assert!(refused("fixed_files", libc::EMFILE).contains("ulimit -n"));
-        assert!(refused("fixed_buffers", libc::ENOMEM).contains("ulimit -l"));
-        assert!(refused("fixed_buffers", libc::EFAULT).starts_with("drop the knob"));
-    }
-
-    #[test]
-    fn an_unknown_flag_is_found_among_known_ones() {
-        // Two that the kernel refuses together stand for one that it does not know.
-        let mut engine = Engine {
-            single_issuer: true,
-            defer_taskrun: true,
-            sqpoll: Some(proto::trial::Sqpoll::default()),
-            ..Engine::new(EngineKind::IoUring)
-        };
-        let attach = Attach::default();
-        let negotiated = |engine: &Engine| {
-            let opcode = Opcode::Nop;
-            negotiate::<Transfers>(
-                &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
-                None,
-            )
-        };
-        let refusal = match negotiated(&engine) {
-            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
-            other => other.err().unwrap(),
-        };
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
-        engine.fallback = Fallback::Allow;
-        let (_, knobs) = negotiated(&engine).unwrap();
-        let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
-        assert_eq!(granted, [("single_issuer", "true"), ("defer_taskrun", "true"), ("sqpoll", "false")]);
-    }
-}
+mod tests;

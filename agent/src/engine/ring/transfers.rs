@@ -135,7 +135,7 @@ impl Requests for Transfers {
     type Sqe = squeue::Entry;
     type Cqe = cqueue::Entry;
 
-    fn open(params: setup::Params, entries: u32) -> io::Result<IoUring> {
+    fn open(params: &mut setup::Params, entries: u32) -> io::Result<IoUring> {
         setup::open(params, entries)
     }
 

@@ -150,6 +150,7 @@ mod tests {
                 p_adjusted: None,
                 pairs: 0,
                 trials_more: None,
+                reason: None,
                 verdict: match letter {
                     'f' => Verdict::Faster,
                     's' => Verdict::Slower,

@@ -134,6 +134,7 @@ fn set(cells: &[Of], interval: Option<[f64; 2]>) -> ComparisonSet {
                 p_adjusted: None,
                 pairs: pairs as u32,
                 trials_more: None,
+                reason: None,
                 verdict: match (above, below) {
                     (true, _) if more_is_better => Verdict::Faster,
                     (_, true) if !more_is_better => Verdict::Faster,
