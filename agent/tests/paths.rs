@@ -154,21 +154,32 @@ fn the_page_cache_answers_inline() {
         return;
     }
     let scratch = Scratch::new("warm");
-    let warm = std::fs::read(&scratch.0).unwrap();
-    assert_eq!(warm.len() as u64, SIZE);
     let deferred = Engine { single_issuer: true, defer_taskrun: true, ..ring() };
     for (name, engine) in [
         ("warm", ring()),
         ("warm, deferred", deferred),
         ("nop", Engine { engine: EngineKind::Nop, ..ring() }),
     ] {
-        let audits = match audit(engine, 1, || scratch.open(false).unwrap()) {
-            Ok(audits) => audits,
-            Err(why) => return skip(&why),
+        let attempt = || -> Result<(bool, PathCounts), String> {
+            let warm = std::fs::read(&scratch.0).unwrap();
+            assert_eq!(warm.len() as u64, SIZE);
+            let audits = audit(engine.clone(), 1, || scratch.open(false).unwrap())?;
+            let counts = paths(name, &audits);
+            assert_eq!(punts(&audits), 0, "{name}");
+            Ok((share(counts.inline, counts) > 0.99, counts))
         };
-        let counts = paths(name, &audits);
-        assert!(share(counts.inline, counts) > 0.99, "{name}: {counts:?}");
-        assert_eq!(punts(&audits), 0, "{name}");
+        // The kernel may take pages back meanwhile (DAMON does so unasked), and these are then read from the disk: it
+        // won't each time.
+        let mut outcome = attempt();
+        for _ in 0..2 {
+            if matches!(outcome, Ok((false, _))) {
+                outcome = attempt();
+            }
+        }
+        match outcome {
+            Ok((inline, counts)) => assert!(inline, "{name}: {counts:?}"),
+            Err(why) => return skip(&why),
+        }
     }
 }
 
