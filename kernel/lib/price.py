@@ -28,7 +28,7 @@ def read(path):
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"no samples in {path}: {error}")
+        fail(f"no samples in {path}: {getattr(error, 'strerror', None) or error}")
     for number, line in enumerate(lines, 1):
         words = line.split()
         try:
