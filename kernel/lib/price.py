@@ -27,8 +27,10 @@ def read(path):
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"no samples in {path}: {getattr(error, 'strerror', None) or error}")
+    except OSError as error:
+        fail(f"no samples in {path}: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"no samples in {path}: it is not text")
     for number, line in enumerate(lines, 1):
         words = line.split()
         try:

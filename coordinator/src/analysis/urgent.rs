@@ -108,8 +108,10 @@ fn short(mean: f64) -> f64 {
 
 /// Why a comparison in this metric has no verdict, whatever its figures say.
 pub(super) fn untold(metric: &str, cells: [&CellSummary; 2]) -> Option<String> {
-    let few = |cell: &&CellSummary| Some((cell.arm.clone(), too_few(cell)?));
-    let (arm, mean) = cells.iter().filter(|_| TAIL.contains(&metric)).find_map(few)?;
+    if !TAIL.contains(&metric) {
+        return None;
+    }
+    let (arm, mean) = cells.iter().find_map(|cell| Some((&cell.arm, too_few(cell)?)))?;
     Some(format!("{arm} had {} urgent operations a trial, and this takes {FEWEST}", short(mean)))
 }
 
@@ -127,8 +129,10 @@ pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
         ),
         (Some(_), None) => return,
     };
-    let remedy = "choose a longer `runtime` or a larger `share` of urgent operations: 100 a trial at least";
-    warnings.add("too-few-urgent", None, message, remedy);
+    let remedy = format!(
+        "choose a longer `runtime` or a larger `share` of urgent operations: {FEWEST} a trial at least"
+    );
+    warnings.add("too-few-urgent", None, message, &remedy);
 }
 
 /// What the trials of a cell add up to.

@@ -7,6 +7,12 @@ use super::{
     *,
 };
 
+/// What a small ring of such requests is granted.
+fn negotiated<R: Requests>(engine: &Engine) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+    let (opcode, attach) = (Opcode::Nop, Attach::default());
+    negotiate::<R>(&RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach }, None)
+}
+
 #[test]
 fn what_is_not_registered_is_refused_with_what_would_give_it() {
     let refused = |name: &'static str, errno: i32| {
@@ -31,21 +37,13 @@ fn an_unknown_flag_is_found_among_known_ones() {
         sqpoll: Some(proto::trial::Sqpoll::default()),
         ..Engine::new(EngineKind::IoUring)
     };
-    let attach = Attach::default();
-    let negotiated = |engine: &Engine| {
-        let opcode = Opcode::Nop;
-        negotiate::<Transfers>(
-            &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
-            None,
-        )
-    };
-    let refusal = match negotiated(&engine) {
+    let refusal = match negotiated::<Transfers>(&engine) {
         Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
         other => other.err().unwrap(),
     };
     assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
     engine.fallback = Fallback::Allow;
-    let (_, knobs) = negotiated(&engine).unwrap();
+    let (_, knobs) = negotiated::<Transfers>(&engine).unwrap();
     let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
     assert_eq!(granted, [("single_issuer", "true"), ("defer_taskrun", "true"), ("sqpoll", "false")]);
 }
@@ -81,15 +79,7 @@ impl Requests for HalfPatched {
 fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
     let urgent = Urgent { share: Share(10_000), by: UrgentBy::IosqeUrgent, block_size: None };
     let mut engine = Engine { single_issuer: true, urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
-    let attach = Attach::default();
-    let negotiated = |engine: &Engine| {
-        let opcode = Opcode::Nop;
-        negotiate::<HalfPatched>(
-            &RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach },
-            None,
-        )
-    };
-    let refusal = match negotiated(&engine) {
+    let refusal = match negotiated::<HalfPatched>(&engine) {
         Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
         other => other.err().unwrap(),
     };
@@ -97,7 +87,7 @@ fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
     assert!(refusal.message.contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
     assert!(refusal.remedy.contains(NEEDS_PATCH), "{refusal:?}");
     engine.fallback = Fallback::Allow;
-    let (ring, knobs) = negotiated(&engine).unwrap();
+    let (ring, knobs) = negotiated::<HalfPatched>(&engine).unwrap();
     let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
     assert_eq!(granted, [("single_issuer", "true"), (URGENT, "false")]);
     drop(ring);

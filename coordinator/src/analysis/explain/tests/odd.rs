@@ -86,7 +86,8 @@ proptest! {
                     p_value: None,
                     p_adjusted: None,
                     pairs: 0,
-                    trials_more: None, reason: None,
+                    trials_more: None,
+                    reason: None,
                     verdict,
                 });
             }
