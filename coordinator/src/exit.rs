@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::analysis::set::ComparisonSet;
+use crate::summary::ComparisonSet;
 
 /// How a command ended. Where several things are true at once, [`Exit::strongest`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
-    analysis::answer,
     cluster::trial::Watch,
-    plan::{OVERHEAD_PER_TRIAL, Params, Plan, PlannedTrial},
+    params,
+    params::Params,
+    plan::{OVERHEAD_PER_TRIAL, Plan, PlannedTrial},
     run::RefusedCell,
     screen::Screen,
     store::record::TrialRecord,
@@ -267,7 +268,7 @@ fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
 pub fn label(arm: &str, params: &Params) -> String {
     let mut text = arm.to_owned();
     for (axis, value) in params {
-        text.push_str(&format!(" {axis}={}", answer::value(value)));
+        text.push_str(&format!(" {axis}={}", params::value(value)));
     }
     text
 }

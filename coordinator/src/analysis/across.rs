@@ -13,14 +13,15 @@ use serde_json::Value;
 use super::{
     fingerprint::{self, FactChange},
     measured::better,
-    set::{CellSummary, ComparisonSet, Verdict},
     stats::{holm::holm, verdict::DEFAULT_MARGIN},
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
-    plan::{Cell, Params, Plan},
+    params::Params,
+    plan::{Cell, Plan},
     scenario::precision::as_percent,
+    summary::{CellSummary, ComparisonSet, Verdict},
 };
 
 /// The version of this format.
@@ -218,7 +219,7 @@ fn facts(set: &ComparisonSet) -> RunFacts {
 
 /// A cell in words.
 pub(crate) fn name(arm: &str, params: &Params) -> String {
-    let point = super::answer::point(params);
+    let point = crate::params::point(params);
     if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
 }
 
@@ -272,7 +273,7 @@ fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
                 flatten(path, value, leaves);
             }
         }
-        leaf => _ = leaves.insert(path, super::answer::value(leaf)),
+        leaf => _ = leaves.insert(path, crate::params::value(leaf)),
     }
 }
 

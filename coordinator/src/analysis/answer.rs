@@ -1,13 +1,13 @@
 //! The answer in plain words: what the comparisons allow to say, and nothing else.
 
-use serde_json::Value;
-
-use super::{
-    explain::cause::Cause,
-    insight::{Crossover, Explanation},
-    set::{CellSummary, Comparison, ComparisonSet, Verdict},
+use super::explain::cause::Cause;
+use crate::{
+    params::{at, point, value},
+    summary::{
+        CellSummary, Comparison, ComparisonSet, Verdict,
+        insight::{Crossover, Explanation},
+    },
 };
-use crate::plan::Params;
 
 /// System calls per I/O that are this share of the baseline's are worth a sentence.
 const FEWER_CALLS: f64 = 0.9;
@@ -79,7 +79,7 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
         return judged.first().map(|_| format!("Nothing is faster than {baseline}{but}.{closest}"));
     };
     let place = if best.params.is_empty() { String::new() } else { format!(" {}", at(&best.params)) };
-    let count = crate::report::units::count;
+    let count = crate::units::count;
     let both = |metric: &str| {
         Some((set.metric(&best.arm, metric, &best.params)?, set.metric(baseline, metric, &best.params)?))
     };
@@ -90,7 +90,7 @@ fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<String
     let why = because(set, best);
     let told = why.is_some_and(|why| why.contains("system calls per I/O"));
     if let Some((now, was)) = both("syscalls_per_io").filter(|_| !told) {
-        let per_io = crate::report::units::per_io;
+        let per_io = crate::units::per_io;
         numbers.push(format!("{} system calls per I/O against {}", per_io(now), per_io(was)));
     }
     numbers.extend(why.map(Into::into));
@@ -273,7 +273,7 @@ fn calls(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<String> {
         .filter_map(|cell| Some((cell, fell(&cell)?)))
         .reduce(|best, next| if next.1.0 / next.1.1 < best.1.0 / best.1.1 { next } else { best })?;
     let at = if cell.params.is_empty() { String::new() } else { format!(" {}", at(&cell.params)) };
-    let count = crate::report::units::per_io;
+    let count = crate::units::per_io;
     Some(format!("System calls per I/O: {} instead of {}{at}.", count(now), count(was)))
 }
 
@@ -288,35 +288,11 @@ fn best(set: &ComparisonSet) -> Vec<String> {
         return vec!["No trial counts, so there is no answer.".into()];
     };
     let at = if cell.params.is_empty() { String::new() } else { format!(" {}", at(&cell.params)) };
-    let most = format!("{} did {} I/O per second{at}", cell.arm, crate::report::units::count(iops));
+    let most = format!("{} did {} I/O per second{at}", cell.arm, crate::units::count(iops));
     let several = arms(set).nth(1).is_some();
     let mut sentences = vec![if several { format!("Most: {most}.") } else { format!("{most}.") }];
     if several && set.baseline.is_none() {
         sentences.push("Nothing is compared: the scenario names no `baseline`.".into());
     }
     sentences
-}
-
-/// `at depth 128`; nothing without an axis.
-fn at(params: &Params) -> String {
-    format!("at {}", point(params))
-}
-
-/// `depth 128, block_size 4KiB`.
-pub(crate) fn point(params: &Params) -> String {
-    let named: Vec<String> = params.iter().map(|(axis, v)| format!("{axis} {}", value(v))).collect();
-    named.join(", ")
-}
-
-/// A value of an axis as people write it.
-pub(crate) fn value(of: &Value) -> String {
-    match of {
-        Value::String(text) => text.clone(),
-        Value::Object(parts) => {
-            let parts: Vec<String> =
-                parts.iter().map(|(key, part)| format!("{key}: {}", value(part))).collect();
-            format!("{{{}}}", parts.join(", "))
-        }
-        other => other.to_string(),
-    }
 }

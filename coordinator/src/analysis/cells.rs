@@ -7,11 +7,6 @@ use proto::outcome::{Finished, SharingCosts, Verified};
 
 use super::{
     audit, merge,
-    placement::Placement,
-    set::{
-        CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
-        Syscalls, TrialCounts,
-    },
     stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
     trials::{Costs, Sample},
@@ -19,8 +14,13 @@ use super::{
 };
 use crate::{
     errno::errno_name,
-    plan::{Cell, Params},
+    params::Params,
+    plan::Cell,
     store::record::TrialRecord,
+    summary::{
+        CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
+        Syscalls, TrialCounts, placement::Placement,
+    },
 };
 
 /// All that was recorded of a cell.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
-    set::{Comparison, Verdict},
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
@@ -15,6 +14,7 @@ use super::{
     },
     urgent,
 };
+use crate::summary::{Comparison, Verdict};
 
 /// What is compared with, and how it is judged.
 pub(super) struct Against<'a> {
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::analysis::fixture::{Fixture, params};
 
-    fn comparison(set: &crate::analysis::set::ComparisonSet, metric: &str) -> Comparison {
+    fn comparison(set: &crate::summary::ComparisonSet, metric: &str) -> Comparison {
         set.comparison("uring-tuned", metric, &params(32)).unwrap().clone()
     }
 

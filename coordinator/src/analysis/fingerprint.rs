@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{insight::FactDifference, set::HostSummary};
+use crate::summary::{HostSummary, insight::FactDifference};
 
 /// Facts by how they begin, what explains most first, and what people call them. A fact that is in none of these
 /// comes last, under its own name.

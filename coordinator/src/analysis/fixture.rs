@@ -12,14 +12,16 @@ use proto::{
 };
 use tempfile::TempDir;
 
-use super::{AnalysisInput, analyse, set::ComparisonSet, stats::verdict::DEFAULT_MARGIN};
+use super::{AnalysisInput, analyse, stats::verdict::DEFAULT_MARGIN};
 use crate::{
-    plan::{Cell, Params, Plan, PlannedTrial},
+    params::Params,
+    plan::{Cell, Plan, PlannedTrial},
     scenario::noise::NoisePolicy,
     store::{
         HostEntry, RunDir,
         record::{ClockOffset, HostTrial, TrialRecord},
     },
+    summary::ComparisonSet,
 };
 
 pub(crate) const SCENARIO: &str = "name: qd-sweep\nquestion: Does io_uring beat synchronous reads?\n";

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use super::{
-    set::{CellSummary, Comparison, ComparisonSet, Verdict},
     stats::{
         self,
         difference::{Length, difference, logs},
@@ -14,7 +13,11 @@ use super::{
     unpaired::{self, Ratio, Sample},
     urgent,
 };
-use crate::{plan::Params, scenario::expect::Measured};
+use crate::{
+    params::Params,
+    scenario::expect::Measured,
+    summary::{CellSummary, Comparison, ComparisonSet, Verdict},
+};
 
 /// Metrics of which more is better; of all others less is.
 const MORE_IS_BETTER: [&str; 6] =

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use proto::trial::{EngineKind, Measure};
 
 use crate::{
+    params,
     plan::{Cell, Plan},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+    summary::{ComparisonSet, HostSummary, SCHEMA, TrialCounts},
 };
 
 pub mod across;
@@ -24,12 +26,10 @@ pub mod explain;
 pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod insight;
 pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
-pub mod set;
 pub mod stats;
 #[cfg(test)]
 mod tests;
@@ -43,7 +43,6 @@ pub mod window;
 
 use cells::{CellData, Row};
 use compare::Against;
-use set::{ComparisonSet, HostSummary, SCHEMA, TrialCounts};
 use timeline::Timeline;
 use warnings::Warnings;
 
@@ -93,7 +92,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         warnings.of_cell(&data);
         let TrialCounts { planned, complete, .. } = data.counts;
         if complete < planned {
-            let at = if cell.params.is_empty() { String::new() } else { answer::point(&cell.params) + ": " };
+            let at = if cell.params.is_empty() { String::new() } else { params::point(&cell.params) + ": " };
             untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
         }
         // In an audit too: a target that does not hold what is written is none to measure.

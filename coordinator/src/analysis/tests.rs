@@ -2,10 +2,8 @@
 
 use proto::outcome::{Refusal, Warning};
 
-use super::{
-    fixture::{Fixture, params},
-    set::{CountedBy, Verdict},
-};
+use super::fixture::{Fixture, params};
+use crate::summary::{CountedBy, Verdict};
 
 const ARMS: [&str; 2] = ["sync", "uring-tuned"];
 
@@ -86,7 +84,7 @@ fn hosts_are_merged_and_shown() {
     let merged = set.cell("sync", &params(1)).unwrap();
     assert_eq!((merged.hosts.len(), &merged.host), (2, &None));
     let alone: Vec<_> = set.cells.iter().filter(|cell| cell.host.is_some() && cell.arm == "sync").collect();
-    let mean = |cell: &super::set::CellSummary| cell.iops.as_ref().unwrap().mean;
+    let mean = |cell: &crate::summary::CellSummary| cell.iops.as_ref().unwrap().mean;
     assert_eq!(mean(merged), mean(alone[0]) + mean(alone[1]));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
 }

@@ -1,4 +1,4 @@
-//! What exports need beyond the [`ComparisonSet`](super::set::ComparisonSet): the trials one by one, and the
+//! What exports need beyond the [`ComparisonSet`](crate::summary::ComparisonSet): the trials one by one, and the
 //! histograms of reads, writes and syncs apart.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use super::{
     window::{self, HostEdges},
 };
 use crate::{
-    plan::{Params, Plan},
+    params::Params,
+    plan::Plan,
     store::{
         RunDir, StoreError,
         record::{HostTrial, TrialRecord},

@@ -4,38 +4,15 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use proto::outcome::{Direction, Interval};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::merge;
+use crate::summary::timeline::{CurvePoint, TimelinePoint};
 
 /// Points of a timeline at most; of a longer trial neighbours are merged.
 const MAX_POINTS: usize = 60;
 /// Shares of the operations that take longer, in each decade: 0, 50, 90 and 99 % and so on are among the
 /// quantiles, about evenly on the scale of 1 / (1 - quantile).
 const TAILS: [f64; 6] = [1.0, 0.681, 0.5, 0.316, 0.215, 0.147];
-
-/// A point of a latency curve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CurvePoint {
-    /// Share of the operations that took no longer, from 0 to below 1.
-    pub quantile: f64,
-    /// Nanoseconds.
-    pub ns: u64,
-}
-
-/// How it went in a slice of the trials' time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TimelinePoint {
-    /// The end of the slice, in seconds from the beginning of what is measured; the warm-up lies before it.
-    pub t_s: f64,
-    /// Median of the operations of all trials in the slice, in nanoseconds.
-    pub p50: u64,
-    /// 99th percentile, in nanoseconds.
-    pub p99: u64,
-    /// Operations per second, mean over the trials; hosts added up.
-    pub iops: f64,
-}
 
 /// The latency curve: about six points a decade, up to the last quantile beyond which an operation was seen.
 #[must_use]

@@ -16,7 +16,7 @@ use super::stats::{
     mean, moments, t_quantile, t_tail,
     verdict::{Better, Evidence, verdict},
 };
-use crate::analysis::set::Verdict;
+use crate::summary::Verdict;
 
 /// One value a trial, and what decided how many there are.
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,13 @@ use super::{
     super::{
         across::{self, Selection, Side},
         fixture::{Fixture, params},
-        set::{ComparisonSet, SetWarning, Verdict},
     },
     *,
 };
-use crate::scenario::expect::parse;
+use crate::{
+    scenario::expect::parse,
+    summary::{ComparisonSet, SetWarning, Verdict},
+};
 
 #[test]
 fn who_waits_for_more_than_ten_medians_is_starved() {

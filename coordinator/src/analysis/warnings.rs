@@ -2,14 +2,11 @@
 
 use proto::{outcome::Finished, trial::Measure};
 
-use super::{
-    cells::CellData,
-    set::{CellSummary, SetWarning},
-    trials::kept_out,
-};
+use super::{cells::CellData, trials::kept_out};
 use crate::{
     plan::Plan,
     store::record::{HostTrial, TrialRecord},
+    summary::{CellSummary, SetWarning},
 };
 
 /// Disagreement of the hot loop's clock with the system's that is worth a word, in parts per million.

@@ -67,10 +67,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        plan::{Cell, Params},
-        scenario::noise::NoisePolicy,
-    };
+    use crate::{params::Params, plan::Cell, scenario::noise::NoisePolicy};
 
     fn plan(selectors: &[&[(&str, &str)]]) -> Plan {
         let cells = selectors

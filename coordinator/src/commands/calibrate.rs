@@ -8,7 +8,7 @@ use super::{
     run::{Place, measured, planned_for},
 };
 use crate::{
-    analysis::calibration::{BLOCKS, Calibration, Subject, measure},
+    analysis::calibration::{BLOCKS, Subject, measure},
     cli::{CalibrateArgs, CalibrateFormat},
     exit::Exit,
     plan::{self, Plan},
@@ -16,6 +16,7 @@ use crate::{
     scenario::{self, Itself, Loaded, ScenarioError, against_itself},
     screen::Screen,
     store::RunDir,
+    summary::calibration::Calibration,
 };
 
 /// Runs the command.
@@ -115,7 +116,7 @@ fn told(
     let biased: Vec<String> = found
         .biased()
         .map(|(point, metric)| {
-            let point = crate::analysis::answer::point(&point.params);
+            let point = crate::params::point(&point.params);
             format!("{}{}{point}", metric.metric, if point.is_empty() { "" } else { " at " })
         })
         .collect();

@@ -14,7 +14,6 @@ use crate::{
         self, AnalysisInput,
         across::{self, RunComparison, Selection, Side, USUAL_METRICS},
         measured::SAMPLED,
-        set::{ComparisonSet, Verdict},
         stats::verdict::DEFAULT_MARGIN,
     },
     exit::Exit,
@@ -28,6 +27,7 @@ use crate::{
     },
     screen::Screen,
     store::{RunDir, SCENARIO},
+    summary::{ComparisonSet, Verdict},
 };
 
 /// Hold a run against another one, from another day or another machine.

@@ -10,10 +10,10 @@ use crate::{
     exit::Exit,
     plan::Plan,
     progress::{human, label},
-    report::units::some,
     run::RunOutcome,
     scenario::precision::as_percent,
     screen::Screen,
+    units::some,
 };
 
 /// The plan in a few lines.

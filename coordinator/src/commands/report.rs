@@ -7,7 +7,7 @@ use std::{
 
 use super::print;
 use crate::{
-    analysis::{self, AnalysisInput, set},
+    analysis::{self, AnalysisInput},
     cli::ReportArgs,
     exit::Exit,
     history::{self, resolve::resolve},
@@ -15,6 +15,7 @@ use crate::{
     scenario::{self, Loaded},
     screen::Screen,
     store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
+    summary,
 };
 
 /// Columns where standard output is no terminal.
@@ -84,7 +85,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     let points = plan.points();
     let judged = scenario.expect.iter().map(|expectation| {
         let outcome = expectation.evaluate(&set, &points);
-        set::Expectation {
+        summary::Expectation {
             text: expectation.text.clone(),
             passed: outcome.passed == Some(true),
             evaluated: outcome.passed.is_some(),

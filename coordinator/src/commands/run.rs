@@ -17,7 +17,6 @@ use super::{
     report::{Conclusion, conclusion, find, stored},
 };
 use crate::{
-    analysis::calibration::Calibration,
     cli::{MeasuringArgs, RunArgs},
     cluster::{Cluster, Host, select},
     exit::Exit,
@@ -29,6 +28,7 @@ use crate::{
     screen::Screen,
     stop::Stop,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+    summary::calibration::Calibration,
 };
 
 /// Runs the command.

@@ -2,11 +2,12 @@
 
 use super::print;
 use crate::{
-    analysis::{calibration::calibration_schema, set::summary_schema},
+    analysis::calibration::calibration_schema,
     cli::{Schema, SchemaArgs},
     exit::Exit,
     scenario::scenario_schema,
     screen::Screen,
+    summary::summary_schema,
 };
 
 /// Runs the command.

@@ -13,10 +13,12 @@ use time::{
 };
 
 use crate::{
-    analysis::{fingerprint, set::ComparisonSet},
+    analysis::fingerprint,
     exit::Exit,
-    plan::{Cell, Params, Plan},
+    params::Params,
+    plan::{Cell, Plan},
     store::{HOSTS, HostEntry, PLAN, RunDir, SCENARIO, SUMMARY, TRIALS},
+    summary::ComparisonSet,
 };
 
 /// A run in a line.

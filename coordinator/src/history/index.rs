@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params, types
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{CellKey, INDEX, RunEntry, entry};
-use crate::analysis::insight::TrendPoint;
+use crate::summary::insight::TrendPoint;
 
 /// Raised when the tables change, or what is read into them. An index of another version is made anew.
 const VERSION: i64 = 1;

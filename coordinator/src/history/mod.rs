@@ -21,13 +21,14 @@ use std::{
 
 pub use self::entry::{CellEntry, RunEntry};
 use crate::{
-    analysis::{
-        fingerprint,
-        insight::{TrendLine, TrendPoint},
-        set::ComparisonSet,
-    },
-    plan::{Params, Plan},
+    analysis::fingerprint,
+    params::Params,
+    plan::Plan,
     store::PLAN,
+    summary::{
+        ComparisonSet,
+        insight::{TrendLine, TrendPoint},
+    },
 };
 
 /// Where runs are kept unless another place is said.

@@ -4,8 +4,8 @@ use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Cell, Params};
-use crate::scenario::Scenario;
+use super::Cell;
+use crate::{params::Params, scenario::Scenario};
 
 /// Which block an axis changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

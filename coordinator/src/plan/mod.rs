@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     analysis::stats::difference::Length,
+    params::Params,
     scenario::{Loaded, Precision, ScenarioError, noise::NoisePolicy},
 };
 
@@ -27,9 +28,6 @@ pub const AUDIT_RUNTIME: Nanos = Nanos(300_000_000);
 pub const OVERHEAD_PER_TRIAL: Duration = Duration::from_millis(150);
 /// How fast a file or RAM disk is taken to be filled, in bytes a second. Each distinct one is filled once a run.
 pub const FILL_RATE: u64 = 500_000_000;
-
-/// A point of the sweep: axis to value, in the order of the scenario; sizes and durations as text.
-pub type Params = serde_json::Map<String, serde_json::Value>;
 
 /// All that a run is going to do. Written to `plan.json` before the first trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,16 +8,14 @@ use super::{
     grid::Grid,
     markdown::escape,
     text::{Align, Style, clean, wrap},
-    units,
     view::ratio,
 };
 use crate::{
-    analysis::{
-        across::{CellComparison, RunComparison},
-        answer,
-        set::Verdict,
-    },
+    analysis::across::{CellComparison, RunComparison},
+    params,
     scenario::expect::{Unit, metric_unit},
+    summary::Verdict,
+    units,
 };
 
 const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by chance (95 % sure, all cells of a metric \
@@ -106,8 +104,8 @@ fn table(found: &RunComparison) -> Grid {
         let mut entries = Vec::new();
         if !axes.is_empty() {
             let point = match axes.as_slice() {
-                [one] => comparison.params.get(*one).map_or_else(String::new, answer::value),
-                _ => answer::point(&comparison.params),
+                [one] => comparison.params.get(*one).map_or_else(String::new, params::value),
+                _ => params::point(&comparison.params),
             };
             entries.push((if new { point } else { String::new() }, Style::Bold));
         }
@@ -220,7 +218,7 @@ fn csv(found: &RunComparison) -> Grid {
             one.arm.clone(),
             one.baseline_arm.clone(),
         ];
-        row.extend(axes.iter().map(|axis| one.params.get(*axis).map_or_else(String::new, answer::value)));
+        row.extend(axes.iter().map(|axis| one.params.get(*axis).map_or_else(String::new, params::value)));
         row.extend([
             one.metric.clone(),
             number(one.baseline),

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use super::{
-    text::{Align, Entry, Line, Style, clean, columns, wrap},
+use super::text::{Align, Entry, Line, Style, clean, columns, wrap};
+use crate::{
+    params,
+    summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration, CalibrationUse},
     units::some,
-};
-use crate::analysis::{
-    answer,
-    calibration::{CalibratedMetric, CalibratedPoint, Calibration, CalibrationUse},
 };
 
 /// What can be seen in IOPS at each point in words, then every metric in a table.
@@ -100,7 +98,7 @@ fn sentence(found: &Calibration, point: &CalibratedPoint) -> String {
 }
 
 fn at(point: &CalibratedPoint) -> String {
-    let place = answer::point(&point.params);
+    let place = params::point(&point.params);
     if place.is_empty() { place } else { format!(" at {place}") }
 }
 
@@ -110,7 +108,7 @@ fn table(found: &Calibration, width: usize, colour: bool) -> String {
     let mut lines = vec![Line::Entries(titles.iter().map(|title| Entry::new(title, Style::Bold)).collect())];
     for point in found.points.iter().filter(|point| !point.metrics.is_empty()) {
         lines.push(Line::Rule);
-        let place = answer::point(&point.params);
+        let place = params::point(&point.params);
         if !place.is_empty() {
             lines.push(Line::Heading(clean(&place)));
         }
@@ -171,7 +169,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::calibration::Floor;
+    use crate::summary::calibration::Floor;
 
     #[test]
     fn floors_are_told_in_one_sentence() {

@@ -1,9 +1,9 @@
 //! Tidy CSV: one row for each cell, merged and on each host; plain numbers, no units but those in the names
 //! of the columns. An empty field is *not measured*.
 
-use crate::analysis::{
-    answer,
-    set::{CellSummary, ComparisonSet, CountedBy, Estimate},
+use crate::{
+    params,
+    summary::{CellSummary, ComparisonSet, CountedBy, Estimate},
 };
 
 /// Quoted where RFC 4180 asks for it.
@@ -38,7 +38,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     for cell in &set.cells {
         let values = |fields: Vec<Field>| fields.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
         let mut line = values(identity(set, cell));
-        line.extend(axes.iter().map(|axis| cell.params.get(*axis).map_or_else(String::new, answer::value)));
+        line.extend(axes.iter().map(|axis| cell.params.get(*axis).map_or_else(String::new, params::value)));
         line.extend(values(numbers(set, cell)));
         lines.push(line.iter().map(|value| field(value)).collect::<Vec<_>>().join(","));
     }

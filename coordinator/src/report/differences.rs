@@ -4,7 +4,10 @@ use super::{
     markdown::escape,
     text::{Style, wrap},
 };
-use crate::analysis::{fingerprint, insight::FactDifference, set::ComparisonSet};
+use crate::{
+    analysis::fingerprint,
+    summary::{ComparisonSet, insight::FactDifference},
+};
 
 /// What stands where a host does not tell a fact.
 pub(super) const NOT_TOLD: &str = "not told";

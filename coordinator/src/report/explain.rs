@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use super::{
     table::indented,
     text::{Align, Entry, Line, Style, columns, wrap},
-    units::nanos,
 };
-use crate::analysis::{
-    answer,
-    explain::cause::Cause,
-    insight::{Explanation, Waterfall, WaterfallStep},
-    set::{Comparison, ComparisonSet},
+use crate::{
+    analysis::{answer, explain::cause::Cause},
+    params,
+    summary::{
+        Comparison, ComparisonSet,
+        insight::{Explanation, Waterfall, WaterfallStep},
+    },
+    units::nanos,
 };
 
 /// Columns of the longest bar: where there is room, and at least.
@@ -57,7 +59,7 @@ fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)>
     let most = group.iter().max_by(|a, b| size(a).total_cmp(&size(b)))?;
     let (place, example) = match group.len() {
         1 => (answer::places(&found, total), String::new()),
-        _ => (answer::places(&found, total), format!(" (At {}.)", answer::point(&most.params))),
+        _ => (answer::places(&found, total), format!(" (At {}.)", params::point(&most.params))),
     };
     Some((format!("{}{place}", first.arm), format!("{}{example}", most.text)))
 }
@@ -115,7 +117,7 @@ fn heading(ladder: &Waterfall) -> String {
     let at = if ladder.params.is_empty() {
         String::new()
     } else {
-        format!(" at {}", answer::point(&ladder.params))
+        format!(" at {}", params::point(&ladder.params))
     };
     format!("Ladder: a worker's time per I/O{at}")
 }

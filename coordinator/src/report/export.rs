@@ -2,9 +2,10 @@
 
 use super::{Format, Plain, fio, openmetrics, render, trials_csv};
 use crate::{
-    analysis::{set::ComparisonSet, tidy},
+    analysis::tidy,
     plan::Plan,
     store::{RunDir, StoreError},
+    summary::ComparisonSet,
 };
 
 /// Renders a run. As [`render`], but the formats that tell of trials and of directions have them.

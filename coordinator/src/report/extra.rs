@@ -1,7 +1,10 @@
 //! Columns that a table has only where some row has something to say in them.
 
-use super::{text::Align, units};
-use crate::analysis::{audit::Completed, set::CellSummary};
+use super::text::Align;
+use crate::{
+    summary::{CellSummary, audit::Completed},
+    units,
+};
 
 /// Such a column.
 #[derive(Clone, Copy, PartialEq, Eq)]

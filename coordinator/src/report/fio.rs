@@ -16,12 +16,10 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    analysis::{
-        answer,
-        set::ComparisonSet,
-        tidy::{CellTotals, DirectionTotals},
-    },
+    analysis::tidy::{CellTotals, DirectionTotals},
+    params,
     plan::Plan,
+    summary::ComparisonSet,
 };
 
 /// fio's own list, in percent.
@@ -50,7 +48,7 @@ pub(super) fn render(set: &ComparisonSet, plan: &Plan, cells: &[CellTotals]) -> 
 
 fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
     let share = |ns: u64| if cell.worker_ns > 0 { 100.0 * ns as f64 / cell.worker_ns as f64 } else { 0.0 };
-    let name = match answer::point(&cell.params).as_str() {
+    let name = match params::point(&cell.params).as_str() {
         "" => cell.arm.clone(),
         point => format!("{} {point}", cell.arm),
     };

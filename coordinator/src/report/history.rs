@@ -6,13 +6,9 @@ use super::{
     Plain,
     grid::Grid,
     text::{Align, Style},
-    units,
     view::ratio,
 };
-use crate::{
-    analysis::{answer, insight::TrendLine},
-    history::RunEntry,
-};
+use crate::{history::RunEntry, params, summary::insight::TrendLine, units};
 
 /// The most arms that a row names.
 const FEW_ARMS: usize = 3;
@@ -212,7 +208,7 @@ fn trends_csv(scenario: &str, lines: &[TrendLine], kernels: &dyn Fn(&str) -> Str
             let row = [
                 scenario.to_owned(),
                 line.arm.clone(),
-                answer::point(&line.params),
+                params::point(&line.params),
                 point.run_id.clone(),
                 point.at.clone(),
                 kernels(&point.run_id),

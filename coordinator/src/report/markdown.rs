@@ -7,7 +7,7 @@ use super::{
     text::clean,
     view::{View, outcome},
 };
-use crate::analysis::set::ComparisonSet;
+use crate::summary::ComparisonSet;
 
 /// What Markdown or HTML would take for markup is told to be text.
 pub(super) fn escape(text: &str) -> String {

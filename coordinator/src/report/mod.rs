@@ -1,8 +1,9 @@
 //! Reports: the terminal, Markdown, CSV, JSON and HTML all render one [`ComparisonSet`].
 
 use crate::{
-    analysis::{set::ComparisonSet, tidy},
+    analysis::tidy,
     store::{RunDir, StoreError},
+    summary::ComparisonSet,
 };
 
 pub mod across;
@@ -23,7 +24,6 @@ mod table;
 mod tests;
 pub(crate) mod text;
 mod trials_csv;
-pub(crate) mod units;
 mod urgent;
 mod view;
 

@@ -7,12 +7,10 @@ use std::fmt::Write as _;
 use proto::outcome::Direction;
 
 use crate::{
-    analysis::{
-        answer,
-        set::{CellSummary, ComparisonSet, Verdict},
-        tidy::CellTotals,
-    },
-    plan::Params,
+    analysis::tidy::CellTotals,
+    params,
+    params::Params,
+    summary::{CellSummary, ComparisonSet, Verdict},
 };
 
 /// Labels of ours; an axis of such a name would be said twice.
@@ -118,7 +116,7 @@ fn place(
         if OWN.contains(&name.as_str()) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             name.insert_str(0, "axis_");
         }
-        pairs.push((name, answer::value(value)));
+        pairs.push((name, params::value(value)));
     }
     pairs.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
     let pairs: Vec<(&str, &str)> =

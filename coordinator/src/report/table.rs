@@ -5,7 +5,7 @@ use super::{
     text::{Align, Entry, Line, Style, clean, columns, wrap},
     view::{Row, View, outcome},
 };
-use crate::analysis::set::{ComparisonSet, Verdict};
+use crate::summary::{ComparisonSet, Verdict};
 
 /// The longest value of an axis that has a column, in bytes.
 const WIDEST_VALUE: usize = 16;

@@ -4,9 +4,9 @@ use proto::outcome::SharingCosts;
 use serde_json::Value;
 
 use super::*;
-use crate::analysis::{
-    fixture::{Fixture, SCENARIO, params},
-    set::{Expectation, SetWarning, summary_schema},
+use crate::{
+    analysis::fixture::{Fixture, SCENARIO, params},
+    summary::{Expectation, SetWarning, summary_schema},
 };
 
 fn set() -> ComparisonSet {

@@ -1,12 +1,10 @@
 //! Tidy CSV of trials: one row for each trial and host, audits included. An empty field is *not measured*.
 
+use crate::params;
 use proto::trial::Measure;
 
 use super::csv::{field, number};
-use crate::analysis::{
-    answer,
-    tidy::{TrialCosts, TrialRow},
-};
+use crate::analysis::tidy::{TrialCosts, TrialRow};
 
 /// Columns before the axes.
 const BEFORE: [&str; 9] =
@@ -58,7 +56,7 @@ pub(super) fn render(run_id: &str, scenario: &str, rows: &[TrialRow]) -> String 
             row.host.clone(),
             row.kept_out.is_empty().to_string(),
         ];
-        let points = axes.iter().map(|axis| row.params.get(*axis).map_or_else(String::new, answer::value));
+        let points = axes.iter().map(|axis| row.params.get(*axis).map_or_else(String::new, params::value));
         let line = before.into_iter().chain(points).chain(numbers(row));
         text += &(line.map(|value| field(&value)).collect::<Vec<_>>().join(",") + "\n");
     }

@@ -5,12 +5,11 @@ use std::fmt::Write as _;
 use super::{
     markdown::escape,
     text::{Align, Entry, Line, Style, columns, wrap},
-    units,
 };
-use crate::analysis::{
-    answer,
-    set::{CellSummary, ComparisonSet, Verdict},
-    urgent::Lane,
+use crate::{
+    params,
+    summary::{CellSummary, ComparisonSet, Verdict, lane::Lane},
+    units,
 };
 
 const LEGEND: &str = "urgent: of the urgent I/Os alone, whose p99 is compared; bulk: of the others. overtaken: urgent I/Os that bulk ones, handed \
@@ -91,7 +90,7 @@ pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option
     for (index, row) in rows.iter().enumerate() {
         if index == 0 || *point != row.cell.params {
             point = &row.cell.params;
-            lines.extend((!point.is_empty()).then(|| Line::Heading(answer::point(point))));
+            lines.extend((!point.is_empty()).then(|| Line::Heading(params::point(point))));
         }
         let style = match row.verdict {
             Some(Verdict::Faster) => Style::Good,
@@ -128,7 +127,7 @@ pub(super) fn markdown(set: &ComparisonSet, out: &mut String) {
     let _ = writeln!(out, "| {} |", rule.collect::<Vec<_>>().join(" | "));
     for row in rows {
         let on = row.cell.host.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
-        let mut entries = vec![answer::point(&row.cell.params), row.cell.arm.clone() + &on];
+        let mut entries = vec![params::point(&row.cell.params), row.cell.arm.clone() + &on];
         entries.extend(row.numbers.into_iter().chain(row.versus).chain(row.bulk));
         let entries: Vec<String> = entries.iter().map(|text| escape(text)).collect();
         let _ = writeln!(out, "| {} |", entries.join(" | "));

@@ -1,12 +1,11 @@
 //! What every table shows, row by row, before it is dressed as text, Markdown or HTML.
 
-use super::{extra::Extra, units};
+use super::extra::Extra;
 use crate::{
-    analysis::{
-        answer,
-        set::{CellSummary, Comparison, ComparisonSet, Verdict},
-    },
-    plan::Params,
+    params,
+    params::Params,
+    summary::{CellSummary, Comparison, ComparisonSet, Verdict},
+    units,
 };
 
 /// All rows, grouped by point.
@@ -69,9 +68,9 @@ impl View {
         }
         let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
         let values = |params: &Params| -> Vec<String> {
-            axes.iter().map(|axis| params.get(axis).map_or_else(String::new, answer::value)).collect()
+            axes.iter().map(|axis| params.get(axis).map_or_else(String::new, params::value)).collect()
         };
-        let group = |(params, rows)| Group { values: values(params), point: answer::point(params), rows };
+        let group = |(params, rows)| Group { values: values(params), point: params::point(params), rows };
         let groups = points.into_iter().map(group).collect();
         let mut view = Self { axes, groups, incomplete, extras: Extra::ALL.to_vec() };
         for extra in Extra::ALL {

@@ -85,7 +85,7 @@ pub struct Scenario {
     pub workload: Workload,
     /// What is compared, in the order of the scenario; never empty.
     pub arms: IndexMap<String, Arm>,
-    /// Axes with their values as they stand in [`crate::plan::Params`]: numbers, truth values and words as
+    /// Axes with their values as they stand in [`crate::params::Params`]: numbers, truth values and words as
     /// such, sizes and durations as canonical text.
     pub sweep: IndexMap<String, Vec<Value>>,
     /// How often each cell is run; with `precision`, at most.

@@ -214,7 +214,7 @@ fn sizes_and_syncs_are_axes_and_can_be_set() {
     let cells = loaded.cells().unwrap();
     let last = cells.last().unwrap();
     assert_eq!(last.template.workload.block_size.to_string(), "{4KiB: 50, 64KiB: 50}");
-    let point = crate::analysis::answer::point(&last.params);
+    let point = crate::params::point(&last.params);
     assert_eq!(point, "block_size {4KiB: 50, 64KiB: 50}, sync {every: 8, call: fsync}");
     assert_eq!(cells[0].params["sync"], json!(1));
 

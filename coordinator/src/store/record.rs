@@ -7,7 +7,7 @@ use proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Params;
+use crate::params::Params;
 
 /// One executed trial, on all of its hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

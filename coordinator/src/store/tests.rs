@@ -164,7 +164,7 @@ proptest! {
             id: "0001-ü".into(),
             cell: 0,
             arm: "ü".into(),
-            params: crate::plan::Params::new(),
+            params: crate::params::Params::new(),
             block: 1,
             measure: proto::trial::Measure::Timed,
             started_at: String::new(),

@@ -3,14 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    super::{fingerprint::TRIVIAL, warnings::Warnings},
-    Calibration,
-};
+use super::super::{fingerprint::TRIVIAL, warnings::Warnings};
 use crate::{
-    plan::{Params, Plan},
-    scenario::Scenario,
-    store::HostEntry,
+    params::Params, plan::Plan, scenario::Scenario, store::HostEntry, summary::calibration::Calibration,
 };
 
 /// Facts named in a warning; a kernel that was changed changes many.
@@ -93,7 +88,7 @@ impl Calibration {
             self.points.iter().any(|point| point.params == *params && !point.metrics.is_empty())
         };
         for params in plan.points().iter().filter(|params| !known(params)) {
-            let point = super::super::answer::point(params);
+            let point = crate::params::point(params);
             let message = format!("{run} has no {point}: the largest floor of its points stands for it");
             warnings.add("calibration-lacks-point", None, message, CALIBRATE);
         }

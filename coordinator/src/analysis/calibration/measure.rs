@@ -10,13 +10,15 @@ use super::{
         stats::{CONFIDENCE, difference::Length, holm::holm},
         trials::{self, Costs},
     },
-    CalibratedMetric, CalibratedPoint, Calibration, POWER, RESOLUTION, SCHEMA,
+    POWER, RESOLUTION, SCHEMA,
     stats::spread,
 };
 use crate::{
-    plan::{Params, Plan},
+    params::Params,
+    plan::Plan,
     scenario::Scenario,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+    summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };
 
 /// What was run against itself.

@@ -115,13 +115,13 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
-    use crate::analysis::{
-        set::Verdict,
-        stats::{
+    use crate::{
+        analysis::stats::{
             difference::Difference,
             holm::holm,
             verdict::{Better, DEFAULT_MARGIN, verdict},
         },
+        summary::Verdict,
     };
 
     fn close(a: f64, b: f64, by: f64) {

@@ -5,10 +5,10 @@ use crate::{
     analysis::{
         compare::METRICS,
         fixture::{Fixture, params},
-        set::ComparisonSet,
     },
     scenario::{self, Scenario},
     store::record::TrialRecord,
+    summary::ComparisonSet,
 };
 
 const TEXT: &str = "\

@@ -9,7 +9,7 @@ use super::{
     figures::Figures,
     words,
 };
-use crate::report::units::{nanos, per_io};
+use crate::units::{nanos, per_io};
 
 /// A possible cause.
 pub(super) struct Candidate {

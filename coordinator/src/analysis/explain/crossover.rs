@@ -3,12 +3,11 @@
 use proto::units::{ByteSize, Nanos};
 use serde_json::Value;
 
-use super::super::{
-    answer,
-    insight::Crossover,
-    set::{ComparisonSet, Verdict},
+use crate::params;
+use crate::{
+    params::Params,
+    summary::{ComparisonSet, Verdict, insight::Crossover},
 };
-use crate::plan::Params;
 
 /// The metrics that are looked at, and what it is to be better.
 const METRICS: [(&str, &str); 2] =
@@ -94,12 +93,12 @@ impl Line<'_> {
         if values.len() < 2 || !one || open {
             return Vec::new();
         }
-        let shown = |index: usize| answer::value(values[index].1);
+        let shown = |index: usize| params::value(values[index].1);
         let baseline = self.set.baseline.as_deref().unwrap_or("the baseline");
         let place = if self.others.is_empty() {
             String::new()
         } else {
-            format!(" ({})", answer::point(&self.others))
+            format!(" ({})", params::point(&self.others))
         };
         let told = format!("{} {} {baseline}", self.arm, self.better);
         let mut found = Vec::new();
@@ -132,7 +131,7 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::set::Comparison;
+    use crate::summary::Comparison;
 
     /// One comparison for each letter: f(aster), n(o difference), s(lower), at these values of an axis.
     fn set(axis: &str, values: &[(Value, char)], other: Option<(&str, Value)>) -> ComparisonSet {

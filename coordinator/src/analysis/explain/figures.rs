@@ -1,7 +1,7 @@
 //! A cell in the figures that rules reason with: what a CPU that its workers have spends on an I/O, and what is in
 //! flight. What is not measured, or is no number, is absent.
 
-use super::super::set::CellSummary;
+use crate::summary::CellSummary;
 
 /// Figures of one cell; per operation unless a name says otherwise.
 #[derive(Clone, Copy, Debug)]

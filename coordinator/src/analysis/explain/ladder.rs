@@ -1,9 +1,9 @@
 //! The ladder as a waterfall: what a step costs or saves in ns of a worker's time per I/O.
 
-use super::super::{
+use super::super::stats;
+use crate::summary::{
+    CellSummary, ComparisonSet,
     insight::{Waterfall, WaterfallStep},
-    set::{CellSummary, ComparisonSet},
-    stats,
 };
 
 /// A waterfall for each point; none without a ladder.
@@ -59,7 +59,7 @@ fn trials(cell: &CellSummary) -> Vec<(u32, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{placement::Placement, set::Estimate};
+    use crate::summary::{Estimate, placement::Placement};
 
     fn cell(arm: &str, workers: u32, blocks: &[u32], samples: &[f64]) -> CellSummary {
         CellSummary {

@@ -1,10 +1,10 @@
 //! What keeps a cell from doing more.
 
 use super::{
-    super::set::ComparisonSet,
     cause::{FULL, GROWTH, IDLE, MORE_IN_FLIGHT},
     figures::Figures,
 };
+use crate::summary::ComparisonSet;
 
 /// What a cell is limited by, as far as its figures show.
 #[derive(Clone, Copy, Debug, PartialEq)]

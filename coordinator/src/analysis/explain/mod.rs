@@ -18,11 +18,10 @@ use self::{
     figures::Figures,
     limit::Limit,
 };
-use super::{
-    insight::Explanation,
-    set::{CellSummary, Comparison, ComparisonSet, Verdict},
+use crate::{
+    summary::{CellSummary, Comparison, ComparisonSet, Verdict, insight::Explanation},
+    units::{bytes_per_s, count, nanos, some},
 };
-use crate::report::units::{bytes_per_s, count, nanos, some};
 
 /// Fills in explanations, ladders and crossovers. `ladder` names arms in order; those in `idle` do no I/O.
 pub(super) fn explain(set: &mut ComparisonSet, ladder: &[String], idle: &[&str]) {

@@ -4,12 +4,8 @@ mod odd;
 
 use super::*;
 use crate::{
-    analysis::{
-        audit::Completed,
-        placement::Placement,
-        set::{CpuPerIo, Estimate, Latency, Ring},
-    },
-    plan::Params,
+    params::Params,
+    summary::{CpuPerIo, Estimate, Latency, Ring, audit::Completed, placement::Placement},
 };
 
 /// What of a cell a test says; the rest is as in a worker on a CPU of its own, on a disk.

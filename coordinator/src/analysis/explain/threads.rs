@@ -6,7 +6,7 @@ use super::{
     figures::Figures,
     words,
 };
-use crate::report::units::{nanos, per_io};
+use crate::units::{nanos, per_io};
 
 impl Change<'_> {
     pub(super) fn locks(&self) -> Option<Candidate> {

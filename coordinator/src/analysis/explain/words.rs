@@ -1,7 +1,7 @@
 //! Figures as the sentences and the evidence show them.
 
 use super::figures::Figures;
-use crate::report::units;
+use crate::units;
 
 /// `4.56x`, `29x`.
 pub(super) fn times(ratio: f64) -> String {

@@ -7,9 +7,9 @@ use proto::{
 };
 
 use super::*;
-use crate::analysis::{
-    fixture::{Fixture, params},
-    set::{ComparisonSet, SetWarning},
+use crate::{
+    analysis::fixture::{Fixture, params},
+    summary::{ComparisonSet, SetWarning},
 };
 
 const MS: u64 = 1_000_000;

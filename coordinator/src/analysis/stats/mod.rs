@@ -12,7 +12,7 @@ pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::set::Estimate;
+use crate::summary::Estimate;
 
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;

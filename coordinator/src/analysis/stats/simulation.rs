@@ -13,7 +13,7 @@ use super::{
     remerge::{self, Merged, Recorded},
     verdict::{Better, DEFAULT_MARGIN, verdict},
 };
-use crate::analysis::set::Verdict;
+use crate::summary::Verdict;
 
 const BATCHES: u64 = 5;
 

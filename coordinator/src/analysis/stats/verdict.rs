@@ -1,7 +1,7 @@
 //! From a difference to a word, and how many trials more would bring one.
 
 use super::difference::Difference;
-use crate::analysis::set::Verdict;
+use crate::summary::Verdict;
 
 /// The margin where a scenario names none: arms whose ratio lies surely within 1 ± this are called equal.
 pub const DEFAULT_MARGIN: f64 = 0.02;

@@ -1,16 +1,18 @@
 //! Charts of what an I/O costs: system calls, CPU time, and what each step of a ladder saves.
 
 use super::{
-    super::units,
     bars::{self, Row, Segment},
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
     sections::{Metric, against_axis, comma, in_blocks, interval, legend, list},
 };
-use crate::analysis::{
-    answer,
-    insight::{Waterfall, WaterfallStep},
-    set::{CellSummary, ComparisonSet},
+use crate::{
+    params,
+    summary::{
+        CellSummary, ComparisonSet,
+        insight::{Waterfall, WaterfallStep},
+    },
+    units,
 };
 
 /// System calls per I/O, by the engine's own count.
@@ -141,7 +143,7 @@ pub(super) fn waterfall(set: &ComparisonSet) -> Section {
 }
 
 fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
-    let point = answer::point(&ladder.params);
+    let point = params::point(&ladder.params);
     let mut table = Table {
         caption: format!("Time per I/O, step by step{}", comma(&point)),
         head: ["arm", "time per I/O", "95 % interval", "change", "95 % interval of the change"]

@@ -2,8 +2,9 @@
 
 use super::scale::numeric;
 use crate::{
-    analysis::{answer, set::CellSummary, set::ComparisonSet},
-    plan::Params,
+    params,
+    params::Params,
+    summary::{CellSummary, ComparisonSet},
 };
 
 /// Small multiples of one section at most.
@@ -58,7 +59,7 @@ fn group<'a>(
 ) -> Vec<(String, Vec<&'a CellSummary>)> {
     let mut groups: Vec<(String, Vec<&CellSummary>)> = Vec::new();
     for cell in cells {
-        let name = answer::point(&shared(cell));
+        let name = params::point(&shared(cell));
         match groups.iter_mut().find(|(known, _)| *known == name) {
             Some((_, cells)) => cells.push(cell),
             None => groups.push((name, vec![cell])),

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::super::view;
-use crate::analysis::{
-    answer,
-    set::{Comparison, ComparisonSet, Verdict},
+use crate::{
+    params,
+    summary::{Comparison, ComparisonSet, Verdict},
 };
 
 /// Verdicts on one card; the comparison's table has all.
@@ -62,7 +62,7 @@ pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     let rated = |found: &&Comparison| found.metric == "iops" && found.ratio.is_some();
     for found in set.comparisons.iter().filter(rated) {
         let judged = Judged {
-            point: answer::point(&found.params),
+            point: params::point(&found.params),
             badge: Badge::of(found.verdict),
             ratio: found.ratio.map(view::ratio).unwrap_or_default(),
             interval: found.ci95.map_or_else(String::new, |[low, high]| {
@@ -90,7 +90,7 @@ pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
 fn why(set: &ComparisonSet, arm: &str) -> Vec<Why> {
     let mut found: Vec<Why> = Vec::new();
     for reason in set.explanations.iter().filter(|reason| reason.arm == arm) {
-        let point = answer::point(&reason.params);
+        let point = params::point(&reason.params);
         match found.iter_mut().find(|known| known.cause == reason.cause && known.text == reason.text) {
             Some(known) if !point.is_empty() => known.point.push_str(&format!("; {point}")),
             Some(_) => {}

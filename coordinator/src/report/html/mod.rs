@@ -10,8 +10,8 @@ use super::{
     view::{Row, View, outcome},
 };
 use crate::{
-    analysis::set::{ComparisonSet, Verdict},
     plan::Plan,
+    summary::{ComparisonSet, Verdict},
 };
 
 mod bars;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{analysis::set::ComparisonSet, plan::Plan};
+use crate::{plan::Plan, summary::ComparisonSet};
 
 /// What it takes besides the scenario's text.
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::calibration::CalibrationUse;
+    use crate::summary::calibration::CalibrationUse;
 
     #[test]
     fn the_calibration_is_named_too() {

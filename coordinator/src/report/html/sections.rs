@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::{
-    super::units,
     cost,
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
     scale,
     xy::{self, Line, Quantity, Sample},
 };
-use crate::analysis::{
-    answer,
-    set::{CellSummary, ComparisonSet},
+use crate::{
+    params,
+    summary::{CellSummary, ComparisonSet},
+    units,
 };
 
 /// Points of a line over time up to which each has its marker.
@@ -104,7 +104,7 @@ fn of_axis(
     let places = scale::places(&values);
     let ordered = values.iter().all(|value| scale::numeric(value).is_some());
     let mut ticks: Vec<(f64, String)> =
-        values.iter().zip(&places).map(|(value, place)| (*place, answer::value(value))).collect();
+        values.iter().zip(&places).map(|(value, place)| (*place, params::value(value))).collect();
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut table = Table {
         caption: format!("{} against {axis}{}", metric.title, comma(facet)),
@@ -117,7 +117,7 @@ fn of_axis(
         for cell in cells.iter().filter(|cell| cell.arm == *arm) {
             let (Some(y), Some(value)) = ((metric.mean)(cell), cell.params.get(axis)) else { continue };
             let Some(at) = values.iter().position(|known| *known == value) else { continue };
-            let (ci95, trials, value) = ((metric.ci95)(cell), (metric.trials)(cell), answer::value(value));
+            let (ci95, trials, value) = ((metric.ci95)(cell), (metric.trials)(cell), params::value(value));
             table.rows.push(vec![
                 (*arm).into(),
                 value.clone(),
@@ -276,7 +276,7 @@ fn over_time(facets: &Facets<'_>) -> Section {
 fn trend(set: &ComparisonSet) -> Section {
     let mut points: Vec<String> = Vec::new();
     for line in &set.trend {
-        let point = answer::point(&line.params);
+        let point = params::point(&line.params);
         if !points.contains(&point) {
             points.push(point);
         }
@@ -304,7 +304,7 @@ fn trend(set: &ComparisonSet) -> Section {
             rows: vec![],
         };
         let mut lines = Vec::new();
-        for line in set.trend.iter().filter(|line| answer::point(&line.params) == *point) {
+        for line in set.trend.iter().filter(|line| params::point(&line.params) == *point) {
             let points = line.points.iter().filter_map(|run| {
                 let index = runs.iter().position(|(_, id)| *id == run.run_id)?;
                 let ci95 = run.ci95.map_or_else(|| "-".into(), |ci95| interval(units::count, ci95));

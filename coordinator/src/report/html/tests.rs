@@ -3,9 +3,11 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::*;
-use crate::analysis::{
-    fixture::{Fixture, SCENARIO},
-    insight::{Crossover, Explanation, FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep},
+use crate::{
+    analysis::fixture::{Fixture, SCENARIO},
+    summary::insight::{
+        Crossover, Explanation, FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep,
+    },
 };
 
 /// SHA-256 in base64, by the system's own tool.

@@ -3,7 +3,7 @@
 use super::{
     Claim, Edge, Expectation, Expr, Op, Quantity, Statement, Unit, expr::Arithmetic, place, unit::figures,
 };
-use crate::plan::Params;
+use crate::params::Params;
 
 /// Where the values come from. Times are nanoseconds, bandwidth is bytes a second; `None` is *not measured*.
 pub trait Measured {

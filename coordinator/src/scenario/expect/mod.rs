@@ -37,7 +37,7 @@ pub use self::{
     unit::{Literal, Unit},
 };
 use super::keys::one_of;
-use crate::plan::Params;
+use crate::params::Params;
 
 /// What can be concluded of an arm, in the words of every report.
 pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];

@@ -1,4 +1,4 @@
-//! What a [`ComparisonSet`](super::set::ComparisonSet) says beyond numbers and verdicts: why arms differ, where
+//! What a [`ComparisonSet`](super::ComparisonSet) says beyond numbers and verdicts: why arms differ, where
 //! they part, what each step of a ladder saves, and how this run stands among earlier ones.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::plan::Params;
+use crate::params::Params;
 
 /// Why an arm differs from the baseline at a point, or does not: a diagnosis from what was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

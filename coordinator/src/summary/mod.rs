@@ -9,15 +9,22 @@ use proto::outcome::Verified;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
-use super::{
+pub mod audit;
+pub mod calibration;
+pub mod insight;
+pub mod lane;
+pub mod placement;
+pub mod timeline;
+
+use self::{
     audit::{Batches, Completed, HardwarePerIo},
     calibration::CalibrationUse,
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
+    lane::Lane,
     placement::Placement,
     timeline::{CurvePoint, TimelinePoint},
-    urgent::Lane,
 };
-use crate::plan::Params;
+use crate::params::Params;
 
 /// The version of `summary.json`, raised when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;

@@ -1,0 +1,33 @@
+//! A point of the sweep, and how it is written.
+
+use serde_json::Value;
+
+/// A point of the sweep: axis to value, in the order of the scenario; sizes and durations as text.
+pub type Params = serde_json::Map<String, Value>;
+
+/// `at depth 128`.
+#[must_use]
+pub fn at(params: &Params) -> String {
+    format!("at {}", point(params))
+}
+
+/// `depth 128, block_size 4KiB`; empty without an axis.
+#[must_use]
+pub fn point(params: &Params) -> String {
+    let named: Vec<String> = params.iter().map(|(axis, v)| format!("{axis} {}", value(v))).collect();
+    named.join(", ")
+}
+
+/// A value of an axis as people write it.
+#[must_use]
+pub fn value(of: &Value) -> String {
+    match of {
+        Value::String(text) => text.clone(),
+        Value::Object(parts) => {
+            let parts: Vec<String> =
+                parts.iter().map(|(key, part)| format!("{key}: {}", value(part))).collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
