@@ -15,7 +15,8 @@ use std::{
 
 use coordinator::{
     cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory::HostSpec, select},
-    plan::{Cell, Params, Plan, PlannedTrial, Stopping},
+    params::Params,
+    plan::{Cell, Plan, PlannedTrial, Stopping},
     progress::Progress,
     run::{RunOutcome, TrialSink, drive},
     scenario::noise::NoisePolicy,
