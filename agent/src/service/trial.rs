@@ -229,8 +229,8 @@ async fn with_crew(
     let mut finished = measure(lease, trial, crew, slices, (outside, target.size)).await?;
     if let Some(keeper) = keeper {
         // At most one of its periods.
-        finished.cached_share = keeper.finish();
-        finished.warnings.extend(cold::warning(finished.cached_share));
+        finished.device.cached_share = keeper.finish();
+        finished.warnings.extend(cold::warning(finished.device.cached_share));
     }
     Ok(finished)
 }

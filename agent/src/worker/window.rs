@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proto::{outcome::Refusal, trial::Workload};
+use proto::{counters::Counters as _, outcome::Refusal, trial::Workload};
 
 use super::{
     clock::{HotClock, monotonic_ns},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     counters::{
-        audit::{Audit, AuditCounts},
+        audit::{Audit, Audited},
         usage::Usage,
     },
     engine::{Counts, Engine},
@@ -72,7 +72,7 @@ pub struct Closed {
     /// What the thread used.
     pub usage: Usage,
     /// What an audit counted beyond that; nothing in a timed trial.
-    pub audit: AuditCounts,
+    pub audit: Audited,
     /// Disagreement of the hot clock with CLOCK_MONOTONIC.
     pub clock_drift_ppm: f64,
     /// The window ended before its time.
@@ -134,7 +134,7 @@ impl Window {
         }
         let elapsed = monotonic_ns() - opened.monotonic_ns;
         let ticked = self.clock.nanos_between(opened.ticks, self.clock.ticks());
-        let usage = self.usage().since(opened.usage);
+        let usage = self.usage().since(&opened.usage);
         self.closed = Some(Closed {
             begin_ns: self.clock.monotonic(opened.ticks),
             end_ns: self.clock.monotonic(now),

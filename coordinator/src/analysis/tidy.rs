@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use proto::{outcome::Direction, trial::Measure};
+use proto::{counters::Counters as _, outcome::Direction, trial::Measure};
 
 use super::{
     latest,
@@ -49,25 +49,27 @@ pub struct TrialRow {
     pub costs: Option<TrialCosts>,
 }
 
-/// What the operations of a trial cost on one host: sums, not shares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TrialCosts {
-    /// Operations that the sums are of.
-    pub ops: u64,
-    /// By the engine's own count.
-    pub syscalls: u64,
-    /// CPU time of the workers in user mode, in nanoseconds.
-    pub user_ns: u64,
-    /// In the kernel.
-    pub system_ns: u64,
-    /// Of the kernel's own threads; `None` where it could not be read.
-    pub kernel_threads_ns: Option<u64>,
-    /// Context switches, wanted or not.
-    pub switches: u64,
-    /// Failed requests.
-    pub errors: u64,
-    /// Requests that transferred less than was asked.
-    pub short_transfers: u64,
+proto::counters! {
+    /// What the operations of a trial cost on one host: sums, not shares.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct TrialCosts {
+        /// Operations that the sums are of.
+        pub ops: u64,
+        /// By the engine's own count.
+        pub syscalls: u64,
+        /// CPU time of the workers in user mode, in nanoseconds.
+        pub user_ns: u64,
+        /// In the kernel.
+        pub system_ns: u64,
+        /// Of the kernel's own threads; `None` where it could not be read.
+        pub kernel_threads_ns: Option<u64>,
+        /// Context switches, wanted or not.
+        pub switches: u64,
+        /// Failed requests.
+        pub errors: u64,
+        /// Requests that transferred less than was asked.
+        pub short_transfers: u64,
+    }
 }
 
 /// One direction of a cell, over its trials that count and their hosts.
@@ -113,25 +115,14 @@ impl TrialCosts {
         let finished = host.finished.as_ref()?;
         Some(Self {
             ops: finished.ops(),
-            syscalls: finished.syscalls_self_total(),
+            syscalls: finished.calls.syscalls(),
             user_ns: finished.cpu.user_ns,
             system_ns: finished.cpu.system_ns,
             kernel_threads_ns: finished.cpu.kernel_threads_ns,
-            switches: finished.cpu.voluntary_switches + finished.cpu.involuntary_switches,
-            errors: finished.errors.values().sum(),
-            short_transfers: finished.short_transfers,
+            switches: finished.cpu.switches(),
+            errors: finished.work.errors.values().sum(),
+            short_transfers: finished.work.short_transfers,
         })
-    }
-
-    fn add(&mut self, more: &Self) {
-        self.ops += more.ops;
-        self.syscalls += more.syscalls;
-        self.user_ns += more.user_ns;
-        self.system_ns += more.system_ns;
-        self.kernel_threads_ns = self.kernel_threads_ns.zip(more.kernel_threads_ns).map(|(a, b)| a + b);
-        self.switches += more.switches;
-        self.errors += more.errors;
-        self.short_transfers += more.short_transfers;
     }
 }
 
@@ -200,7 +191,8 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
         };
         for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed)
         {
-            let failed = record.hosts.iter().filter_map(|host| host.finished.as_ref()?.errors.keys().next());
+            let failed =
+                record.hosts.iter().filter_map(|host| host.finished.as_ref()?.work.errors.keys().next());
             totals.errno = if totals.errno == 0 { failed.copied().next().unwrap_or(0) } else { totals.errno };
             if totals.started_at.is_empty() {
                 totals.started_at.clone_from(&record.started_at);
@@ -240,7 +232,7 @@ impl CellTotals {
                 *bytes += series.bytes as f64 * 1e9 / ns.max(1) as f64;
             }
             if let Some(finished) = &host.finished {
-                self.worker_ns += workers * finished.end_ns.saturating_sub(finished.begin_ns);
+                self.worker_ns += workers * finished.window.end_ns.saturating_sub(finished.window.begin_ns);
             }
             self.costs.add(&TrialCosts::of(host).unwrap_or_default());
         }

@@ -115,7 +115,7 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
         Some(work.latency.value_at_quantile(0.99) as f64),
         Some(work.latency.value_at_quantile(0.999) as f64),
         costs.per_io(costs.cpu_ns()),
-        costs.per_io(costs.syscalls.values().sum()),
+        costs.per_io(costs.calls.syscalls()),
     ]))
 }
 
