@@ -79,7 +79,7 @@ impl Audit {
         };
         let perf = perf
             .map_err(|error| {
-                warnings.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)))
+                warnings.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)))
             })
             .ok();
         let mut audit = Self {
@@ -148,7 +148,7 @@ impl Audit {
         }
         self.with_hardware(Hardware::arm);
         if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
-            self.said.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)));
+            self.said.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)));
             self.perf = None;
         }
     }
@@ -168,8 +168,7 @@ impl Audit {
         let failed = self.failed.take();
         let perf = self.perf.as_mut().and_then(|perf| {
             let read = failed.map_or_else(|| perf.read().map_err(|error| error.to_string()), Err);
-            read.map_err(|error| self.said.push(crate::worker::perf_warning(&error, "run the audit again")))
-                .ok()
+            read.map_err(|error| self.said.push(super::perf::unavailable(&error, "run the audit again"))).ok()
         });
         let paths = match &mut self.paths {
             Some(paths) => Some(paths.read()),

@@ -8,7 +8,7 @@ use proto::{
     trial::Trial,
 };
 
-use super::outside::Outside;
+use super::sampler::WindowSampler;
 use crate::{
     counters::audit::Audited,
     engine::Counts,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The sum over all workers.
-pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Finished {
+pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler) -> Finished {
     let windows: Vec<&Closed> = reports.iter().filter_map(|report| report.window.as_deref()).collect();
     let edges = |edge: fn(&Closed) -> u64| windows.iter().map(|window| edge(window)).collect::<Vec<_>>();
     let (begin_ns, end_ns) = (mean(&edges(|window| window.begin_ns)), mean(&edges(|window| window.end_ns)));
@@ -35,11 +35,11 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
     // Trailing classes that never occurred carry no information; under SQPOLL no class occurs.
     let last = sum.calls.enters_by_batch.iter().rposition(|count| *count > 0);
     sum.calls.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
-    sum.cpu.kernel_threads_ns = outside.spent(length_ns);
-    sum.device.interrupts = outside.interrupts(length_ns);
+    sum.cpu.kernel_threads_ns = sampler.spent(length_ns);
+    sum.device.interrupts = sampler.interrupts(length_ns);
     sum.warnings.extend((parted > 0).then(|| parted_warning(parted)));
     let waited = windows.iter().map(|window| window.usage.waited_ns).collect::<Option<Vec<u64>>>();
-    sum.noise = outside.noise(waited.as_deref(), length_ns);
+    sum.noise = sampler.noise(waited.as_deref(), length_ns);
     add_up_audits(reports, &mut sum);
 
     for report in reports {

@@ -28,10 +28,8 @@ use super::{
 };
 use crate::{
     buffers::Buffers,
-    worker::{
-        clock::{HotClock, monotonic_ns},
-        window::{Schedule, Window},
-    },
+    clock::{HotClock, monotonic_ns},
+    worker::window::{Schedule, Window},
     workload::{Op, OpKind},
 };
 
