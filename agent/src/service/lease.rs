@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use proto::{
     outcome::Refusal,
     trial::{FieldError, Trial},
-    wire::{Failed, LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask},
+    wire::{LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask},
 };
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
@@ -161,7 +161,7 @@ impl Lease {
 
     async fn refuse(&self, trial_id: String, refusal: Refusal) -> Result<(), Over> {
         tracing::warn!(trial = trial_id, code = refusal.code, "{refusal}; {}", refusal.remedy);
-        self.send(Event::Failed(Failed { trial_id, error: Some(refusal.into()) })).await
+        self.send(Event::Failed(refusal.into_wire(trial_id))).await
     }
 }
 
