@@ -8,7 +8,7 @@ mod limit;
 
 use std::time::Duration;
 
-use agent::worker::clock::monotonic_ns;
+use agent::clock::monotonic_ns;
 use client::{Agent, Lease};
 use proto::{
     trial::{
