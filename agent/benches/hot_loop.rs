@@ -12,9 +12,9 @@ use std::{
 
 use agent::{
     buffers::Buffers,
+    clock::HotClock,
     engine::{Attach, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared},
     worker::{
-        clock::HotClock,
         hot::{self, Batching, Edges},
         pacer::Closed,
         recorder::{Kinds, Recorder, Slices},

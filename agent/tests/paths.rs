@@ -12,10 +12,11 @@ use std::{
 };
 
 use agent::{
+    clock::monotonic_ns,
     counters::{audit::AuditCounts, perf},
     skip::skip,
     topology::Topology,
-    worker::{Crew, Note, Places, clock::monotonic_ns},
+    worker::{Places, WorkerEvent, WorkerPool},
 };
 use proto::{
     outcome::PathCounts,
@@ -79,23 +80,23 @@ fn audit(
         let cpus = |at: usize| vec![topology.cpus[at % topology.cpus.len()].id; threads as usize];
         let (workers, pollers) = (cpus(0), cpus(1));
         let places = Places { workers: &workers, pollers: &pollers, combiner: None };
-        let mut crew = Crew::launch(&trial, SIZE, files, places).unwrap();
+        let mut pool = WorkerPool::launch(&trial, SIZE, files, places).unwrap();
         let (mut ready, mut reports) = (0, Vec::new());
-        // Held until the end: workers wait for room in it.
+        // LeaseGuard until the end: workers wait for room in it.
         let mut slices = Vec::new();
-        while reports.len() < crew.reports() {
-            match crew.note().await.unwrap() {
-                Note::Ready(built) => {
+        while reports.len() < pool.reports() {
+            match pool.event().await.unwrap() {
+                WorkerEvent::Ready(built) => {
                     let missing: Vec<_> =
                         built.warnings.iter().map(|warning| warning.code.as_str()).collect();
                     eprintln!("worker {ready}: {missing:?}");
                     slices.push(built.slices);
                     ready += 1;
                     if ready == threads {
-                        crew.start(monotonic_ns());
+                        pool.start(monotonic_ns());
                     }
                 }
-                Note::Done(done) => {
+                WorkerEvent::Done(done) => {
                     let report = done.map_err(|refusal| refusal.message)?;
                     let window = report.window.unwrap();
                     reports.push((window.audit, window.counts.syscalls.iter().map(|(_, count)| count).sum()));

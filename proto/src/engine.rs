@@ -5,7 +5,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{units::Nanos, urgent::Urgent};
+use crate::{
+    units::Nanos,
+    urgent::{Urgent, UrgentBy},
+};
 
 /// One way to do the I/O.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -172,6 +175,12 @@ impl Engine {
     #[must_use]
     pub fn busy_wait_ns(&self) -> Option<u64> {
         self.busy_wait.map(|wait| wait.0).filter(|wait| *wait > 0)
+    }
+
+    /// By what means urgent operations are preferred; `None` where none is urgent.
+    #[must_use]
+    pub fn urgent_by(&self) -> Option<UrgentBy> {
+        self.urgent.map(|urgent| urgent.by)
     }
 
     /// The knobs that only pvsync2 has and that are set, by name.

@@ -1,14 +1,15 @@
-//! The only code that both of Ringbench's binaries share: the wire, the domain types it carries, and what
-//! both ends must agree on (units, histogram bounds, limits).
+//! The code that both of Ringbench's binaries share: the protocol, the domain types that it carries, and what both
+//! ends must agree on (units, histogram bounds, limits).
 //!
-//! * [`wire`]: what prost and tonic generate from `ringbench/v1/agent.proto`.
-//! * [`trial`]: a fully resolved trial, with the limits both ends check.
-//! * [`target`], [`workload`], [`engine`]: what its I/O goes to, what it looks like, how it is done.
-//! * [`outcome`]: what an agent reports of a host, a preparation, an interval, a trial.
-//! * [`urgent`]: requests that are more urgent than the rest.
-//! * [`noise`]: what else went on in a host meanwhile.
-//! * [`convert`]: wire to domain and back; a refusal names the field.
-//! * [`histogram`]: the latency histogram's bounds and codec.
+//! * [`wire`]: the code that prost and tonic generate from `ringbench/v1/agent.proto`.
+//! * [`trial`]: a fully resolved trial, with the limits that both ends check.
+//! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
+//! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
+//! * [`urgent`]: operations that take precedence over the others.
+//! * [`noise`]: other activity on the host during a trial.
+//! * [`payload`]: domain types as JSON bodies of messages.
+//! * [`convert`]: messages to domain types and back.
+//! * [`histogram`]: bounds and codec of the latency histogram.
 //! * [`units`]: sizes and durations as people write them.
 
 mod checks;
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod histogram;
 pub mod noise;
 pub mod outcome;
+pub mod payload;
 pub mod target;
 #[cfg(test)]
 mod testing;
@@ -31,21 +33,23 @@ pub mod wire {
     tonic::include_proto!("ringbench.v1");
 }
 
-/// The version of the protocol, raised whenever an older peer would misunderstand a newer one.
+/// The version of the protocol. Raise it whenever an older peer would misunderstand a newer one; both ends refuse any
+/// version but their own.
 ///
 /// * 1: first version.
 /// * 2: sizes by distribution, syncs, verification.
 /// * 3: busy waits.
 /// * 4: urgent requests.
-pub const PROTOCOL_VERSION: u32 = 4;
+/// * 5: trials and results as JSON bodies.
+pub const PROTOCOL_VERSION: u32 = 5;
 
-/// The longest gRPC message that either end accepts, in bytes. An interval with its histograms, the largest
-/// message there is, stays below 1 MiB ([`histogram`]).
+/// The longest gRPC message that either end accepts, in bytes. An interval with its histograms stays below 1 MiB
+/// ([`histogram`]); a body is limited by [`payload::MAX_BODY_BYTES`].
 pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
-/// How often both ends of an idle connection ask each other for a sign of life.
+/// How often both ends of an idle connection ping each other.
 pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// How long a sign of life may take. It is answered by the agent's runtime, which has a CPU of its own, so
-/// that a host whose workers are busy is not taken for dead.
+/// How long the answer to a ping may take. The agent's runtime answers it on a CPU of its own, so that a host with
+/// busy workers is not mistaken for a dead one.
 pub const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::trial::FieldError;
+
 /// Readings at the edges of the measured window, and what lies between them. `None` is *not available here*, and
 /// never zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,25 @@ pub struct Noise {
     pub clocksource: Option<String>,
     /// And at the last.
     pub clocksource_after: Option<String>,
+}
+
+impl Noise {
+    /// Refuses values that cannot occur, and zeros that are divided by.
+    ///
+    /// # Errors
+    /// The first such field, by its path in [`Finished`](crate::outcome::Finished).
+    pub fn check(&self) -> Result<(), FieldError> {
+        if self.span_ns == 0 {
+            return Err(FieldError::new("noise.span_ns", "must be more than 0"));
+        }
+        if self.cpus.is_empty() {
+            return Err(FieldError::new("noise.cpus", "must name a CPU"));
+        }
+        if self.waited_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err(FieldError::new("noise.waited_share", "must lie from 0 to 1"));
+        }
+        Ok(())
+    }
 }
 
 /// What others ran on the trial's CPUs: what these did, less what the agent's process did on them. Both are counted

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::noise::Noise;
+use crate::{noise::Noise, payload::Payload, trial::FieldError};
 
 /// What a host is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,10 @@ pub struct Knob {
     /// As granted.
     pub granted: String,
 }
+
+impl Payload for Refusal {}
+
+impl Payload for Ready {}
 
 /// Everything is built, and every worker stands at the start line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,6 +300,22 @@ impl Finished {
     #[must_use]
     pub fn syscalls_self_total(&self) -> u64 {
         self.syscalls_self.values().sum()
+    }
+}
+
+impl Payload for Finished {
+    fn check(&self) -> Result<(), FieldError> {
+        if self.end_ns < self.begin_ns {
+            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+        }
+        if self.cached_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err(FieldError::new("cached_share", "must lie from 0 to 1"));
+        }
+        // In memory a float may be no number; in JSON, and so in run directories, it may not.
+        if !self.overhead.clock_drift_ppm.is_finite() {
+            return Err(FieldError::new("overhead.clock_drift_ppm", "must be a number"));
+        }
+        self.noise.as_ref().map_or(Ok(()), Noise::check)
     }
 }
 

@@ -15,6 +15,7 @@ pub use crate::{
     },
 };
 use crate::{
+    payload::Payload,
     units::{ByteSize, Nanos},
     workload::MIN_SLICE,
 };
@@ -57,6 +58,9 @@ pub struct Trial {
     /// Whether probes are armed.
     pub measure: Measure,
 }
+
+// Its limits are those of [`Trial::validate`], which reports all of them.
+impl Payload for Trial {}
 
 /// Whether a trial is for timings or for counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

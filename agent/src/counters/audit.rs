@@ -85,7 +85,7 @@ impl Audit {
         };
         let perf = perf
             .map_err(|error| {
-                warnings.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)))
+                warnings.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)))
             })
             .ok();
         let mut audit = Self {
@@ -154,7 +154,7 @@ impl Audit {
         }
         self.with_hardware(Hardware::arm);
         if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
-            self.said.push(crate::worker::perf_warning(&error.to_string(), super::perf::remedy(&error)));
+            self.said.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)));
             self.perf = None;
         }
     }

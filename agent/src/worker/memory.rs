@@ -7,7 +7,10 @@ use proto::{
     trial::{Arrival, Trial, UrgentBy},
 };
 
-use super::{pacer, recorder::Kinds, spares};
+use super::{
+    pacer,
+    recorder::{Kinds, spares},
+};
 use crate::{
     target::{memory_available, mib},
     workload::Ops,

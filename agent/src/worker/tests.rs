@@ -1,15 +1,15 @@
-//! Whole crews on real files.
+//! Whole pools of workers on real files.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use proto::{
-    outcome::SharingCosts,
-    trial::{self, Concurrency, FileTarget, Measure, Target, Workload},
+    outcome::{Refusal, SharingCosts},
+    trial::{self, Concurrency, EngineKind, FileTarget, Measure, Sharing, Target, Trial, Workload},
     units::{ByteSize, Nanos},
 };
 
 use super::*;
-use crate::{stream::Merger, topology};
+use crate::{clock, stream::Merger, topology};
 
 fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
@@ -40,23 +40,23 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
     let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
     let cpus = vec![cpu; workers as usize];
     let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
-    let mut crew = Crew::launch(trial, size, files(workers), places)?;
+    let mut pool = WorkerPool::launch(trial, size, files(workers), places)?;
     let mut slices = Vec::new();
     while slices.len() < workers as usize {
-        match crew.note().await {
-            Some(Note::Ready(built)) => slices.push(built.slices),
-            Some(Note::Done(done)) => return done.map(|report| (vec![report], 0, 0)),
+        match pool.event().await {
+            Some(WorkerEvent::Ready(built)) => slices.push(built.slices),
+            Some(WorkerEvent::Done(done)) => return done.map(|report| (vec![report], 0, 0)),
             None => break,
         }
     }
-    crew.start(clock::monotonic_ns());
+    pool.start(clock::monotonic_ns());
     if stop_early {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        crew.stop();
+        pool.stop();
     }
     let mut reports = Vec::new();
-    while reports.len() < crew.reports() {
-        if let Some(Note::Done(done)) = crew.note().await {
+    while reports.len() < pool.reports() {
+        if let Some(WorkerEvent::Done(done)) = pool.event().await {
             reports.push(done?);
         }
     }
@@ -145,10 +145,10 @@ async fn latency_in_open_loop_counts_from_the_intended_time() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100_000_000, arrival: trial::Arrival::Poisson });
     let trial = Arc::new(trial);
-    let mut crew = Crew::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
-    let Some(Note::Ready(built)) = crew.note().await else { panic!("not ready") };
-    crew.start(clock::monotonic_ns());
-    while !matches!(crew.note().await, Some(Note::Done(_))) {}
+    let mut pool = WorkerPool::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
+    let Some(WorkerEvent::Ready(built)) = pool.event().await else { panic!("not ready") };
+    pool.start(clock::monotonic_ns());
+    while !matches!(pool.event().await, Some(WorkerEvent::Done(_))) {}
     let last = Merger::new(vec![built.slices]).poll().pop().unwrap();
     let (latency, service) = (last.series[0].latency.min(), last.series[0].service.as_ref().unwrap().max());
     assert_eq!(last.series[0].latency.len(), last.series[0].service.as_ref().unwrap().len());
@@ -169,13 +169,13 @@ async fn a_polling_thread_is_woken_for_requests_only() {
     trial.workload.rate = Some(trial::Rate { per_second: 100, arrival: trial::Arrival::Fixed });
     trial.workload.runtime = Nanos(300_000_000);
     let places = Places { pollers: &[poller.id], ..on(std::slice::from_ref(&worker.id)) };
-    let mut crew = Crew::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
-    match crew.note().await {
-        Some(Note::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
-        note => assert!(matches!(note, Some(Note::Ready(_)))),
+    let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
+    match pool.event().await {
+        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
+        event => assert!(matches!(event, Some(WorkerEvent::Ready(_)))),
     }
-    crew.start(clock::monotonic_ns());
-    let Some(Note::Done(Ok(report))) = crew.note().await else { panic!("not done") };
+    pool.start(clock::monotonic_ns());
+    let Some(WorkerEvent::Done(Ok(report))) = pool.event().await else { panic!("not done") };
     let (calls, ops) = (report.window.unwrap().counts.syscalls[0].1, report.tally.ops[0]);
     assert!((15..=60).contains(&ops), "{ops} operations");
     assert!(calls <= ops + 1, "{calls} calls to wake it for {ops} operations");
@@ -366,23 +366,23 @@ async fn synced(
     kind: EngineKind,
     every: u32,
     linked: bool,
-) -> Option<([u64; recorder::PLACES], Report, Vec<Slices>)> {
+) -> Option<([u64; recorder::PLACES], Report, Vec<recorder::Slices>)> {
     let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;
     trial.workload.sync = Some(trial::Sync { every, call: trial::SyncCall::Fdatasync });
     let trial = Arc::new(trial);
-    let mut crew = Crew::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
-    let slices = match crew.note().await {
-        Some(Note::Ready(built)) => vec![built.slices],
-        Some(Note::Done(Err(refusal))) => {
+    let mut pool = WorkerPool::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
+    let slices = match pool.event().await {
+        Some(WorkerEvent::Ready(built)) => vec![built.slices],
+        Some(WorkerEvent::Done(Err(refusal))) => {
             crate::skip::skip(&format!("{kind}: {refusal}"));
             return None;
         }
         _ => panic!("not ready"),
     };
-    crew.start(clock::monotonic_ns());
-    let Some(Note::Done(Ok(report))) = crew.note().await else { panic!("not done") };
+    pool.start(clock::monotonic_ns());
+    let Some(WorkerEvent::Done(Ok(report))) = pool.event().await else { panic!("not done") };
     Some((report.tally.ops, report, slices))
 }
 
@@ -432,8 +432,8 @@ async fn a_target_that_cannot_be_synced_is_refused() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.read_percent = 0;
     trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
-    let mut crew = Crew::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
-    let Some(Note::Done(Err(refusal))) = crew.note().await else { panic!("not refused") };
+    let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
+    let Some(WorkerEvent::Done(Err(refusal))) = pool.event().await else { panic!("not refused") };
     assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
     assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
 }

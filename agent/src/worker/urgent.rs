@@ -10,9 +10,9 @@ use proto::trial::{Share, Trial};
 use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::source::{Source, Turn};
 use crate::{
     engine::{Completion, Slot},
+    source::{Source, Turn},
     workload::{Op, OpKind},
 };
 

@@ -10,10 +10,10 @@ use std::{
 use crate::limit::Limit;
 
 use proto::{
-    outcome::Finished,
+    outcome::{Finished, Refusal},
     trial::Trial,
     wire::{
-        Cancel, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Open, Start,
+        self, Cancel, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Open, Start,
         agent_client::AgentClient, lease_event::Event, lease_request::Request as Ask,
     },
 };
@@ -154,6 +154,11 @@ impl Lease {
         self.ask(Ask::Prepare(trial.into())).await;
     }
 
+    /// Sends a body that need not be a trial.
+    pub async fn prepare_body(&self, id: &str, body: Vec<u8>) {
+        self.ask(Ask::Prepare(wire::Trial { id: id.to_owned(), body })).await;
+    }
+
     pub async fn start(&self, trial: &Trial, at_ns: u64) {
         self.ask(Ask::Start(Start { trial_id: trial.id.clone(), at_ns })).await;
     }
@@ -182,8 +187,8 @@ impl Lease {
     pub async fn failed(&mut self) -> (String, String) {
         match self.event().await {
             Event::Failed(failed) => {
-                let error = failed.error.unwrap();
-                (error.code, error.field)
+                let refusal = Refusal::try_from(failed).unwrap();
+                (refusal.code, refusal.field)
             }
             other => panic!("{other:?}"),
         }

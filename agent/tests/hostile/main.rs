@@ -8,7 +8,7 @@ mod limit;
 
 use std::time::Duration;
 
-use agent::worker::clock::monotonic_ns;
+use agent::clock::monotonic_ns;
 use client::{Agent, Lease};
 use proto::{
     trial::{
@@ -142,6 +142,35 @@ async fn limits_are_checked_whatever_a_client_says() {
         lease.failed().await;
     }
     works(&mut lease).await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_trial() {
+    let agent = Agent::start();
+    let mut lease = agent.lease().await;
+    let good = serde_json::to_string(&plain()).unwrap();
+    let with = |from: &str, to: &str| {
+        assert!(good.contains(from), "{good}");
+        good.replace(from, to).into_bytes()
+    };
+    for (body, field) in [
+        (Vec::new(), "body"),
+        (b"\xff\xfe".to_vec(), "body"),
+        (b"[".repeat(1 << 20), "[0]"),
+        (vec![b' '; 5 << 20], "body"),
+        (good.repeat(2).into_bytes(), "body"),
+        (with("{\"id\":\"t\"", "{\"id\":\"other\""), "id"),
+        (with("\"seed\":1", "\"seed\":-1"), "seed"),
+        (with("\"seed\":1", "\"seed\":1,\"shell\":\"rm\""), "shell"),
+        (with("\"depth\":1", "\"depth\":1e99"), "engine.depth"),
+        (with("\"4KiB\"", "\"99999999999TiB\""), "workload.block_size"),
+    ] {
+        lease.prepare_body("t", body).await;
+        assert_eq!(lease.failed().await, ("invalid-trial".into(), field.into()));
+    }
+    works(&mut lease).await;
+    drop(lease);
+    agent.is_clean().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use hyper_util::rt::TokioIo;
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::{HostDescription, Refusal},
+    payload::clean,
     wire::{DescribeRequest, ReadClockRequest, agent_client::AgentClient},
 };
 use tokio::{net::UnixStream, time::timeout};
@@ -143,7 +144,8 @@ pub(super) fn status_text(status: &Status) -> String {
         message => message.to_owned(),
     };
     append_causes(&mut text, std::error::Error::source(status));
-    text
+    // The agent may have written it.
+    clean(text)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -3,6 +3,7 @@
 use proto::{
     PROTOCOL_VERSION,
     outcome::{Finished, Interval, Ready, Refusal},
+    payload::clean,
     trial::{FieldError, Trial},
     wire::{
         self, Cancel, LeaseRequest, Open, Start, lease_event::Event as WireEvent, lease_request::Request,
@@ -146,11 +147,12 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
     let lost = |error: FieldError| (String::new(), Event::Lost(garbled(&error.to_string())));
     match message.event {
         Some(WireEvent::Progress(progress)) => {
-            let event = Event::Progress { what: progress.what, done: progress.done, total: progress.total };
-            (progress.trial_id, event)
+            let what = clean(progress.what);
+            (progress.trial_id, Event::Progress { what, done: progress.done, total: progress.total })
         }
         Some(WireEvent::Ready(mut ready)) => {
-            (std::mem::take(&mut ready.trial_id), Event::Ready(ready.into()))
+            let trial = std::mem::take(&mut ready.trial_id);
+            ready.try_into().map_or_else(lost, |ready| (trial, Event::Ready(ready)))
         }
         Some(WireEvent::Interval(mut interval)) => {
             let trial = std::mem::take(&mut interval.trial_id);
@@ -173,10 +175,10 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
 }
 
 fn refusal_of(failed: wire::Failed) -> Refusal {
-    match failed.error {
-        Some(error) => error.into(),
-        None => Refusal::new("unknown", "it failed without saying why", "look at the agent's log"),
-    }
+    failed.try_into().unwrap_or_else(|error: FieldError| {
+        let message = format!("it failed, and its reason cannot be read: {error}");
+        Refusal::new("unknown", message, "look at the agent's log")
+    })
 }
 
 /// A lease that was not granted.

@@ -10,6 +10,7 @@ use coordinator::cluster::{clock::now_ns, inventory::HostSpec};
 use proto::{
     noise::Noise,
     outcome::{Direction, Finished, Interval, Refusal, Series},
+    trial::Trial,
     wire::{
         self, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Opened, ReadClockRequest,
         ReadClockResponse,
@@ -125,6 +126,7 @@ impl Fake {
             match request {
                 Asked::Open(_) => say(Event::Opened(Opened {})).await.unwrap(),
                 Asked::Prepare(trial) => {
+                    let trial = Trial::try_from(trial).unwrap();
                     self.asked.lock().unwrap().push(format!("prepare {}", trial.id));
                     let id = trial.id.clone();
                     match self.act {
@@ -163,9 +165,8 @@ impl Fake {
                 Asked::Start(start) => {
                     self.starts.lock().unwrap().push((start.trial_id.clone(), start.at_ns));
                     let trial = current.clone().unwrap();
-                    let workload = trial.workload.unwrap();
-                    let begin = start.at_ns + workload.warmup_ns;
-                    let end = begin + workload.runtime_ns;
+                    let begin = start.at_ns + trial.workload.warmup.0;
+                    let end = begin + trial.workload.runtime.0;
                     if matches!(self.act, Act::RunUntilCancelled | Act::Hang) {
                         continue;
                     }
@@ -205,7 +206,7 @@ fn ready(trial_id: String) -> Event {
 }
 
 fn failed(trial_id: String, refusal: Refusal) -> Event {
-    Event::Failed(wire::Failed { trial_id, error: Some(refusal.into()) })
+    Event::Failed(refusal.into_wire(trial_id))
 }
 
 fn interval(trial_id: &str, begin_ns: u64, end_ns: u64) -> Event {

@@ -33,9 +33,9 @@ impl Requests for LargeNops {
         false
     }
 
-    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
+    fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> Self::Sqe {
         let about = u64::from(op.len) << 32 | u64::from(slot);
-        opcode::Nop::new().build().user_data(about).flags(place.flags).into()
+        opcode::Nop::new().build().user_data(about).flags(context.flags).into()
     }
 
     fn completion(entry: &Self::Cqe) -> Completion {
@@ -134,26 +134,26 @@ fn bytes(entry: squeue::Entry128) -> [u8; 128] {
 fn a_request_lies_as_the_kernel_reads_it() {
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
     let address = buffers.slot(3).addr() as u64;
-    let mut place = Place::new(vec![file()], 4, squeue::Flags::empty(), buffers);
+    let mut context = RequestContext::new(vec![file()], 4, squeue::Flags::empty(), buffers);
     let mut commands = Commands { namespace: namespace() };
     let op = Op { kind: OpKind::Write, offset: 10 * 512, len: 4096 };
-    let written = bytes(commands.entry(&place, 3, op));
+    let written = bytes(commands.entry(&context, 3, op));
     // IORING_OP_URING_CMD; the number of the command where an offset would be.
     assert_eq!((written[0], written[1]), (46, 0));
-    assert_eq!(written[4..8], place.fd(3).0.to_ne_bytes());
+    assert_eq!(written[4..8], context.fd(3).0.to_ne_bytes());
     assert_eq!(written[8..12], URING_CMD_IO.to_ne_bytes());
     assert_eq!(written[28..32], [0; 4], "no flags of the command");
     assert_eq!(written[32..40], (4096u64 << 32 | 3).to_ne_bytes());
     assert_eq!(written[48..], Command::transfer(op, 5, 9, address).area());
 
-    (place.fixed_file, place.slots_per_buffer, place.flags) = (true, Some(2), squeue::Flags::ASYNC);
-    let written = bytes(commands.entry(&place, 3, op));
+    (context.fixed_file, context.slots_per_buffer, context.flags) = (true, Some(2), squeue::Flags::ASYNC);
+    let written = bytes(commands.entry(&context, 3, op));
     assert_eq!(written[1], squeue::Flags::ASYNC.bits() | 1, "a registered file");
     assert_eq!(written[4..8], [0; 4], "number 0");
     assert_eq!(written[28..32], 1u32.to_ne_bytes(), "IORING_URING_CMD_FIXED");
     assert_eq!(written[40..42], 1u16.to_ne_bytes(), "the second buffer has slots 2 and 3");
     // SAFETY: nothing uses the buffers any more.
-    unsafe { ManuallyDrop::drop(&mut place.buffers) };
+    unsafe { ManuallyDrop::drop(&mut context.buffers) };
 }
 
 #[test]

@@ -14,23 +14,7 @@ use proto::{
     trial::{Engine, Fallback, UrgentBy},
 };
 
-use super::{
-    Requests, RingSetup,
-    favour::{FEAT_URGENT, NEEDS_PATCH, SETUP_URGENT},
-};
-
-const SETUP_IOPOLL: u32 = 1 << 0;
-const SETUP_SQPOLL: u32 = 1 << 1;
-const SETUP_SQ_AFF: u32 = 1 << 2;
-const SETUP_CQSIZE: u32 = 1 << 3;
-const SETUP_ATTACH_WQ: u32 = 1 << 5;
-const SETUP_COOP_TASKRUN: u32 = 1 << 8;
-const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
-const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
-const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
-const SETUP_NO_SQARRAY: u32 = 1 << 16;
-const SETUP_HYBRID_IOPOLL: u32 = 1 << 17;
-const REGISTER_RING_FDS: u32 = 20;
+use super::{Requests, RingSetup, abi::*};
 
 /// The knob of [`SETUP_URGENT`].
 pub(super) const URGENT: &str = "urgent";

@@ -27,10 +27,8 @@ use super::{
 };
 use crate::{
     buffers::Buffers,
-    worker::{
-        clock::{HotClock, monotonic_ns},
-        window::{Schedule, Window},
-    },
+    clock::{HotClock, monotonic_ns},
+    worker::window::{Schedule, Window},
     workload::{Op, OpKind},
 };
 

@@ -3,7 +3,7 @@
 use proto::trial::{EngineKind, Share, Urgent};
 
 use super::{
-    super::{Completion, Op, Opcode, Place, Slot, Transfers},
+    super::{Completion, Op, Opcode, RequestContext, Slot, Transfers},
     *,
 };
 
@@ -66,7 +66,7 @@ impl Requests for HalfPatched {
         false
     }
 
-    fn entry(&mut self, _: &Place, _: Slot, _: Op) -> squeue::Entry {
+    fn entry(&mut self, _: &RequestContext, _: Slot, _: Op) -> squeue::Entry {
         unreachable!("no request is made")
     }
 

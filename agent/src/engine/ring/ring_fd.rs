@@ -13,14 +13,14 @@ pub(super) const ENTER_REGISTERED_RING: u32 = 1 << 4;
 
 /// What stands for a ring in a call: its descriptor, or its registered index.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct Door {
+pub(in crate::engine) struct RingFd {
     /// The descriptor or the index.
     pub(super) fd: RawFd,
     /// Flags that go with it in every call.
     pub(super) flags: u32,
 }
 
-impl Door {
+impl RingFd {
     /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
     /// it took.
     #[inline]

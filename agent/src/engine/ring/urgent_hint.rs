@@ -7,21 +7,11 @@ use proto::{
     trial::{Urgent, UrgentBy},
 };
 
-use super::{Opcode, Requests, Ring, RingSetup, setup::FALLBACK};
+use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, setup::FALLBACK};
 use crate::{
     engine::Engine as _,
     workload::{Op, OpKind},
 };
-
-/// The patched kernel of kernel/ issues requests with [`IOSQE_URGENT`] first, on rings with this flag.
-pub(crate) const SETUP_URGENT: u32 = 1 << 31;
-/// What such a kernel says of itself.
-pub(crate) const FEAT_URGENT: u32 = 1 << 31;
-/// The flag of an urgent request, of which the io-uring crate knows nothing.
-pub(crate) const IOSQE_URGENT: u8 = 1 << 7;
-/// Who has such a kernel.
-pub(crate) const NEEDS_PATCH: &str = "it needs the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
-                                      coordinator run …` boots it in a guest)";
 
 /// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the level is the lowest three; 0 is the highest.
 const REAL_TIME: u16 = 1 << 13;
@@ -29,7 +19,7 @@ const BEST_EFFORT: u16 = 2 << 13;
 
 /// What urgent requests have that others have not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Favour {
+pub struct UrgentHint {
     /// Of the request's flags.
     pub(super) flags: u8,
     /// Its I/O priority; 0: that of the thread.
@@ -38,13 +28,13 @@ pub struct Favour {
 
 impl<R: Requests> Ring<R> {
     /// Prefers urgent requests as asked, and says what came of it. `flagged`: the ring was set up for flags.
-    pub(super) fn favour(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
+    pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
         let granted = |by: UrgentBy| knob("urgent", urgent.by.as_str(), by.as_str());
         Ok(match urgent.by {
             UrgentBy::None | UrgentBy::SeparateRing => vec![granted(urgent.by)],
             UrgentBy::IosqeUrgent if flagged => {
-                self.set_favour(Favour { flags: IOSQE_URGENT, ioprio: 0 });
+                self.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
                 vec![granted(urgent.by)]
             }
             UrgentBy::IosqeUrgent => vec![granted(UrgentBy::None)],
@@ -55,9 +45,9 @@ impl<R: Requests> Ring<R> {
         })
     }
 
-    fn set_favour(&mut self, favour: Favour) {
-        self.place.favour = favour;
-        self.requests.settle(&self.place);
+    fn set_urgent_hint(&mut self, urgent_hint: UrgentHint) {
+        self.context.urgent_hint = urgent_hint;
+        self.requests.settle(&self.context);
     }
 
     /// The highest priority that reads of the target may have here, by reading with it.
@@ -65,7 +55,7 @@ impl<R: Requests> Ring<R> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
         for (class, ioprio) in [("real-time", REAL_TIME), ("best-effort-0", BEST_EFFORT)] {
-            self.set_favour(Favour { flags: 0, ioprio });
+            self.set_urgent_hint(UrgentHint { flags: 0, ioprio });
             match self.try_read(urgent) {
                 Ok(()) => return Ok(class),
                 Err(error) => why = Some(error),
@@ -77,7 +67,7 @@ impl<R: Requests> Ring<R> {
     }
 
     fn try_read(&mut self, urgent: Urgent) -> io::Result<()> {
-        let len = urgent.block_size.map_or(self.place.buffers.block(), |size| size.0 as usize) as u32;
+        let len = urgent.block_size.map_or(self.context.buffers.block(), |size| size.0 as usize) as u32;
         self.queue(std::iter::once((0, Op { kind: OpKind::UrgentRead, offset: 0, len })));
         let mut result = None;
         while result.is_none() {
@@ -107,7 +97,11 @@ mod tests {
         buffers::Buffers,
         engine::{
             Attach,
-            ring::{Transfers, setup},
+            ring::{
+                Transfers,
+                abi::{FEAT_URGENT, SETUP_URGENT},
+                setup,
+            },
         },
     };
 
@@ -141,7 +135,7 @@ mod tests {
 
     /// A request's 64 bytes.
     fn bytes(ring: &mut Ring, kind: OpKind) -> [u8; 64] {
-        let entry = ring.requests.entry(&ring.place, 1, Op { kind, offset: 512, len: 512 });
+        let entry = ring.requests.entry(&ring.context, 1, Op { kind, offset: 512, len: 512 });
         // SAFETY: both are 64 bytes of plain numbers.
         unsafe { std::mem::transmute::<squeue::Entry, [u8; 64]>(entry) }
     }
@@ -154,14 +148,14 @@ mod tests {
         };
         assert_eq!(said(&knobs), [["urgent", "none", "none"]]);
         let plain = bytes(&mut ring, OpKind::Read);
-        assert_eq!(bytes(&mut ring, OpKind::UrgentRead), plain, "no favour");
-        ring.set_favour(Favour { flags: IOSQE_URGENT, ioprio: REAL_TIME });
+        assert_eq!(bytes(&mut ring, OpKind::UrgentRead), plain, "no urgent_hint");
+        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
         assert_eq!(bytes(&mut ring, OpKind::Read), plain);
         let urgent = bytes(&mut ring, OpKind::UrgentRead);
         assert_eq!((urgent[1], u16::from_ne_bytes([urgent[2], urgent[3]])), (0x80, 1 << 13));
         assert_eq!((urgent[0], &urgent[4..]), (plain[0], &plain[4..]));
-        ring.place.flags = squeue::Flags::ASYNC;
-        ring.set_favour(Favour { flags: IOSQE_URGENT, ioprio: 0 });
+        ring.context.flags = squeue::Flags::ASYNC;
+        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
         assert_eq!(bytes(&mut ring, OpKind::UrgentWrite)[1], 0x90, "beside other flags");
         let _: &Transfers = &ring.requests;
     }
@@ -180,7 +174,7 @@ mod tests {
             "best-effort-0" => BEST_EFFORT,
             other => panic!("{other}"),
         };
-        assert_eq!(ring.place.favour, Favour { flags: 0, ioprio: expected });
+        assert_eq!(ring.context.urgent_hint, UrgentHint { flags: 0, ioprio: expected });
     }
 
     #[test]
@@ -206,6 +200,6 @@ mod tests {
         let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
         let granted = if patched { "iosqe_urgent" } else { "none" };
         assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", granted]]);
-        assert_eq!(ring.place.favour.flags, if patched { IOSQE_URGENT } else { 0 });
+        assert_eq!(ring.context.urgent_hint.flags, if patched { IOSQE_URGENT } else { 0 });
     }
 }

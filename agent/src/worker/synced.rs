@@ -1,70 +1,12 @@
-//! Where the hot loop gets its operations: a table alone, or with syncs among them. The loop is compiled once for
-//! each kind, so that one which needs neither pays for neither.
+//! Operations with a sync after every so many writes.
 
-use proto::trial::{SyncCall, Workload};
+use proto::trial::Workload;
 
 use crate::{
     engine::{Completion, Slot},
-    workload::{Op, OpKind, Ops},
+    source::{Source, Turn},
+    workload::{Op, OpKind},
 };
-
-/// What a source has to hand over next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// An operation.
-    Operation,
-    /// An operation and the sync that is linked to it: both, or neither.
-    Pair,
-    /// A sync.
-    Sync,
-    /// Nothing, before something has come back.
-    Held,
-}
-
-/// An endless sequence of requests.
-pub trait Source {
-    /// Whether some of the operations are urgent.
-    const MARKS: bool = false;
-
-    /// What comes next. Asked again without a [`Source::take`] between, it may only have come free.
-    fn turn(&mut self) -> Turn;
-
-    /// Whether the operation that comes next is a write.
-    fn next_writes(&mut self) -> bool;
-
-    /// Takes what comes next, into a free slot, whose block is the caller's until it is queued.
-    fn take(&mut self, slot: Slot) -> Op;
-
-    /// A request came back; its slot's block is the caller's again.
-    fn done(&mut self, completion: Completion, kind: OpKind);
-
-    /// How many others have overtaken the urgent operation in a slot: were handed over with it or later, and came back
-    /// before it.
-    #[inline]
-    fn overtakers(&self, _slot: Slot) -> u64 {
-        0
-    }
-}
-
-impl Source for Ops {
-    #[inline]
-    fn turn(&mut self) -> Turn {
-        Turn::Operation
-    }
-
-    #[inline]
-    fn next_writes(&mut self) -> bool {
-        Ops::next_writes(self)
-    }
-
-    #[inline]
-    fn take(&mut self, _slot: Slot) -> Op {
-        self.next_op()
-    }
-
-    #[inline]
-    fn done(&mut self, _completion: Completion, _kind: OpKind) {}
-}
 
 /// Operations with a sync after every so many writes.
 ///
@@ -89,7 +31,7 @@ impl<S: Source> Synced<S> {
         Self {
             operations,
             every: work.sync.map_or(u64::MAX, |sync| u64::from(sync.every)),
-            kind: sync_kind(call),
+            kind: call.into(),
             linked,
             writes: 0,
             due: 0,
@@ -110,15 +52,6 @@ impl<S: Source> Synced<S> {
             self.due += 1;
         }
         due
-    }
-}
-
-/// The operation that makes a call.
-#[must_use]
-pub fn sync_kind(call: SyncCall) -> OpKind {
-    match call {
-        SyncCall::Fdatasync => OpKind::Fdatasync,
-        SyncCall::Fsync => OpKind::Fsync,
     }
 }
 
@@ -175,6 +108,8 @@ impl<S: Source> Source for Synced<S> {
 #[cfg(test)]
 mod tests {
     use proto::trial::Sync;
+
+    use proto::trial::SyncCall;
 
     use super::*;
 

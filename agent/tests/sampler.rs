@@ -15,8 +15,8 @@ use std::{
 };
 
 use agent::{
-    service::AgentService, skip::skip, target::device::allow::AllowList, topology::Topology,
-    worker::clock::monotonic_ns,
+    clock::monotonic_ns, service::AgentService, skip::skip, target::device::allow::AllowList,
+    topology::Topology,
 };
 use proto::{
     outcome::{Finished, PerfCounts},
@@ -115,7 +115,7 @@ async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let trial = trial(engine);
     let mut client = AgentClient::connect(address).await.unwrap();
     let (asks, requests) = mpsc::channel(4);
-    let open = Open { protocol_version: proto::PROTOCOL_VERSION, run_id: "outside".into() };
+    let open = Open { protocol_version: proto::PROTOCOL_VERSION, run_id: "sampler".into() };
     asks.send(ask(Ask::Open(open))).await.unwrap();
     let mut events = client.lease(ReceiverStream::new(requests)).await.unwrap().into_inner();
     assert!(matches!(next(&mut events).await, Event::Opened(_)));
@@ -139,11 +139,11 @@ async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let text = fs::read_to_string(&output).unwrap();
     let line =
         text.lines().find(|line| line.contains("raw_syscalls:sys_enter")).unwrap_or_else(|| panic!("{text}"));
-    let outside = line.split(',').next().unwrap().parse().unwrap_or_else(|_| panic!("{text}"));
+    let sampler = line.split(',').next().unwrap().parse().unwrap_or_else(|_| panic!("{text}"));
     service.close().await;
     server.abort();
     let counts = finished.perf.clone().unwrap_or_else(|| panic!("not counted: {:?}", finished.warnings));
-    (finished, counts, outside)
+    (finished, counts, sampler)
 }
 
 #[test]
@@ -168,19 +168,19 @@ fn audits_agree_with_perf_stat_from_outside() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for (name, engine) in [("psync", psync), ("io_uring", ring), ("io_uring, batches of 8", batched)] {
-        let (finished, counts, outside) = runtime.block_on(audit(engine));
+        let (finished, counts, sampler) = runtime.block_on(audit(engine));
         let (inside, own) = (counts.syscalls_total, finished.syscalls_self.values().sum::<u64>());
         println!(
-            "{name}: {} operations; calls by perf stat from outside {outside}, by the audit {inside} ({:+.4} %), by \
+            "{name}: {} operations; calls by perf stat from sampler {sampler}, by the audit {inside} ({:+.4} %), by \
              the engine's own count {own} ({:+.4} %)",
             finished.ops(),
-            (inside as f64 / outside as f64 - 1.0) * 100.0,
-            (own as f64 / outside as f64 - 1.0) * 100.0,
+            (inside as f64 / sampler as f64 - 1.0) * 100.0,
+            (own as f64 / sampler as f64 - 1.0) * 100.0,
         );
         assert!(inside > 20_000, "too few calls for a handful to be less than 1 %");
         assert!(
-            (inside..inside + AROUND).contains(&outside),
-            "{name}: {outside} is not {inside} and a handful"
+            (inside..inside + AROUND).contains(&sampler),
+            "{name}: {sampler} is not {inside} and a handful"
         );
         assert!((own..own + AROUND).contains(&inside), "{name}: the engine counted {own}, perf {inside}");
     }

@@ -7,7 +7,7 @@ use proto::{
     trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
 };
 
-use crate::engine::ring::favour;
+use crate::engine::ring::abi;
 
 /// Asked for where the choice is left to the agent.
 pub(super) const AUTO: &str = "auto";
@@ -106,7 +106,7 @@ pub(super) fn not_granted(knob: &Knob) -> Warning {
     let (message, remedy) = match name.as_str() {
         "urgent" => (
             format!("urgent by: {requested} was asked for and not granted; the trial ran with by: {granted}"),
-            format!("{}; {remedy}", favour::NEEDS_PATCH),
+            format!("{}; {remedy}", abi::NEEDS_PATCH),
         ),
         "urgent_ioprio" => (
             format!("urgent requests were to have the I/O priority {requested}, and have {granted}"),

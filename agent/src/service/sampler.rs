@@ -9,12 +9,12 @@ use proto::{
 };
 
 use crate::{
+    clock::monotonic_ns,
     counters::{
         interrupts::Lines,
         kernel_threads::KernelThreads,
         noise::{Probe, Reading},
     },
-    worker::clock::monotonic_ns,
 };
 
 /// How often they are read between the edges, at least. One that ends is lost from its last reading on; idle ones
@@ -26,7 +26,7 @@ const READINGS: u64 = 4;
 const MARGIN_NS: u64 = 3_000_000;
 
 /// Readings within the window of one trial.
-pub(super) struct Outside {
+pub(super) struct WindowSampler {
     has_ring: bool,
     begin_ns: u64,
     end_ns: u64,
@@ -42,7 +42,7 @@ pub(super) struct Outside {
     noise: Option<[(u64, Reading); 2]>,
 }
 
-impl Outside {
+impl WindowSampler {
     /// `lines`: the interrupts of the device, and `probe`: of noise. Both are read in timed trials.
     pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>, probe: Option<Probe>) -> Self {
         let begin_ns = start_ns.saturating_add(trial.workload.warmup.0);
@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    fn outside(kind: EngineKind) -> Outside {
+    fn sampler(kind: EngineKind) -> WindowSampler {
         let trial = Trial {
             id: "t".into(),
             seed: 1,
@@ -190,12 +190,12 @@ mod tests {
             engine: Engine::new(kind),
             measure: Measure::Timed,
         };
-        Outside::new(&trial, 1_000_000_000, None, None)
+        WindowSampler::new(&trial, 1_000_000_000, None, None)
     }
 
     #[test]
     fn use_between_readings_stands_for_the_window() {
-        let mut threads = outside(EngineKind::Nop);
+        let mut threads = sampler(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = threads.next_ns();
             threads.take(at_ns, KernelThreads::of([(1, used)]));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn readings_after_the_window_do_not_count() {
-        let mut threads = outside(EngineKind::IoUring);
+        let mut threads = sampler(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 0)]));
         threads.take(2_500_000_000, KernelThreads::of([(1, 500)]));
         threads.take(3_600_000_000, KernelThreads::of([]));
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn interrupts_between_readings_stand_for_the_window() {
-        let mut readings = outside(EngineKind::Psync);
+        let mut readings = sampler(EngineKind::Psync);
         assert_eq!(readings.interrupts(2_000_000_000), None);
         readings.count(1_500_000_000, 40);
         assert_eq!(readings.interrupts(2_000_000_000), None, "one reading shows no difference");
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn noise_is_what_lies_between_two_readings() {
         let cpu = crate::topology::Topology::discover().unwrap().cpus[0].id;
-        let mut quiet = outside(EngineKind::Psync);
+        let mut quiet = sampler(EngineKind::Psync);
         quiet.probe = Probe::new(&[cpu], cpu + 1);
         let reading = quiet.probe.as_ref().unwrap().read().unwrap();
         assert_eq!(quiet.noise(None, 1), None);
@@ -254,9 +254,9 @@ mod tests {
 
     #[test]
     fn without_two_readings_nothing_is_known() {
-        let mut threads = outside(EngineKind::IoUring);
+        let mut threads = sampler(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 5)]));
         assert_eq!(threads.spent(2_000_000_000), None);
-        assert_eq!(outside(EngineKind::Psync).spent(2_000_000_000), Some(0));
+        assert_eq!(sampler(EngineKind::Psync).spent(2_000_000_000), Some(0));
     }
 }

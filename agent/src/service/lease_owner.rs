@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::worker::patience::GRACE;
+use crate::drain::GRACE;
 
 /// Where the one lease's holder is written down.
 #[derive(Clone, Default)]
-pub(super) struct Holder(Arc<Mutex<Option<Run>>>);
+pub(super) struct LeaseOwner(Arc<Mutex<Option<Run>>>);
 
 struct Run {
     id: String,
@@ -22,20 +22,20 @@ struct Run {
 }
 
 /// The lease is this run's until this is dropped.
-pub(super) struct Held(Holder);
+pub(super) struct LeaseGuard(LeaseOwner);
 
-impl Holder {
+impl LeaseOwner {
     /// Takes the lease for a run.
     ///
     /// # Errors
     /// Who has it, since when, and what to do.
-    pub(super) fn take(&self, run_id: &str) -> Result<Held, String> {
-        let mut holder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = &*holder {
+    pub(super) fn take(&self, run_id: &str) -> Result<LeaseGuard, String> {
+        let mut owner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = &*owner {
             return Err(other.busy(Instant::now(), || threads(Path::new("/proc/self/task"))));
         }
-        *holder = Some(Run { id: run_id.to_owned(), trial: None, gone: None });
-        Ok(Held(self.clone()))
+        *owner = Some(Run { id: run_id.to_owned(), trial: None, gone: None });
+        Ok(LeaseGuard(self.clone()))
     }
 
     /// Whether somebody has it.
@@ -43,31 +43,31 @@ impl Holder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    fn note(&self, what: impl FnOnce(&mut Run)) {
+    fn update(&self, what: impl FnOnce(&mut Run)) {
         if let Some(run) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             what(run);
         }
     }
 }
 
-impl Held {
+impl LeaseGuard {
     /// A trial begins.
     pub(super) fn begin(&self, trial: &str) {
-        self.0.note(|run| run.trial = Some((trial.to_owned(), Instant::now())));
+        self.0.update(|run| run.trial = Some((trial.to_owned(), Instant::now())));
     }
 
     /// It has ended, and all that it had is gone.
     pub(super) fn end(&self) {
-        self.0.note(|run| run.trial = None);
+        self.0.update(|run| run.trial = None);
     }
 
     /// The coordinator has gone.
     pub(super) fn leave(&self) {
-        self.0.note(|run| _ = run.gone.get_or_insert_with(Instant::now));
+        self.0.update(|run| _ = run.gone.get_or_insert_with(Instant::now));
     }
 }
 
-impl Drop for Held {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -77,30 +77,30 @@ impl Run {
     /// Why the agent is busy at `now`, and what to do about it.
     fn busy(&self, now: Instant, threads: impl FnOnce() -> io::Result<Vec<String>>) -> String {
         let ago = |then: Instant| format!("{:.0} s ago", now.saturating_duration_since(then).as_secs_f64());
-        let mut said = format!("this agent is busy with run {}", self.id);
+        let mut text = format!("this agent is busy with run {}", self.id);
         if let Some((trial, begun)) = &self.trial {
-            let _ = write!(said, ", whose trial {trial} began {}", ago(*begun));
+            let _ = write!(text, ", whose trial {trial} began {}", ago(*begun));
         }
         let Some(gone) = self.gone else {
-            return said + "; it runs one at a time: wait for it or end it";
+            return text + "; it runs one at a time: wait for it or end it";
         };
-        let _ = write!(said, "; its coordinator left {}, and it is still being ended", ago(gone));
+        let _ = write!(text, "; its coordinator left {}, and it is still being ended", ago(gone));
         // Threads that can give up have done so by then.
         if now.saturating_duration_since(gone) < GRACE + Duration::from_secs(2) {
-            return said + ": wait some seconds";
+            return text + ": wait some seconds";
         }
         match threads() {
             Ok(threads) if threads.is_empty() => {
-                said += ", though no thread of it is left: what it made is being taken down";
+                text += ", though no thread of it is left: what it made is being taken down";
             }
             Ok(threads) => {
-                let _ = write!(said, ". It waits for {}", threads.join(", "));
+                let _ = write!(text, ". It waits for {}", threads.join(", "));
             }
             Err(error) => {
-                let _ = write!(said, "; its threads cannot be read ({error})");
+                let _ = write!(text, "; its threads cannot be read ({error})");
             }
         }
-        said + ". A thread that the kernel holds cannot be ended by the agent: look at this host's kernel log (`dmesg`) \
+        text + ". A thread that the kernel holds cannot be ended by the agent: look at this host's kernel log (`dmesg`) \
                 and the device, and restart the agent, or the host where that does not end it"
     }
 }
@@ -145,15 +145,16 @@ mod tests {
 
     #[test]
     fn the_next_is_told_who_has_it_and_what_holds_it() {
-        let holder = Holder::default();
-        let held = holder.take("first").unwrap();
-        let say = || holder.take("second").err().unwrap();
-        assert!(say().contains("busy with run first; it runs one at a time"), "{}", say());
-        held.begin("t7");
-        assert!(say().contains("whose trial t7 began 0 s ago; it runs"), "{}", say());
-        held.leave();
+        let owner = LeaseOwner::default();
+        let guard = owner.take("first").unwrap();
+        let message = || owner.take("second").err().unwrap();
+        assert!(message().contains("busy with run first; it runs one at a time"), "{}", message());
+        guard.begin("t7");
+        assert!(message().contains("whose trial t7 began 0 s ago; it runs"), "{}", message());
+        guard.leave();
         assert!(
-            say().ends_with("its coordinator left 0 s ago, and it is still being ended: wait some seconds")
+            message()
+                .ends_with("its coordinator left 0 s ago, and it is still being ended: wait some seconds")
         );
 
         // A worker that waits in the kernel, as one does whose device never answers.
@@ -166,7 +167,7 @@ mod tests {
         let id = named.recv().unwrap();
         let gone = GRACE + Duration::from_secs(3);
         let text = {
-            let run = holder.0.lock().unwrap();
+            let run = owner.0.lock().unwrap();
             let mut text = String::new();
             // Until it sleeps.
             for _ in 0..1000 {
@@ -186,10 +187,10 @@ mod tests {
         drop(sender);
         worker.unwrap().join().unwrap().unwrap_err();
 
-        held.end();
-        assert!(!say().contains("t7"));
-        drop(held);
-        assert!(holder.take("second").is_ok() && !holder.is_taken());
+        guard.end();
+        assert!(!message().contains("t7"));
+        drop(guard);
+        assert!(owner.take("second").is_ok() && !owner.is_taken());
     }
 
     #[test]

@@ -21,17 +21,17 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Wears thin while nothing comes back; a new one is to be had with every request that does.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct DrainDeadline {
     since: Option<Instant>,
 }
 
-impl Patience {
+impl DrainDeadline {
     /// Nothing came back of `missing` requests: pauses, or gives up.
     ///
     /// # Errors
     /// `TimedOut`: nothing has come back for the whole of [`GRACE`].
     #[cold]
-    pub(crate) fn wear(&mut self, missing: u32) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, missing: u32) -> io::Result<()> {
         if self.since.get_or_insert_with(Instant::now).elapsed() < GRACE {
             std::thread::sleep(PAUSE);
             return Ok(());
@@ -55,7 +55,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::worker::{Crew, Note, Places, clock::monotonic_ns};
+    use crate::{
+        clock::monotonic_ns,
+        worker::{Places, WorkerEvent, WorkerPool},
+    };
 
     /// How the threads of a trial end whose target never answers, once they are to stop.
     async fn stopped(ring: Sharing) -> Vec<Refusal> {
@@ -83,21 +86,21 @@ mod tests {
         let (reader, _writer) = io::pipe().unwrap();
         let files = (0..threads).map(|_| reader.try_clone().unwrap().into()).collect();
         let places = Places { workers: &vec![0; threads as usize], pollers: &[], combiner: Some((0, false)) };
-        let mut crew = Crew::launch(&trial, 1 << 20, files, places).unwrap();
+        let mut pool = WorkerPool::launch(&trial, 1 << 20, files, places).unwrap();
         let (mut ready, mut refusals) = (0, Vec::new());
-        while refusals.len() < crew.reports() {
-            let note = tokio::time::timeout(Duration::from_secs(60), crew.note()).await;
-            match note.expect("a thread does not end").unwrap() {
-                Note::Ready(_) => ready += 1,
-                Note::Done(Err(refusal)) => refusals.push(refusal),
-                Note::Done(Ok(report)) => panic!("{ring:?}: {report:?}"),
+        while refusals.len() < pool.reports() {
+            let event = tokio::time::timeout(Duration::from_secs(60), pool.event()).await;
+            match event.expect("a thread does not end").unwrap() {
+                WorkerEvent::Ready(_) => ready += 1,
+                WorkerEvent::Done(Err(refusal)) => refusals.push(refusal),
+                WorkerEvent::Done(Ok(report)) => panic!("{ring:?}: {report:?}"),
             }
             if ready == threads {
                 ready = 0;
-                crew.start(monotonic_ns());
+                pool.start(monotonic_ns());
                 // Beyond the end of the window, so that all wait for what is in flight.
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                crew.stop();
+                pool.stop();
             }
         }
         refusals

@@ -7,14 +7,14 @@ use std::{
 
 use io_uring::{squeue, types};
 
-use super::{Favour, Slot};
+use super::{Slot, UrgentHint};
 use crate::buffers::Buffers;
 
 /// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
 const LARGEST_REGISTERED: usize = 1 << 30;
 
 /// What requests refer to, and how the kernel is told of it.
-pub struct Place {
+pub struct RequestContext {
     _files: Vec<OwnedFd>,
     /// Their descriptors; each file is for as many slots as the others.
     pub(super) fds: Box<[RawFd]>,
@@ -26,11 +26,11 @@ pub struct Place {
     /// Flags of every request.
     pub(in super::super) flags: squeue::Flags,
     /// What urgent requests have besides.
-    pub(super) favour: Favour,
+    pub(super) urgent_hint: UrgentHint,
     pub(in super::super) buffers: ManuallyDrop<Buffers>,
 }
 
-impl Place {
+impl RequestContext {
     /// Nothing of it is registered yet. The first of n files has the first n-th of `slots`, and so on.
     pub(in super::super) fn new(
         files: Vec<OwnedFd>,
@@ -46,7 +46,7 @@ impl Place {
             fixed_file: false,
             slots_per_buffer: None,
             flags,
-            favour: Favour::default(),
+            urgent_hint: UrgentHint::default(),
             buffers: ManuallyDrop::new(buffers),
         }
     }

@@ -20,13 +20,13 @@ use super::{Attach, Completion, Counts, Engine, Op, Ring, RingSetup, Slot};
 use crate::buffers::Buffers;
 
 /// A ring for urgent requests beside that of the others. A slot is one place among those in flight, in whichever.
-pub struct Apart {
+pub struct DualRing {
     urgent: Ring,
     bulk: Ring,
     polls: u64,
 }
 
-impl Apart {
+impl DualRing {
     /// Builds both alike; each has blocks of its own for all slots.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Apart {
     }
 }
 
-impl Engine for Apart {
+impl Engine for DualRing {
     fn moves_data(&self) -> bool {
         self.bulk.moves_data()
     }
@@ -85,8 +85,8 @@ impl Engine for Apart {
                 true => (&mut self.urgent.requests, &mut queues.0, &mut queued.0),
                 false => (&mut self.bulk.requests, &mut queues.1, &mut queued.1),
             };
-            let place = if op.kind.is_urgent() { &self.urgent.place } else { &self.bulk.place };
-            let entry = super::Requests::entry(&mut **ring, place, slot, op);
+            let context = if op.kind.is_urgent() { &self.urgent.context } else { &self.bulk.context };
+            let entry = super::Requests::entry(&mut **ring, context, slot, op);
             // SAFETY: as in `Ring::queue`: the slot is free, so that neither ring has a request for its block.
             let pushed = unsafe { queue.push(&entry) };
             debug_assert!(pushed.is_ok(), "there is room in both");
@@ -156,7 +156,7 @@ mod tests {
     const BLOCK: usize = 512;
     const DEPTH: u32 = 8;
 
-    fn apart(change: impl FnOnce(&mut trial::Engine)) -> Option<Apart> {
+    fn dual(change: impl FnOnce(&mut trial::Engine)) -> Option<DualRing> {
         let mut file = tempfile::tempfile().unwrap();
         (0..64u8).for_each(|block| file.write_all(&[block; 2 * BLOCK]).unwrap());
         let by = UrgentBy::SeparateRing;
@@ -172,7 +172,7 @@ mod tests {
             attach: &Attach::default(),
         };
         let buffers = |block| Buffers::new(DEPTH, block, 1).unwrap();
-        match Apart::new(&setup, file.into(), buffers(2 * BLOCK), buffers(BLOCK)) {
+        match DualRing::new(&setup, file.into(), buffers(2 * BLOCK), buffers(BLOCK)) {
             Ok((engine, knobs)) => {
                 let urgent = knobs.iter().find(|knob| knob.name == "urgent").unwrap();
                 assert_eq!(
@@ -190,7 +190,7 @@ mod tests {
     }
 
     /// Each slot reads the block of its number, every third as an urgent one; so often.
-    fn run(engine: &mut Apart, rounds: u32) {
+    fn run(engine: &mut DualRing, rounds: u32) {
         let urgent = |slot: u32| slot.is_multiple_of(3);
         for _ in 0..rounds {
             engine.queue((0..DEPTH).map(|slot| {
@@ -210,7 +210,7 @@ mod tests {
                     if urgent(slot) { (&engine.urgent, BLOCK) } else { (&engine.bulk, 2 * BLOCK) };
                 assert_eq!(completion, Completion { slot, result: len as i32 });
                 // SAFETY: the block is a live mapping, and nothing is in flight.
-                assert_eq!(unsafe { *ring.place.buffers.slot(slot) }, slot as u8);
+                assert_eq!(unsafe { *ring.context.buffers.slot(slot) }, slot as u8);
             }
         }
         let counts = engine.counts();
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn each_ring_has_its_own_and_the_urgent_one_is_seen_first() {
-        let Some(mut engine) = apart(|_| ()) else { return };
+        let Some(mut engine) = dual(|_| ()) else { return };
         run(&mut engine, 20);
         engine.queue(
             [OpKind::Read, OpKind::UrgentRead, OpKind::Read]
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn what_does_not_come_at_once_is_awaited() {
         // Threads of the kernel do the reads, whose completions come some time after the call.
-        let Some(mut engine) = apart(|engine| engine.force_async = true) else { return };
+        let Some(mut engine) = dual(|engine| engine.force_async = true) else { return };
         run(&mut engine, 200);
         let counts = engine.counts();
         assert!(counts.syscalls[1].1 > 0, "no wait in 1,600 requests: {counts:?}");
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn one_polling_thread_serves_both() {
         let sqpoll = Some(Sqpoll { idle: proto::units::Nanos(5_000_000), ..Sqpoll::default() });
-        let Some(mut engine) = apart(|engine| engine.sqpoll = sqpoll) else { return };
+        let Some(mut engine) = dual(|engine| engine.sqpoll = sqpoll) else { return };
         run(&mut engine, 50);
         assert_eq!(engine.counts().syscalls[1], ("ppoll", 0));
         let name = format!("iou-sqp-{}\n", rustix::thread::gettid().as_raw_nonzero());
