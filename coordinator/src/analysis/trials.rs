@@ -1,18 +1,15 @@
 //! From recorded trials to samples: which trials count, what each did, on all hosts and on each.
 
-use proto::{
-    counters,
-    outcome::{CallCounts, CpuTime, DeviceCounts, Interval, UrgentCounts, WorkCounts},
-    trial::Measure,
-};
+use proto::{outcome::Interval, trial::Measure};
 
 use super::{
-    merge::{self, Work},
+    merge,
     timeline::Timeline,
     window::{self, HostEdges, Selection},
 };
 use crate::{
     errno::errno_name,
+    metric::trial::{Costs, Work},
     store::{
         RunDir, StoreError,
         record::{HostTrial, TrialRecord},
@@ -36,52 +33,6 @@ pub(crate) struct HostSample {
     pub(super) host: String,
     pub(crate) work: Work,
     pub(super) costs: Costs,
-}
-
-proto::counters! {
-    /// What a host counted over the whole of its window.
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub(crate) struct Costs {
-        pub(super) work: WorkCounts,
-        pub(super) calls: CallCounts,
-        pub(super) cpu: CpuTime,
-        pub(super) device: DeviceCounts,
-        /// Where a share of the operations was urgent.
-        pub(super) urgent: Option<UrgentCounts> => either,
-    }
-}
-
-impl Costs {
-    fn of(host: &HostTrial) -> Option<Self> {
-        let finished = host.finished.as_ref()?;
-        Some(Self {
-            work: finished.work.clone(),
-            calls: finished.calls.clone(),
-            cpu: finished.cpu.clone(),
-            device: finished.device.clone(),
-            urgent: finished.urgent,
-        })
-    }
-
-    /// The sum of several; all zero of none.
-    pub(super) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        counters::sum(parts).unwrap_or_default()
-    }
-
-    /// Operations that the counts belong to.
-    pub(super) fn ops(&self) -> u64 {
-        self.work.ops()
-    }
-
-    /// A total divided by the operations; `None` where there were none.
-    pub(super) fn per_io(&self, total: u64) -> Option<f64> {
-        (self.ops() > 0).then(|| total as f64 / self.ops() as f64)
-    }
-
-    /// All CPU time, as far as it was measured, in nanoseconds.
-    pub(super) fn cpu_ns(&self) -> u64 {
-        self.cpu.user_ns + self.cpu.system_ns + self.cpu.kernel_threads_ns.unwrap_or(0)
-    }
 }
 
 /// Why a trial is kept out of the statistics: its marks; without any, what its record lacks to count.
@@ -149,7 +100,7 @@ pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Re
     let mut hosts = Vec::with_capacity(record.hosts.len());
     for ((host, chosen), intervals) in record.hosts.iter().zip(&selection.chosen).zip(intervals) {
         let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
-        match (work, Costs::of(host)) {
+        match (work, host.finished.as_ref().map(Costs::of)) {
             (Some(work), _) if work.latency.is_empty() => {
                 return Err(format!("{} completed no operation", host.host));
             }

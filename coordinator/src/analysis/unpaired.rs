@@ -14,9 +14,9 @@
 use super::stats::{
     difference::{Length, ROUNDING},
     mean, moments, t_quantile, t_tail,
-    verdict::{Better, Evidence, verdict},
+    verdict::{Evidence, verdict},
 };
-use crate::summary::Verdict;
+use crate::{metric::Better, summary::Verdict};
 
 /// One value a trial, and what decided how many there are.
 #[derive(Clone, Copy, Debug)]

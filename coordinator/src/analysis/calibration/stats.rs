@@ -119,8 +119,9 @@ mod tests {
         analysis::stats::{
             difference::Difference,
             holm::holm,
-            verdict::{Better, DEFAULT_MARGIN, verdict},
+            verdict::{DEFAULT_MARGIN, verdict},
         },
+        metric::Better,
         summary::Verdict,
     };
 
