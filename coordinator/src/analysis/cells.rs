@@ -7,7 +7,6 @@ use proto::outcome::{Finished, SharingCosts, Verified};
 
 use super::{
     audit, merge,
-    stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
     trials::{Costs, Sample},
     urgent::Gathered,
@@ -15,7 +14,8 @@ use super::{
 use crate::{
     errno::errno_name,
     params::Params,
-    plan::Cell,
+    scenario::Cell,
+    stats::{self, remerge::Recorded},
     store::record::TrialRecord,
     summary::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,

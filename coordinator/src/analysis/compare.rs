@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
+    urgent,
+};
+use crate::{
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
@@ -12,9 +15,8 @@ use super::{
         remerge::{self, Jackknife, Merged, Recorded},
         verdict::{Better, trials_more, verdict},
     },
-    urgent,
+    summary::{Comparison, Verdict},
 };
-use crate::summary::{Comparison, Verdict};
 
 /// What is compared with, and how it is judged.
 pub(super) struct Against<'a> {

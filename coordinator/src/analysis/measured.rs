@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    stats::{
-        self,
-        difference::{Length, difference, logs},
-        verdict::{Better, DEFAULT_MARGIN, Evidence},
-    },
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
     params::Params,
     scenario::expect::Measured,
+    stats::{
+        self,
+        difference::{Length, difference, logs},
+        verdict::{Better, DEFAULT_MARGIN, Evidence},
+    },
     summary::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
 

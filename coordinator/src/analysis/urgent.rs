@@ -7,12 +7,14 @@ use super::{
     across,
     cells::percentiles,
     merge::{self, Part},
-    stats,
     warnings::Warnings,
 };
-use crate::summary::{
-    CellSummary,
-    lane::{Lane, Overtaken, Starved},
+use crate::{
+    stats,
+    summary::{
+        CellSummary,
+        lane::{Lane, Overtaken, Starved},
+    },
 };
 
 /// An operation that is not urgent is starved where it waits for more than so many times the median of its like.

@@ -14,7 +14,6 @@ use crate::{
         self, AnalysisInput,
         across::{self, RunComparison, Selection, Side, USUAL_METRICS},
         measured::SAMPLED,
-        stats::verdict::DEFAULT_MARGIN,
     },
     exit::Exit,
     history::{self, RESULTS},
@@ -26,6 +25,7 @@ use crate::{
         precision::{LARGEST_PERCENT, percent},
     },
     screen::Screen,
+    stats::verdict::DEFAULT_MARGIN,
     store::{RunDir, SCENARIO},
     summary::{ComparisonSet, Verdict},
 };

@@ -7,7 +7,6 @@ use proto::trial::Measure;
 use super::{
     super::{
         merge,
-        stats::{CONFIDENCE, difference::Length, holm::holm},
         trials::{self, Costs},
     },
     POWER, RESOLUTION, SCHEMA,
@@ -17,6 +16,7 @@ use crate::{
     params::Params,
     plan::Plan,
     scenario::Scenario,
+    stats::{CONFIDENCE, difference::Length, holm::holm},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };
