@@ -11,6 +11,7 @@ mod errno;
 pub mod exit;
 pub mod history;
 pub mod import;
+pub mod metric;
 pub mod output;
 pub mod params;
 pub mod plan;

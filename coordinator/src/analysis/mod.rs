@@ -24,6 +24,7 @@ mod cells;
 mod compare;
 mod emulated;
 pub mod explain;
+pub mod export_rows;
 pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -33,7 +34,6 @@ pub mod noise;
 pub mod placement;
 #[cfg(test)]
 mod tests;
-pub mod tidy;
 pub mod timeline;
 pub(crate) mod trials;
 pub mod unpaired;

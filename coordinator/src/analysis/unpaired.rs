@@ -12,10 +12,11 @@
 //! [`Length::freedom`], as within a run.
 
 use crate::{
+    metric::Better,
     stats::{
         difference::{Length, ROUNDING},
         mean, moments, t_quantile, t_tail,
-        verdict::{Better, Evidence, verdict},
+        verdict::{Evidence, verdict},
     },
     summary::Verdict,
 };

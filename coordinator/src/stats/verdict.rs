@@ -1,7 +1,7 @@
 //! From a difference to a word, and how many trials more would bring one.
 
 use super::difference::Difference;
-use crate::summary::Verdict;
+use crate::{metric::Better, summary::Verdict};
 
 /// The margin where a scenario names none: arms whose ratio lies surely within 1 ± this are called equal.
 pub const DEFAULT_MARGIN: f64 = 0.02;
@@ -14,15 +14,6 @@ pub const RESOLUTION: f64 = 0.002;
 const STEADY: f64 = 1e-4;
 /// The most blocks that are thought of when it is asked how many more would decide.
 const MOST_BLOCKS: usize = 1000;
-
-/// Which way is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Better {
-    /// As with operations per second.
-    Higher,
-    /// As with latency.
-    Lower,
-}
 
 /// What a verdict rests on, besides the p-value.
 #[derive(Clone, Copy, Debug, PartialEq)]

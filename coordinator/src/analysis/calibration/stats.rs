@@ -116,10 +116,11 @@ mod tests {
 
     use super::*;
     use crate::{
+        metric::Better,
         stats::{
             difference::Difference,
             holm::holm,
-            verdict::{Better, DEFAULT_MARGIN, verdict},
+            verdict::{DEFAULT_MARGIN, verdict},
         },
         summary::Verdict,
     };
