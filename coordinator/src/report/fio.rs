@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    analysis::tidy::{CellTotals, DirectionTotals},
+    analysis::export_rows::{CellTotals, DirectionTotals},
     params,
     plan::Plan,
     summary::ComparisonSet,
