@@ -10,7 +10,6 @@ use proto::{
 
 use super::{
     audit, merge,
-    stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
     trials::Sample,
     urgent::Gathered,
@@ -22,7 +21,8 @@ use crate::{
         trial::{Costs, Trial},
     },
     params::Params,
-    plan::Cell,
+    scenario::Cell,
+    stats::{self, remerge::Recorded},
     store::record::TrialRecord,
     summary::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,

@@ -13,14 +13,16 @@ use proto::{
 };
 use tempfile::TempDir;
 
-use super::{AnalysisInput, analyse, stats::verdict::DEFAULT_MARGIN};
+use super::{AnalysisInput, analyse};
 use crate::{
+    cluster::clock::ClockOffset,
     params::Params,
-    plan::{Cell, Plan, PlannedTrial},
-    scenario::noise::NoisePolicy,
+    plan::{Plan, PlannedTrial},
+    scenario::{Cell, noise::NoisePolicy},
+    stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry, RunDir,
-        record::{ClockOffset, HostTrial, TrialRecord},
+        record::{HostTrial, TrialRecord},
     },
     summary::ComparisonSet,
 };
