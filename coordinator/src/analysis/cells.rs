@@ -3,19 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
-use proto::outcome::{Finished, SharingCosts, Verified};
+use proto::{
+    counters::{self, Counters as _},
+    outcome::{Finished, HandoverCosts, LockCosts, SharingCosts, Verified},
+};
 
 use super::{
     audit, merge,
-    stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
-    trials::{Costs, Sample},
+    trials::Sample,
     urgent::Gathered,
 };
 use crate::{
     errno::errno_name,
+    metric::{
+        self, COMPARED, Metric, Operations,
+        trial::{Costs, Trial},
+    },
     params::Params,
-    plan::Cell,
+    scenario::Cell,
+    stats::{self, remerge::Recorded},
     store::record::TrialRecord,
     summary::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
@@ -49,14 +56,48 @@ pub(super) struct Row {
 /// What the cell did in one block.
 pub(super) struct BlockValues {
     pub(super) block: u32,
-    pub(super) iops: f64,
-    pub(super) latency: Recorded,
-    pub(super) cpu_ns_per_io: Option<f64>,
-    pub(super) syscalls_per_io: Option<f64>,
-    /// Urgent operations, if there were any.
-    pub(super) urgent: Option<Recorded>,
-    /// The rate of the others, where some were to be urgent.
-    pub(super) bulk_iops: Option<f64>,
+    /// Of the metrics of [`COMPARED`], in their order.
+    pub(super) values: [Option<f64>; COMPARED.len()],
+    /// The latencies that statistics among them are of.
+    pub(super) latencies: BTreeMap<Operations, Recorded>,
+}
+
+impl BlockValues {
+    fn of(block: u32, trial: &Trial<'_>) -> Self {
+        let mut latencies = BTreeMap::new();
+        for (operations, _) in COMPARED.iter().filter_map(|compared| compared.metric.statistic()) {
+            if let Some(latency) = operations.in_trial(trial) {
+                latencies.entry(operations).or_insert_with(|| Recorded::of(latency));
+            }
+        }
+        let values = std::array::from_fn(|index| COMPARED[index].metric.in_trial(trial));
+        Self { block, values, latencies }
+    }
+}
+
+/// The values by trial that a cell keeps, of each metric that says so. A metric that some trial does not have is left
+/// out.
+struct Kept(Vec<(&'static Metric, Option<Vec<f64>>)>);
+
+impl Kept {
+    fn new() -> Self {
+        Self(metric::all().filter(|metric| metric.is_kept()).map(|metric| (metric, Some(vec![]))).collect())
+    }
+
+    fn add(&mut self, trial: &Trial<'_>) {
+        for (metric, values) in &mut self.0 {
+            match (metric.in_trial(trial), values.as_mut()) {
+                (Some(value), Some(values)) => values.push(value),
+                (None, _) => *values = None,
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    fn values(self) -> BTreeMap<String, Vec<f64>> {
+        let known = |(metric, values): (&Metric, Option<Vec<f64>>)| Some((metric.name.to_owned(), values?));
+        self.0.into_iter().filter_map(known).filter(|(_, values)| !values.is_empty()).collect()
+    }
 }
 
 impl CellData<'_> {
@@ -75,7 +116,7 @@ impl CellData<'_> {
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
-        let mut means = Vec::new();
+        let mut kept = Kept::new();
         let (mut urgent, mut bulk) = (Gathered::default(), Gathered::default());
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
@@ -89,7 +130,6 @@ impl CellData<'_> {
             bandwidth.push(work.bytes_per_s);
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
-            means.push(work.latency.mean());
             merge::add(&mut latency, &work.latency);
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
@@ -100,21 +140,15 @@ impl CellData<'_> {
             }
             syncs.push(work.syncs_per_s);
             let costs = Costs::sum(hosts().map(|host| &host.costs));
+            let trial = Trial { work: Some(&work), bulk: others.as_ref(), costs: Some(&costs) };
+            kept.add(&trial);
             if scope.is_none() {
-                values.push(BlockValues {
-                    block: sample.block,
-                    iops: work.iops,
-                    latency: Recorded::of(&work.latency),
-                    cpu_ns_per_io: costs.per_io(costs.cpu_ns()),
-                    syscalls_per_io: costs.per_io(costs.syscalls.values().sum()),
-                    urgent: work.urgent.as_ref().map(|urgent| Recorded::of(&urgent.latency)),
-                    bulk_iops: others.map(|others| others.iops),
-                });
+                values.push(BlockValues::of(sample.block, &trial));
             }
             trials.push(costs);
         }
         let costs = Costs::sum(&trials);
-        let syscalls_per_io = costs.per_io(costs.syscalls.values().sum());
+        let syscalls_per_io = costs.per_io(costs.calls.syscalls());
         let summary = CellSummary {
             arm: self.cell.arm.clone(),
             params: self.cell.params.clone(),
@@ -134,24 +168,27 @@ impl CellData<'_> {
             offered_per_s: self.offered(scope),
             syscalls_per_io,
             syscalls: self.syscalls(scope, &costs, syscalls_per_io),
-            cpu_ns_per_io: (costs.ops > 0).then(|| CpuPerIo {
-                user: costs.user_ns as f64 / costs.ops as f64,
-                system: costs.system_ns as f64 / costs.ops as f64,
-                kernel_threads: costs.kernel_threads_ns.map(|ns| ns as f64 / costs.ops as f64),
+            cpu_ns_per_io: (costs.ops() > 0).then(|| CpuPerIo {
+                user: costs.cpu.user_ns as f64 / costs.ops() as f64,
+                system: costs.cpu.system_ns as f64 / costs.ops() as f64,
+                kernel_threads: costs.cpu.kernel_threads_ns.map(|ns| ns as f64 / costs.ops() as f64),
             }),
-            context_switches_per_io: costs.per_io(costs.switches),
-            interrupts_per_io: costs.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
+            context_switches_per_io: costs.per_io(costs.cpu.switches()),
+            interrupts_per_io: costs.device.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
             hardware: audit::hardware(self, scope),
-            cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
+            cached_share: self
+                .finished(scope)
+                .filter_map(|finished| finished.device.cached_share)
+                .reduce(f64::max),
             ring: self.ring(scope, &costs),
             errors: self.errors(scope),
             verified: self.verified(scope),
-            short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
+            short_transfers: self.finished(scope).map(|finished| finished.work.short_transfers).sum(),
             target: self.target(scope),
             pinned_cpus: self.pinned_cpus(scope),
             placement: Placement::of(self.host_trials(scope)),
             blocks,
-            trial_values: trial_values(&trials, means),
+            trial_values: kept.values(),
         };
         Row { summary, blocks: values }
     }
@@ -184,12 +221,11 @@ impl CellData<'_> {
     }
 
     fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
-        let audit = audit::syscalls(self, scope);
-        let audit_per_io = audit
-            .as_ref()
-            .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
-        match audit {
-            Some((perf, _)) => Syscalls {
+        let (perf, ops) = audit::counts(self, scope).map_or((None, 0), |(counts, ops)| (counts.perf, ops));
+        let audit_per_io =
+            perf.as_ref().filter(|_| ops > 0).map(|perf| perf.syscalls_total as f64 / ops as f64);
+        match perf {
+            Some(perf) => Syscalls {
                 counted_by: CountedBy::Perf,
                 total: Some(perf.syscalls_total),
                 by_name: perf.syscalls_by_name,
@@ -198,8 +234,8 @@ impl CellData<'_> {
             },
             None => Syscalls {
                 counted_by: CountedBy::Engine,
-                total: (costs.ops > 0).then(|| costs.syscalls.values().sum()),
-                by_name: costs.syscalls.clone(),
+                total: (costs.ops() > 0).then(|| costs.calls.syscalls()),
+                by_name: costs.calls.syscalls_self.clone(),
                 self_per_io,
                 audit_per_io,
             },
@@ -210,11 +246,11 @@ impl CellData<'_> {
         let knobs =
             || self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.knobs);
         let template = &self.cell.template.engine;
-        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.sharing {
-            Some(SharingCosts::Lock { locks, contended, wait_ns }) => {
+        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.calls.sharing {
+            Some(SharingCosts::Lock(LockCosts { locks, contended, wait_ns })) => {
                 (costs.per_io(wait_ns), (locks > 0).then(|| contended as f64 / locks as f64), None)
             }
-            Some(SharingCosts::Handover { ns }) => (None, None, costs.per_io(ns)),
+            Some(SharingCosts::Handover(HandoverCosts { ns })) => (None, None, costs.per_io(ns)),
             None => (None, None, None),
         };
         Ring {
@@ -224,11 +260,11 @@ impl CellData<'_> {
             handover_ns_per_io,
             requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
-            sqes_per_enter: (costs.enters > 0 && costs.submitted > 0)
-                .then(|| costs.submitted as f64 / costs.enters as f64),
-            enters_by_batch: by_batch(&costs.enters_by_batch),
-            cq_overflows: costs.cq_overflows,
-            punted_to_io_wq: audit::syscalls(self, scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+            sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
+                .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
+            enters_by_batch: by_batch(&costs.calls.enters_by_batch),
+            cq_overflows: costs.calls.cq_overflows,
+            punted_to_io_wq: audit::counts(self, scope).and_then(|(counts, _)| counts.perf?.punted_to_io_wq),
             completed: audit::completed(self, scope),
             batches_missing: audit::batches_missing(self, scope),
             batches: audit::batches(self, scope),
@@ -237,20 +273,14 @@ impl CellData<'_> {
 
     fn errors(&self, scope: Option<&str>) -> Vec<ErrorCount> {
         let mut counts = BTreeMap::<i32, u64>::new();
-        for (errno, count) in self.finished(scope).flat_map(|finished| &finished.errors) {
-            *counts.entry(*errno).or_default() += count;
-        }
+        self.finished(scope).for_each(|finished| counts.add(&finished.work.errors));
         let named = |(errno, count)| ErrorCount { errno, name: errno_name(errno), count };
         counts.into_iter().map(named).collect()
     }
 
     /// What came of verification in all trials, whether or not they count.
     fn verified(&self, scope: Option<&str>) -> Option<Verified> {
-        let parts = self.finished(scope).filter_map(|finished| finished.verified);
-        parts.reduce(|sum, part| Verified {
-            sectors: sum.sectors + part.sectors,
-            failures: sum.failures + part.failures,
-        })
+        counters::sum(self.finished(scope).filter_map(|finished| finished.verified.as_ref()))
     }
 
     fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
@@ -263,24 +293,6 @@ impl CellData<'_> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
     }
-}
-
-/// One value a trial, by metric; of a metric that some trial does not have, nothing.
-fn trial_values(trials: &[Costs], latency_mean: Vec<f64>) -> BTreeMap<String, Vec<f64>> {
-    type PerIo = fn(&Costs) -> Option<f64>;
-    let metrics: [(&str, PerIo); 4] = [
-        ("cpu_per_io", |costs| costs.per_io(costs.cpu_ns())),
-        ("syscalls_per_io", |costs| costs.per_io(costs.syscalls.values().sum())),
-        ("context_switches_per_io", |costs| costs.per_io(costs.switches)),
-        ("interrupts_per_io", |costs| costs.per_io(costs.interrupts?)),
-    ];
-    let of = |(name, per_io): (&str, PerIo)| {
-        Some((name.to_owned(), trials.iter().map(per_io).collect::<Option<Vec<f64>>>()?))
-    };
-    let mut values: BTreeMap<_, _> = metrics.into_iter().filter_map(of).collect();
-    values.insert("latency_mean".to_owned(), latency_mean);
-    values.retain(|_, values| !values.is_empty());
-    values
 }
 
 /// Counts by class of batch, under the range of each class that occurred.

@@ -1,6 +1,6 @@
 //! Every rendering of the same set.
 
-use proto::outcome::SharingCosts;
+use proto::outcome::{HandoverCosts, LockCosts, SharingCosts};
 use serde_json::Value;
 
 use super::*;
@@ -61,9 +61,11 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     fixture.change = |record| {
         let Some(finished) = &mut record.hosts[0].finished else { return };
         let ops = finished.ops();
-        finished.sharing = match record.arm.as_str() {
-            "uring" => Some(SharingCosts::Lock { locks: 4 * ops, contended: ops, wait_ns: 150 * ops }),
-            "uring-tuned" => Some(SharingCosts::Handover { ns: 2500 * ops }),
+        finished.calls.sharing = match record.arm.as_str() {
+            "uring" => {
+                Some(SharingCosts::Lock(LockCosts { locks: 4 * ops, contended: ops, wait_ns: 150 * ops }))
+            }
+            "uring-tuned" => Some(SharingCosts::Handover(HandoverCosts { ns: 2500 * ops })),
             _ => None,
         };
     };
@@ -82,7 +84,7 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     let table = render(&set, Plain::Table, 120, false);
     assert_fits(&table, 120);
     let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
-    assert!(table.contains("wait/IO: time per I/O in user space"), "{table}");
+    assert!(table.contains("wait/IO: time per I/O spent in user space"), "{table}");
     let rows = table.split_once("wait/IO").unwrap().1;
     assert!(row(rows, "uring ").contains(" 150 ns  ") && !row(rows, "sync ").contains("150 ns"), "{table}");
     assert!(row(rows, "uring-tuned").contains(" 2.50 µs  "), "{table}");

@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use proto::{outcome::Direction, trial::Measure};
+use proto::{counters::Counters as _, outcome::Direction, trial::Measure};
 
 use super::{
-    latest,
-    merge::{self, Work},
-    trials,
+    latest, merge, trials,
     window::{self, HostEdges},
 };
 use crate::{
+    metric::trial::{Costs, Work},
     params::Params,
     plan::Plan,
     store::{
@@ -46,28 +45,7 @@ pub struct TrialRow {
     /// arrived. `None` where none did.
     pub work: Option<Work>,
     /// What it cost, over the whole of the host's window; `None` where the host never finished.
-    pub costs: Option<TrialCosts>,
-}
-
-/// What the operations of a trial cost on one host: sums, not shares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TrialCosts {
-    /// Operations that the sums are of.
-    pub ops: u64,
-    /// By the engine's own count.
-    pub syscalls: u64,
-    /// CPU time of the workers in user mode, in nanoseconds.
-    pub user_ns: u64,
-    /// In the kernel.
-    pub system_ns: u64,
-    /// Of the kernel's own threads; `None` where it could not be read.
-    pub kernel_threads_ns: Option<u64>,
-    /// Context switches, wanted or not.
-    pub switches: u64,
-    /// Failed requests.
-    pub errors: u64,
-    /// Requests that transferred less than was asked.
-    pub short_transfers: u64,
+    pub costs: Option<Costs>,
 }
 
 /// One direction of a cell, over its trials that count and their hosts.
@@ -101,38 +79,11 @@ pub struct CellTotals {
     /// The same with hosts added up, and times the workers of each: the CPU time that there was to use at most.
     pub worker_ns: u64,
     /// Costs of the same trials.
-    pub costs: TrialCosts,
+    pub costs: Costs,
     /// The first errno of all trials; 0: no request failed.
     pub errno: i32,
     /// When the first of its trials was sent off, RFC 3339.
     pub started_at: String,
-}
-
-impl TrialCosts {
-    fn of(host: &HostTrial) -> Option<Self> {
-        let finished = host.finished.as_ref()?;
-        Some(Self {
-            ops: finished.ops(),
-            syscalls: finished.syscalls_self_total(),
-            user_ns: finished.cpu.user_ns,
-            system_ns: finished.cpu.system_ns,
-            kernel_threads_ns: finished.cpu.kernel_threads_ns,
-            switches: finished.cpu.voluntary_switches + finished.cpu.involuntary_switches,
-            errors: finished.errors.values().sum(),
-            short_transfers: finished.short_transfers,
-        })
-    }
-
-    fn add(&mut self, more: &Self) {
-        self.ops += more.ops;
-        self.syscalls += more.syscalls;
-        self.user_ns += more.user_ns;
-        self.system_ns += more.system_ns;
-        self.kernel_threads_ns = self.kernel_threads_ns.zip(more.kernel_threads_ns).map(|(a, b)| a + b);
-        self.switches += more.switches;
-        self.errors += more.errors;
-        self.short_transfers += more.short_transfers;
-    }
 }
 
 /// Every trial that was executed, in the order in which it ran, a row for each host. A trial that was run again has
@@ -171,7 +122,7 @@ pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
                 kept_out: kept_out.clone(),
                 clock_error_ns: host.clock.error_ns,
                 work,
-                costs: TrialCosts::of(host),
+                costs: host.finished.as_ref().map(Costs::of),
             });
         }
     }
@@ -194,13 +145,14 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
             directions: BTreeMap::new(),
             runtime_ns: 0,
             worker_ns: 0,
-            costs: TrialCosts { kernel_threads_ns: Some(0), ..TrialCosts::default() },
+            costs: Costs::sum([]),
             errno: 0,
             started_at: String::new(),
         };
         for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed)
         {
-            let failed = record.hosts.iter().filter_map(|host| host.finished.as_ref()?.errors.keys().next());
+            let failed =
+                record.hosts.iter().filter_map(|host| host.finished.as_ref()?.work.errors.keys().next());
             totals.errno = if totals.errno == 0 { failed.copied().next().unwrap_or(0) } else { totals.errno };
             if totals.started_at.is_empty() {
                 totals.started_at.clone_from(&record.started_at);
@@ -240,9 +192,9 @@ impl CellTotals {
                 *bytes += series.bytes as f64 * 1e9 / ns.max(1) as f64;
             }
             if let Some(finished) = &host.finished {
-                self.worker_ns += workers * finished.end_ns.saturating_sub(finished.begin_ns);
+                self.worker_ns += workers * finished.window.end_ns.saturating_sub(finished.window.begin_ns);
             }
-            self.costs.add(&TrialCosts::of(host).unwrap_or_default());
+            self.costs.add(&host.finished.as_ref().map(Costs::of).unwrap_or_default());
         }
         self.runtime_ns += longest;
         for (direction, (ops, bytes)) in rates {

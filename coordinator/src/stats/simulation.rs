@@ -11,9 +11,9 @@ use super::{
     difference::{Difference, Length, difference},
     holm::holm,
     remerge::{self, Merged, Recorded},
-    verdict::{Better, DEFAULT_MARGIN, verdict},
+    verdict::{DEFAULT_MARGIN, verdict},
 };
-use crate::summary::Verdict;
+use crate::{metric::Better, summary::Verdict};
 
 const BATCHES: u64 = 5;
 
