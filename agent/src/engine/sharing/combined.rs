@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use proto::outcome::SharingCosts;
+use proto::outcome::{HandoverCosts, SharingCosts};
 use rtrb::{Consumer, Producer};
 
 use super::{
@@ -150,7 +150,9 @@ impl Engine for Combined {
         let _ = self.bridge.rouse();
         Counts {
             syscalls: [("futex", self.futexes), ("write", self.writes), ("", 0), ("", 0)],
-            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
+            sharing: Some(SharingCosts::Handover(HandoverCosts {
+                ns: self.clock.nanos_between(0, self.returning),
+            })),
             ..Counts::default()
         }
     }

@@ -21,7 +21,7 @@ use std::{
 
 use io_uring::{opcode, types};
 use proto::{
-    outcome::{Knob, Refusal, SharingCosts},
+    outcome::{HandoverCosts, Knob, Refusal, SharingCosts},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -320,7 +320,9 @@ impl Combiner {
         }
         Counts {
             syscalls: [counts.syscalls[0], ("futex", self.futexes), ("", 0), ("", 0)],
-            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.coming) }),
+            sharing: Some(SharingCosts::Handover(HandoverCosts {
+                ns: self.clock.nanos_between(0, self.coming),
+            })),
             ..counts
         }
     }
