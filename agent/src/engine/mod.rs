@@ -23,17 +23,8 @@ pub use pvsync2::Pvsync2;
 pub use ring::{Attach, DualRing, Opcode, Ring, RingSetup};
 pub use sharing::{Combined, Shared};
 
-pub use crate::slot::Slot;
+pub use crate::slot::{Completion, Slot};
 use crate::workload::Op;
-
-/// A request that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// Where it was queued.
-    pub slot: Slot,
-    /// Bytes transferred, or a negated errno.
-    pub result: i32,
-}
 
 /// One way of doing I/O, as the hot loop uses it.
 pub trait Engine {

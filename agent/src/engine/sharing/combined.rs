@@ -16,7 +16,7 @@ use rtrb::{Consumer, Producer};
 
 use super::{
     super::{Completion, Counts, Engine, Slot},
-    combiner::{Bridge, Done, Request},
+    bridge::{Bridge, Done, Request},
 };
 use crate::{clock::HotClock, workload::Op};
 
