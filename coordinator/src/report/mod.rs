@@ -17,6 +17,7 @@ mod fio;
 mod grid;
 pub mod history;
 mod html;
+mod json;
 mod markdown;
 mod openmetrics;
 mod table;
@@ -26,9 +27,12 @@ pub(crate) mod text;
 mod trials_csv;
 mod urgent;
 mod view;
+pub(crate) mod words;
 
 pub use calibration::render as render_calibration;
 pub use export::render_run;
+pub use json::summary_schema;
+use json::to_json;
 
 /// How a comparison is rendered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -70,7 +74,7 @@ pub enum Plain {
 pub fn render(set: &ComparisonSet, format: Plain, width: u16, colour: bool) -> String {
     match format {
         Plain::Table => table::render(set, width, colour),
-        Plain::Json => json(set),
+        Plain::Json => json::render(set),
         Plain::Csv => csv::render(set),
         Plain::Markdown => markdown::render(set),
     }
@@ -84,15 +88,6 @@ pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Er
     html::render(set, scenario, None)
 }
 
-fn json(set: &ComparisonSet) -> String {
-    to_json(set)
-}
-
-#[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
-fn to_json(data: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(data).expect("what is reported is plain data") + "\n"
-}
-
 impl RunDir {
     /// Writes what is derived from the run: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each
     /// whole or not at all.
@@ -100,7 +95,7 @@ impl RunDir {
     /// # Errors
     /// Where one cannot be written.
     pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
-        self.replace("summary.json", json(set).as_bytes())?;
+        self.replace("summary.json", json::render(set).as_bytes())?;
         self.replace("summary.csv", csv::render(set).as_bytes())?;
         let trials = trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(self)?);
         self.replace("trials.csv", trials.as_bytes())?;
