@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{
-    table::indented,
     text::{Align, Entry, Line, Style, columns, wrap},
     words,
 };
 use crate::{
     metric::throughput::IOPS,
     params,
+    report::text::indented,
     summary::{
         ComparisonSet,
         answer::Points,
@@ -185,9 +185,9 @@ mod tests {
         fixture.change = |record| {
             let host = &mut record.hosts[0];
             let (Some(ready), Some(finished)) = (&mut host.ready, &mut host.finished) else { return };
-            ready.target.insert("direct".into(), "yes".into());
+            ready.target.direct = Some(true);
             let ops = finished.ops();
-            let calls = finished.syscalls_self_total();
+            let calls = finished.calls.syscalls();
             finished.cpu.user_ns = 400 * ops;
             finished.cpu.system_ns = 900 * ops + 3_000 * calls;
         };
