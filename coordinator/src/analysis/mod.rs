@@ -26,6 +26,7 @@ mod cell_data;
 mod cells;
 mod compare;
 mod emulated;
+pub mod expectations;
 mod explain;
 pub mod export_rows;
 pub mod fingerprint;

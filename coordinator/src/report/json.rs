@@ -4,10 +4,17 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words;
+use super::{export::Export, words};
 use crate::{
     params::Params,
     summary::{Comparison, ComparisonSet, crossover::Crossover, explanation::Explanation},
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "json",
+    help: "As in summary.json",
+    details: None,
+    render: |source| Ok(render(source.set)),
 };
 
 /// A comparison and its sentences, as in `summary.json`.
