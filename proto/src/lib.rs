@@ -6,6 +6,7 @@
 //! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`counters`]: adding and subtracting what was counted.
+//! * [`series`]: the kinds and lanes of operations, and their latencies.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
@@ -23,6 +24,7 @@ pub mod histogram;
 pub mod noise;
 pub mod outcome;
 pub mod payload;
+pub mod series;
 pub mod target;
 #[cfg(test)]
 mod testing;
