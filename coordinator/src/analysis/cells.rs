@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hdrhistogram::Histogram;
 use proto::{
     counters::{self, Counters as _},
+    facts::TargetFacts,
     outcome::{Finished, HandoverCosts, LockCosts, SharingCosts, Verified},
 };
 
 use super::{
-    audit, merge,
-    timeline::{self, Timeline},
-    trials::Sample,
+    audit,
+    cell_data::CellData,
+    latency::{Apart, percentiles},
+    merge, timeline,
     urgent::Gathered,
 };
 use crate::{
@@ -20,31 +21,9 @@ use crate::{
         self, COMPARED, Metric, Operations,
         trial::{Costs, Trial},
     },
-    params::Params,
-    scenario::Cell,
     stats::{self, remerge::Recorded},
-    store::record::TrialRecord,
-    summary::{
-        CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
-        Syscalls, TrialCounts, placement::Placement,
-    },
+    summary::{CellSummary, CountedBy, CpuPerIo, ErrorCount, Ring, Syscalls, placement::Placement},
 };
-
-/// All that was recorded of a cell.
-pub(super) struct CellData<'a> {
-    pub(super) cell: &'a Cell,
-    pub(super) counts: TrialCounts,
-    /// The hosts that ran it, or would have.
-    pub(super) hosts: Vec<String>,
-    /// Timed trials that count.
-    pub(super) samples: Vec<Sample>,
-    /// The same, interval by interval.
-    pub(super) timeline: Timeline,
-    /// Audits that count.
-    pub(super) audits: Vec<&'a TrialRecord>,
-    /// All trials, whether or not they count.
-    pub(super) records: Vec<&'a TrialRecord>,
-}
 
 /// A row, and per trial what comparisons need but the row does not show.
 pub(super) struct Row {
@@ -262,7 +241,7 @@ impl CellData<'_> {
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
             sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
                 .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
-            enters_by_batch: by_batch(&costs.calls.enters_by_batch),
+            enters_by_batch: audit::by_batch(&costs.calls.enters_by_batch),
             cq_overflows: costs.calls.cq_overflows,
             punted_to_io_wq: audit::counts(self, scope).and_then(|(counts, _)| counts.perf?.punted_to_io_wq),
             completed: audit::completed(self, scope),
@@ -283,48 +262,16 @@ impl CellData<'_> {
         counters::sum(self.finished(scope).filter_map(|finished| finished.verified.as_ref()))
     }
 
-    fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
-        distinct(
-            self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.target),
-        )
+    /// The facts on which all hosts and trials agree have types; the others are text.
+    fn target(&self, scope: Option<&str>) -> TargetFacts {
+        let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
+        let facts: Vec<BTreeMap<String, String>> = ready.map(|ready| ready.target.clone().into()).collect();
+        distinct(facts.iter().flatten()).into()
     }
 
     fn pinned_cpus(&self, scope: Option<&str>) -> Vec<u32> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
-    }
-}
-
-/// Counts by class of batch, under the range of each class that occurred.
-pub(super) fn by_batch(classes: &[u64]) -> Params {
-    let range = |class: usize| match class {
-        0 => "0".to_owned(),
-        1 => "1".to_owned(),
-        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
-    };
-    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
-    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
-}
-
-/// Times that are kept apart from the latencies of operations: service times in open loop, and syncs.
-#[derive(Default)]
-struct Apart {
-    all: Option<Histogram<u64>>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-}
-
-impl Apart {
-    fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
-        if let Some(times) = of_trial {
-            self.p50.push(times.value_at_quantile(0.5) as f64);
-            self.p99.push(times.value_at_quantile(0.99) as f64);
-        }
-        merge::add_some(&mut self.all, of_trial);
-    }
-
-    fn percentiles(self) -> Option<Latency> {
-        Some(percentiles(&self.all?, self.p50, self.p99))
     }
 }
 
@@ -338,29 +285,4 @@ fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeM
         }
     }
     values.into_iter().map(|(key, values)| (key, values.join(" / "))).collect()
-}
-
-pub(super) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
-    Latency {
-        mean: latency.mean(),
-        p50: latency.value_at_quantile(0.5),
-        p90: latency.value_at_quantile(0.9),
-        p99: latency.value_at_quantile(0.99),
-        p99_9: latency.value_at_quantile(0.999),
-        p99_99: latency.value_at_quantile(0.9999),
-        max: latency.max(),
-        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
-        samples: LatencySamples { p50, p99 },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_are_named_by_their_range() {
-        let named = by_batch(&[2, 0, 5, 1]);
-        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
-    }
 }
