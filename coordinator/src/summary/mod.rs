@@ -395,6 +395,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All verdicts, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Faster, Self::Slower, Self::NoDifference, Self::Inconclusive];
+
     /// The verdict on the other side.
     #[must_use]
     pub fn reversed(self) -> Self {
