@@ -285,8 +285,10 @@ fn slow_clock(warnings: &mut Warnings, host: &HostEntry, records: &[TrialRecord]
 
 /// Warns that noisy trials were run again, since the tables contain only their last run.
 fn repeated(warnings: &mut Warnings, records: &[TrialRecord]) {
-    let marks = |record: &TrialRecord, host| found(record, host).iter().any(|finding| finding.marks);
-    let noisy = |record: &TrialRecord| record.hosts.iter().any(|host| marks(record, host));
+    let noisy = |record: &TrialRecord| {
+        let findings = record.hosts.iter().flat_map(|host| found(record, host));
+        findings.into_iter().any(|finding| finding.marks)
+    };
     let again = records.iter().enumerate().filter(|(index, record)| {
         noisy(record) && records[index + 1..].iter().any(|later| later.id == record.id)
     });
