@@ -88,7 +88,7 @@ fn audit(
             match pool.event().await.unwrap() {
                 WorkerEvent::Ready(built) => {
                     let missing: Vec<_> =
-                        built.warnings.iter().map(|warning| warning.code.as_str()).collect();
+                        built.warnings.iter().map(|warning| warning.code()).collect();
                     eprintln!("worker {ready}: {missing:?}");
                     slices.push(built.slices);
                     ready += 1;
@@ -97,7 +97,7 @@ fn audit(
                     }
                 }
                 WorkerEvent::Done(done) => {
-                    let report = done.map_err(|refusal| refusal.message)?;
+                    let report = done.map_err(|refusal| refusal.message())?;
                     let window = report.window.unwrap();
                     reports.push((window.audit, window.counts.syscalls.iter().map(|(_, count)| count).sum()));
                 }

@@ -17,14 +17,17 @@ pub mod convert;
 pub mod engine;
 pub mod histogram;
 pub mod noise;
+pub mod notice;
 pub mod outcome;
 pub mod payload;
+pub mod refusal;
 pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod trial;
 pub mod units;
 pub mod urgent;
+pub mod warning;
 pub mod workload;
 
 /// Code generated from `ringbench/v1/agent.proto`.

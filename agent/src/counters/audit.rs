@@ -214,8 +214,8 @@ mod tests {
         let counts = audit.read();
         assert_eq!(counts.paths, None);
         let [warning] = &counts.warnings[..] else { panic!("{:?}", counts.warnings) };
-        assert_eq!(warning.code, "paths-not-measured");
-        assert!(warning.message.contains("to the end: Input/output error"), "{warning:?}");
-        assert!(!warning.remedy.is_empty() && audit.read().warnings.is_empty(), "said once");
+        assert_eq!(warning.code(), "paths-not-measured");
+        assert!(warning.message().contains("to the end: Input/output error"), "{warning:?}");
+        assert!(!warning.remedy().is_empty() && audit.read().warnings.is_empty(), "said once");
     }
 }

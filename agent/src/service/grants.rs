@@ -162,9 +162,9 @@ mod tests {
         let facts = |value: &str| BTreeMap::from([("io_poll".to_owned(), value.to_owned())]);
         assert_eq!(polling(&engine, &facts("1")).unwrap()[0].granted, "true");
         let refusal = polling(&engine, &facts("0")).unwrap_err();
-        assert_eq!(refusal.field, "engine.iopoll");
-        assert!(refusal.message.contains("queue/io_poll = 0") && refusal.remedy.contains("poll_queues"));
-        assert!(polling(&engine, &BTreeMap::new()).unwrap_err().message.contains("no block device"));
+        assert_eq!(refusal.field(), "engine.iopoll");
+        assert!(refusal.message().contains("queue/io_poll = 0") && refusal.remedy().contains("poll_queues"));
+        assert!(polling(&engine, &BTreeMap::new()).unwrap_err().message().contains("no block device"));
         engine.fallback = Fallback::Allow;
         assert_eq!(polling(&engine, &facts("0")).unwrap()[0].granted, "false");
         engine.hybrid_iopoll = true;
@@ -185,7 +185,7 @@ mod tests {
             let facts = [("direct", direct), ("scheduler", scheduler)];
             facts.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
         };
-        assert!(unheeded(&engine, &facts("yes", "none")).unwrap().message.contains("none"));
+        assert!(unheeded(&engine, &facts("yes", "none")).unwrap().message().contains("none"));
         assert_eq!(unheeded(&engine, &facts("yes", "mq-deadline")), None);
         assert_eq!(unheeded(&engine, &facts("no", "none")), None);
         assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts("yes", "none")), None);
@@ -193,9 +193,9 @@ mod tests {
             let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
             not_granted(&Knob { name, requested, granted })
         };
-        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("kernel/lab run patched-6.12"));
-        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message.contains("have best-effort-0"));
-        assert!(knob("vectored", "true", "false").message.contains("ran without it"));
+        assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
+        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message().contains("have best-effort-0"));
+        assert!(knob("vectored", "true", "false").message().contains("ran without it"));
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
         };
         assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
-        assert_eq!(refusal.field, "engine.hipri");
-        assert!(refusal.remedy.contains("iopoll"), "{}", refusal.remedy);
+        assert_eq!(refusal.field(), "engine.hipri");
+        assert!(refusal.remedy().contains("iopoll"), "{}", refusal.remedy());
         engine.fallback = Fallback::Allow;
         assert_eq!(granted(&engine, "6.0.0").unwrap(), "false");
     }

@@ -1,6 +1,6 @@
 //! What all workers of a trial did, added up.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use proto::{
     outcome::{BatchCounts, CpuTime, Finished, Overhead, UrgentCounts, Verified, Warning},
@@ -130,8 +130,11 @@ fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let errors: HashSet<&String> = perf.clone().flatten().filter_map(|perf| perf.as_ref().err()).collect();
     sum.warnings.extend(errors.into_iter().map(|error| perf::unavailable(error, "run the audit again")));
     // Workers say the same of what fails for all.
-    let said: BTreeSet<&Warning> = audits.iter().flatten().flat_map(|audit| &audit.warnings).collect();
-    sum.warnings.extend(said.into_iter().cloned());
+    for warning in audits.iter().flatten().flat_map(|audit| &audit.warnings) {
+        if !sum.warnings.contains(warning) {
+            sum.warnings.push(warning.clone());
+        }
+    }
     sum.perf = total(perf.map(|perf| perf.and_then(|perf| perf.as_ref().ok())), perf::add);
     sum.paths = total(audits.iter().map(|audit| audit.and_then(|audit| audit.paths.as_ref())), paths::add);
     sum.batches =

@@ -76,7 +76,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
-        warnings.add(&torn.code, None, torn.message.clone(), &torn.remedy);
+        warnings.add(torn.code(), None, torn.message(), &torn.remedy());
     }
     for record in &records {
         warnings.of_record(record);

@@ -1,6 +1,9 @@
 //! Typed warnings, each with its remedy, told once however many trials they come from.
 
-use proto::{outcome::Finished, trial::Measure};
+use proto::{
+    outcome::{Finished, Refusal},
+    trial::Measure,
+};
 
 use super::{cells::CellData, trials::kept_out};
 use crate::{
@@ -177,19 +180,19 @@ impl Warnings {
         let remedy = culprits
             .iter()
             .find_map(|host| host.refusal.as_ref())
-            .map(|refusal| refusal.remedy.as_str())
+            .map(Refusal::remedy)
             .filter(|remedy| !remedy.is_empty())
-            .unwrap_or("remove the cause, and run the scenario again");
+            .unwrap_or_else(|| "remove the cause, and run the scenario again".to_owned());
         let what = if record.measure == Measure::Audit { "audit" } else { "trial" };
         let message = format!("{what} {} is shown but kept out of the statistics: {why}", record.id);
-        self.add("trial-kept-out", host, message, remedy);
+        self.add("trial-kept-out", host, message, &remedy);
     }
 
     fn of_host(&mut self, record: &TrialRecord, host: &HostTrial) {
         let name = Some(host.host.as_str());
         let said = host.ready.iter().flat_map(|ready| &ready.warnings);
         for warning in said.chain(host.finished.iter().flat_map(|finished| &finished.warnings)) {
-            self.add(&warning.code, name, warning.message.clone(), &warning.remedy);
+            self.add(warning.code(), name, warning.message(), &warning.remedy());
         }
         if let Some(ready) = &host.ready {
             for knob in ready.knobs.iter().filter(|knob| knob.requested == "true" && !on(&knob.granted)) {
@@ -201,7 +204,7 @@ impl Warnings {
                 );
             }
             let in_memory = ready.target.values().any(|value| value == "tmpfs" || value == "ramfs");
-            if in_memory && !ready.warnings.iter().any(|warning| warning.code.contains("tmpfs")) {
+            if in_memory && !ready.warnings.iter().any(|warning| warning.code().contains("tmpfs")) {
                 self.add(
                     "target-in-memory",
                     name,
