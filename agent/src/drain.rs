@@ -113,7 +113,10 @@ mod tests {
             if let Some(refusal) = refusals.iter().find(|refusal| refusal.code() == "ring-refused") {
                 return crate::skip::skip(&refusal.message());
             }
-            assert!(refusals.iter().all(|refusal| refusal.code() == "engine-failed"), "{ring:?}: {refusals:?}");
+            assert!(
+                refusals.iter().all(|refusal| refusal.code() == "engine-failed"),
+                "{ring:?}: {refusals:?}"
+            );
             let says = |refusal: &Refusal| refusal.message().contains("requests did not come back");
             assert!(refusals.iter().any(says), "{ring:?}: {refusals:?}");
         }

@@ -16,9 +16,7 @@ pub use self::{
     passthrough::PassthroughFailure,
     ramdisk::{BrdDisk, KindFailure, KindProblem, MemoryShortage, RamdiskRefusal, RamdiskStep},
     session::{CancelledWhen, InvalidField, ProtocolError, SessionRefusal},
-    target::{
-        CacheShortage, DirectFailure, FileKind, NoSpaceCause, TargetRefusal, TargetStep, WarmTarget,
-    },
+    target::{CacheShortage, DirectFailure, FileKind, NoSpaceCause, TargetRefusal, TargetStep, WarmTarget},
     worker::{CpuFailure, MemoryFailure, OpenFor, ThreadName, WorkerRefusal},
 };
 

@@ -1,6 +1,9 @@
 //! From a synthetic run to numbers that are known.
 
-use proto::outcome::{Refusal, Warning};
+use proto::{
+    facts::FileSystem,
+    outcome::{Refusal, Warning},
+};
 
 use super::fixture::{Fixture, params};
 use crate::summary::{CountedBy, Verdict};
@@ -171,19 +174,19 @@ fn what_hosts_say_is_told_once() {
         let host = &mut record.hosts[0];
         let ready = host.ready.as_mut().unwrap();
         ready.warnings.push(Warning::new("too-few-cpus", "workers share CPUs", "use fewer"));
-        ready.target.insert("filesystem".into(), "tmpfs".into());
+        ready.target.file_system = Some(FileSystem::Tmpfs);
         ready.knobs.iter_mut().for_each(|knob| knob.granted = "false (EINVAL)".into());
         let finished = host.finished.as_mut().unwrap();
         finished.overhead.clock_drift_ppm = -2000.0;
         finished.overhead.late_swaps = 1;
         finished.overhead.saturated = 1;
-        finished.read_ops /= 2;
+        finished.work.read_ops /= 2;
         finished.cpu.kernel_threads_ns = None;
-        if let Some(perf) = &mut finished.perf {
+        if let Some(perf) = &mut finished.audit.perf {
             perf.syscalls_total *= 2;
         }
         if record.arm == "sync" {
-            finished.perf = None;
+            finished.audit.perf = None;
         }
     };
     fixture.execute(usize::MAX);

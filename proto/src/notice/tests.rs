@@ -37,9 +37,10 @@ fn notices_of_other_releases_keep_their_text() {
     ] {
         let warning: Warning = serde_json::from_value(json.clone()).unwrap();
         assert!(matches!(warning, Warning::Recorded(_)), "{warning:?}");
-        assert_eq!((warning.code(), warning.message()), (json["code"].as_str().unwrap(), {
-            json["message"].as_str().unwrap().to_owned()
-        }));
+        assert_eq!(
+            (warning.code(), warning.message()),
+            (json["code"].as_str().unwrap(), { json["message"].as_str().unwrap().to_owned() })
+        );
     }
     assert!(serde_json::from_str::<Refusal>(r#"{"message": "no code", "remedy": ""}"#).is_err());
 }

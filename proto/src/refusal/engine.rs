@@ -271,4 +271,3 @@ crate::notices! {
         field: "workload.verify",
     }
 }
-

@@ -45,11 +45,9 @@ impl fmt::Display for NoSpaceCause {
             Self::Free { free, reserved } => {
                 write!(f, "{} are free, {} of which stay free", rough(*free), rough(*reserved))
             }
-            Self::Memory { available } => write!(
-                f,
-                "it is memory, of which {} are available (a tenth stays free)",
-                rough(*available)
-            ),
+            Self::Memory { available } => {
+                write!(f, "it is memory, of which {} are available (a tenth stays free)", rough(*available))
+            }
             Self::Write { written, error } => {
                 write!(f, "{error} after {}; the file is removed", rough(*written))
             }

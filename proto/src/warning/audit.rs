@@ -66,7 +66,9 @@ impl std::fmt::Display for HardwareFailure {
             }
             Self::NotPermitted(error) => write!(f, "hardware counters are not permitted: {error}"),
             Self::NotOpened { error, .. } => write!(f, "hardware counters could not be opened: {error}"),
-            Self::NeverCounted => f.write_str("hardware counters were opened, but could not be read or never ran"),
+            Self::NeverCounted => {
+                f.write_str("hardware counters were opened, but could not be read or never ran")
+            }
         }
     }
 }

@@ -65,7 +65,9 @@ impl fmt::Display for Fault {
             Found::Misplaced { from } => {
                 write!(f, "there is data written at offset {from}; sequence {expected} was written here")
             }
-            Found::Sequence(found) => write!(f, "sequence {found} was found, but {expected} was written last"),
+            Found::Sequence(found) => {
+                write!(f, "sequence {found} was found, but {expected} was written last")
+            }
             Found::OtherTrial => {
                 write!(f, "there is data of another trial; sequence {expected} was written")
             }
