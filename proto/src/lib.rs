@@ -19,6 +19,7 @@ pub mod histogram;
 pub mod noise;
 pub mod outcome;
 pub mod payload;
+pub mod rule;
 pub mod target;
 #[cfg(test)]
 mod testing;

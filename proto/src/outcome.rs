@@ -306,14 +306,14 @@ impl Finished {
 impl Payload for Finished {
     fn check(&self) -> Result<(), FieldError> {
         if self.end_ns < self.begin_ns {
-            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+            return Err(FieldError::malformed("end_ns", "lies before begin_ns"));
         }
         if self.cached_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(FieldError::new("cached_share", "must lie from 0 to 1"));
+            return Err(FieldError::malformed("cached_share", "must lie from 0 to 1"));
         }
         // In memory a float may be no number; in JSON, and so in run directories, it may not.
         if !self.overhead.clock_drift_ppm.is_finite() {
-            return Err(FieldError::new("overhead.clock_drift_ppm", "must be a number"));
+            return Err(FieldError::malformed("overhead.clock_drift_ppm", "must be a number"));
         }
         self.noise.as_ref().map_or(Ok(()), Noise::check)
     }
