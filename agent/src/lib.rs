@@ -5,13 +5,17 @@
 
 pub mod buffers;
 pub mod cli;
+pub mod clock;
 pub mod counters;
+mod drain;
 pub mod engine;
 pub mod preflight;
 pub mod server;
 pub mod service;
 #[doc(hidden)]
 pub mod skip;
+pub mod slot;
+pub mod source;
 pub mod stream;
 pub mod target;
 pub mod topology;

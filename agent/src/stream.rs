@@ -108,11 +108,11 @@ pub(crate) fn mean(times: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::{
+    use crate::{
         clock::HotClock,
-        recorder::{Kinds, Recorder},
+        worker::recorder::{Kinds, Recorder},
+        workload::OpKind,
     };
-    use crate::workload::OpKind;
 
     struct Script {
         recorder: Recorder,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use proto::trial::{BlockSizes, MAX_SIZES, Pattern, Trial};
+use proto::trial::{BlockSizes, MAX_SIZES, Pattern, SyncCall, Trial};
 use rand_core::{RngCore, SeedableRng};
 use rand_distr::{Distribution as _, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -45,6 +45,15 @@ pub enum OpKind {
     UrgentRead = 3,
     /// A write that is urgent.
     UrgentWrite = 4,
+}
+
+impl From<SyncCall> for OpKind {
+    fn from(call: SyncCall) -> Self {
+        match call {
+            SyncCall::Fdatasync => Self::Fdatasync,
+            SyncCall::Fsync => Self::Fsync,
+        }
+    }
 }
 
 impl OpKind {

@@ -177,6 +177,8 @@ pub enum Rule {
     },
     /// A write and its sync do not fit into one submission.
     NoRoomForLink,
+    /// A trial that only reads has nothing to make durable.
+    NoWrites,
     /// The list of CPUs is empty.
     NoCpus,
     /// The list of CPUs is longer than there can be workers.
@@ -331,6 +333,7 @@ impl Rule {
             Self::NoRoomForLink => {
                 "raise `depth` and `submit_batch` to 2 or more, or remove `link_sync`".into()
             }
+            Self::NoWrites => "set `read_percent` below 100, or remove `sync`".into(),
             Self::NoCpus => "write `auto`, or a list such as `[2, 3]`".into(),
             Self::TooManyBlocks { .. } => "use a smaller target or larger blocks".into(),
             Self::TooSmallToVerify { .. } => "use a larger target or fewer workers".into(),
@@ -404,6 +407,7 @@ impl fmt::Display for Rule {
             Self::NoRoomForLink => f.write_str(
                 "needs a depth and a submit_batch of 2 or more: a write and its sync are submitted together",
             ),
+            Self::NoWrites => f.write_str("needs writes: only they can be made durable"),
             Self::NoCpus => f.write_str("is empty"),
             Self::TooManyCpus { entries } => {
                 write!(f, "has {entries} entries; at most {MAX_WORKERS} workers could use them")

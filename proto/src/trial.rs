@@ -133,8 +133,8 @@ mod tests {
         assert!(refused(|t| t.workload.read_percent = 101).contains("101 percent is out of range"));
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
-        assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("from 10ms to 24h"));
-        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("from 10ms to 1min"));
+        assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("from 10ms to 86400s"));
+        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("from 10ms to 60s"));
         assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30).into()).contains("to 1GiB"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![0; 1025])).contains("1025 entries"));
         assert!(

@@ -184,7 +184,7 @@ mod tests {
             let mut trial = trial();
             let block_size = Some(ByteSize(4096));
             trial.engine = Engine {
-                queue: QueueOptions { depth: 32, ..QueueOptions::default() },
+                queue: QueueOptions::of_depth(32),
                 urgent: Some(Urgent { share: Share(10_000), by, block_size }),
                 ..Engine::new(EngineKind::IoUring)
             };

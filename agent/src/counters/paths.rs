@@ -31,7 +31,7 @@ use super::{
     submitter::Submitter,
     tracefs::{Field, Tracefs},
 };
-use crate::engine::sharing::combiner::WAKING;
+use crate::slot::WAKE_UP;
 
 const SUBMIT: &str = "io_uring/io_uring_submit_req";
 const COMPLETE: &str = "io_uring/io_uring_complete";
@@ -87,7 +87,7 @@ impl Paths {
         // of the trial.
         filter(
             &leader,
-            &CString::new(format!("user_data != {WAKING} && opcode != {}", opcode::Fsync::CODE))?,
+            &CString::new(format!("user_data != {WAKE_UP} && opcode != {}", opcode::Fsync::CODE))?,
         )?;
         let mut sampler = leader.sampled(requests as usize * PER_REQUEST)?;
         let mut members = Vec::new();

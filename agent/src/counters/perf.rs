@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, io};
 
 use perf_event::{Builder, Counter, Group, events::Tracepoint};
-use proto::outcome::{Capability, PerfCounts};
+use proto::outcome::{Capability, PerfCounts, Warning};
 
 use super::{submitter::Submitter, tracefs::Tracefs};
 
@@ -214,6 +214,16 @@ pub fn remedy(error: &io::Error) -> &'static str {
              counted by the engine alone until then"
         }
     }
+}
+
+/// A warning that an audit goes without perf.
+#[must_use]
+pub fn unavailable(error: &str, remedy: &str) -> Warning {
+    Warning::new(
+        "perf-not-available",
+        format!("system calls could not be counted by perf ({error}); the engine's own count stands alone"),
+        remedy,
+    )
 }
 
 #[cfg(test)]

@@ -20,13 +20,11 @@ pub use nvme::{Commands, Namespace};
 use proto::outcome::SharingCosts;
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;
-pub use ring::{Apart, Attach, Opcode, Ring, RingSetup};
+pub use ring::{Attach, DualRing, Opcode, Ring, RingSetup};
 pub use sharing::{Combined, Shared};
 
+pub use crate::slot::Slot;
 use crate::workload::Op;
-
-/// A request's place among those in flight.
-pub type Slot = u32;
 
 /// A request that came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +121,12 @@ impl Counts {
         delta.sharing = self.sharing.zip(earlier.sharing).map(|(now, then)| now.since(&then));
         delta
     }
+}
+
+/// Whether a commit that failed this way may be retried: the shortage passes.
+#[cold]
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }
 
 /// What a system call said, in the form of [`Completion::result`].

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Resource;
 
-use super::{host::limit, hypervisor};
+use super::{hypervisor, limits::limit};
 use crate::{
     target::{facts as storage, meminfo, mib},
     topology::Topology,
@@ -81,12 +81,6 @@ impl Facts {
 /// A file's text without the space around it; nothing where it cannot be read.
 fn read(path: impl AsRef<Path>) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
-}
-
-/// A line of the calling thread's status.
-pub(super) fn status_field(name: &str) -> Option<String> {
-    let status = read("/proc/thread-self/status")?;
-    Some(status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().to_owned())
 }
 
 fn kernel(facts: &mut Facts) {
@@ -195,11 +189,5 @@ mod tests {
     fn only_telling_words_travel() {
         let line = "root=/dev/vda password=hunter2 mitigations=off nohz_full=1-3 -- mitigations=auto";
         assert_eq!(telling_words(line), "mitigations=off nohz_full=1-3");
-    }
-
-    #[test]
-    fn a_status_line_is_found_by_its_whole_name() {
-        assert!(status_field("Seccomp").is_some_and(|mode| mode.len() == 1));
-        assert_eq!(status_field("Secc"), None);
     }
 }

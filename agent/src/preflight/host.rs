@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use proto::{outcome::Capability, units::ByteSize};
+use proto::outcome::Capability;
 use rustix::{
     fs::{Access, access, statvfs},
     process::{Resource, getrlimit},
 };
 
-use super::{capability, ring::memlock_limit};
+use super::{capability, limits::memlock_limit};
 use crate::{
     target::{mib, probe_direct_io},
     topology::Topology,
@@ -82,13 +82,4 @@ fn cpus(topology: &Topology) -> Result<String, (String, String)> {
         topology.runtime_cpu,
         usable - 1
     ))
-}
-
-/// A limit as a fact, in bytes or in pieces.
-pub(super) fn limit(resource: Resource, bytes: bool) -> String {
-    match getrlimit(resource).current {
-        None => "unlimited".to_owned(),
-        Some(limit) if bytes => ByteSize(limit).to_string(),
-        Some(limit) => limit.to_string(),
-    }
 }

@@ -7,6 +7,7 @@
 mod facts;
 mod host;
 mod hypervisor;
+mod limits;
 mod render;
 mod ring;
 #[cfg(test)]

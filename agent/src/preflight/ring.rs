@@ -5,21 +5,21 @@ use std::{fs, io, os::fd::AsRawFd};
 use io_uring::{Builder, IoUring, Probe, cqueue, opcode, squeue};
 use proto::{
     outcome::Capability,
-    trial::{Engine, EngineKind},
+    trial::{Engine, EngineKind, RingOptions},
     units::ByteSize,
 };
-use rustix::{
-    param::page_size,
-    process::{Resource, getrlimit},
-};
+use rustix::param::page_size;
 
-use super::{capability, facts::status_field};
+use super::{
+    capability,
+    limits::{memlock_limit, memlock_remedy, status_field},
+};
 use crate::{
     buffers::Buffers,
     counters::batches::Batches,
     engine::{
         Attach, Opcode, Ring, RingSetup,
-        ring::{favour, setup},
+        ring::{abi, setup},
     },
 };
 
@@ -217,7 +217,10 @@ fn iopoll() -> Tried {
 
 /// Set up as a trial does it: the crate has no word for it.
 fn hybrid_iopoll() -> Tried {
-    let engine = Engine { iopoll: true, hybrid_iopoll: true, ..Engine::new(EngineKind::IoUring) };
+    let engine = Engine {
+        ring: RingOptions { iopoll: true, hybrid_iopoll: true, ..RingOptions::default() },
+        ..Engine::new(EngineKind::IoUring)
+    };
     let attach = Attach::default();
     let setup = RingSetup {
         opcode: Opcode::Nop,
@@ -236,15 +239,15 @@ fn hybrid_iopoll() -> Tried {
 
 /// Urgent requests: a ring for them, and one that carries some.
 fn urgent() -> Tried {
-    let needs = || favour::NEEDS_PATCH.to_owned();
-    let (mut ring, features) = setup::open_flagged(favour::SETUP_URGENT, ENTRIES)
+    let needs = || abi::NEEDS_PATCH.to_owned();
+    let (mut ring, features) = setup::open_flagged(abi::SETUP_URGENT, ENTRIES)
         .map_err(|error| (format!("setup with IORING_SETUP_URGENT fails: {error}"), needs()))?;
-    if features & favour::FEAT_URGENT == 0 {
+    if features & abi::FEAT_URGENT == 0 {
         let detail =
             "a ring with IORING_SETUP_URGENT opens, but the kernel does not claim IORING_FEAT_URGENT";
         return Err((detail.to_owned(), needs()));
     }
-    let flag = squeue::Flags::from_bits_retain(favour::IOSQE_URGENT);
+    let flag = squeue::Flags::from_bits_retain(abi::IOSQE_URGENT);
     carry(&mut ring, opcode::Nop::new().build().flags(flag))
         .map_err(|error| (format!("the ring opens, but carries no urgent NOP: {error}"), needs()))?;
     Ok("a ring opens and carries an urgent NOP".to_owned())
@@ -253,7 +256,7 @@ fn urgent() -> Tried {
 fn batch_counters(ring: &IoUring) -> Tried {
     match Batches::open(vec![ring.as_raw_fd()]) {
         Some(_) => Ok("the fdinfo of a ring has them".to_owned()),
-        None => Err(("the fdinfo of a ring has none".to_owned(), favour::NEEDS_PATCH.to_owned())),
+        None => Err(("the fdinfo of a ring has none".to_owned(), abi::NEEDS_PATCH.to_owned())),
     }
 }
 
@@ -307,20 +310,4 @@ fn register_buffer(ring: &IoUring, size: usize) -> io::Result<()> {
     // SAFETY: the buffer lives until it is unregistered below; no request refers to it.
     unsafe { ring.submitter().register_buffers(&[buffer])? };
     ring.submitter().unregister_buffers()
-}
-
-fn memlock_remedy() -> String {
-    "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=infinity), or CAP_IPC_LOCK".to_owned()
-}
-
-/// The limit on locked memory, and whether it binds this process, in words.
-pub(super) fn memlock_limit() -> String {
-    // Bit 14 of the effective capabilities.
-    let exempt = status_field("CapEff")
-        .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
-        .is_some_and(|bits| bits & (1 << 14) != 0);
-    let limit = getrlimit(Resource::Memlock)
-        .current
-        .map_or_else(|| "unlimited".to_owned(), |bytes| ByteSize(bytes).to_string());
-    format!("memlock limit {limit}{}", if exempt { ", not binding (CAP_IPC_LOCK)" } else { "" })
 }

@@ -1,17 +1,16 @@
-//! One lease: requests in, events out, trials one after another.
+//! One lease as a trial sees it: the coordinator's requests in, events out.
 
 use std::sync::{Arc, Mutex};
 
 use proto::{
     outcome::Refusal,
-    trial::{FieldError, Trial},
-    wire::{LeaseEvent, LeaseRequest, Opened, lease_event::Event, lease_request::Request as Ask},
+    wire::{LeaseEvent, LeaseRequest, lease_event::Event, lease_request::Request as Ask},
 };
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::{Host, holder::Held, trial};
+use super::{Host, lease_owner::LeaseGuard};
 use crate::target::Targets;
 
 /// A lease in the hands of a coordinator. Dropped in the order of its fields: when the coordinator sees the end
@@ -19,7 +18,7 @@ use crate::target::Targets;
 pub(super) struct Lease {
     /// Files made for this lease; used by one blocking task at a time.
     pub(super) targets: Arc<Mutex<Targets>>,
-    held: Held,
+    pub(super) guard: LeaseGuard,
     events: Sender<Result<LeaseEvent, Status>>,
     requests: Streaming<LeaseRequest>,
     shutdown: CancellationToken,
@@ -44,50 +43,11 @@ impl Lease {
         requests: Streaming<LeaseRequest>,
         events: Sender<Result<LeaseEvent, Status>>,
         shutdown: CancellationToken,
-        held: Held,
+        guard: LeaseGuard,
     ) -> Self {
         let targets = Targets::new(host.data_dir.clone()).allowing(Arc::clone(&host.devices));
         let targets = Arc::new(Mutex::new(targets));
-        Self { targets, held, events, requests, shutdown, host }
-    }
-
-    /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
-    pub(super) async fn serve(mut self) {
-        self.serve_requests().await;
-        self.held.leave();
-        // Taking a RAM disk down may have to wait for its last user, which must not hold up the runtime.
-        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
-    }
-
-    async fn serve_requests(&mut self) {
-        if self.send(Event::Opened(Opened {})).await.is_err() {
-            return;
-        }
-        loop {
-            match self.next().await {
-                Ok(Ask::Prepare(trial)) => {
-                    let id = trial.id.clone();
-                    let outcome = match Trial::try_from(trial) {
-                        Ok(trial) => {
-                            self.held.begin(&id);
-                            trial::run(self, Arc::new(trial)).await
-                        }
-                        Err(errors) => Ok(Err(invalid(&errors))),
-                    };
-                    let Ok(outcome) = outcome else { return };
-                    self.held.end();
-                    if let Err(refusal) = outcome
-                        && self.refuse(id, refusal).await.is_err()
-                    {
-                        return;
-                    }
-                }
-                // For a trial that has ended in the meantime.
-                Ok(Ask::Start(_) | Ask::Cancel(_)) => {}
-                Ok(Ask::Open(_)) => return self.open_already().await,
-                Err(Over) => return,
-            }
-        }
+        Self { targets, guard, events, requests, shutdown, host }
     }
 
     /// The next request that is for the trial under way. Another trial beside it is refused.
@@ -114,19 +74,19 @@ impl Lease {
         }
     }
 
-    async fn open_already(&self) {
+    pub(super) async fn open_already(&self) {
         let refusal = Refusal::new("protocol", "the lease is open already", "send Open once");
         let _ = self.refuse(String::new(), refusal).await;
     }
 
     /// The coordinator has gone, or the agent is to end.
     fn over(&self) -> Over {
-        self.held.leave();
+        self.guard.leave();
         Over
     }
 
     /// The coordinator's next request.
-    async fn next(&mut self) -> Result<Ask, Over> {
+    pub(super) async fn next(&mut self) -> Result<Ask, Over> {
         loop {
             let message = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(self.over()),
@@ -159,19 +119,8 @@ impl Lease {
         }
     }
 
-    async fn refuse(&self, trial_id: String, refusal: Refusal) -> Result<(), Over> {
+    pub(super) async fn refuse(&self, trial_id: String, refusal: Refusal) -> Result<(), Over> {
         tracing::warn!(trial = trial_id, code = refusal.code, "{refusal}; {}", refusal.remedy);
         self.send(Event::Failed(refusal.into_wire(trial_id))).await
     }
-}
-
-fn invalid(errors: &[FieldError]) -> Refusal {
-    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let field = errors.first().map_or("", |error| error.field.as_str());
-    Refusal::new(
-        "invalid-trial",
-        all.join("; "),
-        "the coordinator should have refused this scenario: are both of the same release?",
-    )
-    .at(field)
 }

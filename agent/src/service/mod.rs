@@ -1,10 +1,11 @@
 //! The agent's gRPC service. It owns the one lease that a host gives out at a time; a trial lives inside a
 //! lease (`lease`) and dies with it.
 
-mod holder;
+mod grants;
 mod lease;
-mod outside;
-mod proof;
+mod lease_owner;
+mod sampler;
+mod session;
 mod sum;
 mod trial;
 
@@ -25,8 +26,8 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
-use self::{holder::Holder, lease::Lease};
-use crate::{preflight, target::device::allow::AllowList, topology::Topology, worker::clock::monotonic_ns};
+use self::{lease::Lease, lease_owner::LeaseOwner};
+use crate::{clock::monotonic_ns, preflight, target::device::allow::AllowList, topology::Topology};
 
 /// Events under way to a coordinator that reads slowly. When it is full, progress is dropped and results wait.
 const EVENTS_UNDER_WAY: usize = 64;
@@ -35,7 +36,7 @@ const EVENTS_UNDER_WAY: usize = 64;
 #[derive(Clone)]
 pub struct AgentService {
     host: Arc<Host>,
-    holder: Holder,
+    lease_owner: LeaseOwner,
     /// What was last found out about this host, which is told again while a lease is out: finding out arms
     /// tracepoints and opens rings, which a trial would feel. Held while that goes on: one at a time.
     described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
@@ -56,7 +57,7 @@ impl AgentService {
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
             host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices) }),
-            holder: Holder::default(),
+            lease_owner: LeaseOwner::default(),
             described: Arc::default(),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
@@ -83,7 +84,7 @@ impl AgentService {
 impl Agent for AgentService {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let mut last = self.described.lock().await;
-        let busy = self.holder.is_taken();
+        let busy = self.lease_owner.is_taken();
         if let (Some(description), true) = (&*last, busy) {
             return Ok(Response::new(description.clone().into()));
         }
@@ -123,10 +124,10 @@ impl Agent for AgentService {
                 "run_id must be printable, and have 1 to {MAX_NAME} bytes: others are told it"
             )));
         }
-        let held = self.holder.take(&open.run_id).map_err(Status::resource_exhausted)?;
+        let guard = self.lease_owner.take(&open.run_id).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
         let (events, stream) = mpsc::channel(EVENTS_UNDER_WAY);
-        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), held);
+        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), guard);
         self.leases.spawn(async move {
             lease.serve().await;
             tracing::info!(run = open.run_id, "lease ended");

@@ -7,29 +7,29 @@ use proto::{
     trial::Trial,
 };
 
-use super::outside::Outside;
+use super::sampler::WindowSampler;
 use crate::{
     counters::{audit::AuditCounts, hardware, paths, perf},
     engine::BATCHES,
     stream::mean,
     verify::Outcome,
-    worker::{Report, perf_warning},
+    worker::Report,
 };
 
 /// The sum of all workers' accounts.
-pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Finished {
+pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler) -> Finished {
     let windows: Vec<_> = reports.iter().filter_map(|report| report.window.as_ref()).collect();
     let begins: Vec<u64> = windows.iter().map(|window| window.begin_ns).collect();
     let ends: Vec<u64> = windows.iter().map(|window| window.end_ns).collect();
     let (begin_ns, end_ns) = (mean(&begins), mean(&ends));
     let length_ns = end_ns.saturating_sub(begin_ns);
-    let kernel_threads_ns = outside.spent(length_ns);
+    let kernel_threads_ns = sampler.spent(length_ns);
     let mut sum = Finished {
         begin_ns,
         end_ns,
         cut_short: windows.len() < reports.len() || windows.iter().any(|window| window.cut_short),
         cpu: CpuTime { kernel_threads_ns, ..CpuTime::default() },
-        interrupts: outside.interrupts(length_ns),
+        interrupts: sampler.interrupts(length_ns),
         ..Finished::default()
     };
     let mut parted = 0;
@@ -38,9 +38,9 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
         for (name, count) in counts {
             *sum.syscalls_self.entry((*name).to_owned()).or_default() += count;
         }
-        if trial.engine.engine.is_ring() {
+        if trial.engine.kind.is_ring() {
             // With SQPOLL a kernel thread takes the requests: none is handed over by a call.
-            if trial.engine.sqpoll.is_none() {
+            if trial.engine.ring.sqpoll.is_none() {
                 sum.submitted += window.counts.submitted;
             }
             let enters = window.counts.syscalls.iter().filter(|(name, _)| *name == "io_uring_enter");
@@ -66,7 +66,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], outside: &Outside) -> Fi
     }
     sum.warnings.extend((parted > 0).then(|| parted_warning(parted)));
     let waited = windows.iter().map(|window| window.usage.waited_ns).collect::<Option<Vec<u64>>>();
-    sum.noise = outside.noise(waited.as_deref(), length_ns);
+    sum.noise = sampler.noise(waited.as_deref(), length_ns);
     // Classes that never occurred, at the end, say nothing; a kernel thread that took all leaves none.
     let last = sum.enters_by_batch.iter().rposition(|count| *count > 0);
     sum.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
@@ -128,7 +128,7 @@ fn add_up_audits(reports: &[Report], sum: &mut Finished) {
         reports.iter().map(|report| report.window.as_ref().map(|window| &window.audit)).collect();
     let perf = audits.iter().map(|audit| audit.and_then(|audit| audit.perf.as_ref()));
     let errors: HashSet<&String> = perf.clone().flatten().filter_map(|perf| perf.as_ref().err()).collect();
-    sum.warnings.extend(errors.into_iter().map(|error| perf_warning(error, "run the audit again")));
+    sum.warnings.extend(errors.into_iter().map(|error| perf::unavailable(error, "run the audit again")));
     // Workers say the same of what fails for all.
     let said: BTreeSet<&Warning> = audits.iter().flatten().flat_map(|audit| &audit.warnings).collect();
     sum.warnings.extend(said.into_iter().cloned());

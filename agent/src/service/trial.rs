@@ -18,17 +18,18 @@ use proto::{
 use tokio::time::MissedTickBehavior;
 
 use super::{
+    grants,
     lease::{Lease, Over, Turn},
-    outside::Outside,
-    proof,
+    sampler::WindowSampler,
     sum::add_up,
 };
 use crate::{
+    clock::monotonic_ns,
     counters::{interrupts::Lines, noise::Probe},
     stream::Merger,
     target::{Prepared, cold},
     verify,
-    worker::{Built, Crew, Note, Places, Report, clock::monotonic_ns, memory, recorder::Slices},
+    worker::{Built, Places, Report, WorkerEvent, WorkerPool, memory, recorder::Slices},
 };
 
 /// How often finished slices are looked for. It decides only how soon they are seen.
@@ -74,28 +75,28 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
     target.facts.insert("interrupts".to_owned(), told);
     warnings.extend(target.warnings.iter().cloned());
-    warnings.extend(proof::unheeded(&trial.engine, &target.facts));
-    let mut polling = proof::polling(&trial.engine, &target.facts)?;
+    warnings.extend(grants::unheeded(&trial.engine, &target.facts));
+    let mut polling = grants::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.
-        Some(knob) if knob.granted == "false" => Arc::new(proof::without_polling(&trial)),
+        Some(knob) if knob.granted == "false" => Arc::new(grants::without_polling(&trial)),
         _ => trial,
     };
 
     let mut busy = cpus.clone();
-    let combiner = (trial.engine.ring == Sharing::Combiner).then(|| {
+    let combiner = (trial.engine.ring.sharing == Sharing::Combiner).then(|| {
         let (cpu, alone, more) = lease.host.topology.combiner(&cpus);
         warnings.extend(more);
         busy.push(cpu);
         (cpu, alone)
     });
-    let pollers = match trial.engine.sqpoll {
+    let pollers = match trial.engine.ring.sqpoll {
         Some(sqpoll) => {
             // One ring has one polling thread.
             let sqpoll = Sqpoll { shared: shares_poller(&trial), ..sqpoll };
             let (pollers, more) = lease.host.topology.pollers(sqpoll, &busy)?;
             warnings.extend(more);
-            polling.push(proof::poller(sqpoll, &pollers));
+            polling.push(grants::poller(sqpoll, &pollers));
             pollers
         }
         None => Vec::new(),
@@ -106,12 +107,12 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
 
     memory::check(&trial, target.size)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
-    let mut crew = Crew::launch(&trial, target.size, files, places)?;
+    let mut pool = WorkerPool::launch(&trial, target.size, files, places)?;
     let beside = Beside { cpus, busy, lines: lines.ok(), polling, warnings };
-    let outcome = with_crew(lease, &trial, &mut crew, &target, beside).await;
+    let outcome = with_pool(lease, &trial, &mut pool, &target, beside).await;
     // Workers finish what is in flight; waiting for them must not hold up the runtime.
-    crew.stop();
-    let _ = tokio::task::spawn_blocking(move || drop(crew)).await;
+    pool.stop();
+    let _ = tokio::task::spawn_blocking(move || drop(pool)).await;
     let finished = outcome?;
     lease.send(Event::Finished(finished.into_wire(trial.id.clone()))).await?;
     Ok(())
@@ -119,7 +120,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
 
 /// Whether all rings of a host have one polling thread.
 fn shares_poller(trial: &Trial) -> bool {
-    trial.engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
+    trial.engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
 }
 
 /// Makes or opens the target, off the runtime, reporting progress. Cancel and the end of the lease end it.
@@ -142,14 +143,14 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             &mut progress,
             &flag,
         )?;
-        if trial.engine.engine == EngineKind::Nvme {
+        if trial.engine.kind == EngineKind::Nvme {
             let sizes = &work.block_size;
             target.pass_through(sizes.unit().0, sizes.largest().0)?;
         }
         if work.verify {
-            trial.verifiable(target.size).map_err(|why| {
-                Refusal::new("verify-refused", why, "`verify: false`, or what is said there")
-                    .at("workload.verify")
+            trial.verifiable(target.size).map_err(|rule| {
+                let remedy = rule.remedy("verify").unwrap_or_else(|| "set `verify: false`".to_owned());
+                Refusal::new("verify-refused", rule.to_string(), remedy).at("workload.verify")
             })?;
             target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
         }
@@ -199,14 +200,14 @@ struct Beside {
 }
 
 /// From the start line to the result.
-async fn with_crew(
+async fn with_pool(
     lease: &mut Lease,
     trial: &Arc<Trial>,
-    crew: &mut Crew,
+    pool: &mut WorkerPool,
     target: &Prepared,
     Beside { cpus, busy, lines, polling, mut warnings }: Beside,
 ) -> Result<Finished, Ended> {
-    let (knobs, slices) = start_line(lease, trial, crew, polling, &mut warnings).await?;
+    let (knobs, slices) = start_line(lease, trial, pool, polling, &mut warnings).await?;
     let probe = Probe::new(&busy, lease.host.topology.runtime_cpu);
     let ready = Ready { knobs, pinned_cpus: cpus, target: target.facts.clone(), warnings };
     lease.send(Event::Ready(ready.into_wire(trial.id.clone()))).await?;
@@ -224,9 +225,9 @@ async fn with_crew(
     }
     // Dropped, it ends, whatever becomes of the trial.
     let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
-    crew.start(start_ns);
-    let outside = Outside::new(trial, start_ns, lines, probe);
-    let mut finished = measure(lease, trial, crew, slices, (outside, target.size)).await?;
+    pool.start(start_ns);
+    let sampler = WindowSampler::new(trial, start_ns, lines, probe);
+    let mut finished = measure(lease, trial, pool, slices, (sampler, target.size)).await?;
     if let Some(keeper) = keeper {
         // At most one of its periods.
         finished.cached_share = keeper.finish();
@@ -239,18 +240,18 @@ async fn with_crew(
 async fn start_line(
     lease: &mut Lease,
     trial: &Trial,
-    crew: &mut Crew,
+    pool: &mut WorkerPool,
     polling: Vec<Knob>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Vec<Knob>, Vec<Slices>), Ended> {
     let mut slices = Vec::new();
-    let mut knobs = proof::depth(trial);
+    let mut knobs = grants::depth(trial);
     // What the device said comes first: a ring that claims to poll does not overrule it.
     knobs.extend(polling);
     while slices.len() < trial.workers() as usize {
         tokio::select! {
-            note = crew.note() => match note {
-                Some(Note::Ready(Built { knobs: granted, warnings: more, slices: source })) => {
+            event = pool.event() => match event {
+                Some(WorkerEvent::Ready(Built { knobs: granted, warnings: more, slices: source })) => {
                     // Workers ask for the same and are granted the same; one that was not is said.
                     for knob in granted {
                         match knobs.iter_mut().find(|known| known.name == knob.name) {
@@ -262,8 +263,8 @@ async fn start_line(
                     warnings.extend(more.into_iter().filter(|new| !warnings.contains(new)).collect::<Vec<_>>());
                     slices.push(source);
                 }
-                Some(Note::Done(Err(refusal))) => return Err(refusal.into()),
-                Some(Note::Done(Ok(_))) | None => return Err(lost_worker().into()),
+                Some(WorkerEvent::Done(Err(refusal))) => return Err(refusal.into()),
+                Some(WorkerEvent::Done(Ok(_))) | None => return Err(lost_worker().into()),
             },
             turn = lease.turn(&trial.id) => match turn? {
                 Turn::Cancel => return Err(cancelled_refusal().into()),
@@ -271,9 +272,9 @@ async fn start_line(
             },
         }
     }
-    let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == proof::AUTO;
+    let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == grants::AUTO;
     let missing = knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob));
-    warnings.extend(missing.map(proof::not_granted));
+    warnings.extend(missing.map(grants::not_granted));
     Ok((knobs, slices))
 }
 
@@ -281,47 +282,47 @@ async fn start_line(
 async fn measure(
     lease: &mut Lease,
     trial: &Trial,
-    crew: &mut Crew,
+    pool: &mut WorkerPool,
     slices: Vec<Slices>,
-    (mut outside, size): (Outside, u64),
+    (mut sampler, size): (WindowSampler, u64),
 ) -> Result<Finished, Ended> {
     let mut merger = Merger::new(slices);
     let mut reports: Vec<Report> = Vec::new();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut told = Instant::now();
-    while reports.len() < crew.reports() {
+    while reports.len() < pool.reports() {
         tokio::select! {
             biased;
-            note = crew.note() => match note {
-                Some(Note::Done(done)) => reports.push(done?),
-                Some(Note::Ready(_)) => {}
+            event = pool.event() => match event {
+                Some(WorkerEvent::Done(done)) => reports.push(done?),
+                Some(WorkerEvent::Ready(_)) => {}
                 None => return Err(lost_worker().into()),
             },
             turn = lease.turn(&trial.id) => match turn? {
-                Turn::Cancel => crew.stop(),
+                Turn::Cancel => pool.stop(),
                 Turn::Start(_) => {}
             },
-            () = outside.due() => outside.read(),
+            () = sampler.due() => sampler.read(),
             _ = poll.tick() => {
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
                 }
-                tell_read_back(lease, trial, crew, size, &mut told);
+                tell_read_back(lease, trial, pool, size, &mut told);
             }
         }
     }
     for interval in merger.poll() {
         send_interval(lease, trial, &interval).await?;
     }
-    outside.close();
-    Ok(add_up(trial, &reports, &outside))
+    sampler.close();
+    Ok(add_up(trial, &reports, &sampler))
 }
 
 /// Tells now and then how far reading back has come: it may take longer than the window, and a host that says
 /// nothing for long is taken for dead.
-fn tell_read_back(lease: &Lease, trial: &Trial, crew: &Crew, size: u64, told: &mut Instant) {
-    let done = crew.read_back();
+fn tell_read_back(lease: &Lease, trial: &Trial, pool: &WorkerPool, size: u64, told: &mut Instant) {
+    let done = pool.read_back();
     if done > 0 && told.elapsed() >= READ_BACK_TOLD {
         *told = Instant::now();
         let what = "reading back to verify".to_owned();

@@ -24,7 +24,7 @@ use self::{codec::SECTOR, ledger::Ledger};
 use crate::{
     buffers::{Blocks, Buffers},
     engine::{Completion, Slot},
-    worker::source::{Source, Turn},
+    source::{Source, Turn},
     workload::{Op, OpKind, Ops, share},
 };
 

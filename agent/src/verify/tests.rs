@@ -14,8 +14,9 @@ use proto::{
 
 use super::*;
 use crate::{
+    clock::monotonic_ns,
     stream::Merger,
-    worker::{Crew, Note, Places, clock::monotonic_ns},
+    worker::{Places, WorkerEvent, WorkerPool},
 };
 
 const SIZE: u64 = 4 << 20;
@@ -32,7 +33,7 @@ fn trial(kind: EngineKind, change: impl FnOnce(&mut Trial)) -> Arc<Trial> {
             verify: true,
             ..Workload::default()
         },
-        engine: trial::Engine { depth: 32, ..trial::Engine::new(kind) },
+        engine: trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(kind) },
         measure: Measure::Timed,
     };
     change(&mut trial);
@@ -56,12 +57,12 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
     let files: Vec<OwnedFd> = (0..trial.workers()).map(|_| file.try_clone().unwrap().into()).collect();
     let workers = vec![0; trial.workers() as usize];
     let places = Places { workers: &workers, pollers: &[], combiner: None };
-    let mut crew = Crew::launch(trial, SIZE, files, places).unwrap();
+    let mut pool = WorkerPool::launch(trial, SIZE, files, places).unwrap();
     let mut slices = Vec::new();
     while slices.len() < trial.workers() as usize {
-        match crew.note().await {
-            Some(Note::Ready(built)) => slices.push(built.slices),
-            Some(Note::Done(Err(refusal)))
+        match pool.event().await {
+            Some(WorkerEvent::Ready(built)) => slices.push(built.slices),
+            Some(WorkerEvent::Done(Err(refusal)))
                 if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) =>
             {
                 crate::skip::skip(&refusal.message);
@@ -70,12 +71,12 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
             _ => panic!("not ready"),
         }
     }
-    crew.start(monotonic_ns());
+    pool.start(monotonic_ns());
     tokio::time::sleep(Duration::from_millis(50)).await;
     damage(file);
     let (mut sum, mut done, mut writes) = (Outcome::default(), 0, 0);
     while done < trial.workers() {
-        if let Some(Note::Done(report)) = crew.note().await {
+        if let Some(WorkerEvent::Done(report)) = pool.event().await {
             let report = report.unwrap();
             assert_eq!(report.errors, []);
             assert_eq!(report.tally.short, 0);
@@ -86,7 +87,7 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
     }
     let recorded: u64 = Merger::new(slices).poll().iter().map(proto::outcome::Interval::ops).sum();
     assert!(recorded > 0);
-    assert_eq!(crew.read_back(), SIZE, "all of it is read back");
+    assert_eq!(pool.read_back(), SIZE, "all of it is read back");
     Some((sum, writes))
 }
 
@@ -112,7 +113,7 @@ async fn no_false_alarm_in_a_second_at_depth_32() {
         trial.workload.runtime = Nanos(1_000_000_000);
         trial.workload.pattern = trial::Pattern::Zipf;
         trial.workload.sync = Some(trial::Sync { every: 64, call: trial::SyncCall::Fdatasync });
-        trial.engine.link_sync = true;
+        trial.engine.ring.link_sync = true;
     });
     let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { return };
     assert!(writes > 1000, "{writes} writes");

@@ -10,23 +10,23 @@ use std::{
     },
 };
 
-use proto::{
-    outcome::Refusal,
-    trial::{EngineKind, Trial},
-};
+use proto::{outcome::Refusal, trial::Trial};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    Desks, Note, Report,
-    clock::HotClock,
+    event::{Report, WorkerEvent},
     gate::Gate,
+    handles::SharedHandles,
     recorder::Tally,
     thread::{buffers, caught, engine_failed, instruments, settle, try_sync},
     window::{Schedule, Window},
 };
-use crate::engine::{
-    Attach, Engine as _, Opcode, RingSetup,
-    sharing::{combiner::Combiner, nothing_built},
+use crate::{
+    clock::HotClock,
+    engine::{
+        Attach, Engine as _, Opcode, RingSetup,
+        sharing::{combiner::Combiner, nothing_built},
+    },
 };
 
 /// What it needs to live.
@@ -39,18 +39,18 @@ pub(super) struct Thread {
     pub(super) poller: Option<u32>,
     pub(super) trial: Arc<Trial>,
     pub(super) gate: Arc<Gate>,
-    pub(super) desks: Arc<Desks>,
+    pub(super) handles: Arc<SharedHandles>,
     pub(super) stop: Arc<AtomicBool>,
-    pub(super) notes: UnboundedSender<Note>,
+    pub(super) events: UnboundedSender<WorkerEvent>,
 }
 
 impl Thread {
     pub(super) fn live(self, files: Vec<OwnedFd>) {
         let outcome = caught("the combiner", || self.work(files));
         // Workers may wait for their ends: if the ring was never built, they must hear of it.
-        self.desks.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
+        self.handles.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
         // Nobody listens any more where the trial was dropped.
-        let _ = self.notes.send(Note::Done(outcome));
+        let _ = self.events.send(WorkerEvent::Done(outcome));
     }
 
     /// Builds the ring here, on the only thread that is going to use it, and serves the workers.
@@ -60,7 +60,7 @@ impl Thread {
         let clock = HotClock::new();
         let depth = trial.shared_depth().ok_or_else(nothing_built)?;
         let setup = RingSetup {
-            opcode: if trial.engine.engine == EngineKind::Nop { Opcode::Nop } else { Opcode::Transfer },
+            opcode: Opcode::of(trial.engine.kind),
             depth,
             engine: &trial.engine,
             worker: 0,
@@ -74,9 +74,9 @@ impl Thread {
         let mut missing = Vec::new();
         let audit = instruments(trial, None, &knobs, combiner.ring().rings(), &mut missing)
             .map(|audit| audit.saying(missing));
-        self.desks.combined.lay_out(Ok((ends, knobs)));
+        self.handles.combined.publish(Ok((ends, knobs)));
         let Some(start_ns) = self.gate.wait() else {
-            return Ok(Report { window: None, tally: Tally::default(), errors: Vec::new(), verified: None });
+            return Ok(Report::nothing());
         };
 
         let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), audit);

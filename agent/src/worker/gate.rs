@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::clock;
+use crate::clock;
 
 /// Where workers wait for the start.
 #[derive(Default)]

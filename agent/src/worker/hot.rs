@@ -6,15 +6,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{
-    clock::HotClock,
-    pacer::Pacer,
-    patience::Patience,
-    recorder::Recorder,
-    source::{Source, Turn},
-};
+use super::{pacer::Pacer, recorder::Recorder};
 use crate::{
-    engine::{Engine, Slot},
+    clock::HotClock,
+    drain::DrainDeadline,
+    engine::{Engine, Slot, is_transient},
+    source::{Source, Turn},
     workload::OpKind,
 };
 
@@ -150,7 +147,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         }
     }
     let mut in_vain = 0;
-    let mut patience = Patience::default();
+    let mut drain = DrainDeadline::default();
     while free.len() < slots.len() {
         let stopped = stop.load(Ordering::Relaxed);
         // Who is to stop does not wait in the kernel for what may never come.
@@ -163,15 +160,15 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         let came = free.len() > before;
         if let Err(error) = outcome {
             in_vain = if came { 0 } else { in_vain + 1 };
-            if !passes(&error) || in_vain == MOST_IN_VAIN {
+            if !is_transient(&error) || in_vain == MOST_IN_VAIN {
                 return Err(error);
             }
             std::thread::yield_now();
         }
         if came {
-            patience = Patience::default();
+            drain = DrainDeadline::default();
         } else if stopped {
-            patience.wear((slots.len() - free.len()) as u32)?;
+            drain.wait((slots.len() - free.len()) as u32)?;
         }
     }
     Ok(())
@@ -182,16 +179,10 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
 fn commit<E: Engine>(engine: &mut E, wait: u32, recorder: &mut Recorder) -> io::Result<()> {
     match engine.commit(wait) {
         Ok(_) => Ok(()),
-        Err(error) if passes(&error) => {
+        Err(error) if is_transient(&error) => {
             recorder.fail(-error.raw_os_error().unwrap_or_default());
             Ok(())
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether a commit that failed this way may be tried again.
-#[cold]
-pub(crate) fn passes(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }

@@ -5,7 +5,7 @@ use proto::trial::Arrival;
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::clock::HotClock;
+use crate::clock::HotClock;
 
 /// Decides when requests start. The hot loop is compiled once for each kind.
 pub trait Pacer {

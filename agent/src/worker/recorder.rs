@@ -5,8 +5,7 @@ use hdrhistogram::Histogram;
 use proto::{histogram, trial::Trial};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::clock::HotClock;
-use crate::workload::OpKind;
+use crate::{clock::HotClock, workload::OpKind};
 
 /// What a worker did between two edges.
 pub struct Slice {
@@ -271,6 +270,12 @@ impl Recorder {
         let errors = errors.iter().enumerate().filter(|(_, count)| **count > 0);
         (tally, errors.map(|(errno, count)| (errno as i32, *count)).collect())
     }
+}
+
+/// Slices of a worker that may be with the reader at once. Only few workers have the memory for a reader that is late
+/// by more than an interval.
+pub(super) fn spares(workers: u32) -> usize {
+    if workers <= 16 { 3 } else { 1 }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Operations with a busy wait before each: a slowdown of known size, to see what a rig and its verdicts make of it.
 //! A kind of source of its own, so that a loop without it is compiled without it.
 
-use super::{
-    clock::HotClock,
-    source::{Source, Turn},
-};
 use crate::{
+    clock::HotClock,
     engine::{Completion, Slot},
+    source::{Source, Turn},
     workload::{Op, OpKind},
 };
 

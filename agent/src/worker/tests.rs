@@ -1,15 +1,15 @@
-//! Whole crews on real files.
+//! Whole pools of workers on real files.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use proto::{
-    outcome::SharingCosts,
-    trial::{self, Concurrency, FileTarget, Measure, Target, Workload},
+    outcome::{Refusal, SharingCosts},
+    trial::{self, Concurrency, EngineKind, FileTarget, Measure, Sharing, Target, Trial, Workload},
     units::{ByteSize, Nanos},
 };
 
 use super::*;
-use crate::{stream::Merger, topology};
+use crate::{clock, stream::Merger, topology};
 
 fn trial(engine: trial::Engine) -> Arc<Trial> {
     Arc::new(Trial {
@@ -37,26 +37,26 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
     let workers = trial.workers();
     // Several threads on one CPU are kept away from tests that look at the time.
     let cpus = topology::Topology::discover().unwrap().cpus;
-    let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
+    let cpu = if trial.engine.ring.sharing == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
     let cpus = vec![cpu; workers as usize];
     let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
-    let mut crew = Crew::launch(trial, size, files(workers), places)?;
+    let mut pool = WorkerPool::launch(trial, size, files(workers), places)?;
     let mut slices = Vec::new();
     while slices.len() < workers as usize {
-        match crew.note().await {
-            Some(Note::Ready(built)) => slices.push(built.slices),
-            Some(Note::Done(done)) => return done.map(|report| (vec![report], 0, 0)),
+        match pool.event().await {
+            Some(WorkerEvent::Ready(built)) => slices.push(built.slices),
+            Some(WorkerEvent::Done(done)) => return done.map(|report| (vec![report], 0, 0)),
             None => break,
         }
     }
-    crew.start(clock::monotonic_ns());
+    pool.start(clock::monotonic_ns());
     if stop_early {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        crew.stop();
+        pool.stop();
     }
     let mut reports = Vec::new();
-    while reports.len() < crew.reports() {
-        if let Some(Note::Done(done)) = crew.note().await {
+    while reports.len() < pool.reports() {
+        if let Some(WorkerEvent::Done(done)) = pool.event().await {
             reports.push(done?);
         }
     }
@@ -74,7 +74,7 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
         EngineKind::Libaio,
         EngineKind::IoUring,
     ] {
-        let engine = trial::Engine { depth: 8, ..trial::Engine::new(kind) };
+        let engine = trial::Engine { queue: trial::QueueOptions::of_depth(8), ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
             Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
@@ -113,8 +113,15 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
     let deferred = [false, true];
     for (kind, defer) in kinds.into_iter().flat_map(|kind| deferred.map(|defer| (kind, defer))) {
         let ring = kind == EngineKind::IoUring && defer;
-        let engine =
-            trial::Engine { depth: 16, single_issuer: ring, defer_taskrun: ring, ..trial::Engine::new(kind) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(16),
+            ring: trial::RingOptions {
+                single_issuer: ring,
+                defer_taskrun: ring,
+                ..trial::RingOptions::default()
+            },
+            ..trial::Engine::new(kind)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.rate = Some(trial::Rate { per_second: 5000, arrival: trial::Arrival::Fixed });
         trial.workload.warmup = Nanos(50_000_000);
@@ -145,10 +152,10 @@ async fn latency_in_open_loop_counts_from_the_intended_time() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100_000_000, arrival: trial::Arrival::Poisson });
     let trial = Arc::new(trial);
-    let mut crew = Crew::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
-    let Some(Note::Ready(built)) = crew.note().await else { panic!("not ready") };
-    crew.start(clock::monotonic_ns());
-    while !matches!(crew.note().await, Some(Note::Done(_))) {}
+    let mut pool = WorkerPool::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
+    let Some(WorkerEvent::Ready(built)) = pool.event().await else { panic!("not ready") };
+    pool.start(clock::monotonic_ns());
+    while !matches!(pool.event().await, Some(WorkerEvent::Done(_))) {}
     let last = Merger::new(vec![built.slices]).poll().pop().unwrap();
     let (latency, service) = (last.series[0].latency.min(), last.series[0].service.as_ref().unwrap().max());
     assert_eq!(last.series[0].latency.len(), last.series[0].service.as_ref().unwrap().len());
@@ -164,18 +171,22 @@ async fn a_polling_thread_is_woken_for_requests_only() {
     };
     // It sleeps after a millisecond, and a request comes every ten.
     let sqpoll = trial::Sqpoll { idle: Nanos(1_000_000), ..trial::Sqpoll::default() };
-    let engine = trial::Engine { sqpoll: Some(sqpoll), depth: 4, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        ring: trial::RingOptions { sqpoll: Some(sqpoll), ..trial::RingOptions::default() },
+        queue: trial::QueueOptions::of_depth(4),
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100, arrival: trial::Arrival::Fixed });
     trial.workload.runtime = Nanos(300_000_000);
     let places = Places { pollers: &[poller.id], ..on(std::slice::from_ref(&worker.id)) };
-    let mut crew = Crew::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
-    match crew.note().await {
-        Some(Note::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
-        note => assert!(matches!(note, Some(Note::Ready(_)))),
+    let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
+    match pool.event().await {
+        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
+        event => assert!(matches!(event, Some(WorkerEvent::Ready(_)))),
     }
-    crew.start(clock::monotonic_ns());
-    let Some(Note::Done(Ok(report))) = crew.note().await else { panic!("not done") };
+    pool.start(clock::monotonic_ns());
+    let Some(WorkerEvent::Done(Ok(report))) = pool.event().await else { panic!("not done") };
     let (calls, ops) = (report.window.unwrap().counts.syscalls[0].1, report.tally.ops[0]);
     assert!((15..=60).contains(&ops), "{ops} operations");
     assert!(calls <= ops + 1, "{calls} calls to wake it for {ops} operations");
@@ -196,12 +207,15 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
     ] {
         let tuned = ring == Sharing::Combiner;
         let engine = trial::Engine {
-            depth: 8,
-            ring,
-            fixed_files: kind == EngineKind::IoUring,
-            fixed_buffers: kind == EngineKind::IoUring,
-            single_issuer: tuned,
-            defer_taskrun: tuned,
+            queue: trial::QueueOptions::of_depth(8),
+            ring: trial::RingOptions {
+                sharing: ring,
+                fixed_files: kind == EngineKind::IoUring,
+                fixed_buffers: kind == EngineKind::IoUring,
+                single_issuer: tuned,
+                defer_taskrun: tuned,
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(kind)
         };
         let mut trial = (*trial(engine)).clone();
@@ -259,9 +273,12 @@ async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
     for ring in [Sharing::Shared, Sharing::Combiner] {
         // The kernel does not have both.
         let engine = trial::Engine {
-            ring,
-            coop_taskrun: true,
-            sqpoll: Some(trial::Sqpoll::default()),
+            ring: trial::RingOptions {
+                sharing: ring,
+                coop_taskrun: true,
+                sqpoll: Some(trial::Sqpoll::default()),
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let mut trial = (*trial(engine)).clone();
@@ -278,8 +295,11 @@ async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
 fn an_audit_counts_the_calls_of_a_shared_ring() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for ring in [Sharing::Shared, Sharing::Combiner] {
-        let engine =
-            trial::Engine { depth: 4, ring, force_async: true, ..trial::Engine::new(EngineKind::IoUring) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions { sharing: ring, force_async: true, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 3;
         trial.measure = Measure::Audit;
@@ -319,8 +339,11 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
 #[tokio::test]
 async fn depth_by_threads() {
     let engine = trial::Engine {
-        depth: 3,
-        concurrency: Concurrency::Threads,
+        queue: trial::QueueOptions {
+            depth: 3,
+            concurrency: Concurrency::Threads,
+            ..trial::QueueOptions::default()
+        },
         ..trial::Engine::new(EngineKind::Psync)
     };
     let (reports, recorded, _) = run(&trial(engine), 1 << 20, false).await.unwrap();
@@ -366,23 +389,27 @@ async fn synced(
     kind: EngineKind,
     every: u32,
     linked: bool,
-) -> Option<([u64; recorder::PLACES], Report, Vec<Slices>)> {
-    let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
+) -> Option<([u64; recorder::PLACES], Report, Vec<recorder::Slices>)> {
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(8),
+        ring: trial::RingOptions { link_sync: linked, ..trial::RingOptions::default() },
+        ..trial::Engine::new(kind)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;
     trial.workload.sync = Some(trial::Sync { every, call: trial::SyncCall::Fdatasync });
     let trial = Arc::new(trial);
-    let mut crew = Crew::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
-    let slices = match crew.note().await {
-        Some(Note::Ready(built)) => vec![built.slices],
-        Some(Note::Done(Err(refusal))) => {
+    let mut pool = WorkerPool::launch(&trial, 1 << 20, files(1), on(&[0])).unwrap();
+    let slices = match pool.event().await {
+        Some(WorkerEvent::Ready(built)) => vec![built.slices],
+        Some(WorkerEvent::Done(Err(refusal))) => {
             crate::skip::skip(&format!("{kind}: {refusal}"));
             return None;
         }
         _ => panic!("not ready"),
     };
-    crew.start(clock::monotonic_ns());
-    let Some(Note::Done(Ok(report))) = crew.note().await else { panic!("not done") };
+    pool.start(clock::monotonic_ns());
+    let Some(WorkerEvent::Done(Ok(report))) = pool.event().await else { panic!("not done") };
     Some((report.tally.ops, report, slices))
 }
 
@@ -432,16 +459,19 @@ async fn a_target_that_cannot_be_synced_is_refused() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.read_percent = 0;
     trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
-    let mut crew = Crew::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
-    let Some(Note::Done(Err(refusal))) = crew.note().await else { panic!("not refused") };
+    let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
+    let Some(WorkerEvent::Done(Err(refusal))) = pool.event().await else { panic!("not refused") };
     assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
     assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
 }
 
 #[tokio::test]
 async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() {
-    let engine =
-        trial::Engine { depth: 4, ring: Sharing::Combiner, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(4),
+        ring: trial::RingOptions { sharing: Sharing::Combiner, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.threads = 2;
     trial.workload.read_percent = 0;

@@ -12,8 +12,10 @@ use proto::{
     units::ByteSize,
 };
 
-use super::{Report, patience::Patience, source::sync_kind};
-use crate::{buffers::Buffers, counters::audit::Audit, engine::Engine, topology, workload::Op};
+use super::event::Report;
+use crate::{
+    buffers::Buffers, counters::audit::Audit, drain::DrainDeadline, engine::Engine, topology, workload::Op,
+};
 
 /// Runs a thread's work; a panic becomes a refusal.
 pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
@@ -79,16 +81,16 @@ pub(super) fn instruments(
 /// Whether this engine can sync this target at all: better known before the start.
 pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBool) -> Result<(), Refusal> {
     let Some(sync) = trial.workload.sync else { return Ok(()) };
-    engine.queue(std::iter::once((0, Op { kind: sync_kind(sync.call), offset: 0, len: 0 })));
+    engine.queue(std::iter::once((0, Op { kind: sync.call.into(), offset: 0, len: 0 })));
     let mut result = None;
     let mut outcome = Ok(());
-    let mut patience = Patience::default();
+    let mut drain = DrainDeadline::default();
     while result.is_none() && outcome.is_ok() {
         let stopped = stop.load(Ordering::Relaxed);
         outcome = engine.commit(u32::from(!stopped)).map(drop);
         engine.reap(|completion| result = Some(completion.result));
         if stopped && result.is_none() && outcome.is_ok() {
-            outcome = patience.wear(1);
+            outcome = drain.wait(1);
         }
     }
     let error = match (outcome, result) {
@@ -97,7 +99,7 @@ pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBoo
         (Err(error), None) => error,
         (Ok(_), None) => return Ok(()),
     };
-    let (name, call) = (trial.engine.engine, sync.call.as_str());
+    let (name, call) = (trial.engine.kind, sync.call.as_str());
     Err(Refusal::new(
         "sync-refused",
         format!("{name} cannot do {call} on this target: {error}"),
@@ -109,7 +111,7 @@ pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBoo
 pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
     Refusal::new(
         "engine-failed",
-        format!("{who} could not go on: {}: {error}", trial.engine.engine),
+        format!("{who} could not go on: {}: {error}", trial.engine.kind),
         "look at the host's kernel log (`dmesg`)",
     )
 }

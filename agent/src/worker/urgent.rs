@@ -10,9 +10,9 @@ use proto::trial::{Share, Trial};
 use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::source::{Source, Turn};
 use crate::{
     engine::{Completion, Slot},
+    source::{Source, Turn},
     workload::{Op, OpKind},
 };
 
@@ -126,7 +126,7 @@ impl<S: Source> Source for Marked<S> {
 #[cfg(test)]
 mod tests {
     use proto::{
-        trial::{Engine, EngineKind, FileTarget, Measure, Target, Urgent, UrgentBy, Workload},
+        trial::{Engine, EngineKind, FileTarget, Measure, QueueOptions, Target, Urgent, UrgentBy, Workload},
         units::ByteSize,
     };
 
@@ -142,7 +142,11 @@ mod tests {
             seed,
             target: Target::File(FileTarget::new(ByteSize(SIZE), false)),
             workload: Workload { read_percent, ..Workload::default() },
-            engine: Engine { depth: 16, urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) },
+            engine: Engine {
+                queue: QueueOptions::of_depth(16),
+                urgent: Some(urgent),
+                ..Engine::new(EngineKind::IoUring)
+            },
             measure: Measure::Timed,
         }
     }

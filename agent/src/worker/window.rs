@@ -4,17 +4,14 @@ use std::io;
 
 use proto::{outcome::Refusal, trial::Workload};
 
-use super::{
-    clock::{HotClock, monotonic_ns},
-    hot::Edges,
-    recorder::Recorder,
-};
+use super::{hot::Edges, recorder::Recorder};
 use crate::{
+    clock::{HotClock, monotonic_ns},
     counters::{
         audit::{Audit, AuditCounts},
         usage::Usage,
     },
-    engine::{Counts, Engine},
+    engine::{Counts, Engine, sharing::WindowEdges},
 };
 
 /// When a worker measures, in nanoseconds.
@@ -146,23 +143,6 @@ impl Window {
         });
     }
 
-    /// When the next edge is due, in ticks.
-    #[must_use]
-    pub fn next(&self) -> u64 {
-        self.next
-    }
-
-    /// For a thread that records no latency: opens or closes the window where that is due at `now`, in ticks.
-    pub fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts) {
-        if self.opened.is_some() && now >= self.end {
-            self.close(now, counts, false);
-        } else if self.opened.is_none() && self.closed.is_none() {
-            self.open(counts, |_| {});
-        }
-        // Intervals are of no interest to it.
-        self.next = if self.closed.is_some() { u64::MAX } else { self.end };
-    }
-
     /// The accounts, if the window was ever open. Drops the counters.
     ///
     /// # Errors
@@ -180,9 +160,25 @@ impl Window {
     }
 }
 
+/// For a combiner, which records no latency: only the window itself has edges, its intervals have none.
+impl WindowEdges for Window {
+    fn next(&self) -> u64 {
+        self.next
+    }
+
+    fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts) {
+        if self.opened.is_some() && now >= self.end {
+            self.close(now, counts, false);
+        } else if self.opened.is_none() && self.closed.is_none() {
+            self.open(counts, |_| {});
+        }
+        self.next = if self.closed.is_some() { u64::MAX } else { self.end };
+    }
+}
+
 impl Edges for Window {
     fn next(&self) -> u64 {
-        Self::next(self)
+        self.next
     }
 
     #[cold]

@@ -12,22 +12,20 @@ use serde_json::Value;
 
 use super::{
     fingerprint::{self, FactChange},
-    measured::better,
-    stats::{holm::holm, verdict::DEFAULT_MARGIN},
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
+    metric::{Better, Metric, throughput::IOPS},
     params::Params,
-    plan::{Cell, Plan},
-    scenario::precision::as_percent,
+    plan::Plan,
+    scenario::{Cell, precision::as_percent},
+    stats::{holm::holm, verdict::DEFAULT_MARGIN},
     summary::{CellSummary, ComparisonSet, Verdict},
 };
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
-/// Metrics where none are asked for.
-pub const USUAL_METRICS: [&str; 2] = ["iops", "p99"];
 /// Parts of a trial that say how long is measured, not what.
 const DURATIONS: [&str; 3] = ["workload.runtime", "workload.warmup", "workload.interval"];
 /// Parts that differ from trial to trial.
@@ -45,8 +43,8 @@ pub struct Side<'a> {
 /// Which cells are held against each other, and in what.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Metrics, by the names that expectations use.
-    pub metrics: Vec<String>,
+    /// The metrics to compare.
+    pub metrics: Vec<&'static Metric>,
     /// An arm of the baseline and the arm of the run that is held against it; none: each against the one of its name.
     pub arms: Option<(String, String)>,
     /// Cells whose ratio lies surely within 1 ± this are equal; none: the larger one of the two runs.
@@ -97,7 +95,7 @@ pub struct RunFacts {
 /// A part of the scenario that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioChange {
-    /// Which, such as `workload.block_size` or `engine.fixed_files`.
+    /// Which, such as `workload.block_size` or `engine.ring.fixed_files`.
     pub part: String,
     /// In the baseline; null where it has none.
     pub baseline: Option<String>,
@@ -166,7 +164,7 @@ pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunC
         }
     }
     for metric in &selection.metrics {
-        together(found.iter_mut().filter(|(found, _)| found.metric == *metric), margin);
+        together(found.iter_mut().filter(|(found, _)| found.metric == metric.name), metric.better, margin);
     }
     let alone = |cells: &[Cell], paired: &dyn Fn(&Cell) -> bool| {
         cells
@@ -280,20 +278,20 @@ fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
 /// A metric of a pair, not judged yet; nothing where both were measured and neither has it, such as syncs of what is
 /// not synced. A pair of which neither was measured at all is one that cannot be judged.
 fn one(
-    metric: &str,
+    metric: &Metric,
     (old_set, new_set): (&ComparisonSet, &ComparisonSet),
     (baseline, run): (Option<&CellSummary>, Option<&CellSummary>),
     (old, new): (&Cell, &Cell),
     alike: bool,
 ) -> Option<(CellComparison, Ratio)> {
-    let value = |cell: Option<&CellSummary>, metric: &str| cell.and_then(|cell| cell.metric(metric));
+    let value = |cell: Option<&CellSummary>, metric: &Metric| cell.and_then(|cell| metric.of(cell));
     let (was, is) = (value(baseline, metric), value(run, metric));
-    let measured = value(baseline, "iops").or(value(run, "iops")).is_some();
+    let measured = value(baseline, &IOPS).or(value(run, &IOPS)).is_some();
     if was.is_none() && is.is_none() && measured {
         return None;
     }
     let values =
-        |cell: Option<&CellSummary>| cell.map_or_else(Vec::new, |cell| cell.samples(metric).to_vec());
+        |cell: Option<&CellSummary>| cell.map_or_else(Vec::new, |cell| metric.samples(cell).to_vec());
     let (arm, base) = (values(run), values(baseline));
     let found = unpaired::compare(
         Sample { values: &arm, length: new_set.length() },
@@ -303,7 +301,7 @@ fn one(
         arm: new.arm.clone(),
         baseline_arm: old.arm.clone(),
         params: new.params.clone(),
-        metric: metric.to_owned(),
+        metric: metric.name.to_owned(),
         baseline: was,
         run: is,
         ratio: found.ratio,
@@ -318,13 +316,13 @@ fn one(
 }
 
 /// Judges a family of comparisons, corrected after Holm, as those of a run are.
-fn together<'a>(family: impl Iterator<Item = &'a mut (CellComparison, Ratio)>, margin: f64) {
+fn together<'a>(family: impl Iterator<Item = &'a mut (CellComparison, Ratio)>, better: Better, margin: f64) {
     let family: Vec<_> = family.filter(|(found, _)| found.p_value.is_some()).collect();
     let p_values: Vec<f64> = family.iter().filter_map(|(found, _)| found.p_value).collect();
     for ((found, ratio), adjusted) in family.into_iter().zip(holm(&p_values)) {
         found.p_adjusted = Some(adjusted.p);
         if found.reason.is_none() {
-            found.verdict = ratio.verdict(found.p_adjusted, better(&found.metric), margin);
+            found.verdict = ratio.verdict(found.p_adjusted, better, margin);
         }
     }
 }

@@ -1,13 +1,11 @@
 use super::{
-    super::{
-        fixture::{Fixture, model},
-        stats::difference::Length,
-    },
+    super::fixture::{Fixture, model},
     *,
 };
+use crate::metric::{USUAL, latency::SYNC_P99};
 
 fn selection() -> Selection {
-    Selection { metrics: vec!["iops".into(), "p99".into()], arms: None, margin: None }
+    Selection { metrics: USUAL.to_vec(), arms: None, margin: None }
 }
 
 fn run(change: impl FnOnce(&mut Fixture)) -> (Fixture, ComparisonSet) {
@@ -25,6 +23,8 @@ fn held(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: 
     };
     compare(side((&old.0, &old.1)), side((&new.0, &new.1)), chosen)
 }
+
+use crate::stats::difference::Length;
 
 #[test]
 fn a_slower_cell_is_found_and_the_others_are_not() {
@@ -111,7 +111,7 @@ fn many_cells_must_not_differ_by_chance() {
     let judged = |p_values: [f64; 4]| {
         let one = |p| (CellComparison { p_value: Some(p), ..template.clone() }, slower);
         let mut family = p_values.map(one);
-        together(family.iter_mut(), 0.02);
+        together(family.iter_mut(), Better::Higher, 0.02);
         family.map(|(found, _)| (found.p_adjusted.unwrap(), found.verdict == Verdict::Slower))
     };
     let found = judged([0.04, 0.001, 0.02, 0.03]);
@@ -169,6 +169,6 @@ fn what_neither_run_measured_is_told() {
     assert!(none.iter().all(|one| one.baseline.is_none() && one.run.is_none() && one.params["depth"] == 32));
     assert!(found.answer.iter().any(|line| line.contains("not measured in both in 1")), "{:?}", found.answer);
     // What nobody has, though it was measured, is no gap: nothing is synced here.
-    let syncs = Selection { metrics: vec!["sync_p99".into()], ..selection() };
+    let syncs = Selection { metrics: vec![&SYNC_P99], ..selection() };
     assert!(held(&run(|_| {}), &run(|_| {}), &syncs).comparisons.is_empty());
 }

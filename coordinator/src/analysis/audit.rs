@@ -61,8 +61,8 @@ pub(super) fn batches(data: &CellData<'_>, scope: Option<&str>) -> Option<Batche
 /// Why there are none, though a ring was audited.
 pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Option<String> {
     let engine = &data.cell.template.engine;
-    let missing = engine.engine.is_ring() && finished(data, scope)?.iter().any(|host| host.batches.is_none());
-    missing.then(|| match engine.ring {
+    let missing = engine.kind.is_ring() && finished(data, scope)?.iter().any(|host| host.batches.is_none());
+    missing.then(|| match engine.ring.sharing {
         Sharing::Shared => "not counted for a ring behind a lock".to_owned(),
         _ => "this kernel has no batch counters; that of kernel/ has (`kernel/lab run patched-6.12 -- coordinator \
               run …`)"

@@ -7,15 +7,19 @@ use proto::outcome::{Finished, SharingCosts, Verified};
 
 use super::{
     audit, merge,
-    stats::{self, remerge::Recorded},
     timeline::{self, Timeline},
-    trials::{Costs, Sample},
+    trials::Sample,
     urgent::Gathered,
 };
 use crate::{
     errno::errno_name,
+    metric::{
+        self, COMPARED, Metric, Operations,
+        trial::{Costs, Trial},
+    },
     params::Params,
-    plan::Cell,
+    scenario::Cell,
+    stats::{self, remerge::Recorded},
     store::record::TrialRecord,
     summary::{
         CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
@@ -49,14 +53,48 @@ pub(super) struct Row {
 /// What the cell did in one block.
 pub(super) struct BlockValues {
     pub(super) block: u32,
-    pub(super) iops: f64,
-    pub(super) latency: Recorded,
-    pub(super) cpu_ns_per_io: Option<f64>,
-    pub(super) syscalls_per_io: Option<f64>,
-    /// Urgent operations, if there were any.
-    pub(super) urgent: Option<Recorded>,
-    /// The rate of the others, where some were to be urgent.
-    pub(super) bulk_iops: Option<f64>,
+    /// Of the metrics of [`COMPARED`], in their order.
+    pub(super) values: [Option<f64>; COMPARED.len()],
+    /// The latencies that statistics among them are of.
+    pub(super) latencies: BTreeMap<Operations, Recorded>,
+}
+
+impl BlockValues {
+    fn of(block: u32, trial: &Trial<'_>) -> Self {
+        let mut latencies = BTreeMap::new();
+        for (operations, _) in COMPARED.iter().filter_map(|compared| compared.metric.statistic()) {
+            if let Some(latency) = operations.in_trial(trial) {
+                latencies.entry(operations).or_insert_with(|| Recorded::of(latency));
+            }
+        }
+        let values = std::array::from_fn(|index| COMPARED[index].metric.in_trial(trial));
+        Self { block, values, latencies }
+    }
+}
+
+/// The values by trial that a cell keeps, of each metric that says so. A metric that some trial does not have is left
+/// out.
+struct Kept(Vec<(&'static Metric, Option<Vec<f64>>)>);
+
+impl Kept {
+    fn new() -> Self {
+        Self(metric::all().filter(|metric| metric.is_kept()).map(|metric| (metric, Some(vec![]))).collect())
+    }
+
+    fn add(&mut self, trial: &Trial<'_>) {
+        for (metric, values) in &mut self.0 {
+            match (metric.in_trial(trial), values.as_mut()) {
+                (Some(value), Some(values)) => values.push(value),
+                (None, _) => *values = None,
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    fn values(self) -> BTreeMap<String, Vec<f64>> {
+        let known = |(metric, values): (&Metric, Option<Vec<f64>>)| Some((metric.name.to_owned(), values?));
+        self.0.into_iter().filter_map(known).filter(|(_, values)| !values.is_empty()).collect()
+    }
 }
 
 impl CellData<'_> {
@@ -75,7 +113,7 @@ impl CellData<'_> {
         let mut latency = proto::histogram::empty();
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
         let (mut service, mut sync) = (Apart::default(), Apart::default());
-        let mut means = Vec::new();
+        let mut kept = Kept::new();
         let (mut urgent, mut bulk) = (Gathered::default(), Gathered::default());
         let (mut iops, mut bandwidth, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
@@ -89,7 +127,6 @@ impl CellData<'_> {
             bandwidth.push(work.bytes_per_s);
             p50.push(work.latency.value_at_quantile(0.5) as f64);
             p99.push(work.latency.value_at_quantile(0.99) as f64);
-            means.push(work.latency.mean());
             merge::add(&mut latency, &work.latency);
             service.add(work.service.as_ref());
             sync.add(work.sync.as_ref());
@@ -100,21 +137,15 @@ impl CellData<'_> {
             }
             syncs.push(work.syncs_per_s);
             let costs = Costs::sum(hosts().map(|host| &host.costs));
+            let trial = Trial { work: Some(&work), bulk: others.as_ref(), costs: Some(&costs) };
+            kept.add(&trial);
             if scope.is_none() {
-                values.push(BlockValues {
-                    block: sample.block,
-                    iops: work.iops,
-                    latency: Recorded::of(&work.latency),
-                    cpu_ns_per_io: costs.per_io(costs.cpu_ns()),
-                    syscalls_per_io: costs.per_io(costs.syscalls.values().sum()),
-                    urgent: work.urgent.as_ref().map(|urgent| Recorded::of(&urgent.latency)),
-                    bulk_iops: others.map(|others| others.iops),
-                });
+                values.push(BlockValues::of(sample.block, &trial));
             }
             trials.push(costs);
         }
         let costs = Costs::sum(&trials);
-        let syscalls_per_io = costs.per_io(costs.syscalls.values().sum());
+        let syscalls_per_io = costs.per_io(costs.syscalls_total());
         let summary = CellSummary {
             arm: self.cell.arm.clone(),
             params: self.cell.params.clone(),
@@ -151,7 +182,7 @@ impl CellData<'_> {
             pinned_cpus: self.pinned_cpus(scope),
             placement: Placement::of(self.host_trials(scope)),
             blocks,
-            trial_values: trial_values(&trials, means),
+            trial_values: kept.values(),
         };
         Row { summary, blocks: values }
     }
@@ -198,7 +229,7 @@ impl CellData<'_> {
             },
             None => Syscalls {
                 counted_by: CountedBy::Engine,
-                total: (costs.ops > 0).then(|| costs.syscalls.values().sum()),
+                total: (costs.ops > 0).then(|| costs.syscalls_total()),
                 by_name: costs.syscalls.clone(),
                 self_per_io,
                 audit_per_io,
@@ -218,7 +249,7 @@ impl CellData<'_> {
             None => (None, None, None),
         };
         Ring {
-            sharing: template.engine.is_ring().then(|| template.ring.as_str().to_owned()),
+            sharing: template.kind.is_ring().then(|| template.ring.sharing.as_str().to_owned()),
             lock_wait_ns_per_io,
             contended_share,
             handover_ns_per_io,
@@ -263,24 +294,6 @@ impl CellData<'_> {
         let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
         ready.flat_map(|ready| &ready.pinned_cpus).copied().collect::<BTreeSet<u32>>().into_iter().collect()
     }
-}
-
-/// One value a trial, by metric; of a metric that some trial does not have, nothing.
-fn trial_values(trials: &[Costs], latency_mean: Vec<f64>) -> BTreeMap<String, Vec<f64>> {
-    type PerIo = fn(&Costs) -> Option<f64>;
-    let metrics: [(&str, PerIo); 4] = [
-        ("cpu_per_io", |costs| costs.per_io(costs.cpu_ns())),
-        ("syscalls_per_io", |costs| costs.per_io(costs.syscalls.values().sum())),
-        ("context_switches_per_io", |costs| costs.per_io(costs.switches)),
-        ("interrupts_per_io", |costs| costs.per_io(costs.interrupts?)),
-    ];
-    let of = |(name, per_io): (&str, PerIo)| {
-        Some((name.to_owned(), trials.iter().map(per_io).collect::<Option<Vec<f64>>>()?))
-    };
-    let mut values: BTreeMap<_, _> = metrics.into_iter().filter_map(of).collect();
-    values.insert("latency_mean".to_owned(), latency_mean);
-    values.retain(|_, values| !values.is_empty());
-    values
 }
 
 /// Counts by class of batch, under the range of each class that occurred.

@@ -1,44 +1,32 @@
-//! Each arm against the baseline, at each point and in each metric: paired over blocks, corrected for there being
-//! many, and judged.
+//! Compares each arm with the baseline at each point in each metric of [`COMPARED`]: paired over blocks, corrected for
+//! multiple comparisons, and judged.
 
 use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
+    urgent,
+};
+use crate::{
+    metric::{COMPARED, Compared, Operations, Statistic},
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
         holm::{Adjusted, holm},
         remerge::{self, Jackknife, Merged, Recorded},
-        verdict::{Better, trials_more, verdict},
+        verdict::{trials_more, verdict},
     },
-    urgent,
+    summary::{Comparison, Verdict},
 };
-use crate::summary::{Comparison, Verdict};
 
-/// What is compared with, and how it is judged.
+/// What arms are compared with, and how comparisons are judged.
 pub(super) struct Against<'a> {
     pub(super) baseline: &'a str,
     pub(super) length: Length,
     pub(super) margin: f64,
 }
 
-/// Metrics in the order of the summary.
-pub(super) const METRICS: [(&str, Better); 7] = [
-    ("iops", Better::Higher),
-    ("latency_mean", Better::Lower),
-    ("latency_p50", Better::Lower),
-    ("latency_p99", Better::Lower),
-    ("latency_p99_9", Better::Lower),
-    ("cpu_per_io", Better::Lower),
-    ("syscalls_per_io", Better::Lower),
-];
-
-/// The same, of cells in which some operations are urgent.
-const URGENT: [(&str, Better); 3] =
-    [("urgent_p50", Better::Lower), ("urgent_p99", Better::Lower), ("bulk_iops", Better::Higher)];
-
-/// A ratio, and what is known of it.
+/// The ratio of a metric, and its uncertainty.
 #[derive(Default)]
 struct Found {
     ratio: Option<f64>,
@@ -46,9 +34,9 @@ struct Found {
     pairs: usize,
 }
 
-/// Each other arm against the baseline, at the same point.
+/// Compares each other arm with the baseline at the same point.
 pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
-    let mut found: Vec<([&Row; 2], Vec<Found>)> = Vec::new();
+    let mut found: Vec<([&Row; 2], Vec<Option<Found>>)> = Vec::new();
     for row in rows.iter().filter(|row| row.summary.arm != against.baseline) {
         let same_point = |other: &&&Row| {
             other.summary.arm == against.baseline && other.summary.params == row.summary.params
@@ -58,13 +46,14 @@ pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
         }
     }
     // A family: one metric over all arms and points.
-    let families: Vec<Vec<Option<(f64, Adjusted)>>> = (0..METRICS.len() + URGENT.len())
-        .map(|metric| family(found.iter().map(|(_, found)| found.get(metric))))
+    let families: Vec<Vec<Option<(f64, Adjusted)>>> = (0..COMPARED.len())
+        .map(|metric| family(found.iter().map(|(_, found)| found[metric].as_ref())))
         .collect();
-    let mut comparisons = Vec::with_capacity(found.len() * METRICS.len());
+    let mut comparisons = Vec::with_capacity(found.len() * COMPARED.len());
     for (index, (rows, found)) in found.iter().enumerate() {
-        for (metric, found) in found.iter().enumerate() {
-            comparisons.push(judged(*rows, metric, found, families[metric][index], against));
+        for ((compared, found), family) in COMPARED.iter().zip(found).zip(&families) {
+            let Some(found) = found else { continue };
+            comparisons.push(judged(*rows, compared, found, family[index], against));
         }
     }
     comparisons
@@ -80,25 +69,23 @@ fn family<'a>(found: impl Iterator<Item = Option<&'a Found>>) -> Vec<Option<(f64
 
 fn judged(
     [row, base]: [&Row; 2],
-    metric: usize,
+    compared: &Compared,
     found: &Found,
     p: Option<(f64, Adjusted)>,
     against: &Against<'_>,
 ) -> Comparison {
-    let (name, better) =
-        if metric < METRICS.len() { METRICS[metric] } else { URGENT[metric - METRICS.len()] };
     let params = &row.summary.params;
-    let reason = urgent::untold(name, [&row.summary, &base.summary]);
+    let reason = urgent::untold(compared.metric, [&row.summary, &base.summary]);
     let judged = found.difference.zip(p).filter(|_| reason.is_none());
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
-        verdict(&difference, adjusted.p, better, against.margin)
+        verdict(&difference, adjusted.p, compared.metric.better, against.margin)
     });
     let open = judged.filter(|_| verdict == Verdict::Inconclusive);
     Comparison {
         baseline: against.baseline.into(),
         arm: row.summary.arm.clone(),
         params: params.clone(),
-        metric: name.into(),
+        metric: compared.name.into(),
         ratio: found.ratio,
         ci95: found.difference.and_then(|difference| difference.ci95()),
         p_value: p.map(|(p, _)| p),
@@ -112,7 +99,7 @@ fn judged(
     }
 }
 
-/// The blocks in which both have a trial that counts; of one that was repeated, the last.
+/// The blocks in which both sides have a trial that counts; of a repeated trial, the last.
 fn pairs<'a>(arm: &'a [BlockValues], baseline: &'a [BlockValues]) -> Vec<(&'a BlockValues, &'a BlockValues)> {
     let by_block = |values: &'a [BlockValues]| -> BTreeMap<u32, &'a BlockValues> {
         values.iter().map(|values| (values.block, values)).collect()
@@ -121,42 +108,52 @@ fn pairs<'a>(arm: &'a [BlockValues], baseline: &'a [BlockValues]) -> Vec<(&'a Bl
     by_block(arm).into_iter().filter_map(|(block, arm)| Some((arm, *baseline.get(&block)?))).collect()
 }
 
-/// All metrics, in their order.
-fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Found> {
-    let scalar = |value: fn(&BlockValues) -> Option<f64>| {
-        let both = pairs.iter().filter_map(|(arm, baseline)| Some((value(arm)?, value(baseline)?)));
-        let (arm, baseline): (Vec<f64>, Vec<f64>) = both.unzip();
-        of_values(&arm, &baseline, length)
-    };
-    let latencies = |side: fn(&(&'_ BlockValues, &'_ BlockValues)) -> Recorded| -> Vec<Recorded> {
-        pairs.iter().map(side).collect()
-    };
-    let (arm, baseline) =
-        (latencies(|(arm, _)| arm.latency.clone()), latencies(|(_, baseline)| baseline.latency.clone()));
-    let means = |side: &[Recorded]| remerge::mean(&side.iter().map(Recorded::sum).collect::<Vec<_>>());
-    let merged = |side: &[Recorded]| Merged::of(&side.iter().collect::<Vec<_>>());
-    let (merged_arm, merged_baseline) = (merged(&arm), merged(&baseline));
-    let quantile =
-        |quantile: f64| of_merged(merged_arm.quantile(quantile), merged_baseline.quantile(quantile), length);
-    let mut found = vec![
-        scalar(|block| Some(block.iops)),
-        of_merged(means(&arm), means(&baseline), length),
-        quantile(0.5),
-        quantile(0.99),
-        quantile(0.999),
-        scalar(|block| block.cpu_ns_per_io),
-        scalar(|block| block.syscalls_per_io),
-    ];
-    let both = pairs.iter().filter_map(|(arm, baseline)| arm.urgent.as_ref().zip(baseline.urgent.as_ref()));
-    let (arm, baseline): (Vec<&Recorded>, Vec<&Recorded>) = both.unzip();
-    if !arm.is_empty() {
-        let (arm, baseline) = (Merged::of(&arm), Merged::of(&baseline));
-        for of in [0.5, 0.99] {
-            found.push(of_merged(arm.quantile(of), baseline.quantile(of), length));
-        }
-        found.push(scalar(|block| block.bulk_iops));
+/// The ratio in each metric of [`COMPARED`]; `None` for those of lanes where no operation was urgent.
+fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Option<Found>> {
+    let urgent = |block: &BlockValues| block.latencies.contains_key(&Operations::Urgent);
+    let by_lane = pairs.iter().any(|(arm, baseline)| urgent(arm) && urgent(baseline));
+    let mut merged: BTreeMap<Operations, [Latencies; 2]> = BTreeMap::new();
+    let mut found = Vec::with_capacity(COMPARED.len());
+    for (index, compared) in COMPARED.iter().enumerate() {
+        found.push(if compared.by_lane && !by_lane {
+            None
+        } else if let Some((operations, statistic)) = compared.metric.statistic() {
+            let sides = merged.entry(operations).or_insert_with(|| Latencies::of(pairs, operations));
+            Some(of_merged(sides[0].statistic(statistic), sides[1].statistic(statistic), length))
+        } else {
+            let both = pairs.iter().filter_map(|(arm, base)| arm.values[index].zip(base.values[index]));
+            let (arm, baseline): (Vec<f64>, Vec<f64>) = both.unzip();
+            Some(of_values(&arm, &baseline, length))
+        });
     }
     found
+}
+
+/// The latencies of one side, over the blocks in which both sides have some.
+struct Latencies {
+    sums: Vec<(f64, u64)>,
+    merged: Merged,
+}
+
+impl Latencies {
+    /// Of the arm and of the baseline.
+    fn of(pairs: &[(&BlockValues, &BlockValues)], operations: Operations) -> [Self; 2] {
+        let both = pairs.iter().filter_map(|(arm, baseline)| {
+            Some((arm.latencies.get(&operations)?, baseline.latencies.get(&operations)?))
+        });
+        let (arm, baseline): (Vec<&Recorded>, Vec<&Recorded>) = both.unzip();
+        [arm, baseline].map(|side| Self {
+            sums: side.iter().map(|recorded| recorded.sum()).collect(),
+            merged: Merged::of(&side),
+        })
+    }
+
+    fn statistic(&self, statistic: Statistic) -> Option<Jackknife> {
+        match statistic.quantile() {
+            Some(quantile) => self.merged.quantile(quantile),
+            None => remerge::mean(&self.sums),
+        }
+    }
 }
 
 /// One value a block.
@@ -194,7 +191,10 @@ fn of_merged(arm: Option<Jackknife>, baseline: Option<Jackknife>, length: Length
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::fixture::{Fixture, params};
+    use crate::{
+        analysis::fixture::{Fixture, params},
+        metric::latency::{LATENCY_MEAN, P50, P99, P99_9},
+    };
 
     fn comparison(set: &crate::summary::ComparisonSet, metric: &str) -> Comparison {
         set.comparison("uring-tuned", metric, &params(32)).unwrap().clone()
@@ -211,9 +211,9 @@ mod tests {
         };
         fixture.execute(usize::MAX);
         let set = fixture.analyse(Some("sync"));
-        for (metric, _) in METRICS {
-            let found = comparison(&set, metric);
-            assert_eq!(found.pairs, 3, "{metric}");
+        for compared in COMPARED.iter().filter(|compared| !compared.by_lane) {
+            let found = comparison(&set, compared.name);
+            assert_eq!(found.pairs, 3, "{}", compared.name);
             let [low, high] = found.ci95.unwrap();
             assert!(low <= found.ratio.unwrap() && found.ratio.unwrap() <= high, "{found:?}");
             assert!(found.p_adjusted >= found.p_value && found.p_value.is_some(), "{found:?}");
@@ -222,24 +222,20 @@ mod tests {
     }
 
     #[test]
-    fn latencies_are_those_of_the_merged_histograms() {
+    fn compares_latencies_of_the_merged_histograms() {
         let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[32], 3, &["local"]);
         fixture.execute(usize::MAX);
         let set = fixture.analyse(Some("sync"));
-        for (metric, name) in [
-            ("latency_mean", "latency_mean"),
-            ("latency_p50", "p50"),
-            ("latency_p99", "p99"),
-            ("latency_p99_9", "p99_9"),
-        ] {
-            let of = |arm: &str| set.metric(arm, name, &params(32)).unwrap();
-            let found = comparison(&set, metric).ratio.unwrap() / (of("uring-tuned") / of("sync"));
-            assert!((found - 1.0).abs() < 0.002, "{metric}: {found}");
+        for metric in [&LATENCY_MEAN, &P50, &P99, &P99_9] {
+            let of = |arm: &str| metric.of(set.cell(arm, &params(32)).unwrap()).unwrap();
+            let compared = set.compared("uring-tuned", metric, &params(32)).unwrap();
+            let found = compared.ratio.unwrap() / (of("uring-tuned") / of("sync"));
+            assert!((found - 1.0).abs() < 0.002, "{}: {found}", metric.name);
         }
     }
 
     #[test]
-    fn what_is_zero_has_no_logarithm_but_may_have_a_verdict() {
+    fn compares_values_that_may_be_zero() {
         let none = of_values(&[0.0, 0.0, 0.0], &[1.0, 1.1, 0.9], Length::Fixed);
         assert_eq!((none.ratio, none.difference.unwrap().ci95()), (Some(0.0), Some([0.0, 0.0])));
         let some = of_values(&[0.0, 0.1, 0.0], &[1.0, 1.0, 1.0], Length::Fixed);

@@ -5,84 +5,20 @@
 use std::collections::BTreeMap;
 
 use super::{
-    stats::{
-        self,
-        difference::{Length, difference, logs},
-        verdict::{Better, DEFAULT_MARGIN, Evidence},
-    },
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
+    metric::Metric,
     params::Params,
     scenario::expect::Measured,
+    stats::{
+        self,
+        difference::{Length, difference, logs},
+        verdict::{DEFAULT_MARGIN, Evidence},
+    },
     summary::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
-
-/// Metrics of which more is better; of all others less is.
-const MORE_IS_BETTER: [&str; 6] =
-    ["iops", "bandwidth", "syncs_per_s", "sqes_per_enter", "urgent_iops", "bulk_iops"];
-
-/// Metrics that have a value for each trial, and so can be compared.
-pub const SAMPLED: [&str; 18] = [
-    "iops",
-    "bandwidth",
-    "latency_mean",
-    "p50",
-    "p99",
-    "sync_p50",
-    "sync_p99",
-    "syncs_per_s",
-    "urgent_iops",
-    "urgent_p50",
-    "urgent_p99",
-    "bulk_iops",
-    "bulk_p50",
-    "bulk_p99",
-    "syscalls_per_io",
-    "cpu_per_io",
-    "context_switches_per_io",
-    "interrupts_per_io",
-];
-
-/// Which way a metric is better, by the name that expectations use.
-#[must_use]
-pub fn better(metric: &str) -> Better {
-    if MORE_IS_BETTER.contains(&metric) { Better::Higher } else { Better::Lower }
-}
-
-/// The metric's name in [`Comparison::metric`], where percentiles have a longer one.
-fn in_comparisons(metric: &str) -> String {
-    if metric == "max" || metric.starts_with('p') && metric[1..].starts_with(|c: char| c.is_ascii_digit()) {
-        format!("latency_{metric}")
-    } else {
-        metric.to_owned()
-    }
-}
-
-impl CellSummary {
-    /// One value a trial that counts, in the order in which they ran, by the name that expectations use; empty of a
-    /// metric that is known of all trials together only.
-    #[must_use]
-    pub fn samples(&self, metric: &str) -> &[f64] {
-        let latency = self.latency_ns.as_ref();
-        let sync = self.sync_latency_ns.as_ref();
-        let found = match metric {
-            "iops" => self.iops.as_ref().map(|estimate| &estimate.samples),
-            "bandwidth" => self.bandwidth_bytes_per_s.as_ref().map(|estimate| &estimate.samples),
-            "syncs_per_s" => self.syncs_per_s.as_ref().map(|estimate| &estimate.samples),
-            "p50" => latency.map(|latency| &latency.samples.p50),
-            "p99" => latency.map(|latency| &latency.samples.p99),
-            "sync_p50" => sync.map(|sync| &sync.samples.p50),
-            "sync_p99" => sync.map(|sync| &sync.samples.p99),
-            other => match self.lane(other) {
-                Some((lane, name)) => lane.samples(name),
-                None => self.trial_values.get(other),
-            },
-        };
-        found.map_or(&[], Vec::as_slice)
-    }
-}
 
 impl Comparison {
     /// How far the ratios of single blocks are apart: the standard deviation of their logarithms, as the interval tells
@@ -98,10 +34,9 @@ impl Comparison {
 
 impl ComparisonSet {
     /// The comparison of an arm with another one, as the set holds it; turned round where it holds the other way.
-    fn held(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<(&Comparison, bool)> {
-        let name = in_comparisons(metric);
+    fn held(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<(&Comparison, bool)> {
         let baseline = self.baseline.as_deref()?;
-        let found = |arm: &str| self.comparison(arm, &name, point).filter(|found| found.ratio.is_some());
+        let found = |arm: &str| self.compared(arm, metric, point).filter(|found| found.ratio.is_some());
         if other == baseline {
             found(arm).map(|found| (found, false))
         } else if arm == baseline {
@@ -116,9 +51,9 @@ impl ComparisonSet {
         self.least_trials.map_or(Length::Fixed, |min| Length::ByPrecision { min })
     }
 
-    fn compared(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<Ratio> {
+    fn compare(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<Ratio> {
         let (arm, other) = (self.cell(arm, point)?, self.cell(other, point)?);
-        let (values, others) = (arm.samples(metric), other.samples(metric));
+        let (values, others) = (metric.samples(arm), metric.samples(other));
         let length = self.length();
         let sample = |values| Sample { values, length };
         let known = !values.is_empty() && !others.is_empty();
@@ -131,9 +66,9 @@ impl ComparisonSet {
 
 /// As the set's own comparisons are made, but for their being many; `None` where no two trials share a block, or a
 /// value is not above zero.
-fn paired(arm: &CellSummary, other: &CellSummary, metric: &str, length: Length) -> Option<Ratio> {
+fn paired(arm: &CellSummary, other: &CellSummary, metric: &Metric, length: Length) -> Option<Ratio> {
     let by_block = |cell: &CellSummary| -> BTreeMap<u32, f64> {
-        let samples = cell.samples(metric);
+        let samples = metric.samples(cell);
         // Of a metric that some trials do not have, it is not known which do.
         let known = samples.len() == cell.blocks.len();
         cell.blocks.iter().copied().zip(samples.iter().copied()).filter(|_| known).collect()
@@ -147,23 +82,29 @@ fn paired(arm: &CellSummary, other: &CellSummary, metric: &str, length: Length) 
 }
 
 impl Measured for ComparisonSet {
-    fn value(&self, arm: &str, metric: &str, point: &Params) -> Option<f64> {
-        self.metric(arm, metric, point)
+    fn value(&self, arm: &str, metric: &Metric, point: &Params) -> Option<f64> {
+        metric.of(self.cell(arm, point)?)
     }
 
-    fn interval(&self, arm: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
-        stats::t_interval(self.cell(arm, point)?.samples(metric))
+    fn interval(&self, arm: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {
+        stats::t_interval(metric.samples(self.cell(arm, point)?))
     }
 
-    fn ratio_interval(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+    fn ratio_interval(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {
         match self.held(arm, other, metric, point) {
             Some((held, false)) => held.ci95,
             Some((held, true)) => held.ci95.map(|[low, high]| [1.0 / high, 1.0 / low]),
-            None => self.compared(arm, other, metric, point)?.ci95,
+            None => self.compare(arm, other, metric, point)?.ci95,
         }
     }
 
-    fn verdict(&self, arm: &str, other: Option<&str>, metric: &str, point: &Params) -> Option<&'static str> {
+    fn verdict(
+        &self,
+        arm: &str,
+        other: Option<&str>,
+        metric: &Metric,
+        point: &Params,
+    ) -> Option<&'static str> {
         let other = other.or(self.baseline.as_deref())?;
         if arm == other {
             return None;
@@ -173,13 +114,13 @@ impl Measured for ComparisonSet {
             // What is faster one way is slower the other way.
             Some((held, true)) => Some(held.verdict.reversed().as_str()),
             None => {
-                let found = self.compared(arm, other, metric, point)?;
+                let found = self.compare(arm, other, metric, point)?;
                 let cells = [self.cell(arm, point)?, self.cell(other, point)?];
                 if urgent::untold(metric, cells).is_some() {
                     return Some(Verdict::Inconclusive.as_str());
                 }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);
-                Some(found.verdict(found.p_value, better(metric), margin).as_str())
+                Some(found.verdict(found.p_value, metric.better, margin).as_str())
             }
         }
     }
@@ -191,7 +132,11 @@ mod tests {
         super::fixture::{Fixture, params},
         *,
     };
-    use crate::scenario::expect::{METRICS, VERDICTS, parse};
+    use crate::{
+        metric,
+        metric::throughput::IOPS,
+        scenario::expect::{VERDICTS, parse},
+    };
 
     #[test]
     fn words_are_those_of_reports() {
@@ -229,16 +174,15 @@ mod tests {
             assert_eq!(passed(&ratio), Some(true), "{metric}");
         }
         let cell = set.cell("uring", &params(1)).unwrap();
-        let sampled: Vec<&str> =
-            METRICS.iter().map(|(name, _)| *name).filter(|name| !cell.samples(name).is_empty()).collect();
         // Nothing is synced or urgent here.
         let elsewhere = ["sync", "urgent", "bulk"];
-        let here = |name: &&str| !elsewhere.iter().any(|word| name.contains(word));
-        assert_eq!(sampled, SAMPLED.into_iter().filter(here).collect::<Vec<_>>());
-        for metric in cell.trial_values.keys() {
-            assert!(METRICS.iter().any(|(name, _)| name == metric), "{metric} is no metric");
-            assert_eq!(cell.samples(metric).len(), 3, "{metric}");
+        for metric in metric::claimable() {
+            let here = metric.is_sampled() && !elsewhere.iter().any(|word| metric.name.contains(word));
+            assert_eq!(metric.samples(cell).len(), if here { 3 } else { 0 }, "{}", metric.name);
         }
+        let kept = metric::all().filter(|metric| metric.is_kept()).map(|metric| metric.name);
+        let stored: Vec<&str> = cell.trial_values.keys().map(String::as_str).collect();
+        assert_eq!(stored, kept.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
     }
 
     #[test]
@@ -248,14 +192,14 @@ mod tests {
         run.execute(usize::MAX);
         // Nothing is the baseline, so each claim is judged by itself.
         let set = run.analyse(None);
-        let verdict = |set: &ComparisonSet| set.verdict("uring", Some("sync"), "iops", &params(1)).unwrap();
-        let [low, high] = set.ratio_interval("uring", "sync", "iops", &params(1)).unwrap();
+        let verdict = |set: &ComparisonSet| set.verdict("uring", Some("sync"), &IOPS, &params(1)).unwrap();
+        let [low, high] = set.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
         assert!(low < 0.999 && high > 1.001, "{low} {high}");
         assert_eq!(verdict(&set), "no difference");
         let narrow = ComparisonSet { margin: Some(0.001), ..set.clone() };
         assert_eq!(verdict(&narrow), "inconclusive");
         let open = ComparisonSet { least_trials: Some(3), ..set };
-        let wider = open.ratio_interval("uring", "sync", "iops", &params(1)).unwrap();
+        let wider = open.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
         assert!(wider[0] < low && wider[1] > high, "{wider:?}");
     }
 

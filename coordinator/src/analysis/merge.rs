@@ -3,35 +3,7 @@
 use hdrhistogram::Histogram;
 use proto::outcome::{Direction, Interval};
 
-/// What was done in some stretch of time.
-#[derive(Clone, Debug)]
-pub struct Work {
-    /// Completed operations per second.
-    pub iops: f64,
-    /// Bytes per second.
-    pub bytes_per_s: f64,
-    /// Syncs per second; not among the operations.
-    pub syncs_per_s: f64,
-    /// Latencies of syncs; `None` where there were none.
-    pub sync: Option<Histogram<u64>>,
-    /// All latencies, reads and writes together.
-    pub latency: Histogram<u64>,
-    /// The same operations from being handed over; `None` in closed loop, where it is the same.
-    pub service: Option<Histogram<u64>>,
-    /// Urgent operations, which are among all; `None` where there were none.
-    pub urgent: Option<Part>,
-}
-
-/// A part of the operations.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// Per second.
-    pub iops: f64,
-    /// Bytes per second.
-    pub bytes_per_s: f64,
-    /// Latencies.
-    pub latency: Histogram<u64>,
-}
+use crate::metric::trial::{Part, Work};
 
 impl Work {
     /// What is not urgent: all, where nothing is.

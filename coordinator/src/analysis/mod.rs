@@ -10,7 +10,8 @@ use proto::trial::{EngineKind, Measure};
 
 use crate::{
     params,
-    plan::{Cell, Plan},
+    plan::Plan,
+    scenario::Cell,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::{ComparisonSet, HostSummary, SCHEMA, TrialCounts},
 };
@@ -23,6 +24,7 @@ mod cells;
 mod compare;
 mod emulated;
 pub mod explain;
+pub mod export_rows;
 pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -30,10 +32,8 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
-pub mod stats;
 #[cfg(test)]
 mod tests;
-pub mod tidy;
 pub mod timeline;
 pub(crate) mod trials;
 pub mod unpaired;
@@ -160,7 +160,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
 
 /// Whether the cell moves data at all.
 fn transfers(cell: &Cell) -> bool {
-    !matches!(cell.template.engine.engine, EngineKind::Null | EngineKind::Nop)
+    !matches!(cell.template.engine.kind, EngineKind::Null | EngineKind::Nop)
 }
 
 /// A trial that was run again counts as it came out last.

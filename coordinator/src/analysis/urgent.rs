@@ -3,24 +3,20 @@
 use hdrhistogram::Histogram;
 use proto::outcome::UrgentCounts;
 
-use super::{
-    across,
-    cells::percentiles,
-    merge::{self, Part},
+use super::{across, cells::percentiles, merge, warnings::Warnings};
+use crate::{
+    metric::{Metric, trial::Part},
     stats,
-    warnings::Warnings,
-};
-use crate::summary::{
-    CellSummary,
-    lane::{Lane, Overtaken, Starved},
+    summary::{
+        CellSummary,
+        lane::{Lane, Overtaken, Starved},
+    },
 };
 
 /// An operation that is not urgent is starved where it waits for more than so many times the median of its like.
 pub const STARVED: u64 = 10;
 /// Fewer urgent operations a trial tell no 99th percentile: it is the worst of them, or nearly.
 pub const FEWEST: u64 = 100;
-/// Metrics that are of the worst of the urgent operations.
-const TAIL: [&str; 3] = ["urgent_p99", "urgent_p99_9", "urgent_max"];
 
 /// How many urgent operations a trial had on average, where that is too few; `None` where it is enough, or there is no
 /// word of them.
@@ -35,8 +31,8 @@ fn short(mean: f64) -> f64 {
 }
 
 /// Why a comparison in this metric has no verdict, whatever its figures say.
-pub(super) fn untold(metric: &str, cells: [&CellSummary; 2]) -> Option<String> {
-    if !TAIL.contains(&metric) {
+pub(super) fn untold(metric: &Metric, cells: [&CellSummary; 2]) -> Option<String> {
+    if !metric.needs_many_urgent {
         return None;
     }
     let (arm, mean) = cells.iter().find_map(|cell| Some((&cell.arm, too_few(cell)?)))?;

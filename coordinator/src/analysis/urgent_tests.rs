@@ -8,6 +8,7 @@ use super::{
     *,
 };
 use crate::{
+    metric::lanes::urgent,
     scenario::expect::parse,
     summary::{ComparisonSet, SetWarning, Verdict},
 };
@@ -39,10 +40,10 @@ fn a_lane_is_of_its_trials() {
     gathered.add(Some(&part(3_000, 30)));
     let counts = UrgentCounts { ops: 40, overtaken: 10, overtakers: 80, most_overtakers: 60 };
     let lane = gathered.urgent(4_000, Some(counts)).unwrap();
-    assert_eq!((lane.share, lane.ops, lane.samples("p50").unwrap().len()), (0.01, 40, 2));
-    assert_eq!(lane.samples("iops").unwrap(), &[10.0, 0.0, 30.0], "a trial without any is no gap");
-    assert_eq!([lane.metric("overtaken_share"), lane.metric("overtaken_mean")], [Some(0.25), Some(2.0)]);
-    assert_eq!((lane.metric("starved_share"), lane.metric("p90")), (None, None));
+    assert_eq!((lane.share, lane.ops, lane.latency_ns.samples.p50.len()), (0.01, 40, 2));
+    assert_eq!(lane.iops.as_ref().unwrap().samples, [10.0, 0.0, 30.0], "a trial without any is no gap");
+    assert_eq!(lane.overtaken.map(|found| [found.share, found.mean]), Some([0.25, 2.0]));
+    assert_eq!(lane.starved, None);
     assert_eq!(Gathered::default().bulk(1), None, "nothing is urgent: there are no others");
 }
 
@@ -148,8 +149,7 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
         }
         let side = Side { set: &set, plan: &fixture.plan };
         let arms = Some(("uring".to_owned(), "uring-tuned".to_owned()));
-        let chosen =
-            Selection { metrics: vec!["urgent_p50".into(), "urgent_p99".into()], arms, margin: None };
+        let chosen = Selection { metrics: vec![&urgent::P50, &urgent::P99], arms, margin: None };
         let held = across::compare(side, side, &chosen);
         let verdicts: Vec<Verdict> = held.comparisons.iter().map(|found| found.verdict).collect();
         assert_eq!(verdicts, [Verdict::Faster, Verdict::Inconclusive]);

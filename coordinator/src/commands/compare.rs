@@ -9,26 +9,7 @@ use super::{
     print,
     report::{appearance, find, stored},
 };
-use crate::{
-    analysis::{
-        self, AnalysisInput,
-        across::{self, RunComparison, Selection, Side, USUAL_METRICS},
-        measured::SAMPLED,
-        stats::verdict::DEFAULT_MARGIN,
-    },
-    exit::Exit,
-    history::{self, RESULTS},
-    plan::Plan,
-    report::{self, Plain},
-    scenario::{
-        self,
-        keys::one_of,
-        precision::{LARGEST_PERCENT, percent},
-    },
-    screen::Screen,
-    store::{RunDir, SCENARIO},
-    summary::{ComparisonSet, Verdict},
-};
+use crate::{analysis::{AnalysisInput, across::{RunComparison, Selection, Side, self}, self}, exit::Exit, history::{RESULTS, self}, metric::{Metric, self}, plan::Plan, report::{Plain, self}, scenario::{keys::one_of, precision::{LARGEST_PERCENT, percent}, self}, screen::Screen, stats::verdict::DEFAULT_MARGIN, store::{RunDir, SCENARIO}, summary::{ComparisonSet, Verdict}};
 
 /// Hold a run against another one, from another day or another machine.
 #[derive(Clone, Debug, Args)]
@@ -48,7 +29,7 @@ pub struct CompareArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
     /// In what, by the names that expectations use.
-    #[arg(long, value_delimiter = ',', value_name = "METRIC,…", default_values_t = USUAL_METRICS.map(String::from))]
+    #[arg(long, value_delimiter = ',', value_name = "METRIC,…", default_values_t = metric::USUAL.map(|metric| metric.name.to_owned()))]
     pub metric: Vec<String>,
     /// An arm of the baseline, and the arm of the run that is held against it; otherwise each is held against the one
     /// of its name.
@@ -97,12 +78,7 @@ pub fn compare(args: &CompareArgs, screen: &Screen) -> Exit {
 }
 
 fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
-    for metric in &args.metric {
-        if !SAMPLED.contains(&metric.as_str()) {
-            let help = one_of("there are", metric, &SAMPLED);
-            return Err(miette!(help = help, "`{metric}` is no metric that runs are compared in"));
-        }
-    }
+    let metrics = metrics(&args.metric)?;
     let arms = match args.arms.as_slice() {
         [] => None,
         [baseline, run] => Some((baseline.clone(), run.clone())),
@@ -117,16 +93,26 @@ fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
         has_arm(&old_plan, baseline, "the baseline")?;
         has_arm(&new_plan, run, "the run")?;
     }
-    // Once each: a family that holds a metric twice would be corrected for twice as many comparisons.
-    let mut metrics: Vec<String> = Vec::new();
-    for metric in &args.metric {
-        if !metrics.contains(metric) {
-            metrics.push(metric.clone());
-        }
-    }
     let selection = Selection { metrics, arms, margin: args.margin };
     let (baseline, run) = (Side { set: &old, plan: &old_plan }, Side { set: &new, plan: &new_plan });
     Ok(across::compare(baseline, run, &selection))
+}
+
+/// The metrics of these names, each once: a family with a metric twice would be corrected for twice as many
+/// comparisons.
+fn metrics(names: &[String]) -> miette::Result<Vec<&'static Metric>> {
+    let mut metrics = Vec::new();
+    for name in names {
+        let Some(metric) = metric::find(name).filter(|metric| metric.is_sampled()) else {
+            let known = metric::claimable().filter(|metric| metric.is_sampled()).map(|metric| metric.name);
+            let help = one_of("there are", name, &known.collect::<Vec<_>>());
+            return Err(miette!(help = help, "runs cannot be compared in `{name}`"));
+        };
+        if !metrics.contains(&metric) {
+            metrics.push(metric);
+        }
+    }
+    Ok(metrics)
 }
 
 fn margin(text: &str) -> Result<f64, String> {

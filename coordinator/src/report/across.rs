@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     analysis::across::{CellComparison, RunComparison},
-    params,
-    scenario::expect::{Unit, metric_unit},
+    metric, params,
     summary::Verdict,
-    units,
 };
 
 const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by chance (95 % sure, all cells of a metric \
@@ -35,12 +33,7 @@ pub fn render(found: &RunComparison, format: Plain, width: u16, colour: bool) ->
 /// A metric's value with its unit.
 fn value(metric: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".into() };
-    match metric_unit(metric) {
-        Some(Unit::Nanos) => units::nanos(value),
-        Some(Unit::Bytes) => units::bytes_per_s(value),
-        _ if metric.ends_with("_per_io") => units::per_io(value),
-        _ => units::count(value),
-    }
+    metric::find(metric).map_or_else(|| value.to_string(), |metric| metric.unit.text(value))
 }
 
 fn verdict(found: &CellComparison) -> (String, Style) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::text::{Align, Entry, Line, Style, clean, columns, wrap};
 use crate::{
+    metric::{self, throughput::IOPS},
     params,
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration, CalibrationUse},
     units::some,
@@ -82,7 +83,7 @@ pub(super) fn heeded(heeded: &CalibrationUse) -> String {
 }
 
 fn sentence(found: &Calibration, point: &CalibratedPoint) -> String {
-    let iops = point.metrics.iter().find(|metric| metric.metric == "iops");
+    let iops = point.metrics.iter().find(|metric| Some(metric.metric.as_str()) == IOPS.compared_as());
     let place = at(point);
     match iops.map(|iops| iops.smallest_visible) {
         Some(Some(visible)) => format!(
@@ -128,18 +129,9 @@ fn table(found: &Calibration, width: usize, colour: bool) -> String {
     columns(&lines, &align, 0, width, colour) + "\n"
 }
 
-/// As tables call it.
+/// The metric's title in tables.
 fn name(metric: &str) -> &str {
-    match metric {
-        "iops" => "IOPS",
-        "latency_mean" => "mean latency",
-        "latency_p50" => "p50",
-        "latency_p99" => "p99",
-        "latency_p99_9" => "p99.9",
-        "cpu_per_io" => "cpu/IO",
-        "syscalls_per_io" => "sys/IO",
-        other => other,
-    }
+    metric::of_comparison(metric).map_or(metric, |metric| metric.title)
 }
 
 fn ratio(metric: &CalibratedMetric) -> String {

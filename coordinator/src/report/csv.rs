@@ -1,9 +1,10 @@
-//! Tidy CSV: one row for each cell, merged and on each host; plain numbers, no units but those in the names
-//! of the columns. An empty field is *not measured*.
+//! CSV of cells: one row for each cell, merged and on each host. Numbers are plain; units are in the names of the
+//! columns. An empty field means *not measured*.
 
 use crate::{
+    metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
-    summary::{CellSummary, ComparisonSet, CountedBy, Estimate},
+    summary::{CellSummary, Comparison, ComparisonSet, CountedBy},
 };
 
 /// Quoted where RFC 4180 asks for it.
@@ -55,87 +56,52 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
     ]
 }
 
+/// Facts that are no numbers, each after the column of the metric that it is about.
+type Fact = fn(&CellSummary) -> String;
+const FACTS: [(&Metric, &str, Fact); 2] = [
+    (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| {
+        if cell.syscalls.counted_by == CountedBy::Perf { "perf" } else { "self" }.into()
+    }),
+    (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| cell.ring.sharing.clone().unwrap_or_default()),
+];
+
 fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
-    let latency = cell.latency_ns.as_ref();
-    let ci = |interval: Option<[f64; 2]>, edge: usize| number(interval.map(|interval| interval[edge]));
-    let mean = |estimate: &Option<Estimate>| number(estimate.as_ref().map(|estimate| estimate.mean));
-    let iops_ci = cell.iops.as_ref().and_then(|iops| iops.ci95);
-    let p99_ci = latency.and_then(|latency| latency.ci95.p99);
-    let cpu = cell.cpu_ns_per_io;
-    let compared = match cell.host {
-        None => set.comparison(&cell.arm, "iops", &cell.params),
-        Some(_) => None,
-    };
-    let samples = cell.iops.iter().flat_map(|iops| &iops.samples).map(f64::to_string);
-    let errors: u64 = cell.errors.iter().map(|error| error.count).sum();
-    vec![
+    let mut fields = vec![
         ("trials_planned", cell.trials.planned.to_string()),
         ("trials_complete", cell.trials.complete.to_string()),
         ("trials_marked", cell.trials.marked.to_string()),
-        ("iops_mean", mean(&cell.iops)),
-        ("iops_ci95_low", ci(iops_ci, 0)),
-        ("iops_ci95_high", ci(iops_ci, 1)),
-        ("iops_samples", samples.collect::<Vec<_>>().join(";")),
-        ("bandwidth_bytes_per_s_mean", mean(&cell.bandwidth_bytes_per_s)),
-        ("latency_ns_mean", number(cell.metric("latency_mean"))),
-        ("latency_ns_p50", number(cell.metric("p50"))),
-        ("latency_ns_p90", number(cell.metric("p90"))),
-        ("latency_ns_p99", number(cell.metric("p99"))),
-        ("latency_ns_p99_ci95_low", ci(p99_ci, 0)),
-        ("latency_ns_p99_ci95_high", ci(p99_ci, 1)),
-        ("latency_ns_p99_9", number(cell.metric("p99_9"))),
-        ("latency_ns_p99_99", number(cell.metric("p99_99"))),
-        ("latency_ns_max", number(cell.metric("max"))),
-        ("syncs_per_s_mean", number(cell.metric("syncs_per_s"))),
-        ("sync_latency_ns_p50", number(cell.metric("sync_p50"))),
-        ("sync_latency_ns_p99", number(cell.metric("sync_p99"))),
-        ("urgent_iops_mean", number(cell.metric("urgent_iops"))),
-        ("urgent_latency_ns_p50", number(cell.metric("urgent_p50"))),
-        ("urgent_latency_ns_p99", number(cell.metric("urgent_p99"))),
-        ("urgent_overtaken_share", number(cell.metric("urgent_overtaken_share"))),
-        ("bulk_iops_mean", number(cell.metric("bulk_iops"))),
-        ("bulk_latency_ns_p50", number(cell.metric("bulk_p50"))),
-        ("bulk_latency_ns_p99", number(cell.metric("bulk_p99"))),
-        ("bulk_starved_share", number(cell.metric("bulk_starved_share"))),
-        ("syscalls_per_io", number(cell.syscalls_per_io)),
-        ("syscalls_per_io_audit", number(cell.syscalls.audit_per_io)),
-        (
-            "syscalls_counted_by",
-            if cell.syscalls.counted_by == CountedBy::Perf { "perf" } else { "self" }.into(),
-        ),
-        ("cpu_ns_per_io_user", number(cpu.map(|cpu| cpu.user))),
-        ("cpu_ns_per_io_system", number(cpu.map(|cpu| cpu.system))),
-        ("cpu_ns_per_io_kernel_threads", number(cpu.and_then(|cpu| cpu.kernel_threads))),
-        ("context_switches_per_io", number(cell.context_switches_per_io)),
-        ("interrupts_per_io", number(cell.interrupts_per_io)),
-        ("sqes_per_enter", number(cell.ring.sqes_per_enter)),
-        ("punted_to_io_wq", cell.ring.punted_to_io_wq.map_or_else(String::new, |n| n.to_string())),
-        ("ring_sharing", cell.ring.sharing.clone().unwrap_or_default()),
-        ("lock_wait_ns_per_io", number(cell.ring.lock_wait_ns_per_io)),
-        ("contended_share", number(cell.ring.contended_share)),
-        ("handover_ns_per_io", number(cell.ring.handover_ns_per_io)),
-        ("inline_share", number(cell.metric("inline_share"))),
-        ("task_work_share", number(cell.metric("task_work_share"))),
-        ("polled_share", number(cell.metric("polled_share"))),
-        ("punted_share", number(cell.metric("punted_share"))),
-        ("cycles_per_io", number(cell.hardware.and_then(|hardware| hardware.cycles_per_io))),
-        ("instructions_per_io", number(cell.hardware.and_then(|hardware| hardware.instructions_per_io))),
-        ("cache_misses_per_io", number(cell.hardware.and_then(|hardware| hardware.cache_misses_per_io))),
-        ("cached_share", number(cell.cached_share)),
-        ("errors", errors.to_string()),
-        ("short_transfers", cell.short_transfers.to_string()),
-        ("sectors_verified", cell.verified.map_or_else(String::new, |v| v.sectors.to_string())),
-        ("verify_failures", cell.verified.map_or_else(String::new, |v| v.failures.to_string())),
-        ("iops_vs_baseline", number(compared.and_then(|found| found.ratio))),
-        ("iops_vs_baseline_ci95_low", ci(compared.and_then(|found| found.ci95), 0)),
-        ("iops_vs_baseline_ci95_high", ci(compared.and_then(|found| found.ci95), 1)),
-        ("iops_vs_baseline_p_value", number(compared.and_then(|found| found.p_value))),
-        ("iops_verdict", compared.map_or_else(String::new, |found| found.verdict.as_str().into())),
-        ("iops_vs_baseline_p_adjusted", number(compared.and_then(|found| found.p_adjusted))),
-        ("iops_vs_baseline_pairs", compared.map_or_else(String::new, |found| found.pairs.to_string())),
-        (
-            "iops_trials_more",
-            compared.and_then(|found| found.trials_more).map_or_else(String::new, |more| more.to_string()),
-        ),
+    ];
+    for metric in metric::all() {
+        fields.extend(metric.csv.iter().map(|(name, value)| (*name, text(metric, *value, cell))));
+        let facts = FACTS.iter().filter(|(after, ..)| *after == metric);
+        fields.extend(facts.map(|(_, name, fact)| (*name, fact(cell))));
+    }
+    fields.extend(comparison(set, cell));
+    fields
+}
+
+fn text(metric: &Metric, value: CsvValue, cell: &CellSummary) -> String {
+    match value {
+        CsvValue::Value => number(metric.of(cell)),
+        CsvValue::Low => number(metric.interval(cell).map(|[low, _]| low)),
+        CsvValue::High => number(metric.interval(cell).map(|[_, high]| high)),
+        CsvValue::Samples => metric.samples(cell).iter().map(f64::to_string).collect::<Vec<_>>().join(";"),
+    }
+}
+
+/// The comparison with the baseline by rate; rows of a single host have none.
+fn comparison(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
+    let found = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
+    let edge = |edge: usize| number(found.and_then(|found| found.ci95).map(|interval| interval[edge]));
+    let word = |of: fn(&Comparison) -> Option<String>| found.and_then(of).unwrap_or_default();
+    vec![
+        ("iops_vs_baseline", number(found.and_then(|found| found.ratio))),
+        ("iops_vs_baseline_ci95_low", edge(0)),
+        ("iops_vs_baseline_ci95_high", edge(1)),
+        ("iops_vs_baseline_p_value", number(found.and_then(|found| found.p_value))),
+        ("iops_verdict", word(|found| Some(found.verdict.as_str().into()))),
+        ("iops_vs_baseline_p_adjusted", number(found.and_then(|found| found.p_adjusted))),
+        ("iops_vs_baseline_pairs", word(|found| Some(found.pairs.to_string()))),
+        ("iops_trials_more", word(|found| found.trials_more.map(|more| more.to_string()))),
     ]
 }

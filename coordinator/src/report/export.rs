@@ -2,7 +2,7 @@
 
 use super::{Format, Plain, fio, openmetrics, render, trials_csv};
 use crate::{
-    analysis::tidy,
+    analysis::export_rows,
     plan::Plan,
     store::{RunDir, StoreError},
     summary::ComparisonSet,
@@ -25,9 +25,9 @@ pub fn render_run(
         Format::Json => plain(Plain::Json),
         Format::Csv => plain(Plain::Csv),
         Format::Markdown => plain(Plain::Markdown),
-        Format::Fio => fio::render(set, plan, &tidy::totals(plan, run)?),
-        Format::Openmetrics => openmetrics::render(set, &tidy::totals(plan, run)?),
-        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(run)?),
+        Format::Fio => fio::render(set, plan, &export_rows::totals(plan, run)?),
+        Format::Openmetrics => openmetrics::render(set, &export_rows::totals(plan, run)?),
+        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(run)?),
     })
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    analysis::tidy::{CellTotals, DirectionTotals},
+    analysis::export_rows::{CellTotals, DirectionTotals},
     params,
     plan::Plan,
     summary::ComparisonSet,
@@ -165,7 +165,7 @@ fn options(trial: &Trial) -> Value {
         (_, false) => "rw",
         (_, true) => "randrw",
     };
-    let ioengine = match engine.engine {
+    let ioengine = match engine.kind {
         EngineKind::Nvme => "io_uring_cmd".to_owned(),
         kind => kind.to_string(),
     };

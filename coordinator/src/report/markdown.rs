@@ -1,4 +1,4 @@
-//! Markdown for a merge request: the same content as in the terminal.
+//! Markdown for a merge request, with the same content as in the terminal.
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,9 @@ use super::{
     text::clean,
     view::{View, outcome},
 };
-use crate::summary::ComparisonSet;
+use crate::{metric::throughput::IOPS, summary::ComparisonSet};
 
-/// What Markdown or HTML would take for markup is told to be text.
+/// Escapes what Markdown or HTML would take for markup.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in clean(text).chars() {
@@ -81,13 +81,12 @@ fn table(set: &ComparisonSet, out: &mut String) {
     let compared = !set.comparisons.is_empty();
     let mut titles: Vec<String> = view.axes.iter().map(|axis| escape(axis)).collect();
     let text_columns = titles.len() + 1;
-    titles.extend(["arm", "IOPS", "±"].map(Into::into));
+    titles.extend(["arm", IOPS.title, "±"].map(Into::into));
     if compared {
         titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
         titles.extend(["95 % interval", "verdict"].map(Into::into));
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"].map(Into::into));
-    titles.extend(view.extras.iter().map(|extra| extra.title().to_owned()));
+    titles.extend(view.columns.iter().map(|column| column.title().to_owned()));
     titles.push("trials".to_owned());
     let _ = writeln!(out, "| {} |", titles.join(" | "));
     let rule = (0..titles.len()).map(|index| if index < text_columns { "---" } else { "---:" });
@@ -99,13 +98,12 @@ fn table(set: &ComparisonSet, out: &mut String) {
                 None => escape(&row.arm),
             };
             let mut entries: Vec<String> = group.values.iter().map(|value| escape(value)).collect();
-            entries.extend([arm, row.iops.clone(), row.spread.clone()]);
+            entries.extend([arm, row.rate.clone(), row.spread.clone()]);
             if compared {
                 entries.extend([row.ratio.clone(), row.interval.clone(), row.words.clone()]);
             }
-            let rest = [&row.bandwidth, &row.p50, &row.p99, &row.syscalls, &row.cpu];
-            let rest = rest.into_iter().chain(&row.extras).chain([&row.trials]);
-            entries.extend(rest.map(|text| escape(text)));
+            entries.extend(row.entries.iter().map(|text| escape(text)));
+            entries.push(row.trials());
             let _ = writeln!(out, "| {} |", entries.join(" | "));
         }
     }

@@ -1,18 +1,18 @@
 //! Reports: the terminal, Markdown, CSV, JSON and HTML all render one [`ComparisonSet`].
 
 use crate::{
-    analysis::tidy,
+    analysis::export_rows,
     store::{RunDir, StoreError},
     summary::ComparisonSet,
 };
 
 pub mod across;
 mod calibration;
+mod column;
 mod csv;
 mod differences;
 mod explain;
 mod export;
-mod extra;
 mod fio;
 mod grid;
 pub mod history;
@@ -102,7 +102,7 @@ impl RunDir {
     pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
         self.replace("summary.json", json(set).as_bytes())?;
         self.replace("summary.csv", csv::render(set).as_bytes())?;
-        let trials = trials_csv::render(&set.run_id, &set.scenario, &tidy::rows(self)?);
+        let trials = trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(self)?);
         self.replace("trials.csv", trials.as_bytes())?;
         let plan = self.plan().ok();
         let page = html::render(set, &self.scenario()?, plan.as_ref()).map_err(|error| StoreError::Io {

@@ -1,5 +1,5 @@
-//! OpenMetrics text: one exposition of a finished run, for what stores and plots time series. Base units:
-//! seconds, bytes, ratios from 0 to 1.
+//! OpenMetrics text: one exposition of a finished run, for time series databases. Units are base units: seconds, bytes,
+//! ratios from 0 to 1.
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 
 use std::fmt::Write as _;
@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 use proto::outcome::Direction;
 
 use crate::{
-    analysis::tidy::CellTotals,
-    params,
+    analysis::export_rows::CellTotals,
+    metric, params,
     params::Params,
-    summary::{CellSummary, ComparisonSet, Verdict},
+    summary::{ComparisonSet, Verdict},
 };
 
-/// Labels of ours; an axis of such a name would be said twice.
+/// Our own labels. An axis with such a name gets a prefix.
 const OWN: [&str; 12] = [
     "scenario",
     "run_id",
@@ -70,7 +70,8 @@ impl Family {
 
 pub(super) fn render(set: &ComparisonSet, totals: &[CellTotals]) -> String {
     let mut families = vec![info(set)];
-    families.extend(cells(set));
+    families.extend(metrics(set));
+    families.extend(counts(set));
     families.push(latency(set, totals));
     families.extend(verdicts(set));
     let mut out = String::new();
@@ -135,47 +136,37 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', " ")
 }
 
-fn cells(set: &ComparisonSet) -> Vec<Family> {
-    let gauge = |name, unit, help| Family::new(name, "gauge", unit, help);
-    let mut iops =
-        gauge("ringbench_operations_per_second", "", "Completed operations a second, mean over the trials.");
-    let mut bandwidth =
-        gauge("ringbench_transferred_bytes_per_second", "", "Bytes a second, mean over the trials.");
-    let mut percentiles = gauge(
-        "ringbench_operation_latency_quantile_seconds",
-        "seconds",
-        "What the application waits, reads and writes together.",
-    );
-    let mut syscalls =
-        gauge("ringbench_syscalls_per_operation", "", "System calls of an operation, by the engine's count.");
-    let mut cpu = gauge("ringbench_cpu_per_operation_seconds", "seconds", "CPU time of an operation.");
-    let mut switches =
-        gauge("ringbench_context_switches_per_operation", "", "Context switches of an operation.");
-    let mut trials =
-        gauge("ringbench_trials", "", "Timed trials: planned, complete, or marked and kept out.");
+/// The gauges of metrics, a family each.
+fn metrics(set: &ComparisonSet) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    for found in metric::all().filter_map(|metric| metric.openmetrics.map(|sample| sample.family)) {
+        if families.iter().any(|known| known.name == found.name) {
+            continue;
+        }
+        let mut family = Family::new(found.name, "gauge", found.unit, found.help);
+        for cell in &set.cells {
+            for metric in metric::all() {
+                let Some(sample) = metric.openmetrics.filter(|sample| sample.family.name == found.name)
+                else {
+                    continue;
+                };
+                let labels =
+                    place(set, &cell.arm, cell.host.as_deref(), &cell.params, sample.label.as_slice());
+                family.add(labels, metric.of(cell).map(|value| metric.unit.in_base_units(value)));
+            }
+        }
+        families.push(family);
+    }
+    families
+}
+
+/// How many trials there were, and how many requests failed in them.
+fn counts(set: &ComparisonSet) -> [Family; 2] {
+    let help = "Timed trials: planned, complete, or marked and kept out.";
+    let mut trials = Family::new("ringbench_trials", "gauge", "", help);
     let mut errors = Family::new("ringbench_errors", "counter", "", "Failed requests in all trials.");
     for cell in &set.cells {
         let at = |more: &[(&str, &str)]| place(set, &cell.arm, cell.host.as_deref(), &cell.params, more);
-        iops.add(at(&[]), cell.metric("iops"));
-        bandwidth.add(at(&[]), cell.metric("bandwidth"));
-        for (name, metric) in [
-            ("0.5", "p50"),
-            ("0.9", "p90"),
-            ("0.99", "p99"),
-            ("0.999", "p99_9"),
-            ("0.9999", "p99_99"),
-            ("1", "max"),
-        ] {
-            percentiles.add(at(&[("quantile", name)]), seconds(cell, metric));
-        }
-        syscalls.add(at(&[]), cell.syscalls_per_io);
-        let modes = cell.cpu_ns_per_io.map(|cpu| {
-            [("user", Some(cpu.user)), ("system", Some(cpu.system)), ("kernel_threads", cpu.kernel_threads)]
-        });
-        for (mode, ns) in modes.into_iter().flatten() {
-            cpu.add(at(&[("mode", mode)]), ns.map(|ns| ns / 1e9));
-        }
-        switches.add(at(&[]), cell.context_switches_per_io);
         let counts = cell.trials;
         for (state, count) in
             [("planned", counts.planned), ("complete", counts.complete), ("marked", counts.marked)]
@@ -186,11 +177,7 @@ fn cells(set: &ComparisonSet) -> Vec<Family> {
             errors.add_as("_total", at(&[("code", &error.name)]), Some(error.count as f64));
         }
     }
-    vec![iops, bandwidth, percentiles, syscalls, cpu, switches, trials, errors]
-}
-
-fn seconds(cell: &CellSummary, metric: &str) -> Option<f64> {
-    cell.metric(metric).map(|ns| ns / 1e9)
+    [trials, errors]
 }
 
 /// Quantiles with sum and count, for each direction; over the trials that count and their hosts.

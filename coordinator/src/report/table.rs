@@ -1,11 +1,16 @@
 //! The table in a terminal.
 
 use super::{
-    calibration, explain,
+    calibration,
+    column::Column,
+    explain,
     text::{Align, Entry, Line, Style, clean, columns, wrap},
     view::{Row, View, outcome},
 };
-use crate::summary::{ComparisonSet, Verdict};
+use crate::{
+    metric::throughput::IOPS,
+    summary::{ComparisonSet, Verdict},
+};
 
 /// The longest value of an axis that has a column, in bytes.
 const WIDEST_VALUE: usize = 16;
@@ -50,18 +55,19 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
     text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
 }
 
-/// The table, and what it shows: where there is no room for all of its extra columns, the last are left to the
-/// other reports.
+/// The table, and what it shows: where there is no room for all of its optional columns, the last ones are left to
+/// the other reports.
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
     let mut view = View::beside_urgent(set);
+    view.leave_out(Column::is_wide);
     let fits = |view: &View| {
         let text = laid_out(set, view, width, false);
-        // Names are cut before lines grow too long: they are worth more than an extra column.
+        // Names are cut before lines grow too long: they are worth more than an optional column.
         let named = set.cells.iter().all(|cell| text.contains(&*clean(&cell.arm)));
         named && text.lines().all(|line| super::text::width(line) <= width)
     };
-    while let Some(last) = view.extras.last().copied().filter(|_| !fits(&view)) {
-        view.leave_out(last);
+    while let Some(last) = view.columns.last().copied().filter(|last| last.is_optional() && !fits(&view)) {
+        view.leave_out(|column| column == last);
     }
     (laid_out(set, &view, width, colour), view)
 }
@@ -78,13 +84,11 @@ fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> Str
         titles.push((&view.axes[0], Align::Right));
     }
     let narrow = titles.len();
-    titles.extend([("arm", Align::Left), ("IOPS", Align::Right), ("±", Align::Right)]);
+    titles.extend([("arm", Align::Left), (IOPS.title, Align::Right), ("±", Align::Right)]);
     if compared {
         titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
     }
-    titles.extend([("p50", Align::Right), ("p99", Align::Right)]);
-    titles.extend([("sys/IO", Align::Right), ("cpu/IO", Align::Right)]);
-    titles.extend(view.extras.iter().map(|extra| (extra.title(), extra.align())));
+    titles.extend(view.columns.iter().map(|column| (column.title(), column.align())));
     if view.incomplete {
         titles.push(("trials", Align::Right));
     }
@@ -117,16 +121,13 @@ fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
         _ => Style::Dim,
     };
     let name = row.host.as_ref().map_or_else(|| row.arm.clone(), |host| format!("  on {host}"));
-    let mut entries = vec![(name, plain), (row.iops.clone(), plain), (row.spread.clone(), Style::Dim)];
+    let mut entries = vec![(name, plain), (row.rate.clone(), plain), (row.spread.clone(), Style::Dim)];
     if compared {
         entries.extend([(row.ratio.clone(), verdict), (row.word.clone(), verdict)]);
     }
-    let rest = [&row.p50, &row.p99, &row.syscalls, &row.cpu];
-    entries.extend(rest.into_iter().map(|text| (text.clone(), plain)));
-    entries.extend(row.extras.iter().map(|text| (text.clone(), plain)));
+    entries.extend(row.entries.iter().map(|text| (text.clone(), plain)));
     if view.incomplete {
-        let whole = row.trials.split_once('/').is_some_and(|(complete, planned)| complete == planned);
-        entries.push((row.trials.clone(), if whole { plain } else { Style::Bad }));
+        entries.push((row.trials(), if row.is_complete() { plain } else { Style::Bad }));
     }
     entries.into_iter().map(|(text, style)| Entry::new(text, style)).collect()
 }

@@ -82,7 +82,7 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     let table = render(&set, Plain::Table, 120, false);
     assert_fits(&table, 120);
     let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
-    assert!(table.contains("wait/IO: time per I/O in user space"), "{table}");
+    assert!(table.contains("wait/IO: time per I/O spent in user space"), "{table}");
     let rows = table.split_once("wait/IO").unwrap().1;
     assert!(row(rows, "uring ").contains(" 150 ns  ") && !row(rows, "sync ").contains("150 ns"), "{table}");
     assert!(row(rows, "uring-tuned").contains(" 2.50 µs  "), "{table}");

@@ -1,4 +1,4 @@
-//! Urgent operations and the others, side by side: a table of its own, since that of all operations has no room.
+//! Urgent operations and the others side by side, in a table of their own: that of all operations has no room.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,19 @@ use super::{
     text::{Align, Entry, Line, Style, columns, wrap},
 };
 use crate::{
+    metric::{
+        Metric,
+        lanes::{bulk, urgent},
+    },
     params,
-    summary::{CellSummary, ComparisonSet, Verdict, lane::Lane},
-    units,
+    summary::{CellSummary, ComparisonSet, Verdict},
 };
 
-const LEGEND: &str = "urgent: of the urgent I/Os alone, whose p99 is compared; bulk: of the others. overtaken: urgent I/Os that bulk ones, handed \
-                      over with them or later, overtook. starved: bulk I/Os that waited for more than ten bulk medians.";
+const LEGEND: &str = "urgent: the urgent I/Os alone, whose p99 is compared; bulk: the others. overtaken: urgent I/Os that a bulk I/O, \
+                      submitted with them or later, overtook. starved: bulk I/Os that waited for more than ten times the median of bulk \
+                      I/Os.";
 
-/// What a cell has to say of them, as texts.
+/// The texts of a cell.
 struct Row<'a> {
     cell: &'a CellSummary,
     numbers: [String; 3],
@@ -36,16 +40,12 @@ fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
 }
 
 fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
-    let (urgent, bulk) = (cell.urgent.as_ref(), cell.bulk.as_ref());
-    let none = || "-".to_owned();
-    let of = |lane: Option<&Lane>, name: &str, shown: fn(f64) -> String| {
-        lane.and_then(|lane| lane.metric(name)).map_or_else(none, shown)
-    };
-    let percent = |share: f64| format!("{:.1}%", share * 100.0);
+    let text =
+        |metric: &Metric| metric.of(cell).map_or_else(|| "-".to_owned(), |value| metric.unit.text(value));
     // Comparisons are of merged numbers; a single host's row has none.
     let merged = cell.host.is_none();
     let compared =
-        set.comparison(&cell.arm, "urgent_p99", &cell.params).filter(|found| merged && found.ratio.is_some());
+        set.compared(&cell.arm, &urgent::P99, &cell.params).filter(|found| merged && found.ratio.is_some());
     let is_baseline = merged && set.baseline.as_deref() == Some(&cell.arm);
     let word = match compared {
         Some(found) => found.verdict.as_str().to_owned(),
@@ -53,21 +53,13 @@ fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
     };
     Row {
         cell,
-        numbers: [
-            of(urgent, "p50", units::nanos),
-            of(urgent, "p99", units::nanos),
-            of(urgent, "overtaken_share", percent),
-        ],
+        numbers: [&urgent::P50, &urgent::P99, &urgent::OVERTAKEN_SHARE].map(text),
         verdict: compared.map(|found| found.verdict),
         versus: [
             compared.and_then(|found| found.ratio).map(|ratio| format!("x{ratio:.2}")).unwrap_or_default(),
             word,
         ],
-        bulk: [
-            of(bulk, "iops", units::count),
-            of(bulk, "p99", units::nanos),
-            of(bulk, "starved_share", percent),
-        ],
+        bulk: [&bulk::IOPS, &bulk::P99, &bulk::STARVED_SHARE].map(text),
     }
 }
 

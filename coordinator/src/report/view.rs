@@ -1,10 +1,11 @@
-//! What every table shows, row by row, before it is dressed as text, Markdown or HTML.
+//! What every table shows, row by row, before it is laid out as text, Markdown or HTML.
 
-use super::extra::Extra;
+use super::column::Column;
 use crate::{
+    metric::throughput::IOPS,
     params,
     params::Params,
-    summary::{CellSummary, Comparison, ComparisonSet, Verdict},
+    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, Verdict},
     units,
 };
 
@@ -15,8 +16,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether some row has fewer trials than were planned.
     pub(super) incomplete: bool,
-    /// The columns that only some runs have.
-    pub(super) extras: Vec<Extra>,
+    /// The columns after the rate and its verdict.
+    pub(super) columns: Vec<Column>,
 }
 
 /// The rows of one point.
@@ -32,67 +33,77 @@ pub(super) struct Group {
 pub(super) struct Row {
     pub(super) arm: String,
     pub(super) host: Option<String>,
-    pub(super) trials: String,
-    pub(super) iops: String,
+    pub(super) trials: TrialCounts,
+    pub(super) rate: String,
     pub(super) spread: String,
     pub(super) ratio: String,
     pub(super) interval: String,
     pub(super) verdict: Option<Verdict>,
     /// The verdict's word, or `baseline`.
     pub(super) word: String,
-    /// The same where there is room: `inconclusive (+7)`, if 7 trials more would decide.
+    /// The same with a hint where there is room for it: `inconclusive (+7)`, if 7 more trials would decide.
     pub(super) words: String,
-    pub(super) bandwidth: String,
-    pub(super) p50: String,
-    pub(super) p99: String,
-    pub(super) syscalls: String,
-    pub(super) cpu: String,
-    /// What stands in the view's extra columns.
-    pub(super) extras: Vec<String>,
+    /// The entries of the view's columns.
+    pub(super) entries: Vec<String>,
 }
 
-/// What stands where there is no number.
+impl Row {
+    /// Whether every planned trial counts.
+    pub(super) fn is_complete(&self) -> bool {
+        self.trials.complete == self.trials.planned
+    }
+
+    /// `2/3`: trials that count, of those that were planned.
+    pub(super) fn trials(&self) -> String {
+        format!("{}/{}", self.trials.complete, self.trials.planned)
+    }
+}
+
+/// The entry of a column without a value.
 const NONE: &str = "-";
 
 impl View {
     pub(super) fn of(set: &ComparisonSet) -> Self {
+        let columns: Vec<Column> = Column::all()
+            .filter(|column| {
+                !column.is_optional() || set.cells.iter().any(|cell| column.text(cell).is_some())
+            })
+            .collect();
         let mut axes: Vec<String> = Vec::new();
         let mut points: Vec<(&Params, Vec<Row>)> = Vec::new();
         for cell in &set.cells {
             axes.extend(cell.params.keys().filter(|axis| !axes.contains(axis)).cloned().collect::<Vec<_>>());
-            let row = row(set, cell);
+            let row = row(set, cell, &columns);
             match points.iter_mut().find(|(params, _)| **params == cell.params) {
                 Some((_, rows)) => rows.push(row),
                 None => points.push((&cell.params, vec![row])),
             }
         }
-        let incomplete = set.cells.iter().any(|cell| cell.trials.complete != cell.trials.planned);
         let values = |params: &Params| -> Vec<String> {
             axes.iter().map(|axis| params.get(axis).map_or_else(String::new, params::value)).collect()
         };
         let group = |(params, rows)| Group { values: values(params), point: params::point(params), rows };
-        let groups = points.into_iter().map(group).collect();
-        let mut view = Self { axes, groups, incomplete, extras: Extra::ALL.to_vec() };
-        for extra in Extra::ALL {
-            if !set.cells.iter().any(|cell| extra.text(cell).is_some()) {
-                view.leave_out(extra);
-            }
-        }
-        view
+        let groups: Vec<Group> = points.into_iter().map(group).collect();
+        let incomplete = groups.iter().flat_map(|group| &group.rows).any(|row| !row.is_complete());
+        Self { axes, groups, incomplete, columns }
     }
 
     /// Without the columns of urgent operations, for reports that have a table of these.
     pub(super) fn beside_urgent(set: &ComparisonSet) -> Self {
         let mut view = Self::of(set);
-        Extra::URGENT.into_iter().for_each(|extra| view.leave_out(extra));
+        view.leave_out(Column::is_of_lanes);
         view
     }
 
-    /// Takes an extra column out.
-    pub(super) fn leave_out(&mut self, extra: Extra) {
-        let Some(at) = self.extras.iter().position(|has| *has == extra) else { return };
-        self.extras.remove(at);
-        self.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| _ = row.extras.remove(at));
+    /// Removes columns.
+    pub(super) fn leave_out(&mut self, which: impl Fn(Column) -> bool) {
+        let kept: Vec<bool> = self.columns.iter().map(|column| !which(*column)).collect();
+        let mut keep = kept.iter();
+        self.columns.retain(|_| keep.next() == Some(&true));
+        for row in self.groups.iter_mut().flat_map(|group| &mut group.rows) {
+            let mut keep = kept.iter();
+            row.entries.retain(|_| keep.next() == Some(&true));
+        }
     }
 
     /// How to read a table that has room for [`Row::words`].
@@ -104,16 +115,17 @@ impl View {
 
     /// How to read the table.
     pub(super) fn legend(&self) -> Vec<&'static str> {
-        LEGEND.into_iter().chain(self.extras.iter().filter_map(|extra| extra.legend())).collect()
+        let of = |optional: bool| {
+            let shown = self.columns.iter().filter(move |column| column.is_optional() == optional);
+            shown.filter_map(|column| column.legend())
+        };
+        [SPREAD].into_iter().chain(of(false)).chain(VERDICTS).chain(of(true)).collect()
     }
 }
 
-fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
-    // Comparisons are of merged numbers; a single host's row has none.
-    let compared = match cell.host {
-        None => set.comparison(&cell.arm, "iops", &cell.params),
-        Some(_) => None,
-    };
+fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column]) -> Row {
+    // Comparisons are of merged numbers; the row of a single host has none.
+    let compared = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
     let is_baseline = cell.host.is_none() && set.baseline.as_deref() == Some(&cell.arm);
     let word = match compared {
         // One side was not measured: that is no verdict on the trials.
@@ -124,17 +136,13 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
     };
     let more = compared.and_then(|found| found.trials_more);
     let shown = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
-    let latency = cell.latency_ns.as_ref();
+    let rate = IOPS.of(cell);
     Row {
         arm: cell.arm.clone(),
         host: cell.host.clone(),
-        trials: format!("{}/{}", cell.trials.complete, cell.trials.planned),
-        iops: shown(cell.iops.as_ref().map(|iops| units::count(iops.mean))),
-        spread: cell
-            .iops
-            .as_ref()
-            .and_then(|iops| units::spread(iops.mean, &iops.samples))
-            .unwrap_or_default(),
+        trials: cell.trials,
+        rate: shown(rate.map(|rate| IOPS.unit.text(rate))),
+        spread: rate.and_then(|rate| units::spread(rate, IOPS.samples(cell))).unwrap_or_default(),
         ratio: compared.and_then(|found| found.ratio).map(ratio).unwrap_or_default(),
         interval: compared
             .and_then(|found| found.ci95)
@@ -143,12 +151,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary) -> Row {
         verdict: compared.map(|found| found.verdict),
         words: more.map_or_else(|| word.clone(), |more| format!("{word} (+{more})")),
         word,
-        bandwidth: shown(cell.bandwidth_bytes_per_s.as_ref().map(|rate| units::bytes_per_s(rate.mean))),
-        p50: shown(latency.map(|latency| units::nanos(latency.p50 as f64))),
-        p99: shown(latency.map(|latency| units::nanos(latency.p99 as f64))),
-        syscalls: shown(cell.syscalls_per_io.map(units::per_io)),
-        cpu: shown(cell.cpu_ns_per_io.map(|cpu| units::nanos(cpu.total()))),
-        extras: Extra::ALL.into_iter().map(|extra| shown(extra.text(cell))).collect(),
+        entries: columns.iter().map(|column| shown(column.text(cell))).collect(),
     }
 }
 
@@ -172,13 +175,13 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 }
 
 /// What a number behind a verdict means.
-const HINT: &str = "(+7): about 7 trials more of each would decide.";
+const HINT: &str = "(+7): needs about 7 more trials of each arm to decide.";
 
-/// What every table needs said.
-const LEGEND: [&str; 5] = [
-    "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.",
-    "sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, kernel threads included. -: not measured.",
+const SPREAD: &str =
+    "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.";
+/// How to read verdicts.
+const VERDICTS: [&str; 3] = [
     "faster, slower: not by chance, all comparisons of the table together (95 % sure).",
     "An interval is of one comparison alone, at 95 %: where it excludes 1 that may not be enough.",
-    "inconclusive: the trials differ too much to say.",
+    "inconclusive: the trials differ too much to tell.",
 ];

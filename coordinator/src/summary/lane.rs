@@ -47,33 +47,3 @@ pub struct Starved {
     /// Of those that are not urgent, from 0 to 1.
     pub share: f64,
 }
-
-impl Lane {
-    /// A number by the end of the name that expectations use: `iops`, `p50` and so on.
-    #[must_use]
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        let latency = &self.latency_ns;
-        match name {
-            "iops" => self.iops.as_ref().map(|iops| iops.mean),
-            "p50" => Some(latency.p50 as f64),
-            "p99" => Some(latency.p99 as f64),
-            "p99_9" => Some(latency.p99_9 as f64),
-            "max" => Some(latency.max as f64),
-            "overtaken_share" => self.overtaken.map(|overtaken| overtaken.share),
-            "overtaken_mean" => self.overtaken.map(|overtaken| overtaken.mean),
-            "starved_share" => self.starved.map(|starved| starved.share),
-            _ => None,
-        }
-    }
-
-    /// One value a trial, by the same names.
-    #[must_use]
-    pub fn samples(&self, name: &str) -> Option<&Vec<f64>> {
-        match name {
-            "iops" => self.iops.as_ref().map(|iops| &iops.samples),
-            "p50" => Some(&self.latency_ns.samples.p50),
-            "p99" => Some(&self.latency_ns.samples.p99),
-            _ => None,
-        }
-    }
-}

@@ -480,70 +480,12 @@ impl ComparisonSet {
         self.cells.iter().find(|cell| cell.host.is_none() && cell.arm == arm && cell.params == *params)
     }
 
-    /// The comparison of an arm with the baseline at a point.
+    /// The comparison of an arm with the baseline at a point, by the name of its metric.
     #[must_use]
     pub fn comparison(&self, arm: &str, metric: &str, params: &Params) -> Option<&Comparison> {
         self.comparisons
             .iter()
             .find(|found| found.arm == arm && found.metric == metric && found.params == *params)
-    }
-
-    /// A number by the name that expectations use, merged over hosts: `iops` and `bandwidth` (bytes) per
-    /// second; `latency_mean`, `p50`, `p90`, `p99`, `p99_9`, `p99_99`, `max`, `sync_p50`, `sync_p99` and `cpu_per_io` in
-    /// nanoseconds; `urgent_` and `bulk_` with `iops`, `p50`, `p99`, `p99_9` or `max` after it, `urgent_overtaken_share`,
-    /// `urgent_overtaken_mean` and `bulk_starved_share`; `syncs_per_s`, `syscalls_per_io`, `context_switches_per_io`, `interrupts_per_io`, `sqes_per_enter`
-    /// as plain numbers; `inline_share`, `task_work_share`, `polled_share`, `punted_share` and `contended_share` from 0
-    /// to 1; `lock_wait_per_io` and `handover_per_io` in nanoseconds.
-    #[must_use]
-    pub fn metric(&self, arm: &str, metric: &str, params: &Params) -> Option<f64> {
-        self.cell(arm, params)?.metric(metric)
-    }
-}
-
-impl CellSummary {
-    /// The urgent operations or the others, as the first word of a metric's name says, with the rest of it.
-    pub(super) fn lane<'a>(&self, metric: &'a str) -> Option<(&Lane, &'a str)> {
-        let of = |lane: &'_ str| metric.strip_prefix(lane)?.strip_prefix('_');
-        let urgent = of("urgent").map(|name| (&self.urgent, name));
-        let (lane, name) = urgent.or_else(|| Some((&self.bulk, of("bulk")?)))?;
-        Some((lane.as_ref()?, name))
-    }
-
-    /// A number by the name that expectations use; see [`ComparisonSet::metric`].
-    #[must_use]
-    pub fn metric(&self, metric: &str) -> Option<f64> {
-        let latency = self.latency_ns.as_ref();
-        let completed = self.ring.completed;
-        match metric {
-            "iops" => self.iops.as_ref().map(|iops| iops.mean),
-            "bandwidth" => self.bandwidth_bytes_per_s.as_ref().map(|bandwidth| bandwidth.mean),
-            "latency_mean" => latency.map(|latency| latency.mean),
-            "p50" => latency.map(|latency| latency.p50 as f64),
-            "p90" => latency.map(|latency| latency.p90 as f64),
-            "p99" => latency.map(|latency| latency.p99 as f64),
-            "p99_9" => latency.map(|latency| latency.p99_9 as f64),
-            "p99_99" => latency.map(|latency| latency.p99_99 as f64),
-            "max" => latency.map(|latency| latency.max as f64),
-            "sync_p50" => self.sync_latency_ns.as_ref().map(|sync| sync.p50 as f64),
-            "sync_p99" => self.sync_latency_ns.as_ref().map(|sync| sync.p99 as f64),
-            "syncs_per_s" => self.syncs_per_s.as_ref().map(|syncs| syncs.mean),
-            "syscalls_per_io" => self.syscalls_per_io,
-            "cpu_per_io" => self.cpu_ns_per_io.map(|cpu| cpu.total()),
-            "context_switches_per_io" => self.context_switches_per_io,
-            "interrupts_per_io" => self.interrupts_per_io,
-            "sqes_per_enter" => self.ring.sqes_per_enter,
-            "inline_share" => completed.map(|completed| completed.inline),
-            "task_work_share" => completed.map(|completed| completed.task_work),
-            "polled_share" => completed.map(|completed| completed.polled),
-            "punted_share" => completed.map(|completed| completed.punted),
-            "lock_wait_per_io" => self.ring.lock_wait_ns_per_io,
-            "contended_share" => self.ring.contended_share,
-            "handover_per_io" => self.ring.handover_ns_per_io,
-            _ => {
-                let (lane, name) = self.lane(metric)?;
-                lane.metric(name)
-            }
-        }
     }
 }
 

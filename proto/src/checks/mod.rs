@@ -98,9 +98,7 @@ impl Trial {
             let at = "workload.sync";
             errors.range(at, count, sync.every, (1, MAX_SYNC_EVERY));
             self.check_feature(Feature::Data, "sync", at, errors);
-            errors.check(work.read_percent < 100, at, || {
-                Rule::needs("read_percent: 90", "only writes can be made durable")
-            });
+            errors.check(work.read_percent < 100, at, || Rule::NoWrites);
             errors.check(!engine.ring.iopoll, at, || {
                 Rule::excludes("iopoll: true", "a sync cannot be polled for, and the kernel refuses it")
             });
@@ -220,7 +218,7 @@ mod tests {
     #[test]
     fn refuses_syncs_without_writes_and_links_without_room() {
         let sync = Some(Sync { every: 8, call: SyncCall::Fdatasync });
-        assert!(refused(|t| t.workload.sync = sync).contains("only writes can be made durable"));
+        assert!(refused(|t| t.workload.sync = sync).contains("needs writes"));
         let linked = |change: &dyn Fn(&mut Trial)| {
             let mut trial = trial();
             trial.workload.sync = sync;
@@ -265,8 +263,8 @@ mod tests {
             let error = verified(change).unwrap_err();
             assert!(error.contains(text), "{error}");
         };
-        says(&|t| t.engine.kind = EngineKind::Null, "null cannot verify");
-        says(&|t| t.engine.kind = EngineKind::Nop, "nop cannot verify");
+        says(&|t| t.engine.kind = EngineKind::Null, "null does not write");
+        says(&|t| t.engine.kind = EngineKind::Nop, "nop does not write");
         says(&|t| t.engine.ring.sharing = Sharing::Shared, "workload.verify: needs ring: per_thread");
         let path = || Target::Path(PathTarget { path: "/x".into(), direct: true });
         says(&|t| t.target = path(), "workload.verify: cannot be combined with target.path");

@@ -44,7 +44,7 @@ impl Feature {
             Self::Ring => "has no ring",
             Self::CallFlags => "passes no flags to its system calls",
             Self::Data => "transfers no data",
-            Self::ReadBack => "cannot verify the target through its file",
+            Self::ReadBack => "does not write to the target through a file",
             Self::SharedRing => "cannot share its ring between threads",
             Self::UrgentRequests => "cannot prefer urgent requests",
             Self::Vectors => "has no vectored requests",

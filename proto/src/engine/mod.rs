@@ -17,11 +17,27 @@ pub use self::{
     values::{Concurrency, Fallback, IowqWorkers, Sharing, Sqpoll},
 };
 
+use crate::urgent::UrgentBy;
+
+impl QueueOptions {
+    /// The defaults, with a number of requests in flight.
+    #[must_use]
+    pub fn of_depth(depth: u32) -> Self {
+        Self { depth, ..Self::default() }
+    }
+}
+
 impl Engine {
     /// How long a worker busy-waits before each operation, in nanoseconds; `None` where it does not.
     #[must_use]
     pub fn busy_wait_ns(&self) -> Option<u64> {
         self.busy_wait.map(|wait| wait.0).filter(|wait| *wait > 0)
+    }
+
+    /// By what means urgent operations are preferred; `None` where none is urgent.
+    #[must_use]
+    pub fn urgent_by(&self) -> Option<UrgentBy> {
+        self.urgent.map(|urgent| urgent.by)
     }
 
     /// The options that differ from their defaults, in the order of the table.

@@ -38,14 +38,10 @@ const SHARED_SQPOLL: Setting = Setting {
 const COMPLETE_BATCH_1: Setting =
     Setting { text: "complete_batch: 1", holds: |engine| engine.queue.complete_batch == 1 };
 const BY_IOPRIO: Setting =
-    Setting { text: "by: ioprio", holds: |engine| is_urgent_by(engine, UrgentBy::Ioprio) };
+    Setting { text: "by: ioprio", holds: |engine| engine.urgent_by() == Some(UrgentBy::Ioprio) };
 const BY_SEPARATE_RING: Setting =
-    Setting { text: "by: separate_ring", holds: |engine| is_urgent_by(engine, UrgentBy::SeparateRing) };
+    Setting { text: "by: separate_ring", holds: |engine| engine.urgent_by() == Some(UrgentBy::SeparateRing) };
 const NOP: Setting = Setting { text: "engine: nop", holds: |engine| engine.kind == EngineKind::Nop };
-
-fn is_urgent_by(engine: &Engine, by: UrgentBy) -> bool {
-    engine.urgent.is_some_and(|urgent| urgent.by == by)
-}
 
 fn one() -> u32 {
     1

@@ -21,7 +21,7 @@ use self::command::{Command, URING_CMD_IO};
 pub use self::namespace::Namespace;
 use super::{
     Completion, Engine, Ring, RingSetup, Slot,
-    ring::{Place, Requests, setup},
+    ring::{RequestContext, Requests, setup},
 };
 use crate::{
     buffers::Buffers,
@@ -49,22 +49,22 @@ impl Requests for Commands {
     }
 
     #[inline]
-    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe {
+    fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> Self::Sqe {
         let Namespace { id, lba_shift, .. } = self.namespace;
-        let address = place.buffers.slot(slot).addr() as u64;
+        let address = context.buffers.slot(slot).addr() as u64;
         let area = Command::transfer(op, id, lba_shift, address).area();
-        let buffer = place.buffer(slot);
+        let buffer = context.buffer(slot);
         // The opcode is generic over the kind of descriptor by a trait that cannot be named.
-        let entry = if place.fixed_file {
-            opcode::UringCmd80::new(types::Fixed(place.file(slot)), URING_CMD_IO)
+        let entry = if context.fixed_file {
+            opcode::UringCmd80::new(types::Fixed(context.file(slot)), URING_CMD_IO)
                 .cmd(area)
                 .buf_index(buffer)
                 .build()
         } else {
-            opcode::UringCmd80::new(place.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
+            opcode::UringCmd80::new(context.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
         };
         // The completion does not tell how much was moved: all of it or nothing. So the request itself says.
-        entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(place.flags)
+        entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(context.flags)
     }
 
     #[inline]
@@ -109,7 +109,7 @@ impl Ring<Commands> {
             return Err(too_old("the kernel's io_uring has no IORING_OP_URING_CMD (its probe says so)"));
         }
         let mut proof = ring.prove(block);
-        if proof == -libc::EINVAL && ring.place.buffer(0).is_some() {
+        if proof == -libc::EINVAL && ring.context.buffer(0).is_some() {
             ring.unregister_buffers();
             proof = ring.prove(block);
             if proof == block as i32 {
@@ -151,7 +151,7 @@ fn disproved(result: i32, knobs: &Knobs, block: u32) -> Refusal {
         Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
     };
     match -result {
-        libc::EOPNOTSUPP if knobs.iopoll => {
+        libc::EOPNOTSUPP if knobs.ring.iopoll => {
             let remedy = "polling for commands needs Linux 6.1 and a drive with poll queues; drop the knob";
             Refusal::new("knob-refused", message, remedy).at("engine.iopoll")
         }

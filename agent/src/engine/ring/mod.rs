@@ -1,11 +1,12 @@
 //! io_uring: the engines `io_uring`, `nop`, and (with requests of its own) `nvme`.
 
-mod apart;
-mod door;
-pub(crate) mod favour;
-mod place;
+pub(crate) mod abi;
+mod context;
+mod dual;
+mod ring_fd;
 pub(crate) mod setup;
 mod transfers;
+mod urgent_hint;
 
 use std::{
     io,
@@ -20,9 +21,11 @@ use proto::{
     trial,
 };
 
-pub(super) use self::door::Door;
-use self::door::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
-pub use self::{apart::Apart, favour::Favour, place::Place, setup::Attach, transfers::Transfers};
+pub(super) use self::ring_fd::RingFd;
+use self::ring_fd::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
+pub use self::{
+    context::RequestContext, dual::DualRing, setup::Attach, transfers::Transfers, urgent_hint::UrgentHint,
+};
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
@@ -33,6 +36,14 @@ pub enum Opcode {
     Nop,
     /// Read or write a block.
     Transfer,
+}
+
+impl Opcode {
+    /// That of an engine's requests.
+    #[must_use]
+    pub fn of(engine: trial::EngineKind) -> Self {
+        if engine == trial::EngineKind::Nop { Self::Nop } else { Self::Transfer }
+    }
 }
 
 /// A ring that is asked for.
@@ -69,10 +80,10 @@ pub trait Requests {
     fn moves_data(&self) -> bool;
 
     /// The file and the buffers are as they are going to be used: registered, or not (any more).
-    fn settle(&mut self, _place: &Place) {}
+    fn settle(&mut self, _place: &RequestContext) {}
 
     /// The request of a slot.
-    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> Self::Sqe;
+    fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> Self::Sqe;
 
     /// What came back, and from which slot.
     fn completion(entry: &Self::Cqe) -> Completion;
@@ -82,8 +93,8 @@ pub trait Requests {
 pub struct Ring<R: Requests = Transfers> {
     ring: IoUring<R::Sqe, R::Cqe>,
     requests: ManuallyDrop<R>,
-    pub(super) place: Place,
-    door: Door,
+    pub(super) context: RequestContext,
+    ring_fd: RingFd,
     /// A kernel thread takes the submissions: completions are awaited by looking.
     sqpoll: bool,
     /// Queued and not yet taken by the kernel.
@@ -112,7 +123,7 @@ impl<R: Requests> Drop for Ring<R> {
             // SAFETY: the fields are used nowhere after this, and nothing in the kernel refers to them.
             unsafe {
                 ManuallyDrop::drop(&mut self.requests);
-                ManuallyDrop::drop(&mut self.place.buffers);
+                ManuallyDrop::drop(&mut self.context.buffers);
             }
         }
     }
@@ -138,7 +149,7 @@ impl Ring {
         files: Vec<OwnedFd>,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let requests = Transfers::new(setup.opcode, setup.engine.vectored, setup.depth, &buffers);
+        let requests = Transfers::new(setup.opcode, setup.engine.ring.vectored, setup.depth, &buffers);
         Self::with(requests, setup, files, buffers)
     }
 }
@@ -160,12 +171,12 @@ impl<R: Requests> Ring<R> {
         let flagged =
             knobs.extract_if(.., |knob| knob.name == setup::URGENT).any(|knob| knob.granted == "true");
         let transfers = setup.opcode == Opcode::Transfer;
-        let flags = if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+        let flags = if engine.ring.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
         // Whole from the start: dropped, it gives the buffers back whatever is refused below.
         let mut built = Self {
             requests: ManuallyDrop::new(requests),
-            place: Place::new(files, setup.depth, flags, buffers),
-            door: Door { fd: ring.as_raw_fd(), flags: 0 },
+            context: RequestContext::new(files, setup.depth, flags, buffers),
+            ring_fd: RingFd { fd: ring.as_raw_fd(), flags: 0 },
             sqpoll: ring.params().is_setup_sqpoll(),
             ring,
             queued: 0,
@@ -175,14 +186,14 @@ impl<R: Requests> Ring<R> {
             submitted: 0,
             reaped: 0,
             batches: [0; BATCHES],
-            links: engine.link_sync,
+            links: engine.ring.link_sync,
             parted: 0,
         };
-        let (ring, place) = (&built.ring, &mut built.place);
+        let (ring, context) = (&built.ring, &mut built.context);
         let written = [
-            ("force_async", engine.force_async),
-            ("vectored", engine.vectored),
-            ("link_sync", engine.link_sync),
+            ("force_async", engine.ring.force_async),
+            ("vectored", engine.ring.vectored),
+            ("link_sync", engine.ring.link_sync),
         ];
         for (name, asked) in written {
             if asked {
@@ -190,38 +201,38 @@ impl<R: Requests> Ring<R> {
                 setup::granted(name, Ok(()), engine, &mut knobs)?;
             }
         }
-        if engine.fixed_files && transfers {
-            let registered = ring.submitter().register_files(&place.fds);
-            place.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
+        if engine.ring.fixed_files && transfers {
+            let registered = ring.submitter().register_files(&context.fds);
+            context.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
         }
-        if engine.fixed_buffers && transfers {
-            let (iovecs, per_buffer) = place::registrable(&place.buffers, setup.depth);
+        if engine.ring.fixed_buffers && transfers {
+            let (iovecs, per_buffer) = context::registrable(&context.buffers, setup.depth);
             // SAFETY: the iovecs lie within the buffers, which the ring owns and outlives.
             let registered = unsafe { ring.submitter().register_buffers(&iovecs) };
             let granted = setup::granted("fixed_buffers", registered, engine, &mut knobs)?;
-            place.slots_per_buffer = granted.map(|()| per_buffer);
+            context.slots_per_buffer = granted.map(|()| per_buffer);
         }
-        if let Some(limits) = engine.iowq_workers {
+        if let Some(limits) = engine.ring.iowq_workers {
             let mut limits = [limits.bounded, limits.unbounded];
             let registered = ring.submitter().register_iowq_max_workers(&mut limits);
             setup::granted("iowq_workers", registered, engine, &mut knobs)?;
         }
-        if engine.registered_ring {
-            let registered = setup::register_ring(built.door.fd);
+        if engine.ring.registered_ring {
+            let registered = setup::register_ring(built.ring_fd.fd);
             if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
-                built.door = Door { fd: index, flags: ENTER_REGISTERED_RING };
+                built.ring_fd = RingFd { fd: index, flags: ENTER_REGISTERED_RING };
             }
         }
-        built.requests.settle(&built.place);
-        knobs.extend(built.favour(setup, flagged)?);
+        built.requests.settle(&built.context);
+        knobs.extend(built.urgent_hint(setup, flagged)?);
         Ok((built, knobs))
     }
 
     /// Takes registered buffers back; requests then name memory by its address alone. Nothing may be in flight.
     pub(super) fn unregister_buffers(&mut self) {
-        if self.place.slots_per_buffer.take().is_some() {
+        if self.context.slots_per_buffer.take().is_some() {
             let _ = self.ring.submitter().unregister_buffers();
-            self.requests.settle(&self.place);
+            self.requests.settle(&self.context);
         }
     }
 
@@ -232,8 +243,8 @@ impl<R: Requests> Ring<R> {
     }
 
     /// What it is called by, for a thread that waits without holding it.
-    pub(super) fn door(&self) -> Door {
-        self.door
+    pub(super) fn ring_fd(&self) -> RingFd {
+        self.ring_fd
     }
 
     /// Whether a kernel thread takes the submissions.
@@ -274,12 +285,12 @@ impl<R: Requests> Ring<R> {
 
     #[cfg(test)]
     pub(super) fn buffers(&self) -> &Buffers {
-        &self.place.buffers
+        &self.context.buffers
     }
 
     #[inline]
     fn enter(&mut self, submit: u32, wait: u32, flags: u32) -> io::Result<u32> {
-        self.door.enter(submit, wait, flags, &mut self.enters)
+        self.ring_fd.enter(submit, wait, flags, &mut self.enters)
     }
 
     /// Lets the next reap take all that can be seen without a call; says how many.
@@ -339,7 +350,7 @@ impl<R: Requests> Engine for Ring<R> {
         let mut queue = unsafe { self.ring.submission_shared() };
         let mut queued = 0;
         for (slot, op) in requests {
-            let entry = self.requests.entry(&self.place, slot, op);
+            let entry = self.requests.entry(&self.context, slot, op);
             // SAFETY: the entry's block belongs to this slot alone until its completion is reaped, and file
             // and buffers live as long as the ring.
             let pushed = unsafe { queue.push(&entry) };

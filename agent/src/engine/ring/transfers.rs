@@ -7,7 +7,7 @@ use std::io;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
-use super::{Completion, Favour, Opcode, Place, Requests, Slot, setup};
+use super::{Completion, Opcode, RequestContext, Requests, Slot, UrgentHint, setup};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -65,10 +65,10 @@ impl From<squeue::Entry> for Template {
 
 impl Template {
     /// The same for urgent requests.
-    fn favoured(self, favour: Favour) -> Self {
+    fn with_hint(self, urgent_hint: UrgentHint) -> Self {
         let mut head = self.head.to_ne_bytes();
-        head[1] |= favour.flags;
-        head[2..4].copy_from_slice(&favour.ioprio.to_ne_bytes());
+        head[1] |= urgent_hint.flags;
+        head[2..4].copy_from_slice(&urgent_hint.ioprio.to_ne_bytes());
         Self { head: u64::from_ne_bytes(head), ..self }
     }
 
@@ -98,9 +98,9 @@ impl Transfers {
     }
 
     /// A request of one kind for one file, without what differs between requests.
-    fn template(&self, place: &Place, file: usize, kind: OpKind) -> Template {
+    fn template(&self, context: &RequestContext, file: usize, kind: OpKind) -> Template {
         let nowhere = std::ptr::null_mut::<u8>();
-        let registered = place.slots_per_buffer.is_some();
+        let registered = context.slots_per_buffer.is_some();
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! entry {
             ($file:expr) => {
@@ -118,16 +118,16 @@ impl Transfers {
                 }
             };
         }
-        let entry = match (self.opcode, place.fixed_file) {
+        let entry = match (self.opcode, context.fixed_file) {
             (Opcode::Nop, _) => opcode::Nop::new().build(),
             (Opcode::Transfer, true) => entry!(types::Fixed(file as u32)),
-            (Opcode::Transfer, false) => entry!(types::Fd(place.fds[file])),
+            (Opcode::Transfer, false) => entry!(types::Fd(context.fds[file])),
         };
         // The sync that follows in the same submission waits for the write. At the end of a submission a link
         // would be none; the loop queues the two together, and the queue is published whole.
         let link = if kind == OpKind::WriteLinked { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
-        let template = Template::from(entry.flags(place.flags | link));
-        if kind.is_urgent() { template.favoured(place.favour) } else { template }
+        let template = Template::from(entry.flags(context.flags | link));
+        if kind.is_urgent() { template.with_hint(context.urgent_hint) } else { template }
     }
 }
 
@@ -143,29 +143,29 @@ impl Requests for Transfers {
         self.opcode == Opcode::Transfer
     }
 
-    fn settle(&mut self, place: &Place) {
-        let mut templates = Vec::with_capacity(place.fds.len().max(1) * KINDS);
-        for file in 0..place.fds.len().max(1) {
+    fn settle(&mut self, context: &RequestContext) {
+        let mut templates = Vec::with_capacity(context.fds.len().max(1) * KINDS);
+        for file in 0..context.fds.len().max(1) {
             // Numbers that are no kind's are never asked for.
-            templates.extend([self.template(place, file, OpKind::Read); KINDS]);
+            templates.extend([self.template(context, file, OpKind::Read); KINDS]);
             for kind in ALL {
-                templates[file * KINDS + kind as usize] = self.template(place, file, kind);
+                templates[file * KINDS + kind as usize] = self.template(context, file, kind);
             }
         }
         self.templates = templates.into();
     }
 
     #[inline(always)]
-    fn entry(&mut self, place: &Place, slot: Slot, op: Op) -> squeue::Entry {
-        let template = self.templates[place.file(slot) as usize * KINDS + op.kind as usize];
+    fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> squeue::Entry {
+        let template = self.templates[context.file(slot) as usize * KINDS + op.kind as usize];
         let user_data = u64::from(slot);
         if self.opcode == Opcode::Nop || op.kind.syncs() {
             return template.with(0, 0, 0, 0, user_data);
         }
         match &mut self.iovecs {
             None => {
-                let address = place.buffers.slot(slot).expose_provenance() as u64;
-                template.with(op.offset, address, op.len, place.buffer(slot).unwrap_or_default(), user_data)
+                let address = context.buffers.slot(slot).expose_provenance() as u64;
+                template.with(op.offset, address, op.len, context.buffer(slot).unwrap_or_default(), user_data)
             }
             Some(iovecs) => {
                 let iovec = &mut iovecs[slot as usize];

@@ -18,7 +18,7 @@ use super::{
     super::{Completion, Counts, Engine, Slot},
     combiner::{Bridge, Done, Request},
 };
-use crate::{worker::clock::HotClock, workload::Op};
+use crate::{clock::HotClock, workload::Op};
 
 /// One worker's end.
 pub struct Combined {
@@ -75,8 +75,8 @@ impl Combined {
 
     /// Waits until there are `wait` completions in the inbox, or nothing more will come.
     fn wait(&mut self, wait: u32) {
-        if self.bridge.patience > 0 {
-            let until = self.clock.ticks() + self.bridge.patience;
+        if self.bridge.spin > 0 {
+            let until = self.clock.ticks() + self.bridge.spin;
             while self.clock.ticks() < until {
                 if self.has() >= wait {
                     return;

@@ -28,21 +28,15 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
-    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot, batch_class},
-    Combined,
+    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot, batch_class, is_transient},
+    Combined, WindowEdges,
     futex::Bed,
     knob,
 };
-use crate::{
-    buffers::Buffers,
-    worker::{clock::HotClock, hot::passes, patience::Patience, window::Window},
-    workload::Op,
-};
+use crate::{buffers::Buffers, clock::HotClock, drain::DrainDeadline, slot::WAKE_UP, workload::Op};
 
-/// The slot of the read that ends the combiner's sleep.
-pub(crate) const WAKING: Slot = Slot::MAX;
 /// How long either side looks before it sleeps: about what going to sleep and being woken takes.
-const PATIENCE_NS: u64 = 20_000;
+const SPIN_NS: u64 = 20_000;
 
 /// The other end: all that the combiner's thread works with.
 pub(crate) struct Combiner {
@@ -62,7 +56,7 @@ pub(crate) struct Combiner {
     /// How often that read was made. It is no request of the trial.
     wakings: u64,
     /// How long it looks before it sleeps, in ticks.
-    patience: u64,
+    spin: u64,
 }
 
 /// What both ends see.
@@ -78,7 +72,7 @@ pub(super) struct Bridge {
     pub(super) sink: AtomicU64,
     pub(super) seats: Box<[Seat]>,
     /// How long workers look before sleeping, in ticks.
-    pub(super) patience: u64,
+    pub(super) spin: u64,
     pub(super) moves_data: bool,
 }
 
@@ -123,7 +117,7 @@ impl Combiner {
         let depth = setup.depth / workers.max(1) as u32;
         let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
         knobs.push(knob(Sharing::Combiner));
-        let patience = clock.ticks_in(PATIENCE_NS);
+        let spin = clock.ticks_in(SPIN_NS);
         let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| {
             Refusal::new("open-files", format!("eventfd: {error}"), "raise the open-file limit (`ulimit -n`)")
         })?;
@@ -134,7 +128,7 @@ impl Combiner {
             waking,
             sink: AtomicU64::new(0),
             seats: (0..workers).map(|_| Seat { wants: AtomicU32::new(0), bed: Bed::new() }).collect(),
-            patience: if alone && apart { patience } else { 0 },
+            spin: if alone && apart { spin } else { 0 },
             moves_data: ring.moves_data(),
         });
         let (mut requests, mut inboxes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
@@ -155,7 +149,7 @@ impl Combiner {
             in_flight: 0,
             armed: false,
             wakings: 0,
-            patience: if alone { patience } else { 0 },
+            spin: if alone { spin } else { 0 },
             coming: 0,
             futexes: 0,
         };
@@ -174,14 +168,14 @@ impl Combiner {
     /// A call that failed for good, or requests that do not come back; the workers hear of it too.
     pub(crate) fn run(
         &mut self,
-        window: &mut Window,
+        window: &mut impl WindowEdges,
         stop: &AtomicBool,
         mut shortages: impl FnMut(i32),
     ) -> io::Result<()> {
         // A ring that is polled has to be looked at all the time.
         let sleeps = !self.ring.polls();
         let mut active = self.clock.ticks();
-        let mut patience = Patience::default();
+        let mut drain = DrainDeadline::default();
         loop {
             let now = self.clock.ticks();
             if now >= window.next() {
@@ -190,7 +184,7 @@ impl Combiner {
             let taken = self.take(now);
             match self.ring.commit(0) {
                 Ok(_) => {}
-                Err(error) if passes(&error) => {
+                Err(error) if is_transient(&error) => {
                     shortages(error.raw_os_error().unwrap_or_default());
                     std::thread::yield_now();
                 }
@@ -198,12 +192,12 @@ impl Combiner {
             }
             if self.give_back()? || taken {
                 active = now;
-                patience = Patience::default();
+                drain = DrainDeadline::default();
             } else if self.is_over() {
                 return Ok(());
             } else if self.in_flight > 0 && (stop.load(Relaxed) || self.bridge.workers.load(Acquire) == 0) {
-                patience.wear(self.in_flight).map_err(|error| self.bridge.fail(error))?;
-            } else if sleeps && now - active >= self.patience {
+                drain.wait(self.in_flight).map_err(|error| self.bridge.fail(error))?;
+            } else if sleeps && now - active >= self.spin {
                 self.sleep()?;
             } else {
                 std::hint::spin_loop();
@@ -245,7 +239,7 @@ impl Combiner {
         let (at, depth) = (self.clock.ticks(), self.depth);
         let inboxes = &mut self.inboxes;
         self.ring.reap(|completion| {
-            if completion.slot == WAKING {
+            if completion.slot == WAKE_UP {
                 woken = Some(completion.result);
                 return;
             }
@@ -287,12 +281,12 @@ impl Combiner {
                 let sink = self.bridge.sink.as_ptr().cast();
                 let read = opcode::Read::new(types::Fd(self.bridge.waking.as_raw_fd()), sink, 8).build();
                 // SAFETY: the bridge outlives the read (see `disarm`), and nothing else is queued.
-                unsafe { self.ring.queue_entry(&read.user_data(u64::from(WAKING))) };
+                unsafe { self.ring.queue_entry(&read.user_data(u64::from(WAKE_UP))) };
                 self.armed = true;
                 self.wakings += 1;
             }
             if let Err(error) = self.ring.commit(1)
-                && !passes(&error)
+                && !is_transient(&error)
             {
                 return Err(self.bridge.fail(error));
             }
@@ -306,7 +300,7 @@ impl Combiner {
         while self.armed {
             let ended = self.bridge.call().and_then(|()| self.ring.commit(1));
             let armed = &mut self.armed;
-            self.ring.reap(|completion| *armed &= completion.slot != WAKING);
+            self.ring.reap(|completion| *armed &= completion.slot != WAKE_UP);
             if ended.is_err() && *armed {
                 // The kernel may yet write to the sink: then its memory is never given back.
                 std::mem::forget(Arc::clone(&self.bridge));

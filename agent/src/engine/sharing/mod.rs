@@ -18,8 +18,19 @@ use proto::{
 };
 pub use shared::Shared;
 
+use super::Counts;
+
+/// The edges of the measured window, as the combiner's thread passes them.
+pub(crate) trait WindowEdges {
+    /// When the next edge is due, in ticks.
+    fn next(&self) -> u64;
+
+    /// Passes the edge that is due at `now`, in ticks.
+    fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts);
+}
+
 /// Where workers come for their handles of a ring that another thread builds.
-pub(crate) struct Desk<T> {
+pub(crate) struct HandleExchange<T> {
     handles: Mutex<Option<Result<Handles<T>, Refusal>>>,
     known: Condvar,
 }
@@ -30,15 +41,15 @@ struct Handles<T> {
     knobs: Vec<Knob>,
 }
 
-impl<T> Default for Desk<T> {
+impl<T> Default for HandleExchange<T> {
     fn default() -> Self {
         Self { handles: Mutex::default(), known: Condvar::new() }
     }
 }
 
-impl<T> Desk<T> {
+impl<T> HandleExchange<T> {
     /// Lays the handles out, in worker order, or says why there are none. Only the first word counts.
-    pub(crate) fn lay_out(&self, built: Result<(Vec<T>, Vec<Knob>), Refusal>) {
+    pub(crate) fn publish(&self, built: Result<(Vec<T>, Vec<Knob>), Refusal>) {
         let handles =
             built.map(|(handles, knobs)| Handles { left: handles.into_iter().map(Some).collect(), knobs });
         self.handles.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(handles);

@@ -16,11 +16,11 @@ use proto::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
-    super::{BATCHES, Completion, Counts, Engine, LOOKS, Ring, RingSetup, Slot, batch_class, ring::Door},
+    super::{BATCHES, Completion, Counts, Engine, LOOKS, Ring, RingSetup, Slot, batch_class, ring::RingFd},
     futex::{Bed, Guard, Lock},
     knob,
 };
-use crate::{buffers::Buffers, worker::clock::HotClock, workload::Op};
+use crate::{buffers::Buffers, clock::HotClock, workload::Op};
 
 /// One worker's handle of a ring that all share.
 pub struct Shared {
@@ -33,7 +33,7 @@ struct Hub {
     lock: Lock<Inner>,
     /// Where each sleeps that does not lead.
     beds: Box<[Bed]>,
-    door: Door,
+    ring_fd: RingFd,
     /// Slots of each worker.
     depth: u32,
     polls_submissions: bool,
@@ -93,7 +93,7 @@ impl Shared {
             (0..workers).map(|_| RingBuffer::new(depth as usize)).unzip();
         let hub = Arc::new(Hub {
             beds: (0..workers).map(|_| Bed::new()).collect(),
-            door: ring.door(),
+            ring_fd: ring.ring_fd(),
             depth,
             polls_submissions: ring.polls_submissions(),
             moves_data: ring.moves_data(),
@@ -257,7 +257,7 @@ impl Worker {
             inner.led = true;
             self.unlock(hub, inner);
             // As many as this worker misses must come, whosever they are: its own are among those in flight.
-            let waited = hub.door.wait(missing, &mut self.enters);
+            let waited = hub.ring_fd.wait(missing, &mut self.enters);
             self.batches[batch_class(0)] += 1;
             inner = self.lock(hub);
             inner.led = false;

@@ -5,18 +5,19 @@ use std::collections::HashMap;
 use proto::trial::Measure;
 
 use super::{
-    super::{
-        merge,
-        stats::{CONFIDENCE, difference::Length, holm::holm},
-        trials::{self, Costs},
-    },
+    super::{merge, trials},
     POWER, RESOLUTION, SCHEMA,
     stats::spread,
 };
 use crate::{
+    metric::{
+        COMPARED, Compared,
+        trial::{Costs, Trial},
+    },
     params::Params,
     plan::Plan,
     scenario::Scenario,
+    stats::{CONFIDENCE, difference::Length, holm::holm},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };
@@ -42,12 +43,13 @@ pub struct Subject<'a> {
     pub trustworthy: bool,
 }
 
-/// By name, what comparisons look at.
-const METRICS: [&str; 7] =
-    ["iops", "latency_mean", "latency_p50", "latency_p99", "latency_p99_9", "cpu_per_io", "syscalls_per_io"];
+/// What is calibrated: all that comparisons look at, but the metrics of lanes.
+fn calibrated() -> impl Iterator<Item = &'static Compared> {
+    COMPARED.iter().filter(|compared| !compared.by_lane)
+}
 
-/// One trial's values, in the order of [`METRICS`].
-type Values = [Option<f64>; METRICS.len()];
+/// One trial's values, in the order of [`calibrated`].
+type Values = Vec<Option<f64>>;
 
 /// Concludes from the trials recorded.
 ///
@@ -74,8 +76,10 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         let pairs: Vec<(&Values, &Values)> = blocks
             .filter_map(|block| trials.get(&(first, block)).zip(trials.get(&(second, block))))
             .collect();
-        let of = |(at, name): (usize, &&str)| metric(name, pairs.iter().map(|(a, b)| (a[at], b[at])));
-        let metrics = METRICS.iter().enumerate().filter_map(of).collect();
+        let of = |(at, compared): (usize, &Compared)| {
+            metric(compared.name, pairs.iter().map(|(a, b)| (a[at], b[at])))
+        };
+        let metrics = calibrated().enumerate().filter_map(of).collect();
         points.push(CalibratedPoint { params, metrics });
     }
     judge(&mut points);
@@ -108,15 +112,8 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
     let Ok(sample) = trials::sample(run, record)? else { return Ok(None) };
     let Some(work) = merge::hosts(sample.hosts.iter().map(|host| &host.work)) else { return Ok(None) };
     let costs = Costs::sum(sample.hosts.iter().map(|host| &host.costs));
-    Ok(Some([
-        Some(work.iops),
-        Some(work.latency.mean()),
-        Some(work.latency.value_at_quantile(0.5) as f64),
-        Some(work.latency.value_at_quantile(0.99) as f64),
-        Some(work.latency.value_at_quantile(0.999) as f64),
-        costs.per_io(costs.cpu_ns()),
-        costs.per_io(costs.syscalls.values().sum()),
-    ]))
+    let trial = Trial { work: Some(&work), bulk: None, costs: Some(&costs) };
+    Ok(Some(calibrated().map(|compared| compared.metric.in_trial(&trial)).collect()))
 }
 
 /// A metric over its pairs; `None` where fewer than two pairs have a ratio.

@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::{
-    analysis::{
-        compare::METRICS,
-        fixture::{Fixture, params},
-    },
+    analysis::fixture::{Fixture, params},
+    metric::COMPARED,
     scenario::{self, Scenario},
     store::record::TrialRecord,
     summary::ComparisonSet,
@@ -69,7 +67,8 @@ fn floor(found: &Calibration, metric: &str, depth: u64) -> Option<f64> {
 fn an_arm_that_equals_itself_is_seen_to_the_resolution() {
     let found = calibration(&[1], |_, _| (80_000.0, 12_000, 1.0));
     let names: Vec<&str> = found.points[0].metrics.iter().map(|metric| metric.metric.as_str()).collect();
-    assert_eq!(names, METRICS.map(|(name, _)| name), "whatever is compared is calibrated");
+    let compared = COMPARED.iter().filter(|compared| !compared.by_lane).map(|compared| compared.name);
+    assert_eq!(names, compared.collect::<Vec<_>>(), "whatever is compared is calibrated");
     let iops = metric(&found, "iops", 1);
     assert_eq!((iops.pairs, iops.sd, iops.biased), (4, 0.0, false));
     assert_eq!(iops.smallest_visible, Some(RESOLUTION));

@@ -4,9 +4,10 @@ use super::{
     bars::{self, Row, Segment},
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
-    sections::{Metric, against_axis, comma, in_blocks, interval, legend, list},
+    sections::{Chart, against_axis, comma, in_blocks, interval, legend, list},
 };
 use crate::{
+    metric::cost::{CPU_PER_IO, SYSCALLS_PER_IO},
     params,
     summary::{
         CellSummary, ComparisonSet,
@@ -17,47 +18,40 @@ use crate::{
 
 /// System calls per I/O, by the engine's own count.
 pub(super) fn syscalls(facets: &Facets<'_>) -> Section {
-    let metric = Metric {
-        title: "System calls per I/O",
-        mean: |cell| cell.syscalls_per_io,
-        ci95: |_| None,
-        trials: |_| &[],
-        text: units::per_io,
-    };
     Section {
         id: "syscalls",
-        title: "System calls per I/O".into(),
+        title: SYSCALLS_PER_IO.heading.into(),
         note: "Lower is better. Counted by the engine over all timed trials; an audit checks the count with perf where \
                it can."
             .into(),
         keys: legend(facets),
-        ..against_axis(facets, &metric)
+        ..against_axis(facets, &Chart { metric: &SYSCALLS_PER_IO, trials: false })
     }
 }
 
 /// A bar for each arm, where there is no axis.
-pub(super) fn by_arm(facets: &Facets<'_>, metric: &Metric, cells: &[&CellSummary]) -> Option<Figure> {
+pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary]) -> Option<Figure> {
     let mut table = Table {
-        caption: metric.title.into(),
+        caption: chart.title().into(),
         head: ["arm", "mean", "95 % interval", "trials"].map(Into::into).into(),
         rows: vec![],
     };
+    let text = chart.format();
     let rows: Vec<Row> = cells
         .iter()
         .filter_map(|cell| {
-            let mean = (metric.mean)(cell)?;
-            let (value, ci95, trials) = ((metric.text)(mean), (metric.ci95)(cell), (metric.trials)(cell));
-            let told = ci95.map_or_else(|| "-".into(), |ci95| interval(metric.text, ci95));
-            let all = list(metric.text, trials);
+            let mean = chart.metric.of(cell)?;
+            let (value, ci95, trials) = (text(mean), chart.metric.interval(cell), chart.trials(cell));
+            let told = ci95.map_or_else(|| "-".into(), |ci95| interval(text, ci95));
+            let all = list(text, trials);
             table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
             let tip = match ci95 {
                 Some(_) => format!("{}: {value}, 95 % interval {told}", cell.arm),
                 None => format!("{}: {value}", cell.arm),
             };
             let series = facets.index(&cell.arm);
-            let tip_of = |(trial, value): (String, f64)| {
-                (value, format!("{}, {trial}: {}", cell.arm, (metric.text)(value)))
-            };
+            let tip_of =
+                |(trial, value): (String, f64)| (value, format!("{}, {trial}: {}", cell.arm, text(value)));
             Some(Row {
                 name: cell.arm.clone(),
                 value,
@@ -68,7 +62,7 @@ pub(super) fn by_arm(facets: &Facets<'_>, metric: &Metric, cells: &[&CellSummary
         })
         .collect();
     let looks: Vec<Look> = (0..facets.arms.len()).map(Look::of).collect();
-    bars::figure(metric.title.into(), metric.title, metric.text, &looks, &rows, table)
+    bars::figure(chart.title().into(), chart.title(), text, &looks, &rows, table)
 }
 
 const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threads", "K")];
@@ -79,7 +73,7 @@ pub(super) fn cpu(facets: &Facets<'_>) -> Section {
     let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
     let figures = shown.into_iter().filter_map(|(point, cells)| {
         let mut table = Table {
-            caption: format!("CPU time per I/O{}", comma(point)),
+            caption: format!("{}{}", CPU_PER_IO.heading, comma(point)),
             head: ["arm", "user", "system", "kernel threads", "all"].map(Into::into).into(),
             rows: vec![],
         };
@@ -102,8 +96,8 @@ pub(super) fn cpu(facets: &Facets<'_>) -> Section {
                 Some(Row { name: cell.arm.clone(), value: all, segments, ci95: None, trials: vec![] })
             })
             .collect();
-        let title = format!("CPU time per I/O{}", comma(point));
-        bars::figure(title, "CPU time per I/O", units::nanos, &looks, &rows, table)
+        let title = format!("{}{}", CPU_PER_IO.heading, comma(point));
+        bars::figure(title, CPU_PER_IO.heading, units::nanos, &looks, &rows, table)
     });
     let key = |(index, (kind, letter)): (usize, &(&str, &str))| Key {
         name: format!("{letter}: {kind}"),
@@ -111,7 +105,7 @@ pub(super) fn cpu(facets: &Facets<'_>) -> Section {
     };
     Section {
         id: "cpu",
-        title: "CPU time per I/O".into(),
+        title: CPU_PER_IO.heading.into(),
         note: "Lower is better. User and system are the workers' own; kernel threads are those of io_uring that work \
                for them."
             .into(),

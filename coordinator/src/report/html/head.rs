@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::view;
 use crate::{
+    metric::throughput::IOPS,
     params,
     summary::{Comparison, ComparisonSet, Verdict},
 };
@@ -59,7 +60,7 @@ struct Why {
 /// A card for each arm but the baseline; of what was compared by its rate.
 pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     let mut cards: Vec<Card> = Vec::new();
-    let rated = |found: &&Comparison| found.metric == "iops" && found.ratio.is_some();
+    let rated = |found: &&Comparison| IOPS.is_of(found) && found.ratio.is_some();
     for found in set.comparisons.iter().filter(rated) {
         let judged = Judged {
             point: params::point(&found.params),

@@ -10,6 +10,7 @@ use super::{
     view::{Row, View, outcome},
 };
 use crate::{
+    metric::throughput::IOPS,
     plan::Plan,
     summary::{ComparisonSet, Verdict},
 };
@@ -45,7 +46,7 @@ struct TableRow<'a> {
     arm: &'a str,
     host: Option<&'a str>,
     badge: Option<Badge>,
-    entries: Vec<&'a str>,
+    entries: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -66,12 +67,11 @@ pub(super) fn render(
     let view = View::of(set);
     let compared = !set.comparisons.is_empty();
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
-    let mut titles = vec!["IOPS", "±"];
+    let mut titles = vec![IOPS.title, "±"];
     if compared {
         titles.extend([versus.as_str(), "95 % interval", "verdict"]);
     }
-    titles.extend(["bandwidth", "p50", "p99", "sys/IO", "cpu/IO"]);
-    titles.extend(view.extras.iter().map(|extra| extra.title()));
+    titles.extend(view.columns.iter().map(|column| column.title()));
     titles.push("trials");
     let mut rows = Vec::new();
     for group in &view.groups {
@@ -120,13 +120,11 @@ pub(super) fn render(
     )
 }
 
-fn entries(row: &Row, compared: bool) -> Vec<&str> {
-    let mut entries: Vec<&str> = vec![&row.iops, &row.spread];
+fn entries(row: &Row, compared: bool) -> Vec<String> {
+    let mut entries = vec![&row.rate, &row.spread];
     if compared {
-        entries.extend([row.ratio.as_str(), &row.interval, &row.words]);
+        entries.extend([&row.ratio, &row.interval, &row.words]);
     }
-    entries.extend([row.bandwidth.as_str(), &row.p50, &row.p99, &row.syscalls, &row.cpu]);
-    entries.extend(row.extras.iter().map(String::as_str));
-    entries.push(&row.trials);
-    entries
+    entries.extend(&row.entries);
+    entries.into_iter().cloned().chain([row.trials()]).collect()
 }

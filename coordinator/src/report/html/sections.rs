@@ -10,6 +10,7 @@ use super::{
     xy::{self, Line, Quantity, Sample},
 };
 use crate::{
+    metric::{Metric, throughput::IOPS},
     params,
     summary::{CellSummary, ComparisonSet},
     units,
@@ -38,23 +39,28 @@ pub(super) fn legend(facets: &Facets<'_>) -> Vec<Key> {
     facets.arms.iter().enumerate().map(key).collect()
 }
 
-/// A metric of cells that can be drawn against an axis or, without one, as a bar an arm.
-pub(super) struct Metric {
-    pub(super) title: &'static str,
-    pub(super) mean: fn(&CellSummary) -> Option<f64>,
-    pub(super) ci95: fn(&CellSummary) -> Option<[f64; 2]>,
-    pub(super) trials: fn(&CellSummary) -> &[f64],
-    pub(super) text: fn(f64) -> String,
+/// A metric that is drawn against an axis or, without one, as a bar for each arm.
+pub(super) struct Chart {
+    pub(super) metric: &'static Metric,
+    /// Whether single trials are drawn too.
+    pub(super) trials: bool,
+}
+
+impl Chart {
+    pub(super) fn title(&self) -> &'static str {
+        self.metric.heading
+    }
+
+    pub(super) fn format(&self) -> fn(f64) -> String {
+        self.metric.unit.format()
+    }
+
+    pub(super) fn trials<'a>(&self, cell: &'a CellSummary) -> &'a [f64] {
+        if self.trials { self.metric.samples(cell) } else { &[] }
+    }
 }
 
 fn rates(facets: &Facets<'_>) -> Section {
-    let metric = Metric {
-        title: "I/O per second",
-        mean: |cell| cell.metric("iops"),
-        ci95: |cell| cell.iops.as_ref()?.ci95,
-        trials: |cell| cell.iops.as_ref().map_or(&[], |iops| &iops.samples),
-        text: units::count,
-    };
     Section {
         id: "throughput",
         title: "Throughput".into(),
@@ -62,7 +68,7 @@ fn rates(facets: &Facets<'_>) -> Section {
                dots are single trials."
             .into(),
         keys: legend(facets),
-        ..against_axis(facets, &metric)
+        ..against_axis(facets, &Chart { metric: &IOPS, trials: true })
     }
 }
 
@@ -78,19 +84,19 @@ pub(super) fn in_blocks(cell: &CellSummary, trials: &[f64]) -> Vec<(String, f64)
 }
 
 /// The figures of a metric, a small multiple for each combination of the other axes.
-pub(super) fn against_axis(facets: &Facets<'_>, metric: &Metric) -> Section {
+pub(super) fn against_axis(facets: &Facets<'_>, chart: &Chart) -> Section {
     let Some(axis) = &facets.axis else {
-        let figures = facets.by_point.iter().filter_map(|(_, cells)| cost::by_arm(facets, metric, cells));
+        let figures = facets.by_point.iter().filter_map(|(_, cells)| cost::by_arm(facets, chart, cells));
         return Section { figures: figures.collect(), ..Section::default() };
     };
     let (shown, left_out) = few(facets.by_other_axes.iter().collect());
-    let figures = shown.into_iter().filter_map(|(facet, cells)| of_axis(facets, metric, axis, facet, cells));
+    let figures = shown.into_iter().filter_map(|(facet, cells)| of_axis(facets, chart, axis, facet, cells));
     Section { figures: figures.collect(), left_out, ..Section::default() }
 }
 
 fn of_axis(
     facets: &Facets<'_>,
-    metric: &Metric,
+    chart: &Chart,
     axis: &str,
     facet: &str,
     cells: &[&CellSummary],
@@ -107,23 +113,25 @@ fn of_axis(
         values.iter().zip(&places).map(|(value, place)| (*place, params::value(value))).collect();
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut table = Table {
-        caption: format!("{} against {axis}{}", metric.title, comma(facet)),
+        caption: format!("{} against {axis}{}", chart.title(), comma(facet)),
         head: vec!["arm".into(), axis.into(), "mean".into(), "95 % interval".into(), "trials".into()],
         rows: vec![],
     };
+    let text = chart.format();
     let mut lines = Vec::new();
     for (index, arm) in facets.arms.iter().enumerate() {
         let mut points = Vec::new();
         for cell in cells.iter().filter(|cell| cell.arm == *arm) {
-            let (Some(y), Some(value)) = ((metric.mean)(cell), cell.params.get(axis)) else { continue };
+            let (Some(y), Some(value)) = (chart.metric.of(cell), cell.params.get(axis)) else { continue };
             let Some(at) = values.iter().position(|known| *known == value) else { continue };
-            let (ci95, trials, value) = ((metric.ci95)(cell), (metric.trials)(cell), params::value(value));
+            let (ci95, trials, value) =
+                (chart.metric.interval(cell), chart.trials(cell), params::value(value));
             table.rows.push(vec![
                 (*arm).into(),
                 value.clone(),
-                (metric.text)(y),
-                ci95.map_or_else(|| "-".into(), |ci95| interval(metric.text, ci95)),
-                list(metric.text, trials),
+                text(y),
+                ci95.map_or_else(|| "-".into(), |ci95| interval(text, ci95)),
+                list(text, trials),
             ]);
             let place = format!("{axis} {value}");
             points.push(Sample { x: places[at], y, ci95, trials: in_blocks(cell, trials), place });
@@ -132,8 +140,8 @@ fn of_axis(
         let look = Look::of(index);
         lines.push(Line { name: (*arm).into(), look, points, joined: ordered, marked: true });
     }
-    let quantity = Quantity { title: metric.title.into(), log: false, text: metric.text };
-    let title = format!("{}{}", metric.title, comma(facet));
+    let quantity = Quantity { title: chart.title().into(), log: false, text };
+    let title = format!("{}{}", chart.title(), comma(facet));
     xy::figure(title, &quantity, axis, &ticks, &lines, table)
 }
 
@@ -299,7 +307,7 @@ fn trend(set: &ComparisonSet) -> Section {
         .collect();
     let figures = shown.iter().filter_map(|point| {
         let mut table = Table {
-            caption: format!("I/O per second by run{}", comma(point)),
+            caption: format!("{} by run{}", IOPS.heading, comma(point)),
             head: ["arm", "run", "begun", "mean", "95 % interval"].map(Into::into).into(),
             rows: vec![],
         };
@@ -322,8 +330,8 @@ fn trend(set: &ComparisonSet) -> Section {
                 marked: true,
             });
         }
-        let quantity = Quantity { title: "I/O per second".into(), log: false, text: units::count };
-        let title = format!("I/O per second by run{}", comma(point));
+        let quantity = Quantity { title: IOPS.heading.into(), log: false, text: IOPS.unit.format() };
+        let title = format!("{} by run{}", IOPS.heading, comma(point));
         xy::figure(title, &quantity, "run", &ticks, &lines, table)
     });
     Section {

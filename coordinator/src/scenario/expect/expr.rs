@@ -2,8 +2,8 @@
 
 use std::{fmt, ops::Range};
 
-use super::{Literal, Unit, metric_unit};
-use crate::analysis::measured::SAMPLED;
+use super::{Literal, Unit};
+use crate::metric::Metric;
 
 /// Where something stands in the text. Says nothing of what it is: two places are always equal.
 #[derive(Clone, Debug, Default)]
@@ -22,20 +22,20 @@ impl Eq for Place {}
 pub struct Quantity {
     /// The arm.
     pub arm: String,
-    /// One of [`METRICS`](super::METRICS).
-    pub metric: String,
+    /// The metric.
+    pub metric: &'static Metric,
     pub(super) arm_at: Place,
 }
 
 impl Quantity {
     pub(super) fn unit(&self) -> Unit {
-        metric_unit(&self.metric).unwrap_or(Unit::Count)
+        Unit::of(self.metric.unit)
     }
 }
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.arm, self.metric)
+        write!(f, "{}.{}", self.arm, self.metric.name)
     }
 }
 
@@ -131,7 +131,7 @@ impl Expr {
     #[must_use]
     pub fn has_interval(&self) -> bool {
         match self {
-            Self::Quantity(quantity) => SAMPLED.contains(&quantity.metric.as_str()),
+            Self::Quantity(quantity) => quantity.metric.is_sampled(),
             Self::Literal(_) | Self::Edge(..) => false,
             Self::Both(_, left, right) => {
                 self.ratio().is_some()

@@ -3,19 +3,25 @@
 use super::{
     Claim, Edge, Expectation, Expr, Op, Quantity, Statement, Unit, expr::Arithmetic, place, unit::figures,
 };
-use crate::params::Params;
+use crate::{metric::Metric, params::Params};
 
 /// Where the values come from. Times are nanoseconds, bandwidth is bytes a second; `None` is *not measured*.
 pub trait Measured {
     /// A metric of an arm at a point.
-    fn value(&self, arm: &str, metric: &str, point: &Params) -> Option<f64>;
+    fn value(&self, arm: &str, metric: &Metric, point: &Params) -> Option<f64>;
     /// Its 95 % confidence interval.
-    fn interval(&self, arm: &str, metric: &str, point: &Params) -> Option<[f64; 2]>;
+    fn interval(&self, arm: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]>;
     /// The 95 % confidence interval of the ratio of a metric of an arm to that of another one.
-    fn ratio_interval(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<[f64; 2]>;
+    fn ratio_interval(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]>;
     /// The verdict on a metric of an arm against another one, or against the baseline: one of
     /// [`VERDICTS`](super::VERDICTS).
-    fn verdict(&self, arm: &str, other: Option<&str>, metric: &str, point: &Params) -> Option<&'static str>;
+    fn verdict(
+        &self,
+        arm: &str,
+        other: Option<&str>,
+        metric: &Metric,
+        point: &Params,
+    ) -> Option<&'static str>;
 }
 
 /// What became of an expectation.
@@ -99,7 +105,7 @@ impl Claim {
             }
             Statement::Verdict { of, against, is, verdict } => {
                 let other = against.as_ref().map(|quantity| quantity.arm.as_str());
-                let found = measured.verdict(&of.arm, other, &of.metric, point).ok_or_else(|| {
+                let found = measured.verdict(&of.arm, other, of.metric, point).ok_or_else(|| {
                     format!("there is no verdict on {of} {}", place(point)).trim_end().to_owned()
                 })?;
                 let holds = (found == *verdict) == *is;
@@ -190,10 +196,10 @@ impl Expr {
             })
         };
         if let Some((left, right)) = self.ratio() {
-            return known(measured.ratio_interval(&left.arm, &right.arm, &left.metric, point));
+            return known(measured.ratio_interval(&left.arm, &right.arm, left.metric, point));
         }
         match self {
-            Self::Quantity(quantity) => known(measured.interval(&quantity.arm, &quantity.metric, point)),
+            Self::Quantity(quantity) => known(measured.interval(&quantity.arm, quantity.metric, point)),
             Self::Literal(_) | Self::Edge(..) => self.value(measured, point).map(|value| [value, value]),
             Self::Both(operation, left, right) => {
                 let side = |side: &Self| {
@@ -224,7 +230,7 @@ impl Expr {
 }
 
 fn find(quantity: &Quantity, measured: &dyn Measured, point: &Params) -> Result<f64, String> {
-    let found = measured.value(&quantity.arm, &quantity.metric, point).filter(|value| value.is_finite());
+    let found = measured.value(&quantity.arm, quantity.metric, point).filter(|value| value.is_finite());
     found.ok_or_else(|| {
         let place = place(point);
         let blank = if place.is_empty() { "" } else { " " };

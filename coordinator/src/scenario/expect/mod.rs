@@ -42,53 +42,6 @@ use crate::params::Params;
 /// What can be concluded of an arm, in the words of every report.
 pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];
 
-/// The metrics that claims may be about, with what they are counted in.
-pub const METRICS: [(&str, Unit); 37] = [
-    ("iops", Unit::Count),
-    ("bandwidth", Unit::Bytes),
-    ("latency_mean", Unit::Nanos),
-    ("p50", Unit::Nanos),
-    ("p90", Unit::Nanos),
-    ("p99", Unit::Nanos),
-    ("p99_9", Unit::Nanos),
-    ("p99_99", Unit::Nanos),
-    ("max", Unit::Nanos),
-    ("sync_p50", Unit::Nanos),
-    ("sync_p99", Unit::Nanos),
-    ("syncs_per_s", Unit::Count),
-    ("urgent_iops", Unit::Count),
-    ("urgent_p50", Unit::Nanos),
-    ("urgent_p99", Unit::Nanos),
-    ("urgent_p99_9", Unit::Nanos),
-    ("urgent_max", Unit::Nanos),
-    ("urgent_overtaken_share", Unit::Count),
-    ("urgent_overtaken_mean", Unit::Count),
-    ("bulk_iops", Unit::Count),
-    ("bulk_p50", Unit::Nanos),
-    ("bulk_p99", Unit::Nanos),
-    ("bulk_p99_9", Unit::Nanos),
-    ("bulk_max", Unit::Nanos),
-    ("bulk_starved_share", Unit::Count),
-    ("syscalls_per_io", Unit::Count),
-    ("cpu_per_io", Unit::Nanos),
-    ("context_switches_per_io", Unit::Count),
-    ("interrupts_per_io", Unit::Count),
-    ("sqes_per_enter", Unit::Count),
-    ("inline_share", Unit::Count),
-    ("task_work_share", Unit::Count),
-    ("polled_share", Unit::Count),
-    ("punted_share", Unit::Count),
-    ("lock_wait_per_io", Unit::Nanos),
-    ("contended_share", Unit::Count),
-    ("handover_per_io", Unit::Nanos),
-];
-
-/// What a metric is counted in; none if there is no such metric.
-#[must_use]
-pub fn metric_unit(name: &str) -> Option<Unit> {
-    METRICS.iter().find(|(metric, _)| *metric == name).map(|(_, unit)| *unit)
-}
-
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::{
-    Claim, Condition, Edge, Expectation, Expr, Literal, METRICS, Op, Place, Quantity, Statement, Unit,
-    VERDICTS,
+    Claim, Condition, Edge, Expectation, Expr, Literal, Op, Place, Quantity, Statement, Unit, VERDICTS,
     expr::Arithmetic,
     lex::{SHAPE, Token, Tokens},
-    metric_unit,
 };
-use crate::scenario::keys::{nearest, one_of};
+use crate::{
+    metric,
+    scenario::keys::{nearest, one_of},
+};
 
 /// Why a text is no expectation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,17 +51,17 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
         return Ok(None);
     }
     let from = range.start + arm.len() + 1;
-    if metric_unit(metric).is_none() {
-        let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+    let Some(found) = metric::find(metric) else {
+        let names: Vec<&str> = metric::claimable().map(|metric| metric.name).collect();
         let message = format!("there is no metric `{metric}`");
         let help = match metric.split_once('-') {
-            Some((name, _)) if metric_unit(name).is_some() => "write a minus between blanks".to_owned(),
+            Some((name, _)) if metric::find(name).is_some() => "write a minus between blanks".to_owned(),
             _ => one_of("the metrics are", metric, &names),
         };
         return Err(ExpectError::new(from..range.end, message, help));
-    }
+    };
     let arm_at = Place(range.start..range.start + arm.len());
-    Ok(Some(Quantity { arm: arm.to_owned(), metric: metric.to_owned(), arm_at }))
+    Ok(Some(Quantity { arm: arm.to_owned(), metric: found, arm_at }))
 }
 
 /// Reads an expectation. Names of arms and axes are checked by [`Expectation::check`].
@@ -223,7 +224,7 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
         let (other, at) = measured(tokens)?;
         if other.metric != of.metric || other.arm == of.arm {
             let message = "a verdict is on one metric of two arms";
-            let help = format!("write {}.{}, or another arm", other.arm, of.metric);
+            let help = format!("write {}.{}, or another arm", other.arm, of.metric.name);
             return Err(ExpectError::new(at, message, help));
         }
         against = Some(other);

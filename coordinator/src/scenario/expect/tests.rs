@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::metric::{Metric, cost::SYSCALLS_PER_IO, throughput::IOPS};
 
 fn point(depth: u64) -> Params {
     Params::from_iter([("depth".to_owned(), json!(depth))])
@@ -11,20 +12,26 @@ fn point(depth: u64) -> Params {
 struct Known<F>(F);
 
 impl<F: Fn(&str, &str, &Params) -> Option<f64>> Measured for Known<F> {
-    fn value(&self, arm: &str, metric: &str, point: &Params) -> Option<f64> {
-        (self.0)(arm, metric, point)
+    fn value(&self, arm: &str, metric: &Metric, point: &Params) -> Option<f64> {
+        (self.0)(arm, metric.name, point)
     }
 
-    fn interval(&self, arm: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+    fn interval(&self, arm: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {
         self.value(arm, metric, point).map(|value| [0.9 * value, 1.1 * value])
     }
 
-    fn ratio_interval(&self, arm: &str, other: &str, metric: &str, point: &Params) -> Option<[f64; 2]> {
+    fn ratio_interval(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {
         let ratio = self.value(arm, metric, point)? / self.value(other, metric, point)?;
         Some([0.9 * ratio, 1.1 * ratio])
     }
 
-    fn verdict(&self, arm: &str, other: Option<&str>, metric: &str, point: &Params) -> Option<&'static str> {
+    fn verdict(
+        &self,
+        arm: &str,
+        other: Option<&str>,
+        metric: &Metric,
+        point: &Params,
+    ) -> Option<&'static str> {
         let (value, base) =
             (self.value(arm, metric, point)?, self.value(other.unwrap_or("s"), metric, point)?);
         (arm != "s").then_some(if value > base { "faster" } else { "no difference" })
@@ -224,8 +231,8 @@ fn literal() -> impl Strategy<Value = Literal> {
 }
 
 fn measured_value() -> impl Strategy<Value = Quantity> {
-    ("[a-z][a-z0-9_-]{0,6}", prop::sample::select(vec!["iops", "syscalls_per_io"]))
-        .prop_map(|(arm, metric)| Quantity { arm, metric: metric.to_owned(), arm_at: Place::default() })
+    ("[a-z][a-z0-9_-]{0,6}", prop::sample::select(vec![&IOPS, &SYSCALLS_PER_IO]))
+        .prop_map(|(arm, metric)| Quantity { arm, metric, arm_at: Place::default() })
 }
 
 fn expression() -> impl Strategy<Value = Expr> {

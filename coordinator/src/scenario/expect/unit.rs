@@ -2,6 +2,8 @@
 
 use proto::units::{ByteSize, Nanos};
 
+use crate::metric;
+
 /// What a value is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -14,6 +16,17 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// What a metric's values are written in.
+    pub(super) fn of(unit: metric::Unit) -> Self {
+        match unit {
+            metric::Unit::Nanoseconds => Self::Nanos,
+            metric::Unit::BytesPerSecond => Self::Bytes,
+            metric::Unit::PerSecond | metric::Unit::PerIo | metric::Unit::Share | metric::Unit::Count => {
+                Self::Count
+            }
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Count => "bare numbers",

@@ -1,0 +1,26 @@
+//! Numbers of the kernel's interface that the io-uring crate has no names for (include/uapi/linux/io_uring.h; those of
+//! urgent requests are of the patches in kernel/).
+
+pub(crate) const SETUP_IOPOLL: u32 = 1 << 0;
+pub(crate) const SETUP_SQPOLL: u32 = 1 << 1;
+pub(crate) const SETUP_SQ_AFF: u32 = 1 << 2;
+pub(crate) const SETUP_CQSIZE: u32 = 1 << 3;
+pub(crate) const SETUP_ATTACH_WQ: u32 = 1 << 5;
+pub(crate) const SETUP_COOP_TASKRUN: u32 = 1 << 8;
+pub(crate) const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
+pub(crate) const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
+pub(crate) const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
+pub(crate) const SETUP_NO_SQARRAY: u32 = 1 << 16;
+pub(crate) const SETUP_HYBRID_IOPOLL: u32 = 1 << 17;
+/// The patched kernel issues requests with [`IOSQE_URGENT`] first, on rings with this flag.
+pub(crate) const SETUP_URGENT: u32 = 1 << 31;
+/// The feature that a kernel reports if it issues urgent requests first.
+pub(crate) const FEAT_URGENT: u32 = 1 << 31;
+/// The flag of an urgent request.
+pub(crate) const IOSQE_URGENT: u8 = 1 << 7;
+/// Registers rings with the calling thread.
+pub(super) const REGISTER_RING_FDS: u32 = 20;
+
+/// The remedy where a host does not know urgent requests.
+pub(crate) const NEEDS_PATCH: &str = "it needs the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
+                                      coordinator run …` boots it in a guest)";

@@ -1,0 +1,264 @@
+//! Two rings of one worker: urgent requests have one to themselves. It is handed over first; if some of them are
+//! complete by then, they are seen before the others are handed over at all.
+//!
+//! No call waits for two rings. Where nothing has come back, the worker waits in ppoll, which is one call more; under
+//! SQPOLL it looks at both, as it does at one. Both then have one polling thread, which takes at most eight requests
+//! of a ring in turn, as kernels do where rings share a thread.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, OwnedFd, RawFd},
+};
+
+use proto::{
+    outcome::{Knob, Refusal},
+    trial,
+};
+use syscalls::{Errno, Sysno, syscall};
+
+use super::{Attach, Completion, Counts, Engine, Op, Ring, RingSetup, Slot};
+use crate::buffers::Buffers;
+
+/// A ring for urgent requests beside that of the others. A slot is one place among those in flight, in whichever.
+pub struct DualRing {
+    urgent: Ring,
+    bulk: Ring,
+    polls: u64,
+}
+
+impl DualRing {
+    /// Builds both alike; each has blocks of its own for all slots.
+    ///
+    /// # Errors
+    /// As [`Ring::new`].
+    pub fn new(
+        setup: &RingSetup<'_>,
+        file: OwnedFd,
+        buffers: Buffers,
+        urgent_buffers: Buffers,
+    ) -> Result<(Self, Vec<Knob>), Refusal> {
+        let again = file.try_clone().map_err(|error| {
+            Refusal::new(
+                "open-files",
+                format!("the target cannot be opened once more, for the ring of urgent requests: {error}"),
+                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
+            )
+        })?;
+        let (bulk, knobs) = Ring::new(setup, file, buffers)?;
+        // As the second of two workers, whose rings share the thread of the first.
+        let attach = Attach::default();
+        attach.announce(Some(bulk.ring.as_raw_fd()));
+        let sqpoll = setup.engine.ring.sqpoll.map(|sqpoll| trial::Sqpoll { shared: true, ..sqpoll });
+        let engine = trial::Engine {
+            ring: trial::RingOptions { sqpoll, ..setup.engine.ring },
+            ..setup.engine.clone()
+        };
+        let second = RingSetup { engine: &engine, worker: 1, attach: &attach, ..*setup };
+        let (urgent, _) = Ring::new(&second, again, urgent_buffers)?;
+        Ok((Self { urgent, bulk, polls: 0 }, knobs))
+    }
+
+    /// Waits until one of the two has a completion. Signals end no wait here: workers block them.
+    fn wait(&mut self) -> io::Result<()> {
+        let of = |ring: &Ring| libc::pollfd { fd: ring.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut fds = [of(&self.urgent), of(&self.bulk)];
+        self.polls += 1;
+        let none = std::ptr::null::<libc::c_void>();
+        // SAFETY: the call writes to the array, which lives until it returns; the other pointers are null.
+        match unsafe { syscall!(Sysno::ppoll, fds.as_mut_ptr(), fds.len(), none, none, 0) } {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl Engine for DualRing {
+    fn moves_data(&self) -> bool {
+        self.bulk.moves_data()
+    }
+
+    #[inline]
+    fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
+        // SAFETY: `&mut self` makes these the only views of the submission queues while they live.
+        let mut queues =
+            unsafe { (self.urgent.ring.submission_shared(), self.bulk.ring.submission_shared()) };
+        let mut queued = (0, 0);
+        for (slot, op) in requests {
+            let (ring, queue, count) = match op.kind.is_urgent() {
+                true => (&mut self.urgent.requests, &mut queues.0, &mut queued.0),
+                false => (&mut self.bulk.requests, &mut queues.1, &mut queued.1),
+            };
+            let context = if op.kind.is_urgent() { &self.urgent.context } else { &self.bulk.context };
+            let entry = super::Requests::entry(&mut **ring, context, slot, op);
+            // SAFETY: as in `Ring::queue`: the slot is free, so that neither ring has a request for its block.
+            let pushed = unsafe { queue.push(&entry) };
+            debug_assert!(pushed.is_ok(), "there is room in both");
+            *count += 1;
+        }
+        // A polling thread sees the urgent ones first.
+        drop(queues.0);
+        drop(queues.1);
+        self.urgent.queued += queued.0;
+        self.bulk.queued += queued.1;
+    }
+
+    #[inline]
+    fn commit(&mut self, wait: u32) -> io::Result<u32> {
+        loop {
+            let urgent = self.urgent.commit(0)?;
+            if urgent > 0 && urgent >= wait {
+                return Ok(urgent);
+            }
+            let visible = urgent + self.bulk.commit(0)?;
+            if visible >= wait {
+                return Ok(visible);
+            }
+            if self.bulk.polls_submissions() {
+                std::hint::spin_loop();
+            } else {
+                self.wait()?;
+            }
+        }
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Completion)) {
+        self.urgent.reap(&mut each);
+        self.bulk.reap(each);
+    }
+
+    fn counts(&self) -> Counts {
+        let (urgent, bulk) = (self.urgent.counts(), self.bulk.counts());
+        let mut batches = bulk.batches;
+        batches.iter_mut().zip(urgent.batches).for_each(|(sum, more)| *sum += more);
+        let enters = bulk.syscalls[0].1 + urgent.syscalls[0].1;
+        Counts {
+            syscalls: [("io_uring_enter", enters), ("ppoll", self.polls), ("", 0), ("", 0)],
+            submitted: bulk.submitted + urgent.submitted,
+            batches,
+            overflows: bulk.overflows + urgent.overflows,
+            parted: bulk.parted + urgent.parted,
+            sharing: None,
+        }
+    }
+
+    fn rings(&self) -> Vec<RawFd> {
+        [&self.urgent, &self.bulk].into_iter().flat_map(Ring::rings).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proto::trial::{EngineKind, Share, Sqpoll, Urgent, UrgentBy};
+
+    use super::*;
+    use crate::{engine::Opcode, workload::OpKind};
+
+    const BLOCK: usize = 512;
+    const DEPTH: u32 = 8;
+
+    fn dual(change: impl FnOnce(&mut trial::Engine)) -> Option<DualRing> {
+        let mut file = tempfile::tempfile().unwrap();
+        (0..64u8).for_each(|block| file.write_all(&[block; 2 * BLOCK]).unwrap());
+        let by = UrgentBy::SeparateRing;
+        let urgent = Some(Urgent { share: Share(1), by, block_size: None });
+        let mut engine = trial::Engine { urgent, ..trial::Engine::new(EngineKind::IoUring) };
+        change(&mut engine);
+        let setup = RingSetup {
+            opcode: Opcode::Transfer,
+            depth: DEPTH,
+            engine: &engine,
+            worker: 0,
+            poller: None,
+            attach: &Attach::default(),
+        };
+        let buffers = |block| Buffers::new(DEPTH, block, 1).unwrap();
+        match DualRing::new(&setup, file.into(), buffers(2 * BLOCK), buffers(BLOCK)) {
+            Ok((engine, knobs)) => {
+                let urgent = knobs.iter().find(|knob| knob.name == "urgent").unwrap();
+                assert_eq!(
+                    (urgent.requested.as_str(), urgent.granted.as_str()),
+                    ("separate_ring", "separate_ring")
+                );
+                Some(engine)
+            }
+            Err(refusal) if refusal.code == "ring-refused" => {
+                crate::skip::skip(&refusal.message);
+                None
+            }
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+
+    /// Each slot reads the block of its number, every third as an urgent one; so often.
+    fn run(engine: &mut DualRing, rounds: u32) {
+        let urgent = |slot: u32| slot.is_multiple_of(3);
+        for _ in 0..rounds {
+            engine.queue((0..DEPTH).map(|slot| {
+                let offset = u64::from(slot) * 2 * BLOCK as u64;
+                let (kind, len) =
+                    if urgent(slot) { (OpKind::UrgentRead, BLOCK) } else { (OpKind::Read, 2 * BLOCK) };
+                (slot, Op { kind, offset, len: len as u32 })
+            }));
+            let mut seen = Vec::new();
+            while seen.len() < DEPTH as usize {
+                assert!(engine.commit(1).unwrap() > 0, "waits until something is there");
+                engine.reap(|completion| seen.push(completion));
+            }
+            seen.sort_by_key(|completion| completion.slot);
+            for (slot, completion) in (0..DEPTH).zip(seen) {
+                let (ring, len) =
+                    if urgent(slot) { (&engine.urgent, BLOCK) } else { (&engine.bulk, 2 * BLOCK) };
+                assert_eq!(completion, Completion { slot, result: len as i32 });
+                // SAFETY: the block is a live mapping, and nothing is in flight.
+                assert_eq!(unsafe { *ring.context.buffers.slot(slot) }, slot as u8);
+            }
+        }
+        let counts = engine.counts();
+        let asked = u64::from(DEPTH * rounds);
+        assert_eq!((counts.submitted, engine.urgent.submitted), (asked, u64::from(rounds) * 3));
+    }
+
+    #[test]
+    fn each_ring_has_its_own_and_the_urgent_one_is_seen_first() {
+        let Some(mut engine) = dual(|_| ()) else { return };
+        run(&mut engine, 20);
+        engine.queue(
+            [OpKind::Read, OpKind::UrgentRead, OpKind::Read]
+                .into_iter()
+                .enumerate()
+                .map(|(slot, kind)| (slot as u32, Op { kind, offset: 0, len: BLOCK as u32 })),
+        );
+        // The page cache answers at once: before the others are handed over.
+        assert_eq!(engine.commit(1).unwrap(), 1);
+        let mut seen = Vec::new();
+        engine.reap(|completion| seen.push(completion.slot));
+        assert_eq!((seen, engine.bulk.queued), (vec![1], 2));
+        assert_eq!(engine.commit(2).unwrap(), 2);
+        engine.reap(|_| ());
+    }
+
+    #[test]
+    fn what_does_not_come_at_once_is_awaited() {
+        // Threads of the kernel do the reads, whose completions come some time after the call.
+        let Some(mut engine) = dual(|engine| engine.ring.force_async = true) else { return };
+        run(&mut engine, 200);
+        let counts = engine.counts();
+        assert!(counts.syscalls[1].1 > 0, "no wait in 1,600 requests: {counts:?}");
+    }
+
+    #[test]
+    fn one_polling_thread_serves_both() {
+        let sqpoll = Some(Sqpoll { idle: proto::units::Nanos(5_000_000), ..Sqpoll::default() });
+        let Some(mut engine) = dual(|engine| engine.ring.sqpoll = sqpoll) else { return };
+        run(&mut engine, 50);
+        assert_eq!(engine.counts().syscalls[1], ("ppoll", 0));
+        let name = format!("iou-sqp-{}\n", rustix::thread::gettid().as_raw_nonzero());
+        let comms = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let own =
+            comms.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|is| is == name));
+        assert_eq!(own.count(), 1);
+    }
+}

@@ -1,0 +1,205 @@
+//! By what means a ring's urgent requests are preferred, and whether that was granted.
+
+use std::io;
+
+use proto::{
+    outcome::{Knob, Refusal},
+    trial::{Urgent, UrgentBy},
+};
+
+use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, setup::FALLBACK};
+use crate::{
+    engine::Engine as _,
+    workload::{Op, OpKind},
+};
+
+/// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the level is the lowest three; 0 is the highest.
+const REAL_TIME: u16 = 1 << 13;
+const BEST_EFFORT: u16 = 2 << 13;
+
+/// What urgent requests have that others have not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UrgentHint {
+    /// Of the request's flags.
+    pub(super) flags: u8,
+    /// Its I/O priority; 0: that of the thread.
+    pub(super) ioprio: u16,
+}
+
+impl<R: Requests> Ring<R> {
+    /// Prefers urgent requests as asked, and says what came of it. `flagged`: the ring was set up for flags.
+    pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
+        let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
+        let granted = |by: UrgentBy| knob("urgent", urgent.by.as_str(), by.as_str());
+        Ok(match urgent.by {
+            UrgentBy::None | UrgentBy::SeparateRing => vec![granted(urgent.by)],
+            UrgentBy::IosqeUrgent if flagged => {
+                self.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
+                vec![granted(urgent.by)]
+            }
+            UrgentBy::IosqeUrgent => vec![granted(UrgentBy::None)],
+            UrgentBy::Ioprio => {
+                let class = self.find_priority(setup.opcode, urgent)?;
+                vec![granted(urgent.by), knob("urgent_ioprio", "real-time", class)]
+            }
+        })
+    }
+
+    fn set_urgent_hint(&mut self, urgent_hint: UrgentHint) {
+        self.context.urgent_hint = urgent_hint;
+        self.requests.settle(&self.context);
+    }
+
+    /// The highest priority that reads of the target may have here, by reading with it.
+    fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<&'static str, Refusal> {
+        debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
+        let mut why = None;
+        for (class, ioprio) in [("real-time", REAL_TIME), ("best-effort-0", BEST_EFFORT)] {
+            self.set_urgent_hint(UrgentHint { flags: 0, ioprio });
+            match self.try_read(urgent) {
+                Ok(()) => return Ok(class),
+                Err(error) => why = Some(error),
+            }
+        }
+        let why = why.map_or_else(String::new, |error| error.to_string());
+        let message = format!("requests with an I/O priority are refused: {why}");
+        Err(Refusal::new("knob-refused", message, FALLBACK).at("engine.urgent"))
+    }
+
+    fn try_read(&mut self, urgent: Urgent) -> io::Result<()> {
+        let len = urgent.block_size.map_or(self.context.buffers.block(), |size| size.0 as usize) as u32;
+        self.queue(std::iter::once((0, Op { kind: OpKind::UrgentRead, offset: 0, len })));
+        let mut result = None;
+        while result.is_none() {
+            self.commit(1)?;
+            self.reap(|completion| result = Some(completion.result));
+        }
+        match result {
+            Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn knob(name: &str, requested: &str, granted: &str) -> Knob {
+    Knob { name: name.into(), requested: requested.into(), granted: granted.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use io_uring::squeue;
+    use proto::trial::{self, EngineKind, Fallback, Share};
+
+    use super::*;
+    use crate::{
+        buffers::Buffers,
+        engine::{
+            Attach,
+            ring::{
+                Transfers,
+                abi::{FEAT_URGENT, SETUP_URGENT},
+                setup,
+            },
+        },
+    };
+
+    fn ring(by: UrgentBy, fallback: Fallback) -> Result<(Ring, Vec<Knob>), Refusal> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 4096]).unwrap();
+        let urgent = Some(Urgent { share: Share(10_000), by, block_size: None });
+        let engine = trial::Engine { urgent, fallback, ..trial::Engine::new(EngineKind::IoUring) };
+        let setup = RingSetup {
+            opcode: Opcode::Transfer,
+            depth: 4,
+            engine: &engine,
+            worker: 0,
+            poller: None,
+            attach: &Attach::default(),
+        };
+        Ring::new(&setup, file.into(), Buffers::new(4, 512, 1).unwrap())
+    }
+
+    fn forbidden(refusal: &Refusal) -> bool {
+        let forbidden = refusal.code == "ring-refused";
+        if forbidden {
+            crate::skip::skip(&refusal.message);
+        }
+        forbidden
+    }
+
+    fn said(knobs: &[Knob]) -> Vec<[&str; 3]> {
+        knobs.iter().map(|knob| [&*knob.name, &*knob.requested, &*knob.granted]).collect()
+    }
+
+    /// A request's 64 bytes.
+    fn bytes(ring: &mut Ring, kind: OpKind) -> [u8; 64] {
+        let entry = ring.requests.entry(&ring.context, 1, Op { kind, offset: 512, len: 512 });
+        // SAFETY: both are 64 bytes of plain numbers.
+        unsafe { std::mem::transmute::<squeue::Entry, [u8; 64]>(entry) }
+    }
+
+    #[test]
+    fn an_urgent_request_differs_in_flags_and_priority_alone() {
+        let (mut ring, knobs) = match ring(UrgentBy::None, Fallback::Refuse) {
+            Err(refusal) if forbidden(&refusal) => return,
+            other => other.unwrap(),
+        };
+        assert_eq!(said(&knobs), [["urgent", "none", "none"]]);
+        let plain = bytes(&mut ring, OpKind::Read);
+        assert_eq!(bytes(&mut ring, OpKind::UrgentRead), plain, "no urgent_hint");
+        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
+        assert_eq!(bytes(&mut ring, OpKind::Read), plain);
+        let urgent = bytes(&mut ring, OpKind::UrgentRead);
+        assert_eq!((urgent[1], u16::from_ne_bytes([urgent[2], urgent[3]])), (0x80, 1 << 13));
+        assert_eq!((urgent[0], &urgent[4..]), (plain[0], &plain[4..]));
+        ring.context.flags = squeue::Flags::ASYNC;
+        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
+        assert_eq!(bytes(&mut ring, OpKind::UrgentWrite)[1], 0x90, "beside other flags");
+        let _: &Transfers = &ring.requests;
+    }
+
+    #[test]
+    fn the_priority_that_is_allowed_is_found_by_trying() {
+        let (ring, knobs) = match ring(UrgentBy::Ioprio, Fallback::Refuse) {
+            Err(refusal) if forbidden(&refusal) => return,
+            other => other.unwrap(),
+        };
+        let [["urgent", "ioprio", "ioprio"], ["urgent_ioprio", "real-time", class]] = said(&knobs)[..] else {
+            panic!("{knobs:?}")
+        };
+        let expected = match class {
+            "real-time" => REAL_TIME,
+            "best-effort-0" => BEST_EFFORT,
+            other => panic!("{other}"),
+        };
+        assert_eq!(ring.context.urgent_hint, UrgentHint { flags: 0, ioprio: expected });
+    }
+
+    #[test]
+    fn only_a_patched_kernel_takes_the_flag() {
+        let patched = match setup::open_flagged(SETUP_URGENT, 4) {
+            Ok((_, features)) => features & FEAT_URGENT != 0,
+            Err(_) => false,
+        };
+        match ring(UrgentBy::IosqeUrgent, Fallback::Refuse) {
+            Err(refusal) if forbidden(&refusal) => return,
+            Err(refusal) => {
+                assert!(!patched, "{refusal:?}");
+                assert_eq!((&*refusal.code, &*refusal.field), ("knob-refused", "engine.urgent"));
+                assert!(refusal.remedy.contains("kernel/lab run patched-6.12"), "{refusal:?}");
+            }
+            Ok((mut ring, knobs)) => {
+                assert!(patched);
+                assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
+                ring.try_read(Urgent { share: Share(1), by: UrgentBy::IosqeUrgent, block_size: None })
+                    .unwrap();
+            }
+        }
+        let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
+        let granted = if patched { "iosqe_urgent" } else { "none" };
+        assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", granted]]);
+        assert_eq!(ring.context.urgent_hint.flags, if patched { IOSQE_URGENT } else { 0 });
+    }
+}

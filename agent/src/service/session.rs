@@ -1,0 +1,66 @@
+//! The life of a lease: trials one after another until the stream ends.
+
+use std::sync::Arc;
+
+use proto::{
+    outcome::Refusal,
+    trial::{FieldError, Trial},
+    wire::{Opened, lease_event::Event, lease_request::Request as Ask},
+};
+
+use super::{
+    lease::{Lease, Over},
+    trial,
+};
+
+impl Lease {
+    /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
+    pub(super) async fn serve(mut self) {
+        self.serve_requests().await;
+        self.guard.leave();
+        // Taking a RAM disk down may have to wait for its last user, which must not hold up the runtime.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    async fn serve_requests(&mut self) {
+        if self.send(Event::Opened(Opened {})).await.is_err() {
+            return;
+        }
+        loop {
+            match self.next().await {
+                Ok(Ask::Prepare(trial)) => {
+                    let id = trial.id.clone();
+                    let outcome = match Trial::try_from(trial) {
+                        Ok(trial) => {
+                            self.guard.begin(&id);
+                            trial::run(self, Arc::new(trial)).await
+                        }
+                        Err(errors) => Ok(Err(invalid(&errors))),
+                    };
+                    let Ok(outcome) = outcome else { return };
+                    self.guard.end();
+                    if let Err(refusal) = outcome
+                        && self.refuse(id, refusal).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                // For a trial that has ended in the meantime.
+                Ok(Ask::Start(_) | Ask::Cancel(_)) => {}
+                Ok(Ask::Open(_)) => return self.open_already().await,
+                Err(Over) => return,
+            }
+        }
+    }
+}
+
+fn invalid(errors: &[FieldError]) -> Refusal {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let field = errors.first().map_or("", |error| error.field.as_str());
+    Refusal::new(
+        "invalid-trial",
+        all.join("; "),
+        "the coordinator should have refused this scenario: are both of the same release?",
+    )
+    .at(field)
+}

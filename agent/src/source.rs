@@ -1,0 +1,65 @@
+//! Where the hot loop gets its operations: a precomputed table, alone or decorated (with syncs, verification, urgent
+//! operations, a busy wait). The loop is compiled once for each combination, so an operation pays only for what it uses.
+
+use crate::{
+    engine::{Completion, Slot},
+    workload::{Op, OpKind, Ops},
+};
+
+/// What a source has to hand over next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// An operation.
+    Operation,
+    /// An operation and the sync that is linked to it: both, or neither.
+    Pair,
+    /// A sync.
+    Sync,
+    /// Nothing, before something has come back.
+    Held,
+}
+
+/// An endless sequence of requests.
+pub trait Source {
+    /// Whether some of the operations are urgent.
+    const MARKS: bool = false;
+
+    /// What comes next. Asked again without a [`Source::take`] between, it may only have come free.
+    fn turn(&mut self) -> Turn;
+
+    /// Whether the operation that comes next is a write.
+    fn next_writes(&mut self) -> bool;
+
+    /// Takes what comes next, into a free slot, whose block is the caller's until it is queued.
+    fn take(&mut self, slot: Slot) -> Op;
+
+    /// A request came back; its slot's block is the caller's again.
+    fn done(&mut self, completion: Completion, kind: OpKind);
+
+    /// How many others have overtaken the urgent operation in a slot: were handed over with it or later, and came back
+    /// before it.
+    #[inline]
+    fn overtakers(&self, _slot: Slot) -> u64 {
+        0
+    }
+}
+
+impl Source for Ops {
+    #[inline]
+    fn turn(&mut self) -> Turn {
+        Turn::Operation
+    }
+
+    #[inline]
+    fn next_writes(&mut self) -> bool {
+        Ops::next_writes(self)
+    }
+
+    #[inline]
+    fn take(&mut self, _slot: Slot) -> Op {
+        self.next_op()
+    }
+
+    #[inline]
+    fn done(&mut self, _completion: Completion, _kind: OpKind) {}
+}

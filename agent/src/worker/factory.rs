@@ -1,0 +1,127 @@
+//! The one place where an engine is constructed: from the trial's kind of engine and of ring to a value of its type,
+//! which is handed to a generic [`EngineUser`], so that nothing is dispatched per request.
+
+use std::os::fd::OwnedFd;
+
+use proto::{
+    outcome::{Knob, Refusal},
+    trial::{EngineKind, Sharing, UrgentBy},
+};
+
+use super::{
+    event::Report,
+    lifecycle::Worker,
+    thread::{buffers, urgent_buffers},
+};
+use crate::{
+    buffers::{Blocks, Buffers},
+    clock::HotClock,
+    engine::{
+        DualRing, Engine, Libaio, Null, Opcode, Psync, Pvsync2, Ring, RingSetup, Shared,
+        sharing::nothing_built,
+    },
+};
+
+/// What comes with a constructed engine.
+#[derive(Default)]
+pub(super) struct Constructed {
+    /// What was asked and what was granted.
+    pub(super) knobs: Vec<Knob>,
+    /// The memory of the engine's slots; absent where workers share a ring.
+    pub(super) blocks: Option<Blocks>,
+    /// With `verify`: the target once more, to read it back.
+    pub(super) again: Option<OwnedFd>,
+}
+
+/// Goes on with an engine, whatever its type.
+pub(super) trait EngineUser {
+    /// Runs the engine to the end of the trial.
+    fn run<E: Engine>(self, engine: E, constructed: Constructed) -> Result<Report, Refusal>;
+}
+
+/// Constructs the worker's engine over its files and hands it to `user`.
+pub(super) fn construct(
+    worker: &Worker,
+    mut files: Vec<OwnedFd>,
+    user: impl EngineUser,
+) -> Result<Report, Refusal> {
+    let trial = &*worker.trial;
+    let shared = |knobs| Constructed { knobs, ..Constructed::default() };
+    match trial.engine.ring.sharing {
+        Sharing::PerThread => {}
+        Sharing::Shared => {
+            if let Some(depth) = trial.shared_depth().filter(|_| worker.index == 0) {
+                let setup = ring_setup(worker, depth);
+                let built = buffers(trial, depth, 0)
+                    .and_then(|buffers| Shared::build(&setup, files, buffers, &HotClock::new()));
+                worker.handles.shared.publish(built);
+            }
+            let (engine, knobs) = worker.handles.shared.fetch(worker.index)?;
+            return user.run(engine, shared(knobs));
+        }
+        Sharing::Combiner => {
+            let (engine, knobs) = worker.handles.combined.fetch(worker.index)?;
+            return user.run(engine, shared(knobs));
+        }
+    }
+    let file = files.pop().ok_or_else(nothing_built)?;
+    let depth = trial.depth_per_worker();
+    let mut constructed = Constructed::default();
+    if trial.workload.verify {
+        constructed.again = Some(file.try_clone().map_err(|error| too_few_files(&error))?);
+    }
+    let blocks = &mut constructed.blocks;
+    let mut buffers = || -> Result<Buffers, Refusal> {
+        let buffers = buffers(trial, depth, worker.index)?;
+        *blocks = Some(buffers.blocks());
+        Ok(buffers)
+    };
+    let setup = ring_setup(worker, depth);
+    match trial.engine.kind {
+        EngineKind::Null => user.run(Null::new(depth), constructed),
+        EngineKind::Psync => {
+            let engine = Psync::new(file, buffers()?);
+            user.run(engine, constructed)
+        }
+        EngineKind::Pvsync2 => {
+            let engine = Pvsync2::new(&trial.engine, file, buffers()?);
+            user.run(engine, constructed)
+        }
+        EngineKind::Libaio => {
+            let engine = Libaio::new(depth, file, buffers()?)?;
+            user.run(engine, constructed)
+        }
+        EngineKind::Nvme => {
+            let (engine, knobs) = Ring::passthrough(&setup, file, buffers()?)?;
+            user.run(engine, Constructed { knobs, ..constructed })
+        }
+        EngineKind::Nop | EngineKind::IoUring if trial.engine.urgent_by() == Some(UrgentBy::SeparateRing) => {
+            let urgent = urgent_buffers(trial, depth, worker.index)?;
+            let (engine, knobs) = DualRing::new(&setup, file, buffers()?, urgent)?;
+            user.run(engine, Constructed { knobs, ..constructed })
+        }
+        EngineKind::Nop | EngineKind::IoUring => {
+            let (engine, knobs) = Ring::new(&setup, file, buffers()?)?;
+            user.run(engine, Constructed { knobs, ..constructed })
+        }
+    }
+}
+
+fn ring_setup(worker: &Worker, depth: u32) -> RingSetup<'_> {
+    RingSetup {
+        opcode: Opcode::of(worker.trial.engine.kind),
+        depth,
+        engine: &worker.trial.engine,
+        worker: worker.index,
+        poller: worker.poller,
+        attach: &worker.attach,
+    }
+}
+
+fn too_few_files(error: &std::io::Error) -> Refusal {
+    Refusal::new(
+        "open-files",
+        format!("a worker cannot open the target once more: {error}"),
+        "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
+    )
+}

@@ -1,0 +1,171 @@
+//! Operations with a sync after every so many writes.
+
+use proto::trial::Workload;
+
+use crate::{
+    engine::{Completion, Slot},
+    source::{Source, Turn},
+    workload::{Op, OpKind},
+};
+
+/// Operations with a sync after every so many writes.
+///
+/// Not linked, a sync is handed over when so many writes have come back, done or failed, and makes all of them
+/// durable. Linked, it is queued right behind the write that it is due after, which the kernel does first.
+pub struct Synced<S> {
+    operations: S,
+    /// Never: as many as there are not.
+    every: u64,
+    kind: OpKind,
+    linked: bool,
+    /// Writes since the last sync was due: come back, or if linked, handed over.
+    writes: u64,
+    /// Syncs that are to be handed over.
+    due: u32,
+}
+
+impl<S: Source> Synced<S> {
+    /// With the syncs of a workload, if it has any.
+    pub fn new(operations: S, work: &Workload, linked: bool) -> Self {
+        let call = work.sync.map(|sync| sync.call).unwrap_or_default();
+        Self {
+            operations,
+            every: work.sync.map_or(u64::MAX, |sync| u64::from(sync.every)),
+            kind: call.into(),
+            linked,
+            writes: 0,
+            due: 0,
+        }
+    }
+
+    /// The operations alone.
+    pub fn into_operations(self) -> S {
+        self.operations
+    }
+
+    #[inline]
+    fn count(&mut self) -> bool {
+        self.writes += 1;
+        let due = self.writes == self.every;
+        if due {
+            self.writes = 0;
+            self.due += 1;
+        }
+        due
+    }
+}
+
+impl<S: Source> Source for Synced<S> {
+    const MARKS: bool = S::MARKS;
+
+    #[inline]
+    fn turn(&mut self) -> Turn {
+        if self.due > 0 {
+            return Turn::Sync;
+        }
+        match self.operations.turn() {
+            Turn::Operation
+                if self.linked && self.writes + 1 == self.every && self.operations.next_writes() =>
+            {
+                Turn::Pair
+            }
+            turn => turn,
+        }
+    }
+
+    #[inline]
+    fn next_writes(&mut self) -> bool {
+        self.operations.next_writes()
+    }
+
+    #[inline]
+    fn take(&mut self, slot: Slot) -> Op {
+        if self.due > 0 {
+            self.due -= 1;
+            return Op { kind: self.kind, offset: 0, len: 0 };
+        }
+        let op = self.operations.take(slot);
+        if self.linked && op.kind.writes() && self.count() {
+            return Op { kind: OpKind::WriteLinked, ..op };
+        }
+        op
+    }
+
+    #[inline]
+    fn done(&mut self, completion: Completion, kind: OpKind) {
+        if !self.linked && kind.writes() {
+            self.count();
+        }
+        self.operations.done(completion, kind);
+    }
+
+    #[inline]
+    fn overtakers(&self, slot: Slot) -> u64 {
+        self.operations.overtakers(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::trial::Sync;
+
+    use proto::trial::SyncCall;
+
+    use super::*;
+
+    /// Writes, but each third a read.
+    struct Script(u32);
+
+    impl Source for Script {
+        fn turn(&mut self) -> Turn {
+            Turn::Operation
+        }
+
+        fn next_writes(&mut self) -> bool {
+            self.0 % 3 != 2
+        }
+
+        fn take(&mut self, _: Slot) -> Op {
+            let kind = if self.next_writes() { OpKind::Write } else { OpKind::Read };
+            self.0 += 1;
+            Op { kind, offset: 0, len: 512 }
+        }
+
+        fn done(&mut self, _: Completion, _: OpKind) {}
+    }
+
+    fn synced(every: u32, call: SyncCall, linked: bool) -> Synced<Script> {
+        let work = Workload { sync: Some(Sync { every, call }), ..Workload::default() };
+        Synced::new(Script(0), &work, linked)
+    }
+
+    #[test]
+    fn a_sync_follows_as_many_writes_as_came_back() {
+        let mut source = synced(2, SyncCall::Fsync, false);
+        let taken: Vec<OpKind> = (0..4).map(|slot| source.take(slot).kind).collect();
+        assert_eq!(taken, [OpKind::Write, OpKind::Write, OpKind::Read, OpKind::Write]);
+        let done = |source: &mut Synced<Script>, slot: u32, result| {
+            source.done(Completion { slot, result }, taken[slot as usize]);
+            source.turn()
+        };
+        assert_eq!(done(&mut source, 0, 512), Turn::Operation, "one write is back");
+        assert_eq!(done(&mut source, 2, 512), Turn::Operation, "a read is no write");
+        assert_eq!(done(&mut source, 3, -libc::EIO), Turn::Sync, "a failed write keeps the pace");
+        assert_eq!(source.take(0), Op { kind: OpKind::Fsync, offset: 0, len: 0 });
+        assert_eq!(source.turn(), Turn::Operation);
+    }
+
+    #[test]
+    fn a_linked_sync_stands_behind_its_write() {
+        let mut source = synced(3, SyncCall::Fdatasync, true);
+        let mut turns = Vec::new();
+        for slot in 0..7 {
+            turns.push((source.turn(), source.take(slot).kind));
+        }
+        use OpKind::{Fdatasync, Read, Write, WriteLinked};
+        let plain = |kind| (Turn::Operation, kind);
+        let pair = [(Turn::Pair, WriteLinked), (Turn::Sync, Fdatasync)];
+        let first = [plain(Write), plain(Write), plain(Read), pair[0], pair[1], plain(Write), plain(Read)];
+        assert_eq!(turns, first);
+    }
+}

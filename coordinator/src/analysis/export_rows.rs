@@ -1,0 +1,224 @@
+//! What exports need beyond the [`ComparisonSet`](crate::summary::ComparisonSet): the trials one by one, and the
+//! histograms of reads, writes and syncs apart.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use proto::{outcome::Direction, trial::Measure};
+
+use super::{
+    latest, merge, trials,
+    window::{self, HostEdges},
+};
+use crate::{
+    metric::trial::{Costs, Work},
+    params::Params,
+    plan::Plan,
+    store::{
+        RunDir, StoreError,
+        record::{HostTrial, TrialRecord},
+    },
+};
+
+/// One trial on one host.
+#[derive(Clone, Debug)]
+pub struct TrialRow {
+    /// As in the plan.
+    pub id: String,
+    /// The block, from 1; 0 for audits.
+    pub block: u32,
+    /// Timed, or the audit.
+    pub measure: Measure,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// The host.
+    pub host: String,
+    /// Why its numbers enter no verdict; empty: they do.
+    pub kept_out: Vec<String>,
+    /// Bound on the error of the host's clock against the coordinator's, in nanoseconds.
+    pub clock_error_ns: u64,
+    /// What was done: of a trial that counts within the window that all hosts share, else in all intervals that
+    /// arrived. `None` where none did.
+    pub work: Option<Work>,
+    /// What it cost, over the whole of the host's window; `None` where the host never finished.
+    pub costs: Option<Costs>,
+}
+
+/// One direction of a cell, over its trials that count and their hosts.
+#[derive(Clone, Debug)]
+pub struct DirectionTotals {
+    /// Bytes moved.
+    pub bytes: u64,
+    /// What the application waited; its count is that of the operations.
+    pub latency: Histogram<u64>,
+    /// In open loop, from being handed over.
+    pub service: Option<Histogram<u64>>,
+    /// Operations a second, one value a trial, hosts added up.
+    pub iops: Vec<f64>,
+    /// Bytes a second, likewise.
+    pub bytes_per_s: Vec<f64>,
+}
+
+/// A cell with reads, writes and syncs apart.
+#[derive(Clone, Debug)]
+pub struct CellTotals {
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// Index into the plan's cells.
+    pub cell: usize,
+    /// Directions that occurred.
+    pub directions: BTreeMap<Direction, DirectionTotals>,
+    /// Measured time, trials added up; of a trial that of its longest host. Nanoseconds.
+    pub runtime_ns: u64,
+    /// The same with hosts added up, and times the workers of each: the CPU time that there was to use at most.
+    pub worker_ns: u64,
+    /// Costs of the same trials.
+    pub costs: Costs,
+    /// The first errno of all trials; 0: no request failed.
+    pub errno: i32,
+    /// When the first of its trials was sent off, RFC 3339.
+    pub started_at: String,
+}
+
+/// Every trial that was executed, in the order in which it ran, a row for each host. A trial that was run again has
+/// rows for each time, of which the last may count.
+///
+/// # Errors
+/// Where the records or their histograms cannot be read.
+pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
+    let trials = run.read_trials()?;
+    let last = latest(&trials.records);
+    let mut rows = Vec::new();
+    for record in &trials.records {
+        let (mut kept_out, mut works) = (trials::kept_out(record), BTreeMap::new());
+        if kept_out.is_empty() && !last.iter().any(|kept| std::ptr::eq(*kept, record)) {
+            kept_out.push("run again".to_owned());
+        }
+        if kept_out.is_empty() && record.measure == Measure::Timed {
+            match trials::sample(run, record)? {
+                Ok(sample) => works.extend(sample.hosts.into_iter().map(|host| (host.host, host.work))),
+                Err(why) => kept_out.push(why),
+            }
+        }
+        for (index, host) in record.hosts.iter().enumerate() {
+            let work = match works.remove(&host.host) {
+                Some(work) => Some(work),
+                None => merge::host(&run.intervals(record, index)?),
+            };
+            rows.push(TrialRow {
+                id: record.id.clone(),
+                block: record.block,
+                measure: record.measure,
+                started_at: record.started_at.clone(),
+                arm: record.arm.clone(),
+                params: record.params.clone(),
+                host: host.host.clone(),
+                kept_out: kept_out.clone(),
+                clock_error_ns: host.clock.error_ns,
+                work,
+                costs: host.finished.as_ref().map(Costs::of),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The cells of the plan, each over its timed trials that count.
+///
+/// # Errors
+/// Where the records or their histograms cannot be read.
+pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> {
+    let trials = run.read_trials()?;
+    let records = latest(&trials.records);
+    let mut cells = Vec::with_capacity(plan.cells.len());
+    for (index, cell) in plan.cells.iter().enumerate() {
+        let mut totals = CellTotals {
+            arm: cell.arm.clone(),
+            params: cell.params.clone(),
+            cell: index,
+            directions: BTreeMap::new(),
+            runtime_ns: 0,
+            worker_ns: 0,
+            costs: Costs::sum([]),
+            errno: 0,
+            started_at: String::new(),
+        };
+        for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed)
+        {
+            let failed = record.hosts.iter().filter_map(|host| host.finished.as_ref()?.errors.keys().next());
+            totals.errno = if totals.errno == 0 { failed.copied().next().unwrap_or(0) } else { totals.errno };
+            if totals.started_at.is_empty() {
+                totals.started_at.clone_from(&record.started_at);
+            }
+            // What counts, and why not, is decided in one place.
+            if trials::kept_out(record).is_empty() && trials::sample(run, record)?.is_ok() {
+                totals.add(run, record, u64::from(cell.template.workers()))?;
+            }
+        }
+        cells.push(totals);
+    }
+    Ok(cells)
+}
+
+impl CellTotals {
+    fn add(&mut self, run: &RunDir, record: &TrialRecord, workers: u64) -> Result<(), StoreError> {
+        let edges = |host: &HostTrial| HostEdges {
+            clock: host.clock,
+            edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
+        };
+        let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
+        let mut rates: BTreeMap<Direction, (f64, f64)> = BTreeMap::new();
+        let mut longest = 0;
+        for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
+            let intervals = run.intervals(record, index)?;
+            let chosen: Vec<_> = chosen.iter().filter_map(|chosen| intervals.get(*chosen)).collect();
+            let ns: u64 =
+                chosen.iter().map(|interval| interval.end_ns.saturating_sub(interval.begin_ns)).sum();
+            longest = longest.max(ns);
+            for series in chosen.iter().flat_map(|interval| &interval.series) {
+                let totals = self.directions.entry(series.direction).or_insert_with(DirectionTotals::none);
+                totals.bytes += series.bytes;
+                merge::add(&mut totals.latency, &series.latency);
+                merge::add_some(&mut totals.service, series.service.as_ref());
+                let (ops, bytes) = rates.entry(series.direction).or_default();
+                *ops += series.latency.len() as f64 * 1e9 / ns.max(1) as f64;
+                *bytes += series.bytes as f64 * 1e9 / ns.max(1) as f64;
+            }
+            if let Some(finished) = &host.finished {
+                self.worker_ns += workers * finished.end_ns.saturating_sub(finished.begin_ns);
+            }
+            self.costs.add(&host.finished.as_ref().map(Costs::of).unwrap_or_default());
+        }
+        self.runtime_ns += longest;
+        for (direction, (ops, bytes)) in rates {
+            let totals = self.directions.entry(direction).or_insert_with(DirectionTotals::none);
+            totals.iops.push(ops);
+            totals.bytes_per_s.push(bytes);
+        }
+        Ok(())
+    }
+}
+
+impl DirectionTotals {
+    /// Both, of the same trials.
+    #[must_use]
+    pub fn plus(mut self, more: Self) -> Self {
+        self.bytes += more.bytes;
+        merge::add(&mut self.latency, &more.latency);
+        merge::add_some(&mut self.service, more.service.as_ref());
+        self.iops.iter_mut().zip(&more.iops).for_each(|(sum, more)| *sum += more);
+        self.bytes_per_s.iter_mut().zip(&more.bytes_per_s).for_each(|(sum, more)| *sum += more);
+        self
+    }
+
+    fn none() -> Self {
+        let latency = proto::histogram::empty();
+        Self { bytes: 0, latency, service: None, iops: Vec::new(), bytes_per_s: Vec::new() }
+    }
+}

@@ -1,0 +1,90 @@
+//! What operations cost: system calls, CPU time, context switches, interrupts.
+
+use super::{Column, CsvValue::*, Family, Metric, Unit, metrics};
+
+static CPU: Family = Family {
+    name: "ringbench_cpu_per_operation_seconds",
+    unit: "seconds",
+    help: "CPU time of an operation.",
+};
+
+metrics! {
+    /// System calls per operation, by the engine's own count.
+    SYSCALLS_PER_IO = Metric::sums("syscalls_per_io", Unit::PerIo, |cell| cell.syscalls_per_io)
+        .titled("sys/IO")
+        .heading("System calls per I/O")
+        .help("System calls per operation, counted by the engine; those of syncs are included.")
+        .kept(|trial| trial.per_io(|costs| Some(costs.syscalls_total())))
+        .column(Column::Always)
+        .legend("sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, including kernel threads. -: not measured.")
+        .csv(&[("syscalls_per_io", Value)])
+        .trials_csv("syscalls_per_io")
+        .openmetrics(&Family {
+            name: "ringbench_syscalls_per_operation",
+            unit: "",
+            help: "System calls of an operation, by the engine's count.",
+        });
+
+    /// System calls per operation, by perf in the audit.
+    SYSCALLS_AUDIT = Metric::sums("syscalls_per_io_audit", Unit::PerIo, |cell| cell.syscalls.audit_per_io)
+        .help("System calls per operation, counted by perf in the audit.")
+        .exported_only()
+        .csv(&[("syscalls_per_io_audit", Value)]);
+
+    /// CPU time per operation.
+    CPU_PER_IO = Metric::sums("cpu_per_io", Unit::Nanoseconds, |cell| cell.cpu_ns_per_io.map(|cpu| cpu.total()))
+        .titled("cpu/IO")
+        .heading("CPU time per I/O")
+        .help("CPU time per operation: user, system and kernel threads; that of syncs is included.")
+        .kept(|trial| trial.per_io(|costs| Some(costs.cpu_ns())))
+        .column(Column::Always);
+
+    /// CPU time per operation in user mode.
+    CPU_USER = Metric::sums("cpu_user_per_io", Unit::Nanoseconds, |cell| Some(cell.cpu_ns_per_io?.user))
+        .help("CPU time of the workers in user mode, per operation.")
+        .exported_only()
+        .in_trials(|trial| trial.per_io(|costs| Some(costs.user_ns)))
+        .csv(&[("cpu_ns_per_io_user", Value)])
+        .trials_csv("cpu_ns_per_io_user")
+        .labelled(&CPU, "mode", "user");
+
+    /// CPU time per operation in the kernel.
+    CPU_SYSTEM = Metric::sums("cpu_system_per_io", Unit::Nanoseconds, |cell| Some(cell.cpu_ns_per_io?.system))
+        .help("CPU time of the workers in the kernel, per operation.")
+        .exported_only()
+        .in_trials(|trial| trial.per_io(|costs| Some(costs.system_ns)))
+        .csv(&[("cpu_ns_per_io_system", Value)])
+        .trials_csv("cpu_ns_per_io_system")
+        .labelled(&CPU, "mode", "system");
+
+    /// CPU time per operation of the kernel's own threads.
+    CPU_KERNEL_THREADS = Metric::sums("cpu_kernel_threads_per_io", Unit::Nanoseconds, |cell| {
+        cell.cpu_ns_per_io?.kernel_threads
+    })
+    .help("CPU time of the kernel's threads that work for a ring, per operation.")
+    .exported_only()
+    .in_trials(|trial| trial.per_io(|costs| costs.kernel_threads_ns))
+    .csv(&[("cpu_ns_per_io_kernel_threads", Value)])
+    .trials_csv("cpu_ns_per_io_kernel_threads")
+    .labelled(&CPU, "mode", "kernel_threads");
+
+    /// Context switches of the workers per operation.
+    CONTEXT_SWITCHES_PER_IO = Metric::sums("context_switches_per_io", Unit::PerIo, |cell| {
+        cell.context_switches_per_io
+    })
+    .help("Context switches of the workers per operation, voluntary and involuntary.")
+    .kept(|trial| trial.per_io(|costs| Some(costs.switches)))
+    .csv(&[("context_switches_per_io", Value)])
+    .trials_csv("context_switches_per_io")
+    .openmetrics(&Family {
+        name: "ringbench_context_switches_per_operation",
+        unit: "",
+        help: "Context switches of an operation.",
+    });
+
+    /// Interrupts of the device per operation.
+    INTERRUPTS_PER_IO = Metric::sums("interrupts_per_io", Unit::PerIo, |cell| cell.interrupts_per_io)
+        .help("Interrupts of the device behind the target per operation, whatever caused them.")
+        .kept(|trial| trial.per_io(|costs| costs.interrupts))
+        .csv(&[("interrupts_per_io", Value)]);
+}

@@ -1,0 +1,68 @@
+//! What a metric is counted in, and which way it is better.
+
+use crate::units;
+
+/// What a metric is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Events per second.
+    PerSecond,
+    /// Bytes per second.
+    BytesPerSecond,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Events per operation.
+    PerIo,
+    /// A share from 0 to 1.
+    Share,
+    /// A bare number.
+    Count,
+}
+
+impl Unit {
+    /// The unit's name in documentation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PerSecond => "per second",
+            Self::BytesPerSecond => "bytes per second",
+            Self::Nanoseconds => "nanoseconds",
+            Self::PerIo => "per I/O",
+            Self::Share => "share, 0 to 1",
+            Self::Count => "number",
+        }
+    }
+
+    /// A value as tables and charts show it: `73.5k`, `12.1 µs`, `301 MB/s`.
+    #[must_use]
+    pub fn text(self, value: f64) -> String {
+        self.format()(value)
+    }
+
+    /// How tables and charts show a value.
+    #[must_use]
+    pub fn format(self) -> fn(f64) -> String {
+        match self {
+            Self::PerSecond | Self::Count => units::count,
+            Self::BytesPerSecond => units::bytes_per_s,
+            Self::Nanoseconds => units::nanos,
+            Self::PerIo => units::per_io,
+            Self::Share => |share| format!("{:.1}%", share * 100.0),
+        }
+    }
+
+    /// A value in OpenMetrics' base units: seconds instead of nanoseconds.
+    #[must_use]
+    pub fn in_base_units(self, value: f64) -> f64 {
+        if self == Self::Nanoseconds { value / 1e9 } else { value }
+    }
+}
+
+/// Which values of a metric are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Such as operations per second.
+    Higher,
+    /// Such as latency.
+    Lower,
+}

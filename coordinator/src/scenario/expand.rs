@@ -1,0 +1,144 @@
+//! Arms at points: lays the values of the sweep over the scenario's blocks.
+
+use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{Cell, Scenario, keys::Block};
+use crate::params::Params;
+
+/// Which block an axis changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Workload,
+    Engine,
+    Target,
+}
+
+/// Where the value of an axis goes, told from the blocks themselves; none: it is no axis.
+pub(crate) fn home(axis: &str) -> Option<Home> {
+    match axis {
+        "engine" | "hosts" | "description" => None,
+        _ if Block::Workload.has(axis) => Some(Home::Workload),
+        _ if Block::Arm.has(axis) => Some(Home::Engine),
+        _ if Block::File.has(axis) || Block::Ramdisk.has(axis) => Some(Home::Target),
+        _ => None,
+    }
+}
+
+/// Why a cell cannot be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CellError {
+    /// The arm.
+    pub arm: String,
+    /// The point: axis, and index into its values.
+    pub picks: Vec<(String, usize)>,
+    /// The field and what is wrong with it.
+    pub error: FieldError,
+}
+
+/// Puts values of axes into a block; each is of its key's type or refused.
+pub(crate) fn overlay<'a, T: Serialize + DeserializeOwned>(
+    block: &T,
+    values: impl IntoIterator<Item = (&'a str, &'a Value)>,
+) -> Result<T, String> {
+    let mut tree = serde_json::to_value(block).map_err(|error| error.to_string())?;
+    let place = keys_of(&mut tree);
+    for (key, value) in values {
+        place[key] = value.clone();
+    }
+    serde_json::from_value(tree).map_err(|error| error.to_string())
+}
+
+/// Where a block has its keys: most targets keep theirs one level down.
+fn keys_of(tree: &mut Value) -> &mut Value {
+    match ["file", "ramdisk", "device"].into_iter().find(|key| tree.get(key).is_some_and(Value::is_object)) {
+        Some(key) => &mut tree[key],
+        None => tree,
+    }
+}
+
+/// An axis' value in the one way in which it is printed, checked against the scenario's blocks.
+pub(crate) fn canonical(
+    axis: &str,
+    value: &Value,
+    parts: (&Workload, &Engine, &Target),
+) -> Result<Value, String> {
+    fn through<T: Serialize + DeserializeOwned>(
+        block: &T,
+        axis: &str,
+        value: &Value,
+    ) -> Result<Value, String> {
+        let block = overlay(block, [(axis, value)])?;
+        let mut tree = serde_json::to_value(&block).map_err(|error| error.to_string())?;
+        Ok(keys_of(&mut tree)[axis].take())
+    }
+    let (workload, engine, target) = parts;
+    match home(axis) {
+        Some(Home::Workload) => through(workload, axis, value),
+        Some(Home::Engine) => through(engine, axis, value),
+        Some(Home::Target) => through(target, axis, value),
+        None => Err(format!("`{axis}` is no axis")),
+    }
+}
+
+/// All points of the sweep, the first axis changing slowest; without a sweep, the one empty point.
+pub(crate) fn points(scenario: &Scenario) -> Vec<(Params, Vec<(String, usize)>)> {
+    let mut points = vec![(Params::new(), Vec::new())];
+    for (axis, values) in &scenario.sweep {
+        let further = |(params, picks): &(Params, Vec<(String, usize)>)| {
+            let (params, picks) = (params.clone(), picks.clone());
+            values.iter().enumerate().map(move |(index, value)| {
+                let (mut params, mut picks) = (params.clone(), picks.clone());
+                params.insert(axis.clone(), value.clone());
+                picks.push((axis.clone(), index));
+                (params, picks)
+            })
+        };
+        points = points.iter().flat_map(further).collect();
+    }
+    points
+}
+
+/// How many trials the scenario comes to, audits included.
+pub(crate) fn total_trials(scenario: &Scenario) -> u64 {
+    let counts = scenario.sweep.values().map(|values| values.len() as u64);
+    counts.chain([scenario.arms.len() as u64, u64::from(scenario.trials) + 1]).fold(1, u64::saturating_mul)
+}
+
+/// Arms at points, arm by arm within each point, every one of them valid.
+pub(crate) fn cells(scenario: &Scenario) -> Result<Vec<Cell>, Vec<CellError>> {
+    let (mut cells, mut errors) = (Vec::new(), Vec::new());
+    for (params, picks) in points(scenario) {
+        for arm in scenario.arms.keys() {
+            match cell(scenario, arm, &params) {
+                Ok(cell) => cells.push(cell),
+                Err(found) => errors.extend(found.into_iter().map(|error| CellError {
+                    arm: arm.clone(),
+                    picks: picks.clone(),
+                    error,
+                })),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(cells) } else { Err(errors) }
+}
+
+fn cell(scenario: &Scenario, name: &str, params: &Params) -> Result<Cell, Vec<FieldError>> {
+    let arm = &scenario.arms[name];
+    let of = |wanted: Home| {
+        let picked = params.iter().filter(move |(axis, _)| home(axis) == Some(wanted));
+        picked.map(|(axis, value)| (axis.as_str(), value))
+    };
+    let refuse = |field: &str, message: String| vec![FieldError::malformed(field, message)];
+    let template = Trial {
+        id: String::new(),
+        seed: 0,
+        target: overlay(&scenario.target, of(Home::Target)).map_err(|why| refuse("target", why))?,
+        workload: overlay(&scenario.workload, of(Home::Workload)).map_err(|why| refuse("workload", why))?,
+        engine: overlay(&arm.engine, of(Home::Engine)).map_err(|why| refuse("engine", why))?,
+        measure: Measure::Timed,
+    };
+    template.validate()?;
+    Ok(Cell { arm: name.to_owned(), params: params.clone(), hosts: arm.hosts.clone(), template })
+}
