@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hdrhistogram::Histogram;
-use proto::outcome::{Finished, SharingCosts, Verified};
+use proto::{
+    counters::{self, Counters as _},
+    outcome::{Finished, HandoverCosts, LockCosts, SharingCosts, Verified},
+};
 
 use super::{
-    audit, merge,
-    timeline::{self, Timeline},
-    trials::Sample,
+    audit,
+    cell_data::CellData,
+    latency::{Apart, percentiles},
+    merge, timeline,
     urgent::Gathered,
 };
 use crate::{
@@ -17,31 +20,9 @@ use crate::{
         self, COMPARED, Metric, Operations,
         trial::{Costs, Trial},
     },
-    params::Params,
-    scenario::Cell,
     stats::{self, remerge::Recorded},
-    store::record::TrialRecord,
-    summary::{
-        CellSummary, CountedBy, CpuPerIo, ErrorCount, Latency, LatencyIntervals, LatencySamples, Ring,
-        Syscalls, TrialCounts, placement::Placement,
-    },
+    summary::{CellSummary, CountedBy, CpuPerIo, ErrorCount, Ring, Syscalls, placement::Placement},
 };
-
-/// All that was recorded of a cell.
-pub(super) struct CellData<'a> {
-    pub(super) cell: &'a Cell,
-    pub(super) counts: TrialCounts,
-    /// The hosts that ran it, or would have.
-    pub(super) hosts: Vec<String>,
-    /// Timed trials that count.
-    pub(super) samples: Vec<Sample>,
-    /// The same, interval by interval.
-    pub(super) timeline: Timeline,
-    /// Audits that count.
-    pub(super) audits: Vec<&'a TrialRecord>,
-    /// All trials, whether or not they count.
-    pub(super) records: Vec<&'a TrialRecord>,
-}
 
 /// A row, and per trial what comparisons need but the row does not show.
 pub(super) struct Row {
@@ -145,7 +126,7 @@ impl CellData<'_> {
             trials.push(costs);
         }
         let costs = Costs::sum(&trials);
-        let syscalls_per_io = costs.per_io(costs.syscalls_total());
+        let syscalls_per_io = costs.per_io(costs.calls.syscalls());
         let summary = CellSummary {
             arm: self.cell.arm.clone(),
             params: self.cell.params.clone(),
@@ -165,19 +146,22 @@ impl CellData<'_> {
             offered_per_s: self.offered(scope),
             syscalls_per_io,
             syscalls: self.syscalls(scope, &costs, syscalls_per_io),
-            cpu_ns_per_io: (costs.ops > 0).then(|| CpuPerIo {
-                user: costs.user_ns as f64 / costs.ops as f64,
-                system: costs.system_ns as f64 / costs.ops as f64,
-                kernel_threads: costs.kernel_threads_ns.map(|ns| ns as f64 / costs.ops as f64),
+            cpu_ns_per_io: (costs.ops() > 0).then(|| CpuPerIo {
+                user: costs.cpu.user_ns as f64 / costs.ops() as f64,
+                system: costs.cpu.system_ns as f64 / costs.ops() as f64,
+                kernel_threads: costs.cpu.kernel_threads_ns.map(|ns| ns as f64 / costs.ops() as f64),
             }),
-            context_switches_per_io: costs.per_io(costs.switches),
-            interrupts_per_io: costs.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
+            context_switches_per_io: costs.per_io(costs.cpu.switches()),
+            interrupts_per_io: costs.device.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
             hardware: audit::hardware(self, scope),
-            cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
+            cached_share: self
+                .finished(scope)
+                .filter_map(|finished| finished.device.cached_share)
+                .reduce(f64::max),
             ring: self.ring(scope, &costs),
             errors: self.errors(scope),
             verified: self.verified(scope),
-            short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
+            short_transfers: self.finished(scope).map(|finished| finished.work.short_transfers).sum(),
             target: self.target(scope),
             pinned_cpus: self.pinned_cpus(scope),
             placement: Placement::of(self.host_trials(scope)),
@@ -215,12 +199,11 @@ impl CellData<'_> {
     }
 
     fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
-        let audit = audit::syscalls(self, scope);
-        let audit_per_io = audit
-            .as_ref()
-            .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
-        match audit {
-            Some((perf, _)) => Syscalls {
+        let (perf, ops) = audit::counts(self, scope).map_or((None, 0), |(counts, ops)| (counts.perf, ops));
+        let audit_per_io =
+            perf.as_ref().filter(|_| ops > 0).map(|perf| perf.syscalls_total as f64 / ops as f64);
+        match perf {
+            Some(perf) => Syscalls {
                 counted_by: CountedBy::Perf,
                 total: Some(perf.syscalls_total),
                 by_name: perf.syscalls_by_name,
@@ -229,8 +212,8 @@ impl CellData<'_> {
             },
             None => Syscalls {
                 counted_by: CountedBy::Engine,
-                total: (costs.ops > 0).then(|| costs.syscalls_total()),
-                by_name: costs.syscalls.clone(),
+                total: (costs.ops() > 0).then(|| costs.calls.syscalls()),
+                by_name: costs.calls.syscalls_self.clone(),
                 self_per_io,
                 audit_per_io,
             },
@@ -241,11 +224,11 @@ impl CellData<'_> {
         let knobs =
             || self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.knobs);
         let template = &self.cell.template.engine;
-        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.sharing {
-            Some(SharingCosts::Lock { locks, contended, wait_ns }) => {
+        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.calls.sharing {
+            Some(SharingCosts::Lock(LockCosts { locks, contended, wait_ns })) => {
                 (costs.per_io(wait_ns), (locks > 0).then(|| contended as f64 / locks as f64), None)
             }
-            Some(SharingCosts::Handover { ns }) => (None, None, costs.per_io(ns)),
+            Some(SharingCosts::Handover(HandoverCosts { ns })) => (None, None, costs.per_io(ns)),
             None => (None, None, None),
         };
         Ring {
@@ -255,11 +238,11 @@ impl CellData<'_> {
             handover_ns_per_io,
             requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
-            sqes_per_enter: (costs.enters > 0 && costs.submitted > 0)
-                .then(|| costs.submitted as f64 / costs.enters as f64),
-            enters_by_batch: by_batch(&costs.enters_by_batch),
-            cq_overflows: costs.cq_overflows,
-            punted_to_io_wq: audit::syscalls(self, scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+            sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
+                .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
+            enters_by_batch: audit::by_batch(&costs.calls.enters_by_batch),
+            cq_overflows: costs.calls.cq_overflows,
+            punted_to_io_wq: audit::counts(self, scope).and_then(|(counts, _)| counts.perf?.punted_to_io_wq),
             completed: audit::completed(self, scope),
             batches_missing: audit::batches_missing(self, scope),
             batches: audit::batches(self, scope),
@@ -268,20 +251,14 @@ impl CellData<'_> {
 
     fn errors(&self, scope: Option<&str>) -> Vec<ErrorCount> {
         let mut counts = BTreeMap::<i32, u64>::new();
-        for (errno, count) in self.finished(scope).flat_map(|finished| &finished.errors) {
-            *counts.entry(*errno).or_default() += count;
-        }
+        self.finished(scope).for_each(|finished| counts.add(&finished.work.errors));
         let named = |(errno, count)| ErrorCount { errno, name: errno_name(errno), count };
         counts.into_iter().map(named).collect()
     }
 
     /// What came of verification in all trials, whether or not they count.
     fn verified(&self, scope: Option<&str>) -> Option<Verified> {
-        let parts = self.finished(scope).filter_map(|finished| finished.verified);
-        parts.reduce(|sum, part| Verified {
-            sectors: sum.sectors + part.sectors,
-            failures: sum.failures + part.failures,
-        })
+        counters::sum(self.finished(scope).filter_map(|finished| finished.verified.as_ref()))
     }
 
     fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
@@ -296,39 +273,6 @@ impl CellData<'_> {
     }
 }
 
-/// Counts by class of batch, under the range of each class that occurred.
-pub(super) fn by_batch(classes: &[u64]) -> Params {
-    let range = |class: usize| match class {
-        0 => "0".to_owned(),
-        1 => "1".to_owned(),
-        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
-    };
-    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
-    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
-}
-
-/// Times that are kept apart from the latencies of operations: service times in open loop, and syncs.
-#[derive(Default)]
-struct Apart {
-    all: Option<Histogram<u64>>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-}
-
-impl Apart {
-    fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
-        if let Some(times) = of_trial {
-            self.p50.push(times.value_at_quantile(0.5) as f64);
-            self.p99.push(times.value_at_quantile(0.99) as f64);
-        }
-        merge::add_some(&mut self.all, of_trial);
-    }
-
-    fn percentiles(self) -> Option<Latency> {
-        Some(percentiles(&self.all?, self.p50, self.p99))
-    }
-}
-
 /// Key to value; where hosts or trials disagree, all values, `a / b`.
 fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::<String, Vec<String>>::new();
@@ -339,29 +283,4 @@ fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeM
         }
     }
     values.into_iter().map(|(key, values)| (key, values.join(" / "))).collect()
-}
-
-pub(super) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
-    Latency {
-        mean: latency.mean(),
-        p50: latency.value_at_quantile(0.5),
-        p90: latency.value_at_quantile(0.9),
-        p99: latency.value_at_quantile(0.99),
-        p99_9: latency.value_at_quantile(0.999),
-        p99_99: latency.value_at_quantile(0.9999),
-        max: latency.max(),
-        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
-        samples: LatencySamples { p50, p99 },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_are_named_by_their_range() {
-        let named = by_batch(&[2, 0, 5, 1]);
-        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
-    }
 }

@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    table::indented,
-    text::{Align, Entry, Line, Style, columns, wrap},
-};
+use super::text::{Align, Entry, Line, Style, columns, wrap};
 use crate::{
     analysis::{answer, explain::cause::Cause},
     params,
+    report::text::indented,
     summary::{
         Comparison, ComparisonSet,
         insight::{Explanation, Waterfall, WaterfallStep},
@@ -182,7 +180,7 @@ mod tests {
             let (Some(ready), Some(finished)) = (&mut host.ready, &mut host.finished) else { return };
             ready.target.insert("direct".into(), "yes".into());
             let ops = finished.ops();
-            let calls = finished.syscalls_self_total();
+            let calls = finished.calls.syscalls();
             finished.cpu.user_ns = 400 * ops;
             finished.cpu.system_ns = 900 * ops + 3_000 * calls;
         };

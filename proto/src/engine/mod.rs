@@ -80,8 +80,7 @@ mod tests {
         engine.ring.iowq_workers = Some(IowqWorkers::default());
         engine.busy_wait = Some(crate::units::Nanos(1));
         let share = crate::urgent::Share(10_000);
-        engine.urgent =
-            Some(crate::urgent::Urgent { share, by: crate::urgent::UrgentBy::None, block_size: None });
+        engine.urgent = Some(crate::urgent::Urgent { share, by: UrgentBy::None, block_size: None });
         assert_eq!(names(&engine), table);
         assert_eq!(engine.set_options().count(), 5);
         OPTIONS.iter().for_each(|option| (option.reset)(&mut engine));

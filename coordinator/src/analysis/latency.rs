@@ -1,0 +1,46 @@
+//! Latencies of all trials of a cell, and their percentiles.
+
+use hdrhistogram::Histogram;
+
+use super::merge;
+use crate::{
+    stats,
+    summary::{Latency, LatencyIntervals, LatencySamples},
+};
+
+/// Times that are kept apart from the latencies of operations: service times in open loop, and syncs.
+#[derive(Default)]
+pub(super) struct Apart {
+    all: Option<Histogram<u64>>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+impl Apart {
+    pub(super) fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
+        if let Some(times) = of_trial {
+            self.p50.push(times.value_at_quantile(0.5) as f64);
+            self.p99.push(times.value_at_quantile(0.99) as f64);
+        }
+        merge::add_some(&mut self.all, of_trial);
+    }
+
+    pub(super) fn percentiles(self) -> Option<Latency> {
+        Some(percentiles(&self.all?, self.p50, self.p99))
+    }
+}
+
+/// Percentiles over all trials; `p50` and `p99` are those of each trial.
+pub(super) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
+    Latency {
+        mean: latency.mean(),
+        p50: latency.value_at_quantile(0.5),
+        p90: latency.value_at_quantile(0.9),
+        p99: latency.value_at_quantile(0.99),
+        p99_9: latency.value_at_quantile(0.999),
+        p99_99: latency.value_at_quantile(0.9999),
+        max: latency.max(),
+        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
+        samples: LatencySamples { p50, p99 },
+    }
+}
