@@ -249,7 +249,7 @@ void batch_check_order(struct ring *r, const char *words, const char *order)
 	for (e.n = 0; *order; order = end) {
 		e.cqe[e.n].index = (unsigned)strtoul(order, &end, 10);
 		expect(end != order, "a test with an order that is none: %s", order);
-		expect(e.cqe[e.n].index == by_model.cqe[e.n].index, "a model that says otherwise than the test: \"%s\"",
+		expect(e.cqe[e.n].index == by_model.cqe[e.n].index, "the model and the test disagree: \"%s\"",
 		       words);
 		e.n++;
 	}

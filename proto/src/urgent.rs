@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     checks::{Errors, is_sectors},
     rule::{Quantity, Rule},
-    trial::Trial,
+    series::Lane,
+    trial::{Engine, Trial},
     units::ByteSize,
 };
 
@@ -136,7 +137,42 @@ impl JsonSchema for Share {
     }
 }
 
+impl Engine {
+    /// The lanes that operations are in.
+    #[must_use]
+    pub fn lanes(&self) -> &'static [Lane] {
+        if self.urgent.is_some() { &Lane::ALL } else { &[Lane::Bulk] }
+    }
+
+    /// The lanes whose requests have a ring, and so buffers, of their own. Without rings, and where all lanes share
+    /// one, the bulk lane alone.
+    #[must_use]
+    pub fn lanes_with_rings(&self) -> &'static [Lane] {
+        let separate = self.urgent_by() == Some(UrgentBy::SeparateRing);
+        if separate { &Lane::ALL } else { &[Lane::Bulk] }
+    }
+}
+
 impl Trial {
+    /// The largest block of a lane's operations.
+    #[must_use]
+    pub fn largest_block(&self, lane: Lane) -> ByteSize {
+        self.block_size_of(lane).unwrap_or(self.workload.block_size.largest())
+    }
+
+    /// The size that every offset and length is a multiple of.
+    #[must_use]
+    pub fn block_unit(&self) -> ByteSize {
+        // Every other size is a multiple of the urgent lane's own.
+        self.block_size_of(Lane::Urgent).unwrap_or(self.workload.block_size.unit())
+    }
+
+    /// The one block size of a lane's operations, where they do not follow the workload's.
+    #[must_use]
+    pub fn block_size_of(&self, lane: Lane) -> Option<ByteSize> {
+        self.engine.urgent.filter(|_| lane == Lane::Urgent)?.block_size
+    }
+
     /// Checks urgent requests beyond what the table of engine options says.
     pub(crate) fn check_urgent(&self, errors: &mut Errors) {
         let (work, at) = (&self.workload, "engine.urgent");
@@ -161,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{
         testing::trial,
-        trial::{Engine, EngineKind, QueueOptions, Sharing},
+        trial::{EngineKind, QueueOptions, Sharing},
     };
 
     #[test]

@@ -397,7 +397,7 @@ async fn synced(
     kind: EngineKind,
     every: u32,
     linked: bool,
-) -> Option<([u64; recorder::PLACES], Report, Vec<recorder::Slices>)> {
+) -> Option<([u64; recorder::SERIES], Report, Vec<recorder::Slices>)> {
     let engine = trial::Engine {
         queue: trial::QueueOptions::of_depth(8),
         ring: trial::RingOptions { link_sync: linked, ..trial::RingOptions::default() },
