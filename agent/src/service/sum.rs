@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use proto::{
     counters::{self, Counters as _},
     outcome::{
-        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Verified, Warning, Window,
-        WorkCounts,
+        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Warning, Window, WorkCounts,
     },
     trial::Trial,
 };
@@ -59,8 +58,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
         sum.warnings.extend(all.warning(&trial.id));
         // A target that was read back only in part is not verified; failures that were found still count.
         let whole = reports.iter().all(|report| report.verified.is_some());
-        sum.verified =
-            (whole || all.failures > 0).then_some(Verified { sectors: all.sectors, failures: all.failures });
+        sum.verified = (whole || all.counts.failures > 0).then_some(all.counts);
     }
     sum
 }
