@@ -28,6 +28,7 @@ pub mod notice;
 pub mod outcome;
 pub mod payload;
 pub mod refusal;
+pub mod rule;
 pub mod series;
 pub mod target;
 #[cfg(test)]
