@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use proto::trial::Trial;
+use proto::{outcome::Lane, trial::Trial};
 use rustix::io::Errno;
 
 pub use self::fault::{Fault, Found, Outcome};
@@ -93,14 +93,14 @@ impl Verified {
             if let Some(errno) = end {
                 let from = at + (read / SECTOR * SECTOR) as u64;
                 for sector in (from..at + u64::from(len)).step_by(SECTOR) {
-                    self.outcome.sectors += 1;
+                    self.outcome.counts.sectors += 1;
                     self.ledger.fail(sector, Found::Unreadable(errno), &mut self.outcome);
                 }
             }
             at += u64::from(len);
             done.fetch_add(u64::from(len), Ordering::Relaxed);
         }
-        (at >= share.end || self.outcome.failures > 0).then_some(self.outcome)
+        (at >= share.end || self.outcome.counts.failures > 0).then_some(self.outcome)
     }
 }
 
@@ -137,7 +137,7 @@ impl Source for Verified {
         op
     }
 
-    fn done(&mut self, completion: Completion, kind: OpKind) {
+    fn done(&mut self, completion: Completion, kind: OpKind, _: Lane) {
         if matches!(kind, OpKind::Fsync | OpKind::Fdatasync) {
             return;
         }

@@ -9,7 +9,7 @@ use super::{
     event::{Built, Report, WorkerEvent},
     hot::{self, Batching},
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
-    recorder::{Kinds, Recorder, spares},
+    recorder::{Recorded, Recorder, spares},
     thread::{engine_failed, instruments},
     window::{Schedule, Window},
 };
@@ -24,7 +24,7 @@ pub(super) fn measure<E: Engine>(
 ) -> Result<Report, Refusal> {
     let (trial, work) = (&*worker.trial, &worker.trial.workload);
     let clock = HotClock::new();
-    let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(trial), spares(trial.workers()));
+    let (mut recorder, slices) = Recorder::new(clock.clone(), Recorded::of(trial), spares(trial.workers()));
     let mut warnings = Vec::new();
     let audit = instruments(trial, Some(worker.index), &knobs, engine.rings(), &mut warnings);
     let _ = worker.events.send(WorkerEvent::Ready(Built { knobs, warnings, slices }));
@@ -33,8 +33,8 @@ pub(super) fn measure<E: Engine>(
     let depth = trial.depth_per_worker();
     let batching = Batching {
         depth,
-        submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
-        complete: trial.engine.complete_batch.min(depth),
+        submit: trial.engine.queue.submit_batch.unwrap_or(depth).min(depth),
+        complete: trial.engine.queue.complete_batch.min(depth),
     };
     let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), audit);
     let parts = Parts { engine: &mut engine, ops, recorder: &mut recorder, edges: &mut window };

@@ -7,11 +7,11 @@ use super::{
     context::Worker,
     event::Report,
     factory::{Constructed, EngineUser},
+    lanes::Marked,
     measure::measure,
     slowed::Slowed,
     synced::Synced,
     thread::try_sync,
-    urgent::Marked,
 };
 use crate::{clock::HotClock, engine::Engine, verify::Verified, workload::Ops};
 
@@ -27,11 +27,11 @@ impl EngineUser for Operations<'_> {
         let worker = self.0;
         let (trial, work) = (&*worker.trial, &worker.trial.workload);
         // A combiner has tried a sync for all workers: it serves nobody before the start.
-        if trial.engine.ring != Sharing::Combiner {
+        if trial.engine.ring.sharing != Sharing::Combiner {
             try_sync(trial, &mut engine, &worker.stop)?;
         }
         let ops = Ops::new(trial, worker.size, worker.index);
-        let linked = trial.engine.link_sync;
+        let linked = trial.engine.ring.link_sync;
         let wait = trial.engine.busy_wait_ns();
         match (blocks, again, wait) {
             (Some(blocks), Some(again), _) => {
@@ -46,7 +46,7 @@ impl EngineUser for Operations<'_> {
                 }
                 Ok(report)
             }
-            _ if trial.engine.urgent.is_some() => {
+            _ if trial.engine.lanes().len() > 1 => {
                 let ops = Marked::new(ops, trial, worker.index);
                 let ops = Slowed::new(ops, wait.unwrap_or(0), HotClock::new());
                 measure(worker, engine, &mut Synced::new(ops, work, linked), knobs)

@@ -96,7 +96,7 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
 /// Of a direction, urgent or not: fio has no word for the difference.
 fn of_both(cell: &CellTotals, direction: Direction) -> Option<DirectionTotals> {
     let parts =
-        cell.directions.iter().filter(|(kind, _)| kind.plain() == direction).map(|(_, totals)| totals);
+        cell.directions.iter().filter(|(kind, _)| kind.kind() == direction.kind()).map(|(_, totals)| totals);
     parts.cloned().reduce(DirectionTotals::plus)
 }
 
@@ -137,7 +137,7 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         out[format!("{name}_samples")] = json!(samples.len());
     }
     // Whose they were is not known where a cell both reads and writes.
-    let has = |direction: Direction| cell.directions.keys().any(|kind| kind.plain() == direction);
+    let has = |direction: Direction| cell.directions.keys().any(|kind| kind.kind() == direction.kind());
     if totals.is_some() && has(Direction::Read) != has(Direction::Write) {
         out["short_ios"] = json!(cell.costs.work.short_transfers);
     }
@@ -182,7 +182,7 @@ fn options(trial: &Trial) -> Value {
         (_, false) => "rw",
         (_, true) => "randrw",
     };
-    let ioengine = match engine.engine {
+    let ioengine = match engine.kind {
         EngineKind::Nvme => "io_uring_cmd".to_owned(),
         kind => kind.to_string(),
     };

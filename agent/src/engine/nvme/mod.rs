@@ -124,7 +124,7 @@ impl Ring<Commands> {
     /// Has the drive read its first block by a command that is written like all others. No setup of a ring tells
     /// whether the driver takes commands, or registered buffers, or polls for them. Returns what came back.
     fn prove(&mut self, block: u32) -> i32 {
-        self.queue(std::iter::once((0, Op { kind: OpKind::Read, offset: 0, len: block })));
+        self.queue(std::iter::once((0, Op::new(OpKind::Read, 0, block))));
         loop {
             let mut outcome = self.commit(1).err().map(|error| -error.raw_os_error().unwrap_or(libc::EIO));
             self.reap(|completion| outcome = Some(completion.result));
@@ -151,7 +151,7 @@ fn disproved(result: i32, knobs: &Knobs, block: u32) -> Refusal {
         Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
     };
     match -result {
-        libc::EOPNOTSUPP if knobs.iopoll => {
+        libc::EOPNOTSUPP if knobs.ring.iopoll => {
             let remedy = "polling for commands needs Linux 6.1 and a drive with poll queues; drop the knob";
             Refusal::new("knob-refused", message, remedy).at("engine.iopoll")
         }

@@ -46,23 +46,19 @@ impl Requests for LargeNops {
 fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Refusal> {
     let setup = RingSetup {
         opcode: Opcode::Transfer,
-        depth: knobs.depth,
+        depth: knobs.queue.depth,
         engine: knobs,
         worker: 0,
         poller: None,
         attach: &Attach::default(),
     };
-    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.depth, BLOCK, 1).unwrap())
+    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.queue.depth, BLOCK, 1).unwrap())
 }
 
 /// Several rounds, so that both queues come round.
 fn completes(ring: &mut Ring<LargeNops>, depth: u32) {
     for round in 0..5 {
-        ring.queue(
-            (0..depth).map(|slot| {
-                (slot, Op { kind: OpKind::Read, offset: 0, len: 512 * (1 + round * depth + slot) })
-            }),
-        );
+        ring.queue((0..depth).map(|slot| (slot, Op::new(OpKind::Read, 0, 512 * (1 + round * depth + slot)))));
         let mut seen = Vec::new();
         while seen.len() < depth as usize {
             ring.commit(1).unwrap();
@@ -82,15 +78,18 @@ fn large_entries_work_with_every_combination_of_knobs() {
         let [files, buffers, single, defer, coop, ring_fd, array, polled] =
             std::array::from_fn(|bit| bits & (1 << bit) != 0);
         let knobs = trial::Engine {
-            depth: 4,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            single_issuer: single || defer,
-            defer_taskrun: defer && !polled,
-            coop_taskrun: coop && !polled,
-            registered_ring: ring_fd,
-            no_sqarray: array,
-            sqpoll: polled.then(Sqpoll::default),
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                fixed_files: files,
+                fixed_buffers: buffers,
+                single_issuer: single || defer,
+                defer_taskrun: defer && !polled,
+                coop_taskrun: coop && !polled,
+                registered_ring: ring_fd,
+                no_sqarray: array,
+                sqpoll: polled.then(Sqpoll::default),
+                ..trial::RingOptions::default()
+            },
             fallback: Fallback::Allow,
             ..trial::Engine::new(EngineKind::Nvme)
         };
@@ -99,7 +98,7 @@ fn large_entries_work_with_every_combination_of_knobs() {
             let worker = scope.spawn(|| {
                 let (mut ring, granted) = large_nops(&knobs)?;
                 assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
-                completes(&mut ring, knobs.depth);
+                completes(&mut ring, knobs.queue.depth);
                 Ok::<_, Refusal>(())
             });
             worker.join().unwrap()
@@ -113,8 +112,10 @@ fn large_entries_work_with_every_combination_of_knobs() {
 
 #[test]
 fn a_flag_that_large_rings_cannot_have_is_not_granted() {
-    let mut knobs =
-        trial::Engine { iopoll: true, hybrid_iopoll: true, ..trial::Engine::new(EngineKind::Nvme) };
+    let mut knobs = trial::Engine {
+        ring: trial::RingOptions { iopoll: true, hybrid_iopoll: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::Nvme)
+    };
     match large_nops(&knobs).map(|_| ()) {
         Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
         other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
@@ -136,7 +137,7 @@ fn a_request_lies_as_the_kernel_reads_it() {
     let address = buffers.slot(3).addr() as u64;
     let mut context = RequestContext::new(vec![file()], 4, squeue::Flags::empty(), buffers);
     let mut commands = Commands { namespace: namespace() };
-    let op = Op { kind: OpKind::Write, offset: 10 * 512, len: 4096 };
+    let op = Op::new(OpKind::Write, 10 * 512, 4096);
     let written = bytes(commands.entry(&context, 3, op));
     // IORING_OP_URING_CMD; the number of the command where an offset would be.
     assert_eq!((written[0], written[1]), (46, 0));
@@ -185,7 +186,7 @@ fn what_is_no_drive_is_refused_with_the_remedy() {
 #[test]
 fn the_first_command_says_why_it_fails() {
     let knobs = trial::Engine::new(EngineKind::Nvme);
-    let polled = trial::Engine { iopoll: true, ..knobs.clone() };
+    let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
     let said = |result: i32, knobs: &trial::Engine| {
         let refusal = disproved(result, knobs, 4096);
         (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
@@ -208,26 +209,46 @@ fn expected(offset: u64, len: usize) -> Vec<u8> {
 
 /// The knobs that change how a command is made, submitted or waited for, each once and some together.
 fn ways() -> Vec<trial::Engine> {
-    let plain = trial::Engine { depth: 32, ..trial::Engine::new(EngineKind::Nvme) };
+    let plain =
+        trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(EngineKind::Nvme) };
     let registered = trial::Engine {
-        fixed_files: true,
-        fixed_buffers: true,
-        registered_ring: true,
-        no_sqarray: true,
+        ring: trial::RingOptions {
+            fixed_files: true,
+            fixed_buffers: true,
+            registered_ring: true,
+            no_sqarray: true,
+            ..plain.ring
+        },
         ..plain.clone()
     };
-    let deferred = trial::Engine { single_issuer: true, defer_taskrun: true, ..registered.clone() };
+    let deferred = trial::Engine {
+        ring: trial::RingOptions { single_issuer: true, defer_taskrun: true, ..registered.ring },
+        ..registered.clone()
+    };
     vec![
-        trial::Engine { coop_taskrun: true, submit_batch: Some(4), ..plain.clone() },
         trial::Engine {
-            force_async: true,
-            iowq_workers: Some(trial::IowqWorkers::default()),
+            ring: trial::RingOptions { coop_taskrun: true, ..plain.ring },
+            queue: trial::QueueOptions { submit_batch: Some(4), ..plain.queue },
             ..plain.clone()
         },
-        trial::Engine { sqpoll: Some(Sqpoll::default()), ..registered.clone() },
-        trial::Engine { iopoll: true, ..plain.clone() },
-        trial::Engine { iopoll: true, ..deferred.clone() },
-        trial::Engine { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered },
+        trial::Engine {
+            ring: trial::RingOptions {
+                force_async: true,
+                iowq_workers: Some(trial::IowqWorkers::default()),
+                ..plain.ring
+            },
+            ..plain.clone()
+        },
+        trial::Engine {
+            ring: trial::RingOptions { sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered.clone()
+        },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..plain.ring }, ..plain.clone() },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..deferred.ring }, ..deferred.clone() },
+        trial::Engine {
+            ring: trial::RingOptions { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered
+        },
         plain,
         deferred,
     ]
@@ -249,13 +270,13 @@ fn a_drive_has_the_same_bytes_both_ways() {
         disk.sync_all().unwrap();
         let setup = RingSetup {
             opcode: Opcode::Transfer,
-            depth: knobs.depth,
+            depth: knobs.queue.depth,
             engine: &knobs,
             worker: 0,
             poller: None,
             attach: &Attach::default(),
         };
-        let buffers = Buffers::new(knobs.depth, LARGEST, 1).unwrap();
+        let buffers = Buffers::new(knobs.queue.depth, LARGEST, 1).unwrap();
         let (mut ring, granted) = Ring::passthrough(&setup, open(&generic).into(), buffers).unwrap();
         assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
         let lba = ring.requests().namespace.lba();
@@ -278,7 +299,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
             .map(|index| {
                 let len = (lba << (index % 8)).min(LARGEST as u64);
                 let offset = (index * 7919 + round * 31) % (SPAN / lba - 128) * lba;
-                Op { kind: OpKind::Read, offset, len: len as u32 }
+                Op::new(OpKind::Read, offset, len as u32)
             })
             .collect();
         let (results, data) = run(&reads);
@@ -289,7 +310,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
         // What the buffers hold now, to places that do not overlap; and to no others.
         let writes: Vec<Op> = (0u64..)
             .zip(&reads)
-            .map(|(index, read)| Op { kind: OpKind::Write, offset: index * (SPAN / 32), len: read.len })
+            .map(|(index, read)| Op::new(OpKind::Write, index * (SPAN / 32), read.len))
             .collect();
         let (results, written) = run(&writes);
         assert!(results.iter().zip(&writes).all(|(result, op)| *result == op.len as i32), "{results:?}");
@@ -303,8 +324,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
         disk.read_exact_at(&mut found, 0).unwrap();
         assert!(found == wanted, "{knobs:?}: the drive has other bytes");
         // Beyond the end the drive itself says no.
-        let beyond =
-            Op { kind: OpKind::Read, offset: ring.requests().namespace.blocks * lba, len: lba as u32 };
+        let beyond = Op::new(OpKind::Read, ring.requests().namespace.blocks * lba, lba as u32);
         ring.queue(std::iter::once((0, beyond)));
         let mut said = None;
         while said.is_none() {

@@ -62,17 +62,20 @@ impl Reader<'_> {
     /// here.
     fn has_engine(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) -> bool {
         let at = at.key("engine");
+        let known: Vec<_> = EngineKind::ALL.iter().map(|kind| kind.name()).collect();
         let (message, label, help) = match mapping.get("engine") {
             Some(Value::Null) if self.document.written(&at).is_some_and(|text| text.trim() == "null") => {
                 mapping.insert("engine".to_owned(), Value::from("null"));
                 return true;
             }
-            Some(Value::Null) => (
-                "`engine` is empty",
-                "no engine",
-                "the engines are null, nop, psync, pvsync2, libaio, io_uring and nvme",
+            Some(Value::Null) => {
+                ("`engine` is empty", "no engine", format!("the engines are: {}", known.join(", ")))
+            }
+            None => (
+                "the arm has no `engine`",
+                "missing here",
+                "add `engine: io_uring` or `engine: psync`".to_owned(),
             ),
-            None => ("the arm has no `engine`", "missing here", "add `engine: io_uring` or `engine: psync`"),
             Some(_) => return true,
         };
         self.report(&at, message, label, help);
