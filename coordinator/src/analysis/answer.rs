@@ -265,7 +265,7 @@ fn listed(values: &[String]) -> String {
 
 fn calls(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<String> {
     let fell = |cell: &&CellSummary| -> Option<(f64, f64)> {
-        let (now, was) = (cell.syscalls_per_io?, set.metric(baseline, "syscalls_per_io", &cell.params)?);
+        let (now, was) = (cell.cost.syscalls_per_io?, set.metric(baseline, "syscalls_per_io", &cell.params)?);
         (was > 0.0 && now / was <= FEWER_CALLS).then_some((now, was))
     };
     let merged = set.cells.iter().filter(|cell| cell.host.is_none() && cell.arm == arm);
@@ -283,7 +283,7 @@ fn best(set: &ComparisonSet) -> Vec<String> {
         .cells
         .iter()
         .filter(|cell| cell.host.is_none())
-        .filter_map(|cell| Some((cell, cell.iops.as_ref()?.mean)));
+        .filter_map(|cell| Some((cell, cell.throughput.iops.as_ref()?.mean)));
     let Some((cell, iops)) = rated.reduce(|best, next| if next.1 > best.1 { next } else { best }) else {
         return vec!["No trial counts, so there is no answer.".into()];
     };

@@ -4,7 +4,7 @@
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
-    summary::{CellSummary, Comparison, ComparisonSet, CountedBy},
+    summary::{CellSummary, Comparison, ComparisonSet},
 };
 
 /// Quoted where RFC 4180 asks for it.
@@ -59,9 +59,7 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
 /// Facts that are no numbers, each after the column of the metric that it is about.
 type Fact = fn(&CellSummary) -> String;
 const FACTS: [(&Metric, &str, Fact); 2] = [
-    (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| {
-        if cell.syscalls.counted_by == CountedBy::Perf { "perf" } else { "self" }.into()
-    }),
+    (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| cell.cost.syscalls.counted_by.as_str().into()),
     (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| cell.ring.sharing.clone().unwrap_or_default()),
 ];
 

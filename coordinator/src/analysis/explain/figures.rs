@@ -32,11 +32,11 @@ impl<'a> Figures<'a> {
     pub(super) fn of(cell: &'a CellSummary) -> Option<Self> {
         let number = |value: f64| (value.is_finite() && value >= 0.0).then_some(value);
         let above = |value: f64| number(value).filter(|value| *value > 0.0);
-        let iops = above(cell.iops.as_ref()?.mean)?;
-        let cpu = cell.cpu_ns_per_io;
-        let placement = &cell.placement;
+        let iops = above(cell.throughput.iops.as_ref()?.mean)?;
+        let cpu = cell.cost.cpu;
+        let placement = &cell.threads.placement;
         let slots = placement.workers.zip(placement.worker_cpus).map(|(workers, cpus)| workers.min(cpus));
-        let bandwidth = cell.bandwidth_bytes_per_s.as_ref();
+        let bandwidth = cell.throughput.bandwidth_bytes_per_s.as_ref();
         Some(Self {
             cell,
             iops,
@@ -44,9 +44,9 @@ impl<'a> Figures<'a> {
             user: cpu.and_then(|cpu| number(cpu.user)),
             system: cpu.and_then(|cpu| number(cpu.system)),
             kernel_threads: cpu.and_then(|cpu| cpu.kernel_threads).and_then(number),
-            calls: cell.syscalls_per_io.and_then(number),
-            switches: cell.context_switches_per_io.and_then(number),
-            latency: cell.latency_ns.as_ref().and_then(|latency| above(latency.mean)),
+            calls: cell.cost.syscalls_per_io.and_then(number),
+            switches: cell.cost.context_switches_per_io.and_then(number),
+            latency: cell.latency.all.as_ref().and_then(|latency| above(latency.mean)),
             bytes: bandwidth.and_then(|rate| above(rate.mean / iops)),
         })
     }
@@ -58,7 +58,7 @@ impl<'a> Figures<'a> {
 
     /// What a worker has for an I/O, in ns: workers / IOPS. More than [`Figures::time`] where workers take turns.
     pub(super) fn worker_time(&self) -> Option<f64> {
-        Some(1e9 * f64::from(self.cell.placement.workers?) / self.iops).filter(|time| *time > 0.0)
+        Some(1e9 * f64::from(self.cell.threads.placement.workers?) / self.iops).filter(|time| *time > 0.0)
     }
 
     /// CPU time of workers, in ns.
@@ -99,7 +99,7 @@ impl<'a> Figures<'a> {
     /// Whether workers look for completions or at the clock all the time: then their CPU is full whatever they do.
     pub(super) fn spins(&self) -> bool {
         let polls = ["sqpoll", "iopoll", "hybrid_iopoll", "hipri"].into_iter().any(|knob| self.granted(knob));
-        polls || self.cell.offered_per_s.is_some()
+        polls || self.cell.throughput.offered_per_s.is_some()
     }
 
     /// Whether some thread between worker and kernel is shared: a lock, or a combiner.
@@ -114,12 +114,13 @@ impl<'a> Figures<'a> {
 
     /// Whether requests get past the page cache, so that a device has to answer.
     pub(super) fn reaches_device(&self) -> bool {
-        let says = |fact: &str, word: &str| self.cell.target.get(fact).is_some_and(|value| value == word);
+        let says =
+            |fact: &str, word: &str| self.cell.state.target.get(fact).is_some_and(|value| value == word);
         says("direct", "yes") || says("cache", "cold")
     }
 
     /// Whether all requests are answered by the page cache.
     pub(super) fn cached(&self) -> bool {
-        self.cell.target.get("direct").is_some_and(|value| value == "no") && !self.reaches_device()
+        self.cell.state.target.get("direct").is_some_and(|value| value == "no") && !self.reaches_device()
     }
 }

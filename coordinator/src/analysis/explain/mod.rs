@@ -77,8 +77,8 @@ fn diagnose(set: &ComparisonSet, found: &Comparison, idle: &[&str]) -> Option<Ex
 
 /// Arms that are given a rate do that rate, or cannot.
 fn open_loop(verdict: Verdict, arm: &Figures<'_>, base: &Figures<'_>) -> Option<Finding> {
-    let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.offered_per_s?);
-    let offered = arm.cell.offered_per_s.or(base.cell.offered_per_s);
+    let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.throughput.offered_per_s?);
+    let offered = arm.cell.throughput.offered_per_s.or(base.cell.throughput.offered_per_s);
     let offered = offered.filter(|rate| rate.is_finite() && *rate > 0.0)?;
     let mut evidence = vec![format!("offered: {} a second", count(offered))];
     evidence.extend(words::against("IOPS", Some(arm.iops), Some(base.iops), count));

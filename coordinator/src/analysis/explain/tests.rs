@@ -5,7 +5,10 @@ mod odd;
 use super::*;
 use crate::{
     params::Params,
-    summary::{CpuPerIo, Estimate, Latency, Ring, audit::Completed, placement::Placement},
+    summary::{
+        Cost, CpuPerIo, Estimate, Latencies, Latency, Ring, TargetState, Threads, Throughput,
+        audit::Completed, placement::Placement,
+    },
 };
 
 /// What of a cell a test says; the rest is as in a worker on a CPU of its own, on a disk.
@@ -67,26 +70,40 @@ impl Of {
             arm: self.arm.into(),
             params: Params::from_iter([("depth".to_owned(), self.depth.into())]),
             hosts: vec!["local".into()],
-            iops: estimate(self.iops),
-            bandwidth_bytes_per_s: estimate(self.iops * self.bytes),
-            latency_ns: Some(Latency { mean: 1e9 * self.in_flight / self.iops, ..Latency::default() }),
-            offered_per_s: self.offered,
-            syscalls_per_io: Some(self.calls),
-            cpu_ns_per_io: Some(CpuPerIo {
-                user: self.user,
-                system: self.system,
-                kernel_threads: Some(self.threads),
-            }),
-            context_switches_per_io: Some(self.switches),
-            interrupts_per_io: self.interrupts,
+            throughput: Throughput {
+                iops: estimate(self.iops),
+                bandwidth_bytes_per_s: estimate(self.iops * self.bytes),
+                offered_per_s: self.offered,
+                ..Throughput::default()
+            },
+            latency: Latencies {
+                all: Some(Latency { mean: 1e9 * self.in_flight / self.iops, ..Latency::default() }),
+                ..Latencies::default()
+            },
+            cost: Cost {
+                syscalls_per_io: Some(self.calls),
+                cpu: Some(CpuPerIo {
+                    user: self.user,
+                    system: self.system,
+                    kernel_threads: Some(self.threads),
+                }),
+                context_switches_per_io: Some(self.switches),
+                interrupts_per_io: self.interrupts,
+                ..Cost::default()
+            },
             ring: self.ring.clone(),
-            target: [("direct".to_owned(), if self.direct { "yes" } else { "no" }.to_owned())].into(),
-            pinned_cpus: (1..=self.cpus).collect(),
-            placement: Placement {
-                workers: Some(self.workers),
-                worker_cpus: Some(self.cpus),
-                polling_cpus: self.polling.map(|shares| vec![u32::from(shares)]).unwrap_or_default(),
-                polling_shares: self.polling,
+            state: TargetState {
+                target: [("direct".to_owned(), if self.direct { "yes" } else { "no" }.to_owned())].into(),
+                ..TargetState::default()
+            },
+            threads: Threads {
+                pinned_cpus: (1..=self.cpus).collect(),
+                placement: Placement {
+                    workers: Some(self.workers),
+                    worker_cpus: Some(self.cpus),
+                    polling_cpus: self.polling.map(|shares| vec![u32::from(shares)]).unwrap_or_default(),
+                    polling_shares: self.polling,
+                },
             },
             ..CellSummary::default()
         }
@@ -501,8 +518,8 @@ fn no_cause_without_figures_that_show_it() {
     // Nothing at all is known of CPU time and threads.
     let mut bare = set(&[sync(1), uring(1, 90_000.0, 900.0, 0.1)], None);
     for cell in &mut bare.cells {
-        (cell.cpu_ns_per_io, cell.placement) = (None, Placement::default());
-        (cell.latency_ns, cell.syscalls_per_io) = (None, None);
+        (cell.cost.cpu, cell.threads.placement) = (None, Placement::default());
+        (cell.latency.all, cell.cost.syscalls_per_io) = (None, None);
     }
     explain(&mut bare, &["sync".into(), "uring".into()], &[]);
     assert_eq!(bare.explanations[0].cause, "unknown");

@@ -21,7 +21,7 @@ impl Change<'_> {
         // Each worker waits for itself, whichever CPU it is on.
         let change = self.arm.worker_time()? - self.base.worker_time()?;
         let share = (now - was) / change;
-        let same = self.arm.cell.placement.workers == self.base.cell.placement.workers;
+        let same = self.arm.cell.threads.placement.workers == self.base.cell.threads.placement.workers;
         if !same || (change < 0.0) != self.faster || !share.is_finite() {
             return None;
         }
@@ -88,13 +88,14 @@ impl Change<'_> {
     }
 
     fn polling_cpus(&self) -> String {
-        let cpus: Vec<String> = self.arm.cell.placement.polling_cpus.iter().map(u32::to_string).collect();
+        let cpus: Vec<String> =
+            self.arm.cell.threads.placement.polling_cpus.iter().map(u32::to_string).collect();
         cpus.join(", ")
     }
 
     pub(super) fn poll_thread(&self) -> Option<Candidate> {
         let arm = &self.arm;
-        if self.faster || !arm.granted("sqpoll") || arm.cell.placement.polling_shares != Some(true) {
+        if self.faster || !arm.granted("sqpoll") || arm.cell.threads.placement.polling_shares != Some(true) {
             return None;
         }
         let (time, worker, thread) = (arm.time()?, arm.cpu()?, arm.kernel_threads?);
@@ -106,7 +107,11 @@ impl Change<'_> {
             self.polling_cpus()
         );
         let more = vec![
-            Some(format!("polling on CPU {}, workers on {:?}", self.polling_cpus(), arm.cell.pinned_cpus)),
+            Some(format!(
+                "polling on CPU {}, workers on {:?}",
+                self.polling_cpus(),
+                arm.cell.threads.pinned_cpus
+            )),
             Some(format!(
                 "of the CPU's time per I/O ({}), the worker takes {} and the polling thread {}",
                 nanos(time),
@@ -122,7 +127,7 @@ impl Change<'_> {
 
     pub(super) fn poll_pace(&self) -> Option<Candidate> {
         let arm = &self.arm;
-        let apart = arm.cell.placement.polling_shares == Some(false);
+        let apart = arm.cell.threads.placement.polling_shares == Some(false);
         if self.faster || !apart || !arm.granted("sqpoll") || arm.calls? >= FEWEST_CALLS {
             return None;
         }
@@ -142,7 +147,7 @@ impl Change<'_> {
 
     pub(super) fn offload(&self) -> Option<Candidate> {
         let threads = self.arm.kernel_threads? - self.base.kernel_threads.unwrap_or(0.0);
-        let shares = self.arm.cell.placement.polling_shares == Some(true);
+        let shares = self.arm.cell.threads.placement.polling_shares == Some(true);
         if !self.faster || shares || threads < SAME * self.base.time()? {
             return None;
         }
@@ -172,7 +177,8 @@ impl Change<'_> {
     /// Polling the device instead of sleeping until its interrupt.
     pub(super) fn polling(&self) -> Option<Candidate> {
         let polls = |side: &Figures<'_>| side.granted("iopoll") || side.granted("hipri");
-        let interrupts = |side: &Figures<'_>| side.cell.interrupts_per_io.filter(|count| count.is_finite());
+        let interrupts =
+            |side: &Figures<'_>| side.cell.cost.interrupts_per_io.filter(|count| count.is_finite());
         let (now, was) = (interrupts(&self.arm)?, interrupts(&self.base)?);
         if !self.faster || !polls(&self.arm) || polls(&self.base) || now > 0.5 * was {
             return None;
@@ -208,7 +214,7 @@ impl Change<'_> {
     }
 
     pub(super) fn too_few_cpus(&self) -> Option<Candidate> {
-        let crowd = |side: &Figures<'_>| Some(f64::from(side.cell.placement.workers?) / side.slots?);
+        let crowd = |side: &Figures<'_>| Some(f64::from(side.cell.threads.placement.workers?) / side.slots?);
         let more_switches = self.arm.switches? - self.base.switches?;
         let crowded = crowd(&self.arm)? > crowd(&self.base)?.max(1.0);
         if self.faster || !crowded || more_switches < CALLS_CHANGED || !self.cpu_tells() {
@@ -217,7 +223,7 @@ impl Change<'_> {
         let share = self.share(self.arm.cpu(), self.base.cpu())?;
         let clause = format!(
             "{} workers take turns on {:.0} {}, and {} more context switches per I/O take CPU time",
-            self.arm.cell.placement.workers?,
+            self.arm.cell.threads.placement.workers?,
             self.arm.slots?,
             if self.arm.slots? > 1.5 { "CPUs" } else { "CPU" },
             per_io(more_switches)

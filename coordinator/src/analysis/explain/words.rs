@@ -58,6 +58,6 @@ pub(super) fn switches(arm: &Figures<'_>, base: &Figures<'_>) -> Option<String> 
 
 /// Interrupts of both.
 pub(super) fn interrupts(arm: &Figures<'_>, base: &Figures<'_>) -> Option<String> {
-    let of = |figures: &Figures<'_>| figures.cell.interrupts_per_io.filter(|count| count.is_finite());
+    let of = |figures: &Figures<'_>| figures.cell.cost.interrupts_per_io.filter(|count| count.is_finite());
     against("interrupts per I/O", of(arm), of(base), units::per_io)
 }

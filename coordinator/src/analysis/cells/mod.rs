@@ -1,0 +1,219 @@
+//! One cell in numbers: merged over its hosts, and on each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::outcome::{Finished, Ready, Verified};
+
+use super::{audit, stats, timeline::Timeline, trials::Sample};
+use crate::{
+    errno::errno_name,
+    metric::trial::Costs,
+    plan::Cell,
+    store::record::TrialRecord,
+    summary::{
+        CellSummary, Cost, CountedBy, CpuPerIo, ErrorCount, Integrity, Latencies, Syscalls, TargetState,
+        Threads, Throughput, TrialCounts, lane::Lanes, placement::Placement,
+    },
+};
+
+mod ring;
+mod sums;
+
+pub(super) use ring::by_batch;
+use sums::Sums;
+pub(super) use sums::{BlockValues, percentiles};
+
+/// All that was recorded of a cell.
+pub(super) struct CellData<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) counts: TrialCounts,
+    /// The hosts that ran it, or would have.
+    pub(super) hosts: Vec<String>,
+    /// Timed trials that count.
+    pub(super) samples: Vec<Sample>,
+    /// The same, interval by interval.
+    pub(super) timeline: Timeline,
+    /// Audits that count.
+    pub(super) audits: Vec<&'a TrialRecord>,
+    /// All trials, whether or not they count.
+    pub(super) records: Vec<&'a TrialRecord>,
+}
+
+/// A row, and per trial what comparisons need but the row does not show.
+pub(super) struct Row {
+    pub(super) summary: CellSummary,
+    /// One for each trial that counts; only of a merged row, which alone is compared.
+    pub(super) blocks: Vec<BlockValues>,
+}
+
+impl CellData<'_> {
+    /// The merged row, then one for each host where there are several.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![self.row(None)];
+        if self.hosts.len() > 1 {
+            rows.extend(self.hosts.iter().map(|host| self.row(Some(host))));
+        }
+        rows
+    }
+
+    fn row(&self, scope: Option<&str>) -> Row {
+        let sums = Sums::of(self, scope);
+        let costs = Costs::sum(&sums.costs);
+        let throughput = Throughput {
+            iops: stats::estimate(sums.iops),
+            bandwidth_bytes_per_s: stats::estimate(sums.bandwidth),
+            syncs_per_s: stats::estimate(sums.syncs).filter(|_| self.cell.template.workload.sync.is_some()),
+            offered_per_s: self.offered(scope),
+        };
+        let ops = sums.latency.count();
+        let lanes = Lanes {
+            urgent: sums.urgent.urgent(ops, costs.urgent),
+            bulk: if self.any_urgent() { sums.bulk.bulk(ops) } else { None },
+        };
+        let latency = Latencies {
+            curve: if scope.is_none() { sums.latency.curve() } else { Vec::new() },
+            over_time: if scope.is_none() { self.timeline.points() } else { Vec::new() },
+            all: sums.latency.percentiles(),
+            service: sums.service.percentiles(),
+            sync: sums.sync.percentiles(),
+        };
+        let summary = CellSummary {
+            arm: self.cell.arm.clone(),
+            params: self.cell.params.clone(),
+            hosts: scope.map_or_else(|| self.hosts.clone(), |host| vec![host.to_owned()]),
+            host: scope.map(Into::into),
+            trials: self.counts,
+            throughput,
+            latency,
+            lanes,
+            cost: self.cost(scope, &costs),
+            ring: self.ring(scope, &costs),
+            state: self.state(scope),
+            integrity: self.integrity(scope),
+            threads: self.threads(scope),
+            blocks: sums.blocks,
+            trial_values: sums.kept.values(),
+        };
+        Row { summary, blocks: sums.values }
+    }
+
+    /// Whether some urgent operation completed on any host: else there is nothing to hold the others against.
+    fn any_urgent(&self) -> bool {
+        self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.urgent.is_some())
+    }
+
+    /// The rate at which requests were to arrive, over the hosts in scope.
+    fn offered(&self, scope: Option<&str>) -> Option<f64> {
+        let hosts = if scope.is_some() { 1 } else { self.hosts.len() };
+        let rate = self.cell.template.workload.rate?;
+        Some(rate.per_second as f64 * hosts as f64)
+    }
+
+    fn host_trials(
+        &self,
+        scope: Option<&str>,
+    ) -> impl Iterator<Item = &crate::store::record::HostTrial> + use<'_> {
+        let scope = scope.map(str::to_owned);
+        self.records
+            .iter()
+            .flat_map(|record| &record.hosts)
+            .filter(move |host| scope.as_ref().is_none_or(|scope| *scope == host.host))
+    }
+
+    fn finished(&self, scope: Option<&str>) -> impl Iterator<Item = &Finished> {
+        self.host_trials(scope).filter_map(|host| host.finished.as_ref())
+    }
+
+    fn ready(&self, scope: Option<&str>) -> impl Iterator<Item = &Ready> {
+        self.host_trials(scope).filter_map(|host| host.ready.as_ref())
+    }
+
+    fn cost(&self, scope: Option<&str>, costs: &Costs) -> Cost {
+        let syscalls_per_io = costs.per_io(costs.syscalls_total());
+        let per_io = |ns: u64| ns as f64 / costs.ops as f64;
+        Cost {
+            syscalls_per_io,
+            syscalls: self.syscalls(scope, costs, syscalls_per_io),
+            cpu: (costs.ops > 0).then(|| CpuPerIo {
+                user: per_io(costs.user_ns),
+                system: per_io(costs.system_ns),
+                kernel_threads: costs.kernel_threads_ns.map(per_io),
+            }),
+            context_switches_per_io: costs.per_io(costs.switches),
+            interrupts_per_io: costs.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
+            hardware: audit::hardware(self, scope),
+        }
+    }
+
+    fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
+        let audit = audit::syscalls(self, scope);
+        let audit_per_io = audit
+            .as_ref()
+            .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
+        match audit {
+            Some((perf, _)) => Syscalls {
+                counted_by: CountedBy::Perf,
+                total: Some(perf.syscalls_total),
+                by_name: perf.syscalls_by_name,
+                self_per_io,
+                audit_per_io,
+            },
+            None => Syscalls {
+                counted_by: CountedBy::Engine,
+                total: (costs.ops > 0).then(|| costs.syscalls_total()),
+                by_name: costs.syscalls.clone(),
+                self_per_io,
+                audit_per_io,
+            },
+        }
+    }
+
+    fn state(&self, scope: Option<&str>) -> TargetState {
+        TargetState {
+            target: distinct(self.ready(scope).flat_map(|ready| &ready.target)),
+            cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
+        }
+    }
+
+    /// Of all trials, whether or not they count.
+    fn integrity(&self, scope: Option<&str>) -> Integrity {
+        let verified = self.finished(scope).filter_map(|finished| finished.verified);
+        Integrity {
+            errors: self.errors(scope),
+            short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
+            verified: verified.reduce(|sum, part| Verified {
+                sectors: sum.sectors + part.sectors,
+                failures: sum.failures + part.failures,
+            }),
+        }
+    }
+
+    fn errors(&self, scope: Option<&str>) -> Vec<ErrorCount> {
+        let mut counts = BTreeMap::<i32, u64>::new();
+        for (errno, count) in self.finished(scope).flat_map(|finished| &finished.errors) {
+            *counts.entry(*errno).or_default() += count;
+        }
+        let named = |(errno, count)| ErrorCount { errno, name: errno_name(errno), count };
+        counts.into_iter().map(named).collect()
+    }
+
+    fn threads(&self, scope: Option<&str>) -> Threads {
+        let pinned: BTreeSet<u32> = self.ready(scope).flat_map(|ready| &ready.pinned_cpus).copied().collect();
+        Threads {
+            pinned_cpus: pinned.into_iter().collect(),
+            placement: Placement::of(self.host_trials(scope)),
+        }
+    }
+}
+
+/// Key to value; where hosts or trials disagree, all values, `a / b`.
+fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::<String, Vec<String>>::new();
+    for (key, value) in pairs {
+        let known = values.entry(key.clone()).or_default();
+        if !known.contains(value) {
+            known.push(value.clone());
+        }
+    }
+    values.into_iter().map(|(key, values)| (key, values.join(" / "))).collect()
+}

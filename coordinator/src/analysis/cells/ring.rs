@@ -1,0 +1,58 @@
+//! What was asked of a cell's engine, what it granted, and what its ring did.
+
+use proto::outcome::SharingCosts;
+
+use super::{CellData, audit, distinct};
+use crate::{metric::trial::Costs, params::Params, summary::Ring};
+
+impl CellData<'_> {
+    pub(super) fn ring(&self, scope: Option<&str>, costs: &Costs) -> Ring {
+        let knobs = || self.ready(scope).flat_map(|ready| &ready.knobs);
+        let template = &self.cell.template.engine;
+        let (lock_wait_ns_per_io, contended_share, handover_ns_per_io) = match costs.sharing {
+            Some(SharingCosts::Lock { locks, contended, wait_ns }) => {
+                (costs.per_io(wait_ns), (locks > 0).then(|| contended as f64 / locks as f64), None)
+            }
+            Some(SharingCosts::Handover { ns }) => (None, None, costs.per_io(ns)),
+            None => (None, None, None),
+        };
+        Ring {
+            sharing: template.engine.is_ring().then(|| template.ring.as_str().to_owned()),
+            lock_wait_ns_per_io,
+            contended_share,
+            handover_ns_per_io,
+            requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
+            granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
+            sqes_per_enter: (costs.enters > 0 && costs.submitted > 0)
+                .then(|| costs.submitted as f64 / costs.enters as f64),
+            enters_by_batch: by_batch(&costs.enters_by_batch),
+            cq_overflows: costs.cq_overflows,
+            punted_to_io_wq: audit::syscalls(self, scope).and_then(|(perf, _)| perf.punted_to_io_wq),
+            completed: audit::completed(self, scope),
+            batches_missing: audit::batches_missing(self, scope),
+            batches: audit::batches(self, scope),
+        }
+    }
+}
+
+/// Counts by class of batch, under the range of sizes of each class that occurred.
+pub(in crate::analysis) fn by_batch(classes: &[u64]) -> Params {
+    let range = |class: usize| match class {
+        0 => "0".to_owned(),
+        1 => "1".to_owned(),
+        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
+    };
+    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
+    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_batch;
+
+    #[test]
+    fn batches_are_named_by_their_range() {
+        let named = by_batch(&[2, 0, 5, 1]);
+        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
+    }
+}
