@@ -2,7 +2,7 @@
 //! operations, a busy wait). The loop is compiled once for each combination, so an operation pays only for what it uses.
 
 use crate::{
-    engine::{Completion, Slot},
+    slot::{Completion, Slot},
     workload::{Op, OpKind, Ops},
 };
 

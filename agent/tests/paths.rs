@@ -13,12 +13,13 @@ use std::{
 
 use agent::{
     clock::monotonic_ns,
-    counters::{audit::AuditCounts, perf},
+    counters::{audit::Audited, perf},
     skip::skip,
     topology::Topology,
     worker::{Places, WorkerEvent, WorkerPool},
 };
 use proto::{
+    counters::Counters as _,
     outcome::PathCounts,
     trial::{Engine, EngineKind, FileTarget, Measure, Sharing, Sqpoll, Target, Trial, Workload},
     units::{ByteSize, Nanos},
@@ -52,11 +53,7 @@ impl Drop for Scratch {
 }
 
 /// Runs an audit of one or more workers, each with an open file of its own.
-fn audit(
-    engine: Engine,
-    threads: u32,
-    open: impl Fn() -> OwnedFd,
-) -> Result<Vec<(AuditCounts, u64)>, String> {
+fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec<(Audited, u64)>, String> {
     let trial = Arc::new(Trial {
         id: "audit".into(),
         seed: 1,
@@ -109,11 +106,11 @@ fn audit(
 
 /// The ways of all workers' requests; and that calls were counted as the engine counts them.
 #[track_caller]
-fn paths(name: &str, audits: &[(AuditCounts, u64)]) -> PathCounts {
+fn paths(name: &str, audits: &[(Audited, u64)]) -> PathCounts {
     let mut sum = PathCounts::default();
     for (audit, own) in audits {
-        agent::counters::paths::add(&mut sum, &audit.paths.expect("recorded"));
-        let counted = audit.perf.as_ref().unwrap().as_ref().unwrap().syscalls_total;
+        sum.add(&audit.counts.paths.expect("recorded"));
+        let counted = audit.counts.perf.as_ref().unwrap().syscalls_total;
         assert!(
             counted.abs_diff(*own) <= 3 + own / 100,
             "{name}: perf counted {counted} calls, the engine {own}"
@@ -125,11 +122,8 @@ fn paths(name: &str, audits: &[(AuditCounts, u64)]) -> PathCounts {
     sum
 }
 
-fn punts(audits: &[(AuditCounts, u64)]) -> u64 {
-    audits
-        .iter()
-        .map(|(audit, _)| audit.perf.as_ref().unwrap().as_ref().unwrap().punted_to_io_wq.unwrap())
-        .sum()
+fn punts(audits: &[(Audited, u64)]) -> u64 {
+    audits.iter().map(|(audit, _)| audit.counts.perf.as_ref().unwrap().punted_to_io_wq.unwrap()).sum()
 }
 
 fn share(part: u64, counts: PathCounts) -> f64 {

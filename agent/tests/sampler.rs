@@ -142,7 +142,8 @@ async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let sampler = line.split(',').next().unwrap().parse().unwrap_or_else(|_| panic!("{text}"));
     service.close().await;
     server.abort();
-    let counts = finished.perf.clone().unwrap_or_else(|| panic!("not counted: {:?}", finished.warnings));
+    let counts =
+        finished.audit.perf.clone().unwrap_or_else(|| panic!("not counted: {:?}", finished.warnings));
     (finished, counts, sampler)
 }
 
@@ -169,7 +170,7 @@ fn audits_agree_with_perf_stat_from_outside() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for (name, engine) in [("psync", psync), ("io_uring", ring), ("io_uring, batches of 8", batched)] {
         let (finished, counts, sampler) = runtime.block_on(audit(engine));
-        let (inside, own) = (counts.syscalls_total, finished.syscalls_self.values().sum::<u64>());
+        let (inside, own) = (counts.syscalls_total, finished.calls.syscalls());
         println!(
             "{name}: {} operations; calls by perf stat from sampler {sampler}, by the audit {inside} ({:+.4} %), by \
              the engine's own count {own} ({:+.4} %)",

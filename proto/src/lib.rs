@@ -5,6 +5,7 @@
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
 //! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
+//! * [`counters`]: adding and subtracting what was counted.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
@@ -14,7 +15,10 @@
 
 mod checks;
 pub mod convert;
+pub mod counters;
+mod counts;
 pub mod engine;
+mod finished;
 pub mod histogram;
 pub mod noise;
 pub mod outcome;

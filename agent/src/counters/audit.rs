@@ -7,7 +7,7 @@
 use std::{io, os::fd::RawFd};
 
 use proto::{
-    outcome::{BatchCounts, HardwareCounts, Knob, PathCounts, PerfCounts, Warning},
+    outcome::{AuditCounts, BatchCounts, HardwareCounts, Knob, PathCounts, Warning},
     trial::{Sharing, Trial},
 };
 
@@ -30,18 +30,12 @@ pub struct Audit {
     said: Vec<Warning>,
 }
 
-/// What they said.
+/// The result of an audit.
 #[derive(Clone, Debug, Default)]
-pub struct AuditCounts {
-    /// System calls, or why they could not be read; absent where they were not counted.
-    pub perf: Option<Result<PerfCounts, String>>,
-    /// Hardware events; absent where this machine does not count them.
-    pub hardware: Option<HardwareCounts>,
-    /// The ways that requests took; absent where they were not recorded.
-    pub paths: Option<PathCounts>,
-    /// Batches as the kernel counted them; absent where it does not.
-    pub batches: Option<BatchCounts>,
-    /// Instruments that failed after they were opened: what they would have counted is absent.
+pub struct Audited {
+    /// What was counted; each absent where its instrument is not available here, or failed.
+    pub counts: AuditCounts,
+    /// Instruments that failed after they were opened.
     pub warnings: Vec<Warning>,
 }
 
@@ -169,12 +163,12 @@ impl Audit {
         self.with_paths(Paths::stop, "could not be recorded to the end");
     }
 
-    /// What they said, once they are disarmed. Takes some milliseconds.
-    pub fn read(&mut self) -> AuditCounts {
+    /// The results, once counting has ended. Takes some milliseconds.
+    pub fn read(&mut self) -> Audited {
         let failed = self.failed.take();
-        let perf = self.perf.as_mut().map(|perf| match failed {
-            Some(error) => Err(error),
-            None => perf.read().map_err(|error| error.to_string()),
+        let perf = self.perf.as_mut().and_then(|perf| {
+            let read = failed.map_or_else(|| perf.read().map_err(|error| error.to_string()), Err);
+            read.map_err(|error| self.said.push(super::perf::unavailable(&error, "run the audit again"))).ok()
         });
         let paths = match &mut self.paths {
             Some(paths) => Some(paths.read()),
@@ -195,7 +189,8 @@ impl Audit {
             }
             counted
         });
-        AuditCounts { perf, hardware, paths, batches, warnings: std::mem::take(&mut self.said) }
+        let counts = AuditCounts { perf, hardware, paths, batches };
+        Audited { counts, warnings: std::mem::take(&mut self.said) }
     }
 }
 
@@ -211,9 +206,9 @@ mod tests {
         let mut audit = Audit { paths, ..Audit::default() };
         audit
             .with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), "could not be recorded to the end");
-        let counts = audit.read();
-        assert_eq!(counts.paths, None);
-        let [warning] = &counts.warnings[..] else { panic!("{:?}", counts.warnings) };
+        let audited = audit.read();
+        assert_eq!(audited.counts.paths, None);
+        let [warning] = &audited.warnings[..] else { panic!("{:?}", audited.warnings) };
         assert_eq!(warning.code, "paths-not-measured");
         assert!(warning.message.contains("to the end: Input/output error"), "{warning:?}");
         assert!(!warning.remedy.is_empty() && audit.read().warnings.is_empty(), "said once");

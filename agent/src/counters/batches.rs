@@ -3,7 +3,7 @@
 
 use std::{fs, io, os::fd::RawFd, thread::sleep, time::Duration};
 
-use proto::outcome::BatchCounts;
+use proto::{counters::Counters as _, outcome::BatchCounts};
 
 /// How often a ring's fdinfo is read again where its lines are not there: while a batch is submitted, kernels may leave
 /// out what they would have to lock the ring for.

@@ -85,16 +85,6 @@ fn scaled(count: u64, enabled: u64, running: u64) -> Option<u64> {
     (u128::from(count) * u128::from(enabled)).checked_div(u128::from(running)).map(|count| count as u64)
 }
 
-/// Adds the counts of another thread; what is unknown of one is unknown of both.
-pub fn add(sum: &mut HardwareCounts, more: &HardwareCounts) {
-    let both = |sum: &mut Option<u64>, more: Option<u64>| *sum = sum.zip(more).map(|(sum, more)| sum + more);
-    both(&mut sum.cycles, more.cycles);
-    both(&mut sum.cycles_user, more.cycles_user);
-    both(&mut sum.instructions, more.instructions);
-    both(&mut sum.instructions_user, more.instructions_user);
-    both(&mut sum.cache_misses, more.cache_misses);
-}
-
 /// Why there are none, and what would give some.
 #[must_use]
 pub fn why_not(error: &io::Error) -> (String, &'static str) {
@@ -153,14 +143,6 @@ mod tests {
         assert_eq!(scaled(100, 10, 10), Some(100));
         assert_eq!(scaled(100, 10, 4), Some(250));
         assert_eq!(scaled(0, 10, 0), None, "never ran");
-    }
-
-    #[test]
-    fn sums_need_both() {
-        let one = HardwareCounts { cycles: Some(2), cache_misses: Some(1), ..HardwareCounts::default() };
-        let mut sum = one.clone();
-        add(&mut sum, &HardwareCounts { cache_misses: None, ..one });
-        assert_eq!(sum, HardwareCounts { cycles: Some(4), ..HardwareCounts::default() });
     }
 
     #[test]

@@ -159,15 +159,6 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Adds what was seen on another thread.
-pub fn add(sum: &mut PathCounts, more: &PathCounts) {
-    sum.inline += more.inline;
-    sum.task_work += more.task_work;
-    sum.polled += more.polled;
-    sum.punted += more.punted;
-    sum.lost += more.lost;
-}
-
 /// Each tracepoint's number, and the field that is of interest.
 struct Layout {
     submit: (u64, Field),

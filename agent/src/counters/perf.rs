@@ -152,15 +152,6 @@ impl Perf {
     }
 }
 
-/// Adds the counts of another thread.
-pub fn add(sum: &mut PerfCounts, more: &PerfCounts) {
-    sum.syscalls_total += more.syscalls_total;
-    for (name, count) in &more.syscalls_by_name {
-        *sum.syscalls_by_name.entry(name.clone()).or_default() += count;
-    }
-    sum.punted_to_io_wq = sum.punted_to_io_wq.zip(more.punted_to_io_wq).map(|(sum, more)| sum + more);
-}
-
 /// Makes 1,000 system calls and looks whether perf counts 1,000.
 #[must_use]
 pub fn self_test() -> Capability {
@@ -254,15 +245,5 @@ mod tests {
     fn self_test_passes_or_names_the_remedy() {
         let capability = self_test();
         assert!(capability.available || !capability.remedy.is_empty(), "{capability:?}");
-    }
-
-    #[test]
-    fn sums_need_both() {
-        let one = PerfCounts { syscalls_total: 1, punted_to_io_wq: Some(2), ..PerfCounts::default() };
-        let mut sum = one.clone();
-        add(&mut sum, &one);
-        assert_eq!((sum.syscalls_total, sum.punted_to_io_wq), (2, Some(4)));
-        add(&mut sum, &PerfCounts { punted_to_io_wq: None, ..one });
-        assert_eq!((sum.syscalls_total, sum.punted_to_io_wq), (3, None));
     }
 }

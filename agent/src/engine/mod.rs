@@ -23,17 +23,8 @@ pub use pvsync2::Pvsync2;
 pub use ring::{Attach, DualRing, Opcode, Ring, RingSetup};
 pub use sharing::{Combined, Shared};
 
-pub use crate::slot::Slot;
+pub use crate::slot::{Completion, Slot};
 use crate::workload::Op;
-
-/// A request that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// Where it was queued.
-    pub slot: Slot,
-    /// Bytes transferred, or a negated errno.
-    pub result: i32,
-}
 
 /// One way of doing I/O, as the hot loop uses it.
 pub trait Engine {
@@ -70,23 +61,26 @@ pub trait Engine {
     }
 }
 
-/// An engine's own account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// System calls by name.
-    pub syscalls: [(&'static str, u64); CALLS],
-    /// Requests that reached the kernel.
-    pub submitted: u64,
-    /// Calls that hand requests over, by how many they took: none, 1, 2 to 3, 4 to 7 and so on. All zero where
-    /// the engine does not tell.
-    pub batches: [u64; BATCHES],
-    /// Completions that the kernel dropped for want of room, by its own count; what it held back for a while is not in it.
-    pub overflows: u64,
-    /// Calls that took a part of what was handed over, where writes are linked to their syncs: such a sync may have been
-    /// parted from its write, and then did not wait for it.
-    pub parted: u64,
-    /// What sharing the ring cost; `None` where it is not shared.
-    pub sharing: Option<SharingCosts>,
+proto::counters! {
+    /// What an engine has done.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Counts {
+        /// System calls by name.
+        pub syscalls: [(&'static str, u64); CALLS],
+        /// Requests that reached the kernel.
+        pub submitted: u64,
+        /// Calls that submit, by how many requests they submitted: none, 1, 2 to 3, 4 to 7 and so on. All zero where
+        /// the engine does not count them.
+        pub batches: [u64; BATCHES],
+        /// Completions that the kernel dropped for lack of space, by its own count. Completions that it held back for
+        /// a while are not included.
+        pub overflows: u64,
+        /// Calls that submitted only part of a batch, where writes are linked to their syncs: such a sync may have been
+        /// separated from its write, and then did not wait for it.
+        pub parted: u64,
+        /// The cost of sharing the ring; `None` where it is not shared.
+        pub sharing: Option<SharingCosts> => either,
+    }
 }
 
 /// How often an engine that waits by looking does so in one commit: for less than some milliseconds.
@@ -102,25 +96,6 @@ pub const BATCHES: usize = 17;
 #[inline]
 pub(crate) fn batch_class(taken: u32) -> usize {
     ((u32::BITS - taken.leading_zeros()) as usize).min(BATCHES - 1)
-}
-
-impl Counts {
-    /// What came since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut delta = self.clone();
-        for (now, then) in delta.syscalls.iter_mut().zip(&earlier.syscalls) {
-            now.1 -= then.1;
-        }
-        for (now, then) in delta.batches.iter_mut().zip(&earlier.batches) {
-            *now -= then;
-        }
-        delta.submitted -= earlier.submitted;
-        delta.overflows -= earlier.overflows;
-        delta.parted -= earlier.parted;
-        delta.sharing = self.sharing.zip(earlier.sharing).map(|(now, then)| now.since(&then));
-        delta
-    }
 }
 
 /// Whether a commit that failed this way may be retried: the shortage passes.

@@ -230,8 +230,8 @@ async fn with_pool(
     let mut finished = measure(lease, trial, pool, slices, (sampler, target.size)).await?;
     if let Some(keeper) = keeper {
         // At most one of its periods.
-        finished.cached_share = keeper.finish();
-        finished.warnings.extend(cold::warning(finished.cached_share));
+        finished.device.cached_share = keeper.finish();
+        finished.warnings.extend(cold::warning(finished.device.cached_share));
     }
     Ok(finished)
 }

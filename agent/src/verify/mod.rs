@@ -23,7 +23,7 @@ pub use self::fault::{Fault, Found, Outcome};
 use self::{codec::SECTOR, ledger::Ledger};
 use crate::{
     buffers::{Blocks, Buffers},
-    engine::{Completion, Slot},
+    slot::{Completion, Slot},
     source::{Source, Turn},
     workload::{Op, OpKind, Ops, share},
 };

@@ -9,8 +9,8 @@ use proto::{
 };
 
 use super::{
+    context::Worker,
     event::Report,
-    lifecycle::Worker,
     thread::{buffers, urgent_buffers},
 };
 use crate::{

@@ -2,46 +2,20 @@
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::Arc,
 };
 
-use proto::{
-    outcome::Refusal,
-    trial::{Sharing, Trial},
-};
-use tokio::sync::mpsc::UnboundedSender;
+use proto::{outcome::Refusal, trial::Sharing};
 
 use super::{
+    context::Worker,
     descriptors,
     event::{Report, WorkerEvent},
     factory,
-    gate::Gate,
-    handles::SharedHandles,
     operations::Operations,
     thread::{caught, settle},
 };
-use crate::engine::{Attach, sharing::nothing_built};
-
-/// What a worker thread starts with.
-pub(super) struct Worker {
-    pub(super) index: u32,
-    pub(super) cpu: u32,
-    /// The CPU of its ring's polling thread; none: the kernel's choice.
-    pub(super) poller: Option<u32>,
-    pub(super) trial: Arc<Trial>,
-    /// Bytes of the target.
-    pub(super) size: u64,
-    pub(super) gate: Arc<Gate>,
-    pub(super) attach: Arc<Attach>,
-    pub(super) handles: Arc<SharedHandles>,
-    pub(super) stop: Arc<AtomicBool>,
-    pub(super) events: UnboundedSender<WorkerEvent>,
-    /// Bytes that all workers have read back to verify them.
-    pub(super) read_back: Arc<AtomicU64>,
-}
+use crate::engine::sharing::nothing_built;
 
 impl Worker {
     /// The thread's body: works, and reports what came of it.

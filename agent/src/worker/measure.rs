@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use proto::outcome::{Knob, Refusal};
 
 use super::{
+    context::Worker,
     event::{Built, Report, WorkerEvent},
     hot::{self, Batching},
-    lifecycle::Worker,
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
     recorder::{Kinds, Recorder, spares},
     thread::{engine_failed, instruments},

@@ -2,6 +2,7 @@
 //! line and run through the hot loop ([`operations`], [`measure`], [`hot`]), and joined.
 
 mod combiner;
+mod context;
 mod descriptors;
 mod event;
 mod factory;

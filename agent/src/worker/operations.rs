@@ -4,9 +4,9 @@
 use proto::{outcome::Refusal, trial::Sharing};
 
 use super::{
+    context::Worker,
     event::Report,
     factory::{Constructed, EngineUser},
-    lifecycle::Worker,
     measure::measure,
     slowed::Slowed,
     synced::Synced,

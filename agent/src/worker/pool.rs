@@ -18,10 +18,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{
     combiner,
+    context::Worker,
     event::WorkerEvent,
     gate::{Gate, Start},
     handles::SharedHandles,
-    lifecycle::Worker,
 };
 use crate::engine::Attach;
 

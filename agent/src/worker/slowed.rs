@@ -3,7 +3,7 @@
 
 use crate::{
     clock::HotClock,
-    engine::{Completion, Slot},
+    slot::{Completion, Slot},
     source::{Source, Turn},
     workload::{Op, OpKind},
 };

@@ -3,7 +3,7 @@
 use proto::trial::Workload;
 
 use crate::{
-    engine::{Completion, Slot},
+    slot::{Completion, Slot},
     source::{Source, Turn},
     workload::{Op, OpKind},
 };

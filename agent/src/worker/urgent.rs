@@ -11,7 +11,7 @@ use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::{
-    engine::{Completion, Slot},
+    slot::{Completion, Slot},
     source::{Source, Turn},
     workload::{Op, OpKind},
 };

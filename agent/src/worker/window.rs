@@ -2,13 +2,13 @@
 
 use std::io;
 
-use proto::{outcome::Refusal, trial::Workload};
+use proto::{counters::Counters as _, outcome::Refusal, trial::Workload};
 
 use super::{hot::Edges, recorder::Recorder};
 use crate::{
     clock::{HotClock, monotonic_ns},
     counters::{
-        audit::{Audit, AuditCounts},
+        audit::{Audit, Audited},
         usage::Usage,
     },
     engine::{Counts, Engine, sharing::WindowEdges},
@@ -69,7 +69,7 @@ pub struct Closed {
     /// What the thread used.
     pub usage: Usage,
     /// What an audit counted beyond that; nothing in a timed trial.
-    pub audit: AuditCounts,
+    pub audit: Audited,
     /// Disagreement of the hot clock with CLOCK_MONOTONIC.
     pub clock_drift_ppm: f64,
     /// The window ended before its time.
@@ -131,7 +131,7 @@ impl Window {
         }
         let elapsed = monotonic_ns() - opened.monotonic_ns;
         let ticked = self.clock.nanos_between(opened.ticks, self.clock.ticks());
-        let usage = self.usage().since(opened.usage);
+        let usage = self.usage().since(&opened.usage);
         self.closed = Some(Closed {
             begin_ns: self.clock.monotonic(opened.ticks),
             end_ns: self.clock.monotonic(now),

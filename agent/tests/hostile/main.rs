@@ -69,7 +69,7 @@ async fn a_trial_that_waits_for_its_start_can_be_called_off() {
     lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
     lease.cancel(&trial).await;
     let finished = lease.finished().await;
-    assert!(finished.cut_short);
+    assert!(finished.window.cut_short);
     assert_eq!(finished.ops(), 0);
     // So can the lease, and the agent.
     lease.ready(&trial).await;
@@ -93,7 +93,7 @@ async fn what_was_done_in_the_warmup_is_not_counted() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     lease.cancel(&trial).await;
     let finished = lease.finished().await;
-    assert!(finished.cut_short);
+    assert!(finished.window.cut_short);
     assert_eq!(finished.ops(), 0, "no window was ever open");
 }
 
@@ -188,7 +188,7 @@ async fn requests_out_of_turn() {
     lease.start(&other, 0).await;
     lease.cancel(&other).await;
     lease.start(&trial, monotonic_ns()).await;
-    assert!(!lease.finished().await.cut_short);
+    assert!(!lease.finished().await.window.cut_short);
     // Nor while it runs.
     trial.workload.runtime = Nanos(500_000_000);
     lease.ready(&trial).await;
@@ -196,7 +196,7 @@ async fn requests_out_of_turn() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     lease.prepare(&other).await;
     assert_eq!(lease.failed().await.0, "protocol");
-    assert!(!lease.finished().await.cut_short);
+    assert!(!lease.finished().await.window.cut_short);
     works(&mut lease).await;
 }
 

@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use super::{
     fingerprint::{self, FactChange},
-    stats::{holm::holm, verdict::DEFAULT_MARGIN},
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
     metric::{Better, Metric, throughput::IOPS},
     params::Params,
-    plan::{Cell, Plan},
-    scenario::precision::as_percent,
+    plan::Plan,
+    scenario::{Cell, precision::as_percent},
+    stats::{holm::holm, verdict::DEFAULT_MARGIN},
     summary::{CellSummary, ComparisonSet, Verdict},
 };
 

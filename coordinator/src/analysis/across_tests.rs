@@ -1,8 +1,5 @@
 use super::{
-    super::{
-        fixture::{Fixture, model},
-        stats::difference::Length,
-    },
+    super::fixture::{Fixture, model},
     *,
 };
 use crate::metric::{USUAL, latency::SYNC_P99};
@@ -26,6 +23,8 @@ fn held(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: 
     };
     compare(side((&old.0, &old.1)), side((&new.0, &new.1)), chosen)
 }
+
+use crate::stats::difference::Length;
 
 #[test]
 fn a_slower_cell_is_found_and_the_others_are_not() {

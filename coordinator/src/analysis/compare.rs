@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
+    urgent,
+};
+use crate::{
+    metric::{COMPARED, Compared, Operations, Statistic},
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
@@ -12,10 +16,6 @@ use super::{
         remerge::{self, Jackknife, Merged, Recorded},
         verdict::{trials_more, verdict},
     },
-    urgent,
-};
-use crate::{
-    metric::{COMPARED, Compared, Operations, Statistic},
     summary::{Comparison, Verdict},
 };
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use proto::{outcome::Direction, trial::Measure};
+use proto::{counters::Counters as _, outcome::Direction, trial::Measure};
 
 use super::{
     latest, merge, trials,
@@ -151,7 +151,8 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
         };
         for record in records.iter().filter(|record| record.cell == index && record.measure == Measure::Timed)
         {
-            let failed = record.hosts.iter().filter_map(|host| host.finished.as_ref()?.errors.keys().next());
+            let failed =
+                record.hosts.iter().filter_map(|host| host.finished.as_ref()?.work.errors.keys().next());
             totals.errno = if totals.errno == 0 { failed.copied().next().unwrap_or(0) } else { totals.errno };
             if totals.started_at.is_empty() {
                 totals.started_at.clone_from(&record.started_at);
@@ -191,7 +192,7 @@ impl CellTotals {
                 *bytes += series.bytes as f64 * 1e9 / ns.max(1) as f64;
             }
             if let Some(finished) = &host.finished {
-                self.worker_ns += workers * finished.end_ns.saturating_sub(finished.begin_ns);
+                self.worker_ns += workers * finished.window.end_ns.saturating_sub(finished.window.begin_ns);
             }
             self.costs.add(&host.finished.as_ref().map(Costs::of).unwrap_or_default());
         }

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use proto::{
     outcome::{
-        CpuTime, Direction, Finished, HostDescription, Interval, Knob, PathCounts, PerfCounts, Ready, Series,
+        AuditCounts, CallCounts, CpuTime, DeviceCounts, Direction, Finished, HostDescription, Interval, Knob,
+        PathCounts, PerfCounts, Ready, Series, Window, WorkCounts,
     },
     trial::{Engine, EngineKind, FileTarget, Measure, Share, Target, Trial, Urgent, UrgentBy, Workload},
     units::ByteSize,
 };
 use tempfile::TempDir;
 
-use super::{AnalysisInput, analyse, stats::verdict::DEFAULT_MARGIN};
+use super::{AnalysisInput, analyse};
 use crate::{
+    cluster::clock::ClockOffset,
     params::Params,
-    plan::{Cell, Plan, PlannedTrial},
-    scenario::noise::NoisePolicy,
+    plan::{Plan, PlannedTrial},
+    scenario::{Cell, noise::NoisePolicy},
+    stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry, RunDir,
-        record::{ClockOffset, HostTrial, TrialRecord},
+        record::{HostTrial, TrialRecord},
     },
     summary::ComparisonSet,
 };
@@ -180,18 +183,28 @@ impl Fixture {
         let by_name = BTreeMap::from([(call.to_owned(), count)]);
         let audit = planned.measure == Measure::Audit;
         let finished = Finished {
-            begin_ns: start,
-            end_ns: intervals[1].end_ns,
-            read_ops: ops,
-            bytes: 4096 * ops,
-            syscalls_self: by_name.clone(),
-            perf: audit.then_some(PerfCounts {
-                syscalls_total: count,
-                syscalls_by_name: by_name,
-                punted_to_io_wq: Some(3),
-            }),
-            paths: (audit && ring).then(|| PathCounts { inline: 996, punted: 4, ..PathCounts::default() }),
-            interrupts: (!audit).then_some(ops / 2),
+            window: Window { begin_ns: start, end_ns: intervals[1].end_ns, cut_short: false },
+            work: WorkCounts { read_ops: ops, bytes: 4096 * ops, ..WorkCounts::default() },
+            calls: CallCounts {
+                syscalls_self: by_name.clone(),
+                submitted: if ring { ops } else { 0 },
+                enters: if ring { count } else { 0 },
+                ..CallCounts::default()
+            },
+            audit: AuditCounts {
+                perf: audit.then_some(PerfCounts {
+                    syscalls_total: count,
+                    syscalls_by_name: by_name,
+                    punted_to_io_wq: Some(3),
+                }),
+                paths: (audit && ring).then(|| PathCounts {
+                    inline: 996,
+                    punted: 4,
+                    ..PathCounts::default()
+                }),
+                ..AuditCounts::default()
+            },
+            device: DeviceCounts { interrupts: (!audit).then_some(ops / 2), cached_share: None },
             cpu: CpuTime {
                 user_ns: 400 * ops,
                 system_ns: 2_600 * ops,
@@ -199,8 +212,6 @@ impl Fixture {
                 voluntary_switches: ops,
                 involuntary_switches: 2,
             },
-            submitted: if ring { ops } else { 0 },
-            enters: if ring { count } else { 0 },
             ..Finished::default()
         };
         let knob = |granted: bool| Knob {

@@ -5,11 +5,6 @@
 use std::collections::BTreeMap;
 
 use super::{
-    stats::{
-        self,
-        difference::{Length, difference, logs},
-        verdict::{DEFAULT_MARGIN, Evidence},
-    },
     unpaired::{self, Ratio, Sample},
     urgent,
 };
@@ -17,6 +12,11 @@ use crate::{
     metric::Metric,
     params::Params,
     scenario::expect::Measured,
+    stats::{
+        self,
+        difference::{Length, difference, logs},
+        verdict::{DEFAULT_MARGIN, Evidence},
+    },
     summary::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
 

@@ -10,7 +10,8 @@ use proto::trial::{EngineKind, Measure};
 
 use crate::{
     params,
-    plan::{Cell, Plan},
+    plan::Plan,
+    scenario::Cell,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::{ComparisonSet, HostSummary, SCHEMA, TrialCounts},
 };
@@ -31,7 +32,6 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
-pub mod stats;
 #[cfg(test)]
 mod tests;
 pub mod timeline;

@@ -6,9 +6,10 @@
 
 use proto::{noise::Noise, outcome::Finished, trial::Measure};
 
-use super::{stats::verdict::DEFAULT_MARGIN, warnings::Warnings};
+use super::warnings::Warnings;
 use crate::{
     scenario::noise::NoisePolicy,
+    stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry,
         record::{HostTrial, TrialRecord},

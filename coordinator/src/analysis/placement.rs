@@ -44,7 +44,7 @@ mod tests {
     use proto::outcome::{Knob, Ready};
 
     use super::*;
-    use crate::store::record::ClockOffset;
+    use crate::cluster::clock::ClockOffset;
 
     fn host(name: &str, pinned: &[u32], knobs: &[(&str, &str)]) -> HostTrial {
         let knob = |(name, granted): &(&str, &str)| Knob {

@@ -177,13 +177,13 @@ fn what_hosts_say_is_told_once() {
         finished.overhead.clock_drift_ppm = -2000.0;
         finished.overhead.late_swaps = 1;
         finished.overhead.saturated = 1;
-        finished.read_ops /= 2;
+        finished.work.read_ops /= 2;
         finished.cpu.kernel_threads_ns = None;
-        if let Some(perf) = &mut finished.perf {
+        if let Some(perf) = &mut finished.audit.perf {
             perf.syscalls_total *= 2;
         }
         if record.arm == "sync" {
-            finished.perf = None;
+            finished.audit.perf = None;
         }
     };
     fixture.execute(usize::MAX);

@@ -50,12 +50,13 @@ pub(crate) fn kept_out(record: &TrialRecord) -> Vec<String> {
             (Some(refusal), _) => reasons.push(format!("{name}: {refusal}")),
             (None, None) => reasons.push(format!("{name} did not finish")),
             (None, Some(finished)) => {
-                if finished.cut_short {
+                if finished.window.cut_short {
                     reasons.push(format!("{name} was stopped early"));
                 }
-                if !finished.errors.is_empty() {
-                    let kinds: Vec<String> = finished.errors.keys().map(|errno| errno_name(*errno)).collect();
-                    let failed: u64 = finished.errors.values().sum();
+                if !finished.work.errors.is_empty() {
+                    let kinds: Vec<String> =
+                        finished.work.errors.keys().map(|errno| errno_name(*errno)).collect();
+                    let failed: u64 = finished.work.errors.values().sum();
                     reasons.push(format!("{name}: {failed} requests failed ({})", kinds.join(", ")));
                 }
                 if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {

@@ -11,12 +11,15 @@
 //! A sample has `f = n - 1` degrees of freedom; one whose number precision decided has those of
 //! [`Length::freedom`], as within a run.
 
-use super::stats::{
-    difference::{Length, ROUNDING},
-    mean, moments, t_quantile, t_tail,
-    verdict::{Evidence, verdict},
+use crate::{
+    metric::Better,
+    stats::{
+        difference::{Length, ROUNDING},
+        mean, moments, t_quantile, t_tail,
+        verdict::{Evidence, verdict},
+    },
+    summary::Verdict,
 };
-use crate::{metric::Better, summary::Verdict};
 
 /// One value a trial, and what decided how many there are.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +69,7 @@ pub fn compare(arm: Sample<'_>, baseline: Sample<'_>) -> Ratio {
 
 /// Mean of logarithms, the square of its standard error, and degrees of freedom; of two samples or more, all above zero.
 fn logs(sample: Sample<'_>) -> Option<(f64, f64, f64)> {
-    let logs = super::stats::difference::logs(sample.values)?;
+    let logs = crate::stats::difference::logs(sample.values)?;
     let (mean, variance) = moments(&logs)?;
     Some((mean, variance / logs.len() as f64, sample.length.freedom(logs.len())))
 }
@@ -89,10 +92,8 @@ fn welch(arm: Sample<'_>, baseline: Sample<'_>) -> Option<(Evidence, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::stats::verdict::{DEFAULT_MARGIN, SIGNIFICANCE},
-        *,
-    };
+    use super::*;
+    use crate::stats::verdict::{DEFAULT_MARGIN, SIGNIFICANCE};
 
     const fn fixed(values: &[f64]) -> Sample<'_> {
         Sample { values, length: Length::Fixed }

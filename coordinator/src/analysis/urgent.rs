@@ -3,9 +3,10 @@
 use hdrhistogram::Histogram;
 use proto::outcome::UrgentCounts;
 
-use super::{across, cells::percentiles, merge, stats, warnings::Warnings};
+use super::{across, cells::percentiles, merge, warnings::Warnings};
 use crate::{
     metric::{Metric, trial::Part},
+    stats,
     summary::{
         CellSummary,
         lane::{Lane, Overtaken, Starved},

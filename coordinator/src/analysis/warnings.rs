@@ -244,7 +244,7 @@ impl Warnings {
                 "look at the device: kernel log, queue depth, throttling",
             );
         }
-        if record.measure == Measure::Audit && finished.perf.is_none() {
+        if record.measure == Measure::Audit && finished.audit.perf.is_none() {
             self.add(
                 "audit-without-perf",
                 name,
@@ -253,7 +253,7 @@ impl Warnings {
                  `coordinator agents` says which is missing",
             );
         }
-        let lost = finished.paths.map_or(0, |paths| paths.lost);
+        let lost = finished.audit.paths.map_or(0, |paths| paths.lost);
         if lost > 0 {
             self.add(
                 "paths-with-gaps",
@@ -266,8 +266,8 @@ impl Warnings {
             );
         }
         self.of_batches(record, host, finished);
-        if let Some(perf) = &finished.perf
-            && differ(perf.syscalls_total, finished.syscalls_self_total())
+        if let Some(perf) = &finished.audit.perf
+            && differ(perf.syscalls_total, finished.calls.syscalls())
         {
             let per_io = |count: u64| count as f64 / finished.ops().max(1) as f64;
             self.add(
@@ -278,7 +278,7 @@ impl Warnings {
                     record.arm,
                     record.id,
                     per_io(perf.syscalls_total),
-                    per_io(finished.syscalls_self_total())
+                    per_io(finished.calls.syscalls())
                 ),
                 "trust perf's count; the difference is calls that the engine does not know it makes",
             );
@@ -288,16 +288,16 @@ impl Warnings {
     /// Whether the kernel and the engine agree on what was handed over by calls; both count exactly. A combiner's ring
     /// has requests of its own that end its sleep.
     fn of_batches(&mut self, record: &TrialRecord, host: &HostTrial, finished: &Finished) {
-        let own = finished.sharing.is_none() && finished.submitted > 0;
-        let Some(batches) = finished.batches.as_ref().filter(|_| own) else { return };
-        let calls: u64 = finished.enters_by_batch.iter().skip(1).sum();
-        if (batches.requests, batches.batches) != (finished.submitted, calls) {
+        let own = finished.calls.sharing.is_none() && finished.calls.submitted > 0;
+        let Some(batches) = finished.audit.batches.as_ref().filter(|_| own) else { return };
+        let calls: u64 = finished.calls.enters_by_batch.iter().skip(1).sum();
+        if (batches.requests, batches.batches) != (finished.calls.submitted, calls) {
             self.add(
                 "batch-count-disagrees",
                 Some(&host.host),
                 format!(
                     "{} in audit {}: the kernel counted {} requests in {} batches, the engine {} in {calls}",
-                    record.arm, record.id, batches.requests, batches.batches, finished.submitted
+                    record.arm, record.id, batches.requests, batches.batches, finished.calls.submitted
                 ),
                 "report it with the run directory: one of the two counts is wrong",
             );
@@ -321,7 +321,7 @@ impl Warnings {
         }
         // Only where every interval was used do the two counts speak of the same time.
         for host in data.samples.iter().filter(|s| !s.selection.trimmed).flat_map(|sample| &sample.hosts) {
-            if differ(host.work.latency.len(), host.costs.ops) {
+            if differ(host.work.latency.len(), host.costs.ops()) {
                 self.add(
                     "intervals-disagree",
                     Some(&host.host),
@@ -329,7 +329,7 @@ impl Warnings {
                         "{}: {} operations arrived in intervals, the host counted {}",
                         data.cell.arm,
                         host.work.latency.len(),
-                        host.costs.ops
+                        host.costs.ops()
                     ),
                     "report it with the run directory: an interval was lost or counted twice",
                 );
@@ -340,7 +340,7 @@ impl Warnings {
                 .samples
                 .iter()
                 .flat_map(|sample| &sample.hosts)
-                .filter(|host| host.costs.kernel_threads_ns.is_none());
+                .filter(|host| host.costs.cpu.kernel_threads_ns.is_none());
             for host in unknown {
                 self.add(
                     "kernel-threads-unmeasured",

@@ -1,7 +1,7 @@
 //! The common window: hosts never start and stop at the same instant, so their rates are only added up over
 //! the time in which all of them were at work.
 
-use crate::store::record::ClockOffset;
+use crate::cluster::clock::ClockOffset;
 
 /// Share of the window by which an interval may stick out of it, besides the error of the clocks.
 pub const TOLERANCE: f64 = 0.01;

@@ -6,7 +6,16 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::store::record::ClockOffset;
+use serde::{Deserialize, Serialize};
+
+/// Host clock less coordinator clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockOffset {
+    /// Nanoseconds; the host's monotonic clock less the coordinator's.
+    pub offset_ns: i64,
+    /// Half the shortest round trip: the bound on the error of `offset_ns`, in nanoseconds.
+    pub error_ns: u64,
+}
 
 /// One question and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::{
     address::Address,
     clock::{self, Sample},
 };
-use crate::store::record::ClockOffset;
+use crate::cluster::clock::ClockOffset;
 
 pub(super) type Client = AgentClient<Channel>;
 

@@ -33,7 +33,7 @@ use self::{
     lease::{FromHost, Lease},
     trial::HostRun,
 };
-use crate::{screen::Screen, store::record::ClockOffset};
+use crate::{cluster::clock::ClockOffset, screen::Screen};
 
 /// The name of the embedded agent's host.
 pub const LOCAL: &str = "local";

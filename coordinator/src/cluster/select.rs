@@ -67,7 +67,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{params::Params, plan::Cell, scenario::noise::NoisePolicy};
+    use crate::{
+        params::Params,
+        scenario::{Cell, noise::NoisePolicy},
+    };
 
     fn plan(selectors: &[&[(&str, &str)]]) -> Plan {
         let cells = selectors

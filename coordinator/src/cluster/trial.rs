@@ -12,7 +12,7 @@ use super::{
     Cluster, Timing, clock,
     lease::{Event, FromHost},
 };
-use crate::{stop::Stop, store::record::ClockOffset};
+use crate::{cluster::clock::ClockOffset, stop::Stop};
 
 /// The word with which an agent answers a trial that was cancelled before it began.
 pub const CANCELLED: &str = "cancelled";

@@ -2,18 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::Args;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use proto::outcome::Capability;
 use serde_json::json;
 
-use super::{on_runtime, print, reach::reach};
-use crate::{
-    cli::AgentsArgs,
-    cluster::{Cluster, Host},
-    exit::Exit,
-    report::text::wrap,
-    screen::Screen,
-};
+use super::{args::HostArgs, on_runtime, print, reach::reach};
+use crate::{cluster::{Cluster, Host}, exit::Exit, report::text::wrap, screen::Screen};
+
+/// Show what each host is, what it can do, and what to do about the rest.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator agents
+  coordinator agents --agents n1:7420,n2:7420
+  coordinator agents --inventory cluster.yaml --json")]
+pub struct AgentsArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// As JSON, with every fact.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Facts that the table leaves to JSON: many, and of interest only where they differ.
 const LONG_LISTS: [&str; 2] = ["mitigations.", "kernel.cmdline"];

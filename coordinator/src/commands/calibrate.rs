@@ -1,23 +1,56 @@
 //! `coordinator calibrate`: an arm against itself, and what can be seen on this rig.
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 use miette::miette;
 
 use super::{
+    args::MeasuringArgs,
     on_runtime, print,
     report::{Conclusion, appearance, conclusion, stored},
     run::{Place, measured, planned_for},
 };
-use crate::{
-    analysis::calibration::{BLOCKS, Subject, measure},
-    cli::{CalibrateArgs, CalibrateFormat},
-    exit::Exit,
-    plan::{self, Plan},
-    report::{Format, render_calibration},
-    scenario::{self, Itself, Loaded, ScenarioError, against_itself},
-    screen::Screen,
-    store::RunDir,
-    summary::calibration::Calibration,
-};
+use crate::{analysis::calibration::{BLOCKS, Subject, measure}, exit::Exit, plan::{Plan, self}, report::{Format, render_calibration}, scenario::{Itself, Loaded, ScenarioError, against_itself, self}, screen::Screen, store::RunDir, summary::calibration::Calibration};
+
+/// Run an arm of a scenario against itself, and print the smallest difference that this rig can see.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator calibrate scenarios/qd-sweep.yaml --out results/calibration
+  coordinator run scenarios/qd-sweep.yaml --calibration results/calibration
+
+Exits with 4 where the arm differs from itself beyond chance: then the order of trials matters on this rig.")]
+pub struct CalibrateArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// The arm; by default the scenario's baseline.
+    #[arg(long, value_name = "NAME")]
+    pub arm: Option<String>,
+    /// Blocks, each of which runs the arm twice at every point; by default the scenario's trials, and 16 at least.
+    #[arg(long, value_name = "N")]
+    pub trials: Option<u32>,
+    /// Where, and what of the scenario.
+    #[command(flatten)]
+    pub measuring: MeasuringArgs,
+    /// The run directory; by default results/TIME-calibrate-NAME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CalibrateFormat,
+}
+
+/// How a calibration is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CalibrateFormat {
+    /// For a terminal.
+    #[default]
+    Table,
+    /// As in `calibration.json`.
+    Json,
+}
 
 /// Runs the command.
 #[must_use]

@@ -1,7 +1,23 @@
 //! `coordinator check`: what is wrong with scenarios, and what they would do.
 
-use super::{outcome::takes, print};
-use crate::{cli::CheckArgs, exit::Exit, plan, scenario, screen::Screen};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{args::OverrideArgs, outcome::takes, print};
+use crate::{exit::Exit, plan, scenario, screen::Screen};
+
+/// Check scenarios without running them.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator check scenarios/*.yaml")]
+pub struct CheckArgs {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// As they would be run.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
+}
 
 /// Runs the command.
 #[must_use]

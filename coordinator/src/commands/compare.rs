@@ -9,26 +9,7 @@ use super::{
     print,
     report::{appearance, find, stored},
 };
-use crate::{
-    analysis::{
-        self, AnalysisInput,
-        across::{self, RunComparison, Selection, Side},
-        stats::verdict::DEFAULT_MARGIN,
-    },
-    exit::Exit,
-    history::{self, RESULTS},
-    metric::{self, Metric},
-    plan::Plan,
-    report::{self, Plain},
-    scenario::{
-        self,
-        keys::one_of,
-        precision::{LARGEST_PERCENT, percent},
-    },
-    screen::Screen,
-    store::{RunDir, SCENARIO},
-    summary::{ComparisonSet, Verdict},
-};
+use crate::{analysis::{AnalysisInput, across::{RunComparison, Selection, Side, self}, self}, exit::Exit, history::{RESULTS, self}, metric::{Metric, self}, plan::Plan, report::{Plain, self}, scenario::{keys::one_of, precision::{LARGEST_PERCENT, percent}, self}, screen::Screen, stats::verdict::DEFAULT_MARGIN, store::{RunDir, SCENARIO}, summary::{ComparisonSet, Verdict}};
 
 /// Hold a run against another one, from another day or another machine.
 #[derive(Clone, Debug, Args)]

@@ -1,14 +1,29 @@
 //! `coordinator import`: a scenario from a job file of fio, on standard output.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use miette::miette;
 
 use super::print;
-use crate::{
-    cli::ImportArgs,
-    exit::Exit,
-    import::{self, Imported, Note, Source},
-    screen::Screen,
-};
+use crate::{exit::Exit, import::{Imported, Note, Source, self}, screen::Screen};
+
+/// Make a scenario of a job file of fio.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  coordinator import job.fio > job.yaml
+
+The scenario goes to standard output; what it does not have of the job file is said on standard error, by line,
+and in its comments.")]
+pub struct ImportArgs {
+    /// The job file.
+    #[arg(value_name = "JOB.fio")]
+    pub job: PathBuf,
+    /// Take this section only; may be given several times. By default all that can be compared.
+    #[arg(long, value_name = "NAME")]
+    pub section: Vec<String>,
+}
 
 /// Runs the command. A scenario that lacks something of the job file is still one: the code is 0, and what it
 /// lacks is said.

@@ -1,22 +1,62 @@
-//! The commands, one file each. Each prints what it was asked for and says by its [`Exit`] how it went.
+//! The commands, one file each, with their arguments. Each prints its result and returns how it ended ([`Exit`]).
+//!
+//! A new command is a file beside this one and a line in the list below.
 
-pub mod agents;
-pub mod calibrate;
-pub mod check;
-pub mod compare;
-pub mod import;
-pub mod list;
+pub mod args;
 mod outcome;
 mod reach;
-pub mod report;
-pub mod run;
-pub mod schema;
 
-use std::io;
+use std::{io, path::PathBuf, process::ExitCode};
 
+use clap::Subcommand;
 use miette::miette;
 
-use crate::{exit::Exit, output, screen::Screen, stop::Stop};
+use crate::{cluster::EMBEDDED_SUBCOMMAND, exit::Exit, output, screen::Screen, stop::Stop};
+
+/// Declares the module of each command, the subcommands and what runs them.
+macro_rules! commands {
+    ($($variant:ident: $module:ident::$function:ident($args:ident),)+) => {
+        $(pub mod $module;)+
+
+        /// The subcommands, in the order of `--help`. Their help is that of their arguments.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command {
+            $(
+                #[allow(missing_docs, reason = "the arguments' documentation is the command's help")]
+                $variant($module::$args),
+            )+
+            /// The embedded agent, on the socket that is its standard input.
+            #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
+            Agent {
+                #[arg(long)]
+                data_dir: PathBuf,
+            },
+        }
+
+        impl Command {
+            /// Runs the command.
+            pub(crate) fn execute(&self, screen: &Screen) -> ExitCode {
+                match self {
+                    $(Self::$variant(args) => $module::$function(args, screen).into(),)+
+                    // A process of its own in all but its file: it logs for itself.
+                    Self::Agent { data_dir } => agent::server::serve_embedded(data_dir),
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Run: run::run(RunArgs),
+    Calibrate: calibrate::calibrate(CalibrateArgs),
+    Check: check::check(CheckArgs),
+    Agents: agents::agents(AgentsArgs),
+    Report: report::report(ReportArgs),
+    Compare: compare::compare(CompareArgs),
+    List: list::list(ListArgs),
+    Import: import::import(ImportArgs),
+    Schema: schema::schema(SchemaArgs),
+}
 
 /// Runs `work` on a runtime of its own. The first signal raises the wish to stop, which `work` heeds; the
 /// runtime has threads besides this one, so that the second signal gets through whatever `work` does.

@@ -9,8 +9,10 @@ use crate::{
     cluster::{Cluster, HostError},
     exit::Exit,
     plan::Plan,
-    progress::{human, label},
-    run::RunOutcome,
+    run::{
+        RunOutcome,
+        progress::{human, label},
+    },
     scenario::precision::as_percent,
     screen::Screen,
     units::some,

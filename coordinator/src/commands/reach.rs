@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use miette::miette;
 
 use crate::{
-    cli::HostArgs,
     cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory},
+    commands::args::HostArgs,
     exit::Exit,
     screen::Screen,
 };

@@ -5,18 +5,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
+
 use super::print;
-use crate::{
-    analysis::{self, AnalysisInput},
-    cli::ReportArgs,
-    exit::Exit,
-    history::{self, resolve::resolve},
-    report::{self, Format},
-    scenario::{self, Loaded},
-    screen::Screen,
-    store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
-    summary,
-};
+use crate::{analysis::{AnalysisInput, self}, exit::Exit, history::{RESULTS, resolve::resolve, self}, report::{Format, self}, scenario::{Loaded, self}, screen::Screen, store::{RunDir, SCENARIO, StoreError, record::TrialRecord}, summary};
+
+/// Analyse a run that is on disk, and print its comparison.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator report results/latest --format markdown")]
+pub struct ReportArgs {
+    /// The run: its directory, its name or the beginning of it, `latest`, `latest~1` (the one before), or `NAME~1`
+    /// (of the scenario NAME).
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The directory that runs are in.
+    #[arg(long, value_name = "DIR", default_value = RESULTS)]
+    pub dir: PathBuf,
+    /// How the comparison is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
 
 /// Columns where standard output is no terminal.
 const WIDTH: u16 = 100;

@@ -6,30 +6,47 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use clap::Args;
 use miette::{Report, miette};
 use proto::outcome::Interval;
 
 use super::{
+    args::MeasuringArgs,
     on_runtime,
     outcome::{announce, conclude},
     print,
     reach::{reach, say},
     report::{Conclusion, conclusion, find, stored},
 };
-use crate::{
-    cli::{MeasuringArgs, RunArgs},
-    cluster::{Cluster, Host, select},
-    exit::Exit,
-    history::RESULTS,
-    plan::{self, Plan},
-    progress::Progress,
-    run::{RunOutcome, TrialSink, drive},
-    scenario::{self, Loaded, ScenarioError},
-    screen::Screen,
-    stop::Stop,
-    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
-    summary::calibration::Calibration,
-};
+use crate::{cluster::{Cluster, Host, select}, exit::Exit, history::RESULTS, plan::{Plan, self}, run::{RunOutcome, TrialSink, drive, progress::Progress}, scenario::{Loaded, ScenarioError, self}, report::Format, screen::Screen, stop::Stop, store::{HostEntry, RunDir, StoreError, record::TrialRecord}, summary::calibration::Calibration};
+
+/// Run scenarios, and print the comparison.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator run scenarios/qd-sweep.yaml
+  coordinator run scenarios/qd-sweep.yaml --quick --set target.file.size=64MiB
+  coordinator run scenarios/qd-sweep.yaml --agents n1:7420,n2:7420 --format json
+  coordinator run scenarios/qd-sweep.yaml --inventory cluster.yaml
+
+The comparison goes to standard output; progress and logs go to standard error.")]
+pub struct RunArgs {
+    /// Scenario files, run one after another.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// Where, and what of the scenario.
+    #[command(flatten)]
+    pub measuring: MeasuringArgs,
+    /// The run directory; by default results/TIME-NAME. Of several scenarios each gets one in DIR.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How the comparison is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// A run of `calibrate`: verdicts on differences that are too small for this rig are "no difference".
+    #[arg(long, value_name = "RUN")]
+    pub calibration: Option<PathBuf>,
+}
 
 /// Runs the command.
 #[must_use]

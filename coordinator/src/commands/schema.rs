@@ -1,14 +1,29 @@
 //! `coordinator schema`: JSON Schemas.
 
+use clap::{Args, ValueEnum};
+
 use super::print;
-use crate::{
-    analysis::calibration::calibration_schema,
-    cli::{Schema, SchemaArgs},
-    exit::Exit,
-    scenario::scenario_schema,
-    screen::Screen,
-    summary::summary_schema,
-};
+use crate::{analysis::calibration::calibration_schema, exit::Exit, scenario::scenario_schema, screen::Screen, summary::summary_schema};
+
+/// Print the JSON Schema of scenarios, of summary.json or of calibration.json.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
+pub struct SchemaArgs {
+    /// Of what.
+    #[arg(value_enum)]
+    pub of: Schema,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// A scenario, for completion in an editor.
+    Scenario,
+    /// summary.json.
+    Summary,
+    /// calibration.json.
+    Calibration,
+}
 
 /// Runs the command.
 #[must_use]

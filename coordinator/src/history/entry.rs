@@ -16,7 +16,8 @@ use crate::{
     analysis::fingerprint,
     exit::Exit,
     params::Params,
-    plan::{Cell, Plan},
+    plan::Plan,
+    scenario::Cell,
     store::{HOSTS, HostEntry, PLAN, RunDir, SCENARIO, SUMMARY, TRIALS},
     summary::ComparisonSet,
 };

@@ -14,7 +14,7 @@ metrics! {
         .titled("sys/IO")
         .heading("System calls per I/O")
         .help("System calls per operation, counted by the engine; those of syncs are included.")
-        .kept(|trial| trial.per_io(|costs| Some(costs.syscalls_total())))
+        .kept(|trial| trial.per_io(|costs| Some(costs.calls.syscalls())))
         .column(Column::Always)
         .legend("sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, including kernel threads. -: not measured.")
         .csv(&[("syscalls_per_io", Value)])
@@ -43,7 +43,7 @@ metrics! {
     CPU_USER = Metric::sums("cpu_user_per_io", Unit::Nanoseconds, |cell| Some(cell.cost.cpu?.user))
         .help("CPU time of the workers in user mode, per operation.")
         .exported_only()
-        .in_trials(|trial| trial.per_io(|costs| Some(costs.user_ns)))
+        .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.user_ns)))
         .csv(&[("cpu_ns_per_io_user", Value)])
         .trials_csv("cpu_ns_per_io_user")
         .labelled(&CPU, "mode", "user");
@@ -52,7 +52,7 @@ metrics! {
     CPU_SYSTEM = Metric::sums("cpu_system_per_io", Unit::Nanoseconds, |cell| Some(cell.cost.cpu?.system))
         .help("CPU time of the workers in the kernel, per operation.")
         .exported_only()
-        .in_trials(|trial| trial.per_io(|costs| Some(costs.system_ns)))
+        .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.system_ns)))
         .csv(&[("cpu_ns_per_io_system", Value)])
         .trials_csv("cpu_ns_per_io_system")
         .labelled(&CPU, "mode", "system");
@@ -63,7 +63,7 @@ metrics! {
     })
     .help("CPU time of the kernel's threads that work for a ring, per operation.")
     .exported_only()
-    .in_trials(|trial| trial.per_io(|costs| costs.kernel_threads_ns))
+    .in_trials(|trial| trial.per_io(|costs| costs.cpu.kernel_threads_ns))
     .csv(&[("cpu_ns_per_io_kernel_threads", Value)])
     .trials_csv("cpu_ns_per_io_kernel_threads")
     .labelled(&CPU, "mode", "kernel_threads");
@@ -73,7 +73,7 @@ metrics! {
         cell.cost.context_switches_per_io
     })
     .help("Context switches of the workers per operation, voluntary and involuntary.")
-    .kept(|trial| trial.per_io(|costs| Some(costs.switches)))
+    .kept(|trial| trial.per_io(|costs| Some(costs.cpu.switches())))
     .csv(&[("context_switches_per_io", Value)])
     .trials_csv("context_switches_per_io")
     .openmetrics(&Family {
@@ -85,6 +85,6 @@ metrics! {
     /// Interrupts of the device per operation.
     INTERRUPTS_PER_IO = Metric::sums("interrupts_per_io", Unit::PerIo, |cell| cell.cost.interrupts_per_io)
         .help("Interrupts of the device behind the target per operation, whatever caused them.")
-        .kept(|trial| trial.per_io(|costs| costs.interrupts))
+        .kept(|trial| trial.per_io(|costs| costs.device.interrupts))
         .csv(&[("interrupts_per_io", Value)]);
 }

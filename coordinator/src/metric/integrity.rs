@@ -16,7 +16,7 @@ metrics! {
     })
     .help("Failed requests in all trials.")
     .exported_only()
-    .in_trials(|trial| trial.count(|costs| costs.errors))
+    .in_trials(|trial| trial.count(|costs| costs.work.errors.values().sum()))
     .csv(&[("errors", Value)])
     .trials_csv("errors");
 
@@ -24,7 +24,7 @@ metrics! {
     SHORT_TRANSFERS = Metric::sums("short_transfers", Unit::Count, |cell| Some(cell.integrity.short_transfers as f64))
         .help("Requests that transferred less than they asked for, in all trials.")
         .exported_only()
-        .in_trials(|trial| trial.count(|costs| costs.short_transfers))
+        .in_trials(|trial| trial.count(|costs| costs.work.short_transfers))
         .csv(&[("short_transfers", Value)])
         .trials_csv("short_transfers");
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proto::outcome::{CpuTime, DeviceCounts, WorkCounts};
+
 use super::{trial::Costs, *};
 
 #[test]
@@ -48,9 +50,12 @@ fn only_metrics_with_values_by_trial_are_compared() {
 #[test]
 fn a_metric_of_trials_needs_no_field_in_the_summary() {
     let metric = Metric::of_trials("short_per_io", Unit::PerIo, |trial| {
-        trial.per_io(|costs| Some(costs.short_transfers))
+        trial.per_io(|costs| Some(costs.work.short_transfers))
     });
-    let costs = Costs { ops: 8, short_transfers: 2, ..Costs::default() };
+    let costs = Costs {
+        work: WorkCounts { read_ops: 8, short_transfers: 2, ..WorkCounts::default() },
+        ..Costs::default()
+    };
     assert_eq!(metric.in_trial(&Trial { costs: Some(&costs), ..Trial::default() }), Some(0.25));
     assert_eq!(metric.in_trial(&Trial::default()), None);
     let trial_values = BTreeMap::from([("short_per_io".to_owned(), vec![0.25, 0.75])]);
@@ -61,9 +66,13 @@ fn a_metric_of_trials_needs_no_field_in_the_summary() {
 
 #[test]
 fn a_sum_of_costs_is_unknown_where_a_part_is() {
-    let part = Costs { ops: 10, interrupts: Some(3), ..Costs::default() };
-    let known = Costs { kernel_threads_ns: Some(5), ..part.clone() };
+    let part = Costs {
+        work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
+        device: DeviceCounts { interrupts: Some(3), ..DeviceCounts::default() },
+        ..Costs::default()
+    };
+    let known = Costs { cpu: CpuTime { kernel_threads_ns: Some(5), ..CpuTime::default() }, ..part.clone() };
     let sum = Costs::sum([&part, &known]);
-    assert_eq!((sum.ops, sum.interrupts, sum.kernel_threads_ns), (20, Some(6), None));
+    assert_eq!((sum.ops(), sum.device.interrupts, sum.cpu.kernel_threads_ns), (20, Some(6), None));
     assert_eq!((Costs::sum([]).cpu_ns(), sum.per_io(5), Costs::default().per_io(5)), (0, Some(0.25), None));
 }

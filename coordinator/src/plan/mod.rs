@@ -1,12 +1,8 @@
 //! Axes x arms x trials become an ordered, seeded, interleaved list of trials.
 
-pub(crate) mod cells;
 mod order;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use proto::{
     trial::{FileTarget, Measure, Target, Trial},
@@ -15,9 +11,9 @@ use proto::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    analysis::stats::difference::Length,
     params::Params,
-    scenario::{Loaded, Precision, ScenarioError, noise::NoisePolicy},
+    scenario::{Cell, Loaded, Precision, ScenarioError, noise::NoisePolicy},
+    stats::difference::Length,
 };
 
 /// The longest warm-up of an audit: it only counts, so it need not be long.
@@ -67,19 +63,6 @@ pub struct Stopping {
     pub until: f64,
     /// The arm that others are held against.
     pub baseline: String,
-}
-
-/// An arm at a point.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// The arm's name.
-    pub arm: String,
-    /// The point.
-    pub params: Params,
-    /// Labels that a host must have to run it; empty: every host runs it.
-    pub hosts: BTreeMap<String, String>,
-    /// What is run. Its `id`, `seed` and `measure` are set for each trial by [`Plan::trial`].
-    pub template: Trial,
 }
 
 /// One execution of a cell, in its place.

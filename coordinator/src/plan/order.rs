@@ -6,7 +6,8 @@ use proto::trial::Measure;
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{Cell, PlannedTrial};
+use super::PlannedTrial;
+use crate::scenario::Cell;
 
 /// First an audit of each cell, then `blocks` blocks; each of them runs every cell once, in an order of its
 /// own.

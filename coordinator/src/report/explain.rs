@@ -182,7 +182,7 @@ mod tests {
             let (Some(ready), Some(finished)) = (&mut host.ready, &mut host.finished) else { return };
             ready.target.insert("direct".into(), "yes".into());
             let ops = finished.ops();
-            let calls = finished.syscalls_self_total();
+            let calls = finished.calls.syscalls();
             finished.cpu.user_ns = 400 * ops;
             finished.cpu.system_ns = 900 * ops + 3_000 * calls;
         };

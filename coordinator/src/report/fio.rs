@@ -59,9 +59,9 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
         "elapsed": cell.runtime_ns.div_ceil(1_000_000_000),
         "job options": trial.map_or_else(|| json!({}), options),
         "job_runtime": cell.runtime_ns / 1_000_000,
-        "usr_cpu": share(cell.costs.user_ns),
-        "sys_cpu": share(cell.costs.system_ns),
-        "ctx": cell.costs.switches,
+        "usr_cpu": share(cell.costs.cpu.user_ns),
+        "sys_cpu": share(cell.costs.cpu.system_ns),
+        "ctx": cell.costs.cpu.switches(),
     });
     for (name, kind) in [("read", Direction::Read), ("write", Direction::Write)] {
         job[name] = direction(cell, of_both(cell, kind).as_ref());
@@ -122,7 +122,7 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
     // Whose they were is not known where a cell both reads and writes.
     let has = |direction: Direction| cell.directions.keys().any(|kind| kind.plain() == direction);
     if totals.is_some() && has(Direction::Read) != has(Direction::Write) {
-        out["short_ios"] = json!(cell.costs.short_transfers);
+        out["short_ios"] = json!(cell.costs.work.short_transfers);
     }
     out
 }

@@ -1,6 +1,6 @@
 //! Every rendering of the same set.
 
-use proto::outcome::SharingCosts;
+use proto::outcome::{HandoverCosts, LockCosts, SharingCosts};
 use serde_json::Value;
 
 use super::*;
@@ -61,9 +61,11 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     fixture.change = |record| {
         let Some(finished) = &mut record.hosts[0].finished else { return };
         let ops = finished.ops();
-        finished.sharing = match record.arm.as_str() {
-            "uring" => Some(SharingCosts::Lock { locks: 4 * ops, contended: ops, wait_ns: 150 * ops }),
-            "uring-tuned" => Some(SharingCosts::Handover { ns: 2500 * ops }),
+        finished.calls.sharing = match record.arm.as_str() {
+            "uring" => {
+                Some(SharingCosts::Lock(LockCosts { locks: 4 * ops, contended: ops, wait_ns: 150 * ops }))
+            }
+            "uring-tuned" => Some(SharingCosts::Handover(HandoverCosts { ns: 2500 * ops })),
             _ => None,
         };
     };

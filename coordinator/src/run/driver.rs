@@ -8,7 +8,7 @@ use super::{RunOutcome, TrialSink, again, precision::Precision, record, skip::Sk
 use crate::{
     cluster::Cluster,
     plan::{Plan, PlannedTrial},
-    progress::Progress,
+    run::progress::Progress,
     stop::Stop,
 };
 

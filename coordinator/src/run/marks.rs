@@ -39,14 +39,14 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         }
         return marks;
     };
-    if finished.cut_short {
+    if finished.window.cut_short {
         marks.push(if interrupted { "interrupted: cut short" } else { "cut short" }.to_owned());
     }
-    if !finished.errors.is_empty() {
+    if !finished.work.errors.is_empty() {
         marks.push(failures(finished));
     }
-    if finished.short_transfers > 0 {
-        marks.push(format!("{} requests transferred less than was asked", finished.short_transfers));
+    if finished.work.short_transfers > 0 {
+        marks.push(format!("{} requests transferred less than was asked", finished.work.short_transfers));
     }
     if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
         marks.push(format!("{} sectors failed verification (verify-failed)", verified.failures));
@@ -55,9 +55,9 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         marks.push(mark);
     }
     // A trial that was cut short says so already, and its window may not have begun at all.
-    if let Some(start_ns) = host.start_ns.filter(|_| !finished.cut_short) {
+    if let Some(start_ns) = host.start_ns.filter(|_| !finished.window.cut_short) {
         let planned = start_ns.saturating_add(trial.workload.warmup.0);
-        let late = finished.begin_ns.saturating_sub(planned);
+        let late = finished.window.begin_ns.saturating_sub(planned);
         // A host that is alone has its whole window wherever that begins: with a hundred threads on one CPU,
         // some come late. Hosts that measure together share only what is common to their windows.
         let runtime = trial.workload.runtime.0;
@@ -69,9 +69,13 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
 }
 
 fn failures(finished: &Finished) -> String {
-    let total: u64 = finished.errors.values().sum();
-    let each: Vec<String> =
-        finished.errors.iter().map(|(&errno, count)| format!("{} x{count}", errno_name(errno))).collect();
+    let total: u64 = finished.work.errors.values().sum();
+    let each: Vec<String> = finished
+        .work
+        .errors
+        .iter()
+        .map(|(&errno, count)| format!("{} x{count}", errno_name(errno)))
+        .collect();
     let requests = if total == 1 { "request" } else { "requests" };
     format!("{total} {requests} failed: {}", each.join(", "))
 }
@@ -88,8 +92,8 @@ fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
         .filter(|series| series.direction == Direction::Sync)
         .map(|series| series.latency.len())
         .sum();
-    if syncs != finished.sync_ops {
-        let counted = finished.sync_ops;
+    if syncs != finished.work.sync_ops {
+        let counted = finished.work.sync_ops;
         return Some(format!("lost interval: the intervals hold {syncs} syncs, the agent counted {counted}"));
     }
     (ops != finished.ops()).then(|| {
@@ -101,7 +105,7 @@ fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
 mod tests {
     use proto::{
         histogram,
-        outcome::{Interval, Refusal, Series},
+        outcome::{Interval, Refusal, Series, Window, WorkCounts},
         trial::{Engine, EngineKind, FileTarget, Measure, Target, Workload},
         units::ByteSize,
     };
@@ -131,7 +135,11 @@ mod tests {
         HostRun {
             start_ns: Some(1_000),
             intervals: vec![interval(0, 10)],
-            finished: Some(Finished { begin_ns, end_ns: begin_ns + 1, read_ops: 10, ..Finished::default() }),
+            finished: Some(Finished {
+                window: Window { begin_ns, end_ns: begin_ns + 1, cut_short: false },
+                work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
+                ..Finished::default()
+            }),
             ..HostRun::default()
         }
     }
@@ -156,18 +164,18 @@ mod tests {
 
     #[test]
     fn what_went_wrong_is_said() {
-        let errors = marks_with(|_, finished| finished.errors = [(5, 5)].into());
+        let errors = marks_with(|_, finished| finished.work.errors = [(5, 5)].into());
         assert_eq!(errors, ["5 requests failed: EIO x5"]);
-        let short = marks_with(|_, finished| finished.short_transfers = 2);
+        let short = marks_with(|_, finished| finished.work.short_transfers = 2);
         assert_eq!(short, ["2 requests transferred less than was asked"]);
-        assert_eq!(marks_with(|_, finished| finished.cut_short = true), ["cut short"]);
+        assert_eq!(marks_with(|_, finished| finished.window.cut_short = true), ["cut short"]);
         let verified = |failures| Some(proto::outcome::Verified { sectors: 9, failures });
         assert!(marks_with(|_, finished| finished.verified = verified(0)).is_empty());
         let damaged = marks_with(|_, finished| finished.verified = verified(3));
         assert_eq!(damaged, ["3 sectors failed verification (verify-failed)"]);
         let late = |alone: bool, ms: u64| {
             let mut host = good();
-            host.finished.as_mut().unwrap().begin_ns += ms * 1_000_000;
+            host.finished.as_mut().unwrap().window.begin_ns += ms * 1_000_000;
             marks_of(if alone { vec![host] } else { vec![host, good()] })
         };
         assert_eq!(late(false, 80), ["n1: measuring began 80 ms late"]);
@@ -177,8 +185,8 @@ mod tests {
 
     #[test]
     fn what_did_not_arrive_is_missed() {
-        assert!(marks_with(|_, finished| finished.read_ops = 11)[0].starts_with("lost interval: the"));
-        let syncs = marks_with(|_, finished| finished.sync_ops = 1);
+        assert!(marks_with(|_, finished| finished.work.read_ops = 11)[0].starts_with("lost interval: the"));
+        let syncs = marks_with(|_, finished| finished.work.sync_ops = 1);
         assert_eq!(syncs, ["lost interval: the intervals hold 0 syncs, the agent counted 1"]);
         let none = marks_with(|host, _| host.intervals.clear());
         assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");

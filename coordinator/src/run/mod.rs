@@ -4,6 +4,7 @@ pub mod again;
 mod driver;
 mod marks;
 pub mod precision;
+pub mod progress;
 mod skip;
 
 use std::ops::ControlFlow;
@@ -20,7 +21,7 @@ use crate::{
         trial::{HostRun, TrialRun},
     },
     plan::{Plan, PlannedTrial},
-    progress::Progress,
+    run::progress::Progress,
     stop::Stop,
     store::record::{HostTrial, IntervalEdges, TrialRecord},
 };

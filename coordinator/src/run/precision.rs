@@ -2,21 +2,19 @@
 //!
 //! Nothing here looks at whether an interval excludes 1. A run that stopped where something is significant would
 //! find something in far too many runs of nothing; one that stops where it is precise only needs the smaller number
-//! of degrees of freedom that [`Length::ByPrecision`](crate::analysis::stats::difference::Length) gives it.
+//! of degrees of freedom that [`Length::ByPrecision`](crate::stats::difference::Length) gives it.
 
 use std::collections::BTreeMap;
 
 use proto::{outcome::Interval, trial::Measure};
 
 use crate::{
-    analysis::{
-        stats::{
-            difference::{Length, difference, logs},
-            remerge,
-        },
-        trials,
-    },
+    analysis::trials,
     plan::{Plan, Stopping},
+    stats::{
+        difference::{Length, difference, logs},
+        remerge,
+    },
     store::record::TrialRecord,
 };
 
@@ -97,7 +95,8 @@ impl<'a> Precision<'a> {
         let of = |cell: usize| self.values.get(&cell);
         let mut widths = Vec::new();
         for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.arm != stopping.baseline) {
-            let same = |base: &crate::plan::Cell| base.arm == stopping.baseline && base.params == cell.params;
+            let same =
+                |base: &crate::scenario::Cell| base.arm == stopping.baseline && base.params == cell.params;
             let base = cells.iter().position(same).and_then(of);
             if let (Some(arm), Some(base)) = (of(index), base) {
                 let pairs = arm.range(..=until).filter_map(|(block, arm)| Some((*arm, *base.get(block)?)));

@@ -9,9 +9,9 @@ use super::{
     keys::Block,
     spans::KeyPath,
 };
-use crate::plan::{
+use crate::scenario::{
     Cell,
-    cells::{self, CellError},
+    expand::{self, CellError},
 };
 
 /// Problems shown of one kind; a sweep can have thousands of cells.
@@ -19,7 +19,7 @@ const MOST_PROBLEMS: usize = 20;
 
 /// Arms at points, or why there are none.
 pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell>, Vec<Problem>> {
-    let total = cells::total_trials(scenario);
+    let total = expand::total_trials(scenario);
     if total > MAX_TOTAL_TRIALS {
         let points: usize = scenario.sweep.values().map(Vec::len).product();
         let message = format!("the scenario comes to {total} trials; at most {MAX_TOTAL_TRIALS} are allowed");
@@ -31,7 +31,7 @@ pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell
         );
         return Err(vec![document.problem(&place, Spot::Value, message, "too many").help(help)]);
     }
-    cells::cells(scenario).map_err(|errors| {
+    expand::cells(scenario).map_err(|errors| {
         let mut problems: Vec<Problem> = Vec::new();
         for error in &errors {
             let problem = laid(document, scenario, error);

@@ -8,9 +8,11 @@
 //! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. What is set by hand
 //! therefore wins over `--quick`, and values of an axis are never shortened.
 
+mod cell;
 mod cells;
 mod document;
 mod error;
+mod expand;
 pub mod expect;
 mod itself;
 pub(crate) mod keys;
@@ -36,14 +38,14 @@ use proto::{
 use serde_json::Value;
 
 pub use self::precision::Precision;
-use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 pub use self::{
+    cell::Cell,
     error::{Problem, ScenarioError},
     expect::Expectation,
     itself::{Itself, against_itself},
     schema::scenario_schema,
 };
-use crate::plan::Cell;
+use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 
 /// Trials where a scenario says nothing.
 pub const DEFAULT_TRIALS: u32 = 3;

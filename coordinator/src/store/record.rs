@@ -7,7 +7,7 @@ use proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::params::Params;
+use crate::{cluster::clock::ClockOffset, params::Params};
 
 /// One executed trial, on all of its hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,15 +58,6 @@ pub struct HostTrial {
     /// The interval log within the run directory, such as `histograms/0007-uring-tuned-n1.hlog`; absent where
     /// no interval arrived.
     pub histograms: Option<String>,
-}
-
-/// Host clock less coordinator clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockOffset {
-    /// Nanoseconds; the host's monotonic clock less the coordinator's.
-    pub offset_ns: i64,
-    /// Half the shortest round trip: the bound on the error of `offset_ns`, in nanoseconds.
-    pub error_ns: u64,
 }
 
 /// An interval without its histograms.

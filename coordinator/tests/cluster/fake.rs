@@ -9,7 +9,7 @@ use std::{
 use coordinator::cluster::{clock::now_ns, inventory::HostSpec};
 use proto::{
     noise::Noise,
-    outcome::{Direction, Finished, Interval, Refusal, Series},
+    outcome::{Direction, Finished, Interval, Refusal, Series, Window, WorkCounts},
     trial::Trial,
     wire::{
         self, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Opened, ReadClockRequest,
@@ -220,11 +220,8 @@ fn finished(trial_id: String, begin_ns: u64, end_ns: u64, cut_short: bool, noisy
     let steal_ns = if noisy { 500_000_000 } else { 0 };
     let noise = Noise { span_ns: 1_000_000_000, cpus: vec![1], steal_ns, ..Noise::default() };
     let finished = Finished {
-        begin_ns,
-        end_ns,
-        read_ops: 10,
-        bytes: 40_960,
-        cut_short,
+        window: Window { begin_ns, end_ns, cut_short },
+        work: WorkCounts { read_ops: 10, bytes: 40_960, ..WorkCounts::default() },
         noise: Some(noise),
         ..Finished::default()
     };

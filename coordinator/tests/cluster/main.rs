@@ -16,9 +16,10 @@ use std::{
 use coordinator::{
     cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory::HostSpec, select},
     params::Params,
-    plan::{Cell, Plan, PlannedTrial, Stopping},
-    progress::Progress,
+    plan::{Plan, PlannedTrial, Stopping},
+    run::progress::Progress,
     run::{RunOutcome, TrialSink, drive},
+    scenario::Cell,
     scenario::noise::NoisePolicy,
     screen::Screen,
     stop::Stop,

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     noise::{Foreign, Frequency, Noise},
     outcome::{
-        BatchCounts, HardwareCounts, Knob, Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts,
-        Verified, Warning,
+        AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
+        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Warning, Window, WorkCounts,
     },
     trial::{
         Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
@@ -145,45 +145,52 @@ prop_compose! {
     ) -> Finished {
         let [a, b, c, d, e] = counts;
         Finished {
-            begin_ns: window.0.min(window.1),
-            end_ns: window.0.max(window.1),
-            read_ops: work[0],
-            write_ops: work[1],
-            sync_ops: work[2],
-            bytes: work[3],
-            errors,
-            short_transfers: work[4],
-            syscalls_self: syscalls.clone(),
-            perf: audited.then(|| PerfCounts {
-                syscalls_total: a,
-                syscalls_by_name: syscalls,
-                punted_to_io_wq: window.2.then_some(b),
-            }),
-            paths: audited.then_some(PathCounts { inline: a, task_work: b, polled: c, punted: d, lost: e }),
-            hardware: audited.then_some(HardwareCounts {
-                cycles: Some(c),
-                cache_misses: window.2.then_some(d),
-                ..HardwareCounts::default()
-            }),
-            interrupts: window.2.then_some(e),
-            cached_share,
-            submitted: a,
-            enters: b,
-            enters_by_batch: lists.clone(),
-            cq_overflows: c,
-            sharing: match sharing {
-                0 => None,
-                1 => Some(SharingCosts::Lock { locks: a, contended: b, wait_ns: c }),
-                _ => Some(SharingCosts::Handover { ns: d }),
+            window: Window {
+                begin_ns: window.0.min(window.1),
+                end_ns: window.0.max(window.1),
+                cut_short: window.2,
             },
-            cut_short: window.2,
+            work: WorkCounts {
+                read_ops: work[0],
+                write_ops: work[1],
+                sync_ops: work[2],
+                bytes: work[3],
+                errors,
+                short_transfers: work[4],
+            },
+            calls: CallCounts {
+                syscalls_self: syscalls.clone(),
+                submitted: a,
+                enters: b,
+                enters_by_batch: lists.clone(),
+                cq_overflows: c,
+                sharing: match sharing {
+                    0 => None,
+                    1 => Some(SharingCosts::Lock(LockCosts { locks: a, contended: b, wait_ns: c })),
+                    _ => Some(SharingCosts::Handover(HandoverCosts { ns: d })),
+                },
+            },
+            audit: AuditCounts {
+                perf: audited.then(|| PerfCounts {
+                    syscalls_total: a,
+                    syscalls_by_name: syscalls,
+                    punted_to_io_wq: window.2.then_some(b),
+                }),
+                paths: audited.then_some(PathCounts { inline: a, task_work: b, polled: c, punted: d, lost: e }),
+                hardware: audited.then_some(HardwareCounts {
+                    cycles: Some(c),
+                    cache_misses: window.2.then_some(d),
+                    ..HardwareCounts::default()
+                }),
+                batches: audited.then(|| BatchCounts {
+                    batches: a,
+                    requests: b,
+                    by_size: lists,
+                    ..BatchCounts::default()
+                }),
+            },
+            device: DeviceCounts { interrupts: window.2.then_some(e), cached_share },
             urgent: audited.then_some(UrgentCounts { ops: a, overtaken: b, overtakers: c, most_overtakers: d }),
-            batches: audited.then(|| BatchCounts {
-                batches: a,
-                requests: b,
-                by_size: lists,
-                ..BatchCounts::default()
-            }),
             verified: window.2.then_some(Verified { sectors: a, failures: b }),
             overhead: Overhead { late_swaps: a, saturated: b, clock_drift_ppm: -0.25 },
             warnings: text.map(|text| Warning::new(text, "b", "c")).into_iter().collect(),
@@ -269,8 +276,15 @@ fn refused_trials_name_the_field() {
 #[test]
 fn refused_results_name_the_field() {
     let noise = Noise { span_ns: 1, cpus: vec![1], ..Noise::default() };
-    let sharing = Some(SharingCosts::Handover { ns: 1 });
-    let good = Finished { begin_ns: 1, end_ns: 2, noise: Some(noise), sharing, ..Finished::default() };
+    let good = Finished {
+        window: Window { begin_ns: 1, end_ns: 2, cut_short: false },
+        calls: CallCounts {
+            sharing: Some(SharingCosts::Handover(HandoverCosts { ns: 1 })),
+            ..CallCounts::default()
+        },
+        noise: Some(noise),
+        ..Finished::default()
+    };
     let refused = |pointer: &str, value: serde_json::Value| {
         let body = changed(&good, pointer, Some(value));
         Finished::try_from(wire::Finished { trial_id: String::new(), body }).unwrap_err().field
@@ -306,9 +320,12 @@ fn text_of_other_machines_cannot_steer_a_terminal() {
     let ready = Ready::try_from(ready.into_wire("t".into())).unwrap();
     assert_eq!((ready.knobs[0].name.as_str(), ready.knobs[0].granted.as_str()), ("k", " "));
     assert_eq!(ready.target["t"], "v");
-    let finished = Finished { syscalls_self: [("\u{1b}c".into(), 1)].into(), ..Finished::default() };
+    let finished = Finished {
+        calls: CallCounts { syscalls_self: [("\u{1b}c".into(), 1)].into(), ..CallCounts::default() },
+        ..Finished::default()
+    };
     let finished = Finished::try_from(finished.into_wire("t".into())).unwrap();
-    assert!(finished.syscalls_self.contains_key("c"));
+    assert!(finished.calls.syscalls_self.contains_key("c"));
     let host = wire::DescribeResponse { hostname: "\u{1b}h".into(), ..Default::default() };
     assert_eq!(HostDescription::from(host).hostname, "h");
 }

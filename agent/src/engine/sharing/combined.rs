@@ -11,12 +11,12 @@ use std::{
     },
 };
 
-use proto::outcome::SharingCosts;
+use proto::outcome::{HandoverCosts, SharingCosts};
 use rtrb::{Consumer, Producer};
 
 use super::{
     super::{Completion, Counts, Engine, Slot},
-    combiner::{Bridge, Done, Request},
+    bridge::{Bridge, Done, Request},
 };
 use crate::{clock::HotClock, workload::Op};
 
@@ -150,7 +150,9 @@ impl Engine for Combined {
         let _ = self.bridge.rouse();
         Counts {
             syscalls: [("futex", self.futexes), ("write", self.writes), ("", 0), ("", 0)],
-            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.returning) }),
+            sharing: Some(SharingCosts::Handover(HandoverCosts {
+                ns: self.clock.nanos_between(0, self.returning),
+            })),
             ..Counts::default()
         }
     }

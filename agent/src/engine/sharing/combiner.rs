@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{
             AtomicBool, AtomicI32, AtomicU32, AtomicU64,
-            Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+            Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
             fence,
         },
     },
@@ -21,19 +21,20 @@ use std::{
 
 use io_uring::{opcode, types};
 use proto::{
-    outcome::{Knob, Refusal, SharingCosts},
+    outcome::{HandoverCosts, Knob, Refusal, SharingCosts},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
-    super::{Completion, Counts, Engine as _, Ring, RingSetup, Slot, batch_class, is_transient},
+    super::{Completion, Counts, Engine as _, Ring, RingSetup, batch_class, is_transient},
     Combined, WindowEdges,
+    bridge::{Bridge, Done, Request, Seat},
     futex::Bed,
     knob,
 };
-use crate::{buffers::Buffers, clock::HotClock, drain::DrainDeadline, slot::WAKE_UP, workload::Op};
+use crate::{buffers::Buffers, clock::HotClock, drain::DrainDeadline, slot::WAKE_UP};
 
 /// How long either side looks before it sleeps: about what going to sleep and being woken takes.
 const SPIN_NS: u64 = 20_000;
@@ -57,46 +58,6 @@ pub(crate) struct Combiner {
     wakings: u64,
     /// How long it looks before it sleeps, in ticks.
     spin: u64,
-}
-
-/// What both ends see.
-pub(super) struct Bridge {
-    /// The combiner sleeps, or is about to.
-    pub(super) asleep: AtomicBool,
-    /// Workers that may still queue something.
-    pub(super) workers: AtomicU32,
-    /// Why the combiner could not go on, as an errno.
-    pub(super) failed: AtomicI32,
-    pub(super) waking: OwnedFd,
-    /// Where the read that ends the sleep goes to.
-    pub(super) sink: AtomicU64,
-    pub(super) seats: Box<[Seat]>,
-    /// How long workers look before sleeping, in ticks.
-    pub(super) spin: u64,
-    pub(super) moves_data: bool,
-}
-
-/// Where a worker waits. Not in one cache line with its neighbour's.
-#[repr(align(128))]
-pub(super) struct Seat {
-    /// Completions that it wants to have in its inbox before it is woken; 0: it does not sleep.
-    pub(super) wants: AtomicU32,
-    pub(super) bed: Bed,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    pub(super) slot: Slot,
-    pub(super) op: Op,
-    /// When it was queued, in ticks.
-    pub(super) at: u64,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Done {
-    pub(super) completion: Completion,
-    /// When it was taken out of the ring, in ticks.
-    pub(super) at: u64,
 }
 
 impl Combiner {
@@ -320,7 +281,9 @@ impl Combiner {
         }
         Counts {
             syscalls: [counts.syscalls[0], ("futex", self.futexes), ("", 0), ("", 0)],
-            sharing: Some(SharingCosts::Handover { ns: self.clock.nanos_between(0, self.coming) }),
+            sharing: Some(SharingCosts::Handover(HandoverCosts {
+                ns: self.clock.nanos_between(0, self.coming),
+            })),
             ..counts
         }
     }
@@ -333,39 +296,5 @@ impl Drop for Combiner {
             self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
         }
         self.disarm();
-    }
-}
-
-impl Bridge {
-    /// Tells the workers why nothing will come any more; the first reason stands.
-    #[cold]
-    fn fail(&self, error: io::Error) -> io::Error {
-        let errno = match error.kind() {
-            io::ErrorKind::TimedOut => libc::ETIMEDOUT,
-            _ => error.raw_os_error().unwrap_or(libc::EIO),
-        };
-        let _ = self.failed.compare_exchange(0, errno, Release, Relaxed);
-        fence(SeqCst);
-        for seat in &self.seats {
-            seat.bed.wake();
-        }
-        error
-    }
-
-    /// Ends the combiner's sleep.
-    fn call(&self) -> io::Result<()> {
-        rustix::io::write(&self.waking, &1u64.to_ne_bytes())?;
-        Ok(())
-    }
-
-    /// Ends the combiner's sleep, if it sleeps; says how many system calls that took.
-    #[inline]
-    pub(super) fn rouse(&self) -> io::Result<u64> {
-        // What was queued comes before looking whether it sleeps.
-        fence(SeqCst);
-        if !self.asleep.load(Relaxed) || !self.asleep.swap(false, AcqRel) {
-            return Ok(0);
-        }
-        self.call().map(|()| 1)
     }
 }

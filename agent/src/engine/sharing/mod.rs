@@ -2,6 +2,7 @@
 //! ([`combiner`]). Each worker runs the same hot loop over a handle; the ring itself is [`Ring`](super::Ring), with
 //! the slots of the first worker first, then those of the second, and so on.
 
+mod bridge;
 mod combined;
 pub(crate) mod combiner;
 mod futex;

@@ -10,7 +10,7 @@
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use proto::{
-    outcome::{Knob, Refusal, SharingCosts},
+    outcome::{Knob, LockCosts, Refusal, SharingCosts},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -335,7 +335,11 @@ impl Engine for Shared {
             batches: me.batches,
             overflows,
             parted: 0,
-            sharing: Some(SharingCosts::Lock { locks: me.locks, contended: me.contended, wait_ns }),
+            sharing: Some(SharingCosts::Lock(LockCosts {
+                locks: me.locks,
+                contended: me.contended,
+                wait_ns,
+            })),
         }
     }
 }

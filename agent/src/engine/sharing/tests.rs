@@ -14,7 +14,8 @@ use std::{
 
 use proptest::prelude::*;
 use proto::{
-    outcome::SharingCosts,
+    counters::Counters as _,
+    outcome::{HandoverCosts, LockCosts, SharingCosts},
     trial::{self, EngineKind, Sharing},
 };
 use rand_core::{RngCore, SeedableRng};
@@ -318,12 +319,12 @@ fn who_waits_sleeps_and_is_woken() {
             });
             let Some(counts) = counts else { return };
             match counts.sharing.unwrap() {
-                SharingCosts::Lock { locks, contended, wait_ns } => {
+                SharingCosts::Lock(LockCosts { locks, contended, wait_ns }) => {
                     assert_eq!(sharing, Sharing::Shared);
                     assert!(locks > 1000 && contended <= locks, "{counts:?}");
                     assert_eq!(contended > 0, wait_ns > 0, "{counts:?}");
                 }
-                SharingCosts::Handover { ns } => {
+                SharingCosts::Handover(HandoverCosts { ns }) => {
                     assert_eq!(sharing, Sharing::Combiner);
                     assert!(ns > 8 * 1500, "{counts:?}");
                 }

@@ -5,11 +5,7 @@ use std::collections::HashMap;
 use proto::trial::Measure;
 
 use super::{
-    super::{
-        merge,
-        stats::{CONFIDENCE, difference::Length, holm::holm},
-        trials,
-    },
+    super::{merge, trials},
     POWER, RESOLUTION, SCHEMA,
     stats::spread,
 };
@@ -21,6 +17,7 @@ use crate::{
     params::Params,
     plan::Plan,
     scenario::Scenario,
+    stats::{CONFIDENCE, difference::Length, holm::holm},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };

@@ -19,9 +19,9 @@ pub use self::{
 };
 use stats::Judged;
 
-use super::stats::difference::Length;
 use crate::{
     params::Params,
+    stats::difference::Length,
     store::{RunDir, StoreError},
     summary::{
         Comparison, Verdict,
@@ -38,7 +38,7 @@ pub const SCHEMA: u32 = 1;
 /// How likely a difference of the smallest visible size is found.
 pub const POWER: f64 = 0.9;
 /// No difference below this is told from none, as in verdicts.
-pub const RESOLUTION: f64 = super::stats::verdict::RESOLUTION;
+pub const RESOLUTION: f64 = crate::stats::verdict::RESOLUTION;
 /// Blocks that a calibration has at least: the spread is then known to within -26 % and +55 %.
 pub const BLOCKS: u32 = 16;
 

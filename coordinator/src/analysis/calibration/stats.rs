@@ -3,7 +3,7 @@
 use statrs::distribution::{ChiSquared, Continuous as _, ContinuousCDF as _, Normal, StudentsT};
 
 use super::POWER;
-use crate::analysis::stats::{CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
+use crate::stats::{CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
 
 /// Logarithms of ratios within blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,12 +116,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        analysis::stats::{
+        metric::Better,
+        stats::{
             difference::Difference,
             holm::holm,
             verdict::{DEFAULT_MARGIN, verdict},
         },
-        metric::Better,
         summary::Verdict,
     };
 

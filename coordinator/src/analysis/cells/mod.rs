@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::outcome::{Finished, Ready, Verified};
+use proto::{
+    counters::{self, Counters as _},
+    outcome::{Finished, Ready},
+};
 
-use super::{audit, stats, timeline::Timeline, trials::Sample};
+use super::{audit, timeline::Timeline, trials::Sample};
 use crate::{
     errno::errno_name,
     metric::trial::Costs,
-    plan::Cell,
+    scenario::Cell,
+    stats,
     store::record::TrialRecord,
     summary::{
         CellSummary, Cost, CountedBy, CpuPerIo, ErrorCount, Integrity, Latencies, Syscalls, TargetState,
@@ -129,29 +133,28 @@ impl CellData<'_> {
     }
 
     fn cost(&self, scope: Option<&str>, costs: &Costs) -> Cost {
-        let syscalls_per_io = costs.per_io(costs.syscalls_total());
-        let per_io = |ns: u64| ns as f64 / costs.ops as f64;
+        let syscalls_per_io = costs.per_io(costs.calls.syscalls());
+        let per_io = |ns: u64| ns as f64 / costs.ops() as f64;
         Cost {
             syscalls_per_io,
             syscalls: self.syscalls(scope, costs, syscalls_per_io),
-            cpu: (costs.ops > 0).then(|| CpuPerIo {
-                user: per_io(costs.user_ns),
-                system: per_io(costs.system_ns),
-                kernel_threads: costs.kernel_threads_ns.map(per_io),
+            cpu: (costs.ops() > 0).then(|| CpuPerIo {
+                user: per_io(costs.cpu.user_ns),
+                system: per_io(costs.cpu.system_ns),
+                kernel_threads: costs.cpu.kernel_threads_ns.map(per_io),
             }),
-            context_switches_per_io: costs.per_io(costs.switches),
-            interrupts_per_io: costs.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
+            context_switches_per_io: costs.per_io(costs.cpu.switches()),
+            interrupts_per_io: costs.device.interrupts.and_then(|interrupts| costs.per_io(interrupts)),
             hardware: audit::hardware(self, scope),
         }
     }
 
     fn syscalls(&self, scope: Option<&str>, costs: &Costs, self_per_io: Option<f64>) -> Syscalls {
-        let audit = audit::syscalls(self, scope);
-        let audit_per_io = audit
-            .as_ref()
-            .and_then(|(perf, ops)| (*ops > 0).then(|| perf.syscalls_total as f64 / *ops as f64));
-        match audit {
-            Some((perf, _)) => Syscalls {
+        let (perf, ops) = audit::counts(self, scope).map_or((None, 0), |(counts, ops)| (counts.perf, ops));
+        let audit_per_io =
+            perf.as_ref().filter(|_| ops > 0).map(|perf| perf.syscalls_total as f64 / ops as f64);
+        match perf {
+            Some(perf) => Syscalls {
                 counted_by: CountedBy::Perf,
                 total: Some(perf.syscalls_total),
                 by_name: perf.syscalls_by_name,
@@ -160,8 +163,8 @@ impl CellData<'_> {
             },
             None => Syscalls {
                 counted_by: CountedBy::Engine,
-                total: (costs.ops > 0).then(|| costs.syscalls_total()),
-                by_name: costs.syscalls.clone(),
+                total: (costs.ops() > 0).then(|| costs.calls.syscalls()),
+                by_name: costs.calls.syscalls_self.clone(),
                 self_per_io,
                 audit_per_io,
             },
@@ -171,28 +174,25 @@ impl CellData<'_> {
     fn state(&self, scope: Option<&str>) -> TargetState {
         TargetState {
             target: distinct(self.ready(scope).flat_map(|ready| &ready.target)),
-            cached_share: self.finished(scope).filter_map(|finished| finished.cached_share).reduce(f64::max),
+            cached_share: self
+                .finished(scope)
+                .filter_map(|finished| finished.device.cached_share)
+                .reduce(f64::max),
         }
     }
 
     /// Of all trials, whether or not they count.
     fn integrity(&self, scope: Option<&str>) -> Integrity {
-        let verified = self.finished(scope).filter_map(|finished| finished.verified);
         Integrity {
             errors: self.errors(scope),
-            short_transfers: self.finished(scope).map(|finished| finished.short_transfers).sum(),
-            verified: verified.reduce(|sum, part| Verified {
-                sectors: sum.sectors + part.sectors,
-                failures: sum.failures + part.failures,
-            }),
+            short_transfers: self.finished(scope).map(|finished| finished.work.short_transfers).sum(),
+            verified: counters::sum(self.finished(scope).filter_map(|finished| finished.verified.as_ref())),
         }
     }
 
     fn errors(&self, scope: Option<&str>) -> Vec<ErrorCount> {
         let mut counts = BTreeMap::<i32, u64>::new();
-        for (errno, count) in self.finished(scope).flat_map(|finished| &finished.errors) {
-            *counts.entry(*errno).or_default() += count;
-        }
+        self.finished(scope).for_each(|finished| counts.add(&finished.work.errors));
         let named = |(errno, count)| ErrorCount { errno, name: errno_name(errno), count };
         counts.into_iter().map(named).collect()
     }

@@ -5,12 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    super::{
-        merge,
-        stats::{self, remerge::Recorded},
-        timeline,
-        urgent::LaneSums,
-    },
+    super::{merge, timeline, urgent::LaneSums},
     CellData,
 };
 use crate::{
@@ -18,6 +13,7 @@ use crate::{
         self, COMPARED, Metric, Operations,
         trial::{Costs, Trial},
     },
+    stats::{self, remerge::Recorded},
     summary::{Latency, LatencyIntervals, LatencySamples, timeline::CurvePoint},
 };
 

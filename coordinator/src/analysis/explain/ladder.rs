@@ -1,9 +1,11 @@
 //! The ladder as a waterfall: what a step costs or saves in ns of a worker's time per I/O.
 
-use super::super::stats;
-use crate::summary::{
-    CellSummary, ComparisonSet,
-    insight::{Waterfall, WaterfallStep},
+use crate::{
+    stats,
+    summary::{
+        CellSummary, ComparisonSet,
+        insight::{Waterfall, WaterfallStep},
+    },
 };
 
 /// A waterfall for each point; none without a ladder.

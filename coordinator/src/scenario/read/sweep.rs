@@ -7,16 +7,14 @@ use proto::trial::{Engine, EngineKind, Target, Workload};
 use serde_json::Value;
 
 use super::{Arms, Fixed, Reader};
-use crate::{
-    plan::cells::canonical,
-    scenario::{
-        Expectation,
-        document::Spot,
-        expect,
-        keys::Block,
-        message::humane,
-        spans::{KeyPath, Step},
-    },
+use crate::scenario::{
+    Expectation,
+    document::Spot,
+    expand::canonical,
+    expect,
+    keys::Block,
+    message::humane,
+    spans::{KeyPath, Step},
 };
 
 impl Reader<'_> {

@@ -11,7 +11,7 @@ use super::{
     },
     Reader,
 };
-use crate::analysis::stats::verdict::DEFAULT_MARGIN;
+use crate::stats::verdict::DEFAULT_MARGIN;
 
 #[derive(Deserialize)]
 struct Written {

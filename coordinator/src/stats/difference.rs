@@ -7,7 +7,7 @@
 use super::{moments, t_quantile, t_tail};
 
 /// Below this, in logarithms, differences are those of rounding.
-pub(in crate::analysis) const ROUNDING: f64 = 1e-12;
+pub(crate) const ROUNDING: f64 = 1e-12;
 
 /// What decided how many blocks there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

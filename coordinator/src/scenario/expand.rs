@@ -4,8 +4,8 @@ use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::Cell;
-use crate::{params::Params, scenario::Scenario};
+use super::{Cell, Scenario, keys::Block};
+use crate::params::Params;
 
 /// Which block an axis changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,6 @@ pub(crate) enum Home {
 
 /// Where the value of an axis goes, told from the blocks themselves; none: it is no axis.
 pub(crate) fn home(axis: &str) -> Option<Home> {
-    use crate::scenario::keys::Block;
     match axis {
         "engine" | "hosts" | "description" => None,
         _ if Block::Workload.has(axis) => Some(Home::Workload),

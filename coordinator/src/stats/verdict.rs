@@ -13,7 +13,7 @@ pub const RESOLUTION: f64 = 0.002;
 /// Blocks whose standard error is below this all say the same, as far as counters can tell.
 const STEADY: f64 = 1e-4;
 /// The most blocks that are thought of when it is asked how many more would decide.
-const MOST_BLOCKS: usize = crate::scenario::MAX_TRIALS as usize;
+const MOST_BLOCKS: usize = 1000;
 
 /// What a verdict rests on, besides the p-value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,7 +60,7 @@ fn is_within(ci95: Option<[f64; 2]>, margin: f64) -> bool {
 
 /// How many blocks more would decide, if spread and ratio stayed as they are: after so many the p-value, times
 /// the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
-/// where [`crate::scenario::MAX_TRIALS`] would not do.
+/// where [`MOST_BLOCKS`] would not do.
 #[must_use]
 pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {

@@ -1,0 +1,30 @@
+//! What a worker thread starts with.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+use proto::trial::Trial;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{event::WorkerEvent, gate::Gate, handles::SharedHandles};
+use crate::engine::Attach;
+
+/// The trial, and what the worker shares with the pool and the other workers.
+pub(super) struct Worker {
+    pub(super) index: u32,
+    pub(super) cpu: u32,
+    /// The CPU of its ring's polling thread; none: the kernel's choice.
+    pub(super) poller: Option<u32>,
+    pub(super) trial: Arc<Trial>,
+    /// Bytes of the target.
+    pub(super) size: u64,
+    pub(super) gate: Arc<Gate>,
+    pub(super) attach: Arc<Attach>,
+    pub(super) handles: Arc<SharedHandles>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) events: UnboundedSender<WorkerEvent>,
+    /// Bytes that all workers have read back to verify them.
+    pub(super) read_back: Arc<AtomicU64>,
+}
