@@ -18,6 +18,13 @@ pub fn point(params: &Params) -> String {
     named.join(", ")
 }
 
+/// `uring at depth 128`; the arm alone without an axis.
+#[must_use]
+pub fn cell(arm: &str, params: &Params) -> String {
+    let point = point(params);
+    if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
+}
+
 /// A value of an axis as people write it.
 #[must_use]
 pub fn value(of: &Value) -> String {

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# RAM disks of null_blk: poll queues, a chosen completion time, taken down at the end and after a killed agent.
+# RAM disks of null_blk: poll queues, a chosen completion time, removal at the end and after a killed agent.
 cat >poll.yaml <<'YAML'
 name: null-blk-poll
 target: {ramdisk: {size: 32MiB, kind: null_blk, poll_queues: 1}}
@@ -22,7 +22,7 @@ holds "a request takes the chosen time" \
     '.cells[0].latency_ns.p50 >= 20e6 and .cells[0].latency_ns.p50 < 60e6' slow.json '.cells[] | .latency_ns'
 [ -z "$(ram_disks)" ] || fail "a RAM disk is left: $(ram_disks)"
 
-# An agent that is killed in the middle of a trial leaves its disk; the next one takes it down.
+# An agent killed during a trial leaves its disk behind; the next agent removes it.
 agent serve --listen 127.0.0.1:7430 --data-dir . 2>agent.log &
 agent=$!
 sleep 1
@@ -37,17 +37,17 @@ sleep 1
 kill -KILL "$agent"
 wait "$agent" 2>/dev/null || true
 left=$(ram_disks)
-[ -n "$left" ] || fail "the killed agent left nothing to take down"
-[ -s /run/ringbench-0/ramdisks.jsonl ] || fail "the killed agent's disk is not on record"
+[ -n "$left" ] || fail "the killed agent left no disk behind"
+[ -s /run/ringbench-0/ramdisks.jsonl ] || fail "the killed agent's disk is not recorded"
 status=0
 wait "$coordinator" || status=$?
-[ "$status" = 3 ] || fail "the lost host gives exit code $status instead of 3"
+[ "$status" = 3 ] || fail "a lost host gives exit code $status instead of 3"
 agent serve --listen 127.0.0.1:7430 --data-dir . 2>>agent.log &
 agent=$!
 sleep 2
-[ -z "$(ram_disks)" ] || fail "the next agent did not take it down: $(ram_disks)"
+[ -z "$(ram_disks)" ] || fail "the next agent did not remove it: $(ram_disks)"
 kill "$agent"
 wait "$agent" 2>/dev/null || true
 jq -r '.cells[] | select(.host == null) | "    \(.arm): \(.iops.mean | floor) reads/s"' poll.json
 jq -r '"    20 ms chosen: p50 \(.cells[0].latency_ns.p50 / 1e6) ms"' slow.json
-echo "    $(basename "$(echo "$left" | head -n 1)") of a killed agent was taken down by the next"
+echo "    $(basename "$(echo "$left" | head -n 1)") of a killed agent was removed by the next one"

@@ -1,15 +1,15 @@
 # shellcheck shell=dash
-# The drive's own commands, past the block layer: the same bytes as by the block device, whatever the knobs; the
-# shipped scenario on a drive with poll queues; and what is refused.
+# The drive's own commands, bypassing the block layer: the same bytes as through the block device with any options; the
+# shipped scenario on a drive with poll queues; and refusals.
 # Needs the agent's tests as /in/agent-tests (kernel/lab run --in DIR; .ci/lab-kernel builds them).
-[ -c /dev/ng0n1 ] || fail "the kernel made no /dev/ng0n1"
+[ -c /dev/ng0n1 ] || fail "the kernel has no /dev/ng0n1"
 [ -x /in/agent-tests ] || fail "no /in/agent-tests: see .ci/lab-kernel"
 
 test=engine::nvme::tests::a_drive_has_the_same_bytes_both_ways
 RINGBENCH_NVME_BLOCK=/dev/nvme0n1 RINGBENCH_NVME_GENERIC=/dev/ng0n1 /in/agent-tests --ignored --exact $test \
     >bytes.log 2>&1 || {
     cat bytes.log >&2
-    fail "reads and writes are not the same both ways"
+    fail "the two paths do not read and write the same bytes"
 }
 grep -q "1 passed" bytes.log || fail "the test did not run: $(cat bytes.log)"
 
@@ -22,8 +22,8 @@ until grep -q "listens on" agent.log; do
 done
 at="--agents 127.0.0.1:7421"
 
-# 4: a trial began late under emulation, and is marked.
-# Longer than quick: what is read from outside must fall into the window, under emulation too.
+# 4: a trial began late under emulation and is marked.
+# Longer than --quick: the readings from outside the workers must fall into the window under emulation too.
 # shellcheck disable=SC2086
 run nvme "0 4" $at /scenarios/nvme.yaml --set workload.runtime=500ms
 holds "no request failed" 'all(.[]; all(.hosts[]; .refusal == null and (.finished.errors // {}) == {}))' \
@@ -44,7 +44,7 @@ for depth in 1 32; do
     done
     cell passthrough-polled $depth '.ring.granted.iopoll == "true"'
 done
-# Where the emulation was too slow, the last reading came too late and there is none: at least one trial has it.
+# If the emulation was too slow, the last reading came too late and is missing: at least one trial must have it.
 interrupts() { # arm, depth, expression of the interrupts per I/O of each trial that has them
     holds "interrupts of $1 at depth $2: $3" \
         "[.[] | select(.arm == \"$1\" and .params.depth == $2) | .hosts[].finished

@@ -1,9 +1,9 @@
 # shellcheck shell=dash
-# The shipped scenario on the NVMe drive: polling is granted, and the drive sends hardly any interrupts for it.
-# 3: an arm was refused, as hybrid polling is before 6.13; 4: a trial began late under emulation, and is marked.
+# The shipped scenario on the NVMe drive: polling is granted, and the drive hardly sends interrupts for it.
+# 3: an arm was refused, like hybrid polling before 6.13; 4: a trial began late under emulation and is marked.
 codes="3 4"
 ! kernel_is 6.13 || codes="0 4"
-# A second each: what is read from outside at the edges of a short trial may come too late under emulation.
+# A second each: in a short trial the readings from outside the workers may come too late under emulation.
 run polling "$codes" --set workload.runtime=1s /scenarios/polling.yaml
 cell() { # arm, expression of its cell
     holds "arm $1: $2" "[.cells[] | select(.arm == \"$1\" and .host == null)] | length == 1 and (.[0] | $2)" \

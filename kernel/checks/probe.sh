@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# The agent sees what this kernel has.
+# The agent detects the features of this kernel.
 agent probe --json >probe.json
 # shellcheck disable=SC2016 # jq has variables of its own
 holds "a feature is missing" '
@@ -8,7 +8,7 @@ holds "a feature is missing" '
        "io_uring.no_sqarray", "io_uring.sqpoll", "io_uring.iopoll", "io_uring.registered_ring_fd",
        "io_uring.fixed_files", "io_uring.fixed_buffers", "io_uring.op.uring_cmd", "io_uring.sqe128", "io_uring.cqe32"] - $have == []' \
     probe.json '.capabilities[] | select(.available | not)'
-# And of the patches what there is, neither more nor less.
+# And exactly the features of the patches that this kernel has.
 case $(uname -r) in *-rb-patched) patched=true ;; *) patched=false ;; esac
 holds "the features of the patches are not what this kernel has" \
     "[.capabilities[] | select(.name == \"io_uring.urgent\" or .name == \"io_uring.batch_counters\") | .available] == [$patched, $patched]" \

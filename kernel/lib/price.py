@@ -1,8 +1,8 @@
-"""What samples of kernel/price say of the patches: prints its table, and exits with 1 if the patched kernel may be slower.
+"""Judges the samples of kernel/price: prints its table, and exits with 1 if the patched kernel may be slower.
 
-A line of the file is `boot kernel release ring batch mean median`, instructions a batch; or `boot kernel release ring absent`.
-Boots 1 and 2 are a pair, 3 and 4, and so on. The mean of all rounds of a boot is what is judged: unlike the median it has the
-interrupts of timers in it, which fall differently in each boot, and whatever else happens rarely.
+A line of the file is `boot kernel release ring batch mean median`, in instructions per batch, or `boot kernel release
+ring absent`. Boots 1 and 2 are a pair, 3 and 4, and so on. The mean of all rounds of a boot is judged: unlike the median it
+includes timer interrupts, which fall differently in each boot, and other rare events.
 """
 import math
 import statistics
@@ -22,7 +22,7 @@ def fail(why):
 
 
 def read(path):
-    """Of each boot its kernel, its release, and the samples by ring and batch."""
+    """Maps each boot to its kernel, its release, and its samples by ring and batch."""
     boots = {}
     try:
         with open(path, encoding="utf-8") as file:
@@ -30,7 +30,7 @@ def read(path):
     except OSError as error:
         fail(f"no samples in {path}: {error.strerror}")
     except UnicodeDecodeError:
-        fail(f"no samples in {path}: it is not text")
+        fail(f"no samples in {path}: the file is not text")
     for number, line in enumerate(lines, 1):
         words = line.split()
         try:
@@ -45,9 +45,9 @@ def read(path):
 
 
 def pair_up(boots):
-    """The samples as (stock, patched), of each two boots in a row."""
+    """Returns the samples of every two consecutive boots as (stock, patched)."""
     if len(boots) < 4 or sorted(boots) != list(range(1, len(boots) + 1)) or len(boots) % 2:
-        fail("the samples are not those of two pairs of boots or more")
+        fail("the samples are not from two or more pairs of boots")
     if len(boots) // 2 > len(T95) + 1:
         fail(f"at most {len(T95) + 1} pairs of boots")
     pairs = []
@@ -58,13 +58,13 @@ def pair_up(boots):
         for kernel, ring in [("stock", "plain")] + [("patched", ring) for ring in RINGS]:
             if any(two[kernel].get((ring, batch), (0,))[0] <= 0 for batch in SIZES):
                 fail(f"boots {first} and {first + 1}: no samples of all batches of a ring with \"{RINGS[ring]}\" on the"
-                     f" {kernel} kernel" + (": has it the patches?" if ring != "plain" else ""))
+                     f" {kernel} kernel" + (": does it have the patches?" if ring != "plain" else ""))
         pairs.append((two["stock"], two["patched"]))
     return pairs
 
 
 def bound(logs):
-    """The mean of log ratios, and its upper bound; both as what is added, 0.01 for 1 %."""
+    """Returns the mean of log ratios and its upper bound, both as an increase: 0.01 is 1 %."""
     mean = statistics.mean(logs)
     half = T95[len(logs) - 2] * statistics.stdev(logs) / math.sqrt(len(logs))
     return math.expm1(mean), math.expm1(mean + half)
@@ -75,8 +75,8 @@ def main():
     pairs = pair_up(boots)
     releases = {kernel: release for kernel, release, _ in boots.values()}
     print(f"stock {releases['stock']}, patched {releases['patched']}: {len(pairs)} boots of each, in ABBA order.")
-    print("Instructions of io_uring_enter for a batch of NOPs, under emulation (QEMU TCG, -icount, one CPU); no times.")
-    print("Path: the median of a boot's rounds. Slowdown: by the mean of all of them, interrupts and all.\n")
+    print("Instructions of io_uring_enter for a batch of NOPs, under emulation (QEMU TCG, -icount, one CPU); not times.")
+    print("Path: the median of a boot's rounds. Slowdown: from the mean of all rounds, interrupts included.\n")
     print(f"{'batch':>5}  {'ring':<20}  {'stock path':>10}  {'patched path':>12}  {'slowdown':>9}  {'upper 95 %':>10}")
     above = []
     for ring, name in RINGS.items():

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs liburing's tests in the guest, each under a time limit and in a directory of its own on the NVMe drive, and
-# says two lines of each: that it begins, and how it ended. kernel/liburing-tests reads them.
+# Runs liburing's tests in the guest, each with a time limit and in its own directory on the NVMe drive. Prints two lines
+# for each, one at its beginning and one with its result, which kernel/liburing-tests reads.
 # usage:    guest.sh LIMIT TEST…
 limit=$1
 shift
@@ -21,7 +21,7 @@ for name in "$@"; do
         *) result=fail ;;
     esac
     why=$(tail -n 1 /tmp/log | tr -cd ' -~' | cut -c 1-160)
-    # What the kernel complains of counts, whatever the test says.
+    # A kernel complaint counts, whatever the test's result.
     splat=$(dmesg | grep -E 'BUG:|WARNING:|Oops:|KASAN|possible circular|INFO: ' | head -n 1)
     [ -z "$splat" ] || {
         result=splat

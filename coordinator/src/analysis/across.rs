@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     metric::{Better, Metric, throughput::IOPS},
-    params::Params,
+    params::{self, Params},
     plan::Plan,
     scenario::{Cell, precision::as_percent},
     stats::{holm::holm, verdict::DEFAULT_MARGIN},
@@ -170,7 +170,7 @@ pub fn compare(baseline: Side<'_>, run: Side<'_>, selection: &Selection) -> RunC
         cells
             .iter()
             .filter(|cell| !paired(cell))
-            .map(|cell| name(&cell.arm, &cell.params))
+            .map(|cell| params::cell(&cell.arm, &cell.params))
             .collect::<Vec<_>>()
     };
     let chosen = selection.arms.is_some();
@@ -213,12 +213,6 @@ fn facts(set: &ComparisonSet) -> RunFacts {
         quick: set.quick,
         trustworthy: set.trustworthy,
     }
-}
-
-/// A cell in words.
-pub(crate) fn name(arm: &str, params: &Params) -> String {
-    let point = crate::params::point(params);
-    if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
 }
 
 /// Cells of one arm and point in both.
@@ -271,7 +265,7 @@ fn flatten(path: String, value: &Value, leaves: &mut BTreeMap<String, String>) {
                 flatten(path, value, leaves);
             }
         }
-        leaf => _ = leaves.insert(path, crate::params::value(leaf)),
+        leaf => _ = leaves.insert(path, params::value(leaf)),
     }
 }
 
@@ -384,7 +378,7 @@ fn of_metric(found: &RunComparison, metric: &str) -> String {
         let most = of.iter().copied().max_by(|a, b| far(a).total_cmp(&far(b)))?;
         let most = match (verdict, most.ratio) {
             (Verdict::Slower | Verdict::Faster, Some(ratio)) => {
-                format!(" (most: x{ratio:.2}, {})", name(&most.arm, &most.params))
+                format!(" (most: x{ratio:.2}, {})", params::cell(&most.arm, &most.params))
             }
             _ => String::new(),
         };

@@ -7,8 +7,11 @@ use proto::{
     trial::Sharing,
 };
 
-use super::cells::{self, CellData};
-use crate::summary::audit::{Batches, Completed, HardwarePerIo};
+use super::cell_data::CellData;
+use crate::{
+    params::Params,
+    summary::audit::{Batches, Completed, HardwarePerIo},
+};
 
 /// The results of each host in scope; `None` where one did not finish, or without audits.
 fn finished<'a>(data: &CellData<'a>, scope: Option<&str>) -> Option<Vec<&'a Finished>> {
@@ -44,8 +47,19 @@ pub(super) fn batches(data: &CellData<'_>, scope: Option<&str>) -> Option<Batche
         urgent: sum.urgent,
         jumped: sum.jumped,
         drain_flushes: sum.drain_flushes,
-        by_size: cells::by_batch(&classes),
+        by_size: by_batch(&classes),
     })
+}
+
+/// Counts by class of batch, under the range of each class that occurred.
+pub(super) fn by_batch(classes: &[u64]) -> Params {
+    let range = |class: usize| match class {
+        0 => "0".to_owned(),
+        1 => "1".to_owned(),
+        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
+    };
+    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
+    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
 }
 
 /// Why there are none, though a ring was audited.
@@ -103,6 +117,12 @@ mod tests {
         assert_eq!((found.inline, found.task_work, found.polled, found.punted), (0.375, 0.5, 0.0, 0.125));
         assert_eq!((found.sampled, found.lost), (800, 5));
         assert_eq!(shares(&PathCounts::default()), None, "unknown if no request was followed");
+    }
+
+    #[test]
+    fn batches_are_named_by_their_range() {
+        let named = by_batch(&[2, 0, 5, 1]);
+        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
     }
 
     #[test]

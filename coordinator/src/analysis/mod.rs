@@ -20,6 +20,7 @@ pub mod across;
 pub(crate) mod answer;
 pub mod audit;
 pub mod calibration;
+mod cell_data;
 mod cells;
 mod compare;
 mod emulated;
@@ -28,6 +29,7 @@ pub mod export_rows;
 pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod latency;
 pub mod measured;
 pub mod merge;
 pub mod noise;
@@ -41,7 +43,7 @@ pub mod urgent;
 mod warnings;
 pub mod window;
 
-use cells::{CellData, Row};
+use self::{cell_data::CellData, cells::Row};
 use compare::Against;
 use timeline::Timeline;
 use warnings::Warnings;

@@ -3,10 +3,10 @@
 use hdrhistogram::Histogram;
 use proto::outcome::UrgentCounts;
 
-use super::{across, cells::percentiles, merge, warnings::Warnings};
+use super::{latency::percentiles, merge, warnings::Warnings};
 use crate::{
     metric::{Metric, trial::Part},
-    stats,
+    params, stats,
     summary::{
         CellSummary,
         lane::{Lane, Overtaken, Starved},
@@ -44,7 +44,7 @@ pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
     if cell.trials.complete == 0 {
         return;
     }
-    let name = across::name(&cell.arm, &cell.params);
+    let name = params::cell(&cell.arm, &cell.params);
     let message = match (&cell.lanes.urgent, too_few(cell)) {
         (None, _) => format!("{name}: no urgent operation completed, so there is nothing to say of them"),
         (Some(_), Some(mean)) => format!(

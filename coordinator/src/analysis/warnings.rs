@@ -2,8 +2,9 @@
 
 use proto::{outcome::Finished, trial::Measure};
 
-use super::{cells::CellData, trials::kept_out};
+use super::trials::kept_out;
 use crate::{
+    analysis::cell_data::CellData,
     plan::Plan,
     store::record::{HostTrial, TrialRecord},
     summary::{CellSummary, SetWarning},

@@ -8,7 +8,12 @@ use proto::outcome::Capability;
 use serde_json::json;
 
 use super::{args::HostArgs, on_runtime, print, reach::reach};
-use crate::{cluster::{Cluster, Host}, exit::Exit, report::text::wrap, screen::Screen};
+use crate::{
+    cluster::{Cluster, Host},
+    exit::Exit,
+    report::text::wrap,
+    screen::Screen,
+};
 
 /// Show what each host is, what it can do, and what to do about the rest.
 #[derive(Clone, Debug, Args)]

@@ -11,7 +11,16 @@ use super::{
     report::{Conclusion, appearance, conclusion, stored},
     run::{Place, measured, planned_for},
 };
-use crate::{analysis::calibration::{BLOCKS, Subject, measure}, exit::Exit, plan::{Plan, self}, report::{Format, render_calibration}, scenario::{Itself, Loaded, ScenarioError, against_itself, self}, screen::Screen, store::RunDir, summary::calibration::Calibration};
+use crate::{
+    analysis::calibration::{BLOCKS, Subject, measure},
+    exit::Exit,
+    plan::{self, Plan},
+    report::{Format, render_calibration},
+    scenario::{self, Itself, Loaded, ScenarioError, against_itself},
+    screen::Screen,
+    store::RunDir,
+    summary::calibration::Calibration,
+};
 
 /// Run an arm of a scenario against itself, and print the smallest difference that this rig can see.
 #[derive(Clone, Debug, Args)]

@@ -9,7 +9,27 @@ use super::{
     print,
     report::{appearance, find, stored},
 };
-use crate::{analysis::{AnalysisInput, across::{RunComparison, Selection, Side, self}, self}, exit::Exit, history::{RESULTS, self}, metric::{Metric, self}, plan::Plan, report::{Plain, self}, scenario::{keys::one_of, precision::{LARGEST_PERCENT, percent}, self}, screen::Screen, stats::verdict::DEFAULT_MARGIN, store::{RunDir, SCENARIO}, summary::{ComparisonSet, Verdict}};
+use crate::{
+    analysis::{
+        self, AnalysisInput,
+        across::{self, RunComparison, Selection, Side},
+    },
+    exit::Exit,
+    history::{self, RESULTS},
+    metric::{self, Metric},
+    params,
+    plan::Plan,
+    report::{self, Plain},
+    scenario::{
+        self,
+        keys::one_of,
+        precision::{LARGEST_PERCENT, percent},
+    },
+    screen::Screen,
+    stats::verdict::DEFAULT_MARGIN,
+    store::{RunDir, SCENARIO},
+    summary::{ComparisonSet, Verdict},
+};
 
 /// Hold a run against another one, from another day or another machine.
 #[derive(Clone, Debug, Args)]
@@ -168,7 +188,7 @@ fn judge(compared: &RunComparison, fail_if: &[Failure], screen: &Screen) -> Exit
     // A ratio without an interval is of one trial: nothing can be said of it, so it must not pass as inconclusive.
     let unfit = compared.comparisons.iter().filter(|found| found.ci95.is_none() || !found.alike);
     unjudged.extend(
-        unfit.map(|found| format!("{} of {}", found.metric, across::name(&found.arm, &found.params))),
+        unfit.map(|found| format!("{} of {}", found.metric, params::cell(&found.arm, &found.params))),
     );
     let mut exit = Exit::Done;
     if compared.comparisons.is_empty() {

@@ -6,7 +6,11 @@ use clap::Args;
 use miette::miette;
 
 use super::print;
-use crate::{exit::Exit, import::{Imported, Note, Source, self}, screen::Screen};
+use crate::{
+    exit::Exit,
+    import::{self, Imported, Note, Source},
+    screen::Screen,
+};
 
 /// Make a scenario of a job file of fio.
 #[derive(Clone, Debug, Args)]

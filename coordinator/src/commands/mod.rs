@@ -2,9 +2,18 @@
 //!
 //! A new command is a file beside this one and a line in the list below.
 
+pub mod agents;
 pub mod args;
+pub mod calibrate;
+pub mod check;
+pub mod compare;
+pub mod import;
+pub mod list;
 mod outcome;
 mod reach;
+pub mod report;
+pub mod run;
+pub mod schema;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -16,8 +25,6 @@ use crate::{cluster::EMBEDDED_SUBCOMMAND, exit::Exit, output, screen::Screen, st
 /// Declares the module of each command, the subcommands and what runs them.
 macro_rules! commands {
     ($($variant:ident: $module:ident::$function:ident($args:ident),)+) => {
-        $(pub mod $module;)+
-
         /// The subcommands, in the order of `--help`. Their help is that of their arguments.
         #[derive(Debug, Subcommand)]
         pub(crate) enum Command {

@@ -8,7 +8,16 @@ use std::{
 use clap::Args;
 
 use super::print;
-use crate::{analysis::{AnalysisInput, self}, exit::Exit, history::{RESULTS, resolve::resolve, self}, report::{Format, self}, scenario::{Loaded, self}, screen::Screen, store::{RunDir, SCENARIO, StoreError, record::TrialRecord}, summary};
+use crate::{
+    analysis::{self, AnalysisInput},
+    exit::Exit,
+    history::{self, RESULTS, resolve::resolve},
+    report::{self, Format},
+    scenario::{self, Loaded},
+    screen::Screen,
+    store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
+    summary,
+};
 
 /// Analyse a run that is on disk, and print its comparison.
 #[derive(Clone, Debug, Args)]

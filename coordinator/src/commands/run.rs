@@ -18,7 +18,19 @@ use super::{
     reach::{reach, say},
     report::{Conclusion, conclusion, find, stored},
 };
-use crate::{cluster::{Cluster, Host, select}, exit::Exit, history::RESULTS, plan::{Plan, self}, run::{RunOutcome, TrialSink, drive, progress::Progress}, scenario::{Loaded, ScenarioError, self}, report::Format, screen::Screen, stop::Stop, store::{HostEntry, RunDir, StoreError, record::TrialRecord}, summary::calibration::Calibration};
+use crate::{
+    cluster::{Cluster, Host, select},
+    exit::Exit,
+    history::RESULTS,
+    plan::{self, Plan},
+    report::Format,
+    run::{RunOutcome, TrialSink, drive, progress::Progress},
+    scenario::{self, Loaded, ScenarioError},
+    screen::Screen,
+    stop::Stop,
+    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+    summary::calibration::Calibration,
+};
 
 /// Run scenarios, and print the comparison.
 #[derive(Clone, Debug, Args)]

@@ -3,7 +3,10 @@
 use clap::{Args, ValueEnum};
 
 use super::print;
-use crate::{analysis::calibration::calibration_schema, exit::Exit, scenario::scenario_schema, screen::Screen, summary::summary_schema};
+use crate::{
+    analysis::calibration::calibration_schema, exit::Exit, scenario::scenario_schema, screen::Screen,
+    summary::summary_schema,
+};
 
 /// Print the JSON Schema of scenarios, of summary.json or of calibration.json.
 #[derive(Clone, Debug, Args)]

@@ -18,6 +18,7 @@ mod job;
 mod jobfile;
 mod options;
 mod rest;
+mod section;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -107,7 +108,7 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
     }
     let mut jobs = Vec::new();
     for section in file.sections.iter().filter(|section| only.is_empty() || only.contains(&section.name)) {
-        match job::job(section) {
+        match section::job(section) {
             Ok(job) => jobs.push(job),
             Err(reasons) => {
                 let left = format!("[{}] is left out", section.name);

@@ -6,13 +6,13 @@ use super::{
     Plain,
     differences::NOT_TOLD,
     grid::Grid,
-    markdown::escape,
     text::{Align, Style, clean, wrap},
     view::ratio,
 };
 use crate::{
     analysis::across::{CellComparison, RunComparison},
     metric, params,
+    report::text::escape,
     summary::Verdict,
 };
 

@@ -1,11 +1,9 @@
 //! In what hosts differ, in lines.
 
-use super::{
-    markdown::escape,
-    text::{Style, wrap},
-};
+use super::text::{Style, wrap};
 use crate::{
     analysis::fingerprint,
+    report::text::escape,
     summary::{ComparisonSet, insight::FactDifference},
 };
 

@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    table::indented,
-    text::{Align, Entry, Line, Style, columns, wrap},
-};
+use super::text::{Align, Entry, Line, Style, columns, wrap};
 use crate::{
     analysis::{answer, explain::cause::Cause},
     params,
+    report::text::indented,
     summary::{
         Comparison, ComparisonSet,
         insight::{Explanation, Waterfall, WaterfallStep},

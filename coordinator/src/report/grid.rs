@@ -2,8 +2,7 @@
 
 use super::{
     csv,
-    markdown::escape,
-    text::{Align, Entry, Line, Style, columns},
+    text::{Align, Entry, Line, Style, columns, escape},
 };
 
 /// Titles and rows.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     Plain,
     grid::Grid,
-    text::{Align, Style},
+    text::{Align, Style, clean, escape},
     view::ratio,
 };
 use crate::{history::RunEntry, params, summary::insight::TrendLine, units};
@@ -36,15 +36,14 @@ pub fn trends(
     colour: bool,
 ) -> String {
     let width = usize::from(width.max(60));
-    let name = |line: &TrendLine| crate::analysis::across::name(&line.arm, &line.params);
+    let name = |line: &TrendLine| params::cell(&line.arm, &line.params);
     match format {
         Plain::Json => super::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
         Plain::Csv => trends_csv(scenario, lines, kernels).csv(),
         Plain::Table => lines
             .iter()
             .map(|line| {
-                let head =
-                    Style::Bold.paint(&super::text::clean(&format!("{scenario}: {}", name(line))), colour);
+                let head = Style::Bold.paint(&clean(&format!("{scenario}: {}", name(line))), colour);
                 format!("{head}\n{}", trend_table(line, kernels).text(width, colour))
             })
             .collect::<Vec<_>>()
@@ -52,7 +51,7 @@ pub fn trends(
         Plain::Markdown => lines
             .iter()
             .map(|line| {
-                let head = super::markdown::escape(&format!("{scenario}: {}", name(line)));
+                let head = escape(&format!("{scenario}: {}", name(line)));
                 format!("#### {head}\n\n{}", trend_table(line, kernels).markdown())
             })
             .collect::<Vec<_>>()

@@ -4,28 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     calibration, explain,
-    text::clean,
+    text::escape,
     view::{View, outcome},
 };
 use crate::{metric::throughput::IOPS, summary::ComparisonSet};
-
-/// Escapes what Markdown or HTML would take for markup.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for c in clean(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '@' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
 
 pub(super) fn render(set: &ComparisonSet) -> String {
     let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));

@@ -4,7 +4,7 @@ use super::{
     calibration,
     column::Column,
     explain,
-    text::{Align, Entry, Line, Style, clean, columns, wrap},
+    text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
     view::{Row, View, outcome},
 };
 use crate::{
@@ -45,10 +45,6 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     }
     parts.push(foot.join("\n"));
     parts.join("\n\n") + "\n"
-}
-
-pub(super) fn indented(text: String) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn paint_lines(style: Style, text: &str, colour: bool) -> String {

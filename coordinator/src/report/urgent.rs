@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    markdown::escape,
-    text::{Align, Entry, Line, Style, columns, wrap},
-};
+use super::text::{Align, Entry, Line, Style, columns, wrap};
 use crate::{
     metric::{
         Metric,
         lanes::{bulk, urgent},
     },
     params,
+    report::text::escape,
     summary::{CellSummary, ComparisonSet, Verdict},
 };
 

@@ -4,27 +4,10 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use super::driver::Driver;
-use crate::{
-    analysis::noise,
-    plan::{Plan, PlannedTrial},
-    scenario::noise::NoisePolicy,
-    store::record::TrialRecord,
-};
+use crate::plan::{Plan, PlannedTrial};
 
 /// How often a noisy trial is run again, at most.
 pub const AGAIN: u32 = 2;
-
-/// Marks a record for noise, if that is asked for; tells whether noise is all that is the matter with it.
-pub(super) fn mark(policy: NoisePolicy, record: &mut TrialRecord) -> bool {
-    if policy != NoisePolicy::Mark {
-        return false;
-    }
-    let sound = record.counts();
-    let marks = noise::marks(record);
-    let noisy = sound && !marks.is_empty();
-    record.marks.extend(marks);
-    noisy
-}
 
 /// The noisy trials of the block that runs. All in all, a cell has no more of them run again than it has trials: lasting
 /// noise at most doubles a run.

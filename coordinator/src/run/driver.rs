@@ -4,12 +4,15 @@ use std::ops::ControlFlow;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{RunOutcome, TrialSink, again, precision::Precision, record, skip::Skips};
+use super::{RunOutcome, TrialSink, precision::Precision, record, skip::Skips};
 use crate::{
+    analysis::noise,
     cluster::Cluster,
     plan::{Plan, PlannedTrial},
     run::progress::Progress,
+    scenario::noise::NoisePolicy,
     stop::Stop,
+    store::record::TrialRecord,
 };
 
 /// All that a run is driven with, and how it went so far.
@@ -57,7 +60,7 @@ impl Driver<'_> {
         if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
         {
             let (mut record, intervals) = record(plan, planned, &trial, self.cluster, started_at, run);
-            noisy = again::mark(plan.noise, &mut record);
+            noisy = mark(plan.noise, &mut record);
             self.outcome.recorded += 1;
             self.outcome.marked += usize::from(!record.counts());
             self.progress.end(&record, &intervals);
@@ -70,4 +73,16 @@ impl Driver<'_> {
         }
         Ok(ControlFlow::Continue(noisy))
     }
+}
+
+/// Marks a record for noise, if that is asked for; tells whether noise is all that is the matter with it.
+fn mark(policy: NoisePolicy, record: &mut TrialRecord) -> bool {
+    if policy != NoisePolicy::Mark {
+        return false;
+    }
+    let sound = record.counts();
+    let marks = noise::marks(record);
+    let noisy = sound && !marks.is_empty();
+    record.marks.extend(marks);
+    noisy
 }

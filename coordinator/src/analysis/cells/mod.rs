@@ -7,41 +7,22 @@ use proto::{
     outcome::{Finished, Ready},
 };
 
-use super::{audit, timeline::Timeline, trials::Sample};
+use super::{audit, cell_data::CellData};
 use crate::{
     errno::errno_name,
     metric::trial::Costs,
-    scenario::Cell,
     stats,
-    store::record::TrialRecord,
     summary::{
         CellSummary, Cost, CountedBy, CpuPerIo, ErrorCount, Integrity, Latencies, Syscalls, TargetState,
-        Threads, Throughput, TrialCounts, lane::Lanes, placement::Placement,
+        Threads, Throughput, lane::Lanes, placement::Placement,
     },
 };
 
 mod ring;
 mod sums;
 
-pub(super) use ring::by_batch;
+pub(super) use sums::BlockValues;
 use sums::Sums;
-pub(super) use sums::{BlockValues, percentiles};
-
-/// All that was recorded of a cell.
-pub(super) struct CellData<'a> {
-    pub(super) cell: &'a Cell,
-    pub(super) counts: TrialCounts,
-    /// The hosts that ran it, or would have.
-    pub(super) hosts: Vec<String>,
-    /// Timed trials that count.
-    pub(super) samples: Vec<Sample>,
-    /// The same, interval by interval.
-    pub(super) timeline: Timeline,
-    /// Audits that count.
-    pub(super) audits: Vec<&'a TrialRecord>,
-    /// All trials, whether or not they count.
-    pub(super) records: Vec<&'a TrialRecord>,
-}
 
 /// A row, and per trial what comparisons need but the row does not show.
 pub(super) struct Row {

@@ -2,8 +2,11 @@
 
 use proto::outcome::{HandoverCosts, LockCosts, SharingCosts};
 
-use super::{CellData, audit, distinct};
-use crate::{metric::trial::Costs, params::Params, summary::Ring};
+use super::{
+    super::{audit, cell_data::CellData},
+    distinct,
+};
+use crate::{metric::trial::Costs, summary::Ring};
 
 impl CellData<'_> {
     pub(super) fn ring(&self, scope: Option<&str>, costs: &Costs) -> Ring {
@@ -25,34 +28,12 @@ impl CellData<'_> {
             granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
             sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
                 .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
-            enters_by_batch: by_batch(&costs.calls.enters_by_batch),
+            enters_by_batch: audit::by_batch(&costs.calls.enters_by_batch),
             cq_overflows: costs.calls.cq_overflows,
             punted_to_io_wq: audit::counts(self, scope).and_then(|(counts, _)| counts.perf?.punted_to_io_wq),
             completed: audit::completed(self, scope),
             batches_missing: audit::batches_missing(self, scope),
             batches: audit::batches(self, scope),
         }
-    }
-}
-
-/// Counts by class of batch, under the range of sizes of each class that occurred.
-pub(in crate::analysis) fn by_batch(classes: &[u64]) -> Params {
-    let range = |class: usize| match class {
-        0 => "0".to_owned(),
-        1 => "1".to_owned(),
-        class => format!("{}-{}", 1u64 << (class - 1), (1u64 << class) - 1),
-    };
-    let occurred = classes.iter().enumerate().filter(|(_, count)| **count > 0);
-    occurred.map(|(class, count)| (range(class), (*count).into())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::by_batch;
-
-    #[test]
-    fn batches_are_named_by_their_range() {
-        let named = by_batch(&[2, 0, 5, 1]);
-        assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"0":2,"2-3":5,"4-7":1}"#);
     }
 }

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
-
-use super::{
-    super::{merge, timeline, urgent::LaneSums},
-    CellData,
-};
+use super::super::{cell_data::CellData, latency::Times, merge, urgent::LaneSums};
 use crate::{
     metric::{
         self, COMPARED, Metric, Operations,
         trial::{Costs, Trial},
     },
-    stats::{self, remerge::Recorded},
-    summary::{Latency, LatencyIntervals, LatencySamples, timeline::CurvePoint},
+    stats::remerge::Recorded,
 };
 
 /// What the trials of a cell that count add up to, on one host or on all. Each list has one value for each trial.
@@ -66,51 +60,6 @@ impl Sums {
             sums.costs.push(costs);
         }
         sums
-    }
-}
-
-/// Latencies over the trials.
-#[derive(Default)]
-pub(super) struct Times {
-    all: Option<Histogram<u64>>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-}
-
-impl Times {
-    fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
-        if let Some(times) = of_trial {
-            self.p50.push(times.value_at_quantile(0.5) as f64);
-            self.p99.push(times.value_at_quantile(0.99) as f64);
-        }
-        merge::add_some(&mut self.all, of_trial);
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.all.as_ref().map_or(0, Histogram::len)
-    }
-
-    pub(super) fn curve(&self) -> Vec<CurvePoint> {
-        self.all.as_ref().map(timeline::curve).unwrap_or_default()
-    }
-
-    pub(super) fn percentiles(self) -> Option<Latency> {
-        Some(percentiles(&self.all?, self.p50, self.p99))
-    }
-}
-
-/// The percentiles of merged latencies, with those of each trial.
-pub(in crate::analysis) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
-    Latency {
-        mean: latency.mean(),
-        p50: latency.value_at_quantile(0.5),
-        p90: latency.value_at_quantile(0.9),
-        p99: latency.value_at_quantile(0.99),
-        p99_9: latency.value_at_quantile(0.999),
-        p99_99: latency.value_at_quantile(0.9999),
-        max: latency.max(),
-        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
-        samples: LatencySamples { p50, p99 },
     }
 }
 

@@ -2,15 +2,15 @@
 
 use super::{
     bars::{self, Row, Segment},
+    chart::{Chart, against_axis, comma, interval, legend},
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
-    sections::{Chart, against_axis, comma, in_blocks, interval, legend, list},
 };
 use crate::{
     metric::cost::{CPU_PER_IO, SYSCALLS_PER_IO},
     params,
     summary::{
-        CellSummary, ComparisonSet,
+        ComparisonSet,
         insight::{Waterfall, WaterfallStep},
     },
     units,
@@ -27,42 +27,6 @@ pub(super) fn syscalls(facets: &Facets<'_>) -> Section {
         keys: legend(facets),
         ..against_axis(facets, &Chart { metric: &SYSCALLS_PER_IO, trials: false })
     }
-}
-
-/// A bar for each arm, where there is no axis.
-pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary]) -> Option<Figure> {
-    let mut table = Table {
-        caption: chart.title().into(),
-        head: ["arm", "mean", "95 % interval", "trials"].map(Into::into).into(),
-        rows: vec![],
-    };
-    let text = chart.format();
-    let rows: Vec<Row> = cells
-        .iter()
-        .filter_map(|cell| {
-            let mean = chart.metric.of(cell)?;
-            let (value, ci95, trials) = (text(mean), chart.metric.interval(cell), chart.trials(cell));
-            let told = ci95.map_or_else(|| "-".into(), |ci95| interval(text, ci95));
-            let all = list(text, trials);
-            table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
-            let tip = match ci95 {
-                Some(_) => format!("{}: {value}, 95 % interval {told}", cell.arm),
-                None => format!("{}: {value}", cell.arm),
-            };
-            let series = facets.index(&cell.arm);
-            let tip_of =
-                |(trial, value): (String, f64)| (value, format!("{}, {trial}: {}", cell.arm, text(value)));
-            Some(Row {
-                name: cell.arm.clone(),
-                value,
-                segments: vec![Segment { from: 0.0, to: mean, series, letters: "", tip }],
-                ci95: ci95.map(|[low, high]| [low.max(0.0), high]),
-                trials: in_blocks(cell, trials).into_iter().map(tip_of).collect(),
-            })
-        })
-        .collect();
-    let looks: Vec<Look> = (0..facets.arms.len()).map(Look::of).collect();
-    bars::figure(chart.title().into(), chart.title(), text, &looks, &rows, table)
 }
 
 const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threads", "K")];

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod bars;
+mod chart;
 mod cost;
 mod facets;
 mod figure;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Op, expr::Arithmetic, parse::ExpectError};
+use super::{ExpectError, Op, expr::Arithmetic};
 
 /// The longest text in tokens: more than anybody writes, and few enough for any stack.
 const MOST: usize = 300;

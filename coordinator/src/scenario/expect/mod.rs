@@ -19,6 +19,7 @@
 //! `lex` makes tokens of the text, `parse` a claim of the tokens, `judge` holds the claim against what was measured.
 
 mod condition;
+mod error;
 mod expr;
 mod judge;
 mod lex;
@@ -31,9 +32,10 @@ use serde_json::Value;
 
 pub use self::{
     condition::Condition,
+    error::ExpectError,
     expr::{Arithmetic, Edge, Expr, Place, Quantity},
     judge::{Measured, Outcome},
-    parse::{ExpectError, parse},
+    parse::parse,
     unit::{Literal, Unit},
 };
 use super::keys::one_of;

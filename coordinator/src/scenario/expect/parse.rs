@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Claim, Condition, Edge, Expectation, Expr, Literal, Op, Place, Quantity, Statement, Unit, VERDICTS,
+    Claim, Condition, Edge, ExpectError, Expectation, Expr, Literal, Op, Place, Quantity, Statement, Unit,
+    VERDICTS,
     expr::Arithmetic,
     lex::{SHAPE, Token, Tokens},
 };
@@ -11,24 +12,6 @@ use crate::{
     metric,
     scenario::keys::{nearest, one_of},
 };
-
-/// Why a text is no expectation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ExpectError {
-    /// Bytes of the text that are meant.
-    pub part: Range<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
-}
-
-impl ExpectError {
-    pub(super) fn new(part: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { part, message: message.into(), help: help.into() }
-    }
-}
 
 /// A part of an expression with what it is counted in and where it stands.
 struct Part {
