@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a batch of NOPs costs, in instructions: of io_uring_enter from the call to the return, the kernel's and the
- * few of the call itself. It is the only program of the guests of kernel/price, and ends them. Prints
+ * Measures the cost of a batch of NOPs in instructions: io_uring_enter from call to return, in the kernel and for the
+ * call itself. It is the only program in the guests of kernel/price, and powers them off. Prints
  *
  *	kernel RELEASE
- *	price RING BATCH MEAN MEDIAN	instructions a batch: of all rounds
- *	price RING absent		a ring that this kernel does not know
+ *	price RING BATCH MEAN MEDIAN	instructions per batch, over all rounds
+ *	price RING absent		this kernel does not support the ring
  *	done
  *
  * RING is plain (no flag), flag (IORING_SETUP_URGENT, no urgent request) or urgent (the last one of each 32 requests
- * is urgent: the worst place, as it is issued before all the others). A round is 128 requests, in batches of
- * BATCH each, so that one of 32 is urgent where batches are smaller than that, too.
+ * is urgent: the worst place, because it is issued before all the others). A round is 128 requests in batches of BATCH,
+ * so that one of 32 is urgent also in smaller batches.
  *
- * The clock is the time stamp counter: under QEMU's `-icount shift=0` it goes on by one with each instruction of the
- * only CPU. That it does is checked first.
+ * The clock is the time stamp counter: under QEMU's `-icount shift=0` it advances by one with each instruction of the
+ * only CPU. This is checked first.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 
 #include "../selftests/ring.h"
 
-/* The first rounds fill caches. Some meet a timer's interrupt: the median does not heed it, the mean does. */
+/* The first rounds fill caches. Some include a timer interrupt, which affects the mean but not the median. */
 enum { WARMUP = 20, ROUNDS = 401, REQUESTS = 128, EVERY = 32, LOOP = 10000 };
 
 static _Noreturn void end(void)
@@ -36,7 +36,7 @@ static _Noreturn void end(void)
 	exit(1);
 }
 
-/* What ring.c wants; it calls absent() from ring_open() only. */
+/* Required by ring.c; it calls absent() only from ring_open(). */
 void fail(const char *format, ...)
 {
 	va_list args;
@@ -75,7 +75,7 @@ static uint64_t median(uint64_t *of, unsigned n)
 	return of[n / 2];
 }
 
-/* What two readings of the clock are apart with nothing in between. */
+/* The difference of two consecutive clock readings. */
 static uint64_t clock_cost(void)
 {
 	uint64_t cost[ROUNDS], begun;
@@ -87,7 +87,7 @@ static uint64_t clock_cost(void)
 	return median(cost, ROUNDS);
 }
 
-/* A loop of two instructions must be as many as they are, but for what the compiler puts around it. */
+/* A loop of two instructions must count as that many, apart from instructions added by the compiler. */
 static void check_clock(uint64_t cost)
 {
 	uint64_t took[ROUNDS], begun;
@@ -102,11 +102,11 @@ static void check_clock(uint64_t cost)
 	}
 	seen = (long long)(median(took, ROUNDS) - cost);
 	expect(llabs(seen - 2 * LOOP) <= 8,
-	       "the clock does not count instructions: %d took %lld. It does under QEMU's -icount shift=0", 2 * LOOP,
+	       "the clock does not count instructions: %d took %lld; it does under QEMU's -icount shift=0", 2 * LOOP,
 	       seen);
 }
 
-/* Without the C library, which has instructions of its own. */
+/* Without the C library, which adds instructions. */
 static inline long enter(int fd, unsigned n)
 {
 	register long r10 asm("r10") = 0, r8 asm("r8") = 0, r9 asm("r9") = 0;
@@ -119,7 +119,7 @@ static inline long enter(int fd, unsigned n)
 	return ret;
 }
 
-/* Fills a batch, submits it, and takes what came of it: how many instructions submitting was. */
+/* Fills a batch, submits it, and takes its completions; returns the instructions of the submission. */
 static uint64_t submit(struct ring *r, unsigned batch, unsigned done, bool urgent)
 {
 	struct seen seen[REQUESTS];
@@ -136,13 +136,13 @@ static uint64_t submit(struct ring *r, unsigned batch, unsigned done, bool urgen
 	expect_is("completions", batch, ring_take(r, seen, batch));
 	for (unsigned i = 0; i < batch; i++)
 		expect_is("the result of a NOP", 0, seen[i].res);
-	/* That it was another ring than the plain one is seen by the order. */
+	/* The order shows that the ring is not the plain one. */
 	if (batch >= EVERY)
 		expect_is("the first completion", urgent ? EVERY - 1 : 0, (long long)seen[0].data);
 	return took;
 }
 
-/* The same of all batches of a round, with the clock's own. */
+/* The same for all batches of a round, including the cost of the clock. */
 static uint64_t round_of(struct ring *r, unsigned batch, bool urgent)
 {
 	uint64_t took = 0;
@@ -186,7 +186,7 @@ int main(void)
 	struct utsname name;
 
 	uname(&name);
-	/* What the kernel says may have no line's end before it. */
+	/* The last kernel message may lack a newline. */
 	printf("\nkernel %s\n", name.release);
 	check_clock(cost);
 	for (unsigned k = 0; k < sizeof(rings) / sizeof(*rings); k++) {

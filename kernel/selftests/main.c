@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs the tests, all or those named, and says a line of each: how it ended, its name, how long it took, and what
- * was expected and seen where it failed. Each runs in a process of its own under a watchdog: a request that the
- * kernel forgets must not stop the rest.
+ * Runs all tests or those named and prints a line for each: result, name, duration, and for a failure what was expected
+ * and seen. Each test runs in its own process under a watchdog: a request that the kernel loses must not stop the others.
  *
  * usage: urgent-tests [--list] [--factor N] [--seed N] [--rounds N] [NAME]...
- *   --factor N  a test, or a batch of one with many, may take N times 5 s (by default as slow as this CPU seems)
- *   --seed N    of the random tests; --rounds N, how many batches each of them tries
- * A NAME that ends with '*' stands for all that begin so. Exit code: 0, 1 if a test failed, 2 for bad usage.
+ *   --factor N  a test, or a batch of a test with many, may take N times 5 s (default: estimated from the CPU)
+ *   --seed N    seed of the random tests
+ *   --rounds N  number of batches in each random test
+ * A NAME that ends with '*' selects all tests with that prefix. Exit code: 0 for success, 1 if a test failed, 2 for bad
+ * usage.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -44,7 +45,7 @@ static const struct test {
 unsigned rounds = 1500, factor;
 uint64_t seed = 20250101;
 char *doing;
-static int report = 2; /* where a test says why it ended */
+static int report = 2; /* where a test writes why it ended */
 
 static _Noreturn void end(int code, const char *format, va_list arguments)
 {
@@ -149,7 +150,7 @@ static int remove_one(const char *path, const struct stat *s, int type, struct F
 	return remove(path);
 }
 
-/* The process of a test: its own group, so that all that it started ends with it. */
+/* The process of a test: its own group, so that its children end with it. */
 static _Noreturn void child(const struct test *t, int out, const char *directory)
 {
 	setpgid(0, 0);
@@ -162,7 +163,7 @@ static _Noreturn void child(const struct test *t, int out, const char *directory
 	_exit(0);
 }
 
-/* Waits for a child, but not for longer than so many milliseconds of being at the same thing; whether it ended. */
+/* Waits for a child, with a limit in milliseconds for each of its steps. Returns whether it ended. */
 static bool await(pid_t pid, int *status, uint64_t patience)
 {
 	static char last[DOING_SIZE];
@@ -199,9 +200,9 @@ static bool run(const struct test *t)
 	if (!await(pid, &status, LIMIT_S * 1000ULL * factor)) {
 		kill(-pid, SIGKILL);
 		kill(pid, SIGKILL);
-		snprintf(why, sizeof(why), "expected to end, saw nothing for %u s%s%s%s", LIMIT_S * factor,
-			 await(pid, &status, 10000) ? "" : "; nor does SIGKILL end it",
-			 doing[0] ? "; it was at " : "", doing);
+		snprintf(why, sizeof(why), "expected to end, saw no progress for %u s%s%s%s", LIMIT_S * factor,
+			 await(pid, &status, 10000) ? "" : "; SIGKILL does not end it",
+			 doing[0] ? "; last step: " : "", doing);
 	} else {
 		kill(-pid, SIGKILL);
 		if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
@@ -238,13 +239,13 @@ static uint64_t number(const char *text)
 	uint64_t value = text ? strtoull(text, &end, 0) : 0;
 
 	if (!text || end == text || *end || !value) {
-		fprintf(stderr, "urgent-tests: a number above 0 is wanted, not %s\n", text ? text : "nothing");
+		fprintf(stderr, "urgent-tests: expected a number above 0, not %s\n", text ? text : "nothing");
 		exit(2);
 	}
 	return value;
 }
 
-/* An emulated CPU is some ten times slower, and one whose kernel has KASAN is slower still. */
+/* An emulated CPU is about ten times slower, and a kernel with KASAN is slower still. */
 static unsigned guess_factor(void)
 {
 	char *cpu = read_text("/proc/cpuinfo"), *symbols = read_text("/proc/kallsyms");
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
 				if (matches(&tests[t], argv[i]))
 					chosen[t] = known = true;
 			if (!known) {
-				fprintf(stderr, "urgent-tests: there is no test %s; see --list\n", argv[i]);
+				fprintf(stderr, "urgent-tests: unknown test %s; see --list\n", argv[i]);
 				return 2;
 			}
 			all = false;

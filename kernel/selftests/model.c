@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Batches as a line of text, and a model of what the kernel has to do with them; see model.h. */
+/* Batches as a line of text, and a model of what the kernel must do with them; see model.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct batch batch_of(const char *words)
 		case '~': it->skip = true; break;
 		case '!': it->fails = true; break;
 		case '*': it->refused++; break;
-		default: fail("a test with a word that is none: %s", c);
+		default: fail("invalid word in a test: %s", c);
 		}
 	}
 	return b;
@@ -50,7 +50,7 @@ const char *batch_words(const struct batch *b)
 
 static int refusal(const struct item *it)
 {
-	/* What is urgent and drained at once is refused too. */
+	/* URGENT together with DRAIN is refused too. */
 	return it->refused == 4 ? -EOPNOTSUPP : -EINVAL;
 }
 
@@ -65,7 +65,7 @@ void item_fill(struct io_uring_sqe *sqe, const struct item *it, uint64_t data, b
 		sqe->rw_flags = IORING_NOP_INJECT_RESULT;
 		sqe->len = (__u32)-EIO;
 	}
-	/* Before the opcode's own checks, in them, as an unknown opcode, by a flag that does not fit. */
+	/* Refused before the opcode's own checks, by them, as an unknown opcode, or by an unsupported flag. */
 	switch (it->refused) {
 	case 1: sqe->ioprio = 1; break;
 	case 2: sqe->rw_flags = 1 << 20; break;
@@ -87,11 +87,11 @@ unsigned unit_head(const struct batch *b, unsigned i)
 	return i;
 }
 
-/* A unit that is under way: from its head on, which member comes next, and what becomes of it. */
+/* A unit in progress: its next member, and its state. */
 struct unit {
 	unsigned next, end;
-	bool urgent, refused; /* a member was refused: the head is cancelled, or has its own error */
-	bool failing, silent; /* the rest is cancelled; without CQEs */
+	bool urgent, refused; /* refused: a member was refused; the head is cancelled or has its own error */
+	bool failing, silent; /* the remaining members are cancelled; without CQEs */
 };
 
 static void post(struct expected *out, unsigned index, int res)
@@ -105,7 +105,7 @@ static bool refused(const struct item *it, bool urgent)
 	return it->refused || (urgent && it->urgent && it->drain);
 }
 
-/* One turn of a unit: its next member runs, or all that are left are cancelled. Whether there is more. */
+/* One step of a unit: its next member runs, or all remaining ones are cancelled. Returns whether members remain. */
 static bool step(const struct batch *b, struct unit *u, struct expected *out, unsigned head, bool urgent)
 {
 	const struct item *it = &b->item[u->next];
@@ -124,12 +124,12 @@ static bool step(const struct batch *b, struct unit *u, struct expected *out, un
 		res = -EIO;
 	if (res < 0 && (u->refused || !it->hard)) {
 		u->failing = true;
-		/* Who fails is heard; whether those behind it are, depends on its flag. */
+		/* The failing member posts a CQE; its flag decides whether those behind it do. */
 		u->silent = it->skip;
 	}
 	if (res < 0 || !it->skip)
 		post(out, u->next, res);
-	/* As it fails without breaking a hard link, its flag says nothing of the others. */
+	/* If it fails without breaking a hard link, its flag does not affect the others. */
 	return ++u->next < u->end;
 }
 
@@ -152,7 +152,7 @@ void model(const struct batch *b, bool urgent, bool submit_all, struct expected 
 		heads[units] = i;
 		queue[units++] = u;
 		out->consumed = i = u.end;
-		/* What is refused within a chain stops nothing: only the chain's last member, or a single one. */
+		/* A refusal ends the batch only at the last member of a chain or at a single request. */
 		if (refused(it, urgent) && !it->link && !it->hard && !submit_all)
 			break;
 	}
@@ -160,7 +160,7 @@ void model(const struct batch *b, bool urgent, bool submit_all, struct expected 
 		for (unsigned i = 0; i < units; i++)
 			if ((urgent && queue[i].urgent) == (pass == 0))
 				order[live++] = i;
-	/* Heads are issued in the batch; those behind them by task work, round by round. */
+	/* Heads are issued in the batch; the members behind them by task work, round by round. */
 	while (live) {
 		unsigned left = 0;
 
@@ -224,7 +224,7 @@ static void check(struct ring *r, const struct batch *b, const struct expected *
 	expect(ring_unconsumed(r) == b->n - e->consumed, "\"%.150s\": expected the head to be %u ahead, saw %u",
 	       batch_words(b), e->consumed, b->n - ring_unconsumed(r));
 	compare(b, e, seen, base, ordered);
-	/* What a refusal left in the ring is taken back. */
+	/* Take back the SQEs that a refusal left in the ring. */
 	r->tail -= b->n - e->consumed;
 	if (b->n != e->consumed)
 		__atomic_store_n(r->sq_tail, r->tail, __ATOMIC_RELEASE);
@@ -249,11 +249,11 @@ void batch_check_order(struct ring *r, const char *words, const char *order)
 	for (e.n = 0; *order; order = end) {
 		e.cqe[e.n].index = (unsigned)strtoul(order, &end, 10);
 		expect(end != order, "a test with an order that is none: %s", order);
-		expect(e.cqe[e.n].index == by_model.cqe[e.n].index, "a model that says otherwise than the test: \"%s\"",
+		expect(e.cqe[e.n].index == by_model.cqe[e.n].index, "the model and the test disagree: \"%s\"",
 		       words);
 		e.n++;
 	}
-	expect_is("how many CQEs the model expects", e.n, by_model.n);
+	expect_is("number of CQEs in the model", e.n, by_model.n);
 	check(r, &b, &e, true);
 	ring_expect_quiet(r);
 }
@@ -286,7 +286,7 @@ void batches_check_loosely(struct ring *r, const struct batch *batches, unsigned
 	for (unsigned i = 0; i < all; i++) {
 		uint64_t index = seen[i].data - base;
 
-		expect(index < all && place[index] < 0, "expected one CQE an SQE, saw number %llu twice or from elsewhere",
+		expect(index < all && place[index] < 0, "expected one CQE per SQE, saw number %llu twice or out of range",
 		       (unsigned long long)index);
 		expect(seen[i].res == result[index], "\"%.200s\" and %u more: expected number %llu to give %d, saw %d",
 		       batch_words(batches), n - 1, (unsigned long long)index, result[index], seen[i].res);
@@ -300,17 +300,17 @@ void batches_check_loosely(struct ring *r, const struct batch *batches, unsigned
 			bool drains = false, fails = false;
 
 			expect(head == i || place[first + i - 1] < place[first + i],
-			       "\"%.300s\": expected number %u before %u of its chain", batch_words(b), i - 1, i);
+			       "\"%.300s\": expected number %u of the chain before %u", batch_words(b), i - 1, i);
 			for (unsigned j = head; j < b->n && unit_head(b, j) == head; j++) {
 				fails |= refused(&b->item[j], urgent);
 				drains |= b->item[j].drain;
 			}
-			/* A chain with a member that was refused is not run, thus waits for nothing. */
+			/* A chain with a refused member is not run, so it waits for nothing. */
 			if (head != i || !drains || fails)
 				continue;
 			for (unsigned j = 0; j < first + i; j++)
 				expect(place[j] < place[first + i],
-				       "\"%.300s\" as number %u of %u: expected the drain at %u after all before it, saw it before %d",
+				       "\"%.300s\" as number %u of %u: expected the drain at %u to come after all before it, saw it before %d",
 				       batch_words(b), k, n, i, (int)j - (int)first);
 		}
 	}

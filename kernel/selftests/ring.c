@@ -13,7 +13,7 @@
 #define load(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
-/* What the kernel has made of a ring; with fd -1 memory of our own, for IORING_SETUP_NO_MMAP. */
+/* Maps the kernel's memory of a ring; with fd -1 our own memory, for IORING_SETUP_NO_MMAP. */
 static void *map(int fd, size_t size, off_t where)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd,
@@ -23,7 +23,7 @@ static void *map(int fd, size_t size, off_t where)
 	return p;
 }
 
-/* The last field of sq_off and cq_off, `user_addr`; older headers call it by another name. */
+/* Sets the last field of sq_off and cq_off, `user_addr`; older headers use another name. */
 static void set_user_addr(void *offsets, size_t size, const void *to)
 {
 	uint64_t addr = (uintptr_t)to;
@@ -42,7 +42,7 @@ int ring_try(struct ring *r, unsigned entries, unsigned flags, struct io_uring_p
 		r->p = *wish;
 	r->p.flags = flags | (r->p.cq_entries ? IORING_SETUP_CQSIZE : 0);
 	if (ours) {
-		/* More than any ring of these tests takes. */
+		/* More than any ring of these tests needs. */
 		r->sqes_size = r->rings_size = 1 << 20;
 		r->sqes = map(-1, r->sqes_size, 0);
 		r->rings = map(-1, r->rings_size, 0);
@@ -115,7 +115,7 @@ struct io_uring_sqe *ring_sqe_in(struct ring *r, unsigned slot)
 {
 	struct io_uring_sqe *sqe = (void *)(r->sqes + (size_t)slot * r->sqe_size);
 
-	expect(r->tail - load(r->sq_head) <= r->sq_mask, "a test that overruns its own ring");
+	expect(r->tail - load(r->sq_head) <= r->sq_mask, "the test overruns its own ring");
 	memset(sqe, 0, r->sqe_size);
 	if (r->sq_array)
 		r->sq_array[r->tail & r->sq_mask] = slot;
@@ -183,7 +183,7 @@ void ring_submit_all(struct ring *r)
 {
 	unsigned n = ring_unconsumed(r);
 
-	expect_is("io_uring_enter takes all", n, ring_submit(r, n));
+	expect_is("SQEs taken by io_uring_enter", n, ring_submit(r, n));
 }
 
 unsigned ring_unconsumed(struct ring *r)
@@ -221,7 +221,7 @@ void ring_expect_quiet(struct ring *r)
 
 	for (unsigned i = 0; i < 3; i++) {
 		ring_enter(r, 0, 0, IORING_ENTER_GETEVENTS);
-		expect(!ring_take(r, &one, 1), "one CQE too many: user_data %llu, res %d", (unsigned long long)one.data,
+		expect(!ring_take(r, &one, 1), "unexpected CQE: user_data %llu, res %d", (unsigned long long)one.data,
 		       one.res);
 		usleep(1000);
 	}

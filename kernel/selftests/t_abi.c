@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What user space can ask for and what it is refused. */
+/* What user space can request, and what is refused. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ void abi_feature(void)
 
 	ring_open(&plain, 4, 0);
 	if (!(plain.p.features & IORING_FEAT_URGENT)) {
-		expect(!kernel_has_urgent(), "a kernel that takes IORING_SETUP_URGENT without IORING_FEAT_URGENT");
+		expect(!kernel_has_urgent(), "the kernel accepts IORING_SETUP_URGENT without IORING_FEAT_URGENT");
 		absent("no IORING_FEAT_URGENT among the features");
 	}
 	ring_open(&urgent, 4, IORING_SETUP_URGENT);
@@ -19,7 +19,7 @@ void abi_feature(void)
 	expect(urgent.p.flags & IORING_SETUP_URGENT, "expected the flag back, saw flags %#x", urgent.p.flags);
 }
 
-/* On every kernel: the flag is refused; with SUBMIT_ALL the others are done, in their order. */
+/* On every kernel the flag is refused; with SUBMIT_ALL the others complete in order. */
 void abi_no_flag(void)
 {
 	static const unsigned setups[] = { 0, IORING_SETUP_SUBMIT_ALL };
@@ -66,9 +66,9 @@ void abi_drain(void)
 			expect_is("io_uring_enter", taken, ring_submit(&r, b.n));
 			ring_collect(&r, seen, taken);
 			for (unsigned i = 0; i < taken; i++)
-				expect(seen[i].res == (seen[i].data == bad ? -EINVAL : 0), "%s: saw %d of number %llu",
+				expect(seen[i].res == (seen[i].data == bad ? -EINVAL : 0), "%s: saw %d for number %llu",
 				       words[w], seen[i].res, (unsigned long long)seen[i].data);
-			/* It left no drain behind: urgent ones still come first. */
+			/* No drain is left behind: urgent requests still come first. */
 			r.tail -= b.n - taken;
 			__atomic_store_n(r.sq_tail, r.tail, __ATOMIC_RELEASE);
 			batch_check_order(&r, "n n u", "2 0 1");
@@ -94,7 +94,7 @@ void abi_setups(void)
 		ring_open(&r, 4, setups[s] | IORING_SETUP_URGENT);
 		ring_close(&r);
 	}
-	/* What is unknown is still refused. */
+	/* Unknown flags are still refused. */
 	expect_is("setup with an unknown flag", -EINVAL, ring_try(&r, 4, IORING_SETUP_URGENT | 1U << 30, NULL));
 }
 
@@ -118,7 +118,7 @@ void abi_restrict(void)
 		ring_collect(&r, seen, 2);
 		for (unsigned i = 0; i < 2; i++)
 			expect(seen[i].res == (seen[i].data == 1 && !allowed ? -EACCES : 0),
-			       "%s: saw %d of the %s request", allowed ? "allowed" : "not allowed", seen[i].res,
+			       "%s: saw %d for the %s request", allowed ? "allowed" : "not allowed", seen[i].res,
 			       seen[i].data ? "urgent" : "other");
 		ring_close(&r);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The counters of batches, in fdinfo and in the tracepoint: batches that are known, and what must be said of them. */
+/* Batch counters in fdinfo and in the tracepoint: known batches and their expected counts. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ void counters_plain(void)
 		requests += sizes[i];
 		histogram[31 - __builtin_clz(sizes[i])]++;
 	}
-	/* Asked for, but nothing there; waiting alone asks for nothing. */
+	/* Requests submission of an empty ring; waiting alone requests nothing. */
 	for (unsigned i = 0; i < 3; i++)
 		expect_is("io_uring_enter of an empty ring", 0, ring_submit(&r, 5));
 	ring_enter(&r, 0, 0, IORING_ENTER_GETEVENTS);
@@ -53,7 +53,7 @@ void counters_plain(void)
 	expect_is("a 17th bucket", -1, ring_fdinfo(&r, "SubmitHistogram", 16));
 }
 
-/* A batch and what is to be counted: urgent requests, units that passed others, units held, drains that released. */
+/* A batch and its expected counts: urgent requests, units that jumped, units held, drains that released requests. */
 static const struct known {
 	const char *words;
 	unsigned urgent, jumped, held, drains;
@@ -62,9 +62,9 @@ static const struct known {
 	{ "u u", 2, 0, 0, 0 },		   { "n u n u", 2, 2, 2, 0 },	   { "n u- n u", 2, 2, 1, 0 },
 	{ "n- u n", 1, 0, 1, 0 },	   { "n n- u- n n", 1, 1, 2, 0 },  { "n- n n- n u u", 2, 2, 2, 0 },
 	{ "n u n n| n", 1, 1, 2, 1 },	   { "n| u n u", 2, 0, 0, 0 },	   { "u u n| n", 2, 0, 0, 0 },
-	/* The next request finds that no drain waits; till then nothing is held. */
+	/* The next request finds that no drain waits; until then nothing is held. */
 	{ "n", 0, 0, 0, 0 },
-	/* A chain that the end of the batch cuts, urgent and not. */
+	/* A chain cut by the end of the batch, urgent and not. */
 	{ "n n u-", 1, 1, 2, 0 },	   { "u n n-", 1, 0, 1, 0 },
 	{ "n u* n", 1, 1, 2, 0 },	   { "n! u! n", 1, 1, 2, 0 },
 };
@@ -101,7 +101,7 @@ void counters_urgent(void)
 	}
 }
 
-/* The next event of a batch that a task of this name said, from *at on; its line is what is compared. */
+/* Returns the next batch event of a task with this name, from *at on. */
 static const char *next_event(const char **at, const char *task)
 {
 	const char *line = *at, *end;
@@ -146,7 +146,7 @@ void counters_trace(void)
 	ring_open(&plain, 16, 0);
 	for (unsigned i = 0; i < COUNT(known); i++)
 		submit(&r, &known[i]);
-	/* A plain ring; more asked for than is there; a batch that is cut. */
+	/* A plain ring; more requested than available; a batch that is cut. */
 	for (unsigned i = 0; i < 3; i++)
 		ring_nop(&plain, 0, i);
 	expect_is("io_uring_enter", 3, ring_submit(&plain, 10));
@@ -161,7 +161,7 @@ void counters_trace(void)
 	expect_event(next_event(&at, task), &(struct known){ "n n n", 0, 0, 0, 0 }, 10, 0);
 	line = next_event(&at, task);
 	expect(line && trace_field(line, "nr") == 3 && trace_field(line, "avail") == 3 && trace_field(line, "submitted") == 2,
-	       "expected nr 3, avail 3, submitted 2 of a batch that is cut, saw %.160s", line ? line : "nothing");
+	       "expected nr 3, avail 3, submitted 2 for a batch that is cut, saw %.160s", line ? line : "nothing");
 	free(trace);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Drained requests: they wait for all before them, and urgent ones never pass a drain. */
+/* Drained requests wait for all before them, and urgent requests never pass a drain. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,14 +38,14 @@ void drain_urgent(void)
 		for (unsigned i = 0; i < 200; i++)
 			check_loosely(&r, words[i % 10]);
 		ring_expect_quiet(&r);
-		/* And after all of them, what has no drain is sorted as ever: once a request has found that none waits. */
+		/* Afterwards batches without drains are sorted again, once a request has found that no drain waits. */
 		check_loosely(&r, "n");
 		batch_check_order(&r, "n n u", "2 0 1");
 		ring_close(&r);
 	}
 }
 
-/* A read of an empty pipe keeps a drain waiting, while the next batches come. */
+/* A read of an empty pipe keeps a drain waiting while the next batches are submitted. */
 void drain_active(void)
 {
 	struct seen seen[7];
@@ -68,7 +68,7 @@ void drain_active(void)
 		ring_submit_all(&r);
 		pause_ms(20);
 		ring_enter(&r, 0, 0, IORING_ENTER_GETEVENTS);
-		expect(!ring_take(&r, seen, 1), "expected nothing before the drain's turn, saw number %llu",
+		expect(!ring_take(&r, seen, 1), "expected no completion before the drain can start, saw number %llu",
 		       (unsigned long long)seen[0].data);
 		expect_is("write", 1, write(ends[1], "x", 1));
 		ring_collect(&r, seen, 7);

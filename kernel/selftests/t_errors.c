@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests that are refused while a batch is read, and cancels. */
+/* Requests refused while a batch is read, and cancels. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "model.h"
 
-/* Each batch goes through a ring with the urgent flags and, without them, through a plain one: the model knows for
- * both how many SQEs are consumed and which CQEs come, and they differ in their order only. */
+/* Each batch goes through a ring with the urgent flags and, without them, through a plain one. The model gives the SQEs
+ * consumed and the CQEs for both; they differ only in their order. */
 void errors_each(void)
 {
 	static const char *const patterns[] = { "n n n n n n n n", "u n n n n n n n", "n n n n n n n u", "n u n u n u n u",
@@ -37,7 +37,7 @@ void errors_each(void)
 	}
 }
 
-/* A batch of which one index lies beyond the ring: what was before it is done, it is dropped, what is behind it stays. */
+/* A batch with one index beyond the ring: those before it are done, it is dropped, those behind it stay. */
 static void check_index(struct ring *r, unsigned at, unsigned urgent, unsigned dropped)
 {
 	struct seen seen[8];
@@ -75,11 +75,11 @@ void errors_index(void)
 	ring_expect_quiet(&r);
 }
 
-/* A read of an empty pipe and its cancel in one batch: what the cancel said. */
+/* Submits a read of an empty pipe and its cancel in one batch; returns the result of the cancel. */
 static int cancel_in_batch(struct ring *r, unsigned flags)
 {
 	struct seen seen[2], late;
-	int ends[2], said;
+	int ends[2], result;
 	char byte;
 
 	expect(pipe(ends) == 0, "pipe: %s", strerror(errno));
@@ -89,10 +89,10 @@ static int cancel_in_batch(struct ring *r, unsigned flags)
 	ring_collect(r, seen, 1);
 	if (seen[0].data == 7)
 		ring_collect(r, seen, 1);
-	said = seen[0].res;
+	result = seen[0].res;
 	expect_is("user data of the cancel", 8, (long long)seen[0].data);
-	if (said == -ENOENT) {
-		/* The read is there nevertheless, and a later cancel finds it. */
+	if (result == -ENOENT) {
+		/* The read is pending nevertheless, and a later cancel finds it. */
 		ring_expect_quiet(r);
 		ring_op(r, IORING_OP_ASYNC_CANCEL, 0, 9)->addr = 7;
 		ring_submit_all(r);
@@ -104,7 +104,7 @@ static int cancel_in_batch(struct ring *r, unsigned flags)
 	}
 	close(ends[0]);
 	close(ends[1]);
-	return said;
+	return result;
 }
 
 void cancel_plain(void)

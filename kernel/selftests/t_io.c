@@ -42,7 +42,7 @@ void io_fixed(void)
 	for (unsigned i = 0; i < BLOCKS; i++) {
 		expect_is("result of a fixed read", BLOCK, seen[i].res);
 		memset(block, 'a' + (int)i, BLOCK);
-		expect(!memcmp(to + i * BLOCK, block, BLOCK), "block %u is not what was written", i);
+		expect(!memcmp(to + i * BLOCK, block, BLOCK), "block %u does not hold the data written", i);
 	}
 	for (unsigned urgent = 2; urgent-- > 0;)
 		for (unsigned i = 0; i < BLOCKS; i++)
@@ -82,11 +82,11 @@ void io_uring_cmd(void)
 			cmd->cdw12 = BLOCK / 512 - 1;
 		}
 		ring_submit_all(&r);
-		/* The SQEs are ours again: nobody may look at them any more. */
+		/* The SQEs are ours again: the kernel must not read them any more. */
 		memset(r.sqes, 0xff, BLOCKS * 128);
 		ring_collect(&r, seen, BLOCKS);
 		for (unsigned i = 0; i < BLOCKS; i++) {
-			expect(seen[i].res == 0, "expected 0 of command %llu, saw %d", (unsigned long long)seen[i].data,
+			expect(seen[i].res == 0, "expected 0 for command %llu, saw %d", (unsigned long long)seen[i].data,
 			       seen[i].res);
 			expect(block_holds(to + i * BLOCK, i, 1), "command %u did not read its block", i);
 		}
@@ -119,7 +119,7 @@ void io_iopoll(void)
 				usleep(100);
 			for (unsigned i = 0; i < BLOCKS; i++) {
 				if (seen[i].res == -EOPNOTSUPP)
-					skip("the drive has no queue for polling");
+					skip("the drive has no poll queue");
 				expect(seen[i].res == BLOCK, "expected a read of 4096, saw %d", seen[i].res);
 				expect(block_holds(to + i * BLOCK, i, s), "block %u was not read", i);
 			}
@@ -129,7 +129,7 @@ void io_iopoll(void)
 	}
 }
 
-/* Where an event of a sector is in a trace. */
+/* Finds an event of a sector in a trace. */
 static const char *event_of(const char *trace, const char *event, unsigned sector)
 {
 	char wanted[32];
@@ -156,7 +156,7 @@ void io_plug(void)
 	ring_open(&r, 32, IORING_SETUP_URGENT);
 	fd = blank_nvme_filled(1, 0);
 	expect(trace_begin("block/block_bio_queue") && trace_begin("block/block_rq_issue"),
-	       "this kernel has no events of block devices");
+	       "this kernel has no block events");
 	for (unsigned i = 0; i <= BULK; i++)
 		ring_rw(&r, IORING_OP_READ, i == BULK ? IOSQE_URGENT : 0, i, fd, to + i * BLOCK, BLOCK,
 			(uint64_t)(1000 + 16 * i) * 512);
@@ -188,7 +188,7 @@ static void check_poll(struct ring *r)
 	sqe->poll32_events = POLLIN;
 	ring_submit_all(r);
 	ring_collect(r, seen, 1);
-	expect_is("the NOP beside it", 0, (long long)seen[0].data);
+	expect_is("user data of the NOP beside it", 0, (long long)seen[0].data);
 	for (unsigned i = 0; i < 3; i++) {
 		expect_is("write", 1, write(ends[1], "x", 1));
 		ring_collect(r, seen, 1);
@@ -199,7 +199,7 @@ static void check_poll(struct ring *r)
 	ring_op(r, IORING_OP_POLL_REMOVE, IOSQE_URGENT, 2)->addr = 1;
 	ring_submit_all(r);
 	ring_collect(r, seen, 2);
-	expect_is("poll's end and its removal", -ECANCELED, seen[0].res + seen[1].res);
+	expect_is("end of the poll and its removal", -ECANCELED, seen[0].res + seen[1].res);
 }
 
 void io_multishot(void)
@@ -213,7 +213,7 @@ void io_multishot(void)
 	ring_open(&r, 8, IORING_SETUP_URGENT);
 	check_poll(&r);
 	expect(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0, "socketpair: %s", strerror(errno));
-	/* The buffers come before the request that needs them: in a batch of their own, for it would pass them. */
+	/* The buffers need their own batch: an urgent request that needs them would overtake them. */
 	sqe = ring_op(&r, IORING_OP_PROVIDE_BUFFERS, 0, 0);
 	sqe->fd = 8;
 	sqe->addr = (uintptr_t)buffers;
@@ -242,7 +242,7 @@ void io_multishot(void)
 	}
 	close(ends[1]);
 	ring_collect(&r, seen, 1);
-	expect_is("the end of what is received", 0, seen[0].res);
+	expect_is("end of the stream", 0, seen[0].res);
 	expect(!(seen[0].flags & IORING_CQE_F_MORE), "expected no more to come");
 }
 
@@ -281,6 +281,6 @@ void io_exit(void)
 			_exit(0);
 		}
 		expect_is("waitpid", pid, waitpid(pid, &status, 0));
-		expect_is("status of a process that ended amid its work", 0, status);
+		expect_is("status of a process that ended during its work", 0, status);
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The block priority of urgent requests: as the block layer's tracepoint says it, and as a scheduler heeds it. */
+/* The block priority of urgent requests: as reported by the block layer's tracepoint, and as used by a scheduler. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ioprio.h>
@@ -18,16 +18,16 @@ enum { BLOCK = 4096, FIRST = 2000, STEP = 16 };
 
 #define PRIO(class, level) (unsigned short)(IOPRIO_CLASS_##class << IOPRIO_CLASS_SHIFT | (level))
 
-/* A read to trace: its flags, what it asks for, what it should have. */
+/* A read to trace: its flags, the requested priority, and the expected one. */
 struct wish {
 	unsigned flags;
 	unsigned short ioprio;
 	const char *wanted;
 };
 
-/* When the process that reads gives up its privileges, and which priority it has itself, if any. */
+/* When the reading process drops its privileges, and its own priority, if any. */
 struct reader {
-	enum { KEEPS, DROPS_BEFORE, DROPS_AFTER } privileges; /* before or after it makes the ring */
+	enum { KEEPS, DROPS_BEFORE, DROPS_AFTER } privileges; /* before or after it creates the ring */
 	unsigned short ioprio;
 };
 
@@ -67,7 +67,7 @@ static void read_in_child(unsigned setup, const struct wish *wishes, unsigned n,
 		_exit(0);
 	}
 	expect_is("waitpid", pid, waitpid(pid, &status, 0));
-	/* The child has said why. */
+	/* The child has reported the reason. */
 	if (status)
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
@@ -94,7 +94,7 @@ static void check_priorities(unsigned setup, const struct wish *wishes, unsigned
 		at += strlen(sector);
 		end = strpbrk(at, " \n");
 		expect(end && !strncmp(at, wishes[i].wanted, strlen(wishes[i].wanted)),
-		       "read %u: expected the priority %s, saw %.*s", i, wishes[i].wanted, (int)(end ? end - at : 20), at);
+		       "read %u: expected priority %s, saw %.*s", i, wishes[i].wanted, (int)(end ? end - at : 20), at);
 	}
 	free(trace);
 }
@@ -119,13 +119,13 @@ void ioprio_rt(void)
 		{ IOSQE_URGENT, PRIO(RT, 1), "rt,0,1" },  { 0, PRIO(BE, 5), "be,0,5" },
 		{ IOSQE_URGENT | IOSQE_ASYNC, 0, "rt,0,4" },
 	};
-	/* A request's own flag decides, whoever is with it in a chain. */
+	/* A request's own flag decides, also within a chain. */
 	static const struct wish chain[] = {
 		{ IOSQE_IO_LINK, 0, "be," },
 		{ IOSQE_IO_LINK | IOSQE_URGENT, 0, "rt,0,4" },
 		{ 0, 0, "be," },
 	};
-	/* What is not urgent and asks for nothing has the priority of its task: best effort, as its nice value says. */
+	/* A request that is not urgent and has no priority gets that of its task: best effort, from its nice value. */
 	static const struct wish nothing[] = { { 0, 0, "be," } };
 
 	check_priorities(IORING_SETUP_URGENT, wishes, 5, privileged);
@@ -144,7 +144,7 @@ void ioprio_be(void)
 	check_priorities(IORING_SETUP_URGENT, wishes, 3, (struct reader){ DROPS_BEFORE, 0 });
 }
 
-/* What counts is who made the ring; and a task that has a better priority than urgent requests get keeps it. */
+/* The creator of the ring counts; and a task with a better priority than that of urgent requests keeps it. */
 void ioprio_own(void)
 {
 	static const struct wish urgent[] = { { IOSQE_URGENT, 0, "rt,0,4" } };
@@ -159,23 +159,23 @@ void ioprio_own(void)
 static void set(const char *path, const char *value)
 {
 	if (!write_text(path, value))
-		skip("%s does not take %s", path, value);
+		skip("%s does not accept %s", path, value);
 }
 
 #define CONFIG "/sys/kernel/config/nullb/urgent"
 
-/* A null_blk that does one request at a time, each in 20 ms, under mq-deadline: its descriptor. */
+/* Opens a null_blk that does one request at a time, each in 20 ms, under mq-deadline. */
 static int slow_drive(void)
 {
 	char path[100], *index;
 	unsigned number;
 	int fd;
 
-	/* What a test left that was ended. */
+	/* Left over from a test that was ended. */
 	write_text(CONFIG "/power", "0");
 	rmdir(CONFIG);
 	if (mkdir(CONFIG, 0700))
-		skip("no null_blk by configfs: %s", strerror(errno));
+		skip("cannot create a null_blk through configfs: %s", strerror(errno));
 	set(CONFIG "/size", "64");
 	set(CONFIG "/irqmode", "2");
 	set(CONFIG "/completion_nsec", "20000000");
@@ -201,7 +201,7 @@ static int slow_drive(void)
 	return fd;
 }
 
-/* 30 reads, and once they wait one more: how many of them completed before it. */
+/* Submits 30 reads and, when they wait, one more; checks how many completed before it. */
 static void check_deadline(unsigned setup, unsigned flags, unsigned short ioprio)
 {
 	enum { BULK = 30 };
@@ -226,7 +226,7 @@ static void check_deadline(unsigned setup, unsigned flags, unsigned short ioprio
 	close(fd);
 	write_text(CONFIG "/power", "0");
 	rmdir(CONFIG);
-	/* What the drive has begun, some that are on their way to it, and what was done until ours was queued. */
+	/* Those that the drive had begun, some on their way to it, and those done before ours was queued. */
 	if (flags || ioprio)
 		expect(before <= 8, "expected at most 8 of %d to be done before it, saw %u", BULK, before);
 	else
@@ -236,7 +236,7 @@ static void check_deadline(unsigned setup, unsigned flags, unsigned short ioprio
 void deadline_plain(void)
 {
 	check_deadline(0, 0, PRIO(RT, 4));
-	/* And if it asks for nothing it waits: else this would show nothing. */
+	/* Without a priority it waits; otherwise the test would show nothing. */
 	check_deadline(0, 0, 0);
 }
 

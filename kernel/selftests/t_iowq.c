@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The workers. With one of them, and that one kept busy, what waits is done one by one and in an order to be seen. */
+/* io-wq workers. With a single worker that is kept busy, waiting requests are done one by one in a visible order. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 enum { KEEPER = 100000 };
 
-/* Whether a worker of this process is there, and all of them sleep. */
+/* Whether this process has workers and all of them sleep. */
 static bool workers_sleep(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -39,7 +39,7 @@ static bool workers_sleep(void)
 	return any && !awake;
 }
 
-/* One worker of each kind, and it sits in the open of a FIFO that nobody writes to. */
+/* Allows one worker of each kind, and blocks it in the open of a FIFO without a writer. */
 static void keep_busy(struct ring *r)
 {
 	unsigned one_each[2] = { 1, 1 }, asleep = 0;
@@ -73,7 +73,7 @@ static void release(struct ring *r)
 	close(fd);
 }
 
-/* So many NOPs for the worker, some in each of several batches. */
+/* Submits n NOPs for the worker in several batches. */
 static void queue(struct ring *r, unsigned n, unsigned flags, unsigned base)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -111,7 +111,7 @@ void iowq_urgent(void)
 	queue(&r, 6, IOSQE_URGENT, 1000);
 	queue(&r, 10, 0, 20);
 	queue(&r, 4, IOSQE_URGENT, 1006);
-	/* The head of a chain is urgent with any of its members. These come by task work, some time after it. */
+	/* The head of a chain is urgent if any of its members is. The members follow later, by task work. */
 	ring_nop(&r, IOSQE_ASYNC | IOSQE_IO_LINK, 1010);
 	ring_nop(&r, IOSQE_URGENT, 2000);
 	ring_submit_all(&r);
@@ -125,7 +125,7 @@ void iowq_urgent(void)
 		expect_is("number", at < 11 ? 1000 + at : at - 11, (long long)seen[i].data);
 		at++;
 	}
-	expect_is("all but the member", 41, at);
+	expect_is("requests other than the member", 41, at);
 }
 
 void iowq_bound(void)
@@ -167,7 +167,7 @@ void iowq_cancel(void)
 	keep_busy(&r);
 	queue(&r, 4, 0, 0);
 	queue(&r, 5, IOSQE_URGENT, 1000);
-	/* The second, the last and the first of the urgent ones, and one that is not there. */
+	/* Cancel the second, the last and the first urgent request, and one that no longer exists. */
 	for (unsigned i = 0; i < 4; i++) {
 		static const unsigned targets[] = { 1001, 1004, 1000, 1001 };
 
@@ -178,19 +178,19 @@ void iowq_cancel(void)
 			if (seen[j].data >= 2000) {
 				expect_is("result of a cancel", i == 3 ? -ENOENT : 0, seen[j].res);
 			} else {
-				expect_is("who was cancelled", targets[i], (long long)seen[j].data);
-				expect_is("result of who was cancelled", -ECANCELED, seen[j].res);
+				expect_is("cancelled request", targets[i], (long long)seen[j].data);
+				expect_is("result of the cancelled request", -ECANCELED, seen[j].res);
 				cancelled++;
 			}
 		}
 	}
 	expect_is("cancelled", 3, cancelled);
-	/* One that comes now is still behind those that are left. */
+	/* A new urgent request is still behind the remaining ones. */
 	queue(&r, 1, IOSQE_URGENT, 1005);
 	release(&r);
 	ring_collect(&r, seen, 7);
 	for (unsigned i = 0; i < 7; i++)
-		expect_is("number of what is left", ((unsigned[]){ 1002, 1003, 1005, 0, 1, 2, 3 })[i], (long long)seen[i].data);
+		expect_is("number of a remaining request", ((unsigned[]){ 1002, 1003, 1005, 0, 1, 2, 3 })[i], (long long)seen[i].data);
 	ring_expect_quiet(&r);
 }
 
@@ -216,11 +216,11 @@ void iowq_exit(void)
 			_exit(0);
 		}
 		expect_is("waitpid", pid, waitpid(pid, &status, 0));
-		expect_is("status of a process that ended with urgent work waiting", 0, status);
+		expect_is("status of a process that ended with waiting urgent work", 0, status);
 	}
 }
 
-/* Hashed work is the writes to one file: they are done one after the other, in order, urgent or not. */
+/* Hashed work: writes to one file are done one after the other, in order, urgent or not. */
 void iowq_stress(void)
 {
 	enum { N = 48 };
@@ -243,7 +243,7 @@ void iowq_stress(void)
 
 			switch (below(4)) {
 			case 0:
-				/* A cancel of any: it may find it or not, each has its CQE. */
+				/* Cancels any request: it may find it or not, and each has its CQE. */
 				if (one_in(4)) {
 					ring_op(&r, IORING_OP_ASYNC_CANCEL, flags, 2000 + i)->addr = 1000 + below(N);
 					break;
@@ -253,7 +253,7 @@ void iowq_stress(void)
 				ring_nop(&r, flags, 1000 + i);
 				break;
 			default:
-				/* Not urgent: among writes of one batch the order of the last two would be another. */
+				/* Not urgent: otherwise the order of the last two writes of a batch would differ. */
 				value[writes] = (uint64_t)turn << 32 | writes;
 				ring_rw(&r, IORING_OP_WRITE, IOSQE_ASYNC, writes, fd, &value[writes], 8, 0);
 				writes++;
@@ -269,10 +269,10 @@ void iowq_stress(void)
 			expect(seen[i].data >= 1000 || seen[i].res == 8, "expected a write of 8, saw %d", seen[i].res);
 		if (writes) {
 			expect_is("read", 8, pread(fd, &got, 8, 0));
-			expect(got == value[writes - 1], "expected the last write to stay, saw number %u of %u of turn %u",
+			expect(got == value[writes - 1], "expected the data of the last write, saw number %u of %u of turn %u",
 			       (unsigned)got, writes, (unsigned)(got >> 32));
 		}
-		/* Urgent writes: hashed all the same. */
+		/* Urgent writes are hashed too. */
 		for (unsigned i = 0; i < 8; i++)
 			ring_rw(&r, IORING_OP_WRITE, IOSQE_ASYNC | (i >= 6 ? IOSQE_URGENT : 0), i, fd, &value[0], 8, 8 * i);
 		ring_submit_all(&r);

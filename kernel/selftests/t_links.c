@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Chains: they move whole, and nothing within them changes. */
+/* Chains move as a whole, and their internal order does not change. */
 #include <errno.h>
 #include <linux/time_types.h>
 #include <string.h>
@@ -44,7 +44,7 @@ void links_plain(void)
 void links_urgent(void)
 {
 	static const struct case_of cases[] = {
-		/* The head's flag, a middle member's, the last one's, all members'. */
+		/* The flag on the head, on a middle member, on the last one, on all members. */
 		{ "n u- n n", "1 0 3 2" },
 		{ "n n- u- n n", "1 0 4 2 3" },
 		{ "n n- n- u n", "1 0 4 2 3" },
@@ -53,7 +53,7 @@ void links_urgent(void)
 		{ "n- n n- u n u", "2 5 0 4 3 1" },
 		{ "n- u n- u n", "0 2 4 1 3" },
 		{ "n u- n n u- n n", "1 4 0 3 6 2 5" },
-		/* Held chains stay whole behind urgent ones. */
+		/* Held chains stay together behind urgent ones. */
 		{ "n- n- n u", "3 0 1 2" },
 		{ "n- n- n u u- n", "3 4 0 5 1 2" },
 		/* Hard links. */
@@ -72,7 +72,7 @@ void links_failing(void)
 		{ "n u- n!- n n", "1 0 4 2 3" },
 		{ "n!- n n u", "3 0 2 1" },
 		{ "n!- n n u!- u", "3 0 2 4 1" },
-		/* A hard link goes on where a member failed. */
+		/* A hard link continues after a failed member. */
 		{ "n u!= n= n! n", "1 0 4 2 3" },
 		{ "n!= n n u", "3 0 2 1" },
 	};
@@ -100,10 +100,10 @@ static int result_of(const struct seen *seen, unsigned n, uint64_t data)
 	for (unsigned i = 0; i < n; i++)
 		if (seen[i].data == data)
 			return seen[i].res;
-	fail("expected a CQE of number %llu, saw none", (unsigned long long)data);
+	fail("expected a CQE for number %llu, saw none", (unsigned long long)data);
 }
 
-/* A read of a pipe that stays empty, and its timeout; a NOP and its timeout: urgent each of the two, or the timeout. */
+/* A read of a pipe that stays empty with its timeout, and a NOP with its timeout; all combinations of urgent flags. */
 void links_timeout(void)
 {
 	struct __kernel_timespec soon = { .tv_nsec = 20000000 }, late = { .tv_sec = 3600 };
@@ -134,13 +134,13 @@ void links_timeout(void)
 		expect_is("NOP with a timeout", 0, result_of(seen, 6, 3));
 		expect_is("timeout that does not fire", -ECANCELED, result_of(seen, 6, 4));
 		expect_is("urgent NOP", 0, result_of(seen, 6, 5));
-		/* Who is urgent comes first: the NOP's chain before number 5, both before number 0, or not. */
+		/* Urgent requests come first: number 5 is always urgent, the NOP's chain before it depending on the mask. */
 		expect_is("first CQE", mask & 12 ? 3 : 5, (long long)seen[0].data);
 	}
 	ring_expect_quiet(&r);
 }
 
-/* The chain ends with the batch, and the next SQE is not of it. */
+/* The chain ends with the batch; the next SQE does not belong to it. */
 void links_cut(void)
 {
 	static const struct {
@@ -170,7 +170,7 @@ void links_cut(void)
 		for (unsigned i = 1; i < cases[c].cut; i++)
 			expect(unit_head(&b, i) == i || place[i - 1] < place[i], "\"%s\": the chain's order changed",
 			       cases[c].words);
-		/* A cut chain goes to a worker; among the others, who is urgent is first. */
+		/* A cut chain goes to a worker; among the others, urgent requests are first. */
 		for (unsigned i = 0; i < cases[c].cut; i++)
 			expect(unit_head(&b, i) != i || b.item[i].link || b.item[i].hard || b.item[i].urgent ||
 				       !b.item[cases[c].first].urgent || place[cases[c].first] < place[i],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The order within a batch. NOPs complete as they are issued, so that the order of their CQEs is that of issue. */
+/* The order within a batch. NOPs complete when they are issued, so the order of their CQEs is the order of issue. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ void order_basic(void)
 	check_basic(&r);
 }
 
-/* The array says the order, wherever the SQEs lie. */
+/* The array defines the order, wherever the SQEs are. */
 void order_array(void)
 {
 	unsigned slots[32], urgent, at, n = 32;
@@ -90,7 +90,7 @@ void order_array(void)
 					expect(seen[at++].data == i, "turn %u: expected %u as number %u, saw %llu", turn,
 					       i, at - 1, (unsigned long long)seen[at - 1].data);
 	}
-	/* The urgent one lies where a look at the places in turn would not come to it. */
+	/* The urgent request is in a slot that a scan of consecutive slots would miss. */
 	memset(r.sqes, 0, n * r.sqe_size);
 	for (unsigned i = 0; i < 3; i++) {
 		struct io_uring_sqe *sqe = ring_sqe_in(&r, ((r.tail & r.sq_mask) + 16) & r.sq_mask);
@@ -102,8 +102,8 @@ void order_array(void)
 	ring_submit_all(&r);
 	ring_collect(&r, seen, 3);
 	for (unsigned i = 0; i < 3; i++)
-		expect_is("user data of three that lie elsewhere", (i + 2) % 3, (long long)seen[i].data);
-	/* One SQE four times, one urgent one in two places. */
+		expect_is("user data of requests in other slots", (i + 2) % 3, (long long)seen[i].data);
+	/* One SQE four times, and an urgent one twice. */
 	for (unsigned i = 0; i < 6; i++) {
 		struct io_uring_sqe *sqe = ring_sqe_in(&r, i % 3 == 2 ? 1 : 0);
 
@@ -114,7 +114,7 @@ void order_array(void)
 	ring_submit_all(&r);
 	ring_collect(&r, seen, 6);
 	for (unsigned i = 0; i < 6; i++)
-		expect_is("user data of an SQE that comes twice", i < 2, (long long)seen[i].data);
+		expect_is("user data of an SQE that appears twice", i < 2, (long long)seen[i].data);
 }
 
 void order_setups(void)
@@ -152,7 +152,7 @@ void order_setups(void)
 	}
 }
 
-/* Rings that share a polling thread: each has at most 8 SQEs of a round, and these are a batch. */
+/* Rings that share a polling thread: a round takes at most 8 SQEs of each, which form a batch. */
 void order_shared(void)
 {
 	static const unsigned order[] = { 0, 1, 2, 3, 4, 5, 6, 7, 11, 8, 9, 10 };
@@ -162,7 +162,7 @@ void order_shared(void)
 
 	ring_open(&first, 16, IORING_SETUP_URGENT | IORING_SETUP_SQPOLL);
 	wish.wq_fd = (unsigned)first.fd;
-	expect_is("setup with the other's thread", 0,
+	expect_is("setup with the thread of the other ring", 0,
 		  ring_try(&r, 16, IORING_SETUP_URGENT | IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ, &wish));
 	for (unsigned i = 0; i < 12; i++)
 		ring_nop(&r, i == 11 ? IOSQE_URGENT : 0, i);
@@ -199,9 +199,9 @@ void order_submit_part(void)
 	for (unsigned i = 0; i < 5; i++)
 		ring_nop(&r, i == 1 || i == 4 ? IOSQE_URGENT : 0, i);
 	expect_is("io_uring_enter", 3, ring_submit(&r, 3));
-	expect_is("what is left", 2, ring_unconsumed(&r));
+	expect_is("remaining SQEs", 2, ring_unconsumed(&r));
 	expect_is("io_uring_enter", 1, ring_submit(&r, 1));
-	/* More than there is. */
+	/* More than available. */
 	expect_is("io_uring_enter", 1, ring_submit(&r, 100));
 	ring_collect(&r, seen, 5);
 	for (unsigned i = 0; i < 5; i++)
@@ -229,7 +229,7 @@ void order_overflow(void)
 		}
 		ring_collect(&r, seen, 64);
 		for (unsigned i = 0; i < 64; i++)
-			expect_is("user data of what overflowed", i / 8 * 8 + (i % 8 + 6) % 8, (long long)seen[i].data);
+			expect_is("user data after an overflow", i / 8 * 8 + (i % 8 + 6) % 8, (long long)seen[i].data);
 		ring_expect_quiet(&r);
 		ring_close(&r);
 	}
@@ -263,12 +263,12 @@ void order_effect(void)
 	ring_collect(&r, seen, 6);
 	for (unsigned i = 0; i < 6; i++)
 		expect_is("result of a write", 1, seen[i].res);
-	expect_is("what is in the pipe", 6, read(ends[0], got, 6));
+	expect_is("bytes in the pipe", 6, read(ends[0], got, 6));
 	expect(!strcmp(got, "UVabcd"), "expected UVabcd in the pipe, saw %s", got);
 }
 
-/* A bulk of cached reads and one small request behind it, taken by the SQ thread. Whether, in some turn, the small
- * one's CQE was seen while those of the bulk were not there. */
+/* Submits a bulk of cached reads and a small request behind it through the SQ thread. Returns whether, in some turn, the
+ * small one's CQE was seen before those of the bulk. */
 static bool seen_early(struct ring *r, unsigned flags)
 {
 	enum { BULK = 24, SIZE = 1 << 20 };
@@ -296,7 +296,7 @@ static bool seen_early(struct ring *r, unsigned flags)
 		early = n < BULK + 1;
 		expect(!early || seen[0].data == BULK, "expected the urgent one first, saw %llu",
 		       (unsigned long long)seen[0].data);
-		/* For the next turn, let the thread go idle or not. */
+		/* Before the next turn, the thread may or may not become idle. */
 		usleep(1000 * below(4));
 	}
 	return early;
@@ -308,7 +308,7 @@ void order_visible(void)
 
 	ring_open(&r, 32, IORING_SETUP_URGENT | IORING_SETUP_SQPOLL);
 	expect(seen_early(&r, IOSQE_URGENT),
-	       "expected the urgent CQE to be seen alone once in 20 turns, saw it only with the bulk's");
+	       "expected the urgent CQE to be seen alone once in 20 turns, saw it only together with the bulk");
 }
 
 void order_invisible(void)
@@ -316,5 +316,5 @@ void order_invisible(void)
 	struct ring r;
 
 	ring_open(&r, 32, IORING_SETUP_SQPOLL);
-	expect(!seen_early(&r, 0), "expected CQEs to be seen only when the batch was done, saw one before");
+	expect(!seen_early(&r, 0), "expected no CQE before the batch is done, saw one");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Batches at random against the model, and a thread that changes flags while the kernel reads them. */
+/* Random batches compared with the model, and a thread that changes flags while the kernel reads them. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,10 +10,10 @@
 
 enum { ENTRIES = 64 };
 
-/* A batch whose requests all complete inline: no ASYNC, no drain, no chain that is cut. */
+/* A batch whose requests all complete inline: no ASYNC, no drain, no cut chain. */
 static struct batch exact_batch(bool urgent)
 {
-	/* How many in 16 are urgent, linked, failing: batches of different kinds. */
+	/* How many in 16 are urgent, linked or failing; varies from batch to batch. */
 	unsigned u = (unsigned[]){ 0, 1, 4, 8, 15, 16 }[below(6)], l = below(12), bad = below(3);
 	struct batch b = { .n = 1 + below(one_in(3) ? ENTRIES : 10) };
 
@@ -65,8 +65,8 @@ void random_urgent(void)
 	check_exact(true);
 }
 
-/* With drains or with refusals, never both: a drain goes by the number of CQEs, and 6.12 forgets one that still waits
- * when a later request is refused, and thus completes before its turn. */
+/* With drains or with refusals, never both: a drain depends on the number of CQEs, and 6.12 loses a waiting drain when a
+ * later request is refused and therefore completes early. */
 static struct batch loose_batch(bool urgent, bool drains)
 {
 	unsigned u = (unsigned[]){ 0, 2, 8, 14 }[below(4)], a = below(6), d = below(4), l = below(10);
@@ -77,7 +77,7 @@ static struct batch loose_batch(bool urgent, bool drains)
 
 		it->urgent = urgent && below(16) < u;
 		it->async = below(16) < a;
-		/* What is urgent too would be refused. */
+		/* URGENT together with DRAIN would be refused. */
 		it->drain = drains && !it->urgent && below(24) < d;
 		it->fails = one_in(24);
 		it->refused = !drains && one_in(32) ? 1 + below(REFUSED_WAYS) : 0;
@@ -101,7 +101,7 @@ static void check_loose(bool urgent)
 			bool drains = one_in(2);
 			unsigned n = 1;
 
-			/* The SQ thread may take several batches as one, where chains that are cut would go on. */
+			/* The SQ thread may take several batches as one, in which cut chains would continue. */
 			if (setups[s] != IORING_SETUP_SQPOLL)
 				n += below(3);
 			for (unsigned k = 0; k < n; k++)
@@ -123,10 +123,10 @@ void random_loose_urgent(void)
 	check_loose(true);
 }
 
-/* The thread that flips: any of these, but never URGENT with DRAIN, which would be refused (see loose_batch). */
+/* A thread that flips flags, but never sets URGENT with DRAIN, which would be refused (see loose_batch). */
 struct flipper {
 	struct ring *r;
-	unsigned flags; /* those that it may set */
+	unsigned flags; /* flags that it may set */
 	bool stop;
 };
 
@@ -143,7 +143,7 @@ static void *flip(void *of)
 		x ^= x >> 7;
 		x ^= x << 17;
 		sqe = (void *)(f->r->sqes + (size_t)(x >> 8 & f->r->sq_mask) * f->r->sqe_size);
-		/* Few of them at a time. */
+		/* Only a few at a time. */
 		flags = (unsigned)(x >> 32 & x >> 20) & f->flags;
 		if (flags & IOSQE_URGENT)
 			flags &= ~(unsigned)IOSQE_IO_DRAIN;
@@ -178,7 +178,7 @@ static void race(unsigned setup, unsigned flags)
 		for (unsigned i = 0; i < n; i++) {
 			uint64_t bit = 1ULL << (seen[i].data - base);
 
-			expect(seen[i].data - base < n && !(mask & bit), "expected one CQE an SQE, saw number %lld of %u twice",
+			expect(seen[i].data - base < n && !(mask & bit), "expected one CQE per SQE, saw number %lld of %u twice",
 			       (long long)(seen[i].data - base), n);
 			mask |= bit;
 			expect_is("result", 0, seen[i].res);
@@ -191,9 +191,9 @@ static void race(unsigned setup, unsigned flags)
 	ring_expect_quiet(&r);
 	if (!(flags & IOSQE_URGENT))
 		return;
-	/* That the flags were seen, and a drain that came while others were held: else there was no race. */
-	expect(ring_fdinfo(&r, "SubmitJumped", 0) > 0, "expected some requests to pass others, saw none");
-	expect(ring_fdinfo(&r, "SubmitDrainFlushes", 0) > 0, "expected some drains amid what was held, saw none");
+	/* Without urgent flags seen and a drain while requests were held, there was no race. */
+	expect(ring_fdinfo(&r, "SubmitJumped", 0) > 0, "expected some requests to jump, saw none");
+	expect(ring_fdinfo(&r, "SubmitDrainFlushes", 0) > 0, "expected some drains while requests were held, saw none");
 }
 
 enum { STOCK_FLAGS = IOSQE_IO_DRAIN | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC };

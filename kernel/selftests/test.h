@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a test has at hand. A test is a function without arguments: it returns if it passed. It runs in a process
- * and a directory of its own, so that it may leave things behind, and a watchdog ends it.
+ * Helpers for tests. A test is a function without arguments that returns if it passed. It runs in its own process and
+ * directory, so that it may leave files behind, and a watchdog ends it.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How else a test ends: none of these returns. absent() is for what only a kernel with the patches has. */
+/* Other ways to end a test; none of these returns. absent() is for features that need the patches. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void absent(const char *what);
@@ -21,31 +21,31 @@ _Noreturn void absent(const char *what);
 			fail(__VA_ARGS__); \
 	} while (0)
 
-/* That a number is what it should be. */
+/* Checks that a number has the expected value. */
 #define expect_is(what, wanted, seen)                                                          \
 	do {                                                                                   \
 		long long wanted_ = (wanted), seen_ = (seen);                                  \
 		expect(wanted_ == seen_, "%s: expected %lld, saw %lld", what, wanted_, seen_); \
 	} while (0)
 
-/* What main.c was told: how often random tests try, where their dice begin, how slow this machine is. */
+/* Set by main.c: number of tries of the random tests, their seed, and how slow this machine is. */
 extern unsigned rounds, factor;
 extern uint64_t seed;
 
-/* What a test is at, for the case that the watchdog ends it. */
+/* The current step of a test, shown if the watchdog ends it. */
 enum { DOING_SIZE = 2000 };
 extern char *doing;
 
-/* Dice (xorshift): the same seed gives the same throws. */
+/* Random numbers (xorshift): the same seed gives the same sequence. */
 uint64_t throw_dice(void);
 unsigned below(unsigned limit);
 bool one_in(unsigned n);
 
-/* Milliseconds of a clock that only goes forward; and a pause, longer on a slow machine. */
+/* Milliseconds of a monotonic clock; and a pause, longer on a slow machine. */
 uint64_t now_ms(void);
 void pause_ms(unsigned ms);
 
-/* All of a small file, or NULL; whether a string could be written to a file that exists. */
+/* Returns the contents of a small file, or NULL; returns whether a string was written to an existing file. */
 char *read_text(const char *path);
 bool write_text(const char *path, const char *text);
 

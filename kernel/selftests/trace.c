@@ -20,10 +20,10 @@ bool trace_begin(const char *event)
 	char path[200];
 
 	if (!begun) {
-		/* What a test left that was ended. */
+		/* Left over from a test that was ended. */
 		rmdir(INSTANCE);
 		if (mkdir(INSTANCE, 0700))
-			skip("no instance of tracefs can be made: %s", strerror(errno));
+			skip("cannot create a tracefs instance: %s", strerror(errno));
 		begun = true;
 	}
 	snprintf(path, sizeof(path), INSTANCE "/events/%s/enable", event);
@@ -76,7 +76,7 @@ unsigned blank_nvme(void)
 		if (ours)
 			return i;
 	}
-	skip("no NVMe drive with the serial RINGBENCH0, as kernel/lab has it");
+	skip("no NVMe drive with the serial RINGBENCH0, as in kernel/lab");
 }
 
 static uint32_t word_of(unsigned number, unsigned salt)

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tracepoints through an instance of tracefs of our own, and the drives that tests may use. */
+/* Tracepoints through our own tracefs instance, and the drives that tests may use. */
 #ifndef TRACE_H
 #define TRACE_H
 
 #include "test.h"
 
-/* Begins to record an event such as "block/block_rq_issue"; false if this kernel has none of that name. Without
+/* Starts recording an event such as "block/block_rq_issue"; returns false if the kernel has no such event. Without
  * tracefs the test is skipped. */
 bool trace_begin(const char *event);
-/* What was recorded, as text in the order of time; the instance is gone then. */
+/* Returns the recorded events as text, in the order of time, and removes the instance. */
 char *trace_end(void);
 
-/* A number behind a name, as in "nr 4" or "nr=4": -1 if the line, which ends with a newline or the text, has none. */
+/* Returns the number after a name, as in "nr 4" or "nr=4", or -1 if the line (up to a newline or the end) has none. */
 long long trace_field(const char *line, const char *name);
 
-/* The guest's blank NVMe drive, "0" of /dev/nvme0n1: no other drive is ever written to. Skips the test without it. */
+/* Returns the number of the guest's blank NVMe drive, 0 for /dev/nvme0n1; without it the test is skipped. No other drive
+ * is ever written to. */
 unsigned blank_nvme(void);
-/* Opens it, O_DIRECT, and writes to its first blocks of 4 KiB, each full of its number and a salt. */
+/* Opens it with O_DIRECT and fills its first blocks of 4 KiB, each with its number and a salt. */
 int blank_nvme_filled(unsigned blocks, unsigned salt);
-/* Whether a block is full of that. */
+/* Whether a block has these contents. */
 bool block_holds(const void *block, unsigned number, unsigned salt);
-/* Memory for O_DIRECT. */
+/* Allocates memory for O_DIRECT. */
 void *aligned(size_t size);
 
 #endif

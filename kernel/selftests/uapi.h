@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The interface of the kernel that the tests are for, where the headers of the machine that builds them are older:
- * what 6.12 has, and what the patches of kernel/patches add to it.
+ * The kernel interface used by the tests, for build machines with older headers: that of 6.12, and the additions of
+ * kernel/patches.
  */
 #ifndef UAPI_H
 #define UAPI_H
