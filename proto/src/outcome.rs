@@ -6,7 +6,6 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::payload::Payload;
 pub use crate::{
     counts::{
         BatchCounts, CpuTime, HandoverCosts, HardwareCounts, LockCosts, Overhead, PathCounts, PerfCounts,
@@ -14,6 +13,7 @@ pub use crate::{
     },
     finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
 };
+use crate::{facts::TargetFacts, payload::Payload};
 
 /// What a host is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ pub struct Ready {
     /// The CPU of each worker, in worker order.
     pub pinned_cpus: Vec<u32>,
     /// What the target really is.
-    pub target: BTreeMap<String, String>,
+    pub target: TargetFacts,
     /// What the reader must know already.
     pub warnings: Vec<Warning>,
 }

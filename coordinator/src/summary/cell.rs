@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use proto::outcome::Verified;
+use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Latencies, Ring, lane::Lanes, placement::Placement};
+use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement};
 use crate::params::Params;
 
 /// An arm at a point: merged over its hosts, or on one of them. In JSON the groups `throughput`, `latency`, `lanes`,
@@ -66,17 +66,6 @@ pub struct TrialCounts {
     pub marked: u32,
 }
 
-/// A value with its uncertainty; the sample is the trial.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Estimate {
-    /// Arithmetic mean over the trials.
-    pub mean: f64,
-    /// Confidence interval of the mean, by Student's t; null below two trials.
-    pub ci95: Option<[f64; 2]>,
-    /// One value for each trial, in the order in which they ran.
-    pub samples: Vec<f64>,
-}
-
 /// Rates of a cell; hosts are added up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
@@ -93,8 +82,8 @@ pub struct Throughput {
 /// The target of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetState {
-    /// What the target really was, as the hosts report it.
-    pub target: BTreeMap<String, String>,
+    /// What the target really was, as reported by the hosts.
+    pub target: TargetFacts,
     /// With a target that is kept cold: the highest share of it that was found in the page cache in any trial, from
     /// 0 to 1. null with any other, and where the kernel does not tell.
     #[serde(default)]

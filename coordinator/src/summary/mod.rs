@@ -13,6 +13,7 @@ pub mod calibration;
 mod cell;
 mod comparison;
 mod cost;
+mod estimate;
 pub mod insight;
 pub mod lane;
 mod latency;
@@ -25,9 +26,10 @@ use self::{
     insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
 };
 pub use self::{
-    cell::{CellSummary, ErrorCount, Estimate, Integrity, TargetState, Threads, Throughput, TrialCounts},
+    cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
     comparison::{Comparison, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
+    estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
     ring::Ring,
 };

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    facts::TargetFacts,
     noise::{Foreign, Frequency, Noise},
     outcome::{
         AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
@@ -315,11 +316,12 @@ fn text_of_other_machines_cannot_steer_a_terminal() {
     let refusal = Refusal::try_from(refusal.into_wire("t".into())).unwrap();
     assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("x ", "a[2Jb c d"));
     let knob = Knob { name: "\u{1b}k".into(), requested: "true".into(), granted: "\n".into() };
-    let ready =
-        Ready { knobs: vec![knob], target: [("\u{1b}t".into(), "\u{7}v".into())].into(), ..Ready::default() };
+    let other = [("\u{1b}t".into(), "\u{7}v".into())].into();
+    let target = TargetFacts { other, ..TargetFacts::default() };
+    let ready = Ready { knobs: vec![knob], target, ..Ready::default() };
     let ready = Ready::try_from(ready.into_wire("t".into())).unwrap();
     assert_eq!((ready.knobs[0].name.as_str(), ready.knobs[0].granted.as_str()), ("k", " "));
-    assert_eq!(ready.target["t"], "v");
+    assert_eq!(ready.target.other["t"], "v");
     let finished = Finished {
         calls: CallCounts { syscalls_self: [("\u{1b}c".into(), 1)].into(), ..CallCounts::default() },
         ..Finished::default()

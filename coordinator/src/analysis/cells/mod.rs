@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
     counters::{self, Counters as _},
+    facts::TargetFacts,
     outcome::{Finished, Ready},
 };
 
@@ -154,12 +155,19 @@ impl CellData<'_> {
 
     fn state(&self, scope: Option<&str>) -> TargetState {
         TargetState {
-            target: distinct(self.ready(scope).flat_map(|ready| &ready.target)),
+            target: self.target(scope),
             cached_share: self
                 .finished(scope)
                 .filter_map(|finished| finished.device.cached_share)
                 .reduce(f64::max),
         }
+    }
+
+    /// The facts on which all hosts and trials agree have types; the others are text.
+    fn target(&self, scope: Option<&str>) -> TargetFacts {
+        let facts: Vec<BTreeMap<String, String>> =
+            self.ready(scope).map(|ready| ready.target.clone().into()).collect();
+        distinct(facts.iter().flatten()).into()
     }
 
     /// Of all trials, whether or not they count.

@@ -112,15 +112,13 @@ impl<'a> Figures<'a> {
         Some(self.cell.ring.completed?.punted).filter(|share| share.is_finite())
     }
 
-    /// Whether requests get past the page cache, so that a device has to answer.
+    /// Whether requests bypass the page cache, or find it empty.
     pub(super) fn reaches_device(&self) -> bool {
-        let says =
-            |fact: &str, word: &str| self.cell.state.target.get(fact).is_some_and(|value| value == word);
-        says("direct", "yes") || says("cache", "cold")
+        self.cell.state.target.reaches_device()
     }
 
-    /// Whether all requests are answered by the page cache.
+    /// Whether requests are served from the page cache.
     pub(super) fn cached(&self) -> bool {
-        self.cell.state.target.get("direct").is_some_and(|value| value == "no") && !self.reaches_device()
+        self.cell.state.target.is_cached()
     }
 }

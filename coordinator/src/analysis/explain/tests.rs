@@ -2,6 +2,8 @@
 
 mod odd;
 
+use proto::facts::TargetFacts;
+
 use super::*;
 use crate::{
     params::Params,
@@ -93,7 +95,7 @@ impl Of {
             },
             ring: self.ring.clone(),
             state: TargetState {
-                target: [("direct".to_owned(), if self.direct { "yes" } else { "no" }.to_owned())].into(),
+                target: TargetFacts { direct: Some(self.direct), ..TargetFacts::default() },
                 ..TargetState::default()
             },
             threads: Threads {
