@@ -7,6 +7,7 @@
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`facts`]: what a target really is.
 //! * [`counters`]: adding and subtracting what was counted.
+//! * [`series`]: the kinds and lanes of operations, and their latencies.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
@@ -25,6 +26,7 @@ pub mod histogram;
 pub mod noise;
 pub mod outcome;
 pub mod payload;
+pub mod series;
 pub mod target;
 #[cfg(test)]
 mod testing;

@@ -77,9 +77,7 @@ pub struct Sizes {
 impl From<&Trial> for Sizes {
     fn from(trial: &Trial) -> Self {
         let sizes = Self::from(&trial.workload.block_size);
-        // Every other size is a multiple of it.
-        let urgent = trial.engine.urgent.and_then(|urgent| urgent.block_size);
-        Self { unit: urgent.map_or(sizes.unit, |size| size.0), ..sizes }
+        Self { unit: trial.block_unit().0, ..sizes }
     }
 }
 

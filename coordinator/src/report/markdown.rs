@@ -4,18 +4,28 @@ use std::fmt::Write as _;
 
 use super::{
     calibration, explain,
+    export::Export,
     text::escape,
     view::{View, outcome},
+    words,
 };
 use crate::{metric::throughput::IOPS, summary::ComparisonSet};
 
+pub(super) static EXPORT: Export = Export {
+    name: "markdown",
+    help: "For a merge request",
+    details: None,
+    render: |source| Ok(render(source.set)),
+};
+
 pub(super) fn render(set: &ComparisonSet) -> String {
     let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));
-    if !set.answer.is_empty() {
+    let answer = words::answer::sentences(&set.answer);
+    if !answer.is_empty() {
         out.push('\n');
     }
-    for sentence in &set.answer {
-        let _ = writeln!(out, "- {}", escape(sentence));
+    for sentence in answer {
+        let _ = writeln!(out, "- {}", escape(&sentence));
     }
     out.push('\n');
     table(set, &mut out);

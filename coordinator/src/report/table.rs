@@ -4,12 +4,21 @@ use super::{
     calibration,
     column::Column,
     explain,
+    export::Export,
     text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
     view::{Row, View, outcome},
+    words,
 };
 use crate::{
     metric::throughput::IOPS,
     summary::{ComparisonSet, Verdict},
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "table",
+    help: "For a terminal",
+    details: None,
+    render: |source| Ok(render(source.set, source.width, source.colour)),
 };
 
 /// The longest value of an axis that has a column, in bytes.
@@ -21,7 +30,8 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let mut parts = Vec::new();
     let head = set.question.as_deref().unwrap_or(&set.scenario);
     let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
-    top.extend(set.answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
+    let answer = words::answer::sentences(&set.answer);
+    top.extend(answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
     parts.push(top.join("\n"));
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());

@@ -37,9 +37,21 @@ pub struct Comparison {
     /// null where no number of trials would, and where too few trials count to tell.
     #[serde(default)]
     pub trials_more: Option<u32>,
-    /// Why it is inconclusive whatever its figures are: they rest on too little data. null where they are judged.
-    #[serde(default)]
-    pub reason: Option<String>,
+    /// Why it is inconclusive whatever the figures say; in the file, a text.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub reason: Option<TooFewUrgent>,
+}
+
+/// A cell has too few urgent operations for a verdict on their slowest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TooFewUrgent {
+    /// The arm of the cell.
+    pub arm: String,
+    /// Urgent operations per trial, on average.
+    pub per_trial: f64,
+    /// How many a verdict needs.
+    pub needed: u64,
 }
 
 /// What can be concluded from a comparison.
@@ -60,6 +72,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All verdicts, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Faster, Self::Slower, Self::NoDifference, Self::Inconclusive];
+
     /// The verdict with the two sides exchanged.
     #[must_use]
     pub fn reversed(self) -> Self {

@@ -1,19 +1,25 @@
-//! The one result that every report renders: [`ComparisonSet`], which is `summary.json`.
+//! The one result that every report renders: [`ComparisonSet`].
 //!
-//! Keys are only ever added. Times are nanoseconds, rates are per second. `null` means *not measured*, and
-//! never zero.
+//! `summary.json` holds a set with the sentences that [`report`](crate::report) makes of it. Keys are only ever added.
+//! Times are nanoseconds, rates are per second. `null` means *not measured*, never zero. What the sentences say is
+//! typed here and not read back from the file: it follows from the numbers in it.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod answer;
 pub mod audit;
 pub mod calibration;
+pub mod cause;
 mod cell;
 mod comparison;
 mod cost;
+pub mod crossover;
 mod estimate;
+pub mod evidence;
+pub mod explanation;
 pub mod insight;
 pub mod lane;
 mod latency;
@@ -22,12 +28,15 @@ mod ring;
 pub mod timeline;
 
 use self::{
+    answer::{Answer, Untrusted},
     calibration::CalibrationUse,
-    insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
+    crossover::Crossover,
+    explanation::Explanation,
+    insight::{FactDifference, TrendLine, Waterfall},
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
-    comparison::{Comparison, Verdict},
+    comparison::{Comparison, TooFewUrgent, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
@@ -49,8 +58,10 @@ pub struct ComparisonSet {
     pub scenario: String,
     /// The scenario's question.
     pub question: Option<String>,
-    /// The answer in plain words, computed from the comparisons: who won, then an entry for each arm.
-    pub answer: Vec<String>,
+    /// The answer; in the file, sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub answer: Answer,
     /// The arm that the others are held against.
     pub baseline: Option<String>,
     /// Whether the run was a shortened one, whose numbers are a smoke test.
@@ -66,11 +77,15 @@ pub struct ComparisonSet {
     pub seed: u64,
     /// Whether every planned trial counts.
     pub trustworthy: bool,
-    /// Why not; empty where it is.
-    pub untrusted_because: Vec<String>,
+    /// Why not; in the file, texts in `untrusted_because`.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub untrusted: Vec<Untrusted>,
     /// An arm at a point, in the plan's order; where several hosts ran it, one more entry for each of them.
     pub cells: Vec<CellSummary>,
-    /// Each arm against the baseline, at each point.
+    /// Each arm against the baseline, at each point; in the file, with the `reason` as a text.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub comparisons: Vec<Comparison>,
     /// The scenario's claims, and whether they held.
     pub expectations: Vec<Expectation>,
@@ -78,14 +93,16 @@ pub struct ComparisonSet {
     pub warnings: Vec<SetWarning>,
     /// The hosts that took part.
     pub hosts: Vec<HostSummary>,
-    /// Why arms differ, or do not.
-    #[serde(default)]
+    /// Why arms differ, or do about the same; in the file, sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
     pub explanations: Vec<Explanation>,
     /// What each step of the scenario's ladder costs or saves, a point each.
     #[serde(default)]
     pub ladders: Vec<Waterfall>,
-    /// Where arms part.
-    #[serde(default)]
+    /// Where arms diverge; in the file, with sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
     pub crossovers: Vec<Crossover>,
     /// In what the hosts differ.
     #[serde(default)]
@@ -163,10 +180,4 @@ impl ComparisonSet {
             .iter()
             .find(|found| found.arm == arm && found.metric == metric && found.params == *params)
     }
-}
-
-/// The JSON Schema of `summary.json`, draft-07.
-#[must_use]
-pub fn summary_schema() -> serde_json::Value {
-    SchemaSettings::draft07().into_generator().into_root_schema_for::<ComparisonSet>().to_value()
 }

@@ -342,6 +342,8 @@ fn intervals_read_back_as_sent() {
         latency: latency.clone(),
         service: (direction == Direction::Sync).then(|| latency.clone()),
     });
+    assert_eq!(direction_number(Direction::Sync), wire::series::Direction::Sync as i32);
+    assert_eq!(direction_number(Direction::UrgentWrite), wire::series::Direction::UrgentWrite as i32);
     let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series: series.into() };
     let sent = interval.to_wire("t".into()).unwrap();
     assert_eq!(Interval::try_from(sent.clone()).unwrap(), interval);

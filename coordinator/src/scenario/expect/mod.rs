@@ -16,12 +16,11 @@
 //! A claim holds only if it holds at **every** point that its conditions select. If they select none, or a
 //! value is missing at one of them and no other point fails, it could not be evaluated.
 //!
-//! `lex` makes tokens of the text, `parse` a claim of the tokens, `judge` holds the claim against what was measured.
+//! `lex` turns the text into tokens, `parse` the tokens into a claim. [`crate::analysis::expectations`] evaluates it.
 
 mod condition;
 mod error;
 mod expr;
-mod judge;
 mod lex;
 mod parse;
 mod unit;
@@ -30,19 +29,16 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub(crate) use self::unit::figures;
 pub use self::{
     condition::Condition,
     error::ExpectError,
     expr::{Arithmetic, Edge, Expr, Place, Quantity},
-    judge::{Measured, Outcome},
     parse::parse,
     unit::{Literal, Unit},
 };
 use super::keys::one_of;
-use crate::params::Params;
-
-/// What can be concluded of an arm, in the words of every report.
-pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];
+use crate::{params::Params, summary::Verdict};
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +69,8 @@ impl Op {
         ("=", Self::Equal),
     ];
 
-    fn holds(self, left: f64, right: f64) -> bool {
+    /// Whether the comparison holds.
+    pub(crate) fn holds(self, left: f64, right: f64) -> bool {
         match self {
             Self::AtLeast => left >= right,
             Self::AtMost => left <= right,
@@ -111,8 +108,8 @@ pub enum Statement {
         against: Option<Quantity>,
         /// Whether the verdict is to be this one, or any other.
         is: bool,
-        /// One of [`VERDICTS`].
-        verdict: &'static str,
+        /// The verdict.
+        verdict: Verdict,
     },
 }
 
@@ -146,6 +143,7 @@ impl fmt::Display for Claim {
             Statement::Compare { left, op, right } => write!(f, "{left} {op} {right}")?,
             Statement::Verdict { of, against, is, verdict } => {
                 let other = against.as_ref().map_or_else(String::new, |other| format!(" / {other}"));
+                let verdict = verdict.as_str();
                 let quote = if verdict.contains(' ') { "\"" } else { "" };
                 let sign = if *is { Op::Equal } else { Op::Differs };
                 write!(f, "verdict({of}{other}) {sign} {quote}{verdict}{quote}")?;
@@ -168,6 +166,14 @@ pub struct Expectation {
 }
 
 impl Expectation {
+    /// Whether the claim is about this point.
+    #[must_use]
+    pub fn selects(&self, point: &Params) -> bool {
+        self.claim.conditions.iter().all(|condition| {
+            point.get(&condition.axis).and_then(|value| condition.selects(value)) == Some(true)
+        })
+    }
+
     /// Checks the names of arms and, if they are known, those of axes, and that conditions suit their values.
     #[must_use]
     pub fn check(&self, arms: &[&str], axes: Option<&[(&str, &[Value])]>) -> Vec<ExpectError> {
@@ -203,8 +209,8 @@ impl Expectation {
     }
 }
 
-/// A point in words; empty where there is no sweep.
-fn place(point: &Params) -> String {
+/// `at depth=8 block_size=4KiB`; empty without a sweep.
+pub(crate) fn place(point: &Params) -> String {
     let axes: Vec<String> = point.iter().map(|(axis, value)| format!("{axis}={}", shown(value))).collect();
     if axes.is_empty() { String::new() } else { format!("at {}", axes.join(" ")) }
 }
