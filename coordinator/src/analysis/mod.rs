@@ -173,7 +173,7 @@ fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
 
 /// Whether the cell moves data at all.
 fn transfers(cell: &Cell) -> bool {
-    !matches!(cell.template.engine.engine, EngineKind::Null | EngineKind::Nop)
+    !matches!(cell.template.engine.kind, EngineKind::Null | EngineKind::Nop)
 }
 
 /// A trial that was run again counts as it came out last.
