@@ -163,7 +163,7 @@ fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
         let (arm, params) = (cell.arm.clone(), cell.params.clone());
         let TrialCounts { planned, complete, .. } = cell.trials;
         let missing = Untrusted::MissingTrials { arm, params, complete, planned };
-        let sectors = cell.verified.map_or(0, |verified| verified.failures);
+        let sectors = cell.integrity.verified.map_or(0, |verified| verified.failures);
         let corrupt = Untrusted::CorruptData { arm: cell.arm.clone(), sectors };
         let found = [(complete < planned).then_some(missing), (sectors > 0).then_some(corrupt)];
         found.into_iter().flatten()

@@ -103,7 +103,7 @@ impl Warnings {
 
     /// That a cell was verified.
     pub(super) fn of_verification(&mut self, row: &CellSummary) {
-        if row.verified.is_some() {
+        if row.integrity.verified.is_some() {
             self.add(
                 "verify-costs",
                 None,
@@ -118,7 +118,9 @@ impl Warnings {
     /// What a cell in open loop makes worth a warning: whether its rate was reached, and whose time its CPU
     /// time is.
     pub(super) fn of_open_loop(&mut self, row: &CellSummary) {
-        let (Some(offered), Some(iops)) = (row.offered_per_s, &row.iops) else { return };
+        let (Some(offered), Some(iops)) = (row.throughput.offered_per_s, &row.throughput.iops) else {
+            return;
+        };
         self.add(
             "open-loop-cpu",
             None,
@@ -147,7 +149,7 @@ impl Warnings {
         else {
             return;
         };
-        if let Some(interrupts) = row.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
+        if let Some(interrupts) = row.cost.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
             let message = format!(
                 "{} was granted {name}, and its disk sent {interrupts:.2} interrupts per I/O all the same: was it \
                  polled?",
