@@ -33,7 +33,7 @@ fn trial(kind: EngineKind, change: impl FnOnce(&mut Trial)) -> Arc<Trial> {
             verify: true,
             ..Workload::default()
         },
-        engine: trial::Engine { depth: 32, ..trial::Engine::new(kind) },
+        engine: trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(kind) },
         measure: Measure::Timed,
     };
     change(&mut trial);
@@ -63,9 +63,9 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
         match pool.event().await {
             Some(WorkerEvent::Ready(built)) => slices.push(built.slices),
             Some(WorkerEvent::Done(Err(refusal)))
-                if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) =>
+                if ["ring-refused", "aio-refused"].contains(&refusal.code()) =>
             {
-                crate::skip::skip(&refusal.message);
+                crate::skip::skip(&refusal.message());
                 return None;
             }
             _ => panic!("not ready"),
@@ -113,7 +113,7 @@ async fn no_false_alarm_in_a_second_at_depth_32() {
         trial.workload.runtime = Nanos(1_000_000_000);
         trial.workload.pattern = trial::Pattern::Zipf;
         trial.workload.sync = Some(trial::Sync { every: 64, call: trial::SyncCall::Fdatasync });
-        trial.engine.link_sync = true;
+        trial.engine.ring.link_sync = true;
     });
     let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { return };
     assert!(writes > 1000, "{writes} writes");
@@ -135,9 +135,9 @@ async fn a_byte_that_changes_is_found_and_located() {
     let first = outcome.first[0];
     assert_eq!((first.offset, first.found), (at / 512 * 512, Found::Damaged));
     let said = outcome.warning("0001-verified").unwrap();
-    assert_eq!(said.code, "verify-failed");
+    assert_eq!(said.code(), "verify-failed");
     let place = "at offset 1234432 (bytes 1536 to 2047 of block 301 of 4KiB) the checksum does not match";
-    assert!(said.message.contains(place) && said.message.contains("sequence 0 was written"), "{said:?}");
+    assert!(said.message().contains(place) && said.message().contains("sequence 0 was written"), "{said:?}");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ pub struct RunFacts {
 /// A part of the scenario that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioChange {
-    /// Which, such as `workload.block_size` or `engine.fixed_files`.
+    /// Which, such as `workload.block_size` or `engine.ring.fixed_files`.
     pub part: String,
     /// In the baseline; null where it has none.
     pub baseline: Option<String>,
