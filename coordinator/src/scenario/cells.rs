@@ -1,5 +1,5 @@
-//! The scenario's cells, and what is wrong with them laid at what caused it: the swept value, the arm's key,
-//! or the workload's.
+//! Builds the scenario's cells. A problem is reported at its cause: the swept value, the arm's key or the
+//! workload's key.
 
 use proto::trial::Concurrency;
 
@@ -14,10 +14,10 @@ use crate::scenario::{
     expand::{self, CellError},
 };
 
-/// Problems shown of one kind; a sweep can have thousands of cells.
+/// The most problems of one kind that are shown; a sweep can have thousands of cells.
 const MOST_PROBLEMS: usize = 20;
 
-/// Arms at points, or why there are none.
+/// Every arm at every point, or the problems that prevent it.
 pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell>, Vec<Problem>> {
     let total = expand::total_trials(scenario);
     if total > MAX_TOTAL_TRIALS {
@@ -43,7 +43,7 @@ pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell
     })
 }
 
-/// A cell's problem, at what caused it.
+/// A cell's problem, reported at its cause.
 fn laid(document: &Document, scenario: &Scenario, cell: &CellError) -> Problem {
     let (block, key) = cell.error.field.split_once('.').unwrap_or((&cell.error.field, ""));
     let key = key.rsplit('.').next().unwrap_or(key);

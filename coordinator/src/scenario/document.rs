@@ -1,5 +1,5 @@
-//! The text of a scenario with its `--set` overrides: knows for every place of the tree where it was written,
-//! and lays each problem there.
+//! The text of a scenario with its `--set` overrides. It knows where each value of the tree was written, so that a
+//! problem can be reported there.
 
 use std::{ops::Range, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
     yaml,
 };
 
-/// A scenario's text, with all that decides where its values come from.
+/// A scenario's text and the overrides; together they locate the origin of each value.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     name: String,
@@ -29,19 +29,19 @@ struct Override {
     value: Range<usize>,
 }
 
-/// What of a place a problem is about.
+/// The part of an entry that a problem is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spot {
-    /// The key, which is wrong itself.
+    /// The key itself.
     Key,
-    /// The value; shown by its key where it spans several lines.
+    /// The value. A value of several lines is shown by its key.
     Value,
 }
 
 impl Document {
     /// Reads the text into its tree.
     pub fn read(name: &str, text: &str) -> Result<(Self, Value), Vec<Problem>> {
-        // A byte order mark, which some editors write, is none of the text.
+        // Some editors write a byte order mark. It is not part of the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let shared: Arc<str> = Arc::from(text);
         let at = |at: usize, message: &str| {
@@ -56,7 +56,7 @@ impl Document {
                 .within(name, &shared)
                 .label(duplicate.first.clone(), "here")
                 .label(duplicate.again.clone(), "and here again")
-                .help("keep one of them: YAML does not say which of two would count")
+                .help("keep one of them: YAML does not define which of the two applies")
         };
         if !spans.duplicates.is_empty() {
             return Err(spans.duplicates.iter().map(twice).collect());
@@ -66,7 +66,7 @@ impl Document {
         Ok((Self { name: name.to_owned(), text: shared, spans, overrides: Vec::new() }, tree))
     }
 
-    /// Changes the tree as a `--set` says, and remembers where the value came from.
+    /// Applies one `--set` to the tree and records it as the origin of the value.
     pub fn set(&mut self, tree: &mut Value, text: &str) -> Result<(), Problem> {
         let shared: Arc<str> = Arc::from(text);
         let refuse = |range: Range<usize>, message: String, label: &str| {
@@ -104,12 +104,8 @@ impl Document {
         for (depth, (key, range)) in keys_at.iter().enumerate() {
             let holder = path.clone();
             let Value::Object(mapping) = place else {
-                return Err(refuse(
-                    range.clone(),
-                    format!("`{holder}` has no keys"),
-                    "there is nothing below",
-                )
-                .help(format!("set `{holder}` itself, or write the value in the scenario")));
+                return Err(refuse(range.clone(), format!("`{holder}` has no keys"), "it has no keys")
+                    .help(format!("set `{holder}` itself, or write the value in the scenario")));
             };
             path = path.key(key);
             if depth + 1 == keys_at.len() {
@@ -127,12 +123,12 @@ impl Document {
         Ok(())
     }
 
-    /// Whether a `--set` decided this place or part of it.
+    /// Whether a `--set` decided the value at this path or a part of it.
     pub fn is_set(&self, path: &KeyPath) -> bool {
         self.overrides.iter().any(|set| set.path.is_within(path) || path.is_within(&set.path))
     }
 
-    /// The last `--set` that decided this place.
+    /// The last `--set` that decided the value at this path.
     fn override_of(&self, path: &KeyPath) -> Option<&Override> {
         self.overrides.iter().rev().find(|set| path.is_within(&set.path))
     }
@@ -146,12 +142,12 @@ impl Document {
         }
     }
 
-    /// Whether this place is written anywhere.
+    /// Whether the scenario or an override has a value at this path.
     pub fn has(&self, path: &KeyPath) -> bool {
         self.override_of(path).is_some() || self.spans.get(path).is_some()
     }
 
-    /// A problem, laid at its place.
+    /// A problem at its path.
     pub fn problem(&self, path: &KeyPath, spot: Spot, message: impl Into<String>, label: &str) -> Problem {
         let problem = Problem::new(message);
         if let Some(set) = self.override_of(path) {
@@ -173,7 +169,7 @@ impl Document {
         problem.within(&self.name, &self.text).label(range, label)
     }
 
-    /// A problem within a text value, laid at the part of it that is meant.
+    /// A problem within a text value, at the part concerned.
     pub fn problem_within(
         &self,
         path: &KeyPath,
@@ -187,7 +183,7 @@ impl Document {
             None => self.spans.get(path).map(|at| (&self.text, at.value.clone(), self.name.as_str())),
         };
         let found = whole.and_then(|(text, range, name)| {
-            // Escapes and folds would shift the column: then the whole value is shown.
+            // Escapes and folds shift the column. The whole value is shown instead.
             let start = range.start + text.get(range.clone())?.find(value)?;
             Some((text, start + part.start..start + part.end, name))
         });
@@ -197,13 +193,13 @@ impl Document {
         }
     }
 
-    /// What the problems are found in.
+    /// The name of the text, as errors show it.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// Takes a place out of the tree; tells whether it was there.
+/// Removes the value at a path. Returns whether it was there.
 pub(crate) fn remove(tree: &mut Value, path: &KeyPath) -> bool {
     let Some((last, way)) = path.0.split_last() else { return false };
     let mut place = tree;
@@ -242,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_what_there_is_and_what_is_not() {
+    fn sets_existing_and_new_keys() {
         let changed = set("arms.uring.fixed_files=true").unwrap();
         assert!(changed.contains(r#"{"engine":"io_uring","fixed_files":true}"#), "{changed}");
         assert!(set("sweep.depth=[4]").unwrap().contains(r#""depth":[4]"#));
@@ -267,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_set_is_there(path in "[a-z]{1,5}(\\.[a-z]{1,5}){0,3}", value in 0u32..1000) {
+        fn a_set_value_can_be_read_back(path in "[a-z]{1,5}(\\.[a-z]{1,5}){0,3}", value in 0u32..1000) {
             let (mut document, mut tree) = Document::read("x.yaml", TEXT).unwrap();
             prop_assume!(!path.starts_with("arms.") && !path.starts_with("name.") && path != "arms");
             document.set(&mut tree, &format!("{path}={value}")).unwrap();

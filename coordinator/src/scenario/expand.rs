@@ -1,4 +1,4 @@
-//! Arms at points: lays the values of the sweep over the scenario's blocks.
+//! Expands the sweep into cells: applies the values of each point to the scenario's blocks.
 
 use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ pub(crate) enum Home {
     Target,
 }
 
-/// Where the value of an axis goes, told from the blocks themselves; none: it is no axis.
+/// The block that an axis changes, found by the blocks' own keys; `None` if it is not an axis.
 pub(crate) fn home(axis: &str) -> Option<Home> {
     match axis {
         "engine" | "hosts" | "description" => None,
@@ -26,14 +26,14 @@ pub(crate) fn home(axis: &str) -> Option<Home> {
     }
 }
 
-/// Why a cell cannot be.
+/// Why a cell is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CellError {
     /// The arm.
     pub arm: String,
     /// The point: axis, and index into its values.
     pub picks: Vec<(String, usize)>,
-    /// The field and what is wrong with it.
+    /// The field and its error.
     pub error: FieldError,
 }
 
@@ -58,7 +58,7 @@ fn keys_of(tree: &mut Value) -> &mut Value {
     }
 }
 
-/// An axis' value in the one way in which it is printed, checked against the scenario's blocks.
+/// The canonical form of an axis value, checked against the scenario's blocks.
 pub(crate) fn canonical(
     axis: &str,
     value: &Value,
@@ -100,13 +100,13 @@ pub(crate) fn points(scenario: &Scenario) -> Vec<(Params, Vec<(String, usize)>)>
     points
 }
 
-/// How many trials the scenario comes to, audits included.
+/// The number of trials of the scenario, audits included.
 pub(crate) fn total_trials(scenario: &Scenario) -> u64 {
     let counts = scenario.sweep.values().map(|values| values.len() as u64);
     counts.chain([scenario.arms.len() as u64, u64::from(scenario.trials) + 1]).fold(1, u64::saturating_mul)
 }
 
-/// Arms at points, arm by arm within each point, every one of them valid.
+/// All valid cells, arm by arm within each point; or the errors of the invalid ones.
 pub(crate) fn cells(scenario: &Scenario) -> Result<Vec<Cell>, Vec<CellError>> {
     let (mut cells, mut errors) = (Vec::new(), Vec::new());
     for (params, picks) in points(scenario) {

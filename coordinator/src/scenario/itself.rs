@@ -1,5 +1,5 @@
-//! A scenario of one arm against itself, out of a scenario: what calibration runs. It is a scenario like any other,
-//! so that its run directory can be read, reported and run again like any other.
+//! Derives the scenario that calibration runs: one arm against itself. It is an ordinary scenario, so its run
+//! directory can be read, reported and run again like any other.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use serde_json::{Map, Value};
 
 use super::{Loaded, MAX_NAME, Problem, ScenarioError, document::Document, keys, load_text, yaml};
 
-/// What the second of the two arms is called, after the first.
+/// Suffix of the second arm's name.
 const AGAIN: &str = "-again";
-/// What the scenario is called, before its own name.
+/// Prefix of the scenario's name.
 const CALIBRATE: &str = "calibrate-";
-/// Keys that speak of arms which are gone.
+/// Keys that refer to arms which no longer exist.
 const OF_ARMS: [&str; 2] = ["expect", "ladder"];
 
 /// A scenario of one arm against itself.
 #[derive(Clone, Debug)]
 pub struct Itself {
-    /// The scenario to run; its baseline is the arm, its only other arm is the same once more.
+    /// The scenario to run. Its baseline is the arm; its only other arm is a copy of it.
     pub loaded: Loaded,
-    /// The arm.
+    /// The arm's name.
     pub arm: String,
-    /// The other.
+    /// The copy's name.
     pub again: String,
 }
 
-/// Lays an arm of a scenario against itself: the named one, or the scenario's baseline. Each cell runs `trials`
-/// times. What `--set` and `--quick` changed is changed here too.
+/// Compares an arm of a scenario with itself: the named arm, or the scenario's baseline. Each cell runs `trials`
+/// times. Changes by `--set` and `--quick` are kept.
 ///
 /// # Errors
-/// Where there is no such arm, or the scenario has too many points for so many trials.
+/// The arm does not exist, or the scenario has too many points for this number of trials.
 pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Itself, ScenarioError> {
     let name = of.path.display().to_string();
     let refuse = |problem: Problem| ScenarioError::new(name.clone(), vec![problem]);
@@ -39,7 +39,7 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         let help = keys::one_of("the arms are", arm, &names);
         return Err(refuse(Problem::new(format!("{name} has no arm `{arm}`")).help(help)));
     }
-    // The tree as it was written, not the typed model: what was not written must stay free to be swept.
+    // Uses the tree as it was written, not the typed model, because keys that were not written may be swept.
     let (mut document, mut tree) =
         Document::read(&name, &of.text).map_err(|problems| ScenarioError::new(name.clone(), problems))?;
     for set in &of.overrides {
@@ -56,7 +56,7 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         for key in OF_ARMS {
             top.shift_remove(key);
         }
-        // A name that YAML took for a number is a text from here on.
+        // Turns a name that YAML read as a number into text.
         let own = &of.scenario.name;
         let called = CALIBRATE.to_owned() + &cut(own, MAX_NAME - CALIBRATE.len());
         top.insert("name".into(), called.into());
@@ -66,14 +66,14 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         top.insert("trials".into(), trials.into());
     }
     let text = yaml::print(&tree).map_err(|message| refuse(Problem::new(message)))?;
-    // `--quick` has its own idea of trials, which a `--set` overrules.
+    // `--quick` changes `trials`; this override restores the requested number.
     let overrides = if of.quick { vec![format!("trials={trials}")] } else { Vec::new() };
     let path = Path::new("the scenario against itself");
     let loaded = load_text(text, path, &overrides, of.quick)?;
     Ok(Itself { loaded, arm: arm.to_owned(), again })
 }
 
-/// The beginning of a name, in ASCII.
+/// The start of a name, cut to ASCII.
 fn cut(name: &str, most: usize) -> String {
     name.chars().take(most).collect()
 }
@@ -100,7 +100,7 @@ expect: [\"off.iops >= 1 * sync.iops\"]
     }
 
     #[test]
-    fn the_baseline_stands_against_itself() {
+    fn compares_the_baseline_with_itself() {
         let of = load(&["workload.runtime=2s", "arms.sync.concurrency=threads"], false);
         let itself = against_itself(&of, None, 16).unwrap();
         let scenario = &itself.loaded.scenario;
@@ -115,7 +115,7 @@ expect: [\"off.iops >= 1 * sync.iops\"]
     }
 
     #[test]
-    fn an_arm_can_be_named_and_quick_stays_quick() {
+    fn accepts_a_named_arm_and_keeps_quick() {
         let of = load(&[], true);
         let itself = against_itself(&of, Some("off"), 5).unwrap();
         assert_eq!(itself.loaded.scenario.arms["off-again"], of.scenario.arms["off"]);
@@ -126,7 +126,7 @@ expect: [\"off.iops >= 1 * sync.iops\"]
     }
 
     #[test]
-    fn a_long_name_is_cut() {
+    fn cuts_a_long_name() {
         let long = "a".repeat(MAX_NAME);
         let text = TEXT.replace("'off'", &long).replace("off.", &format!("{long}."));
         let of = load_text(text, Path::new("x.yaml"), &[], false).unwrap();

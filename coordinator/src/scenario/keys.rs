@@ -1,5 +1,5 @@
-//! Which keys there are, what each is for, and which one was probably meant. All of it comes from the JSON
-//! Schema, which comes from the types, so that there is no second list to keep.
+//! The known keys, their descriptions, and suggestions for unknown ones. They come from the JSON Schema, which is
+//! derived from the types, so there is no second list to maintain.
 
 use std::sync::LazyLock;
 
@@ -28,7 +28,7 @@ pub(crate) enum Block {
     Device,
     /// `sweep`.
     Sweep,
-    /// `trials`, where it is a mapping.
+    /// `trials` as a mapping.
     Trials,
 }
 
@@ -59,12 +59,12 @@ impl Block {
         self.properties().is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// What the key is for.
+    /// The key's description.
     pub fn describe(self, key: &str) -> Option<&'static str> {
         self.properties()?.get(key)?.get("description")?.as_str()
     }
 
-    /// The key with what it is for and its range, as help.
+    /// Help for a key: its description and its range.
     pub fn about(self, key: &str) -> Option<String> {
         let schema = self.properties()?.get(key)?;
         let values = schema.get("items").unwrap_or(schema);
@@ -76,7 +76,7 @@ impl Block {
         Some(format!("`{key}`: {}{range}", self.describe(key)?))
     }
 
-    /// What to say of a key that is none: what was probably meant, and what there is.
+    /// Message and help for an unknown key: the probable intention and the known keys.
     pub fn unknown(self, key: &str) -> (String, String) {
         let what = match self {
             Self::Sweep => "axis",
@@ -110,7 +110,7 @@ impl Block {
     }
 }
 
-/// The candidate that was probably meant.
+/// The candidate closest to the word, if one is close enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase().replace('-', "_");
     candidates
@@ -124,7 +124,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean …?`, or all there are.
+/// `did you mean …?`, or the list of all candidates.
 pub(crate) fn one_of(intro: &str, word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_meant() {
+    fn suggests_the_closest_key() {
         let keys = Block::Arm.keys();
         assert!(keys.contains(&"hosts") && keys.contains(&"submit_batch") && keys.contains(&"engine"));
         assert_eq!(nearest("fixed-file", &keys), Some("fixed_files"));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_says_what_it_is_for() {
+    fn every_key_has_a_description() {
         let targets = [Block::Target, Block::File, Block::Ramdisk, Block::Device];
         for block in [Block::Scenario, Block::Workload, Block::Arm, Block::Sweep].into_iter().chain(targets) {
             assert!(!block.keys().is_empty(), "{block:?}");

@@ -1,8 +1,8 @@
-//! serde's messages in the words of someone who writes a scenario.
+//! Rewords serde's messages for authors of scenarios.
 
 use super::{keys::one_of, spans::KeyPath};
 
-/// Message, label and, where the message itself knows one, help.
+/// Message, label and, if the message contains a remedy, help.
 pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<String>) {
     let titled = |text: &str| {
         if place.0.is_empty() { text.to_owned() } else { format!("`{place}`: {text}") }
@@ -33,7 +33,7 @@ pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<
             return (titled(&format!("{found} is not {wanted}")), format!("must be {wanted}"), None);
         }
     }
-    // Messages of units name the remedy after the colon.
+    // Messages about units give the remedy after the colon.
     if let Some((what, remedy)) = message.split_once(": ")
         && what.starts_with('`')
     {
@@ -43,7 +43,7 @@ pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<
     (titled(message), "here".to_owned(), help)
 }
 
-/// What Rust calls a type, in plain words.
+/// Plain words for a Rust type.
 fn plain(wanted: &str) -> String {
     match wanted {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
@@ -61,18 +61,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_serde_become_words_of_people() {
+    fn rewords_serde_messages() {
         let at = KeyPath::of(["workload", "threads"]);
-        let said = |message: &str| humane(message, &at).0;
+        let reworded = |message: &str| humane(message, &at).0;
         assert_eq!(
-            said("invalid type: string \"x\", expected u32"),
+            reworded("invalid type: string \"x\", expected u32"),
             "`workload.threads`: \"x\" is not a whole number, 0 or more"
         );
         assert_eq!(
-            said("invalid value: integer `-1`, expected u32"),
+            reworded("invalid value: integer `-1`, expected u32"),
             "`workload.threads`: -1 is not a whole number, 0 or more"
         );
-        assert_eq!(said("missing field `size`"), "`workload.threads`: `size` is missing");
+        assert_eq!(reworded("missing field `size`"), "`workload.threads`: `size` is missing");
         let (message, _, help) =
             humane("unknown variant `randm`, expected `random` or `sequential`", &KeyPath::default());
         assert_eq!(

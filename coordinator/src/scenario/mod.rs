@@ -1,12 +1,12 @@
-//! Scenarios: YAML to a typed model, where every error points at a line.
+//! Scenarios: reads YAML into a typed model. Every error points at a line.
 //!
-//! The path of a text: `yaml` makes a tree of it and `spans` a map from places of the tree to places of
-//! the text; `document` applies `--set` to the tree; `read` makes the typed model of it and lays every
-//! problem at its line; `cells` does the same for what only shows in a cell; `error` is how problems look. Options are those of [`proto::trial`] and stand
-//! nowhere else: [`schema`] and `keys` are derived from those types.
+//! Stages: `yaml` parses the text into a tree, and `spans` maps each value of the tree to its range in the text.
+//! `document` applies `--set` to the tree. `read` builds the typed model and reports every problem at its line;
+//! `cells` does the same for problems that appear only in a cell. `error` defines how problems are shown. The
+//! options are defined by [`proto::trial`] alone: [`schema`] and `keys` are derived from those types.
 //!
-//! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. What is set by hand
-//! therefore wins over `--quick`, and values of an axis are never shortened.
+//! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. A value set by hand
+//! therefore takes precedence over `--quick`, and values of an axis are never shortened.
 
 mod cell;
 mod cells;
@@ -47,7 +47,7 @@ pub use self::{
 };
 use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 
-/// Trials where a scenario says nothing.
+/// The default number of trials.
 pub const DEFAULT_TRIALS: u32 = 3;
 /// The most trials of one cell.
 pub const MAX_TRIALS: u32 = 1000;
@@ -57,10 +57,10 @@ pub const MAX_TOTAL_TRIALS: u64 = 100_000;
 pub const MAX_NAME: usize = 64;
 /// Names of scenarios, as a regular expression.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
-/// Names of arms, as a regular expression: no point, which ends an arm's name in an expectation.
+/// Names of arms, as a regular expression: without a point, because a point ends an arm's name in an expectation.
 pub const ARM_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 
-/// What `--quick` leaves of a scenario, at most.
+/// The upper limits that `--quick` sets.
 pub mod quick {
     use proto::units::{ByteSize, Nanos};
 
@@ -68,95 +68,96 @@ pub mod quick {
     pub const TRIALS: u32 = 2;
     /// Measured time of a trial.
     pub const RUNTIME: Nanos = Nanos(200_000_000);
-    /// Time before measuring.
+    /// Warm-up time.
     pub const WARMUP: Nanos = Nanos(50_000_000);
     /// Size of a file that the agent makes.
     pub const FILE_SIZE: ByteSize = ByteSize(64 << 20);
 }
 
-/// What is compared, on what, and what is expected of it.
+/// A scenario: the arms compared, the target and workload, and the expectations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// Its name; part of the run directory's name.
     pub name: String,
-    /// The question that it answers, in plain words.
+    /// The question that the scenario answers.
     pub question: Option<String>,
-    /// What the I/O goes to.
+    /// The target of the I/O.
     pub target: Target,
-    /// What the I/O looks like.
+    /// The I/O pattern.
     pub workload: Workload,
-    /// What is compared, in the order of the scenario; never empty.
+    /// The arms, in the order of the scenario; never empty.
     pub arms: IndexMap<String, Arm>,
-    /// Axes with their values as they stand in [`crate::params::Params`]: numbers, truth values and words as
-    /// such, sizes and durations as canonical text.
+    /// Axes with their values as [`crate::params::Params`] holds them: numbers, booleans and words as they are,
+    /// sizes and durations as canonical text.
     pub sweep: IndexMap<String, Vec<Value>>,
-    /// How often each cell is run; with `precision`, at most.
+    /// Trials of each cell; the maximum if `precision` is set.
     pub trials: u32,
-    /// When fewer trials will do.
+    /// When fewer trials suffice.
     pub precision: Option<Precision>,
-    /// Arms whose ratio lies surely within 1 ± this are called equal: 0.02 for 2 %.
+    /// The equivalence margin: arms count as equal if the interval of their ratio lies within 1 ± this value (0.02
+    /// for 2 %).
     pub margin: f64,
-    /// The arm that others are held against, if one was named; see [`Scenario::baseline_arm`].
+    /// The baseline, if one was named; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
-    /// Arms in the order of a ladder, each one change away from the one before; empty, or two and more.
+    /// Arms in the order of a ladder, each one change away from its predecessor; empty, or at least two.
     pub ladder: Vec<String>,
     /// Claims.
     pub expect: Vec<Expectation>,
-    /// What becomes of noisy trials.
+    /// How noisy trials are treated.
     pub noise: NoisePolicy,
-    /// The seed, if one was given.
+    /// The seed, if given.
     pub seed: Option<u64>,
 }
 
 impl Scenario {
-    /// The arm that others are held against: the one that was named, or the first.
+    /// The baseline: the named arm, or the first one.
     #[must_use]
     pub fn baseline_arm(&self) -> &str {
         self.baseline.as_deref().or_else(|| self.arms.keys().next().map(String::as_str)).unwrap_or_default()
     }
 }
 
-/// One of the things compared.
+/// One arm of the comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     /// The engine and its knobs.
     pub engine: Engine,
     /// Labels that a host must have to run it; empty: every host runs it.
     pub hosts: BTreeMap<String, String>,
-    /// What is special about it, in plain words.
+    /// A description for people.
     pub description: Option<String>,
 }
 
-/// A scenario with all that made it what it is.
+/// A scenario together with its sources.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The scenario, with overrides applied.
     pub scenario: Scenario,
     /// The text as read.
     pub text: String,
-    /// Where it was read.
+    /// The path it was read from.
     pub path: PathBuf,
     /// `--set` as given, in order.
     pub overrides: Vec<String>,
     /// Whether `--quick` shortened it.
     pub quick: bool,
-    /// Finds the places of problems.
+    /// Locates problems in the text.
     pub(crate) document: Document,
 }
 
 impl Loaded {
-    /// Arms at points, as the scenario is now.
+    /// The cells of the scenario in its present state.
     pub(crate) fn cells(&self) -> Result<Vec<Cell>, ScenarioError> {
         cells::cells(&self.document, &self.scenario)
             .map_err(|problems| ScenarioError::new(self.document.name(), problems))
     }
 }
 
-/// Reads a scenario from a file, shortens it if `quick` says so, and applies overrides (`PATH=VALUE`, the
-/// value in YAML). What comes back is valid in every cell.
+/// Reads a scenario from a file, shortens it if `quick` is set, and applies overrides (`PATH=VALUE`, the value in
+/// YAML). Every cell of the result is valid.
 ///
 /// # Errors
-/// All problems that can be told from one another, each with its place and its remedy.
+/// All independent problems, each with its location and its remedy.
 pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let refuse = |message: String, help: &str| {
@@ -175,7 +176,7 @@ pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, Sc
     load_text(text, path, overrides, quick)
 }
 
-/// The same, of a text that is at hand already; `path` is what errors call it.
+/// Like [`load`], for a text in memory; errors show `path` as its name.
 ///
 /// # Errors
 /// As [`load`].
@@ -201,13 +202,13 @@ pub fn load_text(
     Ok(Loaded { scenario, text, path: path.to_owned(), overrides: overrides.to_vec(), quick, document })
 }
 
-/// Applies `--quick` to what no `--set` decided.
+/// Applies `--quick` to every value that no `--set` decided.
 fn shorten(scenario: &mut Scenario, document: &Document) {
     let free = |keys: &[&str]| {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.key(key));
         !document.is_set(&path)
     };
-    // A smoke test need not be measured twice.
+    // A smoke test does not repeat noisy trials.
     if free(&["noise"]) && scenario.noise == NoisePolicy::Mark {
         scenario.noise = NoisePolicy::Warn;
     }
@@ -228,7 +229,7 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
         Target::Path(_) | Target::Device(_) => return,
     };
     if free(&["target", kind, "size"]) {
-        // But never below the one block that it must hold.
+        // The file must still hold one block.
         *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.largest().0)));
     }
 }

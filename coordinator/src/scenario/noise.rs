@@ -1,17 +1,17 @@
-//! `noise`: what becomes of a trial that something else disturbed.
+//! `noise`: how a trial is treated that other activity on a host disturbed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a trial during which something else was going on in a host.
+/// How a trial is treated that other activity on a host disturbed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoisePolicy {
-    /// It is kept out of verdicts and run again, within bounds; lesser noise is warned of.
+    /// The trial is excluded from verdicts and run again, within bounds. Minor noise causes a warning.
     #[default]
     Mark,
-    /// It counts, and is warned of.
+    /// The trial counts; a warning is issued.
     Warn,
-    /// It counts, and nothing is said.
+    /// The trial counts, without a warning.
     Ignore,
 }

@@ -1,33 +1,33 @@
-//! How narrow is narrow enough: `until`, `margin`, and percentages in general.
+//! Precision of intervals: `until`, `margin`, and percentages in general.
 
-/// The fewest trials where `min` is not said.
+/// The default of `min`.
 pub const DEFAULT_MIN: u32 = 5;
-/// The most trials where `max` is not said.
+/// The default of `max`.
 pub const DEFAULT_MAX: u32 = 30;
-/// `min` may not be less: of two trials, no spread can be told.
+/// The smallest allowed `min`: two trials do not show a spread.
 pub const LEAST_MIN: u32 = 3;
 /// The largest percentage.
 pub const LARGEST_PERCENT: f64 = 50.0;
 
-/// Trials go on until the intervals are narrow enough, never until something is significant.
+/// Trials continue until the intervals are narrow enough, never until a result is significant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Precision {
     /// The fewest trials of each cell.
     pub min: u32,
-    /// Half the length of an interval, as a share of the ratio: 0.02 for ± 2 %.
+    /// Half the width of an interval as a share of the ratio: 0.02 for ± 2 %.
     pub until: f64,
 }
 
-/// `2%`, `0.5 %`: as a share of 1. Nothing that is not above 0 and up to [`LARGEST_PERCENT`].
+/// `2%`, `0.5 %`: as a share of 1; `None` unless above 0 and at most [`LARGEST_PERCENT`].
 pub(crate) fn percent(text: &str) -> Option<f64> {
     let number: f64 = text.trim().strip_suffix('%')?.trim_end().parse().ok()?;
     (number > 0.0 && number <= LARGEST_PERCENT).then_some(number / 100.0)
 }
 
-/// A share as people write it: `2 %`, `0.5 %`.
+/// Formats a share as a percentage: `2 %`, `0.5 %`.
 #[must_use]
 pub fn as_percent(share: f64) -> String {
-    // Three digits are enough, and hide what dividing by 100 did.
+    // Three digits are enough and hide the rounding error of the division by 100.
     let number = (share * 1e5).round() / 1e3;
     format!("{number} %")
 }

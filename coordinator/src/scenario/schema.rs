@@ -1,5 +1,5 @@
-//! The JSON Schema of a scenario, for editors. The blocks' schemas come from the types that they are read
-//! into; only the frame around them is written here.
+//! The JSON Schema of a scenario, for editors. The schemas of the blocks are derived from their types; only the
+//! frame around them is written here.
 
 use proto::trial::{Engine, FileTarget, Target, Workload};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
@@ -14,7 +14,7 @@ use super::{
 /// Percentages such as `2%`, as a regular expression.
 const PERCENT_PATTERN: &str = r"^\s*[0-9]*\.?[0-9]+\s*%\s*$";
 
-/// The JSON Schema of a scenario, as draft-07: the newest that yaml-language-server knows.
+/// The JSON Schema of a scenario, as draft-07: the newest draft that yaml-language-server supports.
 #[must_use]
 pub fn scenario_schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
@@ -30,7 +30,7 @@ pub fn scenario_schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Ringbench scenario",
-        "description": "What is compared, on what, and what is expected of it.",
+        "description": "A comparison of ways to do I/O: arms, target, workload and expectations.",
         "type": "object",
         "additionalProperties": false,
         "required": ["name", "target", "arms"],
@@ -42,13 +42,13 @@ pub fn scenario_schema() -> Value {
                 "pattern": NAME_PATTERN,
             },
             "question": {
-                "description": "The question that it answers, in plain words.",
+                "description": "The question that the scenario answers.",
                 "type": "string",
             },
-            "target": { "description": "What the I/O goes to.", "allOf": [target] },
-            "workload": { "description": "What the I/O looks like.", "allOf": [workload] },
+            "target": { "description": "The target of the I/O.", "allOf": [target] },
+            "workload": { "description": "The I/O pattern.", "allOf": [workload] },
             "arms": {
-                "description": "What is compared: a name and the way it does its I/O.",
+                "description": "The arms: a name and an engine each.",
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": { "pattern": ARM_PATTERN, "maxLength": MAX_NAME },
@@ -62,8 +62,9 @@ pub fn scenario_schema() -> Value {
                 "properties": axes,
             },
             "trials": {
-                "description": "How often every arm is run at every point. The trial is the sample: with fewer \
-                                than 5, small differences are not found. Or a mapping: until intervals are narrow.",
+                "description": "The number of trials of every arm at every point. The trial is the \
+                                sample: fewer than 5 do not show small differences. Or a mapping: \
+                                trials continue until the intervals are narrow.",
                 "default": 3,
                 "anyOf": [
                     { "type": "integer", "minimum": 1, "maximum": MAX_TRIALS },
@@ -71,17 +72,19 @@ pub fn scenario_schema() -> Value {
                 ],
             },
             "margin": {
-                "description": "Two arms are called equal where the interval of their ratio lies within 1 \u{b1} this.",
+                "description": "The equivalence margin: two arms count as equal if the interval of \
+                                their ratio lies within 1 \u{b1} this value.",
                 "default": "2%",
                 "type": "string",
                 "pattern": PERCENT_PATTERN,
             },
             "baseline": {
-                "description": "The arm that the others are held against; the first one if absent.",
+                "description": "The arm that the others are compared with; the first one if absent.",
                 "type": "string",
             },
             "ladder": {
-                "description": "Arms, each one change away from the one before: what each step saves is told as a \
+                "description": "Arms, each one change away from the one before: the saving of each step \
+                                is reported as a \
                                 waterfall.",
                 "type": "array",
                 "minItems": 2,
@@ -89,15 +92,16 @@ pub fn scenario_schema() -> Value {
                 "items": { "type": "string" },
             },
             "expect": {
-                "description": "Claims, such as `uring.iops >= 1.5 * sync.iops at depth >= 32`; the exit code of \
-                                a run says whether they held.",
+                "description": "Claims, such as `uring.iops >= 1.5 * sync.iops at depth >= 32`; the \
+                                exit code of a run shows whether they held.",
                 "type": "array",
                 "items": { "type": "string" },
             },
             "noise": {
-                "description": "What becomes of a trial that something else on a host disturbed: `mark` keeps it out \
-                                of verdicts and runs it again, within bounds; `warn` counts it; `ignore` says \
-                                nothing either.",
+                "description": "How a trial is treated that other activity on a host disturbed: `mark` \
+                                excludes it from verdicts and runs it again, within bounds; `warn` \
+                                counts it and \
+                                warns; `ignore` counts it without a warning.",
                 "allOf": [noise],
                 "default": "mark",
             },
@@ -143,9 +147,9 @@ fn reference<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Value 
     generator.subschema_for::<T>().into()
 }
 
-/// An arm is an engine block with two keys more.
+/// An arm is an engine block with two more keys.
 fn arm(mut engine: Value) -> Value {
-    engine["description"] = json!("One of the things compared: an engine and its knobs.");
+    engine["description"] = json!("One arm of the comparison: an engine and its options.");
     // YAML reads a bare `null` as no value; here it is the name of an engine.
     let kind = engine["properties"]["engine"].take();
     engine["properties"]["engine"] =
@@ -156,13 +160,13 @@ fn arm(mut engine: Value) -> Value {
         "additionalProperties": { "type": ["string", "number", "boolean"] },
     });
     engine["properties"]["description"] = json!({
-        "description": "What is special about this arm, in plain words.",
+        "description": "A description of this arm for people.",
         "type": "string",
     });
     engine
 }
 
-/// Every knob is an axis, but for what makes an arm an arm.
+/// Every option of an engine is an axis, except the keys that define the arm.
 fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
     let mut axes = Map::new();
     for block in ["Workload", "Arm", "FileTarget", "RamdiskTarget"] {
@@ -177,7 +181,7 @@ fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
                 }
                 let about = schema["description"].clone();
                 let axis = json!({ "description": about, "type": "array", "minItems": 1, "items": item });
-                // A key of two blocks, such as `size`, keeps the words of the first.
+                // A key of two blocks, such as `size`, keeps the description of the first.
                 axes.entry(key.clone()).or_insert(axis);
             }
         }
@@ -190,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arm_has_the_engines_keys_and_two_more() {
+    fn an_arm_has_the_engine_keys_and_two_more() {
         let schema = scenario_schema();
         let arm = &schema["definitions"]["Arm"];
         assert_eq!(arm["additionalProperties"], json!(false));

@@ -1,5 +1,5 @@
-//! Where in the text each value of the tree is written: built from a parser's events, because the tree itself
-//! has lost its places.
+//! Maps each value of the tree to its range in the text. It is built from a parser's events, because the tree has
+//! no positions.
 
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 
@@ -14,7 +14,7 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// A place in the tree, such as `sweep.depth[2]`.
+/// A path in the tree, such as `sweep.depth[2]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct KeyPath(pub Vec<Step>);
 
@@ -24,27 +24,27 @@ impl KeyPath {
         Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
     }
 
-    /// One key further.
+    /// The path of a key below this one.
     pub fn key(&self, key: &str) -> Self {
         self.join(&Self(vec![Step::Key(key.to_owned())]))
     }
 
-    /// One list element further.
+    /// The path of a list element below this one.
     pub fn index(&self, index: usize) -> Self {
         self.join(&Self(vec![Step::Index(index)]))
     }
 
-    /// The other path, begun here.
+    /// The other path, appended to this one.
     pub fn join(&self, below: &Self) -> Self {
         Self(self.0.iter().chain(&below.0).cloned().collect())
     }
 
-    /// The place that holds this one.
+    /// The path of the parent.
     pub fn parent(&self) -> Option<Self> {
         self.0.split_last().map(|(_, rest)| Self(rest.to_vec()))
     }
 
-    /// Whether the other place holds this one, or is it.
+    /// Whether the other path is this one or an ancestor of it.
     pub fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
@@ -74,7 +74,7 @@ impl fmt::Display for KeyPath {
 /// Byte ranges of a value and of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// The key; none for a list element and for the document.
+    /// The key; `None` for a list element and for the document.
     pub key: Option<Range<usize>>,
     /// The value.
     pub value: Range<usize>,
@@ -85,36 +85,35 @@ pub(crate) struct Written {
 /// A key that a mapping has twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate {
-    /// The place.
+    /// The path.
     pub path: KeyPath,
-    /// Where it is written first.
+    /// Its first occurrence.
     pub first: Range<usize>,
-    /// Where it is written again.
+    /// Its second occurrence.
     pub again: Range<usize>,
 }
 
 /// Why the text has no spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// Byte offset of the place.
+    /// Byte offset of the problem.
     pub at: usize,
 }
 
-/// Places of a document's values.
+/// Ranges of a document's values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spans {
     places: HashMap<KeyPath, Written>,
-    /// Keys that stand twice in their mapping.
+    /// Keys that occur twice in their mapping.
     pub duplicates: Vec<Duplicate>,
 }
 
 impl Spans {
-    /// Walks the text. Aliases are not followed: what lies below one is written where its anchor is, and an
-    /// error in it is shown at the alias.
+    /// Walks the text. Aliases are not followed: an error below an alias is shown at the alias.
     pub fn of(text: &str) -> Result<Self, Unreadable> {
-        // The parser counts characters; everyone else counts bytes.
+        // The parser counts characters; all other code counts bytes.
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
         let mut walk = Walk::default();
@@ -132,12 +131,12 @@ impl Spans {
         Ok(walk.spans)
     }
 
-    /// Where exactly this place is written.
+    /// The range of exactly this path.
     pub fn get(&self, path: &KeyPath) -> Option<&Written> {
         self.places.get(path)
     }
 
-    /// Where this place or, failing that, what holds it is written; and whether it is the place itself.
+    /// The range of this path or of its nearest ancestor, and whether it is the path itself.
     pub fn nearest(&self, path: &KeyPath) -> Option<(&Written, bool)> {
         let mut path = path.clone();
         let mut exact = true;
@@ -160,7 +159,7 @@ struct Open {
 }
 
 enum Inside {
-    /// Waiting for a key, or holding one that waits for its value.
+    /// Waiting for a key, or for the value of this key.
     Mapping(Option<(String, Range<usize>)>),
     /// The index of the next element.
     List(usize),
@@ -189,7 +188,7 @@ impl Walk {
         }
     }
 
-    /// The place that the next value takes.
+    /// The path of the next value.
     fn next(&mut self) -> (KeyPath, Option<Range<usize>>) {
         match self.open.last_mut() {
             None => (KeyPath::default(), None),
@@ -200,7 +199,7 @@ impl Walk {
                 }
                 Inside::Mapping(waiting) => match waiting.take() {
                     Some((key, range)) => (open.path.key(&key), Some(range)),
-                    // A mapping as a key: refused elsewhere, and of no interest here.
+                    // A mapping as a key is refused elsewhere.
                     None => (open.path.key(""), None),
                 },
             },

@@ -203,7 +203,7 @@ async fn a_refused_cell_is_recorded_once_and_the_others_go_on() {
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
-    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to its end"]);
+    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to the end"]);
     assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy, "take a newer kernel");
     assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
     assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));

@@ -146,7 +146,7 @@ fn transfers_that_fall_short_in_the_middle() {
     // As long as it was: the trials that follow find nothing amiss.
     file.set_len(4 << 20).unwrap();
     let ran = run.wait().exits(4);
-    assert!(ran.stdout.contains("transferred less than was asked"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("were transferred only in part"), "{}", ran.stdout);
     let (marked, whole) = divided(&place);
     let finished = &marked[0]["hosts"][0]["finished"];
     assert!(finished["short_transfers"].as_u64().unwrap() > 0, "{finished}");

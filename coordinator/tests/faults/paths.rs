@@ -99,7 +99,7 @@ fn a_file_that_shrinks_meanwhile_is_noticed() {
     File::options().write(true).open(&path).unwrap().set_len(64 << 10).unwrap();
     let ran = process.wait().exits(4);
     assert!(ran.stdout.contains("IOPS"), "the table is missing: {ran:?}");
-    let short = "requests transferred less than was asked";
+    let short = "requests were transferred only in part";
     let marked = place.trials().iter().filter(|trial| trial["marks"].to_string().contains(short)).count();
     assert!(marked > 0, "{:#?}", place.trials());
     place.assert_clean();

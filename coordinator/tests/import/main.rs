@@ -81,7 +81,7 @@ fn the_examples_that_fio_ships() {
             Some(0) => partly += 1,
             // Each says by line what stands in the way.
             Some(2) => {
-                assert!(said.contains("not taken over: line "), "{}: {said}", job.display());
+                assert!(said.contains("not imported: line "), "{}: {said}", job.display());
                 not += 1;
             }
             other => panic!("{}: {other:?}: {said}", job.display()),

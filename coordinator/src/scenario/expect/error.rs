@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-/// Why a text is no expectation.
+/// Why a text is not a valid expectation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpectError {
-    /// Bytes of the text that are meant.
+    /// The part of the text concerned, in bytes.
     pub part: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub help: String,
 }
 

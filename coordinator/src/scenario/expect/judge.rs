@@ -1,11 +1,12 @@
-//! Claims against what was measured.
+//! Evaluates claims against the measured values.
 
 use super::{
     Claim, Edge, Expectation, Expr, Op, Quantity, Statement, Unit, expr::Arithmetic, place, unit::figures,
 };
 use crate::{metric::Metric, params::Params};
 
-/// Where the values come from. Times are nanoseconds, bandwidth is bytes a second; `None` is *not measured*.
+/// The source of the measured values. Times are nanoseconds, bandwidth is bytes per second; `None` means *not
+/// measured*.
 pub trait Measured {
     /// A metric of an arm at a point.
     fn value(&self, arm: &str, metric: &Metric, point: &Params) -> Option<f64>;
@@ -24,32 +25,32 @@ pub trait Measured {
     ) -> Option<&'static str>;
 }
 
-/// What became of an expectation.
+/// The outcome of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether it held; none: it could not be evaluated, and the detail says why.
+    /// Whether it held; `None` if it could not be evaluated, for the reason given in the detail.
     pub passed: Option<bool>,
     /// The worst point, with its figures.
     pub detail: String,
 }
 
-/// How one point came out.
+/// The result at one point.
 struct Judged<'a> {
     point: &'a Params,
     found: Found,
     holds: bool,
-    /// How far it is from failing, as a share of what it is compared with; negative: it failed.
+    /// The distance from failure as a share of the limit; negative if the claim failed.
     margin: f64,
 }
 
-/// What was found at it.
+/// The values found at the point.
 enum Found {
     Values(f64, f64),
     Verdict(&'static str),
 }
 
 impl Expectation {
-    /// Holds the claim against what was measured at these points.
+    /// Evaluates the claim at these points.
     #[must_use]
     pub fn evaluate(&self, measured: &dyn Measured, points: &[Params]) -> Outcome {
         let mut missing = None;
@@ -59,7 +60,7 @@ impl Expectation {
             match self.claim.judge(measured, point) {
                 Ok(now) => {
                     judged += 1;
-                    // What fails is worse than what holds, however closely.
+                    // A failed point is always worse than one that holds.
                     let key = |judged: &Judged<'_>| (judged.holds, judged.margin);
                     if worst.as_ref().is_none_or(|worst| key(&now) < key(worst)) {
                         worst = Some(now);
@@ -77,12 +78,12 @@ impl Expectation {
             }
             (_, Some(what)) => Outcome { passed: None, detail: what },
             (None, None) => {
-                Outcome { passed: None, detail: "no point of the sweep meets its conditions".into() }
+                Outcome { passed: None, detail: "no point of the sweep meets the conditions".into() }
             }
         }
     }
 
-    /// Whether the claim is about this point.
+    /// Whether the claim applies to this point.
     #[must_use]
     pub fn selects(&self, point: &Params) -> bool {
         self.claim.conditions.iter().all(|condition| {
@@ -150,7 +151,7 @@ fn compared((left, l): (&Expr, f64), (right, r): (&Expr, f64), unit: Unit, at: &
     if left.is_constant() {
         return format!("{right} is {}{at}; the limit is {}", unit.show(r), unit.show(l));
     }
-    // What was claimed of a multiple of a value is told as a multiple of it.
+    // A claim about a multiple of a value is reported as a multiple of it.
     let (factor, other) = match right {
         Expr::Both(Arithmetic::Multiply, factor, other) => match (&**factor, &**other) {
             (Expr::Literal(factor), Expr::Quantity(other)) => (factor.number, Some(other)),
@@ -170,7 +171,7 @@ fn compared((left, l): (&Expr, f64), (right, r): (&Expr, f64), unit: Unit, at: &
 }
 
 impl Expr {
-    /// Its value at a point; or what is missing.
+    /// The value at a point, or the missing input.
     fn value(&self, measured: &dyn Measured, point: &Params) -> Result<f64, String> {
         match self {
             Self::Literal(literal) => Ok(literal.number),
@@ -186,13 +187,13 @@ impl Expr {
         }
     }
 
-    /// Its interval at a point; or what is missing. Constants stretch and shift it.
+    /// The interval at a point, or the missing input. Constants scale and shift it.
     fn interval(&self, measured: &dyn Measured, point: &Params) -> Result<[f64; 2], String> {
         let known = |interval: Option<[f64; 2]>| {
             interval.filter(|edges| edges.iter().all(|edge| edge.is_finite())).ok_or_else(|| {
                 let place = place(point);
                 let blank = if place.is_empty() { "" } else { " " };
-                format!("no interval of {self}{blank}{place} is known: it takes two trials or more")
+                format!("{self}{blank}{place} has no interval: it needs at least two trials")
             })
         };
         if let Some((left, right)) = self.ratio() {
@@ -210,7 +211,7 @@ impl Expr {
                     }
                 };
                 let (left, right) = (side(left)?, side(right)?);
-                // A quotient by what may be nothing has no bounds.
+                // A quotient has no bounds if the divisor can be zero.
                 if *operation == Arithmetic::Divide && right[0] <= 0.0 && right[1] >= 0.0 {
                     return Err(format!("{self} has no bounds {}", place(point)).trim_end().to_owned());
                 }
@@ -224,7 +225,7 @@ impl Expr {
     }
 
     fn finite(&self, value: f64, point: &Params) -> Result<f64, String> {
-        let refused = || format!("{self} is no number {}", place(point)).trim_end().to_owned();
+        let refused = || format!("{self} is not a number {}", place(point)).trim_end().to_owned();
         if value.is_finite() { Ok(value) } else { Err(refused()) }
     }
 }
@@ -234,6 +235,6 @@ fn find(quantity: &Quantity, measured: &dyn Measured, point: &Params) -> Result<
     found.ok_or_else(|| {
         let place = place(point);
         let blank = if place.is_empty() { "" } else { " " };
-        format!("no {quantity}{blank}{place} was measured")
+        format!("{quantity}{blank}{place} was not measured")
     })
 }

@@ -1,10 +1,10 @@
-//! Text to tokens.
+//! Splits the text of an expectation into tokens.
 
 use std::ops::Range;
 
 use super::{ExpectError, Op, expr::Arithmetic};
 
-/// The longest text in tokens: more than anybody writes, and few enough for any stack.
+/// The longest text in tokens: longer than any useful claim, and short enough for the parser's recursion.
 const MOST: usize = 300;
 
 pub(super) const SHAPE: &str = "an expectation reads like: uring.iops >= 1.5 * sync.iops at depth >= 32";
@@ -17,7 +17,7 @@ pub(super) enum Token<'a> {
     Close,
     /// A name, a keyword or a constant.
     Word(&'a str),
-    /// What stood between quotes.
+    /// A quoted text, without the quotes.
     Quoted(&'a str),
 }
 
@@ -85,25 +85,25 @@ impl<'a> Tokens<'a> {
         self.list.get(self.next).map(|(token, _)| *token)
     }
 
-    /// Where the next token is, or the end of the text.
+    /// The range of the next token, or the end of the text.
     pub(super) fn place(&self) -> Range<usize> {
         let end = self.text.trim_end().len();
         self.list.get(self.next).map_or(end..end, |(_, range)| range.clone())
     }
 
-    /// The text of a place.
+    /// The text of a range.
     pub(super) fn slice(&self, range: &Range<usize>) -> &'a str {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
-    /// Passes the next token.
+    /// Consumes the next token and returns its range.
     pub(super) fn take(&mut self) -> Range<usize> {
         let place = self.place();
         self.next += 1;
         place
     }
 
-    /// Passes the next token if it is this one.
+    /// Consumes the next token if it is this one.
     pub(super) fn take_if(&mut self, token: Token<'_>) -> bool {
         let is = self.peek() == Some(token);
         self.next += usize::from(is);
@@ -118,10 +118,10 @@ impl<'a> Tokens<'a> {
 
     pub(super) fn expected(&self, what: &str) -> ExpectError {
         let found = match self.list.get(self.next) {
-            Some((_, range)) => format!("`{}` stands here", self.slice(range)),
+            Some((_, range)) => format!("found `{}`", self.slice(range)),
             None => "the text ends here".to_owned(),
         };
-        ExpectError::new(self.place(), format!("{found}, where {what} is expected"), SHAPE)
+        ExpectError::new(self.place(), format!("{found}, expected {what}"), SHAPE)
     }
 
     pub(super) fn word(&mut self, what: &str) -> Result<(&'a str, Range<usize>), ExpectError> {

@@ -1,4 +1,4 @@
-//! Expectations: claims that a scenario makes and a run confirms or not.
+//! Expectations: claims of a scenario that a run confirms or refutes.
 //!
 //! ```text
 //! claim     = ( expr OP expr | verdict ) [ "at" condition { "and" condition } ]
@@ -9,14 +9,15 @@
 //! condition = AXIS ( OP | "=" | "!=" ) VALUE
 //! ```
 //!
-//! `OP` is `>=`, `<=`, `>` or `<`. A number may have `k`, `M` or `G`; it may be a duration beside a metric that is a
-//! time (`p99 <= 200us`; a bare number is nanoseconds) and a size beside `bandwidth` (a second). Values of axes are
+//! `OP` is `>=`, `<=`, `>` or `<`. A number may end in `k`, `M` or `G`. It may be a duration if the metric is a
+//! time (`p99 <= 200us`; a bare number is nanoseconds), or a size per second for `bandwidth`. Values of axes are
 //! numbers, sizes, durations or words (`at block_size >= 4KiB and pattern = random`).
 //!
-//! A claim holds only if it holds at **every** point that its conditions select. If they select none, or a
-//! value is missing at one of them and no other point fails, it could not be evaluated.
+//! A claim holds only if it holds at **every** point that its conditions select. It cannot be evaluated if they
+//! select none, or if a value is missing at one of them and no other point fails.
 //!
-//! `lex` makes tokens of the text, `parse` a claim of the tokens, `judge` holds the claim against what was measured.
+//! `lex` splits the text into tokens, `parse` builds a claim from them, and `judge` evaluates the claim against
+//! the measured values.
 
 mod condition;
 mod error;
@@ -41,7 +42,7 @@ pub use self::{
 use super::keys::one_of;
 use crate::params::Params;
 
-/// What can be concluded of an arm, in the words of every report.
+/// The possible verdicts on an arm, as every report words them.
 pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];
 
 /// A comparison.
@@ -55,14 +56,14 @@ pub enum Op {
     Above,
     /// `<`
     Below,
-    /// `=` or `==`; of axes and verdicts only.
+    /// `=` or `==`; for axes and verdicts only.
     Equal,
-    /// `!=`; of axes and verdicts only.
+    /// `!=`; for axes and verdicts only.
     Differs,
 }
 
 impl Op {
-    /// How they are written; the longer ones first.
+    /// The operators as written, longer ones first.
     const SIGNS: [(&str, Self); 7] = [
         (">=", Self::AtLeast),
         ("<=", Self::AtMost),
@@ -91,44 +92,44 @@ impl fmt::Display for Op {
     }
 }
 
-/// What is claimed at each point.
+/// The claim, evaluated at each point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
-    /// How two values compare.
+    /// A comparison of two values.
     Compare {
-        /// One side.
+        /// The left side.
         left: Expr,
-        /// How it compares.
+        /// The operator.
         op: Op,
-        /// The other.
+        /// The right side.
         right: Expr,
     },
-    /// What was concluded of an arm.
+    /// A verdict on an arm.
     Verdict {
         /// The metric of the arm.
         of: Quantity,
-        /// The same metric of the arm that it is held against; none: the baseline.
+        /// The same metric of the arm it is compared with; `None` for the baseline.
         against: Option<Quantity>,
-        /// Whether the verdict is to be this one, or any other.
+        /// Whether the verdict must be this one (`true`) or any other.
         is: bool,
         /// One of [`VERDICTS`].
         verdict: &'static str,
     },
 }
 
-/// An expectation, taken apart.
+/// A parsed expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
-    /// What is claimed.
+    /// The claim.
     pub statement: Statement,
-    /// What both sides are counted in.
+    /// The unit of both sides.
     pub unit: Unit,
-    /// At which points.
+    /// The points it applies to.
     pub conditions: Vec<Condition>,
 }
 
 impl Claim {
-    /// Every measured value that is named.
+    /// Every measured value in the claim.
     fn quantities(&self) -> Vec<&Quantity> {
         match &self.statement {
             Statement::Compare { left, right, .. } => [left.quantities(), right.quantities()].concat(),
@@ -140,7 +141,7 @@ impl Claim {
 }
 
 impl fmt::Display for Claim {
-    /// Reads back as the same claim.
+    /// Writes a text that parses to the same claim.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.statement {
             Statement::Compare { left, op, right } => write!(f, "{left} {op} {right}")?,
@@ -158,17 +159,18 @@ impl fmt::Display for Claim {
     }
 }
 
-/// A claim written in a scenario.
+/// A claim of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     /// As written.
     pub text: String,
-    /// What it says.
+    /// The parsed claim.
     pub claim: Claim,
 }
 
 impl Expectation {
-    /// Checks the names of arms and, if they are known, those of axes, and that conditions suit their values.
+    /// Checks the names of arms. If the axes are known, also checks their names and that the conditions suit their
+    /// values.
     #[must_use]
     pub fn check(&self, arms: &[&str], axes: Option<&[(&str, &[Value])]>) -> Vec<ExpectError> {
         let mut errors = Vec::new();
@@ -185,7 +187,7 @@ impl Expectation {
             let Some((_, values)) = axes.iter().find(|(name, _)| *name == condition.axis) else {
                 let message = format!("`{}` is not swept here", condition.axis);
                 let help = if names.is_empty() {
-                    "there is no `sweep`: leave the `at …` out".to_owned()
+                    "there is no `sweep`: remove the `at …`".to_owned()
                 } else {
                     one_of("the axes are", &condition.axis, &names)
                 };
@@ -203,7 +205,7 @@ impl Expectation {
     }
 }
 
-/// A point in words; empty where there is no sweep.
+/// A point as text; empty without a sweep.
 fn place(point: &Params) -> String {
     let axes: Vec<String> = point.iter().map(|(axis, value)| format!("{axis}={}", shown(value))).collect();
     if axes.is_empty() { String::new() } else { format!("at {}", axes.join(" ")) }

@@ -1,4 +1,4 @@
-//! Text to claim. A small hand-written parser, so that every refusal knows its column and its remedy.
+//! Parses a claim. The parser is written by hand so that every error has a column and a remedy.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::{
     scenario::keys::{nearest, one_of},
 };
 
-/// A part of an expression with what it is counted in and where it stands.
+/// A part of an expression with its unit and its range in the text.
 struct Part {
     expr: Expr,
     unit: Unit,
@@ -21,13 +21,13 @@ struct Part {
 }
 
 impl Part {
-    /// A constant without a unit, which takes on that of what stands beside it.
+    /// Whether it is a constant without a unit. It takes the unit of the other operand.
     fn is_bare(&self) -> bool {
         self.unit == Unit::Count && self.expr.is_constant()
     }
 }
 
-/// `ARM.METRIC`; a number may have a point too, but no letter after it.
+/// Reads `ARM.METRIC`. A number may contain a point too, but no letter follows it.
 fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, ExpectError> {
     let Some((arm, metric)) = word.rsplit_once('.') else { return Ok(None) };
     if !metric.starts_with(|c: char| c.is_alphabetic()) || arm.is_empty() {
@@ -38,7 +38,7 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
         let names: Vec<&str> = metric::claimable().map(|metric| metric.name).collect();
         let message = format!("there is no metric `{metric}`");
         let help = match metric.split_once('-') {
-            Some((name, _)) if metric::find(name).is_some() => "write a minus between blanks".to_owned(),
+            Some((name, _)) if metric::find(name).is_some() => "put spaces around a minus".to_owned(),
             _ => one_of("the metrics are", metric, &names),
         };
         return Err(ExpectError::new(from..range.end, message, help));
@@ -47,10 +47,10 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
     Ok(Some(Quantity { arm: arm.to_owned(), metric: found, arm_at }))
 }
 
-/// Reads an expectation. Names of arms and axes are checked by [`Expectation::check`].
+/// Parses an expectation. The names of arms and axes are checked by [`Expectation::check`].
 ///
 /// # Errors
-/// What is wrong first, with its place.
+/// The first problem, with its range in the text.
 pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
     let mut tokens = Tokens::of(text)?;
     let (statement, unit) =
@@ -69,14 +69,14 @@ pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
     Ok(Expectation { text: text.to_owned(), claim: Claim { statement, unit, conditions } })
 }
 
-/// `EXPR OP EXPR`, and what both sides are counted in.
+/// `EXPR OP EXPR`, and the unit of both sides.
 fn compare(tokens: &mut Tokens<'_>) -> Result<(Statement, Unit), ExpectError> {
     let left = sum(tokens)?;
     let (op, op_at) = tokens.op()?;
     if matches!(op, Op::Equal | Op::Differs) {
         let message = "measured values are never exactly equal";
-        let help = "compare with >=, <=, > or <; only a verdict is equal to something, as in: verdict(uring.iops) == \
-                    faster";
+        let help = "compare with >=, <=, > or <; only verdicts can be tested for equality, as in: \
+                    verdict(uring.iops) == faster";
         return Err(ExpectError::new(op_at, message, help));
     }
     let right = sum(tokens)?;
@@ -88,7 +88,7 @@ fn compare(tokens: &mut Tokens<'_>) -> Result<(Statement, Unit), ExpectError> {
     Ok((Statement::Compare { left: left.expr, op, right: right.expr }, unit))
 }
 
-/// What two values that are added or compared are counted in.
+/// The common unit of two values that are added or compared.
 fn same_unit(tokens: &Tokens<'_>, left: &Part, right: &Part) -> Result<Unit, ExpectError> {
     match (left.is_bare(), right.is_bare()) {
         (true, _) => return Ok(right.unit),
@@ -96,15 +96,14 @@ fn same_unit(tokens: &Tokens<'_>, left: &Part, right: &Part) -> Result<Unit, Exp
         _ if left.unit == right.unit => return Ok(left.unit),
         _ => {}
     }
-    // The constant is what can be changed.
+    // Blame the constant, because it is the part that can be changed.
     let (odd, other) = if left.expr.is_constant() { (left, right) } else { (right, left) };
     let (odd_text, other_text) = (tokens.slice(&odd.at), tokens.slice(&other.at));
     let (message, help) = if odd.expr.is_constant() {
-        let message =
-            format!("`{odd_text}` does not go with {other_text}, which is counted in {}", other.unit.name());
+        let message = format!("`{odd_text}` does not match {other_text}, which is in {}", other.unit.name());
         (message, other.unit.remedy())
     } else {
-        let message = format!("{other_text} and {odd_text} are not of one kind");
+        let message = format!("{other_text} and {odd_text} have different units");
         (message, "compare a metric with the same metric of another arm")
     };
     Err(ExpectError::new(odd.at.clone(), message, help))
@@ -164,8 +163,8 @@ fn factor(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
         tokens.close()?;
         if !of.expr.has_interval() {
             let message = format!("`{}` has no interval", tokens.slice(&of.at));
-            let help = "an interval is known of a metric that has a value for each trial, and of the ratio of one \
-                        metric of two arms: low(uring.iops / sync.iops)";
+            let help = "intervals exist for metrics with a value for each trial, and for the ratio of \
+                        one metric of two arms: low(uring.iops / sync.iops)";
             return Err(ExpectError::new(of.at, message, help));
         }
         return Ok(Part { expr: Expr::Edge(edge, Box::new(of.expr)), unit: of.unit, at: start..end });
@@ -206,7 +205,7 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
     if tokens.take_if(Token::Arithmetic(Arithmetic::Divide)) {
         let (other, at) = measured(tokens)?;
         if other.metric != of.metric || other.arm == of.arm {
-            let message = "a verdict is on one metric of two arms";
+            let message = "a verdict compares one metric of two arms";
             let help = format!("write {}.{}, or another arm", other.arm, of.metric.name);
             return Err(ExpectError::new(at, message, help));
         }

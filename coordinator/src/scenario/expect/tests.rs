@@ -8,7 +8,7 @@ fn point(depth: u64) -> Params {
     Params::from_iter([("depth".to_owned(), json!(depth))])
 }
 
-/// Values by a function; whatever has a value `v` has the interval from 0.9 to 1.1 `v`, and so have ratios.
+/// Values from a function. A value or ratio `v` has the interval from 0.9 `v` to 1.1 `v`.
 struct Known<F>(F);
 
 impl<F: Fn(&str, &str, &Params) -> Option<f64>> Measured for Known<F> {
@@ -59,7 +59,7 @@ fn reads_the_shipped_forms() {
 }
 
 #[test]
-fn what_is_read_is_printed_so() {
+fn prints_claims_as_written() {
     for text in [
         "uring-tuned.iops >= 1.5 * sync.iops at depth >= 32",
         "low(uring.iops / sync.iops) >= 1.2 at depth >= 32 and block_size == 4KiB",
@@ -79,7 +79,7 @@ fn what_is_read_is_printed_so() {
 }
 
 #[test]
-fn refusals_know_their_place() {
+fn refusals_point_at_the_error() {
     insta::assert_snapshot!(
         [
             "",
@@ -121,7 +121,7 @@ fn refusals_know_their_place() {
 }
 
 #[test]
-fn names_are_checked() {
+fn checks_names_of_arms_and_axes() {
     let depths = [json!(1), json!(8)];
     let axes: [(&str, &[Value]); 1] = [("depth", &depths)];
     let errors = |text: &str| {
@@ -137,7 +137,7 @@ fn names_are_checked() {
 }
 
 #[test]
-fn holds_only_if_it_holds_everywhere() {
+fn a_claim_holds_only_if_it_holds_at_every_point() {
     let points = [point(1), point(32), point(128)];
     let run = |at_128: f64| {
         let values = |arm: &str, _: &str, point: &Params| match (arm, point["depth"].as_u64()) {
@@ -156,13 +156,13 @@ fn holds_only_if_it_holds_everywhere() {
 }
 
 #[test]
-fn intervals_verdicts_and_arithmetic() {
+fn evaluates_intervals_verdicts_and_arithmetic() {
     let points = [point(1), point(32)];
     let values = |arm: &str, _: &str, point: &Params| match (arm, point["depth"].as_u64()) {
         ("u", Some(32)) => Some(300.0),
         _ => Some(100.0),
     };
-    let said = |text: &str| {
+    let detail = |text: &str| {
         let Outcome { passed, detail } = judged(text, values, &points);
         let word = passed.map_or("?".to_owned(), |passed| passed.to_string());
         format!("{word}: {detail}")
@@ -183,21 +183,21 @@ fn intervals_verdicts_and_arithmetic() {
             "verdict(u.iops / o.iops) == \"no difference\" at depth = 1",
             "verdict(s.iops) == faster",
         ]
-        .map(|text| format!("{text}\n    {}", said(text)))
+        .map(|text| format!("{text}\n    {}", detail(text)))
         .join("\n")
     );
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn reports_missing_values() {
     let nothing = |_: &str, _: &str, _: &Params| None;
     let text = "u.syscalls_per_io <= 0.2 at depth >= 32";
     let outcome = judged(text, nothing, &[point(1)]);
     assert_eq!((outcome.passed, outcome.detail.contains("no point of the sweep")), (None, true));
     let outcome = judged(text, nothing, &[point(32)]);
     assert_eq!(outcome.passed, None);
-    assert_eq!(outcome.detail, "no u.syscalls_per_io at depth=32 was measured");
-    // One point that fails decides, whatever the others would have been.
+    assert_eq!(outcome.detail, "u.syscalls_per_io at depth=32 was not measured");
+    // One failed point decides, even if values are missing at other points.
     let some = |_: &str, _: &str, p: &Params| (p["depth"] == json!(32)).then_some(0.5);
     let outcome = judged(text, some, &[point(32), point(64)]);
     assert_eq!(outcome.passed, Some(false));
@@ -210,7 +210,7 @@ fn what_is_missing_is_said() {
 }
 
 #[test]
-fn sizes_words_and_no_sweep() {
+fn compares_sizes_and_words_and_works_without_a_sweep() {
     let params = Params::from_iter([
         ("block_size".to_owned(), json!("64KiB")),
         ("direct".to_owned(), json!(true)),
@@ -252,7 +252,7 @@ fn expression() -> impl Strategy<Value = Expr> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+    fn any_text_is_parsed_or_refused(text in "\\PC{0,40}") {
         match parse(&text) {
             Err(error) => prop_assert!(text.get(error.part).is_some()),
             Ok(read) => prop_assert_eq!(parse(&read.claim.to_string()).map(|again| again.claim), Ok(read.claim)),
@@ -260,7 +260,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_back(
+    fn a_printed_claim_parses_back(
         left in expression(),
         right in expression(),
         op in prop::sample::select(vec![Op::AtLeast, Op::AtMost, Op::Above, Op::Below]),
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn any_words_are_read_or_refused(words in prop::collection::vec(
+    fn any_tokens_are_parsed_or_refused(words in prop::collection::vec(
         prop::sample::select(vec!["a.iops", "b-c.p99", ">=", "<", "=", "1.5", "*", "at", "and", "depth",
             "4KiB", "3us", ".", "-", "1e999", "µ.iops", "inf", "!", "low", "high", "verdict", "(", ")", "/", "+",
             "faster", "\"no difference\"", "a.p99", "2M", "'"]), 0..14)) {
@@ -303,7 +303,7 @@ proptest! {
 }
 
 #[test]
-fn no_depth_of_parentheses_is_too_much() {
+fn deep_parentheses_do_not_overflow_the_stack() {
     for count in [100, 100_000] {
         let text = format!("{}a.iops{} > 1", "(".repeat(count), ")".repeat(count));
         assert_eq!(parse(&text).is_ok(), count == 100);

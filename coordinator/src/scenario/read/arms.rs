@@ -1,4 +1,4 @@
-//! `arms`: an engine block each, with the hosts it is for and what is special about it.
+//! `arms`: each an engine block with its `hosts` and `description`.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Reader<'_> {
         let engine: Option<Engine> = match self.problems[before..].iter().any(Problem::is_engine) {
             false => self.typed(Value::Object(mapping), at, Some(Block::Arm)),
             true => {
-                // Only to find what else is wrong with the arm.
+                // A placeholder, to find the other problems of the arm.
                 mapping.insert("engine".to_owned(), Value::from(EngineKind::IoUring.to_string()));
                 self.typed(Value::Object(mapping), at, Some(Block::Arm))
             }
@@ -62,7 +62,7 @@ impl Reader<'_> {
         engine.filter(|_| self.problems.len() == before).map(|engine| Arm { engine, hosts, description })
     }
 
-    /// Looks at the engine's name before serde does: a bare `null` is a name here.
+    /// Checks the engine's name before serde does, because a bare `null` is a name here.
     fn engine_kind(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let at = at.key("engine");
         let engines = "this release has null, nop, psync, pvsync2, libaio, io_uring and nvme";

@@ -18,8 +18,8 @@ impl Reader<'_> {
         };
         let names: Vec<&str> = arms.keys().map(String::as_str).collect();
         if steps.len() < 2 {
-            let help = "name two arms or more, in order; each is held against the one before it";
-            self.report(&at, "a `ladder` of less than two arms has no step", "too short", help);
+            let help = "name two arms or more, in order; each is compared with the one before it";
+            self.report(&at, "a `ladder` needs at least two arms", "too short", help);
         }
         for (index, name) in steps.iter().enumerate() {
             let place = at.index(index);
@@ -65,13 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn names_in_their_order() {
+    fn reads_arms_in_order() {
         assert_eq!(ladder("[ring, pread]").unwrap(), ["ring", "pread"]);
         assert!(ladder("~").unwrap().is_empty());
     }
 
     #[test]
-    fn problems_point_at_the_name() {
+    fn problems_point_at_the_arm() {
         insta::assert_snapshot!(
             [
                 refused("[pread, rings]"),

@@ -1,5 +1,5 @@
-//! The tree to the typed model. Reading goes on after a problem wherever it can, so that a scenario is mended
-//! in one go.
+//! Reads the tree into the typed model. Reading continues after a problem where possible, so that all problems can
+//! be fixed at once.
 
 mod arms;
 mod ladder;
@@ -45,7 +45,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
     let sweep = reader.sweep(top.remove("sweep"), (&workload, &arms, &target), &fixed);
-    // Axes that are wrong themselves must not make every expectation wrong.
+    // Invalid axes must not invalidate every expectation.
     let sound = (reader.problems.len() == before).then_some(&sweep);
     reader.baseline(baseline.as_deref(), &fixed);
     let ladder = reader.ladder(top.remove("ladder"), &fixed);
@@ -78,7 +78,7 @@ struct Reader<'a> {
 }
 
 type Arms = IndexMap<String, Arm>;
-/// Arms that were written, well or not, with the keys that each fixes.
+/// All arms in the text, valid or not, with the keys that each fixes.
 type Fixed = IndexMap<String, Vec<String>>;
 
 impl Reader<'_> {
@@ -86,7 +86,7 @@ impl Reader<'_> {
         self.problems.push(self.document.problem(path, Spot::Value, message, label).help(help));
     }
 
-    /// Reports keys that there are not, and takes them out.
+    /// Reports unknown keys and removes them.
     fn known(&mut self, block: Block, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let unknown: Vec<String> = mapping.keys().filter(|key| !block.has(key)).cloned().collect();
         for key in unknown {
@@ -98,8 +98,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a value. A part that is refused is reported and taken out, and the rest is read again, so that
-    /// all problems of a block are found.
+    /// Reads a value. An invalid part is reported and removed, and the rest is read again, so that all problems of
+    /// a block are found.
     fn typed<T: DeserializeOwned>(
         &mut self,
         mut value: Value,
@@ -112,7 +112,7 @@ impl Reader<'_> {
                 Ok(read) => return sound.then_some(read),
                 Err(error) => error,
             };
-            // What is missing because it was taken out has been reported already.
+            // A key that is missing because it was removed has already been reported.
             if !sound && (error.path.0.is_empty() || error.message.starts_with("missing field")) {
                 return None;
             }
@@ -136,7 +136,7 @@ impl Reader<'_> {
         self.typed(value, &KeyPath::of([key]), Some(Block::Scenario))
     }
 
-    /// A section that must be there and be a mapping.
+    /// A required section, which must be a mapping.
     fn section(&mut self, key: &str, value: Option<Value>, example: &str) -> Option<Map<String, Value>> {
         let at = KeyPath::of([key]);
         match value {
@@ -170,7 +170,7 @@ impl Reader<'_> {
             return String::new();
         };
         let name = match value {
-            // `name: 2024` is a number to YAML and a name to people.
+            // YAML reads `name: 2024` as a number; it is meant as a name.
             Value::Number(number) => number.to_string(),
             value => {
                 self.typed::<String>(value, &at, Some(Block::Scenario)).unwrap_or_else(|| "x".to_owned())
@@ -224,13 +224,13 @@ impl Reader<'_> {
         if !arms.contains_key(name) && !arms.is_empty() {
             let names: Vec<&str> = arms.keys().map(String::as_str).collect();
             let help = keys::one_of("the arms are", name, &names);
-            let message = format!("the baseline `{name}` is no arm");
+            let message = format!("the baseline `{name}` is not an arm");
             self.report(&KeyPath::of(["baseline"]), message, "no such arm", help);
         }
     }
 }
 
-/// Whether a text can be the name of a scenario, or of an arm.
+/// Whether a text is a valid name of a scenario or an arm.
 fn is_name(name: &str, points: bool) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (points && c == '.');
     name.len() <= MAX_NAME && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)

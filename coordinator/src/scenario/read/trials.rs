@@ -1,4 +1,4 @@
-//! How often each cell is run, and the margin: `trials` and `margin`.
+//! `trials` and `margin`: the number of trials of each cell, and the equivalence margin.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ struct Written {
 }
 
 impl Reader<'_> {
-    /// The most trials of each cell, and when fewer will do.
+    /// The most trials of each cell, and when fewer suffice.
     pub(super) fn trials(&mut self, top: &mut Map<String, Value>) -> (u32, Option<Precision>) {
         if let Some(Value::Object(block)) = top.get_mut("trials") {
             let block = std::mem::take(block);
@@ -45,12 +45,12 @@ impl Reader<'_> {
         self.in_range("trials.min", &at.key("min"), min, LEAST_MIN);
         self.in_range("trials.max", &at.key("max"), max, LEAST_MIN);
         if min > max && self.problems.len() == before {
-            let message = format!("`trials`: {min} trials at least are more than {max} at most");
+            let message = format!("`trials`: the minimum of {min} is above the maximum of {max}");
             let place = if read.max.is_some() { at.key("max") } else { at.key("min") };
-            self.report(&place, message, "less than the least", "raise `max`, or lower `min`");
+            self.report(&place, message, "below the minimum", "raise `max`, or lower `min`");
         }
         let Some(until) = read.until.filter(|until| !until.is_null()) else {
-            let message = "`trials`: it is not said how narrow the intervals shall be";
+            let message = "`trials`: the target width of the intervals is missing";
             self.report(&at, message, "has no `until`", "add `until: 2%`, or give a number of trials");
             return without;
         };
@@ -60,7 +60,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The margin, as a share: 0.02 for 2 %.
+    /// The equivalence margin as a share: 0.02 for 2 %.
     pub(super) fn margin(&mut self, top: &mut Map<String, Value>) -> f64 {
         let value = top.remove("margin").filter(|value| !value.is_null());
         value
@@ -82,7 +82,8 @@ impl Reader<'_> {
         let found = value.as_str().and_then(percent);
         if found.is_none() {
             let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let message = format!("`{name}`: {shown} is no percentage above 0% and up to {LARGEST_PERCENT}%");
+            let message =
+                format!("`{name}`: {shown} is not a percentage above 0% and at most {LARGEST_PERCENT}%");
             self.report(
                 at,
                 message,
