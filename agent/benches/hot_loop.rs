@@ -17,12 +17,13 @@ use agent::{
     worker::{
         hot::{self, Batching, Edges},
         pacer::Closed,
-        recorder::{Kinds, Recorder, Slices},
+        recorder::{Recorded, Recorder, Slices},
     },
     workload::{OpKind, Ops},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use proto::{
+    outcome::{Direction, Lane},
     trial::{self, EngineKind, FileTarget, Measure, Target, Trial, Workload},
     units::ByteSize,
 };
@@ -83,8 +84,8 @@ fn trial(block: u64) -> Trial {
 /// Runs the loop over `ops` operations at least, and scales to exactly as many.
 fn run(engine: &mut impl Engine, block: u64, batching: Batching, ops: u64, swapping: bool) -> Duration {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, syncs: false, urgent: false, open: false };
-    let (mut recorder, slices) = Recorder::new(clock.clone(), kinds, 3);
+    let recorded = Recorded { last: Direction::Read, open: false };
+    let (mut recorder, slices) = Recorder::new(clock.clone(), recorded, 3);
     let mut source = Ops::new(&trial(block), FILE, 0);
     let mut until = Until { clock: clock.clone(), ops, next: 0 };
     let stop = AtomicBool::new(false);
@@ -217,14 +218,14 @@ fn engines(c: &mut Criterion) {
 
 fn recording(c: &mut Criterion) {
     let clock = HotClock::new();
-    let kinds = Kinds { writes: false, syncs: false, urgent: false, open: false };
-    let (mut recorder, _slices) = Recorder::new(clock.clone(), kinds, 1);
+    let recorded = Recorded { last: Direction::Read, open: false };
+    let (mut recorder, _slices) = Recorder::new(clock.clone(), recorded, 1);
     let mut group = c.benchmark_group("recorder");
     group.bench_function("one latency", |b| {
         let mut now = clock.ticks();
         b.iter(|| {
             now += 997;
-            recorder.complete(OpKind::Read, 512, black_box(now - 1500 - now % 512), now);
+            recorder.complete(OpKind::Read, Lane::Bulk, 512, black_box(now - 1500 - now % 512), now);
             recorder.flush(now);
         });
     });

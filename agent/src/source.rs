@@ -1,5 +1,7 @@
-//! Where the hot loop gets its operations: a precomputed table, alone or decorated (with syncs, verification, urgent
-//! operations, a busy wait). The loop is compiled once for each combination, so an operation pays only for what it uses.
+//! Where the hot loop gets its operations: a precomputed table, alone or decorated (with syncs, verification,
+//! lanes, a busy wait). The loop is compiled once for each combination, so an operation pays only for what it uses.
+
+use proto::outcome::Lane;
 
 use crate::{
     slot::{Completion, Slot},
@@ -21,8 +23,8 @@ pub enum Turn {
 
 /// An endless sequence of requests.
 pub trait Source {
-    /// Whether some of the operations are urgent.
-    const MARKS: bool = false;
+    /// Whether operations are in more than one lane.
+    const LANES: bool = false;
 
     /// What comes next. Asked again without a [`Source::take`] between, it may only have come free.
     fn turn(&mut self) -> Turn;
@@ -34,10 +36,10 @@ pub trait Source {
     fn take(&mut self, slot: Slot) -> Op;
 
     /// A request came back; its slot's block is the caller's again.
-    fn done(&mut self, completion: Completion, kind: OpKind);
+    fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane);
 
-    /// How many others have overtaken the urgent operation in a slot: were handed over with it or later, and came back
-    /// before it.
+    /// How many operations of the bulk lane overtook the operation of another lane in a slot: they were submitted with
+    /// it or later, and completed before it.
     #[inline]
     fn overtakers(&self, _slot: Slot) -> u64 {
         0
@@ -61,5 +63,5 @@ impl Source for Ops {
     }
 
     #[inline]
-    fn done(&mut self, _completion: Completion, _kind: OpKind) {}
+    fn done(&mut self, _completion: Completion, _kind: OpKind, _lane: Lane) {}
 }

@@ -8,7 +8,7 @@ use proto::{
     outcome::{Direction, Interval, Series},
 };
 
-use crate::worker::recorder::{PLACES, Slice, Slices};
+use crate::worker::recorder::{SERIES, Slice, Slices};
 
 /// Merges what workers have finished, interval by interval.
 pub struct Merger {
@@ -29,9 +29,9 @@ struct Source {
 struct Pending {
     begins: Vec<u64>,
     ends: Vec<u64>,
-    latency: [Option<Histogram<u64>>; PLACES],
-    service: [Option<Histogram<u64>>; PLACES],
-    bytes: [u64; PLACES],
+    latency: [Option<Histogram<u64>>; SERIES],
+    service: [Option<Histogram<u64>>; SERIES],
+    bytes: [u64; SERIES],
 }
 
 impl Merger {
@@ -107,10 +107,12 @@ pub(crate) fn mean(times: &[u64]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proto::outcome::Lane;
+
     use super::*;
     use crate::{
         clock::HotClock,
-        worker::recorder::{Kinds, Recorder},
+        worker::recorder::{Recorded, Recorder},
         workload::OpKind,
     };
 
@@ -122,7 +124,7 @@ mod tests {
     fn script() -> (Script, Slices) {
         let clock = HotClock::new();
         let (mut recorder, slices) =
-            Recorder::new(clock.clone(), Kinds { writes: true, syncs: false, urgent: false, open: false }, 3);
+            Recorder::new(clock.clone(), Recorded { last: Direction::Write, open: false }, 3);
         recorder.start_over(1000);
         (Script { recorder, clock }, slices)
     }
@@ -130,7 +132,7 @@ mod tests {
     impl Script {
         fn op(&mut self, kind: OpKind) {
             let now = self.clock.ticks_in(5000);
-            self.recorder.complete(kind, 512, 0, now);
+            self.recorder.complete(kind, Lane::Bulk, 512, 0, now);
             self.recorder.flush(now);
         }
     }

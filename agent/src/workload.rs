@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use proto::trial::{BlockSizes, MAX_SIZES, Pattern, SyncCall, Trial};
+use proto::{
+    outcome::{Kind, Lane},
+    trial::{BlockSizes, MAX_SIZES, Pattern, SyncCall, Trial},
+};
 use rand_core::{RngCore, SeedableRng};
 use rand_distr::{Distribution as _, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -15,36 +18,61 @@ const TABLE_MOST: usize = 1 << 20;
 /// Entries of one table, at least.
 const TABLE_LEAST: usize = 1 << 12;
 
-/// One operation: what, where, and how much.
+/// One operation: what, in which lane, where, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op {
     /// What is done.
     pub kind: OpKind,
+    /// The lane that it is measured in, and may be treated by.
+    pub lane: Lane,
     /// Byte offset in the target.
     pub offset: u64,
     /// Bytes, at most a block of the buffers.
     pub len: u32,
 }
 
-/// What an operation does. The low three bits of its number are the place of its latencies.
+/// What an operation does, and how. The low two bits of its number are that of its [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OpKind {
-    /// From the target into the slot's block.
+    /// Reads from the target into the slot's block.
     #[default]
     Read = 0,
-    /// From the slot's block into the target.
+    /// Writes the slot's block to the target.
     Write = 1,
-    /// The same, and the operation queued next, a sync, is to begin when it is done, and only if it succeeds.
-    WriteLinked = 8 | 1,
-    /// Makes the data of completed writes durable. Of no offset and no length.
+    /// The same; the operation that is queued next, a sync, starts when the write is complete, and only if it succeeds.
+    WriteLinked = 4 | 1,
+    /// Makes the data of completed writes durable. Has no offset and no length.
     Fdatasync = 2,
-    /// The same for all that is known of the file.
-    Fsync = 8 | 2,
-    /// A read that is urgent.
-    UrgentRead = 3,
-    /// A write that is urgent.
-    UrgentWrite = 4,
+    /// The same, with all metadata of the file.
+    Fsync = 4 | 2,
+}
+
+impl OpKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::WriteLinked, Self::Fdatasync, Self::Fsync];
+
+    /// The number of the series that it belongs to in a lane: its position in
+    /// [`Direction::ALL`](proto::outcome::Direction::ALL).
+    #[inline]
+    #[must_use]
+    pub fn series(self, lane: Lane) -> usize {
+        usize::from(self as u8 & 3) + Kind::ALL.len() * lane as usize
+    }
+
+    /// Whether it writes.
+    #[inline]
+    #[must_use]
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::WriteLinked)
+    }
+
+    /// Whether it makes completed writes durable, and moves no data.
+    #[inline]
+    #[must_use]
+    pub fn syncs(self) -> bool {
+        matches!(self, Self::Fdatasync | Self::Fsync)
+    }
 }
 
 impl From<SyncCall> for OpKind {
@@ -56,60 +84,14 @@ impl From<SyncCall> for OpKind {
     }
 }
 
-impl OpKind {
-    /// The place of its latencies, in the order of [`Direction::ALL`](proto::outcome::Direction::ALL): reads, writes,
-    /// syncs, urgent reads, urgent writes.
-    #[inline]
-    #[must_use]
-    pub fn place(self) -> usize {
-        usize::from(self as u8 & 7)
-    }
-
-    /// The same, urgent; syncs, and what they are linked to, never are.
-    #[inline]
-    #[must_use]
-    pub fn urgent(self) -> Self {
-        match self {
-            Self::Read => Self::UrgentRead,
-            Self::Write => Self::UrgentWrite,
-            other => other,
-        }
-    }
-
-    /// The same, not urgent.
-    #[inline]
-    #[must_use]
-    pub fn plain(self) -> Self {
-        match self {
-            Self::UrgentRead => Self::Read,
-            Self::UrgentWrite => Self::Write,
-            other => other,
-        }
-    }
-
-    /// Whether it is urgent.
-    #[inline]
-    #[must_use]
-    pub fn is_urgent(self) -> bool {
-        matches!(self, Self::UrgentRead | Self::UrgentWrite)
-    }
-
-    /// Whether it writes.
-    #[inline]
-    #[must_use]
-    pub fn writes(self) -> bool {
-        matches!(self, Self::Write | Self::WriteLinked | Self::UrgentWrite)
-    }
-
-    /// Whether it makes completed writes durable, and moves nothing.
-    #[inline]
-    #[must_use]
-    pub fn syncs(self) -> bool {
-        matches!(self, Self::Fdatasync | Self::Fsync)
-    }
-}
-
 impl Op {
+    /// One of the bulk lane.
+    #[inline]
+    #[must_use]
+    pub fn new(kind: OpKind, offset: u64, len: u32) -> Self {
+        Self { kind, lane: Lane::Bulk, offset, len }
+    }
+
     /// The result of one that did all that was asked.
     #[inline]
     #[must_use]
@@ -242,7 +224,7 @@ impl Ops {
         let len = self.lens[(entry >> CLASS_SHIFT & CLASS_MASK) as usize];
         let offset = self.walk.as_mut().map_or(entry & !PACKED, |walk| walk.step(u64::from(len)));
         let kind = if entry & WRITE != 0 { OpKind::Write } else { OpKind::Read };
-        Op { kind, offset, len }
+        Op::new(kind, offset, len)
     }
 
     /// Whether the next operation is a write.

@@ -7,6 +7,8 @@ pub mod analysis;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+#[cfg(test)]
+mod docs;
 mod errno;
 pub mod exit;
 pub mod history;

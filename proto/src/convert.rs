@@ -129,21 +129,13 @@ impl From<wire::DescribeResponse> for HostDescription {
     }
 }
 
-/// Directions with their numbers in the protocol. Its zero, and numbers that this release does not know, are refused.
-const DIRECTIONS: [(Direction, wire::series::Direction); 5] = [
-    (Direction::Read, wire::series::Direction::Read),
-    (Direction::Write, wire::series::Direction::Write),
-    (Direction::Sync, wire::series::Direction::Sync),
-    (Direction::UrgentRead, wire::series::Direction::UrgentRead),
-    (Direction::UrgentWrite, wire::series::Direction::UrgentWrite),
-];
-
+/// A series' number in the protocol: its position, from 1. Zero, and numbers that this release does not know, are refused.
 fn direction_number(direction: Direction) -> i32 {
-    DIRECTIONS.iter().find(|(known, _)| *known == direction).map_or(0, |(_, number)| *number as i32)
+    direction as i32 + 1
 }
 
 fn direction(number: i32) -> Option<Direction> {
-    DIRECTIONS.iter().find(|(_, known)| *known as i32 == number).map(|(direction, _)| *direction)
+    Direction::ALL.into_iter().find(|direction| direction_number(*direction) == number)
 }
 
 impl Interval {

@@ -5,7 +5,9 @@
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
 //! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
+//! * [`facts`]: what a target really is.
 //! * [`counters`]: adding and subtracting what was counted.
+//! * [`series`]: the kinds and lanes of operations, and their latencies.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
@@ -18,11 +20,13 @@ pub mod convert;
 pub mod counters;
 mod counts;
 pub mod engine;
+pub mod facts;
 mod finished;
 pub mod histogram;
 pub mod noise;
 pub mod outcome;
 pub mod payload;
+pub mod series;
 pub mod target;
 #[cfg(test)]
 mod testing;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::payload::Payload;
 pub use crate::{
     counts::{
         BatchCounts, CpuTime, HandoverCosts, HardwareCounts, LockCosts, Overhead, PathCounts, PerfCounts,
         SharingCosts, UrgentCounts, Verified,
     },
     finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
+    series::{Direction, Interval, Kind, Lane, Series},
 };
+use crate::{facts::TargetFacts, payload::Payload};
 
 /// What a host is and can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,92 +129,7 @@ pub struct Ready {
     /// The CPU of each worker, in worker order.
     pub pinned_cpus: Vec<u32>,
     /// What the target really is.
-    pub target: BTreeMap<String, String>,
+    pub target: TargetFacts,
     /// What the reader must know already.
     pub warnings: Vec<Warning>,
-}
-
-/// What the requests of a series have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Reads.
-    Read,
-    /// Writes.
-    Write,
-    /// What makes writes durable; moves no data, and is not among the operations.
-    Sync,
-    /// Reads that are urgent; the others are [`Self::Read`].
-    UrgentRead,
-    /// Writes that are urgent.
-    UrgentWrite,
-}
-
-impl Direction {
-    /// All, in the order in which they are reported.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Sync, Self::UrgentRead, Self::UrgentWrite];
-
-    /// The word used in files.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Sync => "sync",
-            Self::UrgentRead => "urgent-read",
-            Self::UrgentWrite => "urgent-write",
-        }
-    }
-
-    /// Whether these are urgent.
-    #[must_use]
-    pub fn is_urgent(self) -> bool {
-        matches!(self, Self::UrgentRead | Self::UrgentWrite)
-    }
-
-    /// The same, urgent or not.
-    #[must_use]
-    pub fn plain(self) -> Self {
-        match self {
-            Self::UrgentRead => Self::Read,
-            Self::UrgentWrite => Self::Write,
-            plain => plain,
-        }
-    }
-}
-
-/// What all workers of a host did in one slice of the measured window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Interval {
-    /// Counted from 0.
-    pub index: u32,
-    /// First edge, on the agent's monotonic clock: the mean over workers.
-    pub begin_ns: u64,
-    /// Second edge.
-    pub end_ns: u64,
-    /// One for each direction that occurred.
-    pub series: Vec<Series>,
-}
-
-impl Interval {
-    /// Completed operations: reads and writes.
-    #[must_use]
-    pub fn ops(&self) -> u64 {
-        let moving = self.series.iter().filter(|series| series.direction != Direction::Sync);
-        moving.map(|series| series.latency.len()).sum()
-    }
-}
-
-/// The operations of one direction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// Reads, writes or syncs; urgent ones apart.
-    pub direction: Direction,
-    /// Bytes transferred.
-    pub bytes: u64,
-    /// Latency in nanoseconds; its count is the number of completed operations.
-    pub latency: Histogram<u64>,
-    /// Open loop: the same operations from being handed over, instead of from their intended time. Absent in
-    /// closed loop, where the two are the same.
-    pub service: Option<Histogram<u64>>,
 }

@@ -200,6 +200,9 @@ impl FileTarget {
 }
 
 impl RamdiskKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Auto, Self::Tmpfs, Self::Zram, Self::Loop, Self::Brd, Self::NullBlk];
+
     /// Its name in a scenario.
     #[must_use]
     pub fn name(self) -> &'static str {

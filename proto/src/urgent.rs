@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     checks::Check,
-    trial::{EngineKind, SECTOR, Sharing, Trial},
+    series::Lane,
+    trial::{Engine, EngineKind, SECTOR, Sharing, Trial},
     units::ByteSize,
 };
 
@@ -135,7 +136,42 @@ impl JsonSchema for Share {
     }
 }
 
+impl Engine {
+    /// The lanes that operations are in.
+    #[must_use]
+    pub fn lanes(&self) -> &'static [Lane] {
+        if self.urgent.is_some() { &Lane::ALL } else { &[Lane::Bulk] }
+    }
+
+    /// The lanes whose requests have a ring, and so buffers, of their own. Without rings, and where all lanes share
+    /// one, the bulk lane alone.
+    #[must_use]
+    pub fn lanes_with_rings(&self) -> &'static [Lane] {
+        let apart = self.urgent.is_some_and(|urgent| urgent.by == UrgentBy::SeparateRing);
+        if apart { &Lane::ALL } else { &[Lane::Bulk] }
+    }
+}
+
 impl Trial {
+    /// The largest block of a lane's operations.
+    #[must_use]
+    pub fn largest_block(&self, lane: Lane) -> ByteSize {
+        self.block_size_of(lane).unwrap_or(self.workload.block_size.largest())
+    }
+
+    /// The size that every offset and length is a multiple of.
+    #[must_use]
+    pub fn block_unit(&self) -> ByteSize {
+        // Every other size is a multiple of the urgent lane's own.
+        self.block_size_of(Lane::Urgent).unwrap_or(self.workload.block_size.unit())
+    }
+
+    /// The one block size of a lane's operations, where they do not follow the workload's.
+    #[must_use]
+    pub fn block_size_of(&self, lane: Lane) -> Option<ByteSize> {
+        self.engine.urgent.filter(|_| lane == Lane::Urgent)?.block_size
+    }
+
     /// Limits of urgent requests; [`Trial::validate`] asks for them.
     pub(crate) fn check_urgent(&self, check: &mut Check<'_>) {
         let (work, engine, at) = (&self.workload, &self.engine, "engine.urgent");
@@ -196,7 +232,7 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{testing::trial, trial::Engine};
+    use crate::testing::trial;
 
     #[test]
     fn shares_read_back_as_written() {

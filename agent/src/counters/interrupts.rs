@@ -7,44 +7,64 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use proto::facts::{Device, InterruptLine};
+
 const TABLE: &str = "/proc/interrupts";
 /// Disks may lie on disks; deeper than this is no machine that is measured.
 const DEEPEST: u32 = 8;
 
 /// The interrupts of one device, or of several that make up one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lines {
-    numbers: BTreeSet<u32>,
-    /// What they are called in /proc/interrupts, with their numbers.
-    pub label: String,
+pub struct Lines(Vec<InterruptLine>);
+
+/// Why the interrupts of a target are not counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// No block device is behind it.
+    #[error("there is no block device behind the target")]
+    NoDevice,
+    /// A device without hardware, such as a loop device.
+    #[error("{0} is a virtual device: it has no interrupts")]
+    Virtual(String),
+    /// sysfs names no interrupts for the hardware.
+    #[error("no device above the disk lists its interrupts")]
+    NotListed,
+    /// None of the device's interrupts is in the table.
+    #[error("the device's interrupts are not in {TABLE}")]
+    NotInTable,
+    /// The table cannot be read.
+    #[error("{TABLE}: {0}")]
+    Table(#[from] io::Error),
 }
 
 impl Lines {
-    /// Of the block device that a target's fact `device` names, such as `254:0 vda`.
+    /// Of the block device behind a target.
     ///
     /// # Errors
-    /// Why there are none, or why they cannot be told.
-    pub fn of_device(device: Option<&str>) -> Result<Self, String> {
-        let number = device.and_then(|device| device.split(' ').next()).unwrap_or("none");
-        let path = fs::canonicalize(Path::new("/sys/dev/block").join(number))
-            .map_err(|_| "there is no block device behind the target".to_owned())?;
-        let table = fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
+    /// [`Unavailable`], with the reason.
+    pub fn of_device(device: Option<&Device>) -> Result<Self, Unavailable> {
+        let Device { major, minor, .. } = device.ok_or(Unavailable::NoDevice)?;
+        let path =
+            fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).map_err(|_| Unavailable::NoDevice)?;
+        let table = fs::read_to_string(TABLE)?;
         let mut numbers = BTreeSet::new();
         for disk in below(path, 0)? {
             numbers.extend(of_disk(&disk, &table)?);
         }
-        let named =
-            |(number, name): (u32, &str)| numbers.contains(&number).then(|| format!("{number} {name}"));
-        let label =
-            rows(&table).filter_map(|row| named((row.number, row.name))).collect::<Vec<_>>().join(", ");
-        if label.is_empty() {
-            Err(format!("the device's interrupts are not in {TABLE}"))
-        } else {
-            Ok(Self { numbers, label })
-        }
+        let lines: Vec<InterruptLine> = rows(&table)
+            .filter(|row| numbers.contains(&row.number))
+            .map(|row| InterruptLine { number: row.number, name: row.name.to_owned() })
+            .collect();
+        if lines.is_empty() { Err(Unavailable::NotInTable) } else { Ok(Self(lines)) }
     }
 
-    /// How often they have come since the machine started.
+    /// The lines of /proc/interrupts.
+    #[must_use]
+    pub fn lines(&self) -> &[InterruptLine] {
+        &self.0
+    }
+
+    /// How many interrupts there were since the machine started.
     ///
     /// # Errors
     /// Where `/proc/interrupts` cannot be read.
@@ -52,13 +72,17 @@ impl Lines {
         Ok(self.total(&fs::read_to_string(TABLE)?))
     }
 
+    fn has(&self, number: u32) -> bool {
+        self.0.iter().any(|line| line.number == number)
+    }
+
     fn total(&self, table: &str) -> u64 {
-        rows(table).filter(|row| self.numbers.contains(&row.number)).map(|row| row.count).sum()
+        rows(table).filter(|row| self.has(row.number)).map(|row| row.count).sum()
     }
 }
 
 /// The disks that a disk lies on; itself, where it lies on none.
-fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, String> {
+fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, Unavailable> {
     let whole = if disk.join("partition").exists() { disk.parent().unwrap_or(&disk) } else { &disk };
     let slaves: Vec<PathBuf> = fs::read_dir(whole.join("slaves"))
         .map(|entries| entries.flatten().filter_map(|entry| fs::canonicalize(entry.path()).ok()).collect())
@@ -66,7 +90,7 @@ fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, String> {
     if slaves.is_empty() || depth == DEEPEST {
         let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return match whole.starts_with("/sys/devices/virtual") {
-            true => Err(format!("{name} is a device of the kernel's own: it has no interrupts")),
+            true => Err(Unavailable::Virtual(name)),
             false => Ok(vec![whole.to_owned()]),
         };
     }
@@ -78,7 +102,7 @@ fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The numbers of a disk's interrupts: those of the nearest device above it that has some.
-fn of_disk(disk: &Path, table: &str) -> Result<Vec<u32>, String> {
+fn of_disk(disk: &Path, table: &str) -> Result<Vec<u32>, Unavailable> {
     for above in disk.ancestors().take_while(|path| path.starts_with("/sys/devices/")) {
         let entries = fs::read_dir(above.join("msi_irqs"));
         let messages: Vec<u32> = entries
@@ -101,7 +125,7 @@ fn of_disk(disk: &Path, table: &str) -> Result<Vec<u32>, String> {
             }
         }
     }
-    Err("no device above the disk says which interrupts it has".to_owned())
+    Err(Unavailable::NotListed)
 }
 
 /// An interrupt with a number; those of the CPU itself have none.
@@ -144,10 +168,13 @@ mod tests {
 
     #[test]
     fn counts_of_all_cpus_add_up() {
-        let lines = Lines { numbers: [35, 36].into(), label: String::new() };
-        assert_eq!(lines.total(SAMPLE), 51);
-        let none = Lines { numbers: [99].into(), label: String::new() };
-        assert_eq!(none.total(SAMPLE), 0);
+        let lines = |numbers: &[u32]| {
+            Lines(
+                numbers.iter().map(|number| InterruptLine { number: *number, name: String::new() }).collect(),
+            )
+        };
+        assert_eq!(lines(&[35, 36]).total(SAMPLE), 51);
+        assert_eq!(lines(&[99]).total(SAMPLE), 0);
     }
 
     #[test]
@@ -157,14 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn what_has_none_says_why() {
-        assert!(Lines::of_device(None).unwrap_err().contains("no block device"));
-        assert!(Lines::of_device(Some("0:25 (no block device)")).unwrap_err().contains("no block device"));
+    fn devices_without_interrupts_have_a_reason() {
+        assert!(matches!(Lines::of_device(None), Err(Unavailable::NoDevice)));
+        let none = Device { major: 0, minor: 25, name: None };
+        assert!(matches!(Lines::of_device(Some(&none)), Err(Unavailable::NoDevice)));
         match fs::read_dir("/sys/devices/virtual/block").ok().and_then(|mut disks| disks.next()?.ok()) {
             Some(disk) => {
                 let number = fs::read_to_string(disk.path().join("dev")).unwrap();
-                let why = Lines::of_device(Some(number.trim())).unwrap_err();
-                assert!(why.contains("no interrupts"), "{why}");
+                let (major, minor) = number.trim().split_once(':').unwrap();
+                let device =
+                    Device { major: major.parse().unwrap(), minor: minor.parse().unwrap(), name: None };
+                let why = Lines::of_device(Some(&device)).unwrap_err();
+                assert!(matches!(why, Unavailable::Virtual(_)), "{why}");
             }
             None => crate::skip::skip("no virtual block device here"),
         }

@@ -189,8 +189,8 @@ impl Engine for Libaio {
             *request = Iocb {
                 data: u64::from(slot),
                 opcode: match op.kind {
-                    OpKind::Read | OpKind::UrgentRead => CMD_PREAD,
-                    OpKind::Write | OpKind::WriteLinked | OpKind::UrgentWrite => CMD_PWRITE,
+                    OpKind::Read => CMD_PREAD,
+                    OpKind::Write | OpKind::WriteLinked => CMD_PWRITE,
                     OpKind::Fsync => CMD_FSYNC,
                     OpKind::Fdatasync => CMD_FDSYNC,
                 },

@@ -82,13 +82,13 @@ impl Engine for Psync {
         let Some((slot, op)) = self.queued else { return Ok(u32::from(self.done.is_some())) };
         let (fd, len, at) = (self.file.as_raw_fd(), op.len as usize, op.offset);
         let said = match op.kind {
-            OpKind::Read | OpKind::UrgentRead => {
+            OpKind::Read => {
                 self.reads += 1;
                 // SAFETY: the block is `len` bytes or more of our own mapping, to which no reference exists, and
                 // stays so for the length of the call.
                 unsafe { syscall!(Sysno::pread64, fd, self.buffers.slot(slot), len, at) }
             }
-            OpKind::Write | OpKind::WriteLinked | OpKind::UrgentWrite => {
+            OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
                 unsafe { syscall!(Sysno::pwrite64, fd, self.buffers.slot(slot), len, at) }

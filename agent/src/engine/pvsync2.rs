@@ -55,13 +55,13 @@ impl Pvsync2 {
         // The offset in two halves, of which the second is empty where a register holds 64 bits.
         let (iovec, high) = (&raw const block, 0);
         let said = match op.kind {
-            OpKind::Read | OpKind::UrgentRead => {
+            OpKind::Read => {
                 self.reads += 1;
                 // SAFETY: the iovec is within one block of our own mapping, to which no reference exists, and
                 // stays so for the length of the call.
                 unsafe { syscall!(Sysno::preadv2, fd, iovec, 1, at, high, flags) }
             }
-            OpKind::Write | OpKind::WriteLinked | OpKind::UrgentWrite => {
+            OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
                 unsafe { syscall!(Sysno::pwritev2, fd, iovec, 1, at, high, flags) }

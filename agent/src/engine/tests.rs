@@ -22,7 +22,7 @@ fn buffers(slots: u32) -> Buffers {
 }
 
 fn read(slot: Slot, block: u64) -> (Slot, Op) {
-    (slot, Op { kind: OpKind::Read, offset: block * BLOCK as u64, len: BLOCK as u32 })
+    (slot, Op::new(OpKind::Read, block * BLOCK as u64, BLOCK as u32))
 }
 
 fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
@@ -66,7 +66,7 @@ fn psync_reports_short_reads_and_errors() {
     assert_eq!(drain(&mut engine, 1)[0].result, 0, "past the end");
     let read_only = std::fs::File::open("/proc/self/exe").unwrap();
     let mut engine = Psync::new(read_only.into(), buffers(1));
-    engine.queue([(0, Op { kind: OpKind::Write, offset: 0, len: BLOCK as u32 })].into_iter());
+    engine.queue([(0, Op::new(OpKind::Write, 0, BLOCK as u32))].into_iter());
     assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
 }
 
@@ -112,7 +112,7 @@ fn ring_writes_and_reports_errors() {
     let Some(mut engine) = ring(trial::Engine::new(EngineKind::IoUring), Opcode::Transfer, file) else {
         return;
     };
-    engine.queue([(1, Op { kind: OpKind::Write, offset: 512, len: BLOCK as u32 })].into_iter());
+    engine.queue([(1, Op::new(OpKind::Write, 512, BLOCK as u32))].into_iter());
     assert_eq!(drain(&mut engine, 1), [Completion { slot: 1, result: BLOCK as i32 }]);
     let mut found = [0; BLOCK];
     std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::from(again), &mut found, 512).unwrap();
@@ -121,7 +121,7 @@ fn ring_writes_and_reports_errors() {
     let read_only = std::fs::File::open("/proc/self/exe").unwrap();
     let engine = ring(trial::Engine::new(EngineKind::IoUring), Opcode::Transfer, read_only.into());
     let mut engine = engine.unwrap();
-    engine.queue([(0, Op { kind: OpKind::Write, offset: 0, len: BLOCK as u32 })].into_iter());
+    engine.queue([(0, Op::new(OpKind::Write, 0, BLOCK as u32))].into_iter());
     assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
 }
 
@@ -200,7 +200,7 @@ fn libaio_reads_writes_and_reports() {
     engine.queue((0..4).map(|slot| if slot == 3 { read(3, 90) } else { read(slot, u64::from(slot)) }));
     let done = drain(&mut engine, 4);
     assert_eq!(done.iter().map(|completion| completion.result).collect::<Vec<_>>(), [512, 512, 512, 0]);
-    engine.queue([(2, Op { kind: OpKind::Write, offset: 0, len: BLOCK as u32 })].into_iter());
+    engine.queue([(2, Op::new(OpKind::Write, 0, BLOCK as u32))].into_iter());
     assert_eq!(drain(&mut engine, 1), [Completion { slot: 2, result: BLOCK as i32 }]);
     let counts = engine.counts();
     assert_eq!((counts.syscalls[0], counts.submitted), (("io_submit", 2), 5));
@@ -240,7 +240,7 @@ fn null_returns_what_it_was_given() {
 }
 
 fn sync(slot: Slot, kind: OpKind) -> (Slot, Op) {
-    (slot, Op { kind, offset: 0, len: 0 })
+    (slot, Op::new(kind, 0, 0))
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn every_engine_syncs() {
 
 #[test]
 fn a_linked_sync_is_cancelled_with_its_write() {
-    let link = |offset| (0, Op { kind: OpKind::WriteLinked, offset, len: BLOCK as u32 });
+    let link = |offset| (0, Op::new(OpKind::WriteLinked, offset, BLOCK as u32));
     let knobs = trial::Engine { link_sync: true, ..trial::Engine::new(EngineKind::IoUring) };
     let Some(mut good) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
     good.queue([link(0), sync(1, OpKind::Fdatasync)].into_iter());
@@ -325,7 +325,7 @@ fn vectored_requests_are_as_long_as_asked() {
         Ok(built) => built,
         Err(refusal) => return crate::skip::skip(&refusal.message),
     };
-    let long = Op { kind: OpKind::Read, offset: 0, len: 4 * BLOCK as u32 };
+    let long = Op::new(OpKind::Read, 0, 4 * BLOCK as u32);
     ring.queue([read(0, 1), (1, long)].into_iter());
     let done: Vec<i32> = drain(&mut ring, 2).iter().map(|completion| completion.result).collect();
     assert_eq!(done, [BLOCK as i32, 4 * BLOCK as i32]);

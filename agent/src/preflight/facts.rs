@@ -61,7 +61,7 @@ pub(super) fn gather(topology: &Topology, data_dir: &Path) -> BTreeMap<String, S
     facts.put("agent.build", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()));
     facts.put("data_dir", Some(data_dir.display().to_string()));
     if let Ok(dir) = fs::File::open(data_dir) {
-        for (name, value) in storage::describe(&dir).facts {
+        for (name, value) in BTreeMap::<String, String>::from(storage::describe(&dir).facts) {
             facts.put(&format!("data_dir.{name}"), Some(value));
         }
     }

@@ -1,8 +1,7 @@
 //! What only the target or the choice of engine can grant, whatever the ring says of itself.
 
-use std::collections::BTreeMap;
-
 use proto::{
+    facts::{Device, Scheduler, Setting, TargetFacts},
     outcome::{Knob, Refusal, Warning},
     trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
 };
@@ -38,16 +37,12 @@ pub(super) fn poller(sqpoll: Sqpoll, placed: &[u32]) -> Knob {
 /// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
 /// by the kernel. A ring opens with IOPOLL on any device; only `queue/io_poll` of the block device says whether it
 /// has poll queues.
-pub(super) fn polling(engine: &Engine, target: &BTreeMap<String, String>) -> Result<Vec<Knob>, Refusal> {
+pub(super) fn polling(engine: &Engine, target: &TargetFacts) -> Result<Vec<Knob>, Refusal> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     polling_on(engine, target, &release)
 }
 
-fn polling_on(
-    engine: &Engine,
-    target: &BTreeMap<String, String>,
-    release: &str,
-) -> Result<Vec<Knob>, Refusal> {
+fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Vec<Knob>, Refusal> {
     let name = match (engine.iopoll, engine.hipri) {
         (true, _) => "iopoll",
         (_, true) => "hipri",
@@ -70,17 +65,16 @@ fn polling_on(
         };
     }
     // Through the page cache nothing is polled for, whatever the device; asked for nevertheless, that was allowed.
-    let direct = target.get("direct").is_none_or(|direct| direct == "yes");
-    let polls = direct && target.get("io_poll").is_some_and(|value| value == "1");
+    let polls = target.direct.unwrap_or(true) && target.io_poll == Some(Setting(true));
     if !polls && engine.fallback == Fallback::Refuse {
-        let device = target.get("device").map_or("no block device", String::as_str);
-        let said = target.get("io_poll").map_or_else(
-            || "has no queue/io_poll".to_owned(),
-            |value| format!("says queue/io_poll = {value}"),
-        );
+        let device = target.device.as_ref().map_or("no block device".to_owned(), Device::to_string);
+        let queue = match target.io_poll {
+            None => "has no queue/io_poll".to_owned(),
+            Some(Setting(polls)) => format!("has queue/io_poll = {}", u8::from(polls)),
+        };
         return Err(Refusal::new(
             "knob-refused",
-            format!("{name} was asked for, but the device behind the target ({device}) {said}"),
+            format!("{name} was asked for, but the device behind the target ({device}) {queue}"),
             "polling needs a device with poll queues: load nvme with poll_queues=1 (or null_blk, virtio-blk \
              with theirs); or run with interrupts by `fallback: allow`",
         )
@@ -118,12 +112,11 @@ pub(super) fn not_granted(knob: &Knob) -> Warning {
 }
 
 /// That an I/O priority goes unheeded: only some schedulers of a disk look at it.
-pub(super) fn unheeded(engine: &Engine, target: &BTreeMap<String, String>) -> Option<Warning> {
+pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning> {
     let asked = engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::Ioprio);
-    let direct = target.get("direct").is_some_and(|direct| direct == "yes");
-    let scheduler = target.get("scheduler").map_or("none", String::as_str);
-    let heeds = ["mq-deadline", "bfq"].contains(&scheduler);
-    (asked && direct && !heeds).then(|| {
+    let direct = target.direct == Some(true);
+    let scheduler = target.scheduler.as_ref().unwrap_or(&Scheduler::None);
+    (asked && direct && !scheduler.heeds_priority()).then(|| {
         Warning::new(
             "ioprio-unheeded",
             format!(
@@ -159,36 +152,36 @@ mod tests {
     #[test]
     fn polling_is_the_devices_to_grant() {
         let mut engine = Engine { iopoll: true, ..Engine::new(EngineKind::IoUring) };
-        let facts = |value: &str| BTreeMap::from([("io_poll".to_owned(), value.to_owned())]);
-        assert_eq!(polling(&engine, &facts("1")).unwrap()[0].granted, "true");
-        let refusal = polling(&engine, &facts("0")).unwrap_err();
+        let facts = |polls| TargetFacts { io_poll: Some(Setting(polls)), ..TargetFacts::default() };
+        assert_eq!(polling(&engine, &facts(true)).unwrap()[0].granted, "true");
+        let refusal = polling(&engine, &facts(false)).unwrap_err();
         assert_eq!(refusal.field, "engine.iopoll");
         assert!(refusal.message.contains("queue/io_poll = 0") && refusal.remedy.contains("poll_queues"));
-        assert!(polling(&engine, &BTreeMap::new()).unwrap_err().message.contains("no block device"));
+        assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message.contains("no block device"));
         engine.fallback = Fallback::Allow;
-        assert_eq!(polling(&engine, &facts("0")).unwrap()[0].granted, "false");
+        assert_eq!(polling(&engine, &facts(false)).unwrap()[0].granted, "false");
         engine.hybrid_iopoll = true;
-        let knobs = polling(&engine, &facts("0")).unwrap();
+        let knobs = polling(&engine, &facts(false)).unwrap();
         let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
         assert_eq!(granted, [("iopoll", "false"), ("hybrid_iopoll", "false")]);
-        let mut cached = facts("1");
-        cached.insert("direct".to_owned(), "no".to_owned());
+        let cached = TargetFacts { direct: Some(false), ..facts(true) };
         assert_eq!(polling(&engine, &cached).unwrap()[0].granted, "false");
-        assert!(polling(&Engine::new(EngineKind::IoUring), &facts("0")).unwrap().is_empty());
+        assert!(polling(&Engine::new(EngineKind::IoUring), &facts(false)).unwrap().is_empty());
     }
 
     #[test]
     fn an_io_priority_needs_a_scheduler_that_looks_at_it() {
         let urgent = Urgent { share: Share(10_000), by: UrgentBy::Ioprio, block_size: None };
         let engine = Engine { urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
-        let facts = |direct: &str, scheduler: &str| {
-            let facts = [("direct", direct), ("scheduler", scheduler)];
-            facts.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        let facts = |direct, scheduler| TargetFacts {
+            direct: Some(direct),
+            scheduler: Some(Scheduler::named(scheduler)),
+            ..TargetFacts::default()
         };
-        assert!(unheeded(&engine, &facts("yes", "none")).unwrap().message.contains("none"));
-        assert_eq!(unheeded(&engine, &facts("yes", "mq-deadline")), None);
-        assert_eq!(unheeded(&engine, &facts("no", "none")), None);
-        assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts("yes", "none")), None);
+        assert!(unheeded(&engine, &facts(true, "none")).unwrap().message.contains("none"));
+        assert_eq!(unheeded(&engine, &facts(true, "mq-deadline")), None);
+        assert_eq!(unheeded(&engine, &facts(false, "none")), None);
+        assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts(true, "none")), None);
         let knob = |name: &str, requested: &str, granted: &str| {
             let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
             not_granted(&Knob { name, requested, granted })
@@ -201,7 +194,7 @@ mod tests {
     #[test]
     fn synchronous_polling_ended_with_5_19() {
         let mut engine = Engine { hipri: true, ..Engine::new(EngineKind::Pvsync2) };
-        let facts = BTreeMap::from([("io_poll".to_owned(), "1".to_owned())]);
+        let facts = TargetFacts { io_poll: Some(Setting(true)), ..TargetFacts::default() };
         let granted = |engine: &Engine, release| {
             polling_on(engine, &facts, release).map(|knobs| knobs[0].granted.clone())
         };

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use proto::{
     counters::{self, Counters as _},
-    outcome::{CallCounts, Finished, Overhead, UrgentCounts, Verified, Warning, Window, WorkCounts},
+    outcome::{
+        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Verified, Warning, Window,
+        WorkCounts,
+    },
     trial::Trial,
 };
 
@@ -80,22 +83,27 @@ fn calls(trial: &Trial, counts: &Counts) -> CallCounts {
 
 /// The operations of one worker.
 fn work(report: &Report) -> WorkCounts {
-    let [reads, writes, syncs, urgent_reads, urgent_writes] = report.tally.ops;
+    let of = |kind| ops(&report.tally, |series| series.kind() == kind);
     WorkCounts {
-        read_ops: reads + urgent_reads,
-        write_ops: writes + urgent_writes,
-        sync_ops: syncs,
+        read_ops: of(Kind::Read),
+        write_ops: of(Kind::Write),
+        sync_ops: of(Kind::Sync),
         bytes: report.tally.bytes,
         errors: report.errors.iter().copied().collect(),
         short_transfers: report.tally.short,
     }
 }
 
+/// Completed operations of some of the series.
+fn ops(tally: &Tally, counts: impl Fn(Direction) -> bool) -> u64 {
+    let series = Direction::ALL.into_iter().zip(tally.ops);
+    series.filter(|(series, _)| counts(*series)).map(|(_, ops)| ops).sum()
+}
+
 /// The urgent operations of one worker.
 fn urgent(tally: &Tally) -> UrgentCounts {
-    let [_, _, _, reads, writes] = tally.ops;
     UrgentCounts {
-        ops: reads + writes,
+        ops: ops(tally, |series| series.lane() == Lane::Urgent),
         overtaken: tally.overtaken,
         overtakers: tally.overtakers,
         most_overtakers: tally.most_overtakers,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use proto::{
+    facts::Interrupts,
     outcome::{Finished, Knob, Ready, Refusal, Warning},
     trial::{EngineKind, Pattern, Sharing, Sqpoll, Trial},
     wire::{Progress, lease_event::Event},
@@ -71,9 +72,11 @@ pub(super) async fn run(lease: &mut Lease, trial: Arc<Trial>) -> Result<Result<(
 async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let (cpus, mut warnings) = lease.host.topology.assign(&trial.workload.cpus, trial.workers())?;
     let (mut target, files) = prepare_target(lease, &trial).await?;
-    let lines = Lines::of_device(target.facts.get("device").map(String::as_str));
-    let told = lines.as_ref().map_or_else(|why| format!("not told: {why}"), |lines| lines.label.clone());
-    target.facts.insert("interrupts".to_owned(), told);
+    let lines = Lines::of_device(target.facts.device.as_ref());
+    target.facts.interrupts = Some(match &lines {
+        Ok(lines) => Interrupts::Lines(lines.lines().to_vec()),
+        Err(why) => Interrupts::Unavailable(why.to_string()),
+    });
     warnings.extend(target.warnings.iter().cloned());
     warnings.extend(grants::unheeded(&trial.engine, &target.facts));
     let mut polling = grants::polling(&trial.engine, &target.facts)?;

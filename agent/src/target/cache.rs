@@ -127,9 +127,3 @@ pub(super) fn warm(
     }
     Ok(())
 }
-
-/// Prints a share so that only all of it is 100.0%.
-pub(super) fn percent(share: f64) -> String {
-    let shown = if share < 1.0 { share.min(0.999) } else { 1.0 };
-    format!("{:.1}%", shown * 100.0)
-}

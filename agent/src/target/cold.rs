@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use proto::outcome::{Refusal, Warning};
+use proto::{
+    facts::{CachedShare, FileSystem},
+    outcome::{Refusal, Warning},
+};
 use rustix::fs::{Advice, fadvise};
 
 use super::cache;
@@ -124,19 +127,19 @@ fn share_by_cachestat(fd: BorrowedFd<'_>, size: u64) -> Option<f64> {
     (done == 0).then(|| (counts.cached as f64 / pages as f64).min(1.0))
 }
 
-/// Drops a file from the cache; what share of it is left, as text.
+/// Drops a file from the page cache. Returns the share of it that is still there.
 pub(super) fn cooled(
     fd: BorrowedFd<'_>,
     size: u64,
-    file_system: &str,
+    file_system: &FileSystem,
     cancelled: &AtomicBool,
-) -> Result<String, Refusal> {
+) -> Result<CachedShare, Refusal> {
     cache::drop_cached(fd, size);
     match cache::cached_share(fd, size, cancelled)? {
-        Some(share) if share <= COLD_ENOUGH && file_system != "zfs" => Ok(cache::percent(share)),
-        Some(share) if file_system != "zfs" => Err(not_cold(format!(
+        Some(share) if share <= COLD_ENOUGH && *file_system != FileSystem::Zfs => Ok(CachedShare::of(share)),
+        Some(share) if *file_system != FileSystem::Zfs => Err(not_cold(format!(
             "after dropping it, {} of the target is still cached",
-            cache::percent(share)
+            CachedShare::of(share)
         ))),
         _ => Err(not_cold(format!("{file_system} does not tell how much of the target is cached"))),
     }
@@ -153,7 +156,7 @@ pub fn warning(share: Option<f64>) -> Option<Warning> {
     let message = match share {
         Some(share) if share <= COLD_ENOUGH => return None,
         Some(share) => {
-            format!("up to {} of the target was in the page cache: it was not cold", cache::percent(share))
+            format!("up to {} of the target was in the page cache: it was not cold", CachedShare::of(share))
         }
         None => "how much of the target was in the page cache could not be told".to_owned(),
     };
@@ -183,7 +186,7 @@ mod tests {
         file.write_all(&vec![7; SIZE as usize]).ok()?;
         file.sync_all().ok()?;
         let storage = facts::describe(&file);
-        (storage.memory.is_none() && storage.file_system != "zfs").then(|| Arc::new(file.into()))
+        (storage.memory.is_none() && storage.file_system != FileSystem::Zfs).then(|| Arc::new(file.into()))
     }
 
     fn read_all(fd: BorrowedFd<'_>) {
@@ -198,7 +201,7 @@ mod tests {
         let Some(file) = on_disk() else { return crate::skip::skip("the sources do not lie on a disk") };
         let nobody = AtomicBool::new(false);
         let share = || cache::cached_share(file.as_fd(), SIZE, &nobody).unwrap().unwrap();
-        cooled(file.as_fd(), SIZE, "x", &nobody).unwrap();
+        cooled(file.as_fd(), SIZE, &FileSystem::named("x"), &nobody).unwrap();
         assert!(share() <= COLD_ENOUGH);
         let keeper =
             Keeper::start(Arc::clone(&file), SIZE, topology::Topology::discover().unwrap().runtime_cpu);
@@ -225,7 +228,7 @@ mod tests {
             return crate::skip::skip("no /dev/shm here");
         };
         file.write_all(&[7; 1 << 16]).unwrap();
-        let refusal = cooled(file.as_fd(), 1 << 16, "tmpfs", &AtomicBool::new(false)).unwrap_err();
+        let refusal = cooled(file.as_fd(), 1 << 16, &FileSystem::Tmpfs, &AtomicBool::new(false)).unwrap_err();
         assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("not-cold", "target.file.cache"));
     }
 

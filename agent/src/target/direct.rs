@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use proto::outcome::Refusal;
+use proto::{facts::FileSystem, outcome::Refusal};
 use rustix::{
     fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx},
     io::{Errno, pread},
@@ -22,7 +22,7 @@ const BUFFER_ALIGN: usize = 4096;
 pub(super) fn check(
     fd: BorrowedFd<'_>,
     block_size: u64,
-    file_system: &str,
+    file_system: &FileSystem,
     field: &str,
 ) -> Result<(), Refusal> {
     let refused = |why: &str| {

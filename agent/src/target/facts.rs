@@ -1,22 +1,23 @@
 //! What a file lies on: its file system, the device below, and the settings of the device's queue. The same
 //! facts describe a target and, in the fingerprint, the agent's data directory.
 
-use std::{collections::BTreeMap, fs, os::fd::AsFd, path::Path};
+use std::{fs, os::fd::AsFd, path::Path};
 
+use proto::facts::{Device, FileSystem, Scheduler, Setting, TargetFacts};
 use rustix::fs::{AtFlags, StatxFlags, fstat, fstatfs, major, minor, statx};
 
-/// What a file lies on.
+/// The storage that a file is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// Dotted names and their values; see [`describe`].
-    pub facts: BTreeMap<String, String>,
-    /// The name of the file system, such as `ext4`.
-    pub file_system: String,
-    /// What makes it memory, such as `tmpfs` or `zram0`; nothing where it is not.
+    /// See [`describe`].
+    pub facts: TargetFacts,
+    /// The file system.
+    pub file_system: FileSystem,
+    /// What makes it memory, such as `tmpfs` or `zram0`; `None` where it is not.
     pub memory: Option<String>,
 }
 
-/// Describes what an open file or directory lies on. What cannot be found out is left out.
+/// Describes the storage that an open file or directory is on. Facts that cannot be determined are left out.
 ///
 /// Facts: `file_system`, `device` (numbers and name), `disk` (the whole one), and of the disk `model`,
 /// `scheduler`, `nr_requests`, `rotational`, `io_poll`, `write_cache`, `read_ahead_kb`, `nomerges`,
@@ -26,17 +27,20 @@ pub struct Storage {
 #[must_use]
 pub fn describe(file: impl AsFd) -> Storage {
     let fd = file.as_fd();
-    let mut facts = BTreeMap::new();
-    let mut file_system = fstatfs(fd).map_or_else(|_| "unknown".to_owned(), |fs| name_of(fs.f_type as u64));
+    let mut facts = TargetFacts::default();
+    let mut file_system = match fstatfs(fd) {
+        Ok(fs) => FileSystem::named(&name_of(fs.f_type as u64)),
+        Err(_) => FileSystem::named("unknown"),
+    };
     let mut disk = None;
     if let Ok(stat) = fstat(fd) {
         // A block device lies on itself, not on the file system that has its node.
         let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
         if is_block {
-            file_system = "none: a block device".to_owned();
+            file_system = FileSystem::BlockDevice;
         }
         if !is_block && let Some(options) = mount_options(fd) {
-            facts.insert("mount_options".to_owned(), options);
+            facts.other.insert("mount_options".to_owned(), options);
         }
         let number = if is_block { stat.st_rdev } else { stat.st_dev };
         let (mut major, mut minor) = (major(number), minor(number));
@@ -48,43 +52,38 @@ pub fn describe(file: impl AsFd) -> Storage {
         }
         let sysfs = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok();
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        match sysfs {
-            Some(device) => {
-                let label = name(&device).unwrap_or_default();
-                facts.insert("device".to_owned(), format!("{major}:{minor} {label}"));
-                let whole = if device.join("partition").exists() { device.parent() } else { None };
-                let whole = whole.unwrap_or(&device);
-                disk = name(whole);
-                queue_facts(whole, &mut facts);
-            }
-            None => {
-                facts.insert("device".to_owned(), format!("{major}:{minor} (no block device)"));
-            }
+        let label = sysfs.as_deref().map(|device| name(device).unwrap_or_default());
+        facts.device = Some(Device { major, minor, name: label });
+        if let Some(device) = sysfs {
+            let whole = if device.join("partition").exists() { device.parent() } else { None };
+            let whole = whole.unwrap_or(&device);
+            disk = name(whole);
+            queue_facts(whole, &mut facts);
         }
     }
     if let Some(disk) = &disk {
-        facts.insert("disk".to_owned(), disk.clone());
+        facts.other.insert("disk".to_owned(), disk.clone());
     }
 
-    facts.insert("file_system".to_owned(), file_system.clone());
-    let memory = match file_system.as_str() {
-        "tmpfs" | "ramfs" | "hugetlbfs" => Some(file_system.clone()),
-        _ => disk.filter(|disk| {
+    facts.file_system = Some(file_system.clone());
+    let memory = if file_system.is_memory() {
+        Some(file_system.to_string())
+    } else {
+        disk.filter(|disk| {
             ["zram", "ram"].iter().any(|kind| {
                 disk.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
             })
-        }),
+        })
     };
     Storage { facts, file_system, memory }
 }
 
-/// The settings of a disk that change what I/O to it costs.
-fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
+/// The settings of a disk that change the cost of I/O to it.
+fn queue_facts(disk: &Path, facts: &mut TargetFacts) {
     let read = |name: &str| fs::read_to_string(disk.join(name)).ok().map(|text| text.trim().to_owned());
     for name in [
         "nr_requests",
         "rotational",
-        "io_poll",
         "write_cache",
         "read_ahead_kb",
         "nomerges",
@@ -98,11 +97,12 @@ fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
         "io_poll_delay",
     ] {
         if let Some(value) = read(&format!("queue/{name}")) {
-            facts.insert(name.to_owned(), value);
+            facts.other.insert(name.to_owned(), value);
         }
     }
+    facts.io_poll = read("queue/io_poll").map(|value| Setting(value == "1"));
     if let Some(line) = read("queue/scheduler") {
-        facts.insert("scheduler".to_owned(), selected(&line).to_owned());
+        facts.scheduler = Some(Scheduler::named(selected(&line)));
     }
     for (name, file) in [
         ("model", "device/model"),
@@ -110,18 +110,18 @@ fn queue_facts(disk: &Path, facts: &mut BTreeMap<String, String>) {
         ("queue_depth", "device/queue_depth"),
     ] {
         if let Some(value) = read(file) {
-            facts.insert(name.to_owned(), value);
+            facts.other.insert(name.to_owned(), value);
         }
     }
     if let Ok(queues) = fs::read_dir(disk.join("mq")) {
-        facts.insert("hw_queues".to_owned(), queues.flatten().count().to_string());
+        facts.other.insert("hw_queues".to_owned(), queues.flatten().count().to_string());
     }
     if let Ok(entries) = fs::read_dir(disk.join("slaves")) {
         let mut below: Vec<_> =
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         below.sort();
         if !below.is_empty() {
-            facts.insert("disk_over".to_owned(), below.join(" "));
+            facts.other.insert("disk_over".to_owned(), below.join(" "));
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
             return;
         };
         let storage = describe(&dir);
-        if storage.file_system == "tmpfs" {
+        if storage.file_system == FileSystem::Tmpfs {
             assert_eq!(storage.memory.as_deref(), Some("tmpfs"));
         } else {
             crate::skip::skip(&format!("/dev/shm is {}, not tmpfs", storage.file_system));

@@ -25,7 +25,6 @@ mod ramdisk;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
@@ -35,8 +34,9 @@ use std::{
 };
 
 use proto::{
+    facts::{CachedShare, FileSystem, MadeBy, TargetFacts},
     outcome::{Refusal, Warning},
-    trial::{BlockSizes, Target, Trial},
+    trial::{BlockSizes, Cache, Target, Trial},
     units::ByteSize,
 };
 use rustix::{fs::OFlags, io::Errno};
@@ -77,9 +77,7 @@ pub struct Sizes {
 impl From<&Trial> for Sizes {
     fn from(trial: &Trial) -> Self {
         let sizes = Self::from(&trial.workload.block_size);
-        // Every other size is a multiple of it.
-        let urgent = trial.engine.urgent.and_then(|urgent| urgent.block_size);
-        Self { unit: urgent.map_or(sizes.unit, |size| size.0), ..sizes }
+        Self { unit: trial.block_unit().0, ..sizes }
     }
 }
 
@@ -104,7 +102,7 @@ struct Open {
     cold: bool,
     /// Where the trial asks for direct I/O.
     field: &'static str,
-    facts: BTreeMap<String, String>,
+    facts: TargetFacts,
 }
 
 /// Takes down the RAM disks of agents of this user that ended without doing so.
@@ -117,8 +115,8 @@ pub(crate) fn sweep() {
 pub struct Prepared {
     /// How much of it there is to address, in bytes.
     pub size: u64,
-    /// What it is and what it lies on: `direct`, `made_by`, `cached_share` and those of [`facts::describe`].
-    pub facts: BTreeMap<String, String>,
+    /// What it is and the storage that it is on ([`facts::describe`]).
+    pub facts: TargetFacts,
     /// What the reader of the numbers must know.
     pub warnings: Vec<Warning>,
     // In this order: a RAM disk is taken down when its last descriptor is closed.
@@ -163,7 +161,7 @@ impl Targets {
     ) -> Result<Prepared, Refusal> {
         let sizes = sizes.into();
         let mut warnings = Vec::new();
-        let Open { file, disk, size, direct, cold, field, facts: mut own } =
+        let Open { file, disk, size, direct, cold, field, facts: own } =
             self.open(target, sizes.largest, (reads, writes), &mut warnings, progress, cancelled)?;
         let storage = facts::describe(&file);
         let mut facts = storage.facts;
@@ -180,17 +178,17 @@ impl Targets {
             direct::check(file.as_fd(), sizes.unit, &storage.file_system, field)?;
         } else if cold {
             let share = cold::cooled(file.as_fd(), size, &storage.file_system, cancelled)?;
-            facts.insert("cached_share".to_owned(), share);
-            facts.insert("cache".to_owned(), "cold".to_owned());
+            facts.cached_share = Some(share);
+            facts.cache = Some(Cache::Cold);
         } else if reads {
             let share =
                 warmed(file.as_fd(), size, &storage.file_system, field, progress, cancelled, &mut warnings)?;
-            facts.insert("cached_share".to_owned(), share);
+            facts.cached_share = Some(share);
         }
         // A trial that only writes needs nothing in the cache: it puts it there.
-        facts.insert("direct".to_owned(), yes_no(direct));
-        facts.insert("size".to_owned(), ByteSize(size).to_string());
-        facts.append(&mut own);
+        facts.direct = Some(direct);
+        facts.size = Some(ByteSize(size));
+        facts.extend(own);
         Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, cold, writes, generic: None })
     }
 
@@ -204,7 +202,6 @@ impl Targets {
         progress: Progress<'_>,
         cancelled: &AtomicBool,
     ) -> Result<Open, Refusal> {
-        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         match target {
             Target::File(wanted) => {
                 let size = wanted.size.0;
@@ -218,7 +215,8 @@ impl Targets {
                     }
                 };
                 let made = self.made.insert(made);
-                let facts = [fact("made_by", "agent"), fact("anonymous", &yes_no(made.anonymous))].into();
+                let mut facts = TargetFacts { made_by: Some(MadeBy::Agent), ..TargetFacts::default() };
+                facts.other.insert("anonymous".to_owned(), yes_no(made.anonymous));
                 let (file, field) = (Arc::clone(&made.file), "target.file.direct");
                 Ok(Open { file, disk: None, size, direct: wanted.direct, cold: target.cold(), field, facts })
             }
@@ -229,9 +227,9 @@ impl Targets {
                     return Err(Refusal::new("target-read-only", message, remedy).at("workload.read_percent"));
                 }
                 let (file, size) = path::open(&wanted.path, block_size, warnings)?;
-                let (file, facts) = (Arc::new(file), [fact("made_by", "exists")].into());
+                let facts = TargetFacts { made_by: Some(MadeBy::Exists), ..TargetFacts::default() };
                 Ok(Open {
-                    file,
+                    file: Arc::new(file),
                     disk: None,
                     size,
                     direct: wanted.direct,
@@ -256,7 +254,7 @@ impl Targets {
                     warnings.push(Warning::new("contents-not-kept", message, remedy));
                 }
                 let mut facts = disk.facts.clone();
-                facts.extend([fact("made_by", "agent")]);
+                facts.made_by = Some(MadeBy::Agent);
                 let (size, field) = (wanted.size.0, "target.ramdisk.direct");
                 Ok(Open {
                     file,
@@ -281,7 +279,8 @@ impl Targets {
                 let claim = self.claim.insert(claim);
                 warnings.extend(claim.warnings.iter().cloned());
                 let mut facts = claim.facts.clone();
-                facts.extend([fact("made_by", "exists"), fact("claimed", "O_EXCL")]);
+                facts.made_by = Some(MadeBy::Exists);
+                facts.other.insert("claimed".to_owned(), "O_EXCL".to_owned());
                 let (file, size, field) = (Arc::clone(&claim.file), claim.size, "target.device.direct");
                 Ok(Open { file, disk: None, size, direct: wanted.direct, cold: false, field, facts })
             }
@@ -306,7 +305,7 @@ impl Prepared {
     pub fn pass_through(&mut self, smallest: u64, largest: u64) -> Result<(), Refusal> {
         let sizes = (smallest, largest);
         let generic = device::generic::open_beside(self.file.as_fd(), self.size, self.writes, sizes)?;
-        self.facts.extend(generic.facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.facts.other.extend(generic.facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self.generic = Some(Arc::new(generic.file));
         Ok(())
     }
@@ -334,19 +333,19 @@ impl Prepared {
     }
 }
 
-/// Sees to it that the whole file is in the page cache; what share of it is, as text.
+/// Brings the whole file into the page cache. Returns the share of it that is there.
 fn warmed(
     fd: BorrowedFd<'_>,
     size: u64,
-    file_system: &str,
+    file_system: &FileSystem,
     field: &str,
     progress: Progress<'_>,
     cancelled: &AtomicBool,
     warnings: &mut Vec<Warning>,
-) -> Result<String, Refusal> {
+) -> Result<CachedShare, Refusal> {
     // ZFS caches elsewhere, where the kernel's answers do not reach.
     let ask = || match file_system {
-        "zfs" => Ok(None),
+        FileSystem::Zfs => Ok(None),
         _ => cache::cached_share(fd, size, cancelled),
     };
     let mut share = ask()?;
@@ -358,10 +357,10 @@ fn warmed(
     }
     match share {
         Some(share) if share < CACHED_ENOUGH => Err(not_cached(
-            format!("after reading the target through, only {} of it is cached", cache::percent(share)),
+            format!("after reading the target through, only {} of it is cached", CachedShare::of(share)),
             field,
         )),
-        Some(share) => Ok(cache::percent(share)),
+        Some(share) => Ok(CachedShare::of(share)),
         None => {
             let message = format!("{file_system} does not tell how much of the target is cached");
             warnings.push(Warning::new(
@@ -369,7 +368,7 @@ fn warmed(
                 message,
                 "another file system, or take the numbers with that doubt",
             ));
-            Ok("unknown".to_owned())
+            Ok(CachedShare::Unknown)
         }
     }
 }

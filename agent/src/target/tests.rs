@@ -81,9 +81,9 @@ fn a_file_is_full_of_data_that_differs_everywhere() {
         let values: HashSet<u8> = block.iter().copied().collect();
         assert!(values.len() > 200, "random bytes take nearly every value");
     }
-    assert_eq!(prepared.facts["cached_share"], "100.0%");
-    assert_eq!(prepared.facts["made_by"], "agent");
-    assert!(prepared.facts.contains_key("file_system"));
+    assert_eq!(prepared.facts.cached_share, Some(CachedShare::Known(1000)));
+    assert_eq!(prepared.facts.made_by, Some(MadeBy::Agent));
+    assert!(prepared.facts.file_system.is_some());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn direct_and_cached_are_the_same_file_opened_otherwise() {
         }
         Err(refusal) => panic!("{refusal:?}"),
     };
-    assert_eq!(direct.facts["direct"], "yes");
+    assert_eq!(direct.facts.direct, Some(true));
     let fd = direct.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&fd).unwrap().contains(OFlags::DIRECT));
     assert_eq!(direct::read_block(fd.as_fd(), 4096), Ok(4096));
@@ -140,7 +140,7 @@ fn direct_and_cached_are_the_same_file_opened_otherwise() {
         assert!(share.is_some_and(|share| share < 0.01), "still cached: {share:?}");
     }
     let cached = prepare(&mut targets, &file(4 * MIB, false)).unwrap();
-    assert_eq!(cached.facts["cached_share"], "100.0%", "warmed again");
+    assert_eq!(cached.facts.cached_share, Some(CachedShare::Known(1000)), "warmed again");
     assert!(!rustix::fs::fcntl_getfl(cached.open().unwrap()).unwrap().contains(OFlags::DIRECT));
 }
 
@@ -156,7 +156,7 @@ fn blocks_that_direct_io_cannot_do_are_refused_with_the_alignment() {
             assert_eq!(refusal.code, "direct-refused");
             assert!(refusal.remedy.contains("direct: false"), "{refusal:?}");
         }
-        Ok(prepared) => crate::skip::skip(&format!("{} does any block", prepared.facts["file_system"])),
+        Ok(prepared) => crate::skip::skip(&format!("{} does any block", prepared.facts.file_system.unwrap())),
     }
 }
 
@@ -170,15 +170,8 @@ fn the_cache_is_counted_alike_both_ways() {
     if let Some(share) = cache::share_by_reading(fd.as_fd(), prepared.size, &nobody).unwrap() {
         assert!((share - 1.0).abs() < 1e-9, "{share}");
     } else {
-        crate::skip::skip(&format!("{} cannot read without waiting", prepared.facts["file_system"]));
+        crate::skip::skip(&format!("{} cannot read without waiting", prepared.facts.file_system.unwrap()));
     }
-}
-
-#[test]
-fn shares_are_rounded_to_the_honest_side() {
-    assert_eq!(cache::percent(1.0), "100.0%");
-    assert_eq!(cache::percent(0.999_99), "99.9%");
-    assert_eq!(cache::percent(0.5), "50.0%");
 }
 
 #[test]
@@ -228,7 +221,7 @@ fn a_read_only_mount_is_named() {
 fn memory_is_no_disk() {
     on_small_tmpfs("size=8m", |dir| {
         let prepared = prepare(&mut Targets::new(dir.into()), &file(MIB, false)).unwrap();
-        assert_eq!(prepared.facts["file_system"], "tmpfs");
+        assert_eq!(prepared.facts.file_system, Some(FileSystem::Tmpfs));
         assert!(prepared.warnings.iter().any(|warning| warning.code == "ram-backed"));
     });
 }
@@ -279,7 +272,7 @@ fn an_existing_file_is_only_read() {
     let before = fs::metadata(&name).unwrap();
     let mut targets = Targets::new(dir.path().into());
     let prepared = prepare(&mut targets, &path(&name, false)).unwrap();
-    assert_eq!((prepared.size, prepared.facts["made_by"].as_str()), (64 << 10, "exists"));
+    assert_eq!((prepared.size, prepared.facts.made_by), (64 << 10, Some(MadeBy::Exists)));
     assert!(prepared.warnings.iter().all(|warning| warning.code != "holes"), "{:?}", prepared.warnings);
     assert!(File::from(prepared.open().unwrap()).write_all(b"x").is_err());
     let refusal = targets

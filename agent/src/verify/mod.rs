@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use proto::trial::Trial;
+use proto::{outcome::Lane, trial::Trial};
 use rustix::io::Errno;
 
 pub use self::fault::{Fault, Found, Outcome};
@@ -137,7 +137,7 @@ impl Source for Verified {
         op
     }
 
-    fn done(&mut self, completion: Completion, kind: OpKind) {
+    fn done(&mut self, completion: Completion, kind: OpKind, _: Lane) {
         if matches!(kind, OpKind::Fsync | OpKind::Fdatasync) {
             return;
         }

@@ -184,7 +184,7 @@ async fn writes_alone_are_read_back() {
 fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
     let share = 0..16384;
     let mut ledger = Ledger::new(1, &share, 4096);
-    let write = Op { kind: OpKind::Write, offset: 4096, len: 4096 };
+    let write = Op::new(OpKind::Write, 4096, 4096);
     let read = Op { kind: OpKind::Read, ..write };
     let (mut old, mut new, mut newer) = (vec![1; 4096], vec![2; 4096], vec![3; 4096]);
     for data in [&mut old, &mut new] {

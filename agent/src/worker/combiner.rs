@@ -10,7 +10,10 @@ use std::{
     },
 };
 
-use proto::{outcome::Refusal, trial::Trial};
+use proto::{
+    outcome::{Lane, Refusal},
+    trial::Trial,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -67,8 +70,13 @@ impl Thread {
             poller: self.poller,
             attach: &Attach::default(),
         };
-        let (mut combiner, ends, knobs) =
-            Combiner::build(&setup, files, buffers(trial, depth, 0)?, &clock, (self.alone, self.apart))?;
+        let (mut combiner, ends, knobs) = Combiner::build(
+            &setup,
+            files,
+            buffers(trial, Lane::Bulk, depth, 0)?,
+            &clock,
+            (self.alone, self.apart),
+        )?;
         try_sync(trial, combiner.ring(), &self.stop)?;
         // Workers warn of what no thread can have, but not of what is for this one alone to record.
         let mut missing = Vec::new();

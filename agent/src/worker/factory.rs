@@ -4,15 +4,11 @@
 use std::os::fd::OwnedFd;
 
 use proto::{
-    outcome::{Knob, Refusal},
-    trial::{EngineKind, Sharing, UrgentBy},
+    outcome::{Knob, Lane, Refusal},
+    trial::{EngineKind, Sharing},
 };
 
-use super::{
-    context::Worker,
-    event::Report,
-    thread::{buffers, urgent_buffers},
-};
+use super::{context::Worker, event::Report, thread::buffers};
 use crate::{
     buffers::{Blocks, Buffers},
     clock::HotClock,
@@ -52,7 +48,7 @@ pub(super) fn construct(
         Sharing::Shared => {
             if let Some(depth) = trial.shared_depth().filter(|_| worker.index == 0) {
                 let setup = ring_setup(worker, depth);
-                let built = buffers(trial, depth, 0)
+                let built = buffers(trial, Lane::Bulk, depth, 0)
                     .and_then(|buffers| Shared::build(&setup, files, buffers, &HotClock::new()));
                 worker.handles.shared.publish(built);
             }
@@ -71,8 +67,8 @@ pub(super) fn construct(
         constructed.again = Some(file.try_clone().map_err(|error| too_few_files(&error))?);
     }
     let blocks = &mut constructed.blocks;
-    let mut buffers = || -> Result<Buffers, Refusal> {
-        let buffers = buffers(trial, depth, worker.index)?;
+    let mut own_buffers = || -> Result<Buffers, Refusal> {
+        let buffers = buffers(trial, Lane::Bulk, depth, worker.index)?;
         *blocks = Some(buffers.blocks());
         Ok(buffers)
     };
@@ -80,28 +76,28 @@ pub(super) fn construct(
     match trial.engine.engine {
         EngineKind::Null => user.run(Null::new(depth), constructed),
         EngineKind::Psync => {
-            let engine = Psync::new(file, buffers()?);
+            let engine = Psync::new(file, own_buffers()?);
             user.run(engine, constructed)
         }
         EngineKind::Pvsync2 => {
-            let engine = Pvsync2::new(&trial.engine, file, buffers()?);
+            let engine = Pvsync2::new(&trial.engine, file, own_buffers()?);
             user.run(engine, constructed)
         }
         EngineKind::Libaio => {
-            let engine = Libaio::new(depth, file, buffers()?)?;
+            let engine = Libaio::new(depth, file, own_buffers()?)?;
             user.run(engine, constructed)
         }
         EngineKind::Nvme => {
-            let (engine, knobs) = Ring::passthrough(&setup, file, buffers()?)?;
+            let (engine, knobs) = Ring::passthrough(&setup, file, own_buffers()?)?;
             user.run(engine, Constructed { knobs, ..constructed })
         }
-        EngineKind::Nop | EngineKind::IoUring if trial.engine.urgent_by() == Some(UrgentBy::SeparateRing) => {
-            let urgent = urgent_buffers(trial, depth, worker.index)?;
-            let (engine, knobs) = DualRing::new(&setup, file, buffers()?, urgent)?;
+        EngineKind::Nop | EngineKind::IoUring if trial.engine.lanes_with_rings().len() > 1 => {
+            let (engine, knobs) =
+                DualRing::new(&setup, file, |lane| buffers(trial, lane, depth, worker.index))?;
             user.run(engine, Constructed { knobs, ..constructed })
         }
         EngineKind::Nop | EngineKind::IoUring => {
-            let (engine, knobs) = Ring::new(&setup, file, buffers()?)?;
+            let (engine, knobs) = Ring::new(&setup, file, own_buffers()?)?;
             user.run(engine, Constructed { knobs, ..constructed })
         }
     }

@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use proto::outcome::Lane;
+
 use super::{pacer::Pacer, recorder::Recorder};
 use crate::{
     clock::HotClock,
@@ -49,6 +51,7 @@ struct InFlight {
     /// Bytes to be moved.
     len: u32,
     kind: OpKind,
+    lane: Lane,
 }
 
 /// All that a worker works with.
@@ -110,7 +113,8 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
             room -= 1;
             let slot = free.pop()?;
             let op = ops.take(slot);
-            slots[slot as usize] = InFlight { started, issued: now, len: op.len, kind: op.kind };
+            slots[slot as usize] =
+                InFlight { started, issued: now, len: op.len, kind: op.kind, lane: op.lane };
             Some((slot, op))
         }));
         // While there is room left, hand over more (or, in open loop, see what becomes due) before waiting.
@@ -120,14 +124,14 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         now = clock.ticks();
         engine.reap(|completion| {
             let request = slots[completion.slot as usize];
-            ops.done(completion, request.kind);
+            ops.done(completion, request.kind, request.lane);
             if completion.result == (request.len & whole) as i32 {
-                recorder.complete(request.kind, request.len, request.started, now);
-                if O::MARKS && request.kind.is_urgent() {
+                recorder.complete(request.kind, request.lane, request.len, request.started, now);
+                if O::LANES && request.lane != Lane::Bulk {
                     recorder.overtaken(ops.overtakers(completion.slot));
                 }
                 if P::OPEN {
-                    recorder.serve(request.kind, request.issued, now);
+                    recorder.serve(request.kind, request.lane, request.issued, now);
                 }
             } else {
                 recorder.fail(completion.result);
@@ -154,7 +158,8 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         let outcome = engine.commit(u32::from(!stopped));
         let before = free.len();
         engine.reap(|completion| {
-            ops.done(completion, slots[completion.slot as usize].kind);
+            let request = slots[completion.slot as usize];
+            ops.done(completion, request.kind, request.lane);
             free.push(completion.slot);
         });
         let came = free.len() > before;

@@ -9,7 +9,7 @@ use super::{
     event::{Built, Report, WorkerEvent},
     hot::{self, Batching},
     pacer::{Closed as ClosedLoop, Open as OpenLoop, Pacer},
-    recorder::{Kinds, Recorder, spares},
+    recorder::{Recorded, Recorder, spares},
     thread::{engine_failed, instruments},
     window::{Schedule, Window},
 };
@@ -24,7 +24,7 @@ pub(super) fn measure<E: Engine>(
 ) -> Result<Report, Refusal> {
     let (trial, work) = (&*worker.trial, &worker.trial.workload);
     let clock = HotClock::new();
-    let (mut recorder, slices) = Recorder::new(clock.clone(), Kinds::of(trial), spares(trial.workers()));
+    let (mut recorder, slices) = Recorder::new(clock.clone(), Recorded::of(trial), spares(trial.workers()));
     let mut warnings = Vec::new();
     let audit = instruments(trial, Some(worker.index), &knobs, engine.rings(), &mut warnings);
     let _ = worker.events.send(WorkerEvent::Ready(Built { knobs, warnings, slices }));

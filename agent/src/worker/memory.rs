@@ -4,12 +4,12 @@
 use proto::{
     histogram,
     outcome::Refusal,
-    trial::{Arrival, Trial, UrgentBy},
+    trial::{Arrival, Trial},
 };
 
 use super::{
     pacer,
-    recorder::{Kinds, spares},
+    recorder::{Recorded, spares},
 };
 use crate::{
     target::{memory_available, mib},
@@ -52,14 +52,11 @@ fn ledgers(trial: &Trial, size: u64) -> u64 {
 /// Buffers, histograms and tables of all workers, in bytes.
 fn needed(trial: &Trial) -> u64 {
     let (work, workers) = (&trial.workload, trial.workers());
-    let block = work.block_size.largest().0;
-    // A ring of their own has blocks of its own.
-    let apart = trial.engine.urgent.filter(|urgent| urgent.by == UrgentBy::SeparateRing);
-    let apart = apart.map_or(0, |urgent| urgent.block_size.map_or(block, |size| size.0));
-    let buffers = u64::from(trial.depth_per_worker()) * (block + apart);
+    let blocks: u64 = trial.engine.lanes_with_rings().iter().map(|lane| trial.largest_block(*lane).0).sum();
+    let buffers = u64::from(trial.depth_per_worker()) * blocks;
     let slices = 1 + spares(workers) as u64;
     let histograms =
-        slices * Kinds::of(trial).count() as u64 * histogram::empty::<u32>().distinct_values() as u64;
+        slices * Recorded::of(trial).count() as u64 * histogram::empty::<u32>().distinct_values() as u64;
     let gaps = match work.rate {
         Some(rate) if rate.arrival == Arrival::Poisson => pacer::drawn(workers),
         _ => 0,

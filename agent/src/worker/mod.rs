@@ -9,6 +9,7 @@ mod factory;
 mod gate;
 mod handles;
 pub mod hot;
+pub mod lanes;
 mod lifecycle;
 mod measure;
 pub mod memory;
@@ -21,7 +22,6 @@ pub mod synced;
 #[cfg(test)]
 mod tests;
 mod thread;
-pub mod urgent;
 pub mod window;
 
 pub use self::{

@@ -7,11 +7,11 @@ use super::{
     context::Worker,
     event::Report,
     factory::{Constructed, EngineUser},
+    lanes::Marked,
     measure::measure,
     slowed::Slowed,
     synced::Synced,
     thread::try_sync,
-    urgent::Marked,
 };
 use crate::{clock::HotClock, engine::Engine, verify::Verified, workload::Ops};
 
@@ -46,7 +46,7 @@ impl EngineUser for Operations<'_> {
                 }
                 Ok(report)
             }
-            _ if trial.engine.urgent.is_some() => {
+            _ if trial.engine.lanes().len() > 1 => {
                 let ops = Marked::new(ops, trial, worker.index);
                 let ops = Slowed::new(ops, wait.unwrap_or(0), HotClock::new());
                 measure(worker, engine, &mut Synced::new(ops, work, linked), knobs)

@@ -2,7 +2,11 @@
 //! the same way: nothing is allocated, nothing is locked, nobody waits.
 
 use hdrhistogram::Histogram;
-use proto::{histogram, trial::Trial};
+use proto::{
+    histogram,
+    outcome::{Direction, Kind, Lane},
+    trial::Trial,
+};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{clock::HotClock, workload::OpKind};
@@ -17,55 +21,50 @@ pub struct Slice {
     pub begin_ns: u64,
     /// Second edge.
     pub end_ns: u64,
-    /// Latency in nanoseconds: reads, then writes, syncs and urgent ones if there are any in the workload.
+    /// Latency in nanoseconds, by [`OpKind::series`].
     pub latency: Vec<Histogram<u32>>,
     /// Open loop: service time in nanoseconds, likewise. Empty in closed loop.
     pub service: Vec<Histogram<u32>>,
-    /// Bytes moved, by [`OpKind::place`].
-    pub bytes: [u64; PLACES],
+    /// Bytes moved, by [`OpKind::series`].
+    pub bytes: [u64; SERIES],
 }
 
-/// Reads, writes, syncs, urgent reads, urgent writes.
-pub const PLACES: usize = proto::outcome::Direction::ALL.len();
+/// The number of series: kinds of operations in lanes.
+pub const SERIES: usize = Direction::ALL.len();
 
 /// Which histograms a worker keeps.
 #[derive(Clone, Copy, Debug)]
-pub struct Kinds {
-    /// There are writes among the operations.
-    pub writes: bool,
-    /// And syncs after them.
-    pub syncs: bool,
-    /// Some of the operations are urgent.
-    pub urgent: bool,
+pub struct Recorded {
+    /// The last series that has one. Every series before it has one too, so that positions are fixed.
+    pub last: Direction,
     /// Service time is kept beside latency.
     pub open: bool,
 }
 
-impl Kinds {
-    /// Those that a trial needs.
+impl Recorded {
+    /// The histograms that a trial needs.
     #[must_use]
     pub fn of(trial: &Trial) -> Self {
         let work = &trial.workload;
-        Self {
-            writes: work.read_percent < 100,
-            syncs: work.sync.is_some(),
-            urgent: trial.engine.urgent.is_some(),
-            open: work.rate.is_some(),
-        }
-    }
-
-    /// How many a slice has of latency, and how many of service time.
-    fn counts(self) -> (usize, usize) {
-        // Places are fixed, so that what lies before one that is needed is there too.
-        let places = match (self.urgent, self.syncs, self.writes) {
-            (true, ..) => PLACES,
-            (_, true, _) => 3,
-            (_, _, writes) => 1 + usize::from(writes),
+        let occurs = |series: &Direction| {
+            let kind = match series.kind() {
+                Kind::Read => true,
+                Kind::Write => work.writes(),
+                Kind::Sync => work.sync.is_some(),
+            };
+            kind && trial.engine.lanes().contains(&series.lane())
         };
-        (places, if self.open { places } else { 0 })
+        let last = Direction::ALL.into_iter().rfind(occurs).unwrap_or(Direction::Read);
+        Self { last, open: work.rate.is_some() }
     }
 
-    /// How many a slice has.
+    /// How many histograms of latency a slice has, and how many of service time.
+    fn counts(self) -> (usize, usize) {
+        let series = self.last as usize + 1;
+        (series, if self.open { series } else { 0 })
+    }
+
+    /// How many histograms a slice has.
     #[must_use]
     pub fn count(self) -> usize {
         let (latency, service) = self.counts();
@@ -74,8 +73,8 @@ impl Kinds {
 }
 
 impl Slice {
-    fn new(kinds: Kinds) -> Self {
-        let (latency, service) = kinds.counts();
+    fn new(recorded: Recorded) -> Self {
+        let (latency, service) = recorded.counts();
         let empty = |count| (0..count).map(|_| histogram::empty()).collect();
         Self {
             index: 0,
@@ -84,13 +83,13 @@ impl Slice {
             end_ns: 0,
             latency: empty(latency),
             service: empty(service),
-            bytes: [0; PLACES],
+            bytes: [0; SERIES],
         }
     }
 
     fn clear(&mut self) {
         self.latency.iter_mut().chain(&mut self.service).for_each(Histogram::reset);
-        self.bytes = [0; PLACES];
+        self.bytes = [0; SERIES];
     }
 }
 
@@ -132,7 +131,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Run {
     started: u64,
-    place: usize,
+    series: usize,
     count: u32,
     bytes: u64,
 }
@@ -140,9 +139,9 @@ struct Run {
 /// Counts beside the histogram.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Completed whole, by [`OpKind::place`].
-    pub ops: [u64; PLACES],
-    /// Urgent ones that others overtook, how many others in all, and the most of one.
+    /// Completed whole, by [`OpKind::series`].
+    pub ops: [u64; SERIES],
+    /// Operations that bulk operations overtook, how many of these in all, and the most that overtook one.
     pub overtaken: u64,
     /// See [`Self::overtaken`].
     pub overtakers: u64,
@@ -162,14 +161,14 @@ const ERRNOS: usize = 4096;
 
 impl Recorder {
     /// A recorder and its other end. `spares` is how many slices may be away at once.
-    pub fn new(clock: HotClock, kinds: Kinds, spares: usize) -> (Self, Slices) {
+    pub fn new(clock: HotClock, recorded: Recorded, spares: usize) -> (Self, Slices) {
         let (full_in, full_out) = RingBuffer::new(spares + 1);
         let (mut empty_in, empty_out) = RingBuffer::new(spares + 1);
         for _ in 0..spares {
-            let _ = empty_in.push(Box::new(Slice::new(kinds)));
+            let _ = empty_in.push(Box::new(Slice::new(recorded)));
         }
         let recorder = Self {
-            active: Box::new(Slice::new(kinds)),
+            active: Box::new(Slice::new(recorded)),
             full: full_in,
             empty: empty_out,
             clock,
@@ -183,11 +182,11 @@ impl Recorder {
     /// A request that did all that was asked, which was to move `len` bytes: handed over at `started`, seen
     /// complete at `now`, in ticks.
     #[inline]
-    pub fn complete(&mut self, kind: OpKind, len: u32, started: u64, now: u64) {
-        let place = kind.place();
-        if self.run.started != started || self.run.place != place {
+    pub fn complete(&mut self, kind: OpKind, lane: Lane, len: u32, started: u64, now: u64) {
+        let series = kind.series(lane);
+        if self.run.started != started || self.run.series != series {
             self.flush(now);
-            self.run = Run { started, place, count: 0, bytes: 0 };
+            self.run = Run { started, series, count: 0, bytes: 0 };
         }
         self.run.count += 1;
         self.run.bytes += u64::from(len);
@@ -195,12 +194,12 @@ impl Recorder {
 
     /// The service time of the same request: handed over at `issued`.
     #[inline]
-    pub fn serve(&mut self, kind: OpKind, issued: u64, now: u64) {
+    pub fn serve(&mut self, kind: OpKind, lane: Lane, issued: u64, now: u64) {
         let nanos = self.clock.nanos_between(issued, now);
-        self.active.service[kind.place()].saturating_record(nanos);
+        self.active.service[kind.series(lane)].saturating_record(nanos);
     }
 
-    /// So many others overtook an urgent one.
+    /// So many operations of the bulk lane overtook one of another lane.
     #[inline]
     pub fn overtaken(&mut self, by: u64) {
         self.tally.overtaken += u64::from(by > 0);
@@ -217,13 +216,13 @@ impl Recorder {
         }
         let nanos = self.clock.nanos_between(self.run.started, now);
         let bytes = std::mem::take(&mut self.run.bytes);
-        self.tally.ops[self.run.place] += u64::from(count);
+        self.tally.ops[self.run.series] += u64::from(count);
         self.tally.bytes += bytes;
-        self.active.bytes[self.run.place] += bytes;
+        self.active.bytes[self.run.series] += bytes;
         if nanos > histogram::HIGHEST_NS {
             self.tally.saturated += u64::from(count);
         }
-        self.active.latency[self.run.place].saturating_record_n(nanos, count);
+        self.active.latency[self.run.series].saturating_record_n(nanos, count);
     }
 
     /// A request that did not.
@@ -284,11 +283,8 @@ mod tests {
 
     fn recorder(spares: usize) -> (Recorder, Slices, HotClock) {
         let clock = HotClock::new();
-        let (recorder, slices) = Recorder::new(
-            clock.clone(),
-            Kinds { writes: true, syncs: true, urgent: true, open: false },
-            spares,
-        );
+        let (recorder, slices) =
+            Recorder::new(clock.clone(), Recorded { last: Direction::UrgentWrite, open: false }, spares);
         (recorder, slices, clock)
     }
 
@@ -298,12 +294,12 @@ mod tests {
         let ticks = clock.ticks_in(1_000_000);
         let now = 10 * ticks;
         for started in [ticks, ticks, 2 * ticks] {
-            recorder.complete(OpKind::Read, 512, started, now);
+            recorder.complete(OpKind::Read, Lane::Bulk, 512, started, now);
         }
-        recorder.complete(OpKind::Write, 4096, 2 * ticks, now);
-        recorder.complete(OpKind::Fsync, 0, 2 * ticks, now);
-        recorder.complete(OpKind::UrgentRead, 512, 2 * ticks, now);
-        recorder.complete(OpKind::UrgentWrite, 512, ticks, now);
+        recorder.complete(OpKind::Write, Lane::Bulk, 4096, 2 * ticks, now);
+        recorder.complete(OpKind::Fsync, Lane::Bulk, 0, 2 * ticks, now);
+        recorder.complete(OpKind::Read, Lane::Urgent, 512, 2 * ticks, now);
+        recorder.complete(OpKind::Write, Lane::Urgent, 512, ticks, now);
         recorder.overtaken(0);
         recorder.overtaken(3);
         recorder.flush(now);
@@ -325,7 +321,7 @@ mod tests {
     fn a_late_reader_makes_slices_longer_and_loses_nothing() {
         let (mut recorder, mut slices, _) = recorder(1);
         for index in 0..4 {
-            recorder.complete(OpKind::Read, 512, 1, 2);
+            recorder.complete(OpKind::Read, Lane::Bulk, 512, 1, 2);
             recorder.flush(2);
             recorder.swap(u64::from(index) + 1, index + 1);
         }
@@ -342,7 +338,7 @@ mod tests {
     fn slices_come_back_empty() {
         let (mut recorder, mut slices, _) = recorder(1);
         for round in 0..5 {
-            recorder.complete(OpKind::Read, 512, 1, 2);
+            recorder.complete(OpKind::Read, Lane::Bulk, 512, 1, 2);
             recorder.flush(2);
             recorder.swap(0, round + 1);
             let slice = slices.take().unwrap();
@@ -355,7 +351,7 @@ mod tests {
     #[test]
     fn too_long_is_counted_and_kept() {
         let (mut recorder, mut slices, clock) = recorder(1);
-        recorder.complete(OpKind::Read, 512, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
+        recorder.complete(OpKind::Read, Lane::Bulk, 512, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
         recorder.flush(clock.ticks_in(2 * histogram::HIGHEST_NS));
         let (tally, _) = recorder.finish(1);
         assert_eq!((tally.saturated, slices.take().unwrap().latency[0].len()), (1, 1));

@@ -1,6 +1,8 @@
 //! Operations with a busy wait before each: a slowdown of known size, to see what a rig and its verdicts make of it.
 //! A kind of source of its own, so that a loop without it is compiled without it.
 
+use proto::outcome::Lane;
+
 use crate::{
     clock::HotClock,
     slot::{Completion, Slot},
@@ -67,7 +69,7 @@ impl<S: Source> Slowed<S> {
 }
 
 impl<S: Source> Source for Slowed<S> {
-    const MARKS: bool = S::MARKS;
+    const LANES: bool = S::LANES;
 
     #[inline]
     fn turn(&mut self) -> Turn {
@@ -88,8 +90,8 @@ impl<S: Source> Source for Slowed<S> {
     }
 
     #[inline]
-    fn done(&mut self, completion: Completion, kind: OpKind) {
-        self.operations.done(completion, kind);
+    fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
+        self.operations.done(completion, kind, lane);
     }
 
     #[inline]
@@ -114,10 +116,10 @@ mod tests {
         }
 
         fn take(&mut self, slot: Slot) -> Op {
-            Op { kind: OpKind::Read, offset: u64::from(slot), len: 512 }
+            Op::new(OpKind::Read, u64::from(slot), 512)
         }
 
-        fn done(&mut self, _: Completion, _: OpKind) {}
+        fn done(&mut self, _: Completion, _: OpKind, _: Lane) {}
     }
 
     /// The quickest of some rounds, in nanoseconds an operation: interrupts only add, and rounds of some tens of

@@ -1,6 +1,6 @@
 //! Operations with a sync after every so many writes.
 
-use proto::trial::Workload;
+use proto::{outcome::Lane, trial::Workload};
 
 use crate::{
     slot::{Completion, Slot},
@@ -56,7 +56,7 @@ impl<S: Source> Synced<S> {
 }
 
 impl<S: Source> Source for Synced<S> {
-    const MARKS: bool = S::MARKS;
+    const LANES: bool = S::LANES;
 
     #[inline]
     fn turn(&mut self) -> Turn {
@@ -82,7 +82,7 @@ impl<S: Source> Source for Synced<S> {
     fn take(&mut self, slot: Slot) -> Op {
         if self.due > 0 {
             self.due -= 1;
-            return Op { kind: self.kind, offset: 0, len: 0 };
+            return Op::new(self.kind, 0, 0);
         }
         let op = self.operations.take(slot);
         if self.linked && op.kind.writes() && self.count() {
@@ -92,11 +92,11 @@ impl<S: Source> Source for Synced<S> {
     }
 
     #[inline]
-    fn done(&mut self, completion: Completion, kind: OpKind) {
+    fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
         if !self.linked && kind.writes() {
             self.count();
         }
-        self.operations.done(completion, kind);
+        self.operations.done(completion, kind, lane);
     }
 
     #[inline]
@@ -128,10 +128,10 @@ mod tests {
         fn take(&mut self, _: Slot) -> Op {
             let kind = if self.next_writes() { OpKind::Write } else { OpKind::Read };
             self.0 += 1;
-            Op { kind, offset: 0, len: 512 }
+            Op::new(kind, 0, 512)
         }
 
-        fn done(&mut self, _: Completion, _: OpKind) {}
+        fn done(&mut self, _: Completion, _: OpKind, _: Lane) {}
     }
 
     fn synced(every: u32, call: SyncCall, linked: bool) -> Synced<Script> {
@@ -145,13 +145,13 @@ mod tests {
         let taken: Vec<OpKind> = (0..4).map(|slot| source.take(slot).kind).collect();
         assert_eq!(taken, [OpKind::Write, OpKind::Write, OpKind::Read, OpKind::Write]);
         let done = |source: &mut Synced<Script>, slot: u32, result| {
-            source.done(Completion { slot, result }, taken[slot as usize]);
+            source.done(Completion { slot, result }, taken[slot as usize], Lane::Bulk);
             source.turn()
         };
         assert_eq!(done(&mut source, 0, 512), Turn::Operation, "one write is back");
         assert_eq!(done(&mut source, 2, 512), Turn::Operation, "a read is no write");
         assert_eq!(done(&mut source, 3, -libc::EIO), Turn::Sync, "a failed write keeps the pace");
-        assert_eq!(source.take(0), Op { kind: OpKind::Fsync, offset: 0, len: 0 });
+        assert_eq!(source.take(0), Op::new(OpKind::Fsync, 0, 0));
         assert_eq!(source.turn(), Turn::Operation);
     }
 

@@ -374,7 +374,7 @@ async fn synced(
     kind: EngineKind,
     every: u32,
     linked: bool,
-) -> Option<([u64; recorder::PLACES], Report, Vec<recorder::Slices>)> {
+) -> Option<([u64; recorder::SERIES], Report, Vec<recorder::Slices>)> {
     let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;

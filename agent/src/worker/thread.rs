@@ -7,9 +7,8 @@ use std::{
 };
 
 use proto::{
-    outcome::{Knob, Refusal, Warning},
+    outcome::{Knob, Lane, Refusal, Warning},
     trial::{Measure, Trial},
-    units::ByteSize,
 };
 
 use super::event::Report;
@@ -41,18 +40,9 @@ pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
     })
 }
 
-/// The blocks of `depth` slots.
-pub(super) fn buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
-    blocks(trial, trial.workload.block_size.largest(), depth, worker)
-}
-
-/// Likewise, for urgent operations alone.
-pub(super) fn urgent_buffers(trial: &Trial, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
-    let own = trial.engine.urgent.and_then(|urgent| urgent.block_size);
-    blocks(trial, own.unwrap_or(trial.workload.block_size.largest()), depth, worker)
-}
-
-fn blocks(trial: &Trial, block: ByteSize, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
+/// The blocks of `depth` slots, for the operations of a lane, or of all lanes that share its ring.
+pub(super) fn buffers(trial: &Trial, lane: Lane, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
+    let block = trial.largest_block(lane);
     Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(worker)).map_err(|error| {
         Refusal::new(
             "no-memory",
@@ -81,7 +71,7 @@ pub(super) fn instruments(
 /// Whether this engine can sync this target at all: better known before the start.
 pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBool) -> Result<(), Refusal> {
     let Some(sync) = trial.workload.sync else { return Ok(()) };
-    engine.queue(std::iter::once((0, Op { kind: sync.call.into(), offset: 0, len: 0 })));
+    engine.queue(std::iter::once((0, Op::new(sync.call.into(), 0, 0))));
     let mut result = None;
     let mut outcome = Ok(());
     let mut drain = DrainDeadline::default();

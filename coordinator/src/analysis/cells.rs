@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
     counters::{self, Counters as _},
+    facts::TargetFacts,
     outcome::{Finished, HandoverCosts, LockCosts, SharingCosts, Verified},
 };
 
@@ -261,10 +262,11 @@ impl CellData<'_> {
         counters::sum(self.finished(scope).filter_map(|finished| finished.verified.as_ref()))
     }
 
-    fn target(&self, scope: Option<&str>) -> BTreeMap<String, String> {
-        distinct(
-            self.host_trials(scope).filter_map(|host| host.ready.as_ref()).flat_map(|ready| &ready.target),
-        )
+    /// The facts on which all hosts and trials agree have types; the others are text.
+    fn target(&self, scope: Option<&str>) -> TargetFacts {
+        let ready = self.host_trials(scope).filter_map(|host| host.ready.as_ref());
+        let facts: Vec<BTreeMap<String, String>> = ready.map(|ready| ready.target.clone().into()).collect();
+        distinct(facts.iter().flatten()).into()
     }
 
     fn pinned_cpus(&self, scope: Option<&str>) -> Vec<u32> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use proto::{
+    facts::{FileSystem, TargetFacts},
     outcome::{
         AuditCounts, CallCounts, CpuTime, DeviceCounts, Direction, Finished, HostDescription, Interval, Knob,
         PathCounts, PerfCounts, Ready, Series, Window, WorkCounts,
@@ -222,7 +223,7 @@ impl Fixture {
         let ready = Ready {
             knobs: if ring { vec![knob(true)] } else { vec![] },
             pinned_cpus: vec![1],
-            target: BTreeMap::from([("filesystem".into(), "ext4".into())]),
+            target: TargetFacts { file_system: Some(FileSystem::named("ext4")), ..TargetFacts::default() },
             warnings: vec![],
         };
         let trial = HostTrial {

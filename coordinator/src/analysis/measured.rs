@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use super::{
+    expectations::Measured,
     unpaired::{self, Ratio, Sample},
     urgent,
 };
 use crate::{
     metric::Metric,
     params::Params,
-    scenario::expect::Measured,
     stats::{
         self,
         difference::{Length, difference, logs},
@@ -98,29 +98,23 @@ impl Measured for ComparisonSet {
         }
     }
 
-    fn verdict(
-        &self,
-        arm: &str,
-        other: Option<&str>,
-        metric: &Metric,
-        point: &Params,
-    ) -> Option<&'static str> {
+    fn verdict(&self, arm: &str, other: Option<&str>, metric: &Metric, point: &Params) -> Option<Verdict> {
         let other = other.or(self.baseline.as_deref())?;
         if arm == other {
             return None;
         }
         match self.held(arm, other, metric, point) {
-            Some((held, false)) => Some(held.verdict.as_str()),
+            Some((held, false)) => Some(held.verdict),
             // What is faster one way is slower the other way.
-            Some((held, true)) => Some(held.verdict.reversed().as_str()),
+            Some((held, true)) => Some(held.verdict.reversed()),
             None => {
                 let found = self.compare(arm, other, metric, point)?;
                 let cells = [self.cell(arm, point)?, self.cell(other, point)?];
                 if urgent::untold(metric, cells).is_some() {
-                    return Some(Verdict::Inconclusive.as_str());
+                    return Some(Verdict::Inconclusive);
                 }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);
-                Some(found.verdict(found.p_value, metric.better, margin).as_str())
+                Some(found.verdict(found.p_value, metric.better, margin))
             }
         }
     }
@@ -129,20 +123,13 @@ impl Measured for ComparisonSet {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::fixture::{Fixture, params},
+        super::{
+            expectations::evaluate,
+            fixture::{Fixture, params},
+        },
         *,
     };
-    use crate::{
-        metric,
-        metric::throughput::IOPS,
-        scenario::expect::{VERDICTS, parse},
-    };
-
-    #[test]
-    fn words_are_those_of_reports() {
-        let all = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
-        assert_eq!(all.map(Verdict::as_str), VERDICTS);
-    }
+    use crate::{metric, metric::throughput::IOPS, scenario::expect::parse};
 
     #[test]
     fn claims_over_a_run() {
@@ -150,7 +137,7 @@ mod tests {
         run.execute(usize::MAX);
         let set = run.analyse(Some("sync"));
         let points = [params(1), params(32)];
-        let passed = |text: &str| parse(text).unwrap().evaluate(&set, &points).passed;
+        let passed = |text: &str| evaluate(&parse(text).unwrap(), &set, &points).passed;
         assert_eq!(passed("low(uring-tuned.iops / sync.iops) >= 2 at depth >= 32"), Some(true));
         assert_eq!(passed("low(uring-tuned.iops / sync.iops) >= 2"), Some(false));
         assert_eq!(passed("high(sync.iops / uring-tuned.iops) <= 0.5 at depth >= 32"), Some(true));
@@ -195,9 +182,9 @@ mod tests {
         let verdict = |set: &ComparisonSet| set.verdict("uring", Some("sync"), &IOPS, &params(1)).unwrap();
         let [low, high] = set.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
         assert!(low < 0.999 && high > 1.001, "{low} {high}");
-        assert_eq!(verdict(&set), "no difference");
+        assert_eq!(verdict(&set), Verdict::NoDifference);
         let narrow = ComparisonSet { margin: Some(0.001), ..set.clone() };
-        assert_eq!(verdict(&narrow), "inconclusive");
+        assert_eq!(verdict(&narrow), Verdict::Inconclusive);
         let open = ComparisonSet { least_trials: Some(3), ..set };
         let wider = open.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
         assert!(wider[0] < low && wider[1] > high, "{wider:?}");
@@ -223,9 +210,9 @@ mod tests {
         run.execute(usize::MAX);
         let set = run.analyse(Some("sync"));
         for text in ["low(uring.iops / sync.iops) > 0", "high(uring.p99) < 1s"] {
-            let outcome = parse(text).unwrap().evaluate(&set, &[params(1)]);
+            let outcome = evaluate(&parse(text).unwrap(), &set, &[params(1)]);
             assert_eq!(outcome.passed, None, "{text}: {}", outcome.detail);
-            assert!(outcome.detail.contains("two trials or more"), "{}", outcome.detail);
+            assert!(outcome.detail.contains("at least two trials"), "{}", outcome.detail);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Adding up: intervals to a host, hosts to a trial. Pure functions.
 
 use hdrhistogram::Histogram;
-use proto::outcome::{Direction, Interval};
+use proto::outcome::{Interval, Kind, Lane};
 
 use crate::metric::trial::{Part, Work};
 
@@ -32,11 +32,11 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
     for interval in intervals {
         duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
         for series in &interval.series {
-            if series.direction == Direction::Sync {
+            if series.direction.kind() == Kind::Sync {
                 add_some(&mut sync, Some(&series.latency));
                 continue;
             }
-            if series.direction.is_urgent() && !series.latency.is_empty() {
+            if series.direction.lane() == Lane::Urgent && !series.latency.is_empty() {
                 urgent_bytes += series.bytes;
                 add_some(&mut urgent, Some(&series.latency));
             }
@@ -115,6 +115,8 @@ pub fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
 
 #[cfg(test)]
 mod tests {
+    use proto::outcome::Direction;
+
     use proptest::prelude::*;
     use proto::outcome::Series;
 

@@ -24,6 +24,7 @@ mod cell_data;
 mod cells;
 mod compare;
 mod emulated;
+pub mod expectations;
 pub mod explain;
 pub mod export_rows;
 pub mod fingerprint;

@@ -1,6 +1,9 @@
 //! From a synthetic run to numbers that are known.
 
-use proto::outcome::{Refusal, Warning};
+use proto::{
+    facts::FileSystem,
+    outcome::{Refusal, Warning},
+};
 
 use super::fixture::{Fixture, params};
 use crate::summary::{CountedBy, Verdict};
@@ -171,7 +174,7 @@ fn what_hosts_say_is_told_once() {
         let host = &mut record.hosts[0];
         let ready = host.ready.as_mut().unwrap();
         ready.warnings.push(Warning::new("too-few-cpus", "workers share CPUs", "use fewer"));
-        ready.target.insert("filesystem".into(), "tmpfs".into());
+        ready.target.file_system = Some(FileSystem::Tmpfs);
         ready.knobs.iter_mut().for_each(|knob| knob.granted = "false (EINVAL)".into());
         let finished = host.finished.as_mut().unwrap();
         finished.overhead.clock_drift_ppm = -2000.0;

@@ -3,6 +3,7 @@
 use super::{
     super::{
         across::{self, Selection, Side},
+        expectations::evaluate,
         fixture::{Fixture, params},
     },
     *,
@@ -140,7 +141,7 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
 
         // Nor have claims, with the run's own comparison and without, nor runs.
         for set in [set.clone(), ComparisonSet { baseline: None, comparisons: Vec::new(), ..set.clone() }] {
-            let passed = |text: &str| parse(text).unwrap().evaluate(&set, &[params(32)]).passed;
+            let passed = |text: &str| evaluate(&parse(text).unwrap(), &set, &[params(32)]).passed;
             assert_eq!(
                 passed("verdict(uring-tuned.urgent_p99 / uring.urgent_p99) == inconclusive"),
                 Some(true)

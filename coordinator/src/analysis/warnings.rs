@@ -201,8 +201,9 @@ impl Warnings {
                     "`coordinator agents` says what this host lacks; numbers of this arm are of what was granted",
                 );
             }
-            let in_memory = ready.target.values().any(|value| value == "tmpfs" || value == "ramfs");
-            if in_memory && !ready.warnings.iter().any(|warning| warning.code.contains("tmpfs")) {
+            if ready.target.is_memory_file()
+                && !ready.warnings.iter().any(|warning| warning.code.contains("tmpfs"))
+            {
                 self.add(
                     "target-in-memory",
                     name,

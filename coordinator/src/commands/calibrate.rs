@@ -108,7 +108,7 @@ fn found(
     plan: &Plan,
 ) -> miette::Result<(Calibration, Exit)> {
     let Conclusion { exit, trustworthy, unwritten, .. } =
-        conclusion(directory, &itself.loaded, Format::Json)?;
+        conclusion(directory, &itself.loaded, Format::default())?;
     let subject = Subject {
         scenario: &scenario.scenario,
         // Where precision decides, so many are sure.

@@ -9,14 +9,13 @@ use clap::Args;
 
 use super::print;
 use crate::{
-    analysis::{self, AnalysisInput},
+    analysis::{self, AnalysisInput, expectations},
     exit::Exit,
     history::{self, RESULTS, resolve::resolve},
-    report::{self, Format},
+    report::{self, Format, Source},
     scenario::{self, Loaded},
     screen::Screen,
     store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
-    summary,
 };
 
 /// Analyse a run that is on disk, and print its comparison.
@@ -99,25 +98,16 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         run_id: &directory.id(),
     };
     let mut set = analysis::analyse(&input, directory).map_err(stored)?;
-    let points = plan.points();
-    let judged = scenario.expect.iter().map(|expectation| {
-        let outcome = expectation.evaluate(&set, &points);
-        summary::Expectation {
-            text: expectation.text.clone(),
-            passed: outcome.passed == Some(true),
-            evaluated: outcome.passed.is_some(),
-            detail: outcome.detail,
-        }
-    });
-    set.expectations = judged.collect();
+    set.expectations = expectations::judge(&scenario.expect, &set, &plan.points());
     set.trend = history::trend(directory.path(), &plan, &set);
-    let unwritten = directory.write_summary(&set).err();
+    let unwritten = report::write_summary(directory, &set).err();
     if let Some(results) = history::results_of(directory.path()) {
         history::refresh(&results);
     }
     let exit = Exit::of(&set);
     let (width, colour) = appearance();
-    let text = report::render_run(&set, (&plan, directory), format, width, colour).map_err(stored)?;
+    let text =
+        format.render(&Source { set: &set, plan: &plan, run: directory, width, colour }).map_err(stored)?;
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
 }
 

@@ -4,7 +4,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::analysis::fixture::{Fixture, params};
+use crate::{
+    analysis::fixture::{Fixture, params},
+    report::write_summary,
+};
 
 /// A results directory with runs in it, a day each.
 struct Results(TempDir);
@@ -34,7 +37,7 @@ impl Results {
         run.run.write_plan(&run.plan).unwrap();
         run.run.write_hosts(&run.hosts).unwrap();
         run.execute(usize::MAX);
-        run.run.write_summary(&run.analyse(Some("sync"))).unwrap();
+        write_summary(&run.run, &run.analyse(Some("sync"))).unwrap();
         fs::rename(run.run.path(), self.path(day)).unwrap();
     }
 

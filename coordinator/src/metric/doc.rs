@@ -1,13 +1,9 @@
 //! `docs/metrics.md` lists the metrics of the registry. The lists are generated.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use super::{Better, Metric, all, claimable};
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-/// Set to write the lists instead of comparing them.
-const UPDATE: &str = "UPDATE_DOCS";
-const COMMAND: &str = "UPDATE_DOCS=1 cargo test -p coordinator --lib metric::doc";
+use crate::docs;
 
 fn columns(metric: &Metric) -> String {
     let names: Vec<String> = metric.csv.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -42,21 +38,7 @@ fn of_exports() -> String {
     text
 }
 
-/// The page with the list between the markers of this name replaced.
-fn with(page: &str, name: &str, list: &str) -> String {
-    let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->\n"));
-    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("docs/metrics.md lacks {begin}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/metrics.md lacks {end}"));
-    format!("{before}{begin}\n{list}\n{end}{after}")
-}
-
 #[test]
 fn the_page_lists_every_metric() {
-    let page = fs::read_to_string(PAGE).unwrap();
-    let wanted = with(&with(&page, "metrics", &of_claims()), "exports", &of_exports());
-    if std::env::var_os(UPDATE).is_some() {
-        fs::write(PAGE, wanted).unwrap();
-        return;
-    }
-    assert!(page == wanted, "docs/metrics.md is out of date; regenerate its lists with: {COMMAND}");
+    docs::check("docs/metrics.md", &[("metrics", &of_claims()), ("exports", &of_exports())]);
 }

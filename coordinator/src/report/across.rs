@@ -26,7 +26,7 @@ pub fn render(found: &RunComparison, format: Plain, width: u16, colour: bool) ->
         Plain::Table => text(found, usize::from(width.max(60)), colour),
         Plain::Markdown => markdown(found),
         Plain::Csv => csv(found).csv(),
-        Plain::Json => super::to_json(found),
+        Plain::Json => super::json::to_json(found),
     }
 }
 

@@ -1,10 +1,18 @@
 //! CSV of cells: one row for each cell, merged and on each host. Numbers are plain; units are in the names of the
 //! columns. An empty field means *not measured*.
 
+use super::export::Export;
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
     summary::{CellSummary, Comparison, ComparisonSet, CountedBy},
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "csv",
+    help: "As in summary.csv: one row per cell",
+    details: None,
+    render: |source| Ok(render(source.set)),
 };
 
 /// Quoted where RFC 4180 asks for it.

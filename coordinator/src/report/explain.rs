@@ -178,7 +178,7 @@ mod tests {
         fixture.change = |record| {
             let host = &mut record.hosts[0];
             let (Some(ready), Some(finished)) = (&mut host.ready, &mut host.finished) else { return };
-            ready.target.insert("direct".into(), "yes".into());
+            ready.target.direct = Some(true);
             let ops = finished.ops();
             let calls = finished.calls.syscalls();
             finished.cpu.user_ns = 400 * ops;

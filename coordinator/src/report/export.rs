@@ -1,34 +1,83 @@
-//! Formats of other tools' making: what they need of a run besides its comparison.
+//! The formats that `run` and `report` print a run in. A new format is its own file with an [`Export`], and a line in
+//! [`FORMATS`]; the values of `--format`, their help and the documentation follow.
 
-use super::{Format, Plain, fio, openmetrics, render, trials_csv};
+use clap::{ValueEnum, builder::PossibleValue};
+
+use super::{csv, fio, json, markdown, openmetrics, table, trials_csv};
 use crate::{
-    analysis::export_rows,
     plan::Plan,
     store::{RunDir, StoreError},
     summary::ComparisonSet,
 };
 
-/// Renders a run. As [`render`], but the formats that tell of trials and of directions have them.
-///
-/// # Errors
-/// Where the run's records or histograms cannot be read.
-pub fn render_run(
-    set: &ComparisonSet,
-    (plan, run): (&Plan, &RunDir),
-    format: Format,
-    width: u16,
-    colour: bool,
-) -> Result<String, StoreError> {
-    let plain = |format| render(set, format, width, colour);
-    Ok(match format {
-        Format::Table => plain(Plain::Table),
-        Format::Json => plain(Plain::Json),
-        Format::Csv => plain(Plain::Csv),
-        Format::Markdown => plain(Plain::Markdown),
-        Format::Fio => fio::render(set, plan, &export_rows::totals(plan, run)?),
-        Format::Openmetrics => openmetrics::render(set, &export_rows::totals(plan, run)?),
-        Format::TrialsCsv => trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(run)?),
-    })
+/// All formats, in the order of `--help`. The first is the default.
+static FORMATS: [Format; 7] = [
+    Format(&table::EXPORT),
+    Format(&json::EXPORT),
+    Format(&csv::EXPORT),
+    Format(&markdown::EXPORT),
+    Format(&fio::EXPORT),
+    Format(&openmetrics::EXPORT),
+    Format(&trials_csv::EXPORT),
+];
+
+/// A format, and how a run is rendered in it.
+#[derive(Debug)]
+pub(super) struct Export {
+    /// The value of `--format`.
+    pub(super) name: &'static str,
+    /// One line for `--help` and the documentation, without a full stop.
+    pub(super) help: &'static str,
+    /// More for the documentation, in Markdown: whole sentences.
+    #[cfg_attr(not(test), allow(dead_code, reason = "a test writes the documentation"))]
+    pub(super) details: Option<&'static str>,
+    /// Renders a run. The text ends with a line feed.
+    pub(super) render: fn(&Source<'_>) -> Result<String, StoreError>,
+}
+
+/// What a run is rendered from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The comparison.
+    pub set: &'a ComparisonSet,
+    /// The plan of the run.
+    pub plan: &'a Plan,
+    /// The run's records and histograms.
+    pub run: &'a RunDir,
+    /// Columns of the terminal; 100 where there is none.
+    pub width: u16,
+    /// Whether the terminal shows colours.
+    pub colour: bool,
+}
+
+/// A format that a run can be printed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Format(&'static Export);
+
+impl Format {
+    /// Renders a run.
+    ///
+    /// # Errors
+    /// Where the run's records or histograms cannot be read.
+    pub fn render(self, source: &Source<'_>) -> Result<String, StoreError> {
+        (self.0.render)(source)
+    }
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        FORMATS[0]
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &FORMATS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name).help(self.0.help))
+    }
 }
 
 #[cfg(test)]
@@ -38,12 +87,38 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::analysis::fixture::{Fixture, params};
+    use crate::{
+        analysis::fixture::{Fixture, params},
+        docs,
+    };
 
-    fn rendered(fixture: &Fixture, format: Format) -> (ComparisonSet, String) {
+    fn render(set: &ComparisonSet, fixture: &Fixture, name: &str) -> String {
+        let format = Format::from_str(name, false).unwrap();
+        let source = Source { set, plan: &fixture.plan, run: &fixture.run, width: 100, colour: false };
+        format.render(&source).unwrap()
+    }
+
+    fn rendered(fixture: &Fixture, name: &str) -> (ComparisonSet, String) {
         let set = fixture.analyse(Some("sync"));
-        let text = render_run(&set, (&fixture.plan, &fixture.run), format, 100, false).unwrap();
+        let text = render(&set, fixture, name);
         (set, text)
+    }
+
+    #[test]
+    fn documentation_lists_every_format() {
+        let line = |Format(export): &Format| {
+            let details = export.details.map_or_else(String::new, |details| format!(". {details}"));
+            format!("* `{}`: {}{details}\n", export.name, export.help)
+        };
+        docs::check("docs/run-directory.md", &[("formats", &FORMATS.iter().map(line).collect::<String>())]);
+    }
+
+    #[test]
+    fn names_are_unique_and_help_has_no_full_stop() {
+        for (index, Format(export)) in FORMATS.iter().enumerate() {
+            assert!(FORMATS[..index].iter().all(|other| other.0.name != export.name), "{}", export.name);
+            assert!(!export.help.is_empty() && !export.help.ends_with('.'), "{}", export.name);
+        }
     }
 
     fn fixture() -> Fixture {
@@ -59,7 +134,7 @@ mod tests {
 
     #[test]
     fn fio_has_what_the_summary_has() {
-        let (set, text) = rendered(&fixture(), Format::Fio);
+        let (set, text) = rendered(&fixture(), "fio");
         let json: Value = serde_json::from_str(&text).unwrap();
         let jobs = json["jobs"].as_array().unwrap();
         assert_eq!(jobs.len(), 4);
@@ -89,7 +164,7 @@ mod tests {
     #[test]
     fn fios_own_tool_reads_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (set, text) = rendered(&fixture(), Format::Fio);
+        let (set, text) = rendered(&fixture(), "fio");
         fs::write(dir.path().join("run.json"), text).unwrap();
         let run =
             |args: &[&str]| Command::new("fio_jsonplus_clat2csv").args(args).current_dir(dir.path()).output();
@@ -143,7 +218,7 @@ mod tests {
         let fixture = fixture();
         let mut set = fixture.analyse(Some("sync"));
         set.scenario = "a \\ \"b\"\nc".into();
-        let text = render_run(&set, (&fixture.plan, &fixture.run), Format::Openmetrics, 100, false).unwrap();
+        let text = render(&set, &fixture, "openmetrics");
         assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
         let (mut family, mut seen, mut kinds) = (String::new(), Vec::new(), BTreeMap::new());
         let mut sums = 0;
@@ -184,7 +259,7 @@ mod tests {
     #[test]
     fn a_row_for_each_trial_and_host() {
         let fixture = fixture();
-        let (set, text) = rendered(&fixture, Format::TrialsCsv);
+        let (set, text) = rendered(&fixture, "trials-csv");
         let lines: Vec<&str> = text.lines().collect();
         // Four cells, an audit and two trials of each, on two hosts.
         assert_eq!(lines.len(), 1 + 4 * 3 * 2);

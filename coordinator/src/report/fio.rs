@@ -15,11 +15,28 @@ use proto::{
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::export::Export;
 use crate::{
-    analysis::export_rows::{CellTotals, DirectionTotals},
+    analysis::export_rows::{self, CellTotals, DirectionTotals},
     params,
     plan::Plan,
     summary::ComparisonSet,
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "fio",
+    help: "JSON like fio's json+, for tools that read fio's results",
+    details: Some(
+        "One job per cell, merged over the trials that count and their hosts, as `fio_jsonplus_clat2csv` and other tools \
+         expect it. `runtime` is the measured time of all its trials; `iops` is operations divided by it. A sample \
+         (`iops_samples`, `bw_samples`) is a trial. `lat_ns` is the time the application waits; `clat_ns` is the same, or \
+         in open loop the time from the hand-over. Bins are labelled with their highest value. `usr_cpu` and `sys_cpu` \
+         are percentages of the workers' time. `slat_ns` has `N: 0` (not measured separately), and so have `trim` and a \
+         direction that did not occur, because readers look for them; page faults, reached depths and `disk_util` are \
+         absent or empty, because they are not measured. `short_ios` is present if a cell only reads or only writes. \
+         `job options` describes the cell in fio's terms.",
+    ),
+    render: |source| Ok(render(source.set, source.plan, &export_rows::totals(source.plan, source.run)?)),
 };
 
 /// fio's own list, in percent.
@@ -79,7 +96,7 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
 /// Of a direction, urgent or not: fio has no word for the difference.
 fn of_both(cell: &CellTotals, direction: Direction) -> Option<DirectionTotals> {
     let parts =
-        cell.directions.iter().filter(|(kind, _)| kind.plain() == direction).map(|(_, totals)| totals);
+        cell.directions.iter().filter(|(kind, _)| kind.kind() == direction.kind()).map(|(_, totals)| totals);
     parts.cloned().reduce(DirectionTotals::plus)
 }
 
@@ -120,7 +137,7 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         out[format!("{name}_samples")] = json!(samples.len());
     }
     // Whose they were is not known where a cell both reads and writes.
-    let has = |direction: Direction| cell.directions.keys().any(|kind| kind.plain() == direction);
+    let has = |direction: Direction| cell.directions.keys().any(|kind| kind.kind() == direction.kind());
     if totals.is_some() && has(Direction::Read) != has(Direction::Write) {
         out["short_ios"] = json!(cell.costs.work.short_transfers);
     }

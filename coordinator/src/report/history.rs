@@ -21,7 +21,7 @@ pub fn list(runs: &[&RunEntry], format: Plain, width: u16, colour: bool) -> Stri
         Plain::Table => runs_table(runs, true).text(usize::from(width.max(60)), colour),
         Plain::Markdown => runs_table(runs, false).markdown(),
         Plain::Csv => runs_csv(runs).csv(),
-        Plain::Json => super::to_json(&json!({ "schema": 1, "runs": runs })),
+        Plain::Json => super::json::to_json(&json!({ "schema": 1, "runs": runs })),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn trends(
     let width = usize::from(width.max(60));
     let name = |line: &TrendLine| params::cell(&line.arm, &line.params);
     match format {
-        Plain::Json => super::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
+        Plain::Json => super::json::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
         Plain::Csv => trends_csv(scenario, lines, kernels).csv(),
         Plain::Table => lines
             .iter()

@@ -4,10 +4,18 @@ use std::fmt::Write as _;
 
 use super::{
     calibration, explain,
+    export::Export,
     text::escape,
     view::{View, outcome},
 };
 use crate::{metric::throughput::IOPS, summary::ComparisonSet};
+
+pub(super) static EXPORT: Export = Export {
+    name: "markdown",
+    help: "For a merge request",
+    details: None,
+    render: |source| Ok(render(source.set)),
+};
 
 pub(super) fn render(set: &ComparisonSet) -> String {
     let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));

@@ -1,4 +1,4 @@
-//! Reports: the terminal, Markdown, CSV, JSON and HTML all render one [`ComparisonSet`].
+//! Reports: the terminal, Markdown, CSV, JSON, HTML and the exports all render one [`ComparisonSet`].
 
 use crate::{
     analysis::export_rows,
@@ -17,6 +17,7 @@ mod fio;
 mod grid;
 pub mod history;
 mod html;
+mod json;
 mod markdown;
 mod openmetrics;
 mod table;
@@ -28,27 +29,7 @@ mod urgent;
 mod view;
 
 pub use calibration::render as render_calibration;
-pub use export::render_run;
-
-/// How a comparison is rendered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a terminal.
-    #[default]
-    Table,
-    /// As in `summary.json`.
-    Json,
-    /// As in `summary.csv`: one row for each cell.
-    Csv,
-    /// For a merge request.
-    Markdown,
-    /// As fio's `json+`, for the tools that plot it.
-    Fio,
-    /// OpenMetrics text.
-    Openmetrics,
-    /// As in `trials.csv`: one row for each trial and host.
-    TrialsCsv,
-}
+pub use export::{Format, Source};
 
 /// How what needs no trials is rendered: a comparison, two runs, or a list of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -64,13 +45,13 @@ pub enum Plain {
     Markdown,
 }
 
-/// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter to the table
-/// alone. The text ends with a line feed. See [`render_run`] for the formats that need more than the comparison.
+/// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter only to the table. The
+/// text ends with a line feed. [`Format`] has the formats that need more than the comparison.
 #[must_use]
 pub fn render(set: &ComparisonSet, format: Plain, width: u16, colour: bool) -> String {
     match format {
         Plain::Table => table::render(set, width, colour),
-        Plain::Json => json(set),
+        Plain::Json => json::render(set),
         Plain::Csv => csv::render(set),
         Plain::Markdown => markdown::render(set),
     }
@@ -84,32 +65,21 @@ pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Er
     html::render(set, scenario, None)
 }
 
-fn json(set: &ComparisonSet) -> String {
-    to_json(set)
-}
-
-#[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
-fn to_json(data: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(data).expect("what is reported is plain data") + "\n"
-}
-
-impl RunDir {
-    /// Writes what is derived from the run: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each
-    /// whole or not at all.
-    ///
-    /// # Errors
-    /// Where one cannot be written.
-    pub fn write_summary(&self, set: &ComparisonSet) -> Result<(), StoreError> {
-        self.replace("summary.json", json(set).as_bytes())?;
-        self.replace("summary.csv", csv::render(set).as_bytes())?;
-        let trials = trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(self)?);
-        self.replace("trials.csv", trials.as_bytes())?;
-        let plan = self.plan().ok();
-        let page = html::render(set, &self.scenario()?, plan.as_ref()).map_err(|error| StoreError::Io {
-            path: self.path().join("report.html"),
-            doing: "render it",
-            source: std::io::Error::other(error),
-        })?;
-        self.replace("report.html", page.as_bytes())
-    }
+/// Writes what is derived from the run: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each whole or
+/// not at all.
+///
+/// # Errors
+/// Where one cannot be written.
+pub fn write_summary(run: &RunDir, set: &ComparisonSet) -> Result<(), StoreError> {
+    run.replace("summary.json", json::render(set).as_bytes())?;
+    run.replace("summary.csv", csv::render(set).as_bytes())?;
+    let trials = trials_csv::render(&set.run_id, &set.scenario, &export_rows::rows(run)?);
+    run.replace("trials.csv", trials.as_bytes())?;
+    let plan = run.plan().ok();
+    let page = html::render(set, &run.scenario()?, plan.as_ref()).map_err(|error| StoreError::Io {
+        path: run.path().join("report.html"),
+        doing: "render it",
+        source: std::io::Error::other(error),
+    })?;
+    run.replace("report.html", page.as_bytes())
 }

@@ -6,11 +6,22 @@ use std::fmt::Write as _;
 
 use proto::outcome::Direction;
 
+use super::export::Export;
 use crate::{
-    analysis::export_rows::CellTotals,
+    analysis::export_rows::{self, CellTotals},
     metric, params,
     params::Params,
     summary::{ComparisonSet, Verdict},
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "openmetrics",
+    help: "OpenMetrics text in base units, for time series databases",
+    details: Some(
+        "Every sample has `scenario` and `run_id`, those of a cell also `arm`, the axes, and `host` (empty: merged over \
+         hosts). `ringbench_latency_seconds` is a summary for each direction; verdicts are a state set.",
+    ),
+    render: |source| Ok(render(source.set, &export_rows::totals(source.plan, source.run)?)),
 };
 
 /// Our own labels. An axis with such a name gets a prefix.

@@ -4,12 +4,20 @@ use super::{
     calibration,
     column::Column,
     explain,
+    export::Export,
     text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
     view::{Row, View, outcome},
 };
 use crate::{
     metric::throughput::IOPS,
     summary::{ComparisonSet, Verdict},
+};
+
+pub(super) static EXPORT: Export = Export {
+    name: "table",
+    help: "For a terminal",
+    details: None,
+    render: |source| Ok(render(source.set, source.width, source.colour)),
 };
 
 /// The longest value of an axis that has a column, in bytes.

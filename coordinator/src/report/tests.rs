@@ -246,8 +246,8 @@ fn the_run_directory_gets_its_files() {
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));
     assert!(set.metric("uring", "iops", &params(8)).is_some());
-    fixture.run.write_summary(&set).unwrap();
-    fixture.run.write_summary(&set).unwrap();
+    write_summary(&fixture.run, &set).unwrap();
+    write_summary(&fixture.run, &set).unwrap();
     let mut names: Vec<String> = std::fs::read_dir(fixture.run.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

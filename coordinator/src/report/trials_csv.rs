@@ -2,9 +2,12 @@
 
 use proto::trial::Measure;
 
-use super::csv::{field, number};
+use super::{
+    csv::{field, number},
+    export::Export,
+};
 use crate::{
-    analysis::export_rows::TrialRow,
+    analysis::export_rows::{self, TrialRow},
     metric::{self, trial::Trial},
     params,
 };
@@ -12,6 +15,14 @@ use crate::{
 /// Columns before the axes.
 const BEFORE: [&str; 9] =
     ["run_id", "scenario", "trial", "block", "measure", "started_at", "arm", "host", "counts"];
+
+pub(super) static EXPORT: Export = Export {
+    name: "trials-csv",
+    help: "As in trials.csv: one row per trial and host",
+    details: None,
+    render: |source| Ok(render(&source.set.run_id, &source.set.scenario, &export_rows::rows(source.run)?)),
+};
+
 pub(super) fn render(run_id: &str, scenario: &str, rows: &[TrialRow]) -> String {
     let mut axes: Vec<&str> = Vec::new();
     for axis in rows.iter().flat_map(|row| row.params.keys()) {

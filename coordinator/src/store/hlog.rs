@@ -52,7 +52,8 @@ pub(super) fn write(
         let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first));
         let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
         for series in &interval.series {
-            let service = series.service.iter().map(|service| (service_tag(series.direction), service));
+            let service_tag = service_tag(series.direction);
+            let service = series.service.iter().map(|service| (service_tag.as_str(), service));
             let latency = (series.direction.as_str(), &series.latency);
             for (tag, histogram) in std::iter::once(latency).chain(service) {
                 log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(
@@ -68,14 +69,8 @@ pub(super) fn write(
 }
 
 /// The tag of service times, which follow the latencies of the same operations.
-fn service_tag(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Read => "read-service",
-        Direction::Write => "write-service",
-        Direction::Sync => "sync-service",
-        Direction::UrgentRead => "urgent-read-service",
-        Direction::UrgentWrite => "urgent-write-service",
-    }
+fn service_tag(direction: Direction) -> String {
+    format!("{}-service", direction.as_str())
 }
 
 /// Reads a log back and joins it with the edges and bytes of the record. An error names the entry.

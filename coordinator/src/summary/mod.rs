@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use proto::outcome::Verified;
+use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
@@ -162,8 +162,8 @@ pub struct CellSummary {
     /// What came of verification in all trials; null where it was off. Where it was on, it cost CPU time in the
     /// loop, and the numbers are not to be compared with those of runs without.
     pub verified: Option<Verified>,
-    /// What the target really was, as the hosts say.
-    pub target: BTreeMap<String, String>,
+    /// What the target really was, as reported by the hosts.
+    pub target: TargetFacts,
     /// The CPUs that the workers were pinned to, of all hosts.
     pub pinned_cpus: Vec<u32>,
     /// Who did the I/O, and on which CPUs.
@@ -395,6 +395,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All verdicts, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Faster, Self::Slower, Self::NoDifference, Self::Inconclusive];
+
     /// The verdict on the other side.
     #[must_use]
     pub fn reversed(self) -> Self {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    facts::TargetFacts,
     noise::{Foreign, Frequency, Noise},
     outcome::{
         AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
@@ -315,11 +316,12 @@ fn text_of_other_machines_cannot_steer_a_terminal() {
     let refusal = Refusal::try_from(refusal.into_wire("t".into())).unwrap();
     assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("x ", "a[2Jb c d"));
     let knob = Knob { name: "\u{1b}k".into(), requested: "true".into(), granted: "\n".into() };
-    let ready =
-        Ready { knobs: vec![knob], target: [("\u{1b}t".into(), "\u{7}v".into())].into(), ..Ready::default() };
+    let other = [("\u{1b}t".into(), "\u{7}v".into())].into();
+    let target = TargetFacts { other, ..TargetFacts::default() };
+    let ready = Ready { knobs: vec![knob], target, ..Ready::default() };
     let ready = Ready::try_from(ready.into_wire("t".into())).unwrap();
     assert_eq!((ready.knobs[0].name.as_str(), ready.knobs[0].granted.as_str()), ("k", " "));
-    assert_eq!(ready.target["t"], "v");
+    assert_eq!(ready.target.other["t"], "v");
     let finished = Finished {
         calls: CallCounts { syscalls_self: [("\u{1b}c".into(), 1)].into(), ..CallCounts::default() },
         ..Finished::default()
@@ -340,6 +342,8 @@ fn intervals_read_back_as_sent() {
         latency: latency.clone(),
         service: (direction == Direction::Sync).then(|| latency.clone()),
     });
+    assert_eq!(direction_number(Direction::Sync), wire::series::Direction::Sync as i32);
+    assert_eq!(direction_number(Direction::UrgentWrite), wire::series::Direction::UrgentWrite as i32);
     let interval = Interval { index: 3, begin_ns: 5, end_ns: 9, series: series.into() };
     let sent = interval.to_wire("t".into()).unwrap();
     assert_eq!(Interval::try_from(sent.clone()).unwrap(), interval);

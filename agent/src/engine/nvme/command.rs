@@ -58,8 +58,8 @@ impl Command {
         let first = op.offset >> lba_shift;
         Self {
             opcode: match op.kind {
-                OpKind::Read | OpKind::UrgentRead => READ,
-                OpKind::Write | OpKind::WriteLinked | OpKind::UrgentWrite => WRITE,
+                OpKind::Read => READ,
+                OpKind::Write | OpKind::WriteLinked => WRITE,
                 OpKind::Fsync | OpKind::Fdatasync => return Self { opcode: FLUSH, nsid, ..Self::default() },
             },
             nsid,
@@ -104,22 +104,22 @@ mod tests {
 
     #[test]
     fn a_transfer_counts_in_blocks_from_zero() {
-        let op = Op { kind: OpKind::Read, offset: 0x12_3456_7890_0000, len: 8192 };
+        let op = Op::new(OpKind::Read, 0x12_3456_7890_0000, 8192);
         let read = Command::transfer(op, 7, 9, 0xABCD_0000);
         assert_eq!((read.opcode, read.nsid, read.addr, read.data_len), (2, 7, 0xABCD_0000, 8192));
         assert_eq!((read.cdw10, read.cdw11), (0x2B3C_4800, 0x91A), "the block's number, in two halves");
         assert_eq!(read.cdw12, 15, "16 blocks");
-        let write = Command::transfer(Op { kind: OpKind::Write, offset: 4096, len: 4096 }, 1, 12, 0);
+        let write = Command::transfer(Op::new(OpKind::Write, 4096, 4096), 1, 12, 0);
         assert_eq!((write.opcode, write.cdw10, write.cdw11, write.cdw12), (1, 1, 0, 0), "one block");
-        let flush = Command::transfer(Op { kind: OpKind::Fdatasync, offset: 0, len: 0 }, 7, 12, 0xABCD_0000);
+        let flush = Command::transfer(Op::new(OpKind::Fdatasync, 0, 0), 7, 12, 0xABCD_0000);
         assert_eq!(flush, Command { nsid: 7, ..Command::default() }, "without data");
-        let most = Command::transfer(Op { kind: OpKind::Write, offset: 0, len: 1 << 25 }, 1, 9, 0);
+        let most = Command::transfer(Op::new(OpKind::Write, 0, 1 << 25), 1, 9, 0);
         assert_eq!(most.cdw12, 0xFFFF, "65536 blocks fill the field and nothing beyond it");
     }
 
     #[test]
     fn the_area_is_the_command_and_zeros() {
-        let op = Op { kind: OpKind::Read, offset: 512, len: 1024 };
+        let op = Op::new(OpKind::Read, 512, 1024);
         let area = Command::transfer(op, 0x0102_0304, 9, 0x1122_3344_5566_7788).area();
         let mut expected = [0u8; AREA];
         expected[0] = 2;

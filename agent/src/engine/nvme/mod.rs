@@ -124,7 +124,7 @@ impl Ring<Commands> {
     /// Has the drive read its first block by a command that is written like all others. No setup of a ring tells
     /// whether the driver takes commands, or registered buffers, or polls for them. Returns what came back.
     fn prove(&mut self, block: u32) -> i32 {
-        self.queue(std::iter::once((0, Op { kind: OpKind::Read, offset: 0, len: block })));
+        self.queue(std::iter::once((0, Op::new(OpKind::Read, 0, block))));
         loop {
             let mut outcome = self.commit(1).err().map(|error| -error.raw_os_error().unwrap_or(libc::EIO));
             self.reap(|completion| outcome = Some(completion.result));

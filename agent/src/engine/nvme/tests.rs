@@ -58,11 +58,7 @@ fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Ref
 /// Several rounds, so that both queues come round.
 fn completes(ring: &mut Ring<LargeNops>, depth: u32) {
     for round in 0..5 {
-        ring.queue(
-            (0..depth).map(|slot| {
-                (slot, Op { kind: OpKind::Read, offset: 0, len: 512 * (1 + round * depth + slot) })
-            }),
-        );
+        ring.queue((0..depth).map(|slot| (slot, Op::new(OpKind::Read, 0, 512 * (1 + round * depth + slot)))));
         let mut seen = Vec::new();
         while seen.len() < depth as usize {
             ring.commit(1).unwrap();
@@ -136,7 +132,7 @@ fn a_request_lies_as_the_kernel_reads_it() {
     let address = buffers.slot(3).addr() as u64;
     let mut context = RequestContext::new(vec![file()], 4, squeue::Flags::empty(), buffers);
     let mut commands = Commands { namespace: namespace() };
-    let op = Op { kind: OpKind::Write, offset: 10 * 512, len: 4096 };
+    let op = Op::new(OpKind::Write, 10 * 512, 4096);
     let written = bytes(commands.entry(&context, 3, op));
     // IORING_OP_URING_CMD; the number of the command where an offset would be.
     assert_eq!((written[0], written[1]), (46, 0));
@@ -278,7 +274,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
             .map(|index| {
                 let len = (lba << (index % 8)).min(LARGEST as u64);
                 let offset = (index * 7919 + round * 31) % (SPAN / lba - 128) * lba;
-                Op { kind: OpKind::Read, offset, len: len as u32 }
+                Op::new(OpKind::Read, offset, len as u32)
             })
             .collect();
         let (results, data) = run(&reads);
@@ -289,7 +285,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
         // What the buffers hold now, to places that do not overlap; and to no others.
         let writes: Vec<Op> = (0u64..)
             .zip(&reads)
-            .map(|(index, read)| Op { kind: OpKind::Write, offset: index * (SPAN / 32), len: read.len })
+            .map(|(index, read)| Op::new(OpKind::Write, index * (SPAN / 32), read.len))
             .collect();
         let (results, written) = run(&writes);
         assert!(results.iter().zip(&writes).all(|(result, op)| *result == op.len as i32), "{results:?}");
@@ -303,8 +299,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
         disk.read_exact_at(&mut found, 0).unwrap();
         assert!(found == wanted, "{knobs:?}: the drive has other bytes");
         // Beyond the end the drive itself says no.
-        let beyond =
-            Op { kind: OpKind::Read, offset: ring.requests().namespace.blocks * lba, len: lba as u32 };
+        let beyond = Op::new(OpKind::Read, ring.requests().namespace.blocks * lba, lba as u32);
         ring.queue(std::iter::once((0, beyond)));
         let mut said = None;
         while said.is_none() {

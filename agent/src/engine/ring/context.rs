@@ -6,12 +6,22 @@ use std::{
 };
 
 use io_uring::{squeue, types};
+use proto::outcome::Lane;
 
-use super::{Slot, UrgentHint};
+use super::Slot;
 use crate::buffers::Buffers;
 
 /// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
 const LARGEST_REGISTERED: usize = 1 << 30;
+
+/// What the requests of a lane tell the kernel about their precedence, in addition to what all requests tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// Bits of the request's flags.
+    pub(super) flags: u8,
+    /// Its I/O priority; 0: that of the thread.
+    pub(super) ioprio: u16,
+}
 
 /// What requests refer to, and how the kernel is told of it.
 pub struct RequestContext {
@@ -25,8 +35,8 @@ pub struct RequestContext {
     pub(in super::super) slots_per_buffer: Option<u32>,
     /// Flags of every request.
     pub(in super::super) flags: squeue::Flags,
-    /// What urgent requests have besides.
-    pub(super) urgent_hint: UrgentHint,
+    /// The hint of each lane's requests, by the lane's number.
+    pub(super) hints: [Hint; Lane::ALL.len()],
     pub(in super::super) buffers: ManuallyDrop<Buffers>,
 }
 
@@ -46,7 +56,7 @@ impl RequestContext {
             fixed_file: false,
             slots_per_buffer: None,
             flags,
-            urgent_hint: UrgentHint::default(),
+            hints: Default::default(),
             buffers: ManuallyDrop::new(buffers),
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use proto::{
-    outcome::{Knob, Refusal},
+    outcome::{Knob, Lane, Refusal},
     trial,
 };
 use syscalls::{Errno, Sysno, syscall};
@@ -34,8 +34,7 @@ impl DualRing {
     pub fn new(
         setup: &RingSetup<'_>,
         file: OwnedFd,
-        buffers: Buffers,
-        urgent_buffers: Buffers,
+        mut buffers: impl FnMut(Lane) -> Result<Buffers, Refusal>,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
         let again = file.try_clone().map_err(|error| {
             Refusal::new(
@@ -44,14 +43,14 @@ impl DualRing {
                 "raise the limit of open files (ulimit -n, LimitNOFILE=)",
             )
         })?;
-        let (bulk, knobs) = Ring::new(setup, file, buffers)?;
+        let (bulk, knobs) = Ring::new(setup, file, buffers(Lane::Bulk)?)?;
         // As the second of two workers, whose rings share the thread of the first.
         let attach = Attach::default();
         attach.announce(Some(bulk.ring.as_raw_fd()));
         let sqpoll = setup.engine.sqpoll.map(|sqpoll| trial::Sqpoll { shared: true, ..sqpoll });
         let engine = trial::Engine { sqpoll, ..setup.engine.clone() };
         let second = RingSetup { engine: &engine, worker: 1, attach: &attach, ..*setup };
-        let (urgent, _) = Ring::new(&second, again, urgent_buffers)?;
+        let (urgent, _) = Ring::new(&second, again, buffers(Lane::Urgent)?)?;
         Ok((Self { urgent, bulk, polls: 0 }, knobs))
     }
 
@@ -81,12 +80,13 @@ impl Engine for DualRing {
             unsafe { (self.urgent.ring.submission_shared(), self.bulk.ring.submission_shared()) };
         let mut queued = (0, 0);
         for (slot, op) in requests {
-            let (ring, queue, count) = match op.kind.is_urgent() {
-                true => (&mut self.urgent.requests, &mut queues.0, &mut queued.0),
-                false => (&mut self.bulk.requests, &mut queues.1, &mut queued.1),
+            let (requests, context, queue, count) = match op.lane {
+                Lane::Urgent => {
+                    (&mut self.urgent.requests, &self.urgent.context, &mut queues.0, &mut queued.0)
+                }
+                Lane::Bulk => (&mut self.bulk.requests, &self.bulk.context, &mut queues.1, &mut queued.1),
             };
-            let context = if op.kind.is_urgent() { &self.urgent.context } else { &self.bulk.context };
-            let entry = super::Requests::entry(&mut **ring, context, slot, op);
+            let entry = super::Requests::entry(&mut **requests, context, slot, op);
             // SAFETY: as in `Ring::queue`: the slot is free, so that neither ring has a request for its block.
             let pushed = unsafe { queue.push(&entry) };
             debug_assert!(pushed.is_ok(), "there is room in both");
@@ -171,8 +171,8 @@ mod tests {
             poller: None,
             attach: &Attach::default(),
         };
-        let buffers = |block| Buffers::new(DEPTH, block, 1).unwrap();
-        match DualRing::new(&setup, file.into(), buffers(2 * BLOCK), buffers(BLOCK)) {
+        let block = |lane| if lane == Lane::Urgent { BLOCK } else { 2 * BLOCK };
+        match DualRing::new(&setup, file.into(), |lane| Ok(Buffers::new(DEPTH, block(lane), 1).unwrap())) {
             Ok((engine, knobs)) => {
                 let urgent = knobs.iter().find(|knob| knob.name == "urgent").unwrap();
                 assert_eq!(
@@ -195,9 +195,8 @@ mod tests {
         for _ in 0..rounds {
             engine.queue((0..DEPTH).map(|slot| {
                 let offset = u64::from(slot) * 2 * BLOCK as u64;
-                let (kind, len) =
-                    if urgent(slot) { (OpKind::UrgentRead, BLOCK) } else { (OpKind::Read, 2 * BLOCK) };
-                (slot, Op { kind, offset, len: len as u32 })
+                let (lane, len) = if urgent(slot) { (Lane::Urgent, BLOCK) } else { (Lane::Bulk, 2 * BLOCK) };
+                (slot, Op { lane, ..Op::new(OpKind::Read, offset, len as u32) })
             }));
             let mut seen = Vec::new();
             while seen.len() < DEPTH as usize {
@@ -223,10 +222,10 @@ mod tests {
         let Some(mut engine) = dual(|_| ()) else { return };
         run(&mut engine, 20);
         engine.queue(
-            [OpKind::Read, OpKind::UrgentRead, OpKind::Read]
+            [Lane::Bulk, Lane::Urgent, Lane::Bulk]
                 .into_iter()
                 .enumerate()
-                .map(|(slot, kind)| (slot as u32, Op { kind, offset: 0, len: BLOCK as u32 })),
+                .map(|(slot, lane)| (slot as u32, Op { lane, ..Op::new(OpKind::Read, 0, BLOCK as u32) })),
         );
         // The page cache answers at once: before the others are handed over.
         assert_eq!(engine.commit(1).unwrap(), 1);

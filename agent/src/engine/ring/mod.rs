@@ -23,9 +23,7 @@ use proto::{
 
 pub(super) use self::ring_fd::RingFd;
 use self::ring_fd::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
-pub use self::{
-    context::RequestContext, dual::DualRing, setup::Attach, transfers::Transfers, urgent_hint::UrgentHint,
-};
+pub use self::{context::RequestContext, dual::DualRing, setup::Attach, transfers::Transfers};
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 

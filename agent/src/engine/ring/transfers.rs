@@ -6,8 +6,9 @@
 use std::io;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use proto::outcome::Lane;
 
-use super::{Completion, Opcode, RequestContext, Requests, Slot, UrgentHint, setup};
+use super::{Completion, Opcode, RequestContext, Requests, Slot, context::Hint, setup};
 use crate::{
     buffers::Buffers,
     workload::{Op, OpKind},
@@ -18,23 +19,15 @@ pub struct Transfers {
     opcode: Opcode,
     /// One for each slot, where requests are vectored.
     iovecs: Option<Box<[libc::iovec]>>,
-    /// For each file [`KINDS`], by the number of the kind.
+    /// For each file [`TEMPLATES`], by lane and then by kind.
     templates: Box<[Template]>,
 }
 
 /// Numbers of kinds of operations: one more than the largest.
-const KINDS: usize = 16;
+const KINDS: usize = 8;
 
-/// All kinds of operations.
-const ALL: [OpKind; 7] = [
-    OpKind::Read,
-    OpKind::Write,
-    OpKind::WriteLinked,
-    OpKind::Fdatasync,
-    OpKind::Fsync,
-    OpKind::UrgentRead,
-    OpKind::UrgentWrite,
-];
+/// Templates for one file: [`KINDS`] for each lane.
+const TEMPLATES: usize = Lane::ALL.len() * KINDS;
 
 /// What requests of one kind have in common: two words of `struct io_uring_sqe`. All others are filled in, or zero.
 ///
@@ -64,11 +57,11 @@ impl From<squeue::Entry> for Template {
 }
 
 impl Template {
-    /// The same for urgent requests.
-    fn with_hint(self, urgent_hint: UrgentHint) -> Self {
+    /// The same with a lane's hint.
+    fn with_hint(self, hint: Hint) -> Self {
         let mut head = self.head.to_ne_bytes();
-        head[1] |= urgent_hint.flags;
-        head[2..4].copy_from_slice(&urgent_hint.ioprio.to_ne_bytes());
+        head[1] |= hint.flags;
+        head[2..4].copy_from_slice(&hint.ioprio.to_ne_bytes());
         Self { head: u64::from_ne_bytes(head), ..self }
     }
 
@@ -97,14 +90,14 @@ impl Transfers {
         Self { opcode, iovecs, templates: Box::default() }
     }
 
-    /// A request of one kind for one file, without what differs between requests.
-    fn template(&self, context: &RequestContext, file: usize, kind: OpKind) -> Template {
+    /// A request of one kind and lane for one file, without what differs between requests.
+    fn template(&self, context: &RequestContext, file: usize, lane: Lane, kind: OpKind) -> Template {
         let nowhere = std::ptr::null_mut::<u8>();
         let registered = context.slots_per_buffer.is_some();
         // The opcodes are generic over the kind of descriptor by a trait that cannot be named.
         macro_rules! entry {
             ($file:expr) => {
-                match (kind.plain(), self.iovecs.is_some(), registered) {
+                match (kind, self.iovecs.is_some(), registered) {
                     (OpKind::Fdatasync, ..) => {
                         opcode::Fsync::new($file).flags(types::FsyncFlags::DATASYNC).build()
                     }
@@ -126,8 +119,7 @@ impl Transfers {
         // The sync that follows in the same submission waits for the write. At the end of a submission a link
         // would be none; the loop queues the two together, and the queue is published whole.
         let link = if kind == OpKind::WriteLinked { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
-        let template = Template::from(entry.flags(context.flags | link));
-        if kind.is_urgent() { template.with_hint(context.urgent_hint) } else { template }
+        Template::from(entry.flags(context.flags | link)).with_hint(context.hints[lane as usize])
     }
 }
 
@@ -144,12 +136,12 @@ impl Requests for Transfers {
     }
 
     fn settle(&mut self, context: &RequestContext) {
-        let mut templates = Vec::with_capacity(context.fds.len().max(1) * KINDS);
-        for file in 0..context.fds.len().max(1) {
-            // Numbers that are no kind's are never asked for.
-            templates.extend([self.template(context, file, OpKind::Read); KINDS]);
-            for kind in ALL {
-                templates[file * KINDS + kind as usize] = self.template(context, file, kind);
+        let files = context.fds.len().max(1);
+        // Numbers that are not a kind's are never used.
+        let mut templates = vec![self.template(context, 0, Lane::Bulk, OpKind::Read); files * TEMPLATES];
+        for (file, templates) in templates.chunks_mut(TEMPLATES).enumerate() {
+            for (lane, kind) in Lane::ALL.into_iter().flat_map(|lane| OpKind::ALL.map(|kind| (lane, kind))) {
+                templates[lane as usize * KINDS + kind as usize] = self.template(context, file, lane, kind);
             }
         }
         self.templates = templates.into();
@@ -157,7 +149,8 @@ impl Requests for Transfers {
 
     #[inline(always)]
     fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> squeue::Entry {
-        let template = self.templates[context.file(slot) as usize * KINDS + op.kind as usize];
+        let template = self.templates
+            [context.file(slot) as usize * TEMPLATES + op.lane as usize * KINDS + op.kind as usize];
         let user_data = u64::from(slot);
         if self.opcode == Opcode::Nop || op.kind.syncs() {
             return template.with(0, 0, 0, 0, user_data);

@@ -3,11 +3,11 @@
 use std::io;
 
 use proto::{
-    outcome::{Knob, Refusal},
+    outcome::{Knob, Lane, Refusal},
     trial::{Urgent, UrgentBy},
 };
 
-use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, setup::FALLBACK};
+use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, context::Hint, setup::FALLBACK};
 use crate::{
     engine::Engine as _,
     workload::{Op, OpKind},
@@ -17,15 +17,6 @@ use crate::{
 const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
-/// What urgent requests have that others have not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UrgentHint {
-    /// Of the request's flags.
-    pub(super) flags: u8,
-    /// Its I/O priority; 0: that of the thread.
-    pub(super) ioprio: u16,
-}
-
 impl<R: Requests> Ring<R> {
     /// Prefers urgent requests as asked, and says what came of it. `flagged`: the ring was set up for flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
@@ -34,7 +25,7 @@ impl<R: Requests> Ring<R> {
         Ok(match urgent.by {
             UrgentBy::None | UrgentBy::SeparateRing => vec![granted(urgent.by)],
             UrgentBy::IosqeUrgent if flagged => {
-                self.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
+                self.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: 0 });
                 vec![granted(urgent.by)]
             }
             UrgentBy::IosqeUrgent => vec![granted(UrgentBy::None)],
@@ -45,8 +36,8 @@ impl<R: Requests> Ring<R> {
         })
     }
 
-    fn set_urgent_hint(&mut self, urgent_hint: UrgentHint) {
-        self.context.urgent_hint = urgent_hint;
+    fn set_urgent_hint(&mut self, hint: Hint) {
+        self.context.hints[Lane::Urgent as usize] = hint;
         self.requests.settle(&self.context);
     }
 
@@ -55,7 +46,7 @@ impl<R: Requests> Ring<R> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
         for (class, ioprio) in [("real-time", REAL_TIME), ("best-effort-0", BEST_EFFORT)] {
-            self.set_urgent_hint(UrgentHint { flags: 0, ioprio });
+            self.set_urgent_hint(Hint { flags: 0, ioprio });
             match self.try_read(urgent) {
                 Ok(()) => return Ok(class),
                 Err(error) => why = Some(error),
@@ -68,7 +59,7 @@ impl<R: Requests> Ring<R> {
 
     fn try_read(&mut self, urgent: Urgent) -> io::Result<()> {
         let len = urgent.block_size.map_or(self.context.buffers.block(), |size| size.0 as usize) as u32;
-        self.queue(std::iter::once((0, Op { kind: OpKind::UrgentRead, offset: 0, len })));
+        self.queue(std::iter::once((0, Op { lane: Lane::Urgent, ..Op::new(OpKind::Read, 0, len) })));
         let mut result = None;
         while result.is_none() {
             self.commit(1)?;
@@ -134,8 +125,8 @@ mod tests {
     }
 
     /// A request's 64 bytes.
-    fn bytes(ring: &mut Ring, kind: OpKind) -> [u8; 64] {
-        let entry = ring.requests.entry(&ring.context, 1, Op { kind, offset: 512, len: 512 });
+    fn bytes(ring: &mut Ring, kind: OpKind, lane: Lane) -> [u8; 64] {
+        let entry = ring.requests.entry(&ring.context, 1, Op { lane, ..Op::new(kind, 512, 512) });
         // SAFETY: both are 64 bytes of plain numbers.
         unsafe { std::mem::transmute::<squeue::Entry, [u8; 64]>(entry) }
     }
@@ -147,16 +138,16 @@ mod tests {
             other => other.unwrap(),
         };
         assert_eq!(said(&knobs), [["urgent", "none", "none"]]);
-        let plain = bytes(&mut ring, OpKind::Read);
-        assert_eq!(bytes(&mut ring, OpKind::UrgentRead), plain, "no urgent_hint");
-        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
-        assert_eq!(bytes(&mut ring, OpKind::Read), plain);
-        let urgent = bytes(&mut ring, OpKind::UrgentRead);
+        let plain = bytes(&mut ring, OpKind::Read, Lane::Bulk);
+        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "no urgent_hint");
+        ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
+        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Bulk), plain);
+        let urgent = bytes(&mut ring, OpKind::Read, Lane::Urgent);
         assert_eq!((urgent[1], u16::from_ne_bytes([urgent[2], urgent[3]])), (0x80, 1 << 13));
         assert_eq!((urgent[0], &urgent[4..]), (plain[0], &plain[4..]));
         ring.context.flags = squeue::Flags::ASYNC;
-        ring.set_urgent_hint(UrgentHint { flags: IOSQE_URGENT, ioprio: 0 });
-        assert_eq!(bytes(&mut ring, OpKind::UrgentWrite)[1], 0x90, "beside other flags");
+        ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: 0 });
+        assert_eq!(bytes(&mut ring, OpKind::Write, Lane::Urgent)[1], 0x90, "beside other flags");
         let _: &Transfers = &ring.requests;
     }
 
@@ -174,7 +165,7 @@ mod tests {
             "best-effort-0" => BEST_EFFORT,
             other => panic!("{other}"),
         };
-        assert_eq!(ring.context.urgent_hint, UrgentHint { flags: 0, ioprio: expected });
+        assert_eq!(ring.context.hints[Lane::Urgent as usize], Hint { flags: 0, ioprio: expected });
     }
 
     #[test]
@@ -200,6 +191,6 @@ mod tests {
         let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
         let granted = if patched { "iosqe_urgent" } else { "none" };
         assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", granted]]);
-        assert_eq!(ring.context.urgent_hint.flags, if patched { IOSQE_URGENT } else { 0 });
+        assert_eq!(ring.context.hints[Lane::Urgent as usize].flags, if patched { IOSQE_URGENT } else { 0 });
     }
 }

@@ -59,7 +59,7 @@ fn files(workers: u32) -> Vec<OwnedFd> {
 }
 
 fn read(slot: Slot, block: u64) -> (Slot, Op) {
-    (slot, Op { kind: OpKind::Read, offset: block * BLOCK as u64, len: BLOCK as u32 })
+    (slot, Op::new(OpKind::Read, block * BLOCK as u64, BLOCK as u32))
 }
 
 /// What a round of a test shares: how, by how many, how deep.

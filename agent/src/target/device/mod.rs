@@ -20,7 +20,6 @@ mod signature;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::Arc,
@@ -29,6 +28,7 @@ use std::{
 };
 
 use proto::{
+    facts::TargetFacts,
     outcome::{Refusal, Warning},
     trial::DeviceTarget,
 };
@@ -58,7 +58,7 @@ pub(super) struct Claim {
     pub file: Arc<OwnedFd>,
     /// In bytes.
     pub size: u64,
-    pub facts: BTreeMap<String, String>,
+    pub facts: TargetFacts,
     pub warnings: Vec<Warning>,
     path: String,
     serial: String,
@@ -137,13 +137,13 @@ pub(super) fn claim(
         let remedy = "another device, or a smaller block_size";
         return Err(Refusal::new("target-too-small", message, remedy).at("target.device.path"));
     }
-    let mut facts = BTreeMap::new();
+    let mut facts = TargetFacts::default();
     let mut warnings = Vec::new();
-    facts.insert("identity".to_owned(), found);
+    facts.other.insert("identity".to_owned(), found);
     match signature::find(file.as_fd(), size).map_err(|errno| failed(&format!("read {path}"), errno))? {
         Some(what) if writes => return Err(signed(path, what)),
-        Some(what) => _ = facts.insert("signature".to_owned(), what.to_owned()),
-        None => _ = facts.insert("signature".to_owned(), "none".to_owned()),
+        Some(what) => _ = facts.other.insert("signature".to_owned(), what.to_owned()),
+        None => _ = facts.other.insert("signature".to_owned(), "none".to_owned()),
     }
     if let Some(zeros) = blank(&file, size) {
         warnings.push(Warning::new(

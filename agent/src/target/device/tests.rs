@@ -10,7 +10,10 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use proto::trial::Target;
+use proto::{
+    facts::{CachedShare, FileSystem},
+    trial::Target,
+};
 use rustix::{
     mount::{MountFlags, mount},
     thread::{UnshareFlags, unshare_unsafe},
@@ -63,10 +66,11 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
     let mut targets = allowing(&device);
     let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
     assert_eq!(prepared.size, lab::SIZE);
-    assert_eq!(prepared.facts["identity"], format!("{} (loop/backing_file)", device.serial));
-    assert_eq!(prepared.facts["signature"], "none");
-    assert_eq!(prepared.facts["file_system"], "none: a block device");
-    assert!(prepared.facts["device"].ends_with(device.path.file_name().unwrap().to_str().unwrap()));
+    assert_eq!(prepared.facts.other["identity"], format!("{} (loop/backing_file)", device.serial));
+    assert_eq!(prepared.facts.other["signature"], "none");
+    assert_eq!(prepared.facts.file_system, Some(FileSystem::BlockDevice));
+    let name = prepared.facts.device.as_ref().unwrap().name.as_deref();
+    assert_eq!(name, device.path.file_name().unwrap().to_str());
     let worker = prepared.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&worker).unwrap().contains(OFlags::DIRECT));
     assert_eq!(direct::read_block(worker.as_fd(), 4096), Ok(4096));
@@ -145,7 +149,7 @@ fn a_device_is_written_by_consent_only() {
     let cached = DeviceTarget { direct: false, ..wanted(&device, false) };
     drop(second);
     let cached = prepare(&mut targets, &cached, false).unwrap();
-    assert_eq!(cached.facts["cached_share"], "100.0%");
+    assert_eq!(cached.facts.cached_share, Some(CachedShare::Known(1000)));
 }
 
 #[test]
@@ -195,7 +199,7 @@ fn a_signature_forbids_writes_even_with_consent() {
     assert_eq!(refusal.code, "device-signature");
     assert!(refusal.message.contains("xfs") && refusal.remedy.contains("wipefs"), "{refusal:?}");
     let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
-    assert_eq!(prepared.facts["signature"], "xfs");
+    assert_eq!(prepared.facts.other["signature"], "xfs");
     assert!(fs::read(&device.serial).unwrap() == before, "not a byte was written");
 }
 
@@ -225,7 +229,7 @@ fn what_is_mounted_is_refused() {
     let Some(_devices) = lab::devices() else { return };
     let Some(device) = Loop::ext4() else { return };
     let before = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
-    assert_eq!(before.facts["signature"], "ext2, ext3 or ext4", "free, it is read");
+    assert_eq!(before.facts.other["signature"], "ext2, ext3 or ext4", "free, it is read");
     drop(before);
     let mounted = Mounted::new(&device.path);
     let refusal = refused(&device, "device-mounted");
@@ -272,7 +276,7 @@ fn a_disk_with_a_mounted_partition_is_refused() {
         prepare(&mut listing(path, &device.serial), &wanted, true)
     };
     let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
-    assert!(prepared.facts["signature"].contains("MBR"));
+    assert!(prepared.facts.other["signature"].contains("MBR"));
     assert_eq!(part().unwrap_err().code, "device-held", "the whole disk is claimed");
     drop(prepared);
     let prepared = part().unwrap();

@@ -22,7 +22,6 @@ mod tmpfs;
 mod zram;
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
@@ -32,6 +31,7 @@ use std::{
 };
 
 use proto::{
+    facts::TargetFacts,
     outcome::Refusal,
     trial::{RamdiskKind, RamdiskTarget},
 };
@@ -66,8 +66,8 @@ struct Made {
 pub(super) struct Disk {
     file: Option<Arc<OwnedFd>>,
     wanted: RamdiskTarget,
-    /// What it is made from, `ram` and what is particular to the kind.
-    pub facts: BTreeMap<String, String>,
+    /// What it is made from, and the particulars of its kind.
+    pub facts: TargetFacts,
     record: Option<Record>,
     state: State,
 }
@@ -83,9 +83,9 @@ impl Disk {
         self.file.clone()
     }
 
-    /// What it is made from, for people.
-    pub fn kind(&self) -> &str {
-        self.facts.get("ramdisk").map_or("", String::as_str)
+    /// The name of what it is made from.
+    pub fn kind(&self) -> &'static str {
+        self.facts.ramdisk.unwrap_or(self.wanted.kind).name()
     }
 }
 
@@ -119,13 +119,15 @@ pub(super) fn make(
         RamdiskKind::Auto => first_of(wanted, state)?,
         kind => (kind, make_kind(kind, wanted, state).map_err(|why| not_offered(kind, &why))?),
     };
-    let mut facts: BTreeMap<String, String> =
-        made.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    facts.insert("ramdisk".to_owned(), kind.name().to_owned());
-    facts.insert("ram".to_owned(), "yes".to_owned());
-    facts.insert("asynchronous".to_owned(), super::yes_no(made.asynchronous));
+    let mut facts = TargetFacts {
+        ramdisk: Some(kind),
+        asynchronous: Some(made.asynchronous),
+        other: made.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ..TargetFacts::default()
+    };
+    facts.other.insert("ram".to_owned(), "yes".to_owned());
     let contents = if wanted.memory_backed { "random data" } else { "not kept" };
-    facts.insert("contents".to_owned(), contents.to_owned());
+    facts.other.insert("contents".to_owned(), contents.to_owned());
     // From here on, whatever fails, dropping it takes it down.
     let mut disk = Disk {
         file: Some(Arc::new(made.file)),
@@ -149,7 +151,7 @@ pub(super) fn make(
         disk.record.as_ref().filter(|record| record.kind == "zram").map(|record| &record.device)
         && let Some(share) = zram::stored(name)
     {
-        disk.facts.insert("stored".to_owned(), share);
+        disk.facts.other.insert("stored".to_owned(), share);
     }
     Ok(disk)
 }

@@ -7,7 +7,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use proto::{trial::Target, units::ByteSize};
+use proto::{
+    facts::{CachedShare, FileSystem, MadeBy},
+    trial::Target,
+    units::ByteSize,
+};
 use tempfile::TempDir;
 
 use super::{state::Owner, *};
@@ -34,15 +38,15 @@ fn records(dir: &TempDir) -> String {
 
 /// The kernel's name of a disk that was made: the end of `253:1 zram1`.
 fn device(prepared: &Prepared) -> String {
-    prepared.facts["device"].rsplit(' ').next().unwrap().to_owned()
+    prepared.facts.device.clone().unwrap().name.unwrap()
 }
 
 /// What every kind keeps: full of data, written and read back, the same one for the next trial.
 fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     let first = prepare(targets, disk(kind)).unwrap();
     assert_eq!(
-        (first.size, first.facts["ram"].as_str(), first.facts["made_by"].as_str()),
-        (SIZE, "yes", "agent")
+        (first.size, first.facts.other["ram"].as_str(), first.facts.made_by),
+        (SIZE, "yes", Some(MadeBy::Agent))
     );
     let warnings: Vec<_> = first.warnings.iter().map(|warning| warning.code.as_str()).collect();
     assert_eq!(warnings, ["ram-backed"]);
@@ -58,7 +62,7 @@ fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     plain.sync_all().unwrap();
     let cached = RamdiskTarget { direct: false, ..disk(kind) };
     let second = prepare(targets, cached).unwrap();
-    assert_eq!(second.facts["cached_share"], "100.0%");
+    assert_eq!(second.facts.cached_share, Some(CachedShare::Known(1000)));
     let mut block = [0; 4096];
     File::from(second.open().unwrap()).read_exact_at(&mut block, 4096).unwrap();
     assert_eq!(block, [7; 4096], "the same disk, not filled again");
@@ -72,10 +76,10 @@ fn a_file_on_tmpfs() {
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
     let prepared = serves(&mut targets, RamdiskKind::Tmpfs);
     assert_eq!(
-        (prepared.facts["ramdisk"].as_str(), prepared.facts["file_system"].as_str()),
-        ("tmpfs", "tmpfs")
+        (prepared.facts.ramdisk, prepared.facts.file_system),
+        (Some(RamdiskKind::Tmpfs), Some(FileSystem::Tmpfs))
     );
-    assert_eq!(prepared.facts["asynchronous"], "no");
+    assert_eq!(prepared.facts.asynchronous, Some(false));
     assert_eq!(
         fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count(),
         before,
@@ -96,8 +100,8 @@ fn a_zram_device() {
     let prepared = serves(&mut targets, RamdiskKind::Zram);
     let name = device(&prepared);
     assert!(name.starts_with("zram") && name != "zram0", "a new one: {name}");
-    assert_eq!(prepared.facts["ramdisk"], "zram");
-    let stored: f64 = prepared.facts["stored"].trim_end_matches('%').parse().unwrap();
+    assert_eq!(prepared.facts.ramdisk, Some(RamdiskKind::Zram));
+    let stored: f64 = prepared.facts.other["stored"].trim_end_matches('%').parse().unwrap();
     assert!(stored > 95.0, "it does not compress: {stored}");
     assert!(records(&dir).contains(&name));
     // Another size is another disk; the first goes when nobody has it any more.
@@ -121,11 +125,8 @@ fn a_loop_device_over_tmpfs() {
     let prepared = serves(&mut targets, RamdiskKind::Loop);
     let backing = sys_block(&device(&prepared)).join("loop/backing_file");
     assert!(backing.exists());
-    assert_eq!(
-        (prepared.facts["ramdisk"].as_str(), prepared.facts["asynchronous"].as_str()),
-        ("loop", "yes")
-    );
-    eprintln!("loop_direct: {}", prepared.facts["loop_direct"]);
+    assert_eq!((prepared.facts.ramdisk, prepared.facts.asynchronous), (Some(RamdiskKind::Loop), Some(true)));
+    eprintln!("loop_direct: {}", prepared.facts.other["loop_direct"]);
     drop((prepared, targets));
     assert!(!backing.exists());
     assert_eq!(records(&dir), "");
@@ -136,9 +137,9 @@ fn the_first_that_there_is() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let prepared = prepare(&mut targets(&dir), disk(RamdiskKind::Auto)).unwrap();
-    let known = ["null_blk", "loop", "zram", "tmpfs"];
-    assert!(known.contains(&prepared.facts["ramdisk"].as_str()), "{:?}", prepared.facts);
-    eprintln!("auto: {}", prepared.facts["ramdisk"]);
+    let kind = prepared.facts.ramdisk.unwrap();
+    assert!(ORDER.contains(&kind), "{:?}", prepared.facts);
+    eprintln!("auto: {}", kind.name());
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn what_is_not_offered_is_named_with_its_remedy() {
     let dir = TempDir::new().unwrap();
     for (kind, remedy) in [(RamdiskKind::NullBlk, "modprobe null_blk"), (RamdiskKind::Brd, "modprobe brd")] {
         match prepare(&mut targets(&dir), disk(kind)) {
-            Ok(prepared) => assert_eq!(prepared.facts["ramdisk"], kind.name()),
+            Ok(prepared) => assert_eq!(prepared.facts.ramdisk, Some(kind)),
             Err(refusal) => {
                 let field = (refusal.code.as_str(), refusal.field.as_str());
                 assert_eq!(field, ("ramdisk-kind", "target.ramdisk.kind"));

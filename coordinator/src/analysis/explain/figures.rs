@@ -112,14 +112,13 @@ impl<'a> Figures<'a> {
         Some(self.cell.ring.completed?.punted).filter(|share| share.is_finite())
     }
 
-    /// Whether requests get past the page cache, so that a device has to answer.
+    /// Whether requests bypass the page cache, or find it empty.
     pub(super) fn reaches_device(&self) -> bool {
-        let says = |fact: &str, word: &str| self.cell.target.get(fact).is_some_and(|value| value == word);
-        says("direct", "yes") || says("cache", "cold")
+        self.cell.target.reaches_device()
     }
 
-    /// Whether all requests are answered by the page cache.
+    /// Whether requests are served from the page cache.
     pub(super) fn cached(&self) -> bool {
-        self.cell.target.get("direct").is_some_and(|value| value == "no") && !self.reaches_device()
+        self.cell.target.is_cached()
     }
 }

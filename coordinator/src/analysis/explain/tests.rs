@@ -2,6 +2,8 @@
 
 mod odd;
 
+use proto::facts::TargetFacts;
+
 use super::*;
 use crate::{
     params::Params,
@@ -80,7 +82,7 @@ impl Of {
             context_switches_per_io: Some(self.switches),
             interrupts_per_io: self.interrupts,
             ring: self.ring.clone(),
-            target: [("direct".to_owned(), if self.direct { "yes" } else { "no" }.to_owned())].into(),
+            target: TargetFacts { direct: Some(self.direct), ..TargetFacts::default() },
             pinned_cpus: (1..=self.cpus).collect(),
             placement: Placement {
                 workers: Some(self.workers),

@@ -79,7 +79,7 @@ impl Arithmetic {
         }
     }
 
-    pub(super) fn apply(self, left: f64, right: f64) -> f64 {
+    pub(crate) fn apply(self, left: f64, right: f64) -> f64 {
         match self {
             Self::Add => left + right,
             Self::Subtract => left - right,
@@ -114,13 +114,13 @@ impl Expr {
     }
 
     /// Whether it contains no measured value.
-    pub(super) fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         self.quantities().is_empty()
     }
 
     /// The two sides, if this is the ratio of one metric of two arms. Such a ratio has an interval of its own,
     /// because the trials of the two arms are compared.
-    pub(super) fn ratio(&self) -> Option<(&Quantity, &Quantity)> {
+    pub(crate) fn ratio(&self) -> Option<(&Quantity, &Quantity)> {
         let Self::Both(Arithmetic::Divide, left, right) = self else { return None };
         let (Self::Quantity(left), Self::Quantity(right)) = (&**left, &**right) else { return None };
         (left.metric == right.metric && left.arm != right.arm).then_some((left, right))

@@ -131,10 +131,10 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    pub(super) fn op(&mut self) -> Result<(Op, Range<usize>), ExpectError> {
+    pub(super) fn op(&mut self, what: &str) -> Result<(Op, Range<usize>), ExpectError> {
         match self.peek() {
             Some(Token::Op(op)) => Ok((op, self.take())),
-            _ => Err(self.expected("a comparison (>=, <=, > or <)")),
+            _ => Err(self.expected(what)),
         }
     }
 

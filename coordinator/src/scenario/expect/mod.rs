@@ -16,13 +16,11 @@
 //! A claim holds only if it holds at **every** point that its conditions select. It cannot be evaluated if they
 //! select none, or if a value is missing at one of them and no other point fails.
 //!
-//! `lex` splits the text into tokens, `parse` builds a claim from them, and `judge` evaluates the claim against
-//! the measured values.
+//! `lex` turns the text into tokens, `parse` the tokens into a claim. [`crate::analysis::expectations`] evaluates it.
 
 mod condition;
 mod error;
 mod expr;
-mod judge;
 mod lex;
 mod parse;
 mod unit;
@@ -31,19 +29,16 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub(crate) use self::unit::figures;
 pub use self::{
     condition::Condition,
     error::ExpectError,
     expr::{Arithmetic, Edge, Expr, Place, Quantity},
-    judge::{Measured, Outcome},
     parse::parse,
     unit::{Literal, Unit},
 };
 use super::keys::one_of;
-use crate::params::Params;
-
-/// The possible verdicts on an arm, as every report words them.
-pub const VERDICTS: [&str; 4] = ["faster", "slower", "no difference", "inconclusive"];
+use crate::{params::Params, summary::Verdict};
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +69,8 @@ impl Op {
         ("=", Self::Equal),
     ];
 
-    fn holds(self, left: f64, right: f64) -> bool {
+    /// Whether the comparison holds.
+    pub(crate) fn holds(self, left: f64, right: f64) -> bool {
         match self {
             Self::AtLeast => left >= right,
             Self::AtMost => left <= right,
@@ -112,8 +108,8 @@ pub enum Statement {
         against: Option<Quantity>,
         /// Whether the verdict must be this one (`true`) or any other.
         is: bool,
-        /// One of [`VERDICTS`].
-        verdict: &'static str,
+        /// The verdict.
+        verdict: Verdict,
     },
 }
 
@@ -147,6 +143,7 @@ impl fmt::Display for Claim {
             Statement::Compare { left, op, right } => write!(f, "{left} {op} {right}")?,
             Statement::Verdict { of, against, is, verdict } => {
                 let other = against.as_ref().map_or_else(String::new, |other| format!(" / {other}"));
+                let verdict = verdict.as_str();
                 let quote = if verdict.contains(' ') { "\"" } else { "" };
                 let sign = if *is { Op::Equal } else { Op::Differs };
                 write!(f, "verdict({of}{other}) {sign} {quote}{verdict}{quote}")?;
@@ -169,6 +166,14 @@ pub struct Expectation {
 }
 
 impl Expectation {
+    /// Whether the claim is about this point.
+    #[must_use]
+    pub fn selects(&self, point: &Params) -> bool {
+        self.claim.conditions.iter().all(|condition| {
+            point.get(&condition.axis).and_then(|value| condition.selects(value)) == Some(true)
+        })
+    }
+
     /// Checks the names of arms. If the axes are known, also checks their names and that the conditions suit their
     /// values.
     #[must_use]
@@ -205,8 +210,8 @@ impl Expectation {
     }
 }
 
-/// A point as text; empty without a sweep.
-fn place(point: &Params) -> String {
+/// `at depth=8 block_size=4KiB`; empty without a sweep.
+pub(crate) fn place(point: &Params) -> String {
     let axes: Vec<String> = point.iter().map(|(axis, value)| format!("{axis}={}", shown(value))).collect();
     if axes.is_empty() { String::new() } else { format!("at {}", axes.join(" ")) }
 }

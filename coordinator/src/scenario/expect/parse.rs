@@ -4,14 +4,17 @@ use std::ops::Range;
 
 use super::{
     Claim, Condition, Edge, ExpectError, Expectation, Expr, Literal, Op, Place, Quantity, Statement, Unit,
-    VERDICTS,
     expr::Arithmetic,
     lex::{SHAPE, Token, Tokens},
 };
 use crate::{
     metric,
     scenario::keys::{nearest, one_of},
+    summary::Verdict,
 };
+
+/// What is expected between two values.
+const COMPARISON: &str = "a comparison (>=, <=, > or <)";
 
 /// A part of an expression with its unit and its range in the text.
 struct Part {
@@ -72,11 +75,12 @@ pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
 /// `EXPR OP EXPR`, and the unit of both sides.
 fn compare(tokens: &mut Tokens<'_>) -> Result<(Statement, Unit), ExpectError> {
     let left = sum(tokens)?;
-    let (op, op_at) = tokens.op()?;
+    let (op, op_at) = tokens.op(COMPARISON)?;
     if matches!(op, Op::Equal | Op::Differs) {
         let message = "measured values are never exactly equal";
         let help = "compare with >=, <=, > or <; only verdicts can be tested for equality, as in: \
-                    verdict(uring.iops) == faster";
+                    verdict(uring.iops) == \
+                    faster";
         return Err(ExpectError::new(op_at, message, help));
     }
     let right = sum(tokens)?;
@@ -212,8 +216,7 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
         against = Some(other);
     }
     tokens.close()?;
-    let (op, op_at) = tokens.op().map_err(|error| ExpectError {
-        message: error.message.replace("a comparison (>=, <=, > or <)", "== or !="),
+    let (op, op_at) = tokens.op("== or !=").map_err(|error| ExpectError {
         help: "a verdict reads like: verdict(uring.iops) == faster".to_owned(),
         ..error
     })?;
@@ -227,18 +230,18 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
     Ok(Statement::Verdict { of, against, is, verdict: verdict_word(tokens)? })
 }
 
-/// One of [`VERDICTS`]; `no difference` with or without quotes, or as one word.
-fn verdict_word(tokens: &mut Tokens<'_>) -> Result<&'static str, ExpectError> {
+/// A verdict; `no difference` with or without quotes, or as one word.
+fn verdict_word(tokens: &mut Tokens<'_>) -> Result<Verdict, ExpectError> {
     let (text, at) = match tokens.peek() {
         Some(Token::Quoted(text)) => (text, tokens.take()),
         _ => tokens.word("a verdict")?,
     };
     if text == "no" && tokens.take_if(Token::Word("difference")) {
-        return Ok(VERDICTS[2]);
+        return Ok(Verdict::NoDifference);
     }
-    let same = |known: &&&str| **known == text || known.replace(' ', "_") == text;
-    VERDICTS.iter().find(same).copied().ok_or_else(|| {
-        let meant = nearest(text, &VERDICTS).filter(|meant| !meant.contains(' '));
+    let named = |verdict: &Verdict| verdict.as_str() == text || verdict.as_str().replace(' ', "_") == text;
+    Verdict::ALL.into_iter().find(named).ok_or_else(|| {
+        let meant = nearest(text, &Verdict::ALL.map(Verdict::as_str)).filter(|meant| !meant.contains(' '));
         let all = "the verdicts are: faster, slower, \"no difference\", inconclusive";
         let help = meant.map_or_else(|| all.to_owned(), |meant| format!("did you mean `{meant}`?"));
         ExpectError::new(at, format!("there is no verdict `{text}`"), help)
@@ -247,7 +250,7 @@ fn verdict_word(tokens: &mut Tokens<'_>) -> Result<&'static str, ExpectError> {
 
 fn condition(tokens: &mut Tokens<'_>) -> Result<Condition, ExpectError> {
     let (axis, axis_at) = tokens.word("the name of an axis")?;
-    let (op, op_at) = tokens.op()?;
+    let (op, op_at) = tokens.op(COMPARISON)?;
     let (value, value_at) = tokens.word("a value of the axis")?;
     let literal = Literal::parse(value);
     if literal.is_none() && !matches!(op, Op::Equal | Op::Differs) {

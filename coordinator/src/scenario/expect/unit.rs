@@ -45,7 +45,7 @@ impl Unit {
     }
 
     /// Formats a value for people.
-    pub(super) fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         let scale = |steps: &[(f64, &str)]| {
             let (step, unit) = steps
                 .iter()
@@ -69,7 +69,7 @@ impl Unit {
 }
 
 /// Four significant figures, without trailing zeros.
-pub(super) fn figures(value: f64) -> String {
+pub(crate) fn figures(value: f64) -> String {
     let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
     let decimals = usize::try_from((3 - magnitude).clamp(0, 9)).unwrap_or(0);
     let text = format!("{value:.decimals$}");

@@ -6,7 +6,10 @@
 //! at least were handed over with it or after it, and came back before it. A batch is what is handed over between two
 //! looks at which something had come back. Where requests come back in their order the bound is exact.
 
-use proto::trial::{Share, Trial};
+use proto::{
+    outcome::Lane,
+    trial::{Share, Trial},
+};
 use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -76,7 +79,7 @@ fn drawn(share: Share, seed: u64, worker: u32) -> Box<[u32]> {
 }
 
 impl<S: Source> Source for Marked<S> {
-    const MARKS: bool = true;
+    const LANES: bool = true;
 
     #[inline]
     fn turn(&mut self) -> Turn {
@@ -105,16 +108,16 @@ impl<S: Source> Source for Marked<S> {
         }
         self.left = self.distances[self.at];
         self.bounds[slot as usize] = self.before;
-        Op { kind: op.kind.urgent(), len: self.len.unwrap_or(op.len), ..op }
+        Op { lane: Lane::Urgent, len: self.len.unwrap_or(op.len), ..op }
     }
 
     #[inline]
-    fn done(&mut self, completion: Completion, kind: OpKind) {
+    fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
         self.fresh = true;
-        if !kind.is_urgent() && !kind.syncs() {
+        if lane == Lane::Bulk && !kind.syncs() {
             self.returned += 1;
         }
-        self.operations.done(completion, kind.plain());
+        self.operations.done(completion, kind, lane);
     }
 
     #[inline]
@@ -161,13 +164,9 @@ mod tests {
             let mut urgent = 0.0;
             for _ in 0..count {
                 let (op, other) = (marked.take(0), plain.next_op());
-                assert_eq!(
-                    (op.offset, op.kind.plain()),
-                    (other.offset, other.kind),
-                    "where another would have gone"
-                );
-                assert_eq!(op.len, if op.kind.is_urgent() { 512 } else { 4096 });
-                urgent += f64::from(u8::from(op.kind.is_urgent()));
+                assert_eq!((op.offset, op.kind), (other.offset, other.kind), "where another would have gone");
+                assert_eq!(op.len, if op.lane == Lane::Urgent { 512 } else { 4096 });
+                urgent += f64::from(u8::from(op.lane == Lane::Urgent));
             }
             let (expected, p) = (f64::from(count) * f64::from(share) / 1e6, f64::from(share) / 1e6);
             // The distances come round after 2^14 of them, so that no more than these are drawn.
@@ -178,7 +177,7 @@ mod tests {
         let kinds = |seed, worker| {
             let trial = trial(100_000, 100, seed);
             let mut marked = source(&trial, worker);
-            (0..500).map(|_| marked.take(0).kind).collect::<Vec<_>>()
+            (0..500).map(|_| marked.take(0).lane).collect::<Vec<_>>()
         };
         assert_eq!(kinds(1, 0), kinds(1, 0));
         assert_ne!(kinds(1, 0), kinds(2, 0));
@@ -192,12 +191,12 @@ mod tests {
         // Urgent are the third, and the first of the second batch.
         (marked.distances, marked.left) = ([2, 1, u32::MAX].into(), 2);
         let take = |marked: &mut Marked<Ops>, slots: std::ops::Range<u32>| -> Vec<bool> {
-            slots.map(|slot| marked.take(slot).kind.is_urgent()).collect()
+            slots.map(|slot| marked.take(slot).lane == Lane::Urgent).collect()
         };
         assert_eq!(take(&mut marked, 0..4), [false, false, true, false]);
         let done = |marked: &mut Marked<Ops>, slot: Slot, urgent: bool| {
-            let kind = if urgent { OpKind::UrgentRead } else { OpKind::Read };
-            marked.done(Completion { slot, result: 0 }, kind);
+            let lane = if urgent { Lane::Urgent } else { Lane::Bulk };
+            marked.done(Completion { slot, result: 0 }, OpKind::Read, lane);
         };
         done(&mut marked, 3, false);
         done(&mut marked, 0, false);
