@@ -138,7 +138,7 @@ fn what_does_not_fit_is_refused_before_anything_is_measured() {
     refuses(&["calibrate", "little.yaml", "--trials", "0"], &["out of range"]);
     refuses(&["run", "little.yaml", "--calibration", "."], &["not a run directory", "coordinator calibrate"]);
     calibrate(place.path(), &[]);
-    refuses(&["calibrate", "little.yaml", "--out", "calibration"], &["already holds a run"]);
+    refuses(&["calibrate", "little.yaml", "--out", "calibration"], &["already contains a run"]);
     let other = ["run", "little.yaml", "--out", "run", "--calibration", "calibration", "--set"];
     refuses(
         &[&other[..], &["workload.runtime=50ms"]].concat(),

@@ -270,7 +270,7 @@ async fn a_host_that_never_becomes_ready_is_given_up() {
     let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
     assert_eq!((host.as_str(), refusal.code.as_str()), ("n1", "silent"));
     assert!(
-        refusal.message.starts_with("does not become ready: nothing was heard of it for 2 s"),
+        refusal.message.starts_with("did not become ready: no event for 2 s"),
         "{refusal}"
     );
     assert!(refusal.remedy.contains("dmesg"), "{refusal}");

@@ -78,7 +78,7 @@ fn what_is_no_agent_at_all() {
         std::thread::sleep(Duration::from_millis(300));
     });
     let ran = place.finish(place.run_on(&address, &tiny())).exits(3);
-    ran.says(&[&address, "does that address belong to `agent serve`?"]);
+    ran.says(&[&address, "does `agent serve` listen on that address?"]);
     server.join().unwrap();
 }
 

@@ -10,7 +10,7 @@ fn a_directory_that_holds_a_run_is_left_alone() {
     place.finish(place.run(&tiny())).completes();
     let before = fs::read(place.out().join("trials.jsonl")).unwrap();
     let ran = place.finish(place.run(&tiny())).exits(2);
-    let ran = ran.says(&["already holds a run", "name another directory with --out"]);
+    let ran = ran.says(&["already contains a run", "choose another directory with --out"]);
     assert!(ran.stdout.is_empty() && !ran.stderr.contains("[1/"), "{ran:?}");
     assert_eq!(fs::read(place.out().join("trials.jsonl")).unwrap(), before);
     place.assert_clean();
@@ -28,7 +28,7 @@ fn directories_are_checked_before_the_first_of_several_runs() {
     fs::write(place.out().join("other/plan.json"), "{}").unwrap();
     let mut command = place.run(&tiny());
     command.arg(other);
-    place.finish(command).exits(2).says(&["out/other: already holds a run"]);
+    place.finish(command).exits(2).says(&["out/other: already contains a run"]);
     assert!(!place.out().join("tiny").exists());
 }
 
