@@ -198,7 +198,7 @@ fn overrides_apply_in_order() {
     let scenario = &loaded.scenario;
     assert_eq!(scenario.workload.runtime.to_string(), "2s");
     assert_eq!(scenario.sweep["depth"], [json!(4), json!(64)]);
-    assert!(scenario.arms["uring"].engine.fixed_files);
+    assert!(scenario.arms["uring"].engine.ring.fixed_files);
     assert_eq!(scenario.trials, 5);
 }
 
@@ -271,7 +271,7 @@ fn accepts_devices_and_ramdisks_as_targets() {
 #[test]
 fn a_bare_null_selects_the_null_engine() {
     let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
-    assert_eq!(loaded.scenario.arms["sync"].engine.engine, proto::trial::EngineKind::Null);
+    assert_eq!(loaded.scenario.arms["sync"].engine.kind, proto::trial::EngineKind::Null);
     assert!(refusal("engine: psync", "engine: ~").contains("`engine` is empty"));
     assert!(read(BASE, &["arms.sync.engine=null"], false).is_ok());
 }
@@ -363,8 +363,8 @@ fn accepts_other_line_ends_and_byte_order_marks() {
     assert!(read(&format!("\u{feff}{BASE}"), &[], false).is_ok());
     assert!(read(&format!("---\n{BASE}"), &[], false).is_ok());
     let text = BASE.replace("[1, 8, 32]", "[1, 0, 32]").replace("demo\n", "demo\r\nquestion: \"µ — ?\"\r\n");
-    let text = rendered(&read(&text, &[], false).unwrap_err());
-    assert!(text.contains("demo.yaml:8:20"), "{text}");
+    let refusal = rendered(&read(&text, &[], false).unwrap_err());
+    assert!(refusal.contains("demo.yaml:8:20"), "{refusal}");
 }
 
 proptest::proptest! {
@@ -389,8 +389,11 @@ fn overrides_add_and_remove_axes() {
     let loaded = read(BASE, &["sweep={}", "expect=[]", "target={path: /data/x}"], false).unwrap();
     let plan = plan::plan(&loaded, 1).unwrap();
     assert_eq!((plan.cells.len(), plan.points().len()), (2, 1));
-    let text = refusal_of(&["sweep={}"]);
-    assert!(text.contains("`depth` is not swept here") && text.contains("remove the `at …`"), "{text}");
+    let refusal = refusal_of(&["sweep={}"]);
+    assert!(
+        refusal.contains("`depth` is not swept here") && refusal.contains("remove the `at …`"),
+        "{refusal}"
+    );
 }
 
 #[test]

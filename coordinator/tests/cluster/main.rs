@@ -269,10 +269,7 @@ async fn a_host_that_never_becomes_ready_is_given_up() {
     assert!(waiting.fake.asked.lock().unwrap().contains(&"cancel 0000-a".to_owned()));
     let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
     assert_eq!((host.as_str(), refusal.code.as_str()), ("n1", "silent"));
-    assert!(
-        refusal.message.starts_with("did not become ready: no event for 2 s"),
-        "{refusal}"
-    );
+    assert!(refusal.message.starts_with("did not become ready: no event for 2 s"), "{refusal}");
     assert!(refusal.remedy.contains("dmesg"), "{refusal}");
 }
 
