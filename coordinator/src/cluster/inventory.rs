@@ -41,7 +41,8 @@ pub enum InventoryError {
     /// The file has an invalid entry.
     #[error("{}:{line}: {message}", path.display())]
     #[diagnostic(help(
-        "an inventory looks like this: hosts: [{{name: n1, address: \"10.0.0.1:7420\", labels: {{kernel: patched}}}}]"
+        "an inventory looks like this: hosts: [{{name: n1, address: \"10.0.0.1:7420\", \
+         labels: {{kernel: patched}}}}]"
     ))]
     Content {
         /// The file.

@@ -299,7 +299,8 @@ impl Cluster {
                 let refusal = Refusal::new(
                     "lost",
                     words,
-                    "was it killed, for example because memory ran out? see `dmesg`; finished trials are kept",
+                    "was it killed, for example because memory ran out? see `dmesg`; finished trials are \
+                     kept",
                 );
                 self.hosts[run.host].lost = Some(refusal.clone());
                 run.refusal = Some(refusal);

@@ -46,8 +46,8 @@ fn no_host(
     let known: Vec<String> =
         hosts.iter().map(|(name, labels)| format!("{name} {{{}}}", pairs(labels))).collect();
     let known = if hosts.iter().all(|(_, labels)| labels.is_empty()) {
-        "no host has labels: list the hosts in an inventory file and pass it with --inventory; an entry looks \
-         so: {name: n1, address: \"10.0.0.1:7420\", labels: {kernel: patched}}"
+        "no host has labels: list the hosts in an inventory file and pass it with --inventory; an entry \
+         looks like this: {name: n1, address: \"10.0.0.1:7420\", labels: {kernel: patched}}"
             .to_owned()
     } else {
         format!("the hosts and their labels: {}", known.join(", "))

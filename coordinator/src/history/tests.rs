@@ -77,7 +77,7 @@ fn reads_runs_once_and_again_after_changes() {
     let runs = load(results.dir(), false).unwrap().runs;
     let exits: Vec<(&str, Option<u8>)> = runs.iter().map(|run| (&run.name[6..8], run.exit)).collect();
     assert_eq!(exits, [("02", None), ("03", Some(0))]);
-    assert!(runs[0].failed(), "what was never analysed is not known to be well");
+    assert!(runs[0].failed(), "a run that was never analysed counts as failed");
     Connection::open(results.index()).unwrap().execute("UPDATE runs SET answer = 'marked'", []).unwrap();
     assert_eq!(load(results.dir(), false).unwrap().runs[1].answer.as_deref(), Some("marked"));
     assert_ne!(load(results.dir(), true).unwrap().runs[1].answer.as_deref(), Some("marked"), "rebuilt");

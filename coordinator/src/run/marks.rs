@@ -190,7 +190,10 @@ mod tests {
         assert_eq!(syncs, ["lost interval: the intervals hold 0 syncs, the agent counted 1"]);
         let none = marks_with(|host, _| host.intervals.clear());
         assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");
-        assert!(marks_with(|host, _| host.intervals[0].index = 1).is_empty(), "a long interval is no loss");
+        assert!(
+            marks_with(|host, _| host.intervals[0].index = 1).is_empty(),
+            "a long interval is not a loss"
+        );
     }
 
     #[test]

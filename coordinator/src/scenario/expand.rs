@@ -78,7 +78,7 @@ pub(crate) fn canonical(
         Some(Home::Workload) => through(workload, axis, value),
         Some(Home::Engine) => through(engine, axis, value),
         Some(Home::Target) => through(target, axis, value),
-        None => Err(format!("`{axis}` is no axis")),
+        None => Err(format!("`{axis}` is not an axis")),
     }
 }
 

@@ -85,7 +85,7 @@ fn ignores_refused_cells_and_waits_for_marked_trials() {
         }
     };
     noisy.execute(usize::MAX);
-    assert_eq!(reached(&noisy), None, "a cell of which no trial counts is not precise");
+    assert_eq!(reached(&noisy), None, "a cell without counted trials is not precise");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn product(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
             Arithmetic::Multiply if plain_right => left.unit,
             _ => {
                 let what = if sign == Arithmetic::Divide { "divided by" } else { "multiplied by" };
-                let message = format!("{} {what} {} are no metric", left.unit.name(), right.unit.name());
+                let message = format!("{} {what} {} are not a metric", left.unit.name(), right.unit.name());
                 let help = "divide a metric by the same metric of another arm, or multiply by a bare number";
                 return Err(ExpectError::new(left.at.start..right.at.end, message, help));
             }

@@ -29,7 +29,7 @@ impl Reader<'_> {
                 (format!("the arm `{name}` is in the ladder twice"), "again here", help.to_owned())
             } else if !arms.is_empty() && !arms.contains_key(name) {
                 let help = keys::one_of("the arms are", name, &names);
-                (format!("the ladder names `{name}`, which is no arm"), "no such arm", help)
+                (format!("the ladder names `{name}`, which is not an arm"), "no such arm", help)
             } else {
                 continue;
             };
