@@ -275,7 +275,7 @@ impl Running<'_> {
             Event::Failed(refusal) => {
                 host.ended = true;
                 // A requested cancellation is not a refusal.
-                if !(cancelled && refusal.code == CANCELLED) {
+                if !(cancelled && refusal.code() == CANCELLED) {
                     host.run.refusal = Some(refusal);
                 }
             }

@@ -1,4 +1,4 @@
-//! Problems of a scenario, as miette renders them: location, snippet and remedy.
+//! Problems in a scenario, for miette to render: place, snippet, remedy.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -11,23 +11,22 @@ pub struct Problem {
     help: Option<String>,
     source: Option<Box<NamedSource<Arc<str>>>>,
     labels: Vec<LabeledSpan>,
-    engine: bool,
 }
 
 impl Problem {
-    /// A problem without a location.
+    /// A problem without a place in a text.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, source: None, labels: Vec::new(), engine: false }
+        Self { message: message.into(), help: None, source: None, labels: Vec::new() }
     }
 
-    /// The text that labels point into.
+    /// Sets the text that labels point into.
     #[must_use]
     pub(crate) fn within(mut self, name: &str, text: &Arc<str>) -> Self {
         self.source = Some(Box::new(NamedSource::new(name, Arc::clone(text))));
         self
     }
 
-    /// Points at a range of the text.
+    /// Adds a label at a byte range of the text.
     #[must_use]
     pub(crate) fn label(mut self, range: Range<usize>, text: impl Into<String>) -> Self {
         let length = range.end.saturating_sub(range.start);
@@ -48,19 +47,7 @@ impl Problem {
         &self.message
     }
 
-    /// Marks it as a problem of an arm's engine. Such an arm cannot be read.
-    #[must_use]
-    pub(crate) fn of_engine(mut self) -> Self {
-        self.engine = true;
-        self
-    }
-
-    /// Whether it is a problem of an arm's engine.
-    pub(crate) fn is_engine(&self) -> bool {
-        self.engine
-    }
-
-    /// Whether the other is the same problem at the same location.
+    /// Whether the other problem has the same message at the same place.
     pub(crate) fn repeats(&self, other: &Self) -> bool {
         self.message == other.message && self.labels == other.labels
     }
@@ -96,18 +83,18 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    /// The problems found in the scenario at `path`.
+    /// The problems of the scenario at `path`.
     pub(crate) fn new(path: impl Into<String>, problems: Vec<Problem>) -> Self {
         Self { path: path.into(), problems }
     }
 
-    /// The individual problems.
+    /// The problems.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The problem, if there is exactly one. It is shown without a heading.
+    /// The problem if there is exactly one; it is then shown without a heading.
     fn only(&self) -> Option<&Problem> {
         match self.problems.as_slice() {
             [problem] => Some(problem),

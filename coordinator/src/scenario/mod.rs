@@ -1,12 +1,12 @@
-//! Scenarios: reads YAML into a typed model. Every error points at a line.
+//! Scenarios: YAML is read into a typed model, and every error points at a line.
 //!
-//! Stages: `yaml` parses the text into a tree, and `spans` maps each value of the tree to its range in the text.
-//! `document` applies `--set` to the tree. `read` builds the typed model and reports every problem at its line;
-//! `cells` does the same for problems that appear only in a cell. `error` defines how problems are shown. The
-//! options are defined by [`proto::trial`] alone: [`schema`] and `keys` are derived from those types.
+//! `yaml` parses the text into a tree, and `spans` maps places in the tree to places in the text. `document` applies
+//! `--set` to the tree. `read` turns the tree into the typed model and locates every problem; `expand` lays the sweep
+//! over it, and `cells` locates problems that appear only in a cell. `error` is how problems are shown. The options are
+//! those of [`proto::trial`]; [`schema`] and `keys` are derived from these types.
 //!
-//! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. A value set by hand
-//! therefore takes precedence over `--quick`, and values of an axis are never shortened.
+//! **Order of precedence**: the scenario, then `--quick`, then `--set`. A value given with `--set` therefore wins over
+//! `--quick`. Values of an axis are never shortened.
 
 mod cell;
 mod cells;
@@ -14,13 +14,13 @@ mod document;
 mod error;
 mod expand;
 pub mod expect;
-mod itself;
 pub(crate) mod keys;
 mod message;
 pub mod noise;
 pub mod precision;
 mod read;
 pub mod schema;
+mod self_comparison;
 mod spans;
 mod yaml;
 
@@ -42,42 +42,42 @@ pub use self::{
     cell::Cell,
     error::{Problem, ScenarioError},
     expect::Expectation,
-    itself::{Itself, against_itself},
     schema::scenario_schema,
+    self_comparison::{SelfComparison, compare_with_itself},
 };
 use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 
-/// The default number of trials.
+/// The number of trials if the scenario has none.
 pub const DEFAULT_TRIALS: u32 = 3;
-/// The most trials of one cell.
+/// The maximum number of trials per cell.
 pub const MAX_TRIALS: u32 = 1000;
-/// The most trials of a whole run, audits included.
+/// The maximum number of trials per run, including audits.
 pub const MAX_TOTAL_TRIALS: u64 = 100_000;
-/// The longest name of a scenario or an arm: both become part of file names.
+/// The maximum length of the name of a scenario or an arm, in bytes. Names become part of file names.
 pub const MAX_NAME: usize = 64;
 /// Names of scenarios, as a regular expression.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
-/// Names of arms, as a regular expression: without a point, because a point ends an arm's name in an expectation.
+/// Names of arms, as a regular expression. They contain no dot, because a dot ends an arm's name in an expectation.
 pub const ARM_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 
-/// The upper limits that `--quick` sets.
+/// The limits that `--quick` applies to a scenario.
 pub mod quick {
     use proto::units::{ByteSize, Nanos};
 
-    /// Trials of a cell.
+    /// Trials per cell.
     pub const TRIALS: u32 = 2;
-    /// Measured time of a trial.
+    /// Measured time per trial.
     pub const RUNTIME: Nanos = Nanos(200_000_000);
-    /// Warm-up time.
+    /// Warm-up time per trial.
     pub const WARMUP: Nanos = Nanos(50_000_000);
-    /// Size of a file that the agent makes.
+    /// Size of a file or RAM disk created by the agent.
     pub const FILE_SIZE: ByteSize = ByteSize(64 << 20);
 }
 
-/// A scenario: the arms compared, the target and workload, and the expectations.
+/// A scenario: what is compared, on which target, and what is expected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Its name; part of the run directory's name.
+    /// The name, which becomes part of the run directory's name.
     pub name: String,
     /// The question that the scenario answers.
     pub question: Option<String>,
@@ -85,79 +85,78 @@ pub struct Scenario {
     pub target: Target,
     /// The I/O pattern.
     pub workload: Workload,
-    /// The arms, in the order of the scenario; never empty.
+    /// The arms in the order of the scenario; never empty.
     pub arms: IndexMap<String, Arm>,
-    /// Axes with their values as [`crate::params::Params`] holds them: numbers, booleans and words as they are,
-    /// sizes and durations as canonical text.
+    /// Axes with their values in the form of [`crate::params::Params`]: numbers, booleans and words as they are, sizes
+    /// and durations as canonical text.
     pub sweep: IndexMap<String, Vec<Value>>,
-    /// Trials of each cell; the maximum if `precision` is set.
+    /// Trials per cell; the maximum if `precision` is set.
     pub trials: u32,
-    /// When fewer trials suffice.
+    /// The condition for stopping before `trials` is reached.
     pub precision: Option<Precision>,
-    /// The equivalence margin: arms count as equal if the interval of their ratio lies within 1 ± this value (0.02
-    /// for 2 %).
+    /// Two arms are equal if the interval of their ratio lies within 1 ± this share: 0.02 for 2 %.
     pub margin: f64,
-    /// The baseline, if one was named; see [`Scenario::baseline_arm`].
+    /// The baseline named in the scenario; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
-    /// Arms in the order of a ladder, each one change away from its predecessor; empty, or at least two.
+    /// The arms of the ladder, each one change away from its predecessor; empty, or at least two.
     pub ladder: Vec<String>,
-    /// Claims.
+    /// The expectations.
     pub expect: Vec<Expectation>,
     /// How noisy trials are treated.
     pub noise: NoisePolicy,
-    /// The seed, if given.
+    /// The seed given in the scenario.
     pub seed: Option<u64>,
 }
 
 impl Scenario {
-    /// The baseline: the named arm, or the first one.
+    /// The arm that the others are compared with: the named baseline, or the first arm.
     #[must_use]
     pub fn baseline_arm(&self) -> &str {
         self.baseline.as_deref().or_else(|| self.arms.keys().next().map(String::as_str)).unwrap_or_default()
     }
 }
 
-/// One arm of the comparison.
+/// One of the alternatives that are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     /// The engine and its knobs.
     pub engine: Engine,
-    /// Labels that a host must have to run it; empty: every host runs it.
+    /// Labels that a host must have to run the arm; if empty, every host runs it.
     pub hosts: BTreeMap<String, String>,
-    /// A description for people.
+    /// A description in prose.
     pub description: Option<String>,
 }
 
-/// A scenario together with its sources.
+/// A scenario together with the text and overrides that it was read from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The scenario, with overrides applied.
     pub scenario: Scenario,
-    /// The text as read.
+    /// The text of the file, without overrides.
     pub text: String,
-    /// The path it was read from.
+    /// The file that it was read from.
     pub path: PathBuf,
-    /// `--set` as given, in order.
+    /// The `--set` arguments, in order.
     pub overrides: Vec<String>,
-    /// Whether `--quick` shortened it.
+    /// Whether `--quick` was applied.
     pub quick: bool,
     /// Locates problems in the text.
     pub(crate) document: Document,
 }
 
 impl Loaded {
-    /// The cells of the scenario in its present state.
+    /// Expands the scenario into its cells.
     pub(crate) fn cells(&self) -> Result<Vec<Cell>, ScenarioError> {
         cells::cells(&self.document, &self.scenario)
             .map_err(|problems| ScenarioError::new(self.document.name(), problems))
     }
 }
 
-/// Reads a scenario from a file, shortens it if `quick` is set, and applies overrides (`PATH=VALUE`, the value in
-/// YAML). Every cell of the result is valid.
+/// Reads a scenario from a file and applies overrides (`PATH=VALUE`, with the value in YAML) and, if `quick` is set,
+/// the limits of [`quick`]. The result is valid in every cell.
 ///
 /// # Errors
-/// All independent problems, each with its location and its remedy.
+/// All problems found, each with its place and its remedy.
 pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let refuse = |message: String, help: &str| {
@@ -176,10 +175,10 @@ pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, Sc
     load_text(text, path, overrides, quick)
 }
 
-/// Like [`load`], for a text in memory; errors show `path` as its name.
+/// Like [`load`], but for text in memory. Errors name `path`.
 ///
 /// # Errors
-/// As [`load`].
+/// Like [`load`].
 pub fn load_text(
     text: String,
     path: &Path,
@@ -202,7 +201,7 @@ pub fn load_text(
     Ok(Loaded { scenario, text, path: path.to_owned(), overrides: overrides.to_vec(), quick, document })
 }
 
-/// Applies `--quick` to every value that no `--set` decided.
+/// Applies `--quick` to everything that no `--set` determined.
 fn shorten(scenario: &mut Scenario, document: &Document) {
     let free = |keys: &[&str]| {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.key(key));
@@ -229,7 +228,7 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
         Target::Path(_) | Target::Device(_) => return,
     };
     if free(&["target", kind, "size"]) {
-        // The file must still hold one block.
+        // The target must hold at least one block.
         *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.largest().0)));
     }
 }

@@ -1,17 +1,17 @@
-//! `noise`: how a trial is treated that other activity on a host disturbed.
+//! `noise`: how trials disturbed by other activity are treated.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a trial is treated that other activity on a host disturbed.
+/// How a trial is treated during which other activity disturbed a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoisePolicy {
-    /// The trial is excluded from verdicts and run again, within bounds. Minor noise causes a warning.
+    /// Exclude it from verdicts and repeat it, within limits; warn of lesser noise.
     #[default]
     Mark,
-    /// The trial counts; a warning is issued.
+    /// Count it, with a warning.
     Warn,
-    /// The trial counts, without a warning.
+    /// Count it, without a warning.
     Ignore,
 }

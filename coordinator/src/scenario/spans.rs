@@ -1,11 +1,10 @@
-//! Maps each value of the tree to its range in the text. It is built from a parser's events, because the tree has
-//! no positions.
+//! Where each value of the tree is written in the text. Built from a parser's events, because the tree has no places.
 
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 
 use saphyr_parser::{Event, Parser, Span};
 
-/// One step down the tree.
+/// A step down the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// Into a mapping.
@@ -14,42 +13,42 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// A path in the tree, such as `sweep.depth[2]`.
+/// A place in the tree, such as `sweep.depth[2]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct KeyPath(pub Vec<Step>);
 
 impl KeyPath {
-    /// From keys alone.
+    /// A path of keys.
     pub fn of<const N: usize>(keys: [&str; N]) -> Self {
         Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
     }
 
-    /// The path of a key below this one.
+    /// The path extended by a key.
     pub fn key(&self, key: &str) -> Self {
         self.join(&Self(vec![Step::Key(key.to_owned())]))
     }
 
-    /// The path of a list element below this one.
+    /// The path extended by a list element.
     pub fn index(&self, index: usize) -> Self {
         self.join(&Self(vec![Step::Index(index)]))
     }
 
-    /// The other path, appended to this one.
+    /// The path extended by another path.
     pub fn join(&self, below: &Self) -> Self {
         Self(self.0.iter().chain(&below.0).cloned().collect())
     }
 
-    /// The path of the parent.
+    /// The enclosing place.
     pub fn parent(&self) -> Option<Self> {
         self.0.split_last().map(|(_, rest)| Self(rest.to_vec()))
     }
 
-    /// Whether the other path is this one or an ancestor of it.
+    /// Whether the place is the other one or lies within it.
     pub fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
 
-    /// The key that the path ends in.
+    /// The last key of the path.
     pub fn last_key(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
@@ -82,27 +81,27 @@ pub(crate) struct Written {
     pub scalar: bool,
 }
 
-/// A key that a mapping has twice.
+/// A key that occurs twice in a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate {
-    /// The path.
+    /// The place.
     pub path: KeyPath,
-    /// Its first occurrence.
+    /// Where it is written first.
     pub first: Range<usize>,
-    /// Its second occurrence.
+    /// Where it is written again.
     pub again: Range<usize>,
 }
 
-/// Why the text has no spans.
+/// Why the text cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     /// The problem.
     pub message: String,
-    /// Byte offset of the problem.
+    /// Byte offset of the place.
     pub at: usize,
 }
 
-/// Ranges of a document's values.
+/// The places of a document's values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spans {
     places: HashMap<KeyPath, Written>,
@@ -111,9 +110,10 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Walks the text. Aliases are not followed: an error below an alias is shown at the alias.
+    /// Parses the text. Aliases are not followed: a value below one is written at its anchor, and errors in it are
+    /// shown at the alias.
     pub fn of(text: &str) -> Result<Self, Unreadable> {
-        // The parser counts characters; all other code counts bytes.
+        // The parser counts characters; everything else counts bytes.
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
         let mut walk = Walk::default();
@@ -131,12 +131,12 @@ impl Spans {
         Ok(walk.spans)
     }
 
-    /// The range of exactly this path.
+    /// Where this place is written.
     pub fn get(&self, path: &KeyPath) -> Option<&Written> {
         self.places.get(path)
     }
 
-    /// The range of this path or of its nearest ancestor, and whether it is the path itself.
+    /// Where this place or its nearest enclosing place is written, and whether it is the place itself.
     pub fn nearest(&self, path: &KeyPath) -> Option<(&Written, bool)> {
         let mut path = path.clone();
         let mut exact = true;
@@ -188,7 +188,7 @@ impl Walk {
         }
     }
 
-    /// The path of the next value.
+    /// The place of the next value.
     fn next(&mut self) -> (KeyPath, Option<Range<usize>>) {
         match self.open.last_mut() {
             None => (KeyPath::default(), None),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_read_well() {
+    fn formats_paths() {
         assert_eq!(KeyPath::of(["sweep", "depth"]).index(2).to_string(), "sweep.depth[2]");
         assert_eq!(KeyPath::of(["sweep", "depth"]).index(2).last_key(), Some("depth"));
     }

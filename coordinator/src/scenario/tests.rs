@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::plan;
 
-/// A valid scenario; the tests change parts of it.
+/// A valid scenario, which the tests change.
 const BASE: &str = "\
 name: demo
 target: {file: {size: 1GiB, direct: true}}
@@ -33,18 +33,18 @@ fn rendered(error: &ScenarioError) -> String {
     out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// The refusal of the base scenario after one replacement.
+/// The rendered error for the base with one text replaced.
 fn refusal(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "{from}");
     rendered(&read(&BASE.replacen(from, to, 1), &[], false).expect_err("must be refused"))
 }
 
-fn refusal_of(overrides: &[&str]) -> String {
+fn refusal_of_overrides(overrides: &[&str]) -> String {
     rendered(&read(BASE, overrides, false).expect_err("must be refused"))
 }
 
 #[test]
-fn reads_the_base_scenario() {
+fn reads_the_scenario_as_written() {
     let loaded = read(BASE, &[], false).unwrap();
     let scenario = &loaded.scenario;
     assert_eq!(scenario.arms.keys().collect::<Vec<_>>(), ["sync", "uring"]);
@@ -54,7 +54,7 @@ fn reads_the_base_scenario() {
 }
 
 #[test]
-fn the_first_arm_is_the_default_baseline() {
+fn first_arm_is_the_default_baseline() {
     let loaded = read(&BASE.replace("baseline: sync\n", ""), &[], false).unwrap();
     assert_eq!((loaded.scenario.baseline.as_deref(), loaded.scenario.baseline_arm()), (None, "sync"));
 }
@@ -71,7 +71,7 @@ fn refuses_invalid_yaml() {
 }
 
 #[test]
-fn refuses_unknown_keys() {
+fn refuses_unknown_and_missing_keys() {
     insta::assert_snapshot!("unknown_key", refusal("trials: 3", "trails: 3"));
     insta::assert_snapshot!("unknown_workload_key", refusal("block_size: 4KiB", "blocksize: 4KiB"));
     insta::assert_snapshot!(
@@ -112,7 +112,7 @@ fn refuses_invalid_values() {
 }
 
 #[test]
-fn reads_open_trials_and_a_percentage_margin() {
+fn reads_open_trials_and_percentages() {
     let of = |text: &str, set: &[&str], quick: bool| {
         let scenario = read(&BASE.replace("trials: 3", text), set, quick).unwrap().scenario;
         (scenario.trials, scenario.precision, scenario.margin)
@@ -174,11 +174,11 @@ fn refuses_invalid_expectations() {
 
 #[test]
 fn refuses_invalid_overrides() {
-    insta::assert_snapshot!("set_unit", refusal_of(&["workload.runtime=2"]));
-    insta::assert_snapshot!("set_depth", refusal_of(&["sweep.depth=[0, 1]"]));
-    insta::assert_snapshot!("set_arm", refusal_of(&["arms.urng.depth=1"]));
-    insta::assert_snapshot!("set_key", refusal_of(&["workload.run_time=2s"]));
-    insta::assert_snapshot!("set_shape", refusal_of(&["name.x=1", "trials"]));
+    insta::assert_snapshot!("set_unit", refusal_of_overrides(&["workload.runtime=2"]));
+    insta::assert_snapshot!("set_depth", refusal_of_overrides(&["sweep.depth=[0, 1]"]));
+    insta::assert_snapshot!("set_arm", refusal_of_overrides(&["arms.urng.depth=1"]));
+    insta::assert_snapshot!("set_key", refusal_of_overrides(&["workload.run_time=2s"]));
+    insta::assert_snapshot!("set_shape", refusal_of_overrides(&["name.x=1", "trials"]));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn overrides_apply_in_order() {
 }
 
 #[test]
-fn quick_keeps_values_set_by_hand() {
+fn quick_keeps_values_given_with_set() {
     let quick = read(BASE, &[], true).unwrap().scenario;
     assert_eq!((quick.trials, quick.workload.runtime.to_string().as_str()), (2, "200ms"));
     assert_eq!(quick.workload.warmup.to_string(), "50ms");
@@ -215,7 +215,7 @@ fn quick_keeps_values_set_by_hand() {
 }
 
 #[test]
-fn sizes_and_syncs_are_axes_and_can_be_set() {
+fn sweeps_and_sets_sizes_and_syncs() {
     let axes = "{block_size: [4KiB, {4KiB: 50, 64KiB: 50}], sync: [1, {every: 8, call: fsync}]}";
     let writes = BASE.replace("block_size: 4KiB,", "read_percent: 0,").replace("{depth: [1, 8, 32]}", axes);
     let text = writes.split("expect:").next().unwrap().to_owned();
@@ -230,7 +230,10 @@ fn sizes_and_syncs_are_axes_and_can_be_set() {
     let set = read(BASE, &["workload.block_size={4KiB: 70, 512B: 30}"], false).unwrap().scenario;
     assert_eq!(set.workload.block_size.unit().0, 512);
     insta::assert_snapshot!("distribution", refusal("block_size: 4KiB", "block_size: {4KiB: 70, 64KiB: 20}"));
-    insta::assert_snapshot!("set_distribution", refusal_of(&["workload.block_size={4KiB: 70, 4k: 30}"]));
+    insta::assert_snapshot!(
+        "set_distribution",
+        refusal_of_overrides(&["workload.block_size={4KiB: 70, 4k: 30}"])
+    );
     insta::assert_snapshot!("sync_of_reads", refusal("block_size: 4KiB", "sync: 8"));
     insta::assert_snapshot!("sync_shape", refusal("block_size: 4KiB", "sync: {each: 8}"));
     let verified = BASE.replace("block_size: 4KiB", "verify: true").replace("engine: psync", "engine: null");
@@ -238,7 +241,7 @@ fn sizes_and_syncs_are_axes_and_can_be_set() {
 }
 
 #[test]
-fn accepts_devices_and_ramdisks_as_targets() {
+fn reads_disks_as_targets() {
     let target = "{file: {size: 1GiB, direct: true}}";
     let with = |target_: &str, axes: &str| BASE.replace(target, target_).replace("{depth: [1, 8, 32]}", axes);
     let kinds = with("{ramdisk: {size: 256MiB}}", "{depth: [32], kind: [loop, tmpfs], size: [64MiB, 1GiB]}");
@@ -253,23 +256,23 @@ fn accepts_devices_and_ramdisks_as_targets() {
 
     let refused = |target_: &str, axes: &str| rendered(&read(&with(target_, axes), &[], false).unwrap_err());
     let device = "{device: {path: /dev/nvme0n1, serial: S3R1AL}}";
-    let refusal = refused(device, "{depth: [32], size: [1GiB]}");
-    assert!(refusal.contains("the size of an existing target cannot be swept"), "{refusal}");
-    let refusal = refused(device, "{depth: [32], read_percent: [0]}");
-    assert!(refusal.contains("is missing: a trial that writes destroys"), "{refusal}");
-    let refusal = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
-    assert!(refusal.contains("must be null_blk for poll_queues"), "{refusal}");
-    let refusal = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
+    let message = refused(device, "{depth: [32], size: [1GiB]}");
+    assert!(message.contains("the size of an existing target cannot be swept"), "{message}");
+    let message = refused(device, "{depth: [32], read_percent: [0]}");
+    assert!(message.contains("is missing: a trial that writes destroys"), "{message}");
+    let message = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
+    assert!(message.contains("must be null_blk for poll_queues"), "{message}");
+    let message = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
     assert!(
-        refusal.contains("`target.ramdisk` has no key `sizes`") && refusal.contains("`size`?"),
-        "{refusal}"
+        message.contains("`target.ramdisk` has no key `sizes`") && message.contains("`size`?"),
+        "{message}"
     );
-    let refusal = refused("{device: {path: /dev/nvme0n1}}", "{depth: [32]}");
-    assert!(refusal.contains("serial"), "{refusal}");
+    let message = refused("{device: {path: /dev/nvme0n1}}", "{depth: [32]}");
+    assert!(message.contains("serial"), "{message}");
 }
 
 #[test]
-fn a_bare_null_selects_the_null_engine() {
+fn bare_null_names_the_engine() {
     let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
     assert_eq!(loaded.scenario.arms["sync"].engine.kind, proto::trial::EngineKind::Null);
     assert!(refusal("engine: psync", "engine: ~").contains("`engine` is empty"));
@@ -292,7 +295,7 @@ fn sweeps_keys_of_every_block() {
 }
 
 #[test]
-fn reads_hosts_as_labels() {
+fn reads_host_labels() {
     let text = BASE
         .replace("engine: io_uring", "engine: io_uring, hosts: {kernel: patched, numa: 2}, description: x");
     let loaded = read(&text, &[], false).unwrap();
@@ -330,7 +333,7 @@ fn shipped_scenarios_load_and_are_short() {
 }
 
 #[test]
-fn shipped_scenarios_are_valid_by_the_schema() {
+fn shipped_scenarios_match_the_schema() {
     let validator = jsonschema::draft7::new(&scenario_schema()).unwrap();
     for path in shipped() {
         let tree = yaml::parse(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -345,34 +348,34 @@ fn shipped_scenarios_are_valid_by_the_schema() {
     }
 }
 
-/// Run with `UPDATE_SCHEMA=1` to regenerate it.
+/// Run with `UPDATE_SCHEMA=1` to write it.
 #[test]
-fn the_shipped_schema_is_up_to_date() {
+fn shipped_schema_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/scenario.schema.json");
     let now = serde_json::to_string_pretty(&scenario_schema()).unwrap() + "\n";
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         fs::write(&path, &now).unwrap();
     }
     let shipped = fs::read_to_string(&path).unwrap_or_default();
-    assert!(shipped == now, "regenerate it: UPDATE_SCHEMA=1 cargo test -p coordinator schema");
+    assert!(shipped == now, "update it with: UPDATE_SCHEMA=1 cargo test -p coordinator schema");
 }
 
 #[test]
-fn accepts_other_line_ends_and_byte_order_marks() {
+fn accepts_crlf_and_byte_order_marks() {
     assert!(read(&BASE.replace('\n', "\r\n"), &[], false).is_ok());
     assert!(read(&format!("\u{feff}{BASE}"), &[], false).is_ok());
     assert!(read(&format!("---\n{BASE}"), &[], false).is_ok());
     let text = BASE.replace("[1, 8, 32]", "[1, 0, 32]").replace("demo\n", "demo\r\nquestion: \"µ — ?\"\r\n");
-    let refusal = rendered(&read(&text, &[], false).unwrap_err());
-    assert!(refusal.contains("demo.yaml:8:20"), "{refusal}");
+    let message = rendered(&read(&text, &[], false).unwrap_err());
+    assert!(message.contains("demo.yaml:8:20"), "{message}");
 }
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
 
-    /// Any text is read or refused, and any refusal can be rendered.
+    /// Every text is read or refused with a problem that can be rendered.
     #[test]
-    fn damaged_text_is_read_or_refused(at in 0..BASE.len(), length in 0usize..30, junk in "[\\PC\n{}\\[\\]:,&*!\"' -]{0,6}") {
+    fn reports_problems_of_any_damaged_text(at in 0..BASE.len(), length in 0usize..30, junk in "[\\PC\n{}\\[\\]:,&*!\"' -]{0,6}") {
         let end = (at + length).min(BASE.len());
         let text = format!("{}{junk}{}", &BASE[..at], &BASE[end..]);
         if let Err(error) = read(&text, &[], false) {
@@ -383,21 +386,18 @@ proptest::proptest! {
 }
 
 #[test]
-fn overrides_add_and_remove_axes() {
+fn overrides_add_and_remove_values() {
     let loaded = read(BASE, &["arms.tuned={engine: io_uring, fixed_files: true}"], false).unwrap();
     assert_eq!(loaded.scenario.arms.keys().next_back().map(String::as_str), Some("tuned"));
     let loaded = read(BASE, &["sweep={}", "expect=[]", "target={path: /data/x}"], false).unwrap();
     let plan = plan::plan(&loaded, 1).unwrap();
     assert_eq!((plan.cells.len(), plan.points().len()), (2, 1));
-    let refusal = refusal_of(&["sweep={}"]);
-    assert!(
-        refusal.contains("`depth` is not swept here") && refusal.contains("remove the `at …`"),
-        "{refusal}"
-    );
+    let message = refusal_of_overrides(&["sweep={}"]);
+    assert!(message.contains("`depth` is not swept here") && message.contains("remove `at …`"), "{message}");
 }
 
 #[test]
-fn checks_cells_changed_after_loading() {
+fn checks_scenarios_changed_in_memory() {
     let mut loaded = read(BASE, &[], false).unwrap();
     let again = loaded.scenario.arms["uring"].clone();
     loaded.scenario.arms.insert("uring-again".to_owned(), again);
@@ -408,16 +408,16 @@ fn checks_cells_changed_after_loading() {
 }
 
 #[test]
-fn noise_is_marked_by_default() {
+fn noise_policy_defaults_to_mark() {
     let policy = |line: &str, overrides: &[&str], quick| {
         read(&format!("{BASE}{line}"), overrides, quick).unwrap().scenario.noise
     };
     assert_eq!(policy("", &[], false), NoisePolicy::Mark);
     assert_eq!(policy("noise: ignore\n", &[], false), NoisePolicy::Ignore);
     assert_eq!(policy("", &["noise=warn"], false), NoisePolicy::Warn);
-    assert_eq!(policy("", &[], true), NoisePolicy::Warn, "a smoke test is not run twice");
+    assert_eq!(policy("", &[], true), NoisePolicy::Warn, "--quick does not repeat trials");
     assert_eq!(policy("noise: ignore\n", &[], true), NoisePolicy::Ignore);
-    assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "a value set by hand takes precedence");
+    assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "--set wins");
     let refused = rendered(&read(&format!("{BASE}noise: loud\n"), &[], false).unwrap_err());
     assert!(refused.contains("loud") && refused.contains("mark"), "{refused}");
 }

@@ -79,7 +79,7 @@ fn refuses_an_unknown_baseline() {
 #[test]
 fn refuses_an_invalid_expectation() {
     let expect = |text: &str| format!("expect: [\"{text}\"]\ntrials:");
-    let reads = "an expectation reads like";
+    let reads = "an expectation has the form";
     refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "found `*`", reads]);
     refused("trials:", &expect("one.iops >= 2 * twoo.iops"), &["bad.yaml:7:27", "did you mean `two`?"]);
     refused("trials:", &expect("one.iops"), &["bad.yaml:7:", reads]);

@@ -104,7 +104,7 @@ fn large_entries_work_with_every_combination_of_knobs() {
             worker.join().unwrap()
         });
         match tried {
-            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+            Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
             other => other.unwrap(),
         }
     }
@@ -117,8 +117,8 @@ fn a_flag_that_large_rings_cannot_have_is_not_granted() {
         ..trial::Engine::new(EngineKind::Nvme)
     };
     match large_nops(&knobs).map(|_| ()) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
-        other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
+        other => assert_eq!(other.unwrap_err().field(), "engine.hybrid_iopoll"),
     }
     knobs.fallback = Fallback::Allow;
     let (_, granted) = large_nops(&knobs).unwrap();
@@ -179,8 +179,8 @@ fn what_is_no_drive_is_refused_with_the_remedy() {
     };
     let refusal =
         Ring::passthrough(&setup, file(), Buffers::new(1, BLOCK, 1).unwrap()).map(|_| ()).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
-    assert!(refusal.remedy.contains("NVMe"), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
+    assert!(refusal.remedy().contains("NVMe"), "{refusal:?}");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn the_first_command_says_why_it_fails() {
     let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
     let said = |result: i32, knobs: &trial::Engine| {
         let refusal = disproved(result, knobs, 4096);
-        (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
+        (refusal.field(), format!("{} / {}", refusal.message(), refusal.remedy()))
     };
     let (field, text) = said(-(NVME_STATUS + 0x281), &knobs);
     assert!(field == "engine.engine" && text.contains("NVMe status 0x281"), "{text}");

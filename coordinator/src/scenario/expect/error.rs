@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-/// Why a text is not a valid expectation.
+/// Why a text is no expectation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpectError {
-    /// The part of the text concerned, in bytes.
+    /// Bytes of the text that are meant.
     pub part: Range<usize>,
-    /// The problem.
+    /// What is wrong.
     pub message: String,
-    /// The remedy.
+    /// What to do about it.
     pub help: String,
 }
 

@@ -1,11 +1,11 @@
-//! Expressions: either side of a comparison.
+//! Expressions: the sides of a comparison.
 
 use std::{fmt, ops::Range};
 
 use super::{Literal, Unit};
 use crate::metric::Metric;
 
-/// The range of a part in the text. It does not affect equality: two ranges always compare equal.
+/// A place in the text. Places do not affect equality: any two are equal.
 #[derive(Clone, Debug, Default)]
 pub struct Place(pub(super) Range<usize>);
 
@@ -71,7 +71,7 @@ impl Arithmetic {
         }
     }
 
-    /// Precedence; a higher value binds more tightly.
+    /// Precedence; a higher operation binds more tightly.
     fn binds(self) -> u8 {
         match self {
             Self::Add | Self::Subtract => 0,
@@ -89,21 +89,21 @@ impl Arithmetic {
     }
 }
 
-/// A value that can differ from point to point.
+/// A value that depends on the point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A constant.
     Literal(Literal),
     /// A measured value.
     Quantity(Quantity),
-    /// An edge of the interval of a value; see [`Expr::has_interval`].
+    /// An edge of the interval of a value that has one; see [`Expr::has_interval`].
     Edge(Edge, Box<Expr>),
     /// Two values.
     Both(Arithmetic, Box<Expr>, Box<Expr>),
 }
 
 impl Expr {
-    /// Every measured value in it, from left to right.
+    /// Every measured value, from left to right.
     pub(super) fn quantities(&self) -> Vec<&Quantity> {
         match self {
             Self::Literal(_) => Vec::new(),
@@ -118,16 +118,16 @@ impl Expr {
         self.quantities().is_empty()
     }
 
-    /// The two sides, if this is the ratio of one metric of two arms. Such a ratio has an interval of its own,
-    /// because the trials of the two arms are compared.
+    /// The two sides of a ratio of one metric of two arms. Such a ratio has an interval of its own, from a comparison
+    /// of the arms' trials.
     pub(crate) fn ratio(&self) -> Option<(&Quantity, &Quantity)> {
         let Self::Both(Arithmetic::Divide, left, right) = self else { return None };
         let (Self::Quantity(left), Self::Quantity(right)) = (&**left, &**right) else { return None };
         (left.metric == right.metric && left.arm != right.arm).then_some((left, right))
     }
 
-    /// Whether it can have an interval. A metric with a value for each trial has one, and so does the ratio of one
-    /// metric of two arms. Either may be combined with constants.
+    /// Whether it can have an interval: a metric with a value per trial, a ratio of one metric of two arms, and either
+    /// combined with constants.
     #[must_use]
     pub fn has_interval(&self) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl Expr {
 }
 
 impl fmt::Display for Expr {
-    /// Writes a text that parses to the same expression.
+    /// The text parses to the same expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(literal) => literal.fmt(f),

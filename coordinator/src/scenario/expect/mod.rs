@@ -9,12 +9,12 @@
 //! condition = AXIS ( OP | "=" | "!=" ) VALUE
 //! ```
 //!
-//! `OP` is `>=`, `<=`, `>` or `<`. A number may end in `k`, `M` or `G`. It may be a duration if the metric is a
-//! time (`p99 <= 200us`; a bare number is nanoseconds), or a size per second for `bandwidth`. Values of axes are
+//! `OP` is `>=`, `<=`, `>` or `<`. A number may have `k`, `M` or `G`; it may be a duration beside a metric that is a
+//! time (`p99 <= 200us`; a bare number is nanoseconds) and a size beside `bandwidth` (a second). Values of axes are
 //! numbers, sizes, durations or words (`at block_size >= 4KiB and pattern = random`).
 //!
-//! A claim holds only if it holds at **every** point that its conditions select. It cannot be evaluated if they
-//! select none, or if a value is missing at one of them and no other point fails.
+//! A claim holds only if it holds at **every** point that its conditions select. If they select none, or a value is
+//! missing at one of the points and no other point fails, the claim cannot be evaluated.
 //!
 //! `lex` turns the text into tokens, `parse` the tokens into a claim. [`crate::analysis::expectations`] evaluates it.
 
@@ -51,14 +51,14 @@ pub enum Op {
     Above,
     /// `<`
     Below,
-    /// `=` or `==`; for axes and verdicts only.
+    /// `=` or `==`; only for axes and verdicts.
     Equal,
-    /// `!=`; for axes and verdicts only.
+    /// `!=`; only for axes and verdicts.
     Differs,
 }
 
 impl Op {
-    /// The operators as written, longer ones first.
+    /// How operators are written, longer ones first.
     const SIGNS: [(&str, Self); 7] = [
         (">=", Self::AtLeast),
         ("<=", Self::AtMost),
@@ -88,7 +88,7 @@ impl fmt::Display for Op {
     }
 }
 
-/// The claim, evaluated at each point.
+/// The claim made at each point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
     /// A comparison of two values.
@@ -102,11 +102,11 @@ pub enum Statement {
     },
     /// A verdict on an arm.
     Verdict {
-        /// The metric of the arm.
+        /// The arm's metric.
         of: Quantity,
         /// The same metric of the arm it is compared with; `None` for the baseline.
         against: Option<Quantity>,
-        /// Whether the verdict must be this one (`true`) or any other.
+        /// Whether the verdict must be this one, or any other.
         is: bool,
         /// The verdict.
         verdict: Verdict,
@@ -116,11 +116,11 @@ pub enum Statement {
 /// A parsed expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
-    /// The claim.
+    /// The statement.
     pub statement: Statement,
     /// The unit of both sides.
     pub unit: Unit,
-    /// The points it applies to.
+    /// The conditions that select points.
     pub conditions: Vec<Condition>,
 }
 
@@ -137,7 +137,7 @@ impl Claim {
 }
 
 impl fmt::Display for Claim {
-    /// Writes a text that parses to the same claim.
+    /// The text parses to the same claim.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.statement {
             Statement::Compare { left, op, right } => write!(f, "{left} {op} {right}")?,
@@ -156,12 +156,12 @@ impl fmt::Display for Claim {
     }
 }
 
-/// A claim of a scenario.
+/// An expectation as written in a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
-    /// As written.
+    /// The text as written.
     pub text: String,
-    /// The parsed claim.
+    /// The claim.
     pub claim: Claim,
 }
 
@@ -174,8 +174,8 @@ impl Expectation {
         })
     }
 
-    /// Checks the names of arms. If the axes are known, also checks their names and that the conditions suit their
-    /// values.
+    /// Checks the names of arms and, if the axes are known, their names and that their values can be compared as the
+    /// conditions do.
     #[must_use]
     pub fn check(&self, arms: &[&str], axes: Option<&[(&str, &[Value])]>) -> Vec<ExpectError> {
         let mut errors = Vec::new();
@@ -192,7 +192,7 @@ impl Expectation {
             let Some((_, values)) = axes.iter().find(|(name, _)| *name == condition.axis) else {
                 let message = format!("`{}` is not swept here", condition.axis);
                 let help = if names.is_empty() {
-                    "there is no `sweep`: remove the `at …`".to_owned()
+                    "there is no `sweep`: remove `at …`".to_owned()
                 } else {
                     one_of("the axes are", &condition.axis, &names)
                 };
@@ -216,7 +216,7 @@ pub(crate) fn place(point: &Params) -> String {
     if axes.is_empty() { String::new() } else { format!("at {}", axes.join(" ")) }
 }
 
-/// A value without quotes.
+/// A value, without quotes.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

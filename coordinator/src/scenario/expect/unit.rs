@@ -1,4 +1,4 @@
-//! Units of values, and how values are written.
+//! Units of values and constants, and how they are written.
 
 use proto::units::{ByteSize, Nanos};
 
@@ -16,7 +16,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The name of the form in which constants are written.
+    /// The unit in which a metric's values are written.
     pub(super) fn of(unit: metric::Unit) -> Self {
         match unit {
             metric::Unit::Nanoseconds => Self::Nanos,
@@ -40,11 +40,11 @@ impl Unit {
         match self {
             Self::Count => "write a bare number",
             Self::Nanos => "write a duration, such as 200us",
-            Self::Bytes => "write a size per second, such as 100MiB",
+            Self::Bytes => "write a size (per second), such as 100MiB",
         }
     }
 
-    /// Formats a value for people.
+    /// A value for display.
     pub(crate) fn show(self, value: f64) -> String {
         let scale = |steps: &[(f64, &str)]| {
             let (step, unit) = steps
@@ -76,12 +76,12 @@ pub(crate) fn figures(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A constant. A bare number (unit [`Unit::Count`]) takes the unit of the other operand.
+/// A constant. A bare number (unit [`Unit::Count`]) takes the unit of the other side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Literal {
-    /// A finite value. Times are in nanoseconds, sizes in bytes.
+    /// Finite; nanoseconds for times, bytes for sizes.
     pub number: f64,
-    /// As it was written.
+    /// The unit as written.
     pub unit: Unit,
 }
 
@@ -89,7 +89,7 @@ pub struct Literal {
 const FACTORS: [(char, f64); 3] = [('k', 1e3), ('M', 1e6), ('G', 1e9)];
 
 impl Literal {
-    /// Parses a number (optionally with `k`, `M` or `G`), a size or a duration.
+    /// Parses a number, optionally with `k`, `M` or `G`, a size or a duration.
     pub(super) fn parse(word: &str) -> Option<Self> {
         if !word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit() || c == '.') {
             return None;
@@ -108,11 +108,11 @@ impl Literal {
 }
 
 impl std::fmt::Display for Literal {
-    /// Writes a form that parses to the same value.
+    /// The text parses to the same value.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.unit {
             Unit::Count => write!(f, "{}", self.number),
-            // Whole numbers from 0 to 2^64 are written as they were read.
+            // Whole numbers from 0 to 2^64, as parsed.
             Unit::Nanos => Nanos(self.number as u64).fmt(f),
             Unit::Bytes => ByteSize(self.number as u64).fmt(f),
         }
