@@ -20,6 +20,7 @@ pub mod explanation;
 pub mod insight;
 pub mod lane;
 pub mod placement;
+pub mod run_diff;
 pub mod timeline;
 
 use self::{
