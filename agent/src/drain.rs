@@ -64,9 +64,12 @@ mod tests {
     async fn stopped(ring: Sharing) -> Vec<Refusal> {
         let threads = if ring == Sharing::PerThread { 1 } else { 2 };
         let engine = trial::Engine {
-            depth: 4,
-            ring,
-            sqpoll: Some(Sqpoll::default()),
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                sharing: ring,
+                sqpoll: Some(Sqpoll::default()),
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let trial = Arc::new(Trial {
@@ -110,11 +113,14 @@ mod tests {
     async fn what_never_comes_back_is_given_up_by_those_that_look_for_it() {
         for ring in [Sharing::PerThread, Sharing::Shared, Sharing::Combiner] {
             let refusals = stopped(ring).await;
-            if let Some(refusal) = refusals.iter().find(|refusal| refusal.code == "ring-refused") {
-                return crate::skip::skip(&refusal.message);
+            if let Some(refusal) = refusals.iter().find(|refusal| refusal.code() == "ring-refused") {
+                return crate::skip::skip(&refusal.message());
             }
-            assert!(refusals.iter().all(|refusal| refusal.code == "engine-failed"), "{ring:?}: {refusals:?}");
-            let says = |refusal: &Refusal| refusal.message.contains("requests did not come back");
+            assert!(
+                refusals.iter().all(|refusal| refusal.code() == "engine-failed"),
+                "{ring:?}: {refusals:?}"
+            );
+            let says = |refusal: &Refusal| refusal.message().contains("requests did not come back");
             assert!(refusals.iter().any(says), "{ring:?}: {refusals:?}");
         }
     }

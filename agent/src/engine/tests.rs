@@ -41,8 +41,8 @@ fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
         RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
-        Err(refusal) if refusal.code == "ring-refused" => {
-            crate::skip::skip(&format!("{} ({})", refusal.message, refusal.remedy));
+        Err(refusal) if refusal.code() == "ring-refused" => {
+            crate::skip::skip(&format!("{} ({})", refusal.message(), refusal.remedy()));
             None
         }
         Err(refusal) => panic!("{refusal:?}"),
@@ -79,16 +79,19 @@ fn ring_reads_with_every_combination_of_knobs() {
             continue;
         }
         let knobs = trial::Engine {
-            depth: 4,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            single_issuer: single || defer,
-            defer_taskrun: defer,
-            coop_taskrun: coop,
-            registered_ring: ring_fd,
-            no_sqarray: array,
-            force_async,
-            vectored,
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                fixed_files: files,
+                fixed_buffers: buffers,
+                single_issuer: single || defer,
+                defer_taskrun: defer,
+                coop_taskrun: coop,
+                registered_ring: ring_fd,
+                no_sqarray: array,
+                force_async,
+                vectored,
+                ..trial::RingOptions::default()
+            },
             fallback: trial::Fallback::Allow,
             ..trial::Engine::new(EngineKind::IoUring)
         };
@@ -128,9 +131,12 @@ fn ring_writes_and_reports_errors() {
 #[test]
 fn a_polling_thread_makes_calls_needless() {
     let knobs = trial::Engine {
-        depth: 4,
-        sqpoll: Some(trial::Sqpoll::default()),
-        fixed_files: true,
+        queue: trial::QueueOptions::of_depth(4),
+        ring: trial::RingOptions {
+            sqpoll: Some(trial::Sqpoll::default()),
+            fixed_files: true,
+            ..trial::RingOptions::default()
+        },
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let Some(mut engine) = ring(knobs, Opcode::Transfer, file_of(4)) else { return };
@@ -153,7 +159,10 @@ fn a_polling_thread_makes_calls_needless() {
 #[test]
 fn rings_share_a_polling_thread() {
     let knobs = trial::Engine {
-        sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
+        ring: trial::RingOptions {
+            sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
+            ..trial::RingOptions::default()
+        },
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let attach = Attach::default();
@@ -169,7 +178,7 @@ fn rings_share_a_polling_thread() {
     for worker in 0..3 {
         match Ring::new(&setup(worker), file_of(4), buffers(4)) {
             Ok((ring, _)) => rings.push(ring),
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         }
     }
     for ring in &mut rings {
@@ -180,7 +189,10 @@ fn rings_share_a_polling_thread() {
 
 #[test]
 fn pvsync2_asks_again_only_where_it_would_wait() {
-    let knobs = trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) };
+    let knobs = trial::Engine {
+        calls: trial::CallFlags { nowait: true, ..trial::CallFlags::default() },
+        ..trial::Engine::new(EngineKind::Pvsync2)
+    };
     let mut engine = Pvsync2::new(&knobs, file_of(3), buffers(1));
     for block in 0..3 {
         engine.queue([read(0, block)].into_iter());
@@ -195,7 +207,7 @@ fn pvsync2_asks_again_only_where_it_would_wait() {
 fn libaio_reads_writes_and_reports() {
     let mut engine = match Libaio::new(4, file_of(4), buffers(4)) {
         Ok(engine) => engine,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     engine.queue((0..4).map(|slot| if slot == 3 { read(3, 90) } else { read(slot, u64::from(slot)) }));
     let done = drain(&mut engine, 4);
@@ -248,7 +260,10 @@ fn every_engine_syncs() {
     let kinds = [OpKind::Fsync, OpKind::Fdatasync];
     let mut psync = Psync::new(file_of(2), buffers(1));
     let mut pvsync2 = Pvsync2::new(
-        &trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) },
+        &trial::Engine {
+            calls: trial::CallFlags { nowait: true, ..trial::CallFlags::default() },
+            ..trial::Engine::new(EngineKind::Pvsync2)
+        },
         file_of(2),
         buffers(1),
     );
@@ -267,10 +282,13 @@ fn every_engine_syncs() {
             libaio.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
             assert!(drain(&mut libaio, 2).iter().all(|completion| completion.result == 0));
         }
-        Err(refusal) => crate::skip::skip(&refusal.message),
+        Err(refusal) => crate::skip::skip(&refusal.message()),
     }
     for fixed_files in [false, true] {
-        let knobs = trial::Engine { fixed_files, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { fixed_files, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
         ring.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
         assert!(drain(&mut ring, 2).iter().all(|completion| completion.result == 0));
@@ -280,7 +298,10 @@ fn every_engine_syncs() {
 #[test]
 fn a_linked_sync_is_cancelled_with_its_write() {
     let link = |offset| (0, Op::new(OpKind::WriteLinked, offset, BLOCK as u32));
-    let knobs = trial::Engine { link_sync: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let knobs = trial::Engine {
+        ring: trial::RingOptions { link_sync: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let Some(mut good) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
     good.queue([link(0), sync(1, OpKind::Fdatasync)].into_iter());
     let done: Vec<i32> = drain(&mut good, 2).iter().map(|completion| completion.result).collect();
@@ -296,7 +317,10 @@ fn a_linked_sync_is_cancelled_with_its_write() {
 #[test]
 fn a_batch_taken_in_part_is_told_where_writes_are_linked() {
     for (link_sync, parted) in [(true, 1), (false, 0)] {
-        let knobs = trial::Engine { link_sync, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { link_sync, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
         // The kernel ends a submission at a request in the name of somebody that it does not know.
         let refused = io_uring::opcode::Nop::new().build().personality(4711).user_data(3);
@@ -312,7 +336,10 @@ fn a_batch_taken_in_part_is_told_where_writes_are_linked() {
 
 #[test]
 fn vectored_requests_are_as_long_as_asked() {
-    let knobs = trial::Engine { vectored: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let knobs = trial::Engine {
+        ring: trial::RingOptions { vectored: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let setup = RingSetup {
         opcode: Opcode::Transfer,
         depth: 2,
@@ -323,7 +350,7 @@ fn vectored_requests_are_as_long_as_asked() {
     };
     let (mut ring, _) = match Ring::new(&setup, file_of(8), Buffers::new(2, 4 * BLOCK, 1).unwrap()) {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let long = Op::new(OpKind::Read, 0, 4 * BLOCK as u32);
     ring.queue([read(0, 1), (1, long)].into_iter());

@@ -1,12 +1,9 @@
 //! The results of all workers of a trial, added up.
 
-use std::collections::BTreeSet;
-
 use proto::{
     counters::{self, Counters as _},
     outcome::{
-        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Verified, Warning, Window,
-        WorkCounts,
+        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Warning, Window, WorkCounts,
     },
     trial::Trial,
 };
@@ -59,8 +56,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
         sum.warnings.extend(all.warning(&trial.id));
         // A target that was read back only in part is not verified; failures that were found still count.
         let whole = reports.iter().all(|report| report.verified.is_some());
-        sum.verified =
-            (whole || all.failures > 0).then_some(Verified { sectors: all.sectors, failures: all.failures });
+        sum.verified = (whole || all.counts.failures > 0).then_some(all.counts);
     }
     sum
 }
@@ -70,10 +66,10 @@ fn calls(trial: &Trial, counts: &Counts) -> CallCounts {
     let made = counts.syscalls.iter().filter(|(name, count)| !name.is_empty() && *count > 0);
     let mut calls = CallCounts::default();
     made.for_each(|(name, count)| calls.syscalls_self.entry((*name).to_owned()).or_default().add(count));
-    if trial.engine.engine.is_ring() {
+    if trial.engine.kind.is_ring() {
         calls.enters = calls.syscalls_self.get("io_uring_enter").copied().unwrap_or(0);
         // With SQPOLL a kernel thread takes the requests: no call submits any.
-        calls.submitted = if trial.engine.sqpoll.is_none() { counts.submitted } else { 0 };
+        calls.submitted = if trial.engine.ring.sqpoll.is_none() { counts.submitted } else { 0 };
         calls.enters_by_batch = counts.batches.to_vec();
         calls.cq_overflows = counts.overflows;
         calls.sharing = counts.sharing;
@@ -126,9 +122,11 @@ fn parted_warning(times: u64) -> Warning {
 /// The counts of the audit, where every worker has them, and the workers' warnings, each once.
 fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let audits = || reports.iter().map(|report| report.window.as_ref().map(|window| &window.audit));
-    let warnings: BTreeSet<&Warning> =
-        audits().flatten().flat_map(|audit: &Audited| &audit.warnings).collect();
-    sum.warnings.extend(warnings.into_iter().cloned());
+    for warning in audits().flatten().flat_map(|audit: &Audited| &audit.warnings) {
+        if !sum.warnings.contains(warning) {
+            sum.warnings.push(warning.clone());
+        }
+    }
     let counts = audits().map(|audit| audit.map(|audit| &audit.counts));
     sum.audit = counters::sum_of_known(counts).unwrap_or_default();
 }

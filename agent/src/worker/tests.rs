@@ -38,7 +38,7 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
     let workers = trial.workers();
     // Several threads on one CPU are kept away from tests that look at the time.
     let cpus = topology::Topology::discover().unwrap().cpus;
-    let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
+    let cpu = if trial.engine.ring.sharing == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
     let cpus = vec![cpu; workers as usize];
     let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
     let mut pool = WorkerPool::launch(trial, size, files(workers), places)?;
@@ -75,10 +75,10 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
         EngineKind::Libaio,
         EngineKind::IoUring,
     ] {
-        let engine = trial::Engine { depth: 8, ..trial::Engine::new(kind) };
+        let engine = trial::Engine { queue: trial::QueueOptions::of_depth(8), ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
-            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
+            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code()) => {
                 crate::skip::skip(&format!("{kind}: {refusal}"));
                 continue;
             }
@@ -114,8 +114,15 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
     let deferred = [false, true];
     for (kind, defer) in kinds.into_iter().flat_map(|kind| deferred.map(|defer| (kind, defer))) {
         let ring = kind == EngineKind::IoUring && defer;
-        let engine =
-            trial::Engine { depth: 16, single_issuer: ring, defer_taskrun: ring, ..trial::Engine::new(kind) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(16),
+            ring: trial::RingOptions {
+                single_issuer: ring,
+                defer_taskrun: ring,
+                ..trial::RingOptions::default()
+            },
+            ..trial::Engine::new(kind)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.rate = Some(trial::Rate { per_second: 5000, arrival: trial::Arrival::Fixed });
         trial.workload.warmup = Nanos(50_000_000);
@@ -165,14 +172,18 @@ async fn a_polling_thread_is_woken_for_requests_only() {
     };
     // It sleeps after a millisecond, and a request comes every ten.
     let sqpoll = trial::Sqpoll { idle: Nanos(1_000_000), ..trial::Sqpoll::default() };
-    let engine = trial::Engine { sqpoll: Some(sqpoll), depth: 4, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        ring: trial::RingOptions { sqpoll: Some(sqpoll), ..trial::RingOptions::default() },
+        queue: trial::QueueOptions::of_depth(4),
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100, arrival: trial::Arrival::Fixed });
     trial.workload.runtime = Nanos(300_000_000);
     let places = Places { pollers: &[poller.id], ..on(std::slice::from_ref(&worker.id)) };
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
     match pool.event().await {
-        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
+        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message()),
         event => assert!(matches!(event, Some(WorkerEvent::Ready(_)))),
     }
     pool.start(clock::monotonic_ns());
@@ -197,12 +208,15 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
     ] {
         let tuned = ring == Sharing::Combiner;
         let engine = trial::Engine {
-            depth: 8,
-            ring,
-            fixed_files: kind == EngineKind::IoUring,
-            fixed_buffers: kind == EngineKind::IoUring,
-            single_issuer: tuned,
-            defer_taskrun: tuned,
+            queue: trial::QueueOptions::of_depth(8),
+            ring: trial::RingOptions {
+                sharing: ring,
+                fixed_files: kind == EngineKind::IoUring,
+                fixed_buffers: kind == EngineKind::IoUring,
+                single_issuer: tuned,
+                defer_taskrun: tuned,
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(kind)
         };
         let mut trial = (*trial(engine)).clone();
@@ -211,8 +225,8 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         let what = format!("{kind}, {ring:?}, {rate:?}, stopped: {stop}");
         let (reports, recorded, _) = match run(&Arc::new(trial), 1 << 20, stop).await {
             Ok(done) => done,
-            Err(refusal) if refusal.code == "ring-refused" => {
-                return crate::skip::skip(&refusal.message);
+            Err(refusal) if refusal.code() == "ring-refused" => {
+                return crate::skip::skip(&refusal.message());
             }
             Err(refusal) => panic!("{what}: {refusal:?}"),
         };
@@ -260,18 +274,21 @@ async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
     for ring in [Sharing::Shared, Sharing::Combiner] {
         // The kernel does not have both.
         let engine = trial::Engine {
-            ring,
-            coop_taskrun: true,
-            sqpoll: Some(trial::Sqpoll::default()),
+            ring: trial::RingOptions {
+                sharing: ring,
+                coop_taskrun: true,
+                sqpoll: Some(trial::Sqpoll::default()),
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 4;
         let refusal = run(&Arc::new(trial), 1 << 20, false).await.unwrap_err();
-        if refusal.code == "ring-refused" {
-            return crate::skip::skip(&refusal.message);
+        if refusal.code() == "ring-refused" {
+            return crate::skip::skip(&refusal.message());
         }
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     }
 }
 
@@ -279,14 +296,17 @@ async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
 fn an_audit_counts_the_calls_of_a_shared_ring() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for ring in [Sharing::Shared, Sharing::Combiner] {
-        let engine =
-            trial::Engine { depth: 4, ring, force_async: true, ..trial::Engine::new(EngineKind::IoUring) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions { sharing: ring, force_async: true, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 3;
         trial.measure = Measure::Audit;
         let reports = match runtime.block_on(run(&Arc::new(trial), 1 << 20, false)) {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
@@ -321,8 +341,11 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
 #[tokio::test]
 async fn depth_by_threads() {
     let engine = trial::Engine {
-        depth: 3,
-        concurrency: Concurrency::Threads,
+        queue: trial::QueueOptions {
+            depth: 3,
+            concurrency: Concurrency::Threads,
+            ..trial::QueueOptions::default()
+        },
         ..trial::Engine::new(EngineKind::Psync)
     };
     let (reports, recorded, _) = run(&trial(engine), 1 << 20, false).await.unwrap();
@@ -349,7 +372,7 @@ async fn reads_past_the_end_are_short_not_done() {
 
 /// Whether perf was opened, and failed later.
 fn perf_failed(window: &window::Closed) -> bool {
-    window.audit.warnings.iter().any(|warning| warning.code == "perf-not-available")
+    window.audit.warnings.iter().any(|warning| warning.code() == "perf-not-available")
 }
 
 #[test]
@@ -375,7 +398,11 @@ async fn synced(
     every: u32,
     linked: bool,
 ) -> Option<([u64; recorder::SERIES], Report, Vec<recorder::Slices>)> {
-    let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(8),
+        ring: trial::RingOptions { link_sync: linked, ..trial::RingOptions::default() },
+        ..trial::Engine::new(kind)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;
     trial.workload.sync = Some(trial::Sync { every, call: trial::SyncCall::Fdatasync });
@@ -442,14 +469,20 @@ async fn a_target_that_cannot_be_synced_is_refused() {
     trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
     let Some(WorkerEvent::Done(Err(refusal))) = pool.event().await else { panic!("not refused") };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
-    assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("sync-refused", "workload.sync"));
+    assert!(
+        refusal.message().contains("psync cannot do fsync on this target: Invalid argument"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
 async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() {
-    let engine =
-        trial::Engine { depth: 4, ring: Sharing::Combiner, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(4),
+        ring: trial::RingOptions { sharing: Sharing::Combiner, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.threads = 2;
     trial.workload.read_percent = 0;
@@ -461,7 +494,7 @@ async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() 
     for _ in 0..5 {
         let reports = match run(&trial, 1 << 20, false).await {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let (writes, syncs) = (sum(|report| report.tally.ops[1]), sum(|report| report.tally.ops[2]));

@@ -75,7 +75,7 @@ pub struct FactChange {
 /// A part of the scenario that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ScenarioChange {
-    /// Which, such as `workload.block_size` or `engine.fixed_files`.
+    /// Which, such as `workload.block_size` or `engine.ring.fixed_files`.
     pub part: String,
     /// In the baseline; null if it has none.
     pub baseline: Option<String>,

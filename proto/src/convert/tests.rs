@@ -6,16 +6,19 @@ use super::*;
 use crate::{
     facts::TargetFacts,
     noise::{Foreign, Frequency, Noise},
+    notice::Recorded,
     outcome::{
         AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
-        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Warning, Window, WorkCounts,
+        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Window, WorkCounts,
     },
+    refusal::DeviceRefusal,
     trial::{
         Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
-        FileTarget, IowqWorkers, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Share,
-        Sharing, Sqpoll, Sync, SyncCall, Target, Urgent, UrgentBy, Workload,
+        FileTarget, IowqWorkers, Measure, PathTarget, Pattern, QueueOptions, RamdiskKind, RamdiskTarget,
+        Rate, RingOptions, Share, Sharing, Sqpoll, Sync, SyncCall, Target, Urgent, UrgentBy, Workload,
     },
     units::{ByteSize, Nanos},
+    warning::{ResultWarning, Warning},
 };
 
 fn any_trial() -> impl Strategy<Value = Trial> {
@@ -50,29 +53,35 @@ fn any_trial() -> impl Strategy<Value = Trial> {
                 ..Workload::default()
             },
             engine: Engine {
-                depth,
-                concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
-                submit_batch: batch.filter(|_| ring),
-                fixed_files: transfers && a,
-                fixed_buffers: transfers && b,
-                single_issuer: ring && (c || d),
-                defer_taskrun: ring && d,
-                registered_ring: ring && a,
-                no_sqarray: ring && b,
-                sqpoll: (ring && !d).then_some(Sqpoll {
-                    cpu: batch,
-                    idle: Nanos(u64::from(depth) * 1_000_000),
-                    shared: a,
-                }),
-                force_async: ring && c,
-                vectored: transfers && !b && d,
-                busy_wait: a.then_some(Nanos(u64::from(depth))),
-                iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
-                ring: match (ring, c || d || a, b) {
-                    (true, false, _) => Sharing::Shared,
-                    (true, true, true) => Sharing::Combiner,
-                    _ => Sharing::PerThread,
+                queue: QueueOptions {
+                    depth,
+                    concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
+                    submit_batch: batch.filter(|_| ring),
+                    ..QueueOptions::default()
                 },
+                ring: RingOptions {
+                    fixed_files: transfers && a,
+                    fixed_buffers: transfers && b,
+                    single_issuer: ring && (c || d),
+                    defer_taskrun: ring && d,
+                    registered_ring: ring && a,
+                    no_sqarray: ring && b,
+                    sqpoll: (ring && !d).then_some(Sqpoll {
+                        cpu: batch,
+                        idle: Nanos(u64::from(depth) * 1_000_000),
+                        shared: a,
+                    }),
+                    force_async: ring && c,
+                    vectored: transfers && !b && d,
+                    iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
+                    sharing: match (ring, c || d || a, b) {
+                        (true, false, _) => Sharing::Shared,
+                        (true, true, true) => Sharing::Combiner,
+                        _ => Sharing::PerThread,
+                    },
+                    ..RingOptions::default()
+                },
+                busy_wait: a.then_some(Nanos(u64::from(depth))),
                 urgent: (ring && (c || d || a) && !b && allow).then_some(Urgent {
                     share: Share(depth * 1000),
                     by: match (depth % 3, transfers, d) {
@@ -194,7 +203,10 @@ prop_compose! {
             urgent: audited.then_some(UrgentCounts { ops: a, overtaken: b, overtakers: c, most_overtakers: d }),
             verified: window.2.then_some(Verified { sectors: a, failures: b }),
             overhead: Overhead { late_swaps: a, saturated: b, clock_drift_ppm: -0.25 },
-            warnings: text.map(|text| Warning::new(text, "b", "c")).into_iter().collect(),
+            warnings: text
+                .into_iter()
+                .flat_map(|text| [Warning::Recorded(Recorded { code: text, ..Recorded::default() }), ResultWarning::LinksParted { times: a }.into()])
+                .collect(),
             noise,
             ..Finished::default()
         }
@@ -312,9 +324,15 @@ fn refused_results_name_the_field() {
 
 #[test]
 fn text_of_other_machines_cannot_steer_a_terminal() {
-    let refusal = Refusal::new("x\r", "a\u{1b}[2Jb\nc\td\u{7}", "");
+    let (code, message) = ("x\r".into(), "a\u{1b}[2Jb\nc\td\u{7}".into());
+    let refusal = Refusal::Recorded(Recorded { code, message, ..Recorded::default() });
     let refusal = Refusal::try_from(refusal.into_wire("t".into())).unwrap();
-    assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("x ", "a[2Jb c d"));
+    assert_eq!((refusal.code(), refusal.message().as_str()), ("x ", "a[2Jb c d"));
+    let refusal: Refusal = DeviceRefusal::NotADevice { path: "/dev/\u{1b}x".into() }.into();
+    assert_eq!(
+        Refusal::try_from(refusal.into_wire("t".into())).unwrap().message(),
+        "/dev/x is not a block device"
+    );
     let knob = Knob { name: "\u{1b}k".into(), requested: "true".into(), granted: "\n".into() };
     let other = [("\u{1b}t".into(), "\u{7}v".into())].into();
     let target = TargetFacts { other, ..TargetFacts::default() };

@@ -46,13 +46,13 @@ impl Requests for LargeNops {
 fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Refusal> {
     let setup = RingSetup {
         opcode: Opcode::Transfer,
-        depth: knobs.depth,
+        depth: knobs.queue.depth,
         engine: knobs,
         worker: 0,
         poller: None,
         attach: &Attach::default(),
     };
-    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.depth, BLOCK, 1).unwrap())
+    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.queue.depth, BLOCK, 1).unwrap())
 }
 
 /// Several rounds, so that both queues come round.
@@ -78,15 +78,18 @@ fn large_entries_work_with_every_combination_of_knobs() {
         let [files, buffers, single, defer, coop, ring_fd, array, polled] =
             std::array::from_fn(|bit| bits & (1 << bit) != 0);
         let knobs = trial::Engine {
-            depth: 4,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            single_issuer: single || defer,
-            defer_taskrun: defer && !polled,
-            coop_taskrun: coop && !polled,
-            registered_ring: ring_fd,
-            no_sqarray: array,
-            sqpoll: polled.then(Sqpoll::default),
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                fixed_files: files,
+                fixed_buffers: buffers,
+                single_issuer: single || defer,
+                defer_taskrun: defer && !polled,
+                coop_taskrun: coop && !polled,
+                registered_ring: ring_fd,
+                no_sqarray: array,
+                sqpoll: polled.then(Sqpoll::default),
+                ..trial::RingOptions::default()
+            },
             fallback: Fallback::Allow,
             ..trial::Engine::new(EngineKind::Nvme)
         };
@@ -95,13 +98,13 @@ fn large_entries_work_with_every_combination_of_knobs() {
             let worker = scope.spawn(|| {
                 let (mut ring, granted) = large_nops(&knobs)?;
                 assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
-                completes(&mut ring, knobs.depth);
+                completes(&mut ring, knobs.queue.depth);
                 Ok::<_, Refusal>(())
             });
             worker.join().unwrap()
         });
         match tried {
-            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+            Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
             other => other.unwrap(),
         }
     }
@@ -109,11 +112,13 @@ fn large_entries_work_with_every_combination_of_knobs() {
 
 #[test]
 fn a_flag_that_large_rings_cannot_have_is_not_granted() {
-    let mut knobs =
-        trial::Engine { iopoll: true, hybrid_iopoll: true, ..trial::Engine::new(EngineKind::Nvme) };
+    let mut knobs = trial::Engine {
+        ring: trial::RingOptions { iopoll: true, hybrid_iopoll: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::Nvme)
+    };
     match large_nops(&knobs).map(|_| ()) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
-        other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
+        other => assert_eq!(other.unwrap_err().field(), "engine.hybrid_iopoll"),
     }
     knobs.fallback = Fallback::Allow;
     let (_, granted) = large_nops(&knobs).unwrap();
@@ -174,17 +179,17 @@ fn what_is_no_drive_is_refused_with_the_remedy() {
     };
     let refusal =
         Ring::passthrough(&setup, file(), Buffers::new(1, BLOCK, 1).unwrap()).map(|_| ()).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
-    assert!(refusal.remedy.contains("NVMe"), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
+    assert!(refusal.remedy().contains("NVMe"), "{refusal:?}");
 }
 
 #[test]
 fn the_first_command_says_why_it_fails() {
     let knobs = trial::Engine::new(EngineKind::Nvme);
-    let polled = trial::Engine { iopoll: true, ..knobs.clone() };
+    let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
     let said = |result: i32, knobs: &trial::Engine| {
         let refusal = disproved(result, knobs, 4096);
-        (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
+        (refusal.field(), format!("{} / {}", refusal.message(), refusal.remedy()))
     };
     let (field, text) = said(-(NVME_STATUS + 0x281), &knobs);
     assert!(field == "engine.engine" && text.contains("NVMe status 0x281"), "{text}");
@@ -204,26 +209,46 @@ fn expected(offset: u64, len: usize) -> Vec<u8> {
 
 /// The knobs that change how a command is made, submitted or waited for, each once and some together.
 fn ways() -> Vec<trial::Engine> {
-    let plain = trial::Engine { depth: 32, ..trial::Engine::new(EngineKind::Nvme) };
+    let plain =
+        trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(EngineKind::Nvme) };
     let registered = trial::Engine {
-        fixed_files: true,
-        fixed_buffers: true,
-        registered_ring: true,
-        no_sqarray: true,
+        ring: trial::RingOptions {
+            fixed_files: true,
+            fixed_buffers: true,
+            registered_ring: true,
+            no_sqarray: true,
+            ..plain.ring
+        },
         ..plain.clone()
     };
-    let deferred = trial::Engine { single_issuer: true, defer_taskrun: true, ..registered.clone() };
+    let deferred = trial::Engine {
+        ring: trial::RingOptions { single_issuer: true, defer_taskrun: true, ..registered.ring },
+        ..registered.clone()
+    };
     vec![
-        trial::Engine { coop_taskrun: true, submit_batch: Some(4), ..plain.clone() },
         trial::Engine {
-            force_async: true,
-            iowq_workers: Some(trial::IowqWorkers::default()),
+            ring: trial::RingOptions { coop_taskrun: true, ..plain.ring },
+            queue: trial::QueueOptions { submit_batch: Some(4), ..plain.queue },
             ..plain.clone()
         },
-        trial::Engine { sqpoll: Some(Sqpoll::default()), ..registered.clone() },
-        trial::Engine { iopoll: true, ..plain.clone() },
-        trial::Engine { iopoll: true, ..deferred.clone() },
-        trial::Engine { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered },
+        trial::Engine {
+            ring: trial::RingOptions {
+                force_async: true,
+                iowq_workers: Some(trial::IowqWorkers::default()),
+                ..plain.ring
+            },
+            ..plain.clone()
+        },
+        trial::Engine {
+            ring: trial::RingOptions { sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered.clone()
+        },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..plain.ring }, ..plain.clone() },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..deferred.ring }, ..deferred.clone() },
+        trial::Engine {
+            ring: trial::RingOptions { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered
+        },
         plain,
         deferred,
     ]
@@ -245,13 +270,13 @@ fn a_drive_has_the_same_bytes_both_ways() {
         disk.sync_all().unwrap();
         let setup = RingSetup {
             opcode: Opcode::Transfer,
-            depth: knobs.depth,
+            depth: knobs.queue.depth,
             engine: &knobs,
             worker: 0,
             poller: None,
             attach: &Attach::default(),
         };
-        let buffers = Buffers::new(knobs.depth, LARGEST, 1).unwrap();
+        let buffers = Buffers::new(knobs.queue.depth, LARGEST, 1).unwrap();
         let (mut ring, granted) = Ring::passthrough(&setup, open(&generic).into(), buffers).unwrap();
         assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
         let lba = ring.requests().namespace.lba();

@@ -74,7 +74,10 @@ struct Round {
 
 impl Round {
     fn new(sharing: Sharing, workers: u32, depth: u32) -> Self {
-        let knobs = trial::Engine { ring: sharing, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { sharing: sharing, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         Self { sharing, workers, depth, opcode: Opcode::Transfer, knobs }
     }
 
@@ -95,8 +98,8 @@ impl Round {
         let blocks = buffers.slot(0).addr();
         let at = |index: usize| blocks + index * self.depth as usize * BLOCK;
         let clock = HotClock::new();
-        let given = |refusal: proto::outcome::Refusal| match refusal.code.as_str() {
-            "ring-refused" => crate::skip::skip(&refusal.message),
+        let given = |refusal: proto::outcome::Refusal| match refusal.code() {
+            "ring-refused" => crate::skip::skip(&refusal.message()),
             _ => panic!("{refusal:?}"),
         };
         thread::scope(|scope| {
@@ -313,8 +316,8 @@ fn who_waits_sleeps_and_is_woken() {
         for fixed in [false, true] {
             let counts = in_time(&format!("{sharing:?}, fixed: {fixed}"), move || {
                 let mut round = Round::new(sharing, 8, 4);
-                round.knobs.force_async = true;
-                (round.knobs.fixed_files, round.knobs.fixed_buffers) = (fixed, fixed);
+                round.knobs.ring.force_async = true;
+                (round.knobs.ring.fixed_files, round.knobs.ring.fixed_buffers) = (fixed, fixed);
                 round.run(&Reads::new(4, |_| 1500, 3))
             });
             let Some(counts) = counts else { return };
@@ -337,10 +340,10 @@ fn who_waits_sleeps_and_is_woken() {
 fn one_submitter_may_promise_it() {
     let counts = in_time("a tuned combiner", || {
         let mut round = Round::new(Sharing::Combiner, 4, 8);
-        round.knobs.single_issuer = true;
-        round.knobs.defer_taskrun = true;
-        round.knobs.registered_ring = true;
-        round.knobs.force_async = true;
+        round.knobs.ring.single_issuer = true;
+        round.knobs.ring.defer_taskrun = true;
+        round.knobs.ring.registered_ring = true;
+        round.knobs.ring.force_async = true;
         round.run(&Reads::new(8, |_| 1000, 5))
     });
     assert!(counts.is_none_or(|counts| counts.submitted >= 4000));
@@ -351,7 +354,7 @@ fn a_kernel_thread_may_take_what_is_shared() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?} with sqpoll"), move || {
             let mut round = Round::new(sharing, 2, 4);
-            round.knobs.sqpoll = Some(trial::Sqpoll::default());
+            round.knobs.ring.sqpoll = Some(trial::Sqpoll::default());
             round.run(&Reads { looks: true, ..Reads::new(4, |_| 50, 5) })
         });
     }
@@ -376,7 +379,7 @@ fn others_go_on_when_one_leaves_in_the_middle() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?}"), move || {
             let mut round = Round::new(sharing, 3, 4);
-            round.knobs.force_async = true;
+            round.knobs.ring.force_async = true;
             round.run(&Deserter)
         });
     }
@@ -398,7 +401,7 @@ fn workers_hear_of_a_combiner_that_is_gone() {
     let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, (false, false));
     let (combiner, mut ends, _) = match built {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let mut last = ends.pop().unwrap();
     let waiting = thread::spawn(move || {
@@ -421,14 +424,7 @@ proptest! {
     ) {
         let sharing = if shared { Sharing::Shared } else { Sharing::Combiner };
         let mut round = Round::new(sharing, workers, depth);
-        round.knobs = trial::Engine {
-            force_async,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            coop_taskrun: coop,
-            fallback: trial::Fallback::Allow,
-            ..round.knobs
-        };
+        round.knobs = trial::Engine { ring: trial::RingOptions { force_async, fixed_files: files, fixed_buffers: buffers, coop_taskrun: coop, ..round.knobs.ring }, fallback: trial::Fallback::Allow, ..round.knobs };
         let what = format!("{round:?}");
         in_time(&what, move || round.run(&Reads::new(depth, |_| 300, seed)));
     }
