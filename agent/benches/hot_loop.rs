@@ -146,10 +146,13 @@ fn engines(c: &mut Criterion) {
     group.finish();
 
     let knobs = trial::Engine {
-        fixed_files: true,
-        fixed_buffers: true,
-        single_issuer: true,
-        defer_taskrun: true,
+        ring: trial::RingOptions {
+            fixed_files: true,
+            fixed_buffers: true,
+            single_issuer: true,
+            defer_taskrun: true,
+            ..trial::RingOptions::default()
+        },
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let ring = |opcode, block| {
@@ -162,7 +165,10 @@ fn engines(c: &mut Criterion) {
         b.iter_custom(|ops| run(&mut ring(Opcode::Nop, 512), 512, batches, ops, false));
     });
     // The price of a lock that nobody else wants; without single_issuer, which a shared ring cannot have.
-    let untuned = trial::Engine { fixed_files: true, ..trial::Engine::new(EngineKind::Nop) };
+    let untuned = trial::Engine {
+        ring: trial::RingOptions { fixed_files: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::Nop)
+    };
     let setup = RingSetup {
         opcode: Opcode::Nop,
         depth: 128,

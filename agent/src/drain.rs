@@ -65,9 +65,12 @@ mod tests {
     async fn stopped(ring: Sharing) -> Vec<Refusal> {
         let threads = if ring == Sharing::PerThread { 1 } else { 2 };
         let engine = trial::Engine {
-            depth: 4,
-            ring,
-            sqpoll: Some(Sqpoll::default()),
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                sharing: ring,
+                sqpoll: Some(Sqpoll::default()),
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let trial = Arc::new(Trial {

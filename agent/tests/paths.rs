@@ -21,7 +21,10 @@ use agent::{
 use proto::{
     counters::Counters as _,
     outcome::PathCounts,
-    trial::{Engine, EngineKind, FileTarget, Measure, Sharing, Sqpoll, Target, Trial, Workload},
+    trial::{
+        Engine, EngineKind, FileTarget, Measure, QueueOptions, RingOptions, Sharing, Sqpoll, Target, Trial,
+        Workload,
+    },
     units::{ByteSize, Nanos},
 };
 
@@ -131,7 +134,7 @@ fn share(part: u64, counts: PathCounts) -> f64 {
 }
 
 fn ring() -> Engine {
-    Engine { depth: DEPTH, ..Engine::new(EngineKind::IoUring) }
+    Engine { queue: QueueOptions::of_depth(DEPTH), ..Engine::new(EngineKind::IoUring) }
 }
 
 /// Whether there is a ring and perf to watch it with.
@@ -149,12 +152,11 @@ fn the_page_cache_answers_inline() {
         return;
     }
     let scratch = Scratch::new("warm");
-    let deferred = Engine { single_issuer: true, defer_taskrun: true, ..ring() };
-    for (name, engine) in [
-        ("warm", ring()),
-        ("warm, deferred", deferred),
-        ("nop", Engine { engine: EngineKind::Nop, ..ring() }),
-    ] {
+    let deferred =
+        Engine { ring: RingOptions { single_issuer: true, defer_taskrun: true, ..ring().ring }, ..ring() };
+    for (name, engine) in
+        [("warm", ring()), ("warm, deferred", deferred), ("nop", Engine { kind: EngineKind::Nop, ..ring() })]
+    {
         let attempt = || -> Result<(bool, PathCounts), String> {
             let warm = std::fs::read(&scratch.0).unwrap();
             assert_eq!(warm.len() as u64, SIZE);
@@ -187,7 +189,8 @@ fn a_disk_answers_by_task_work() {
     if let Err(error) = scratch.open(true) {
         return skip(&format!("no direct I/O where this is built: {error}"));
     }
-    let deferred = Engine { single_issuer: true, defer_taskrun: true, ..ring() };
+    let deferred =
+        Engine { ring: RingOptions { single_issuer: true, defer_taskrun: true, ..ring().ring }, ..ring() };
     for (name, engine) in [("direct", ring()), ("direct, deferred", deferred)] {
         let audits = audit(engine, 1, || scratch.open(true).unwrap()).unwrap();
         let counts = paths(name, &audits);
@@ -203,11 +206,16 @@ fn what_is_forced_is_punted_whoever_submits() {
         return;
     }
     let scratch = Scratch::new("forced");
-    let forced = Engine { force_async: true, ..ring() };
-    let polled = Engine { sqpoll: Some(Sqpoll::default()), ..forced.clone() };
-    let shared = Engine { sqpoll: Some(Sqpoll { shared: true, ..Sqpoll::default() }), ..forced.clone() };
-    let combined = Engine { ring: Sharing::Combiner, ..forced.clone() };
-    let one_ring = Engine { ring: Sharing::Shared, ..polled.clone() };
+    let forced = Engine { ring: RingOptions { force_async: true, ..ring().ring }, ..ring() };
+    let polled =
+        Engine { ring: RingOptions { sqpoll: Some(Sqpoll::default()), ..forced.ring }, ..forced.clone() };
+    let shared = Engine {
+        ring: RingOptions { sqpoll: Some(Sqpoll { shared: true, ..Sqpoll::default() }), ..forced.ring },
+        ..forced.clone()
+    };
+    let combined =
+        Engine { ring: RingOptions { sharing: Sharing::Combiner, ..forced.ring }, ..forced.clone() };
+    let one_ring = Engine { ring: RingOptions { sharing: Sharing::Shared, ..polled.ring }, ..polled.clone() };
     for (name, engine, threads) in [
         ("forced", forced, 2),
         ("forced, SQPOLL", polled, 1),
@@ -231,7 +239,7 @@ fn a_polling_thread_completes_inline_too() {
         return;
     }
     let scratch = Scratch::new("sqpoll");
-    let engine = Engine { sqpoll: Some(Sqpoll::default()), ..ring() };
+    let engine = Engine { ring: RingOptions { sqpoll: Some(Sqpoll::default()), ..ring().ring }, ..ring() };
     for (name, direct) in [("SQPOLL, warm", false), ("SQPOLL, direct", true)] {
         if let Err(error) = scratch.open(direct) {
             return skip(&format!("no direct I/O where this is built: {error}"));

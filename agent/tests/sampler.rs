@@ -20,7 +20,7 @@ use agent::{
 };
 use proto::{
     outcome::{Finished, PerfCounts},
-    trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
+    trial::{Engine, EngineKind, FileTarget, Measure, QueueOptions, RingOptions, Target, Trial, Workload},
     units::{ByteSize, Nanos},
     wire::{
         LeaseEvent, LeaseRequest, Open, Start, agent_client::AgentClient, lease_event::Event,
@@ -41,7 +41,7 @@ const AROUND: u64 = 200;
 
 fn trial(engine: Engine) -> Trial {
     Trial {
-        id: format!("audit-{}", engine.engine),
+        id: format!("audit-{}", engine.kind),
         seed: 1,
         target: Target::File(FileTarget::new(ByteSize(4 << 20), false)),
         workload: Workload { warmup: Nanos(0), runtime: Nanos(2_000_000_000), ..Workload::default() },
@@ -158,13 +158,19 @@ fn audits_agree_with_perf_stat_from_outside() {
     let psync = Engine::new(EngineKind::Psync);
     let ring = Engine::new(EngineKind::IoUring);
     let batched = Engine {
-        depth: 32,
-        submit_batch: Some(8),
-        complete_batch: 8,
-        fixed_files: true,
-        fixed_buffers: true,
-        single_issuer: true,
-        defer_taskrun: true,
+        queue: QueueOptions {
+            depth: 32,
+            submit_batch: Some(8),
+            complete_batch: 8,
+            ..QueueOptions::default()
+        },
+        ring: RingOptions {
+            fixed_files: true,
+            fixed_buffers: true,
+            single_issuer: true,
+            defer_taskrun: true,
+            ..RingOptions::default()
+        },
         ..Engine::new(EngineKind::IoUring)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -7,7 +7,8 @@ use crate::{
     histogram,
     outcome::{Capability, Cpu, Direction, Finished, HostDescription, Interval, Ready, Refusal, Series},
     payload::{self, clean},
-    trial::{FieldError, MAX_NAME, Trial, is_name},
+    rule::{FieldError, Rule},
+    trial::{Trial, is_name},
     wire,
 };
 
@@ -26,11 +27,10 @@ impl TryFrom<wire::Trial> for Trial {
         trial.validate()?;
         // These limits are not in `validate`, since a scenario contains no id.
         if !is_name(&trial.id) {
-            let message = format!("must be printable, and have 1 to {MAX_NAME} bytes");
-            return Err(vec![FieldError::new("id", message)]);
+            return Err(vec![FieldError::new("id", Rule::NotAName)]);
         }
         if trial.id != message.id {
-            return Err(vec![FieldError::new("id", "differs from the id of the message")]);
+            return Err(vec![FieldError::malformed("id", "differs from the id of the message")]);
         }
         Ok(trial)
     }
@@ -168,12 +168,12 @@ impl TryFrom<wire::Interval> for Interval {
     fn try_from(interval: wire::Interval) -> Result<Self, FieldError> {
         let decode = |index: usize, name: &str, bytes: &[u8]| {
             histogram::decode(bytes)
-                .map_err(|error| FieldError::new(format!("series[{index}].{name}"), error.to_string()))
+                .map_err(|error| FieldError::malformed(format!("series[{index}].{name}"), error.to_string()))
         };
         let series = |(index, series): (usize, wire::Series)| -> Result<Series, FieldError> {
             let unknown = || {
                 let message = format!("{} is not known to this release", series.direction);
-                FieldError::new(format!("series[{index}].direction"), message)
+                FieldError::malformed(format!("series[{index}].direction"), message)
             };
             let service = match series.service_v2.is_empty() {
                 true => None,
@@ -187,7 +187,7 @@ impl TryFrom<wire::Interval> for Interval {
             })
         };
         if interval.end_ns < interval.begin_ns {
-            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+            return Err(FieldError::malformed("end_ns", "lies before begin_ns"));
         }
         Ok(Self {
             index: interval.index,

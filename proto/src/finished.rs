@@ -203,14 +203,14 @@ impl CallCounts {
 impl Payload for Finished {
     fn check(&self) -> Result<(), FieldError> {
         if self.window.end_ns < self.window.begin_ns {
-            return Err(FieldError::new("end_ns", "lies before begin_ns"));
+            return Err(FieldError::malformed("end_ns", "lies before begin_ns"));
         }
         if self.device.cached_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(FieldError::new("cached_share", "must lie from 0 to 1"));
+            return Err(FieldError::malformed("cached_share", "must lie from 0 to 1"));
         }
         // In memory a float may be NaN or infinite; JSON, and so a run directory, cannot hold that.
         if !self.overhead.clock_drift_ppm.is_finite() {
-            return Err(FieldError::new("overhead.clock_drift_ppm", "must be a number"));
+            return Err(FieldError::malformed("overhead.clock_drift_ppm", "must be a number"));
         }
         self.noise.as_ref().map_or(Ok(()), Noise::check)
     }

@@ -26,6 +26,7 @@ pub mod histogram;
 pub mod noise;
 pub mod outcome;
 pub mod payload;
+pub mod rule;
 pub mod series;
 pub mod target;
 #[cfg(test)]

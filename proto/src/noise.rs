@@ -43,13 +43,13 @@ impl Noise {
     /// The first such field, by its path in [`Finished`](crate::outcome::Finished).
     pub fn check(&self) -> Result<(), FieldError> {
         if self.span_ns == 0 {
-            return Err(FieldError::new("noise.span_ns", "must be more than 0"));
+            return Err(FieldError::malformed("noise.span_ns", "must be more than 0"));
         }
         if self.cpus.is_empty() {
-            return Err(FieldError::new("noise.cpus", "must name a CPU"));
+            return Err(FieldError::malformed("noise.cpus", "must name a CPU"));
         }
         if self.waited_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(FieldError::new("noise.waited_share", "must lie from 0 to 1"));
+            return Err(FieldError::malformed("noise.waited_share", "must lie from 0 to 1"));
         }
         Ok(())
     }

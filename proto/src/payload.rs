@@ -41,7 +41,7 @@ pub(crate) fn decode_exact<T: Payload>(body: &[u8]) -> Result<T, FieldError> {
     check_size(body)?;
     let mut json = serde_json::Deserializer::from_slice(body);
     let payload = read(&mut json)?;
-    json.end().map_err(|error| FieldError::new("body", error.to_string()))?;
+    json.end().map_err(|error| FieldError::malformed("body", error.to_string()))?;
     Ok(payload)
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn decode_exact<T: Payload>(body: &[u8]) -> Result<T, FieldError> {
 pub(crate) fn decode_clean<T: Payload>(body: &[u8]) -> Result<T, FieldError> {
     check_size(body)?;
     let value: Value =
-        serde_json::from_slice(body).map_err(|error| FieldError::new("body", error.to_string()))?;
+        serde_json::from_slice(body).map_err(|error| FieldError::malformed("body", error.to_string()))?;
     read(clean_value(value))
 }
 
 fn check_size(body: &[u8]) -> Result<(), FieldError> {
     if body.len() > MAX_BODY_BYTES {
         let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are allowed", body.len());
-        return Err(FieldError::new("body", message));
+        return Err(FieldError::malformed("body", message));
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn read<'de, T: Payload>(
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { clean(path) };
         // It may quote the body.
-        FieldError::new(field, clean(error.inner().to_string()))
+        FieldError::malformed(field, clean(error.inner().to_string()))
     })?;
     payload.check()?;
     Ok(payload)
@@ -117,7 +117,7 @@ mod tests {
 
     impl Payload for Sample {
         fn check(&self) -> Result<(), FieldError> {
-            if self.share > 1.0 { Err(FieldError::new("share", "must be at most 1")) } else { Ok(()) }
+            if self.share > 1.0 { Err(FieldError::malformed("share", "must be at most 1")) } else { Ok(()) }
         }
     }
 
@@ -140,9 +140,9 @@ mod tests {
         assert_eq!(refused(r#"{"text": 1, "share": 0, "counts": {}}"#).field, "text");
         assert_eq!(refused(r#"{"text": "", "share": 0, "counts": {"7": -1}}"#).field, "counts.7");
         assert_eq!(refused(r#"{"text": "", "share": 2, "counts": {}}"#).field, "share");
-        assert!(refused(r#"{"text": "", "share": 0}"#).message.contains("missing field `counts`"));
+        assert!(refused(r#"{"text": "", "share": 0}"#).rule.to_string().contains("missing field `counts`"));
         let unknown = refused(r#"{"text": "", "share": 0, "counts": {}, "more": 1}"#);
-        assert!(unknown.message.contains("unknown field `more`"), "{unknown}");
+        assert!(unknown.rule.to_string().contains("unknown field `more`"), "{unknown}");
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         for body in ["", "null", "[", "{}x", r#"{"text": "", "share": 0, "counts": {}} {}"#, "\u{1b}[2J"] {
             assert_eq!(refused(body).field, "body", "{body}");
         }
-        assert!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).message.contains("at most 4194304"));
+        assert!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).rule.to_string().contains("at most 4194304"));
         let deep = "[".repeat(1 << 20);
         assert!(decode_exact::<Sample>(deep.as_bytes()).is_err());
         assert!(decode_clean::<Sample>(deep.as_bytes()).is_err());

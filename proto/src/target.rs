@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    trial::FieldError,
+    checks::{Errors, count},
+    rule::{Quantity, Rule},
     units::{ByteSize, Nanos},
 };
 
 /// The longest path (`PATH_MAX`), in bytes.
-const MAX_PATH: usize = 4096;
+pub const MAX_PATH: usize = 4096;
 /// The most poll queues of a RAM disk.
 pub const MAX_POLL_QUEUES: u32 = 1024;
 /// The longest time that a RAM disk takes over a request.
@@ -254,89 +255,65 @@ impl Target {
     }
 
     /// Checks every limit that can be checked without the host.
-    pub(crate) fn validate(&self, block_size: ByteSize, writes: bool) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        let mut check = |ok: bool, field: &str, message: &dyn Fn() -> String| {
-            if !ok {
-                errors.push(FieldError::new(field, message()));
-            }
-        };
+    pub(crate) fn check(&self, block: ByteSize, writes: bool, errors: &mut Errors) {
         match self {
             Self::File(file) => {
-                check(file.size >= block_size, "target.file.size", &|| {
-                    format!("{} does not hold one block of {block_size}", file.size)
-                });
+                let (size, at) = (file.size, "target.file.cache");
+                errors.check(size >= block, "target.file.size", || Rule::SmallerThanBlock { size, block });
                 let cold = file.cache == Cache::Cold;
-                check(!(cold && file.direct), "target.file.cache", &|| {
-                    "cold needs `direct: false`: past the page cache there is nothing to keep cold".into()
+                errors.check(!(cold && file.direct), at, || {
+                    Rule::needs("direct: false", "cold applies to reads through the page cache")
                 });
-                check(!(cold && writes), "target.file.cache", &|| {
-                    "cold needs a trial that only reads (`read_percent: 100`, no `verify`): what is written stays in \
-                     the cache until the disk has it"
-                        .into()
+                errors.check(!(cold && writes), at, || {
+                    Rule::needs(
+                        "read_percent: 100",
+                        "cold is for trials that only read: what is written, or filled in for `verify`, stays in the \
+                         page cache until the disk has it",
+                    )
                 });
             }
-            Self::Path(path) => {
-                check(path.path.len() < MAX_PATH, "target.path", &|| {
-                    format!("is longer than a path can be ({MAX_PATH} bytes)")
-                });
-                check(path.path.starts_with('/'), "target.path", &|| not_absolute(&path.path));
-                check(!writes, "workload.read_percent", &|| {
-                    "must be 100: a target that exists already is only read".into()
-                });
+            Self::Path(target) => {
+                check_path(&target.path, "target.path", errors);
+                errors.check(!writes, "workload.read_percent", || Rule::ReadOnly);
             }
             Self::Ramdisk(disk) => {
-                let size = disk.size;
-                check(size >= block_size, "target.ramdisk.size", &|| {
-                    format!("{size} does not hold one block of {block_size}")
+                let (size, options) = (disk.size, disk.null_blk_options());
+                errors.check(size >= block, "target.ramdisk.size", || Rule::SmallerThanBlock { size, block });
+                errors.check(size.0.is_multiple_of(1 << 20), "target.ramdisk.size", || Rule::NotWholeMib {
+                    size,
                 });
-                check(size.0.is_multiple_of(1 << 20), "target.ramdisk.size", &|| {
-                    format!("{size} is not a whole number of MiB")
-                });
-                let options = disk.null_blk_options();
-                check(
-                    options.is_empty() || disk.kind == RamdiskKind::NullBlk,
-                    "target.ramdisk.kind",
-                    &|| format!("must be null_blk for {}: no other kind has that", options.join(", ")),
-                );
+                let null_blk = options.is_empty() || disk.kind == RamdiskKind::NullBlk;
+                errors.check(null_blk, "target.ramdisk.kind", || Rule::OnlyNullBlk { options });
                 let queues = disk.poll_queues.unwrap_or(1);
-                check((1..=MAX_POLL_QUEUES).contains(&queues), "target.ramdisk.poll_queues", &|| {
-                    format!("{queues} is out of range: it must be from 1 to {MAX_POLL_QUEUES}")
-                });
+                errors.range("target.ramdisk.poll_queues", count, queues, (1, MAX_POLL_QUEUES));
                 let completion = disk.completion.unwrap_or(Nanos(1));
-                let range = Nanos(1)..=MAX_COMPLETION;
-                check(range.contains(&completion), "target.ramdisk.completion", &|| {
-                    format!("{completion} is out of range: it must be from 1ns to {MAX_COMPLETION}")
-                });
+                errors.range(
+                    "target.ramdisk.completion",
+                    Quantity::Time,
+                    completion,
+                    (Nanos(1), MAX_COMPLETION),
+                );
             }
             Self::Device(device) => {
-                check(device.path.len() < MAX_PATH, "target.device.path", &|| {
-                    format!("is longer than a path can be ({MAX_PATH} bytes)")
-                });
-                check(device.path.starts_with('/'), "target.device.path", &|| not_absolute(&device.path));
-                check(!device.serial.trim().is_empty(), "target.device.serial", &|| {
-                    "is empty: a device is claimed by its identity (lsblk -o PATH,SERIAL,WWN)".into()
-                });
+                let serial = &device.serial;
+                check_path(&device.path, "target.device.path", errors);
+                errors.check(!serial.trim().is_empty(), "target.device.serial", || Rule::NoSerial);
+                let at = "target.device.destroy";
                 match &device.destroy {
-                    None => check(!writes, "target.device.destroy", &|| {
-                        format!(
-                            "is missing: a trial that writes destroys what is on the device; say so by \
-                             `destroy: {}`, or set `read_percent: 100`",
-                            device.serial
-                        )
-                    }),
-                    Some(destroy) => check(*destroy == device.serial, "target.device.destroy", &|| {
-                        format!("`{destroy}` is not the serial `{}`", device.serial)
+                    None => errors.check(!writes, at, || Rule::DestroyMissing { serial: serial.clone() }),
+                    Some(destroy) => errors.check(destroy == serial, at, || Rule::DestroyDiffers {
+                        destroy: destroy.clone(),
+                        serial: serial.clone(),
                     }),
                 }
             }
         }
-        errors
     }
 }
 
-fn not_absolute(path: &str) -> String {
-    format!("`{path}` must be an absolute path on the agent's host")
+fn check_path(path: &str, at: &str, errors: &mut Errors) {
+    errors.check(path.len() < MAX_PATH, at, || Rule::PathTooLong);
+    errors.check(path.starts_with('/'), at, || Rule::PathNotAbsolute { path: path.to_owned() });
 }
 
 #[cfg(test)]
@@ -347,8 +324,14 @@ mod tests {
         serde_json::from_str::<Target>(text).map_err(|error| error.to_string())
     }
 
+    fn checked(target: &Target, writes: bool) -> String {
+        let mut errors = Errors::default();
+        target.check(ByteSize(4096), writes, &mut errors);
+        errors.texts()
+    }
+
     #[test]
-    fn a_target_is_exactly_one_thing() {
+    fn reads_exactly_one_kind_of_target() {
         let path = Target::Path(PathTarget { path: "/x".into(), direct: true });
         assert_eq!(read(r#"{"path": "/x"}"#).unwrap(), path);
         assert_eq!(read(&serde_json::to_string(&path).unwrap()).unwrap(), path);
@@ -361,18 +344,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cold_file_is_read_through_the_cache() {
+    fn refuses_a_cold_file_that_bypasses_the_cache_or_is_written() {
         let cold = read(r#"{"file": {"size": "1MiB", "direct": false, "cache": "cold"}}"#).unwrap();
         assert!(cold.cold());
         assert_eq!(read(&serde_json::to_string(&cold).unwrap()).unwrap(), cold);
-        assert_eq!(cold.validate(ByteSize(4096), false), []);
-        assert!(cold.validate(ByteSize(4096), true)[0].to_string().contains("read_percent: 100"));
+        assert_eq!(checked(&cold, false), "");
+        assert!(checked(&cold, true).contains("read_percent: 100"));
         let direct = read(r#"{"file": {"size": "1MiB", "cache": "cold"}}"#).unwrap();
-        assert!(
-            direct.validate(ByteSize(4096), false)[0]
-                .to_string()
-                .starts_with("target.file.cache: cold needs")
-        );
+        assert!(checked(&direct, false).starts_with("target.file.cache: needs direct: false"));
     }
 
     #[test]
@@ -382,7 +361,7 @@ mod tests {
         let text =
             r#"{"ramdisk": {"size": "1GiB", "kind": "null_blk", "poll_queues": 1, "completion": "10us"}}"#;
         let disk = read(text).unwrap();
-        assert_eq!(disk.validate(ByteSize(4096), true), []);
+        assert_eq!(checked(&disk, true), "");
         assert_eq!(read(&serde_json::to_string(&disk).unwrap()).unwrap(), disk);
         let device = read(r#"{"device": {"path": "/dev/x", "serial": "S", "direct": false}}"#).unwrap();
         assert!(!device.direct());
@@ -390,16 +369,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_by_field() {
-        let refused = |text: &str, writes| {
-            let errors = read(text).unwrap().validate(ByteSize(4096), writes);
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        };
+    fn refuses_by_field() {
+        let refused = |text: &str, writes| checked(&read(text).unwrap(), writes);
         let said = refused(r#"{"ramdisk": {"size": "1000B", "poll_queues": 0, "completion": "2s"}}"#, true);
         for part in [
             "ramdisk.size: 1000B does not hold",
             "whole number of MiB",
-            "kind: must be null_blk for poll_queues, completion",
+            "kind: must be null_blk for poll_queues and completion",
             "poll_queues: 0 is out of range",
             "completion: 2s is out of range",
         ] {
@@ -410,7 +386,7 @@ mod tests {
         assert!(refused(device, true).starts_with("target.device.destroy: is missing"));
         let other = r#"{"device": {"path": "x", "serial": "S", "destroy": "T"}}"#;
         assert!(refused(other, true).contains("`T` is not the serial `S`"));
-        assert!(refused(other, true).contains("absolute path"));
+        assert!(refused(other, true).contains("not an absolute path"));
         assert!(refused(r#"{"device": {"path": "/dev/x", "serial": ""}}"#, false).contains("is empty"));
     }
 }

@@ -7,17 +7,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    engine::{Concurrency, Engine, EngineKind, Fallback, IowqWorkers, Sharing, Sqpoll},
-    target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
+    engine::{
+        CallFlags, Concurrency, Engine, EngineKind, Fallback, IowqWorkers, QueueOptions, RingOptions,
+        Sharing, Sqpoll,
+    },
+    rule::{FieldError, Rule},
+    target::{Cache, DeviceTarget, FileTarget, MAX_PATH, PathTarget, RamdiskKind, RamdiskTarget, Target},
     urgent::{Share, Urgent, UrgentBy},
     workload::{
-        Arrival, BlockSizes, Cpus, MAX_SIZES, MAX_SYNC_EVERY, Pattern, Rate, Sync, SyncCall, Workload,
+        Arrival, BlockSizes, Cpus, MAX_SIZES, MAX_SYNC_EVERY, Pattern, Rate, SizesProblem, Sync, SyncCall,
+        Workload,
     },
 };
 use crate::{
     payload::Payload,
     units::{ByteSize, Nanos},
-    workload::MIN_SLICE,
 };
 
 /// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
@@ -72,38 +76,21 @@ pub enum Measure {
     Audit,
 }
 
-/// A value outside its limits, or one that does not go with another.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct FieldError {
-    /// Path within the trial, such as `engine.depth`.
-    pub field: String,
-    /// What is wrong with it and what would be right.
-    pub message: String,
-}
-
-impl FieldError {
-    /// A refusal of one field.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
 impl Trial {
     /// Worker threads that the trial runs.
     #[must_use]
     pub fn workers(&self) -> u32 {
-        match self.engine.concurrency {
+        match self.engine.queue.concurrency {
             Concurrency::Queue => self.workload.threads,
-            Concurrency::Threads => self.workload.threads.saturating_mul(self.engine.depth),
+            Concurrency::Threads => self.workload.threads.saturating_mul(self.engine.queue.depth),
         }
     }
 
     /// Requests that one worker really keeps in flight.
     #[must_use]
     pub fn depth_per_worker(&self) -> u32 {
-        match self.engine.concurrency {
-            Concurrency::Queue if self.engine.engine.has_queue() => self.engine.depth,
+        match self.engine.queue.concurrency {
+            Concurrency::Queue if self.engine.kind.has_queue() => self.engine.queue.depth,
             Concurrency::Queue | Concurrency::Threads => 1,
         }
     }
@@ -111,191 +98,8 @@ impl Trial {
     /// Requests that all workers together may have in one ring; `None` where each has a ring of its own.
     #[must_use]
     pub fn shared_depth(&self) -> Option<u32> {
-        let shared = self.engine.ring != Sharing::PerThread;
+        let shared = self.engine.ring.sharing != Sharing::PerThread;
         shared.then(|| self.workers().saturating_mul(self.depth_per_worker()))
-    }
-
-    /// Checks every limit that can be checked without the host.
-    ///
-    /// # Errors
-    /// All that is wrong, field by field.
-    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let mut check = |ok: bool, field: &str, message: &dyn Fn() -> String| {
-            if !ok {
-                errors.push(FieldError::new(field, message()));
-            }
-        };
-        let (work, engine) = (&self.workload, &self.engine);
-        let depth_range = || format!("must be from 1 to {MAX_DEPTH}");
-        check((1..=MAX_DEPTH).contains(&engine.depth), "engine.depth", &|| {
-            format!("{} is out of range: depth {}", engine.depth, depth_range())
-        });
-        check(
-            engine.submit_batch.is_none_or(|n| (1..=MAX_DEPTH).contains(&n)),
-            "engine.submit_batch",
-            &depth_range,
-        );
-        check((1..=MAX_DEPTH).contains(&engine.complete_batch), "engine.complete_batch", &depth_range);
-        check(!engine.defer_taskrun || engine.single_issuer, "engine.defer_taskrun", &|| {
-            "needs single_issuer: true (the kernel refuses one without the other)".into()
-        });
-        check(engine.engine.is_ring() || engine.ring_knobs().is_empty(), "engine.engine", &|| {
-            format!("{} has no ring, so it cannot have {}", engine.engine, engine.ring_knobs().join(", "))
-        });
-        check(engine.engine.has_queue() || engine.queue_knobs().is_empty(), "engine.engine", &|| {
-            format!("{} has no queue, so it cannot have {}", engine.engine, engine.queue_knobs().join(", "))
-        });
-        let pvsync2 = engine.engine == EngineKind::Pvsync2;
-        check(pvsync2 || engine.pvsync2_knobs().is_empty(), "engine.engine", &|| {
-            format!(
-                "{} is not pvsync2, so it cannot have {}",
-                engine.engine,
-                engine.pvsync2_knobs().join(", ")
-            )
-        });
-        for (asked, knob) in [
-            (engine.fixed_files, "fixed_files"),
-            (engine.fixed_buffers, "fixed_buffers"),
-            (engine.vectored, "vectored"),
-        ] {
-            check(!asked || engine.engine != EngineKind::Nop, &format!("engine.{knob}"), &|| {
-                "does not go with engine: nop (its requests have neither a file nor memory)".into()
-            });
-        }
-        check(!engine.hybrid_iopoll || engine.iopoll, "engine.hybrid_iopoll", &|| {
-            "needs iopoll: true (it is a way of polling)".into()
-        });
-        let reaches_device = matches!(engine.engine, EngineKind::IoUring | EngineKind::Nvme);
-        check(!engine.iopoll || reaches_device, "engine.iopoll", &|| {
-            "needs engine: io_uring or nvme (a request that reaches no device cannot be polled for)".into()
-        });
-        if engine.engine == EngineKind::Nvme {
-            let device = matches!(self.target, Target::Device(_));
-            check(device, "engine.engine", &|| {
-                "nvme needs `target: {device: {path: /dev/nvme0n1, serial: ..}}` (its commands go to a namespace \
-                 of an NVMe drive, which has no files)"
-                    .into()
-            });
-            check(!device || self.target.direct(), "target.device.direct", &|| {
-                "must be true for engine: nvme (its commands know no page cache)".into()
-            });
-            check(engine.ring == Sharing::PerThread, "engine.ring", &|| {
-                "must be per_thread for engine: nvme (rings that threads share have no commands)".into()
-            });
-            check(!engine.vectored, "engine.vectored", &|| {
-                "does not go with engine: nvme (a command names one piece of memory)".into()
-            });
-            check(!engine.hybrid_iopoll, "engine.hybrid_iopoll", &|| {
-                "does not go with engine: nvme (rings with large entries are set up without it); iopoll does"
-                    .into()
-            });
-        }
-        let polled = self.target.direct() || engine.fallback == Fallback::Allow;
-        for (asked, field) in [(engine.iopoll, "engine.iopoll"), (engine.hipri, "engine.hipri")] {
-            check(!asked || polled, field, &|| {
-                "needs a target with direct: true (only a device can be polled), or `fallback: allow` to run \
-                 with interrupts"
-                    .into()
-            });
-        }
-        check(!(engine.vectored && engine.fixed_buffers), "engine.vectored", &|| {
-            "does not go with fixed_buffers: registered buffers are not read by readv".into()
-        });
-        check(engine.busy_wait.is_none_or(|wait| wait <= MAX_BUSY_WAIT), "engine.busy_wait", &|| {
-            format!("is longer than {MAX_BUSY_WAIT}: it is waited for each operation; 0ns is none")
-        });
-        if engine.ring == Sharing::Shared {
-            // defer_taskrun without single_issuer is refused above.
-            let field = if engine.defer_taskrun { "engine.defer_taskrun" } else { "engine.single_issuer" };
-            check(!engine.single_issuer && !engine.defer_taskrun, field, &|| {
-                "does not go with ring: shared, where every worker submits; ring: combiner may have it".into()
-            });
-            check(!engine.registered_ring, "engine.registered_ring", &|| {
-                "does not go with ring: shared (a ring is registered for one thread); ring: combiner may have it"
-                    .into()
-            });
-        }
-        if let Some(depth) = self.shared_depth() {
-            let most = if engine.sqpoll.is_some() { MAX_DEPTH / 2 } else { MAX_DEPTH };
-            check(depth <= most, "engine.depth", &|| {
-                format!(
-                    "{} for each of {} workers is {depth} in one ring; at most {most} with ring: {}",
-                    self.depth_per_worker(),
-                    self.workers(),
-                    engine.ring.as_str()
-                )
-            });
-        }
-        if let Some(sqpoll) = engine.sqpoll {
-            check(!engine.defer_taskrun, "engine.sqpoll", &|| {
-                "does not go with defer_taskrun (the kernel refuses both together)".into()
-            });
-            check(!engine.coop_taskrun, "engine.sqpoll", &|| {
-                "does not go with coop_taskrun (the kernel refuses both together)".into()
-            });
-            check(engine.depth <= MAX_DEPTH / 2, "engine.depth", &|| {
-                format!("with sqpoll at most {} (the queue needs room for two batches)", MAX_DEPTH / 2)
-            });
-            let millis = sqpoll.idle.0 / 1_000_000;
-            check(
-                sqpoll.idle.0.is_multiple_of(1_000_000) && (1..=u64::from(u32::MAX)).contains(&millis),
-                "engine.sqpoll",
-                &|| format!("idle: {} is not a whole number of milliseconds, from 1ms on", sqpoll.idle),
-            );
-        }
-        check(work.read_percent <= 100, "workload.read_percent", &|| {
-            format!("{} is out of range: it is a percentage, from 0 to 100", work.read_percent)
-        });
-        check(work.zipf_theta > 0.0 && work.zipf_theta <= 10.0, "workload.zipf_theta", &|| {
-            format!("{} is out of range: above 0, and at most 10", work.zipf_theta)
-        });
-        check(work.threads >= 1, "workload.threads", &|| "must be at least 1".into());
-        check(self.workers() <= MAX_WORKERS, "workload.threads", &|| {
-            format!(
-                "comes to {} worker threads on one host; at most {MAX_WORKERS} are allowed",
-                self.workers()
-            )
-        });
-        self.check_sizes(&mut check);
-        self.check_sync(&mut check);
-        self.check_verify(&mut check);
-        self.check_urgent(&mut check);
-        if let Cpus::List(list) = &work.cpus {
-            check(!list.is_empty(), "workload.cpus", &|| {
-                "is empty; write auto or a list such as [2, 3]".into()
-            });
-            check(list.len() <= MAX_WORKERS as usize, "workload.cpus", &|| {
-                format!("has {} entries; at most {MAX_WORKERS} workers could use them", list.len())
-            });
-        }
-        check(work.runtime >= MIN_SLICE, "workload.runtime", &|| {
-            format!("{} is too short to measure; at least 10ms", work.runtime)
-        });
-        check(work.runtime.0 <= 86_400_000_000_000, "workload.runtime", &|| {
-            format!("{} is longer than a day", work.runtime)
-        });
-        check(work.warmup.0 <= 3_600_000_000_000, "workload.warmup", &|| {
-            format!("{} is longer than an hour", work.warmup)
-        });
-        check(work.interval >= MIN_SLICE, "workload.interval", &|| {
-            format!("{} is too short; at least 10ms", work.interval)
-        });
-        check(work.interval <= MAX_INTERVAL, "workload.interval", &|| {
-            format!("{} is too long to count in; at most {MAX_INTERVAL}", work.interval)
-        });
-        if let Some(rate) = work.rate {
-            check((1..=MAX_RATE).contains(&rate.per_second), "workload.rate", &|| {
-                format!("{} a second is out of range: from 1 to {MAX_RATE}", rate.per_second)
-            });
-        }
-        let writes = match self.target {
-            // Why such a target is not verified is said already.
-            Target::Path(_) => work.read_percent < 100,
-            _ => work.writes(),
-        };
-        errors.extend(self.target.validate(work.block_size.largest(), writes));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
@@ -311,41 +115,50 @@ mod tests {
     use crate::testing::{refused, trial};
 
     #[test]
-    fn the_default_is_valid() {
+    fn accepts_the_default() {
         assert_eq!(trial().validate(), Ok(()));
     }
 
     #[test]
-    fn limits_are_refused_by_field() {
-        assert!(refused(|t| t.engine.depth = 0).starts_with("engine.depth: 0 is out of range"));
-        assert!(refused(|t| t.engine.depth = 1_000_000).contains("from 1 to 32768"));
-        assert!(refused(|t| t.engine.defer_taskrun = true).contains("single_issuer"));
+    fn refuses_values_outside_limits_by_field() {
+        assert!(refused(|t| t.engine.queue.depth = 0).starts_with("engine.depth: 0 is out of range"));
+        assert!(refused(|t| t.engine.queue.depth = 1_000_000).contains("from 1 to 32768"));
+        assert!(refused(|t| t.engine.ring.defer_taskrun = true).contains("single_issuer"));
         assert!(refused(|t| t.workload.block_size = ByteSize(1000).into()).contains("1000B"));
         assert!(refused(|t| t.workload.block_size = ByteSize(2 << 20).into()).contains("target.file.size"));
-        assert!(refused(|t| t.engine.busy_wait = Some(Nanos(1_000_001))).contains("longer than 1ms"));
-        assert!(refused(|t| t.workload.read_percent = 101).contains("percentage"));
+        assert!(
+            refused(|t| t.engine.busy_wait = Some(Nanos(1_000_001)))
+                .contains("1000001ns is out of range: from")
+        );
+        assert!(refused(|t| t.workload.read_percent = 101).contains("101 percent is out of range"));
         assert!(refused(|t| t.workload.threads = 0).contains("workload.threads"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![])).contains("workload.cpus"));
-        assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("too short"));
-        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("at most 60s"));
-        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30).into()).contains("at most 1GiB"));
+        assert!(refused(|t| t.workload.runtime = Nanos(1)).contains("from 10ms to 86400s"));
+        assert!(refused(|t| t.workload.interval = Nanos(61_000_000_000)).contains("from 10ms to 60s"));
+        assert!(refused(|t| t.workload.block_size = ByteSize(2 << 30).into()).contains("to 1GiB"));
         assert!(refused(|t| t.workload.cpus = Cpus::List(vec![0; 1025])).contains("1025 entries"));
         assert!(
             refused(|t| {
-                t.engine.concurrency = Concurrency::Threads;
-                t.engine.depth = 2000;
+                t.engine.queue.concurrency = Concurrency::Threads;
+                t.engine.queue.depth = 2000;
             })
             .contains("2000 worker threads")
         );
         assert!(
             refused(|t| {
-                t.engine = Engine { fixed_files: true, ..Engine::new(EngineKind::Psync) };
+                t.engine = Engine {
+                    ring: RingOptions { fixed_files: true, ..RingOptions::default() },
+                    ..Engine::new(EngineKind::Psync)
+                };
             })
             .contains("has no ring, so it cannot have fixed_files")
         );
         assert!(
             refused(|t| {
-                t.engine = Engine { ring: Sharing::Combiner, ..Engine::new(EngineKind::Libaio) };
+                t.engine = Engine {
+                    ring: RingOptions { sharing: Sharing::Combiner, ..RingOptions::default() },
+                    ..Engine::new(EngineKind::Libaio)
+                };
             })
             .contains("has no ring, so it cannot have ring")
         );
@@ -359,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nvme_needs_a_drive_and_knobs_that_commands_have() {
+    fn refuses_nvme_without_a_drive_and_with_options_of_other_engines() {
         let device = |direct| {
             let (path, serial) = ("/dev/nvme0n1".to_owned(), "S".to_owned());
             Target::Device(DeviceTarget { path, serial, destroy: None, direct })
@@ -367,18 +180,24 @@ mod tests {
         let mut valid = trial();
         valid.target = device(true);
         valid.engine = Engine {
-            depth: 32,
-            submit_batch: Some(8),
-            complete_batch: 8,
-            fixed_files: true,
-            fixed_buffers: true,
-            single_issuer: true,
-            defer_taskrun: true,
-            registered_ring: true,
-            no_sqarray: true,
-            iopoll: true,
-            force_async: true,
-            iowq_workers: Some(IowqWorkers::default()),
+            queue: QueueOptions {
+                depth: 32,
+                submit_batch: Some(8),
+                complete_batch: 8,
+                ..QueueOptions::default()
+            },
+            ring: RingOptions {
+                fixed_files: true,
+                fixed_buffers: true,
+                single_issuer: true,
+                defer_taskrun: true,
+                registered_ring: true,
+                no_sqarray: true,
+                iopoll: true,
+                force_async: true,
+                iowq_workers: Some(IowqWorkers::default()),
+                ..RingOptions::default()
+            },
             ..Engine::new(EngineKind::Nvme)
         };
         assert_eq!(valid.validate(), Ok(()));
@@ -389,53 +208,59 @@ mod tests {
             })
         };
         let file = Target::File(FileTarget::new(ByteSize(1 << 20), true));
-        assert!(refused(file, |_| ()).starts_with("engine.engine: nvme needs `target: {device:"));
-        assert!(refused(device(false), |_| ()).starts_with("target.device.direct: must be true"));
-        assert!(refused(device(true), |e| e.vectored = true).starts_with("engine.vectored: "));
-        let hybrid = refused(device(true), |e| (e.iopoll, e.hybrid_iopoll) = (true, true));
+        assert!(refused(file, |_| ()).starts_with("engine.engine: needs target: {device:"));
+        assert!(refused(device(false), |_| ()).starts_with("target.device.direct: needs direct: true"));
+        assert!(refused(device(true), |e| e.ring.vectored = true).starts_with("engine.vectored: "));
+        let hybrid = refused(device(true), |e| (e.ring.iopoll, e.ring.hybrid_iopoll) = (true, true));
         assert!(hybrid.starts_with("engine.hybrid_iopoll: "), "{hybrid}");
-        let shared = refused(device(true), |e| e.ring = Sharing::Combiner);
-        assert!(shared.starts_with("engine.ring: must be per_thread"), "{shared}");
-        assert!(refused(device(true), |e| e.hipri = true).contains("cannot have hipri"));
+        let shared = refused(device(true), |e| e.ring.sharing = Sharing::Combiner);
+        assert!(shared.starts_with("engine.ring: nvme cannot share its ring"), "{shared}");
+        assert!(refused(device(true), |e| e.calls.hipri = true).contains("cannot have hipri"));
     }
 
     #[test]
-    fn one_ring_for_all_has_limits_of_its_own() {
+    fn refuses_what_a_shared_ring_cannot_have() {
         let with = |ring, change: fn(&mut Trial)| {
             let mut trial = trial();
-            (trial.engine.ring, trial.workload.threads) = (ring, 4);
+            (trial.engine.ring.sharing, trial.workload.threads) = (ring, 4);
             change(&mut trial);
             let errors = trial.validate().err().unwrap_or_default();
             errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         };
-        let tuned = |t: &mut Trial| (t.engine.single_issuer, t.engine.defer_taskrun) = (true, true);
+        let tuned = |t: &mut Trial| (t.engine.ring.single_issuer, t.engine.ring.defer_taskrun) = (true, true);
         let why = with(Sharing::Shared, tuned);
-        assert!(why.starts_with("engine.defer_taskrun: ") && why.contains("every worker submits"), "{why}");
-        let why = with(Sharing::Shared, |t| t.engine.single_issuer = true);
+        assert!(
+            why.contains("engine.single_issuer: cannot") && why.contains("engine.defer_taskrun: cannot"),
+            "{why}"
+        );
+        let why = with(Sharing::Shared, |t| t.engine.ring.single_issuer = true);
         assert!(why.starts_with("engine.single_issuer: "), "{why}");
-        let why = with(Sharing::Shared, |t| t.engine.registered_ring = true);
+        let why = with(Sharing::Shared, |t| t.engine.ring.registered_ring = true);
         assert!(why.starts_with("engine.registered_ring: "), "{why}");
         assert_eq!(with(Sharing::Combiner, tuned), "");
-        assert_eq!(with(Sharing::Combiner, |t| t.engine.registered_ring = true), "");
+        assert_eq!(with(Sharing::Combiner, |t| t.engine.ring.registered_ring = true), "");
 
-        assert_eq!(with(Sharing::Shared, |t| t.engine.depth = 8192), "");
-        let why = with(Sharing::Shared, |t| t.engine.depth = 8193);
-        assert!(why.starts_with("engine.depth: 8193 for each of 4 workers is 32772 in one ring"), "{why}");
-        let why =
-            with(Sharing::Combiner, |t| (t.engine.depth, t.engine.sqpoll) = (8192, Some(Sqpoll::default())));
+        assert_eq!(with(Sharing::Shared, |t| t.engine.queue.depth = 8192), "");
+        let why = with(Sharing::Shared, |t| t.engine.queue.depth = 8193);
+        assert!(why.starts_with("engine.depth: 8193 for each of 4 workers makes 32772 in one ring"), "{why}");
+        let why = with(Sharing::Combiner, |t| {
+            (t.engine.queue.depth, t.engine.ring.sqpoll) = (8192, Some(Sqpoll::default()))
+        });
         assert!(why.contains("at most 16384 with ring: combiner"), "{why}");
-        assert_eq!(with(Sharing::PerThread, |t| t.engine.depth = 8193), "");
+        assert_eq!(with(Sharing::PerThread, |t| t.engine.queue.depth = 8193), "");
     }
 
     #[test]
-    fn threads_turn_depth_into_workers() {
+    fn concurrency_threads_turns_depth_into_workers() {
         let mut trial = trial();
-        trial.engine =
-            Engine { depth: 8, concurrency: Concurrency::Threads, ..Engine::new(EngineKind::Psync) };
+        trial.engine = Engine {
+            queue: QueueOptions { depth: 8, concurrency: Concurrency::Threads, ..QueueOptions::default() },
+            ..Engine::new(EngineKind::Psync)
+        };
         assert_eq!((trial.workers(), trial.depth_per_worker()), (8, 1));
-        trial.engine.concurrency = Concurrency::Queue;
+        trial.engine.queue.concurrency = Concurrency::Queue;
         assert_eq!((trial.workers(), trial.depth_per_worker()), (1, 1), "psync cannot queue");
-        trial.engine.engine = EngineKind::IoUring;
+        trial.engine.kind = EngineKind::IoUring;
         assert_eq!((trial.workers(), trial.depth_per_worker()), (1, 8));
     }
 

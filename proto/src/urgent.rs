@@ -6,9 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    checks::Check,
+    checks::{Errors, is_sectors},
+    rule::{Quantity, Rule},
     series::Lane,
-    trial::{Engine, EngineKind, SECTOR, Sharing, Trial},
+    trial::{Engine, Trial},
     units::ByteSize,
 };
 
@@ -147,8 +148,8 @@ impl Engine {
     /// one, the bulk lane alone.
     #[must_use]
     pub fn lanes_with_rings(&self) -> &'static [Lane] {
-        let apart = self.urgent.is_some_and(|urgent| urgent.by == UrgentBy::SeparateRing);
-        if apart { &Lane::ALL } else { &[Lane::Bulk] }
+        let separate = self.urgent_by() == Some(UrgentBy::SeparateRing);
+        if separate { &Lane::ALL } else { &[Lane::Bulk] }
     }
 }
 
@@ -172,57 +173,19 @@ impl Trial {
         self.engine.urgent.filter(|_| lane == Lane::Urgent)?.block_size
     }
 
-    /// Limits of urgent requests; [`Trial::validate`] asks for them.
-    pub(crate) fn check_urgent(&self, check: &mut Check<'_>) {
-        let (work, engine, at) = (&self.workload, &self.engine, "engine.urgent");
-        let Some(urgent) = engine.urgent else { return };
-        check((MIN_URGENT..=MAX_URGENT).contains(&urgent.share), at, &|| {
-            format!("share: {} is out of range: from {MIN_URGENT} to {MAX_URGENT}", urgent.share)
-        });
-        // What has no ring at all is refused by that.
-        check(engine.engine != EngineKind::Nvme, at, &|| {
-            "does not go with engine: nvme; it needs io_uring or nop".into()
-        });
-        let no_device = urgent.by == UrgentBy::Ioprio && engine.engine == EngineKind::Nop;
-        check(!no_device, at, &|| {
-            "by: ioprio does not go with engine: nop (its requests reach no device, and the kernel refuses a \
-             priority)"
-                .into()
-        });
-        check(engine.ring == Sharing::PerThread, at, &|| {
-            "does not go with a ring that threads share; use `ring: per_thread`".into()
-        });
-        check(!engine.link_sync, at, &|| {
-            "does not go with link_sync: a write and its sync are one chain, of which no part is preferred; leave \
-             link_sync out, and syncs are handed over when writes have come back"
-                .into()
-        });
-        check(!work.verify, at, &|| "does not go with verify: true".into());
-        if urgent.by == UrgentBy::SeparateRing {
-            check(!engine.iopoll, at, &|| {
-                "by: separate_ring does not go with iopoll: no call polls for two rings".into()
-            });
-            check(!engine.defer_taskrun, at, &|| {
-                "by: separate_ring does not go with defer_taskrun: who waits for two rings sees none of what it \
-                 holds back; use coop_taskrun"
-                    .into()
-            });
-            check(engine.complete_batch == 1, at, &|| {
-                "by: separate_ring needs complete_batch: 1 (two rings are awaited by ppoll, which counts no \
-                 completions)"
-                    .into()
-            });
-        }
+    /// Checks urgent requests beyond what the table of engine options says.
+    pub(crate) fn check_urgent(&self, errors: &mut Errors) {
+        let (work, at) = (&self.workload, "engine.urgent");
+        let Some(urgent) = self.engine.urgent else { return };
+        errors.range(at, Quantity::Share, urgent.share, (MIN_URGENT, MAX_URGENT));
+        errors
+            .check(!work.verify, at, || Rule::excludes("verify: true", "urgent operations are not verified"));
         if let Some(size) = urgent.block_size {
-            check(size.0 >= SECTOR.0 && size.0.is_multiple_of(SECTOR.0), at, &|| {
-                format!("block_size: {size} is not a whole number of sectors of {SECTOR}")
-            });
-            for (part, _) in work.block_size.parts() {
-                check(size.0 > 0 && part.0.is_multiple_of(size.0), at, &|| {
-                    format!(
-                        "block_size: workload.block_size {part} is no multiple of {size} (an urgent operation goes \
-                         where another would have gone)"
-                    )
+            errors.check(is_sectors(size), at, || Rule::NotSectors { size });
+            for (block, _) in work.block_size.parts() {
+                errors.check(size.0 > 0 && block.0.is_multiple_of(size.0), at, || Rule::NotMultiple {
+                    block: *block,
+                    urgent: size,
                 });
             }
         }
@@ -232,7 +195,10 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::trial;
+    use crate::{
+        testing::trial,
+        trial::{EngineKind, QueueOptions, Sharing},
+    };
 
     #[test]
     fn shares_read_back_as_written() {
@@ -249,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn what_urgent_does_not_go_with_is_refused() {
+    fn refuses_what_urgent_cannot_be_combined_with() {
         let checked = |by, change: &dyn Fn(&mut Trial)| {
             let mut trial = trial();
             let block_size = Some(ByteSize(4096));
             trial.engine = Engine {
-                depth: 32,
+                queue: QueueOptions::of_depth(32),
                 urgent: Some(Urgent { share: Share(10_000), by, block_size }),
                 ..Engine::new(EngineKind::IoUring)
             };
@@ -276,36 +242,36 @@ mod tests {
         }
         says(
             UrgentBy::None,
-            &|t| t.engine.engine = EngineKind::Psync,
+            &|t| t.engine.kind = EngineKind::Psync,
             "psync has no ring, so it cannot have urgent",
         );
         says(
             UrgentBy::None,
-            &|t| t.engine.engine = EngineKind::Nvme,
-            "engine.urgent: does not go with engine: nvme",
+            &|t| t.engine.kind = EngineKind::Nvme,
+            "engine.urgent: nvme cannot prefer urgent requests",
         );
         says(
             UrgentBy::None,
             &|t| set(t).share = Share(500_001),
-            "share: 50.0001% is out of range: from 0.001% to 50%",
+            "50.0001% is out of range: from 0.001% to 50%",
         );
-        says(UrgentBy::None, &|t| set(t).share = Share(0), "share: 0% is out of range");
+        says(UrgentBy::None, &|t| set(t).share = Share(0), "0% is out of range");
         says(UrgentBy::None, &|t| set(t).block_size = Some(ByteSize(1000)), "not a whole number of sectors");
         says(
             UrgentBy::None,
             &|t| set(t).block_size = Some(ByteSize(48 << 10)),
-            "64KiB is no multiple of 48KiB",
+            "64KiB is not a multiple of 48KiB",
         );
-        says(UrgentBy::None, &|t| t.engine.ring = Sharing::Combiner, "use `ring: per_thread`");
-        says(UrgentBy::None, &|t| t.workload.verify = true, "engine.urgent: does not go with verify");
-        says(UrgentBy::IosqeUrgent, &|t| t.engine.link_sync = true, "does not go with link_sync");
-        says(UrgentBy::Ioprio, &|t| t.engine.engine = EngineKind::Nop, "reach no device");
-        says(UrgentBy::SeparateRing, &|t| t.engine.iopoll = true, "no call polls for two rings");
+        says(UrgentBy::None, &|t| t.engine.ring.sharing = Sharing::Combiner, "needs ring: per_thread");
+        says(UrgentBy::None, &|t| t.workload.verify = true, "engine.urgent: cannot be combined with verify");
+        says(UrgentBy::IosqeUrgent, &|t| t.engine.ring.link_sync = true, "cannot be combined with link_sync");
+        says(UrgentBy::Ioprio, &|t| t.engine.kind = EngineKind::Nop, "reach no device");
+        says(UrgentBy::SeparateRing, &|t| t.engine.ring.iopoll = true, "no call polls for two rings");
         says(
             UrgentBy::SeparateRing,
-            &|t| (t.engine.single_issuer, t.engine.defer_taskrun) = (true, true),
-            "use coop_taskrun",
+            &|t| (t.engine.ring.single_issuer, t.engine.ring.defer_taskrun) = (true, true),
+            "cannot be combined with defer_taskrun",
         );
-        says(UrgentBy::SeparateRing, &|t| t.engine.complete_batch = 4, "needs complete_batch: 1");
+        says(UrgentBy::SeparateRing, &|t| t.engine.queue.complete_batch = 4, "needs complete_batch: 1");
     }
 }

@@ -65,8 +65,8 @@ impl Audit {
         let mut warnings = Vec::new();
         let granted = |name: &str| knobs.iter().any(|knob| knob.name == name && knob.granted == "true");
         let polled = granted("sqpoll");
-        let shared = trial.engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
-        let elsewhere = worker.is_some_and(|worker| match trial.engine.ring {
+        let shared = trial.engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
+        let elsewhere = worker.is_some_and(|worker| match trial.engine.ring.sharing {
             Sharing::Combiner => true,
             Sharing::Shared => polled && worker > 0,
             Sharing::PerThread => polled && shared && worker > 0,
@@ -85,13 +85,13 @@ impl Audit {
         let mut audit = Self {
             perf,
             batches: Batches::open(rings),
-            batches_elsewhere: worker.is_some() && trial.engine.ring == Sharing::Combiner,
+            batches_elsewhere: worker.is_some() && trial.engine.ring.sharing == Sharing::Combiner,
             ..Self::default()
         };
         // Where perf is not allowed at all, that has been said.
         let (Some(submitter), Some(_)) = (submitter, &audit.perf) else { return (audit, warnings) };
-        if trial.engine.engine.is_ring() {
-            match Paths::open(submitter, trial.engine.iopoll, trial.workers()) {
+        if trial.engine.kind.is_ring() {
+            match Paths::open(submitter, trial.engine.ring.iopoll, trial.workers()) {
                 Ok(paths) => {
                     audit.paths_elsewhere = paths.is_none();
                     audit.paths = paths;

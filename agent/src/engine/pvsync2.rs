@@ -33,12 +33,12 @@ impl Pvsync2 {
     /// Operates on `file`, with one slot of `buffers`.
     #[must_use]
     pub fn new(engine: &trial::Engine, file: OwnedFd, buffers: Buffers) -> Self {
-        let flags = if engine.hipri { libc::RWF_HIPRI } else { 0 };
+        let flags = if engine.calls.hipri { libc::RWF_HIPRI } else { 0 };
         Self {
             file,
             buffers,
             flags,
-            nowait: engine.nowait,
+            nowait: engine.calls.nowait,
             queued: None,
             done: None,
             reads: 0,

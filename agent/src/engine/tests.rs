@@ -79,16 +79,19 @@ fn ring_reads_with_every_combination_of_options() {
             continue;
         }
         let knobs = trial::Engine {
-            depth: 4,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            single_issuer: single || defer,
-            defer_taskrun: defer,
-            coop_taskrun: coop,
-            registered_ring: ring_fd,
-            no_sqarray: array,
-            force_async,
-            vectored,
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                fixed_files: files,
+                fixed_buffers: buffers,
+                single_issuer: single || defer,
+                defer_taskrun: defer,
+                coop_taskrun: coop,
+                registered_ring: ring_fd,
+                no_sqarray: array,
+                force_async,
+                vectored,
+                ..trial::RingOptions::default()
+            },
             fallback: trial::Fallback::Allow,
             ..trial::Engine::new(EngineKind::IoUring)
         };
@@ -128,9 +131,12 @@ fn ring_writes_and_reports_errors() {
 #[test]
 fn polling_thread_replaces_calls() {
     let knobs = trial::Engine {
-        depth: 4,
-        sqpoll: Some(trial::Sqpoll::default()),
-        fixed_files: true,
+        queue: trial::QueueOptions::of_depth(4),
+        ring: trial::RingOptions {
+            sqpoll: Some(trial::Sqpoll::default()),
+            fixed_files: true,
+            ..trial::RingOptions::default()
+        },
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let Some(mut engine) = ring(knobs, Opcode::Transfer, file_of(4)) else { return };
@@ -153,7 +159,10 @@ fn polling_thread_replaces_calls() {
 #[test]
 fn rings_can_share_a_polling_thread() {
     let knobs = trial::Engine {
-        sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
+        ring: trial::RingOptions {
+            sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
+            ..trial::RingOptions::default()
+        },
         ..trial::Engine::new(EngineKind::IoUring)
     };
     let attach = Attach::default();
@@ -180,7 +189,10 @@ fn rings_can_share_a_polling_thread() {
 
 #[test]
 fn pvsync2_repeats_only_calls_that_would_block() {
-    let knobs = trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) };
+    let knobs = trial::Engine {
+        calls: trial::CallFlags { nowait: true, ..trial::CallFlags::default() },
+        ..trial::Engine::new(EngineKind::Pvsync2)
+    };
     let mut engine = Pvsync2::new(&knobs, file_of(3), buffers(1));
     for block in 0..3 {
         engine.queue([read(0, block)].into_iter());
@@ -248,7 +260,10 @@ fn every_engine_syncs() {
     let kinds = [OpKind::Fsync, OpKind::Fdatasync];
     let mut psync = Psync::new(file_of(2), buffers(1));
     let mut pvsync2 = Pvsync2::new(
-        &trial::Engine { nowait: true, ..trial::Engine::new(EngineKind::Pvsync2) },
+        &trial::Engine {
+            calls: trial::CallFlags { nowait: true, ..trial::CallFlags::default() },
+            ..trial::Engine::new(EngineKind::Pvsync2)
+        },
         file_of(2),
         buffers(1),
     );
@@ -270,7 +285,10 @@ fn every_engine_syncs() {
         Err(refusal) => crate::skip::skip(&refusal.message),
     }
     for fixed_files in [false, true] {
-        let knobs = trial::Engine { fixed_files, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { fixed_files, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
         ring.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
         assert!(drain(&mut ring, 2).iter().all(|completion| completion.result == 0));
@@ -280,7 +298,10 @@ fn every_engine_syncs() {
 #[test]
 fn cancels_a_linked_sync_if_its_write_fails() {
     let link = |offset| (0, Op::new(OpKind::WriteLinked, offset, BLOCK as u32));
-    let knobs = trial::Engine { link_sync: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let knobs = trial::Engine {
+        ring: trial::RingOptions { link_sync: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let Some(mut good) = ring(knobs.clone(), Opcode::Transfer, file_of(4)) else { return };
     good.queue([link(0), sync(1, OpKind::Fdatasync)].into_iter());
     let done: Vec<i32> = drain(&mut good, 2).iter().map(|completion| completion.result).collect();
@@ -296,7 +317,10 @@ fn cancels_a_linked_sync_if_its_write_fails() {
 #[test]
 fn counts_partial_submissions_of_linked_writes() {
     for (link_sync, parted) in [(true, 1), (false, 0)] {
-        let knobs = trial::Engine { link_sync, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { link_sync, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
         // The kernel ends a submission at a request with an unknown personality.
         let refused = io_uring::opcode::Nop::new().build().personality(4711).user_data(3);
@@ -312,7 +336,10 @@ fn counts_partial_submissions_of_linked_writes() {
 
 #[test]
 fn vectored_requests_transfer_the_requested_length() {
-    let knobs = trial::Engine { vectored: true, ..trial::Engine::new(EngineKind::IoUring) };
+    let knobs = trial::Engine {
+        ring: trial::RingOptions { vectored: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let setup = RingSetup {
         opcode: Opcode::Transfer,
         depth: 2,

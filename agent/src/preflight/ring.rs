@@ -5,7 +5,7 @@ use std::{fs, io, os::fd::AsRawFd};
 use io_uring::{Builder, IoUring, Probe, cqueue, opcode, squeue};
 use proto::{
     outcome::Capability,
-    trial::{Engine, EngineKind},
+    trial::{Engine, EngineKind, RingOptions},
     units::ByteSize,
 };
 use rustix::param::page_size;
@@ -217,7 +217,10 @@ fn iopoll() -> Tried {
 
 /// Set up as a trial does it: the crate has no word for it.
 fn hybrid_iopoll() -> Tried {
-    let engine = Engine { iopoll: true, hybrid_iopoll: true, ..Engine::new(EngineKind::IoUring) };
+    let engine = Engine {
+        ring: RingOptions { iopoll: true, hybrid_iopoll: true, ..RingOptions::default() },
+        ..Engine::new(EngineKind::IoUring)
+    };
     let attach = Attach::default();
     let setup = RingSetup {
         opcode: Opcode::Nop,

@@ -1,6 +1,7 @@
 //! What only the target or the choice of engine can grant, whatever the ring says of itself.
 
 use proto::{
+    engine::OPTIONS,
     facts::{Device, Scheduler, Setting, TargetFacts},
     outcome::{Knob, Refusal, Warning},
     trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
@@ -16,7 +17,7 @@ pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
     let granted = trial.depth_per_worker().saturating_mul(trial.workers() / trial.workload.threads.max(1));
     vec![Knob {
         name: "depth".into(),
-        requested: trial.engine.depth.to_string(),
+        requested: trial.engine.queue.depth.to_string(),
         granted: granted.to_string(),
     }]
 }
@@ -43,7 +44,7 @@ pub(super) fn polling(engine: &Engine, target: &TargetFacts) -> Result<Vec<Knob>
 }
 
 fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Vec<Knob>, Refusal> {
-    let name = match (engine.iopoll, engine.hipri) {
+    let name = match (engine.ring.iopoll, engine.calls.hipri) {
         (true, _) => "iopoll",
         (_, true) => "hipri",
         _ => return Ok(Vec::new()),
@@ -81,7 +82,7 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
         .at(format!("engine.{name}")));
     }
     let mut knobs = vec![knob(polls)];
-    if engine.hybrid_iopoll && !polls {
+    if engine.ring.hybrid_iopoll && !polls {
         // A way of polling goes with it. Where there is polling, the ring says whether it has this way.
         knobs.push(Knob { name: "hybrid_iopoll".into(), ..knob(false) });
     }
@@ -127,15 +128,16 @@ pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning>
     })
 }
 
-/// The trial, with interrupts.
+/// The trial with interrupts instead of polling.
 pub(super) fn without_polling(trial: &Trial) -> Trial {
-    let engine = Engine { iopoll: false, hybrid_iopoll: false, hipri: false, ..trial.engine.clone() };
-    Trial { engine, ..trial.clone() }
+    let mut trial = trial.clone();
+    OPTIONS.iter().filter(|option| option.polls).for_each(|option| (option.reset)(&mut trial.engine));
+    trial
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::trial::{EngineKind, Share, Urgent};
+    use proto::trial::{CallFlags, EngineKind, RingOptions, Share, Urgent};
 
     use super::*;
 
@@ -151,7 +153,10 @@ mod tests {
 
     #[test]
     fn polling_is_the_devices_to_grant() {
-        let mut engine = Engine { iopoll: true, ..Engine::new(EngineKind::IoUring) };
+        let mut engine = Engine {
+            ring: RingOptions { iopoll: true, ..RingOptions::default() },
+            ..Engine::new(EngineKind::IoUring)
+        };
         let facts = |polls| TargetFacts { io_poll: Some(Setting(polls)), ..TargetFacts::default() };
         assert_eq!(polling(&engine, &facts(true)).unwrap()[0].granted, "true");
         let refusal = polling(&engine, &facts(false)).unwrap_err();
@@ -160,7 +165,7 @@ mod tests {
         assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message.contains("no block device"));
         engine.fallback = Fallback::Allow;
         assert_eq!(polling(&engine, &facts(false)).unwrap()[0].granted, "false");
-        engine.hybrid_iopoll = true;
+        engine.ring.hybrid_iopoll = true;
         let knobs = polling(&engine, &facts(false)).unwrap();
         let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
         assert_eq!(granted, [("iopoll", "false"), ("hybrid_iopoll", "false")]);
@@ -193,7 +198,10 @@ mod tests {
 
     #[test]
     fn synchronous_polling_ended_with_5_19() {
-        let mut engine = Engine { hipri: true, ..Engine::new(EngineKind::Pvsync2) };
+        let mut engine = Engine {
+            calls: CallFlags { hipri: true, ..CallFlags::default() },
+            ..Engine::new(EngineKind::Pvsync2)
+        };
         let facts = TargetFacts { io_poll: Some(Setting(true)), ..TargetFacts::default() };
         let granted = |engine: &Engine, release| {
             polling_on(engine, &facts, release).map(|knobs| knobs[0].granted.clone())

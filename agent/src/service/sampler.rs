@@ -46,7 +46,7 @@ impl WindowSampler {
     /// `lines`: the interrupts of the device, and `probe`: of noise. Both are read in timed trials.
     pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>, probe: Option<Probe>) -> Self {
         let begin_ns = start_ns.saturating_add(trial.workload.warmup.0);
-        let has_ring = trial.engine.engine.is_ring();
+        let has_ring = trial.engine.kind.is_ring();
         let timed = trial.measure == Measure::Timed;
         let (lines, probe) = (lines.filter(|_| timed), probe.filter(|_| timed));
         Self {

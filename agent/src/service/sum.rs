@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use proto::{
     counters::{self, Counters as _},
     outcome::{
-        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Verified, Warning, Window,
-        WorkCounts,
+        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Warning, Window, WorkCounts,
     },
     trial::Trial,
 };
@@ -59,8 +58,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
         sum.warnings.extend(all.warning(&trial.id));
         // A target that was read back only in part is not verified; failures that were found still count.
         let whole = reports.iter().all(|report| report.verified.is_some());
-        sum.verified =
-            (whole || all.failures > 0).then_some(Verified { sectors: all.sectors, failures: all.failures });
+        sum.verified = (whole || all.counts.failures > 0).then_some(all.counts);
     }
     sum
 }
@@ -70,10 +68,10 @@ fn calls(trial: &Trial, counts: &Counts) -> CallCounts {
     let made = counts.syscalls.iter().filter(|(name, count)| !name.is_empty() && *count > 0);
     let mut calls = CallCounts::default();
     made.for_each(|(name, count)| calls.syscalls_self.entry((*name).to_owned()).or_default().add(count));
-    if trial.engine.engine.is_ring() {
+    if trial.engine.kind.is_ring() {
         calls.enters = calls.syscalls_self.get("io_uring_enter").copied().unwrap_or(0);
         // With SQPOLL a kernel thread takes the requests: no call submits any.
-        calls.submitted = if trial.engine.sqpoll.is_none() { counts.submitted } else { 0 };
+        calls.submitted = if trial.engine.ring.sqpoll.is_none() { counts.submitted } else { 0 };
         calls.enters_by_batch = counts.batches.to_vec();
         calls.cq_overflows = counts.overflows;
         calls.sharing = counts.sharing;

@@ -87,13 +87,13 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     };
 
     let mut busy = cpus.clone();
-    let combiner = (trial.engine.ring == Sharing::Combiner).then(|| {
+    let combiner = (trial.engine.ring.sharing == Sharing::Combiner).then(|| {
         let (cpu, alone, more) = lease.host.topology.combiner(&cpus);
         warnings.extend(more);
         busy.push(cpu);
         (cpu, alone)
     });
-    let pollers = match trial.engine.sqpoll {
+    let pollers = match trial.engine.ring.sqpoll {
         Some(sqpoll) => {
             // One ring has one polling thread.
             let sqpoll = Sqpoll { shared: shares_poller(&trial), ..sqpoll };
@@ -123,7 +123,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
 
 /// Whether all rings of a host have one polling thread.
 fn shares_poller(trial: &Trial) -> bool {
-    trial.engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
+    trial.engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
 }
 
 /// Makes or opens the target, off the runtime, reporting progress. Cancel and the end of the lease end it.
@@ -146,14 +146,14 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             &mut progress,
             &flag,
         )?;
-        if trial.engine.engine == EngineKind::Nvme {
+        if trial.engine.kind == EngineKind::Nvme {
             let sizes = &work.block_size;
             target.pass_through(sizes.unit().0, sizes.largest().0)?;
         }
         if work.verify {
-            trial.verifiable(target.size).map_err(|why| {
-                Refusal::new("verify-refused", why, "`verify: false`, or what is said there")
-                    .at("workload.verify")
+            trial.verifiable(target.size).map_err(|rule| {
+                let remedy = rule.remedy("verify").unwrap_or_else(|| "set `verify: false`".to_owned());
+                Refusal::new("verify-refused", rule.to_string(), remedy).at("workload.verify")
             })?;
             target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
         }

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use proto::{outcome::Warning, units::ByteSize};
+use proto::{
+    counters::Counters as _,
+    outcome::{Verified, Warning},
+    units::ByteSize,
+};
 
 use super::codec::SECTOR;
 
@@ -79,11 +83,9 @@ impl fmt::Display for Fault {
 /// What came of checking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Sectors that were checked.
-    pub sectors: u64,
-    /// Of them, those that did not hold what was written.
-    pub failures: u64,
-    /// The first of these.
+    /// Sectors that were checked, and those that failed.
+    pub counts: Verified,
+    /// The first failures.
     pub first: Vec<Fault>,
 }
 
@@ -95,7 +97,7 @@ impl Outcome {
 
     #[cold]
     pub(super) fn fail(&mut self, fault: Fault) {
-        self.failures += 1;
+        self.counts.failures += 1;
         if self.first.len() < TOLD {
             self.first.push(fault);
         }
@@ -103,8 +105,7 @@ impl Outcome {
 
     /// Adds another worker's.
     pub fn add(&mut self, other: &Self) {
-        self.sectors += other.sectors;
-        self.failures += other.failures;
+        self.counts.add(&other.counts);
         let room = TOLD - self.first.len().min(TOLD);
         self.first.extend(other.first.iter().take(room));
     }
@@ -113,13 +114,13 @@ impl Outcome {
     #[must_use]
     pub fn warning(&self, trial: &str) -> Option<Warning> {
         let told: Vec<String> = self.first.iter().map(ToString::to_string).collect();
-        (self.failures > 0).then(|| {
+        (self.counts.failures > 0).then(|| {
             Warning::new(
                 "verify-failed",
                 format!(
                     "{} of {} sectors checked in trial {trial} did not hold what was written; {}",
-                    self.failures,
-                    self.sectors,
+                    self.counts.failures,
+                    self.counts.sectors,
                     told.join("; ")
                 ),
                 "do not trust this target: look at the kernel's log (dmesg), the device (smartctl), its cabling and \

@@ -84,7 +84,7 @@ impl Ledger {
     pub fn check(&self, range: Range<u64>, data: &[u8], outcome: &mut Outcome) {
         for (i, sector) in data.chunks_exact(SECTOR).enumerate() {
             let offset = range.start + (i * SECTOR) as u64;
-            outcome.sectors += 1;
+            outcome.counts.sectors += 1;
             if let Some(found) = self.fault(offset, sector) {
                 self.fail(offset, found, outcome);
             }

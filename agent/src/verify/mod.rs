@@ -93,14 +93,14 @@ impl Verified {
             if let Some(errno) = end {
                 let from = at + (read / SECTOR * SECTOR) as u64;
                 for sector in (from..at + u64::from(len)).step_by(SECTOR) {
-                    self.outcome.sectors += 1;
+                    self.outcome.counts.sectors += 1;
                     self.ledger.fail(sector, Found::Unreadable(errno), &mut self.outcome);
                 }
             }
             at += u64::from(len);
             done.fetch_add(u64::from(len), Ordering::Relaxed);
         }
-        (at >= share.end || self.outcome.failures > 0).then_some(self.outcome)
+        (at >= share.end || self.outcome.counts.failures > 0).then_some(self.outcome)
     }
 }
 

@@ -33,7 +33,7 @@ fn trial(kind: EngineKind, change: impl FnOnce(&mut Trial)) -> Arc<Trial> {
             verify: true,
             ..Workload::default()
         },
-        engine: trial::Engine { depth: 32, ..trial::Engine::new(kind) },
+        engine: trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(kind) },
         measure: Measure::Timed,
     };
     change(&mut trial);
@@ -101,8 +101,8 @@ async fn no_false_alarm_with_any_engine() {
         });
         let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { continue };
         assert!(writes > 100, "{kind}: {writes} writes");
-        assert!(outcome.sectors > SIZE / SECTOR as u64, "{kind}: {outcome:?}");
-        assert_eq!(outcome.failures, 0, "{kind}: {:?}", outcome.warning("t"));
+        assert!(outcome.counts.sectors > SIZE / SECTOR as u64, "{kind}: {outcome:?}");
+        assert_eq!(outcome.counts.failures, 0, "{kind}: {:?}", outcome.warning("t"));
     }
 }
 
@@ -113,11 +113,11 @@ async fn no_false_alarm_in_a_second_at_depth_32() {
         trial.workload.runtime = Nanos(1_000_000_000);
         trial.workload.pattern = trial::Pattern::Zipf;
         trial.workload.sync = Some(trial::Sync { every: 64, call: trial::SyncCall::Fdatasync });
-        trial.engine.link_sync = true;
+        trial.engine.ring.link_sync = true;
     });
     let Some((outcome, writes)) = run(&trial, &filled(&trial), |_| {}).await else { return };
     assert!(writes > 1000, "{writes} writes");
-    assert_eq!(outcome.failures, 0, "{:?}", outcome.warning("t"));
+    assert_eq!(outcome.counts.failures, 0, "{:?}", outcome.warning("t"));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_byte_that_changes_is_found_and_located() {
         file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
     };
     let (outcome, _) = run(&trial, &filled(&trial), damage).await.unwrap();
-    assert!(outcome.failures >= 1);
+    assert!(outcome.counts.failures >= 1);
     let first = outcome.first[0];
     assert_eq!((first.offset, first.found), (at / 512 * 512, Found::Damaged));
     let said = outcome.warning("0001-verified").unwrap();
@@ -152,7 +152,7 @@ async fn blocks_that_change_places_are_found() {
     };
     let (outcome, _) = run(&trial, &filled(&trial), swap).await.unwrap();
     // Eight sectors each are read back at the least.
-    assert!(outcome.failures >= 16, "{outcome:?}");
+    assert!(outcome.counts.failures >= 16, "{outcome:?}");
     let first = outcome.first[0];
     let pair = (first.block, first.found);
     let of = |place: u64, other: u64| {
@@ -176,8 +176,8 @@ async fn writes_alone_are_read_back() {
         run(&trial, &filled(&trial), |file| file.write_all_at(&[0; 4096], SIZE - 4096).unwrap())
             .await
             .unwrap();
-    assert_eq!((outcome.failures, outcome.first[0].found), (8, Found::Zeros));
-    assert_eq!((outcome.sectors, outcome.first[0].offset), (SIZE / 512, SIZE - 4096));
+    assert_eq!((outcome.counts.failures, outcome.first[0].found), (8, Found::Zeros));
+    assert_eq!((outcome.counts.sectors, outcome.first[0].offset), (SIZE / 512, SIZE - 4096));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
         ledger.begin(read, &mut []);
         ledger.read(read, Some(data), &mut outcome);
         assert!(!ledger.busy(read));
-        (outcome.failures, outcome.first.first().map(|fault| (fault.found, fault.expected)))
+        (outcome.counts.failures, outcome.first.first().map(|fault| (fault.found, fault.expected)))
     };
     assert_eq!(found(&mut ledger, &new), (0, None));
     assert_eq!(found(&mut ledger, &old), (8, Some((Found::Sequence(1), 2))));

@@ -63,7 +63,7 @@ impl Thread {
         let clock = HotClock::new();
         let depth = trial.shared_depth().ok_or_else(nothing_built)?;
         let setup = RingSetup {
-            opcode: Opcode::of(trial.engine.engine),
+            opcode: Opcode::of(trial.engine.kind),
             depth,
             engine: &trial.engine,
             worker: 0,

@@ -43,7 +43,7 @@ pub(super) fn construct(
 ) -> Result<Report, Refusal> {
     let trial = &*worker.trial;
     let shared = |knobs| Constructed { knobs, ..Constructed::default() };
-    match trial.engine.ring {
+    match trial.engine.ring.sharing {
         Sharing::PerThread => {}
         Sharing::Shared => {
             if let Some(depth) = trial.shared_depth().filter(|_| worker.index == 0) {
@@ -73,7 +73,7 @@ pub(super) fn construct(
         Ok(buffers)
     };
     let setup = ring_setup(worker, depth);
-    match trial.engine.engine {
+    match trial.engine.kind {
         EngineKind::Null => user.run(Null::new(depth), constructed),
         EngineKind::Psync => {
             let engine = Psync::new(file, own_buffers()?);
@@ -105,7 +105,7 @@ pub(super) fn construct(
 
 fn ring_setup(worker: &Worker, depth: u32) -> RingSetup<'_> {
     RingSetup {
-        opcode: Opcode::of(worker.trial.engine.engine),
+        opcode: Opcode::of(worker.trial.engine.kind),
         depth,
         engine: &worker.trial.engine,
         worker: worker.index,

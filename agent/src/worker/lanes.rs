@@ -130,7 +130,7 @@ impl<S: Source> Source for Marked<S> {
 #[cfg(test)]
 mod tests {
     use proto::{
-        trial::{Engine, EngineKind, FileTarget, Measure, Target, Urgent, UrgentBy, Workload},
+        trial::{Engine, EngineKind, FileTarget, Measure, QueueOptions, Target, Urgent, UrgentBy, Workload},
         units::ByteSize,
     };
 
@@ -146,7 +146,11 @@ mod tests {
             seed,
             target: Target::File(FileTarget::new(ByteSize(SIZE), false)),
             workload: Workload { read_percent, ..Workload::default() },
-            engine: Engine { depth: 16, urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) },
+            engine: Engine {
+                queue: QueueOptions::of_depth(16),
+                urgent: Some(urgent),
+                ..Engine::new(EngineKind::IoUring)
+            },
             measure: Measure::Timed,
         }
     }

@@ -24,7 +24,7 @@ impl Worker {
         // Others may be waiting for the first worker's ring: if it was never built, end their wait.
         if self.index == 0 {
             self.attach.announce(None);
-            if self.trial.engine.ring == Sharing::Shared {
+            if self.trial.engine.ring.sharing == Sharing::Shared {
                 self.handles.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
             }
         }

@@ -33,8 +33,8 @@ pub(super) fn measure<E: Engine>(
     let depth = trial.depth_per_worker();
     let batching = Batching {
         depth,
-        submit: trial.engine.submit_batch.unwrap_or(depth).min(depth),
-        complete: trial.engine.complete_batch.min(depth),
+        submit: trial.engine.queue.submit_batch.unwrap_or(depth).min(depth),
+        complete: trial.engine.queue.complete_batch.min(depth),
     };
     let mut window = Window::new(clock.clone(), Schedule::of(work, start_ns), audit);
     let parts = Parts { engine: &mut engine, ops, recorder: &mut recorder, edges: &mut window };

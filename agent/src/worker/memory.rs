@@ -68,7 +68,7 @@ fn needed(trial: &Trial) -> u64 {
 #[cfg(test)]
 mod tests {
     use proto::{
-        trial::{Concurrency, Engine, EngineKind, FileTarget, Measure, Rate, Target, Workload},
+        trial::{Concurrency, Engine, EngineKind, FileTarget, Measure, QueueOptions, Rate, Target, Workload},
         units::ByteSize,
     };
 
@@ -89,7 +89,10 @@ mod tests {
         assert_eq!(ledgers(&trial, 1 << 30), 0);
         trial.workload.verify = true;
         assert_eq!(ledgers(&trial, 1 << 30), 1 << 20, "4 bytes for each of 4 KiB");
-        trial.engine = Engine { depth: 1024, concurrency: Concurrency::Threads, ..trial.engine };
+        trial.engine = Engine {
+            queue: QueueOptions { depth: 1024, concurrency: Concurrency::Threads, ..trial.engine.queue },
+            ..trial.engine
+        };
         trial.workload.read_percent = 50;
         trial.workload.rate = Some(Rate { per_second: 1, arrival: Arrival::Poisson });
         // Eight histograms each, tables of 32 KiB and 64 KiB.

@@ -27,11 +27,11 @@ impl EngineUser for Operations<'_> {
         let worker = self.0;
         let (trial, work) = (&*worker.trial, &worker.trial.workload);
         // The combiner has tried a sync for all workers, and serves none of them before the start.
-        if trial.engine.ring != Sharing::Combiner {
+        if trial.engine.ring.sharing != Sharing::Combiner {
             try_sync(trial, &mut engine, &worker.stop)?;
         }
         let ops = Ops::new(trial, worker.size, worker.index);
-        let linked = trial.engine.link_sync;
+        let linked = trial.engine.ring.link_sync;
         let wait = trial.engine.busy_wait_ns();
         match (blocks, again, wait) {
             (Some(blocks), Some(again), _) => {

@@ -69,7 +69,7 @@ impl WorkerPool {
             _lone_file: None,
             read_back: Arc::default(),
         };
-        if trial.engine.ring == Sharing::Combiner {
+        if trial.engine.ring.sharing == Sharing::Combiner {
             // Without a CPU for it, the combiner shares that of the first worker.
             let beside = (places.workers.first().copied().unwrap_or_default(), false);
             let (cpu, alone) = places.combiner.unwrap_or(beside);
@@ -88,7 +88,7 @@ impl WorkerPool {
             let spawned = Builder::new().name("combiner".into()).spawn(move || combiner.live(files));
             pool.threads.push(spawned.map_err(|error| no_thread("the combiner's thread", &error))?);
         }
-        let shared = trial.engine.ring != Sharing::PerThread;
+        let shared = trial.engine.ring.sharing != Sharing::PerThread;
         for (index, cpu) in places.workers.iter().enumerate() {
             // Each worker opens one file. Of a shared ring, the thread that builds it gets all files.
             let own = if shared { files.len() } else { 1.min(files.len()) };

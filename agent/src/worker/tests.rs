@@ -38,7 +38,7 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
     let workers = trial.workers();
     // Tests with several threads on one CPU stay off the CPUs of tests that measure time.
     let cpus = topology::Topology::discover().unwrap().cpus;
-    let cpu = if trial.engine.ring == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
+    let cpu = if trial.engine.ring.sharing == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
     let cpus = vec![cpu; workers as usize];
     let places = Places { combiner: Some((cpu, false)), ..on(&cpus) };
     let mut pool = WorkerPool::launch(trial, size, files(workers), places)?;
@@ -75,7 +75,7 @@ async fn every_engine_records_every_operation_of_its_window() {
         EngineKind::Libaio,
         EngineKind::IoUring,
     ] {
-        let engine = trial::Engine { depth: 8, ..trial::Engine::new(kind) };
+        let engine = trial::Engine { queue: trial::QueueOptions::of_depth(8), ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
             Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
@@ -114,8 +114,15 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
     let deferred = [false, true];
     for (kind, defer) in kinds.into_iter().flat_map(|kind| deferred.map(|defer| (kind, defer))) {
         let ring = kind == EngineKind::IoUring && defer;
-        let engine =
-            trial::Engine { depth: 16, single_issuer: ring, defer_taskrun: ring, ..trial::Engine::new(kind) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(16),
+            ring: trial::RingOptions {
+                single_issuer: ring,
+                defer_taskrun: ring,
+                ..trial::RingOptions::default()
+            },
+            ..trial::Engine::new(kind)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.rate = Some(trial::Rate { per_second: 5000, arrival: trial::Arrival::Fixed });
         trial.workload.warmup = Nanos(50_000_000);
@@ -165,7 +172,11 @@ async fn polling_threads_are_woken_for_requests_only() {
     };
     // The thread sleeps after a millisecond without work, and a request arrives every ten.
     let sqpoll = trial::Sqpoll { idle: Nanos(1_000_000), ..trial::Sqpoll::default() };
-    let engine = trial::Engine { sqpoll: Some(sqpoll), depth: 4, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        ring: trial::RingOptions { sqpoll: Some(sqpoll), ..trial::RingOptions::default() },
+        queue: trial::QueueOptions::of_depth(4),
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100, arrival: trial::Arrival::Fixed });
     trial.workload.runtime = Nanos(300_000_000);
@@ -197,12 +208,15 @@ async fn shared_rings_report_the_cost_of_sharing() {
     ] {
         let tuned = ring == Sharing::Combiner;
         let engine = trial::Engine {
-            depth: 8,
-            ring,
-            fixed_files: kind == EngineKind::IoUring,
-            fixed_buffers: kind == EngineKind::IoUring,
-            single_issuer: tuned,
-            defer_taskrun: tuned,
+            queue: trial::QueueOptions::of_depth(8),
+            ring: trial::RingOptions {
+                sharing: ring,
+                fixed_files: kind == EngineKind::IoUring,
+                fixed_buffers: kind == EngineKind::IoUring,
+                single_issuer: tuned,
+                defer_taskrun: tuned,
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(kind)
         };
         let mut trial = (*trial(engine)).clone();
@@ -261,9 +275,12 @@ async fn refused_shared_rings_name_the_cause() {
     for ring in [Sharing::Shared, Sharing::Combiner] {
         // The kernel does not allow both together.
         let engine = trial::Engine {
-            ring,
-            coop_taskrun: true,
-            sqpoll: Some(trial::Sqpoll::default()),
+            ring: trial::RingOptions {
+                sharing: ring,
+                coop_taskrun: true,
+                sqpoll: Some(trial::Sqpoll::default()),
+                ..trial::RingOptions::default()
+            },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let mut trial = (*trial(engine)).clone();
@@ -280,8 +297,11 @@ async fn refused_shared_rings_name_the_cause() {
 fn audits_count_the_calls_of_shared_rings() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for ring in [Sharing::Shared, Sharing::Combiner] {
-        let engine =
-            trial::Engine { depth: 4, ring, force_async: true, ..trial::Engine::new(EngineKind::IoUring) };
+        let engine = trial::Engine {
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions { sharing: ring, force_async: true, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 3;
         trial.measure = Measure::Audit;
@@ -323,8 +343,11 @@ fn audits_count_the_calls_of_shared_rings() {
 #[tokio::test]
 async fn concurrency_threads_gives_each_worker_depth_one() {
     let engine = trial::Engine {
-        depth: 3,
-        concurrency: Concurrency::Threads,
+        queue: trial::QueueOptions {
+            depth: 3,
+            concurrency: Concurrency::Threads,
+            ..trial::QueueOptions::default()
+        },
         ..trial::Engine::new(EngineKind::Psync)
     };
     let (reports, recorded, _) = run(&trial(engine), 1 << 20, false).await.unwrap();
@@ -377,7 +400,11 @@ async fn synced(
     every: u32,
     linked: bool,
 ) -> Option<([u64; recorder::SERIES], Report, Vec<recorder::Slices>)> {
-    let engine = trial::Engine { depth: 8, link_sync: linked, ..trial::Engine::new(kind) };
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(8),
+        ring: trial::RingOptions { link_sync: linked, ..trial::RingOptions::default() },
+        ..trial::Engine::new(kind)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.read_percent = 30;
     trial.workload.sync = Some(trial::Sync { every, call: trial::SyncCall::Fdatasync });
@@ -450,8 +477,11 @@ async fn refuses_targets_that_cannot_sync() {
 
 #[tokio::test]
 async fn combiner_does_not_count_its_wake_up_reads() {
-    let engine =
-        trial::Engine { depth: 4, ring: Sharing::Combiner, ..trial::Engine::new(EngineKind::IoUring) };
+    let engine = trial::Engine {
+        queue: trial::QueueOptions::of_depth(4),
+        ring: trial::RingOptions { sharing: Sharing::Combiner, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::IoUring)
+    };
     let mut trial = (*trial(engine)).clone();
     trial.workload.threads = 2;
     trial.workload.read_percent = 0;

@@ -89,7 +89,7 @@ pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBoo
         (Err(error), None) => error,
         (Ok(_), None) => return Ok(()),
     };
-    let (name, call) = (trial.engine.engine, sync.call.as_str());
+    let (name, call) = (trial.engine.kind, sync.call.as_str());
     Err(Refusal::new(
         "sync-refused",
         format!("{name} cannot do {call} on this target: {error}"),
@@ -101,7 +101,7 @@ pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBoo
 pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
     Refusal::new(
         "engine-failed",
-        format!("{who} could not go on: {}: {error}", trial.engine.engine),
+        format!("{who} could not go on: {}: {error}", trial.engine.kind),
         "look at the host's kernel log (`dmesg`)",
     )
 }

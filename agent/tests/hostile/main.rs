@@ -12,8 +12,8 @@ use agent::clock::monotonic_ns;
 use client::{Agent, Lease};
 use proto::{
     trial::{
-        Arrival, Concurrency, Cpus, Engine, EngineKind, FileTarget, Measure, PathTarget, Rate, Target, Trial,
-        Workload,
+        Arrival, Concurrency, Cpus, Engine, EngineKind, FileTarget, Measure, PathTarget, QueueOptions, Rate,
+        Target, Trial, Workload,
     },
     units::{ByteSize, Nanos},
 };
@@ -108,7 +108,7 @@ async fn limits_are_checked_whatever_a_client_says() {
     };
     let block = |gib: u64| {
         let mut trial = ring();
-        trial.engine.fixed_buffers = true;
+        trial.engine.ring.fixed_buffers = true;
         trial.workload.block_size = ByteSize(gib << 30).into();
         trial.target = Target::File(FileTarget::new(ByteSize(gib << 30), false));
         trial
@@ -122,7 +122,7 @@ async fn limits_are_checked_whatever_a_client_says() {
         (change(plain(), |trial| trial.workload.interval = Nanos(u64::MAX)), "workload.interval"),
         (change(plain(), |trial| trial.workload.warmup = Nanos(u64::MAX)), "workload.warmup"),
         (change(plain(), |trial| trial.workload.threads = u32::MAX), "workload.threads"),
-        (change(ring(), |trial| trial.engine.depth = u32::MAX), "engine.depth"),
+        (change(ring(), |trial| trial.engine.queue.depth = u32::MAX), "engine.depth"),
         (change(plain(), |trial| trial.workload.cpus = Cpus::List(vec![0; 1 << 20])), "workload.cpus"),
         (
             change(plain(), |trial| {
@@ -218,7 +218,7 @@ async fn names_of_runs_are_short_and_printable() {
 async fn a_reader_that_never_reads_holds_nothing_once_gone() {
     let agent = Agent::start();
     let lease = agent.lease().await;
-    let mut trial = trial(Engine { depth: 4, ..Engine::new(EngineKind::IoUring) });
+    let mut trial = trial(Engine { queue: QueueOptions::of_depth(4), ..Engine::new(EngineKind::IoUring) });
     trial.workload.runtime = Nanos(1_500_000_000);
     trial.workload.interval = Nanos(10_000_000);
     trial.workload.read_percent = 50;
@@ -234,7 +234,10 @@ async fn a_reader_that_never_reads_holds_nothing_once_gone() {
 async fn many_workers_with_short_intervals() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
-    let engine = Engine { depth: 1024, concurrency: Concurrency::Threads, ..Engine::new(EngineKind::Psync) };
+    let engine = Engine {
+        queue: QueueOptions { depth: 1024, concurrency: Concurrency::Threads, ..QueueOptions::default() },
+        ..Engine::new(EngineKind::Psync)
+    };
     let mut trial = trial(engine);
     trial.workload.interval = Nanos(10_000_000);
     trial.workload.rate = Some(Rate { per_second: 100_000_000, arrival: Arrival::Poisson });
@@ -251,10 +254,13 @@ async fn leaving_at_any_moment_leaves_nothing() {
     let kinds = [EngineKind::Psync, EngineKind::Libaio, EngineKind::IoUring];
     for (round, millis) in [0u64, 1, 2, 5, 10, 20, 40, 80, 120, 160].into_iter().enumerate() {
         let lease = agent.lease_again().await;
-        let mut trial = trial(Engine { depth: 1 + round as u32, ..Engine::new(kinds[round % 3]) });
+        let mut trial = trial(Engine {
+            queue: QueueOptions::of_depth(1 + round as u32),
+            ..Engine::new(kinds[round % 3])
+        });
         trial.workload.threads = if kinds[round % 3] == EngineKind::Psync { 1 } else { 3 };
-        if trial.engine.engine == EngineKind::Psync {
-            trial.engine.depth = 1;
+        if trial.engine.kind == EngineKind::Psync {
+            trial.engine.queue.depth = 1;
         }
         lease.prepare(&trial).await;
         tokio::time::sleep(Duration::from_millis(millis)).await;

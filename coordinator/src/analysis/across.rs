@@ -95,7 +95,7 @@ pub struct RunFacts {
 /// A part of the scenario that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioChange {
-    /// Which, such as `workload.block_size` or `engine.fixed_files`.
+    /// Which, such as `workload.block_size` or `engine.ring.fixed_files`.
     pub part: String,
     /// In the baseline; null where it has none.
     pub baseline: Option<String>,
@@ -303,7 +303,15 @@ fn one(
         p_value: found.p_value,
         p_adjusted: None,
         verdict: Verdict::Inconclusive,
-        reason: run.zip(baseline).and_then(|(run, baseline)| urgent::untold(metric, [run, baseline])),
+        reason: run
+            .zip(baseline)
+            .and_then(|(run, baseline)| urgent::too_few_urgent(metric, [run, baseline]))
+            .map(|reason| {
+                format!(
+                    "{} had {:.1} urgent operations per trial, and a verdict needs {}",
+                    reason.arm, reason.per_trial, reason.needed
+                )
+            }),
         alike,
     };
     Some((comparison, found))

@@ -66,8 +66,8 @@ pub(super) fn by_batch(classes: &[u64]) -> Params {
 pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Option<String> {
     let engine = &data.cell.template.engine;
     let missing =
-        engine.engine.is_ring() && finished(data, scope)?.iter().any(|host| host.audit.batches.is_none());
-    missing.then(|| match engine.ring {
+        engine.kind.is_ring() && finished(data, scope)?.iter().any(|host| host.audit.batches.is_none());
+    missing.then(|| match engine.ring.sharing {
         Sharing::Shared => "not counted for a ring behind a lock".to_owned(),
         _ => "this kernel has no batch counters; that of kernel/ has (`kernel/lab run patched-6.12 -- coordinator \
               run …`)"

@@ -233,7 +233,7 @@ impl CellData<'_> {
             None => (None, None, None),
         };
         Ring {
-            sharing: template.engine.is_ring().then(|| template.ring.as_str().to_owned()),
+            sharing: template.kind.is_ring().then(|| template.ring.sharing.as_str().to_owned()),
             lock_wait_ns_per_io,
             contended_share,
             handover_ns_per_io,

@@ -9,7 +9,10 @@ use proto::{
         AuditCounts, CallCounts, CpuTime, DeviceCounts, Direction, Finished, HostDescription, Interval, Knob,
         PathCounts, PerfCounts, Ready, Series, Window, WorkCounts,
     },
-    trial::{Engine, EngineKind, FileTarget, Measure, Share, Target, Trial, Urgent, UrgentBy, Workload},
+    trial::{
+        Engine, EngineKind, FileTarget, Measure, QueueOptions, Share, Target, Trial, Urgent, UrgentBy,
+        Workload,
+    },
     units::ByteSize,
 };
 use tempfile::TempDir;
@@ -82,7 +85,7 @@ impl Fixture {
                         seed: 0,
                         target: Target::File(FileTarget::new(ByteSize(1 << 30), true)),
                         workload: Workload::default(),
-                        engine: Engine { depth: *depth as u32, ..Engine::new(kind) },
+                        engine: Engine { queue: QueueOptions::of_depth(*depth as u32), ..Engine::new(kind) },
                         measure: Measure::Timed,
                     },
                 });
@@ -129,7 +132,7 @@ impl Fixture {
         self.urgent = urgent;
         let asked = Urgent { share: Share(10_000), by: UrgentBy::None, block_size: None };
         let engines = self.plan.cells.iter_mut().map(|cell| &mut cell.template.engine);
-        engines.filter(|engine| engine.engine.is_ring()).for_each(|engine| engine.urgent = Some(asked));
+        engines.filter(|engine| engine.kind.is_ring()).for_each(|engine| engine.urgent = Some(asked));
     }
 
     /// Runs the first `count` trials of the plan.
@@ -178,7 +181,7 @@ impl Fixture {
         let intervals: Vec<Interval> =
             (0..2).map(|index| interval(index, start, iops, p50, urgent)).collect();
         let ops: u64 = intervals.iter().map(Interval::ops).sum();
-        let ring = cell.template.engine.engine.is_ring();
+        let ring = cell.template.engine.kind.is_ring();
         let count = (ops as f64 * calls).round() as u64;
         let call = if ring { "io_uring_enter" } else { "pread64" };
         let by_name = BTreeMap::from([(call.to_owned(), count)]);

@@ -110,7 +110,7 @@ impl Measured for ComparisonSet {
             None => {
                 let found = self.compare(arm, other, metric, point)?;
                 let cells = [self.cell(arm, point)?, self.cell(other, point)?];
-                if urgent::untold(metric, cells).is_some() {
+                if urgent::too_few_urgent(metric, cells).is_some() {
                     return Some(Verdict::Inconclusive);
                 }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);

@@ -9,15 +9,17 @@ use std::collections::BTreeMap;
 use proto::trial::{EngineKind, Measure};
 
 use crate::{
-    params,
     plan::Plan,
     scenario::Cell,
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
-    summary::{ComparisonSet, HostSummary, SCHEMA, TrialCounts},
+    summary::{
+        CellSummary, ComparisonSet, HostSummary, SCHEMA, TrialCounts,
+        answer::{Answer, Untrusted},
+    },
 };
 
 pub mod across;
-pub(crate) mod answer;
+mod answer;
 pub mod audit;
 pub mod calibration;
 mod cell_data;
@@ -25,7 +27,7 @@ mod cells;
 mod compare;
 mod emulated;
 pub mod expectations;
-pub mod explain;
+mod explain;
 pub mod export_rows;
 pub mod fingerprint;
 #[cfg(test)]
@@ -87,26 +89,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     emulated::warn(&mut warnings, input.hosts, &records);
     noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
-    let mut untrusted = Vec::new();
     for (index, cell) in plan.cells.iter().enumerate() {
         // Histograms are large: a cell at a time.
         let of_cell = records.iter().filter(|record| record.cell == index).copied().collect();
         let data = gather(plan, cell, of_cell, input.hosts, run, &mut warnings)?;
         warnings.of_cell(&data);
-        let TrialCounts { planned, complete, .. } = data.counts;
-        if complete < planned {
-            let at = if cell.params.is_empty() { String::new() } else { params::point(&cell.params) + ": " };
-            untrusted.push(format!("{}, {at}{complete} of {planned} trials count", cell.arm));
-        }
-        // In an audit too: a target that does not hold what is written is none to measure.
-        let failures = |record: &&TrialRecord| -> u64 {
-            let finished = record.hosts.iter().filter_map(|host| host.finished.as_ref());
-            finished.filter_map(|finished| finished.verified).map(|verified| verified.failures).sum()
-        };
-        let failures: u64 = data.records.iter().map(failures).sum();
-        if failures > 0 {
-            untrusted.push(format!("{}: {failures} sectors did not hold what was written", cell.arm));
-        }
         let of_cell = data.rows();
         if cell.template.engine.urgent.is_some() {
             of_cell.iter().take(1).for_each(|merged| urgent::warn(&mut warnings, &merged.summary));
@@ -132,14 +119,14 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         run_id: input.run_id.into(),
         scenario: plan.scenario.clone(),
         question: input.question.map(Into::into),
-        answer: Vec::new(),
+        answer: Answer::default(),
         baseline: input.baseline.map(Into::into),
         quick: plan.quick,
         margin: Some(input.margin),
         least_trials: plan.stopping.as_ref().map(|stopping| stopping.min),
         seed: plan.seed,
-        trustworthy: untrusted.is_empty(),
-        untrusted_because: untrusted,
+        trustworthy: false,
+        untrusted: Vec::new(),
         cells: rows.into_iter().flatten().map(|row| row.summary).collect(),
         comparisons,
         expectations: Vec::new(),
@@ -153,17 +140,40 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         calibration,
         run_path: Some(run.path().to_owned()),
     };
+    conclude(&mut set, plan, input.ladder);
+    Ok(set)
+}
+
+/// Adds to a set what follows from its numbers: whether it is trustworthy, explanations, ladders, crossovers and the
+/// answer.
+pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
+    set.untrusted = untrusted(set);
+    set.trustworthy = set.untrusted.is_empty();
     let does_io = |arm: &str| plan.cells.iter().any(|cell| cell.arm == arm && transfers(cell));
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
-    explain::explain(&mut set, input.ladder, &idle);
-    set.answer = answer::answer(&set, &idle);
-    Ok(set)
+    explain::explain(set, ladder, &idle);
+    set.answer = answer::answer(set, &idle);
+}
+
+/// What makes a run untrustworthy: missing trials, and data that were not read as written. A target that does not hold
+/// what was written is not worth measuring, even in an audit.
+fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
+    let of_cell = |cell: &CellSummary| {
+        let (arm, params) = (cell.arm.clone(), cell.params.clone());
+        let TrialCounts { planned, complete, .. } = cell.trials;
+        let missing = Untrusted::MissingTrials { arm, params, complete, planned };
+        let sectors = cell.verified.map_or(0, |verified| verified.failures);
+        let corrupt = Untrusted::CorruptData { arm: cell.arm.clone(), sectors };
+        let found = [(complete < planned).then_some(missing), (sectors > 0).then_some(corrupt)];
+        found.into_iter().flatten()
+    };
+    set.cells.iter().filter(|cell| cell.host.is_none()).flat_map(of_cell).collect()
 }
 
 /// Whether the cell moves data at all.
 fn transfers(cell: &Cell) -> bool {
-    !matches!(cell.template.engine.engine, EngineKind::Null | EngineKind::Nop)
+    !matches!(cell.template.engine.kind, EngineKind::Null | EngineKind::Nop)
 }
 
 /// A trial that was run again counts as it came out last.

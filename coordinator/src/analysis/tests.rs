@@ -6,7 +6,15 @@ use proto::{
 };
 
 use super::fixture::{Fixture, params};
-use crate::summary::{CountedBy, Verdict};
+use crate::{
+    params::Params,
+    summary::{
+        CountedBy, Verdict,
+        answer::{Answer, Headline, Notice, Untrusted},
+        cause::Cause,
+        crossover::CrossoverKind,
+    },
+};
 
 const ARMS: [&str; 2] = ["sync", "uring-tuned"];
 
@@ -49,7 +57,7 @@ fn numbers_are_those_of_the_fixture() {
 }
 
 #[test]
-fn verdicts_and_the_answer() {
+fn judges_each_point() {
     let set = whole(&["local"]).analyse(Some("sync"));
     let verdict =
         |metric: &str, depth| set.comparison("uring-tuned", metric, &params(depth)).unwrap().verdict;
@@ -58,26 +66,41 @@ fn verdicts_and_the_answer() {
     assert_eq!(verdict("cpu_per_io", 32), Verdict::NoDifference);
     assert_eq!(verdict("iops", 1), Verdict::Inconclusive);
     assert!(set.comparison("sync", "iops", &params(1)).is_none());
-    assert_eq!(
-        set.answer,
-        [
-            "Fastest is uring-tuned, with 3.13x (3.0 to 3.2, 95 % sure) the IOPS of sync at depth 32: 230k against \
-             73.7k, 0.041 system calls per I/O against 1.000, because 28.7 requests are in flight instead of 1.3, \
-             so that their waits overlap.",
-            "uring-tuned: faster at depth 32 (3.13x); inconclusive at depth 1 (about 2 trials more would decide). \
-             p99 latency up to 7.33x at \
-             depth 32. Parts from sync between depth 1 and 32. System calls per I/O: 0.041 instead of 1.000 at depth 32.",
-        ]
-    );
 }
 
 #[test]
-fn a_shorter_wait_is_worth_a_sentence_too() {
+fn the_answer_names_the_fastest_arm_and_what_each_arm_does() {
+    let Answer { notices, headline, arms } = whole(&["local"]).analyse(Some("sync")).answer;
+    assert_eq!(notices, []);
+    let Some(Headline::Fastest(fastest)) = headline else { panic!("{headline:?}") };
+    assert_eq!((fastest.arm.as_str(), &fastest.best.params), ("uring-tuned", &params(32)));
+    assert!((fastest.best.ratio - 3.13).abs() < 0.01, "{fastest:?}");
+    assert_eq!(fastest.syscalls_per_io.unwrap().baseline, 1.0);
+    assert_eq!(fastest.finding.unwrap().cause(), Cause::Overlap);
+    let [arm] = &arms[..] else { panic!("{arms:?}") };
+    let verdicts: Vec<(Verdict, &[Params], bool)> = arm
+        .verdicts
+        .iter()
+        .map(|found| (found.verdict, &found.points.points[..], found.trials_needed.is_some()))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [(Verdict::Faster, &[params(32)][..], false), (Verdict::Inconclusive, &[params(1)][..], true),]
+    );
+    assert!(arm.tails.len() == 1 && arm.tails[0].longer && arm.tails[0].most.params == params(32), "{arm:?}");
+    let begins = CrossoverKind::Begins { after: 1.into(), from: 32.into() };
+    assert_eq!(arm.crossovers.iter().map(|found| &found.kind).collect::<Vec<_>>(), [&begins]);
+    assert_eq!(arm.syscalls.as_ref().unwrap().params, params(32));
+}
+
+#[test]
+fn the_answer_reports_shorter_tails() {
     let mut fixture = Fixture::new(&ARMS, &[1, 32], 3, &["local"]);
     fixture.model = |arm, depth| (1000.0, if arm == "sync" { 100_000 * depth } else { 50_000 }, 1.0);
     fixture.execute(usize::MAX);
-    let set = fixture.analyse(Some("sync"));
-    assert!(set.answer[1].contains("p99 latency down to 0.02x at depth 32."), "{:?}", set.answer);
+    let answer = fixture.analyse(Some("sync")).answer;
+    let tail = answer.arms[0].tails.last().unwrap();
+    assert!(!tail.longer && (tail.most.ratio - 0.0156).abs() < 0.001, "{tail:?}");
 }
 
 #[test]
@@ -133,7 +156,14 @@ fn marked_trials_are_shown_and_kept_out() {
     assert!(told[0].contains("0003-sync") && told[0].contains("busy"), "{told:?}");
     assert!(set.warnings.iter().any(|warning| warning.remedy == "raise memlock"));
     assert!(!set.trustworthy);
-    assert!(set.answer[0].starts_with("Incomplete: sync, depth 1: 2 of 3 trials count"), "{:?}", set.answer);
+    let missing = |arm: &str, complete| Untrusted::MissingTrials {
+        arm: arm.into(),
+        params: params(1),
+        complete,
+        planned: 3,
+    };
+    let untrusted = vec![missing("sync", 2), missing("uring-tuned", 2)];
+    assert_eq!(set.answer.notices, [Notice::Incomplete(untrusted)]);
 }
 
 #[test]
@@ -146,12 +176,13 @@ fn an_interrupted_run_says_so() {
     let empty = set.cell("uring-tuned", &params(1)).unwrap();
     assert_eq!((empty.trials.complete, &empty.iops, &empty.latency_ns), (0, &None, &None));
     assert_eq!(empty.hosts, ["local"]);
-    assert!(set.answer[0].contains("quick run") && set.answer[1].starts_with("Incomplete"));
+    assert!(matches!(set.answer.notices[..], [Notice::Quick, Notice::Incomplete(_)]), "{:?}", set.answer);
     assert!(set.warnings.iter().any(|warning| warning.code == "quick-run"));
     let found = set.comparison("uring-tuned", "iops", &params(1)).unwrap();
     assert_eq!((found.ratio, found.verdict), (None, Verdict::Inconclusive));
-    let told = set.answer.last().unwrap();
-    assert_eq!(told, "uring-tuned: nothing to compare.", "what was not measured is not inconclusive");
+    let arm = set.answer.arms.last().unwrap();
+    assert!(arm.verdicts.is_empty(), "what was not measured is not inconclusive: {arm:?}");
+    assert_eq!(arm.not_compared.as_ref().unwrap().points, [params(1)]);
 }
 
 #[test]
@@ -164,7 +195,10 @@ fn a_trial_run_again_counts_as_it_came_out_last() {
     fixture.execute(usize::MAX);
     let set = fixture.analyse(None);
     assert!(set.trustworthy && set.warnings.is_empty(), "{:?}", set.warnings);
-    assert_eq!(set.answer, ["sync did 73.6k I/O per second at depth 1."]);
+    let Some(Headline::Most { arm, iops, among_others: false, .. }) = &set.answer.headline else {
+        panic!("{:?}", set.answer)
+    };
+    assert!(arm == "sync" && (iops / 73_600.0 - 1.0).abs() < 0.01, "{:?}", set.answer);
 }
 
 #[test]

@@ -8,14 +8,14 @@ use crate::{
     metric::{Metric, trial::Part},
     params, stats,
     summary::{
-        CellSummary,
+        CellSummary, TooFewUrgent,
         lane::{Lane, Overtaken, Starved},
     },
 };
 
 /// An operation that is not urgent is starved where it waits for more than so many times the median of its like.
 pub const STARVED: u64 = 10;
-/// Fewer urgent operations a trial tell no 99th percentile: it is the worst of them, or nearly.
+/// Urgent operations per trial that a 99th percentile needs. With fewer, it is close to the worst of them.
 pub const FEWEST: u64 = 100;
 
 /// How many urgent operations a trial had on average, where that is too few; `None` where it is enough, or there is no
@@ -30,13 +30,13 @@ fn short(mean: f64) -> f64 {
     (10.0 * mean).round() / 10.0
 }
 
-/// Why a comparison in this metric has no verdict, whatever its figures say.
-pub(super) fn untold(metric: &Metric, cells: [&CellSummary; 2]) -> Option<String> {
+/// The cell that has too few urgent operations for a verdict in this metric; `None` if both have enough.
+pub(super) fn too_few_urgent(metric: &Metric, cells: [&CellSummary; 2]) -> Option<TooFewUrgent> {
     if !metric.needs_many_urgent {
         return None;
     }
-    let (arm, mean) = cells.iter().find_map(|cell| Some((&cell.arm, too_few(cell)?)))?;
-    Some(format!("{arm} had {} urgent operations a trial, and this takes {FEWEST}", short(mean)))
+    let (arm, per_trial) = cells.iter().find_map(|cell| Some((&cell.arm, too_few(cell)?)))?;
+    Some(TooFewUrgent { arm: arm.clone(), per_trial, needed: FEWEST })
 }
 
 /// That urgent operations were asked for in a cell, and there were too few.

@@ -335,7 +335,7 @@ impl Warnings {
                 );
             }
         }
-        if data.cell.template.engine.engine.is_ring() {
+        if data.cell.template.engine.kind.is_ring() {
             let unknown = data
                 .samples
                 .iter()

@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::print;
 use crate::{
-    analysis::calibration::calibration_schema, exit::Exit, scenario::scenario_schema, screen::Screen,
-    summary::summary_schema,
+    analysis::calibration::calibration_schema, exit::Exit, report::summary_schema, scenario::scenario_schema,
+    screen::Screen,
 };
 
 /// Print the JSON Schema of scenarios, of summary.json or of calibration.json.

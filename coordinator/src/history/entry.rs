@@ -13,10 +13,11 @@ use time::{
 };
 
 use crate::{
-    analysis::fingerprint,
+    analysis::{self, fingerprint},
     exit::Exit,
     params::Params,
     plan::Plan,
+    report::words,
     scenario::Cell,
     store::{HOSTS, HostEntry, PLAN, RunDir, SCENARIO, SUMMARY, TRIALS},
     summary::ComparisonSet,
@@ -134,7 +135,9 @@ pub(super) fn read(path: &Path) -> Read {
     of_plan(&mut entry, &plan, &hosts);
     let summary = fs::read(path.join(SUMMARY)).ok();
     let set = summary.and_then(|bytes| serde_json::from_slice::<ComparisonSet>(&bytes).ok());
-    let Some(set) = set else { return Read { entry, ..Read::default() } };
+    let Some(mut set) = set else { return Read { entry, ..Read::default() } };
+    // The sentences in the file are for people: the answer is concluded again from the numbers.
+    analysis::conclude(&mut set, &plan, &[]);
     let refused = run.read_trials().is_ok_and(|trials| {
         trials.records.iter().any(|trial| trial.hosts.iter().any(|host| host.refusal.is_some()))
     });
@@ -171,9 +174,7 @@ fn of_summary(entry: &mut RunEntry, set: &ComparisonSet, refused: bool) {
     let merged = || set.cells.iter().filter(|cell| cell.host.is_none());
     entry.trials_planned = merged().map(|cell| cell.trials.planned).sum();
     entry.trials_complete = merged().map(|cell| cell.trials.complete).sum();
-    // That it was quick has a column of its own.
-    let told = set.answer.iter().find(|sentence| !sentence.starts_with("This was a quick run"));
-    entry.answer = Some(told.cloned().unwrap_or_default());
+    entry.answer = Some(words::answer::summary(&set.answer));
     let mut exit = Exit::of(set);
     for expectation in &set.expectations {
         match expectation.outcome() {

@@ -14,7 +14,7 @@ use super::{CellKey, INDEX, RunEntry, entry};
 use crate::summary::insight::TrendPoint;
 
 /// Raised when the tables change, or what is read into them. An index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long another process may keep it locked.
 const PATIENCE: Duration = Duration::from_secs(2);
 

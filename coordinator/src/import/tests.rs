@@ -33,9 +33,9 @@ fn options_become_keys() {
          sqthread_poll=1\nsqthread_poll_cpu=3\nnonvectored=0\nforce_async=1\nrate=16m\nnumjobs=2\nsize=1m\nkb_base=1024\n",
     );
     let engine = &scenario.arms["a"].engine;
-    assert_eq!((engine.depth, engine.submit_batch, engine.complete_batch), (8, Some(1), 1));
-    assert!(engine.iopoll && engine.vectored && engine.force_async);
-    assert_eq!(engine.sqpoll.unwrap().cpu, Some(3));
+    assert_eq!((engine.queue.depth, engine.queue.submit_batch, engine.queue.complete_batch), (8, Some(1), 1));
+    assert!(engine.ring.iopoll && engine.ring.vectored && engine.ring.force_async);
+    assert_eq!(engine.ring.sqpoll.unwrap().cpu, Some(3));
     let work = &scenario.workload;
     // The second size is that of writes; 16 MiB a second of 16 KiB, by two jobs.
     assert_eq!(work.block_size.single().unwrap().0, 16384);
@@ -61,8 +61,8 @@ fn jobs_of_synchronous_engines_are_a_depth() {
          numjobs=4\n",
     );
     let four = &scenario.arms["four"].engine;
-    assert_eq!((four.depth, four.concurrency), (4, proto::trial::Concurrency::Threads));
-    assert_eq!((scenario.workload.threads, scenario.arms["one"].engine.depth), (1, 4));
+    assert_eq!((four.queue.depth, four.queue.concurrency), (4, proto::trial::Concurrency::Threads));
+    assert_eq!((scenario.workload.threads, scenario.arms["one"].engine.queue.depth), (1, 4));
 }
 
 #[test]

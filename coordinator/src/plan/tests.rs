@@ -27,7 +27,7 @@ fn cells_come_point_by_point_and_arm_by_arm() {
     assert_eq!(cells[1], r#"uring {"depth":1,"block_size":"4KiB"}"#);
     assert_eq!(cells[2], r#"sync {"depth":1,"block_size":"8KiB"}"#);
     assert_eq!(cells[7], r#"uring {"depth":8,"block_size":"8KiB"}"#);
-    assert_eq!(plan.cells[7].template.engine.depth, 8);
+    assert_eq!(plan.cells[7].template.engine.queue.depth, 8);
     assert_eq!(plan.cells[7].template.workload.block_size.largest().0, 8192);
     assert_eq!(plan.points().len(), 4);
     assert_eq!(plan.points()[0]["depth"], json!(1));

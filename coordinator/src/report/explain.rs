@@ -2,14 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::text::{Align, Entry, Line, Style, columns, wrap};
+use super::{
+    text::{Align, Entry, Line, Style, columns, wrap},
+    words,
+};
 use crate::{
-    analysis::{answer, explain::cause::Cause},
+    metric::throughput::IOPS,
     params,
     report::text::indented,
     summary::{
-        Comparison, ComparisonSet,
-        insight::{Explanation, Waterfall, WaterfallStep},
+        ComparisonSet,
+        answer::Points,
+        cause::Cause,
+        explanation::Explanation,
+        insight::{Waterfall, WaterfallStep},
     },
     units::nanos,
 };
@@ -22,23 +28,25 @@ const BESIDE: usize = 66;
 const LEGEND: &str =
     "time/IO: workers / IOPS. change: against the step before, paired by block. ±: 95 % interval.";
 
-/// Who, and why: for each arm a line for each cause, with the words of the point where the arm differs most.
+/// For each arm a line for each cause: the arm with its points, and the explanation of the point where it differs most.
 fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
     let mut groups: Vec<Vec<&Explanation>> = Vec::new();
     for found in &set.explanations {
-        // That an arm makes no I/O is in the answer.
-        if found.cause == Cause::NoIo.as_str() {
+        // The answer names the arms that do no I/O.
+        if found.finding.cause() == Cause::NoIo {
             continue;
         }
         let same = |group: &&mut Vec<&Explanation>| {
-            group.first().is_some_and(|first| first.arm == found.arm && first.cause == found.cause)
+            group
+                .first()
+                .is_some_and(|first| first.arm == found.arm && first.finding.cause() == found.finding.cause())
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(found),
             None => groups.push(vec![found]),
         }
     }
-    // All that is said of an arm stands together.
+    // The lines of an arm stand together.
     let place = |group: &Vec<&Explanation>| {
         set.explanations.iter().position(|found| group.first().is_some_and(|first| first.arm == found.arm))
     };
@@ -48,18 +56,17 @@ fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
 
 fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)> {
     let first = group.first()?;
-    let judged = |found: &Explanation| set.comparison(&found.arm, "iops", &found.params);
-    let found: Vec<&Comparison> = group.iter().filter_map(|found| judged(found)).collect();
-    let total =
-        set.comparisons.iter().filter(|found| found.arm == first.arm && found.metric == "iops").count();
-    let size =
-        |found: &Explanation| judged(found).and_then(|found| found.ratio).map_or(0.0, |r| r.ln().abs());
+    let total = set.comparisons.iter().filter(|found| found.arm == first.arm && IOPS.is_of(found)).count();
+    let points = Points { points: group.iter().map(|found| found.params.clone()).collect(), total };
+    let ratio = |found: &Explanation| set.compared(&found.arm, &IOPS, &found.params)?.ratio;
+    let size = |found: &Explanation| ratio(found).map_or(0.0, |ratio| ratio.ln().abs());
     let most = group.iter().max_by(|a, b| size(a).total_cmp(&size(b)))?;
-    let (place, example) = match group.len() {
-        1 => (answer::places(&found, total), String::new()),
-        _ => (answer::places(&found, total), format!(" (At {}.)", params::point(&most.params))),
+    let example = match group.len() {
+        1 => String::new(),
+        _ => format!(" (At {}.)", params::point(&most.params)),
     };
-    Some((format!("{}{place}", first.arm), format!("{}{example}", most.text)))
+    let why = words::explanation::sentence(&most.finding);
+    Some((format!("{}{}", first.arm, words::at_points(&points)), format!("{why}{example}")))
 }
 
 /// The part of the terminal's report; nothing where nothing is explained.

@@ -182,7 +182,7 @@ fn options(trial: &Trial) -> Value {
         (_, false) => "rw",
         (_, true) => "randrw",
     };
-    let ioengine = match engine.engine {
+    let ioengine = match engine.kind {
         EngineKind::Nvme => "io_uring_cmd".to_owned(),
         kind => kind.to_string(),
     };

@@ -1,9 +1,14 @@
-//! JSON: the comparison with all that is known.
+//! `summary.json`: a comparison with its sentences.
 
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::export::Export;
-use crate::summary::ComparisonSet;
+use super::{export::Export, words};
+use crate::{
+    params::Params,
+    summary::{Comparison, ComparisonSet, crossover::Crossover, explanation::Explanation},
+};
 
 pub(super) static EXPORT: Export = Export {
     name: "json",
@@ -12,8 +17,132 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set)),
 };
 
+/// A comparison and its sentences, as in `summary.json`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ComparisonSet")]
+struct Document<'a> {
+    /// The answer in plain words, computed from the comparisons: the fastest arm, then an entry for each arm.
+    answer: Vec<String>,
+    #[serde(flatten)]
+    set: &'a ComparisonSet,
+    /// Why the run is not trustworthy; empty if it is.
+    untrusted_because: Vec<String>,
+    /// Each arm against the baseline, at each point.
+    comparisons: Vec<ComparisonDocument<'a>>,
+    /// Why arms differ, or do about the same.
+    #[serde(default)]
+    explanations: Vec<ExplanationDocument<'a>>,
+    /// Where arms diverge.
+    #[serde(default)]
+    crossovers: Vec<CrossoverDocument<'a>>,
+}
+
+/// An arm against the baseline at the same point.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Comparison")]
+struct ComparisonDocument<'a> {
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    /// Why it is inconclusive whatever the figures say: there is too little behind them. null if they were judged.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Why an arm differs from the baseline at a point, or does about the same: a diagnosis from what was measured.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Explanation")]
+struct ExplanationDocument<'a> {
+    /// The arm.
+    arm: &'a str,
+    /// The point.
+    params: &'a Params,
+    /// A stable word for programs, such as `device`, `syscalls`, `copy`, `locks`, `punts`, `poll_thread`.
+    cause: &'static str,
+    /// One sentence for people.
+    text: String,
+    /// The measured figures that it rests on, each as a short text with its unit.
+    evidence: Vec<String>,
+}
+
+/// Between which values of an axis an arm begins or ceases to be better than the baseline.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Crossover")]
+struct CrossoverDocument<'a> {
+    /// The arm.
+    arm: &'a str,
+    /// The axis, such as `depth`.
+    axis: &'a str,
+    /// The metric of the comparisons, such as `iops`.
+    metric: &'static str,
+    /// The last value without the difference; null if it is there from the first on.
+    after: Option<&'a Value>,
+    /// The first value with it.
+    from: &'a Value,
+    /// Whether this is where it ends: then `after` is the last value at which the arm is better, and `from` the
+    /// first at which it no longer is.
+    #[serde(default)]
+    ends: bool,
+    /// The values of the other axes.
+    params: &'a Params,
+    /// One sentence for people.
+    text: String,
+}
+
+impl<'a> Document<'a> {
+    fn of(set: &'a ComparisonSet) -> Self {
+        Self {
+            answer: words::answer::sentences(&set.answer),
+            set,
+            untrusted_because: set.untrusted.iter().map(words::untrusted).collect(),
+            comparisons: set.comparisons.iter().map(ComparisonDocument::of).collect(),
+            explanations: set.explanations.iter().map(ExplanationDocument::of).collect(),
+            crossovers: set.crossovers.iter().map(CrossoverDocument::of).collect(),
+        }
+    }
+}
+
+impl<'a> ComparisonDocument<'a> {
+    fn of(comparison: &'a Comparison) -> Self {
+        Self { comparison, reason: comparison.reason.as_ref().map(words::too_few_urgent) }
+    }
+}
+
+impl<'a> ExplanationDocument<'a> {
+    fn of(found: &'a Explanation) -> Self {
+        Self {
+            arm: &found.arm,
+            params: &found.params,
+            cause: found.finding.cause().as_str(),
+            text: words::explanation::sentence(&found.finding),
+            evidence: found.evidence.iter().map(words::evidence::line).collect(),
+        }
+    }
+}
+
+impl<'a> CrossoverDocument<'a> {
+    fn of(found: &'a Crossover) -> Self {
+        Self {
+            arm: &found.arm,
+            axis: &found.axis,
+            metric: found.metric.as_str(),
+            after: found.after(),
+            from: found.from(),
+            ends: found.ends(),
+            params: &found.others,
+            text: words::crossover::sentence(found),
+        }
+    }
+}
+
+/// The text of `summary.json`.
 pub(super) fn render(set: &ComparisonSet) -> String {
-    to_json(set)
+    to_json(&Document::of(set))
+}
+
+/// The JSON Schema of `summary.json`, draft-07.
+#[must_use]
+pub fn summary_schema() -> Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<Document<'_>>().to_value()
 }
 
 #[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]

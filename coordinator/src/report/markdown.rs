@@ -7,6 +7,7 @@ use super::{
     export::Export,
     text::escape,
     view::{View, outcome},
+    words,
 };
 use crate::{metric::throughput::IOPS, summary::ComparisonSet};
 
@@ -19,11 +20,12 @@ pub(super) static EXPORT: Export = Export {
 
 pub(super) fn render(set: &ComparisonSet) -> String {
     let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));
-    if !set.answer.is_empty() {
+    let answer = words::answer::sentences(&set.answer);
+    if !answer.is_empty() {
         out.push('\n');
     }
-    for sentence in &set.answer {
-        let _ = writeln!(out, "- {}", escape(sentence));
+    for sentence in answer {
+        let _ = writeln!(out, "- {}", escape(&sentence));
     }
     out.push('\n');
     table(set, &mut out);

@@ -27,9 +27,11 @@ pub(crate) mod text;
 mod trials_csv;
 mod urgent;
 mod view;
+pub(crate) mod words;
 
 pub use calibration::render as render_calibration;
 pub use export::{Format, Source};
+pub use json::summary_schema;
 
 /// How what needs no trials is rendered: a comparison, two runs, or a list of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

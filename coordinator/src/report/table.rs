@@ -7,6 +7,7 @@ use super::{
     export::Export,
     text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
     view::{Row, View, outcome},
+    words,
 };
 use crate::{
     metric::throughput::IOPS,
@@ -29,7 +30,8 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let mut parts = Vec::new();
     let head = set.question.as_deref().unwrap_or(&set.scenario);
     let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
-    top.extend(set.answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
+    let answer = words::answer::sentences(&set.answer);
+    top.extend(answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
     parts.push(top.join("\n"));
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());

@@ -5,11 +5,19 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    analysis::fixture::{Fixture, SCENARIO, params},
-    summary::{Expectation, SetWarning, summary_schema},
+    analysis::{
+        self,
+        fixture::{Fixture, SCENARIO, params},
+    },
+    plan::Plan,
+    summary::{Expectation, SetWarning, answer::Headline},
 };
 
 fn set() -> ComparisonSet {
+    planned_set().0
+}
+
+fn planned_set() -> (ComparisonSet, Plan) {
     let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[1, 8, 32, 128], 3, &["local"]);
     fixture.execute(usize::MAX);
     let mut set = fixture.analyse(Some("sync"));
@@ -37,7 +45,7 @@ fn set() -> ComparisonSet {
         remedy: "use fewer threads, or a host with more CPUs".into(),
     });
     set.run_path = Some("results/20261122T081501Z-qd-sweep".into());
-    set
+    (set, fixture.plan)
 }
 
 fn assert_fits(text: &str, columns: usize) {
@@ -175,11 +183,13 @@ fn json_follows_its_schema_and_reads_back() {
     let validator = jsonschema::draft7::new(&schema).unwrap();
     let mut empty = Fixture::new(&["sync", "uring"], &[1], 2, &["n1", "n2"]);
     empty.execute(1);
-    for set in [set(), empty.analyse(Some("sync"))] {
+    let empty = (empty.analyse(Some("sync")), empty.plan);
+    for (set, plan) in [planned_set(), empty] {
         let json: Value = serde_json::from_str(&render(&set, Plain::Json, 100, false)).unwrap();
         let errors: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
-        let back: ComparisonSet = serde_json::from_value(json.clone()).unwrap();
+        let mut back: ComparisonSet = serde_json::from_value(json.clone()).unwrap();
+        analysis::conclude(&mut back, &plan, &[]);
         // Floats may differ in the last digit, which no report shows.
         let set = ComparisonSet { run_path: None, ..set };
         assert_eq!(render(&back, Plain::Table, 100, false), render(&set, Plain::Table, 100, false));
@@ -223,7 +233,8 @@ fn the_page_escapes_and_needs_no_network() {
         cell.arm = format!("{}\"{evil}", cell.arm);
         cell.params.insert(evil.into(), evil.into());
     }
-    set.answer.push(evil.into());
+    set.answer.headline =
+        Some(Headline::NothingFaster { baseline: evil.into(), inconclusive: false, closest: None });
     set.warnings[0].message = evil.into();
     set.hosts[0].facts.insert(evil.into(), evil.into());
     let page = html(&set, evil).unwrap();

@@ -1,7 +1,7 @@
-//! The scenario's cells, and what is wrong with them laid at what caused it: the swept value, the arm's key,
-//! or the workload's.
+//! The scenario's cells, and the problems of cells located at their cause: the swept value, the arm's key, or the
+//! workload's.
 
-use proto::trial::Concurrency;
+use proto::trial::{Concurrency, Rule};
 
 use super::{
     MAX_TOTAL_TRIALS, Problem, Scenario,
@@ -14,10 +14,10 @@ use crate::scenario::{
     expand::{self, CellError},
 };
 
-/// Problems shown of one kind; a sweep can have thousands of cells.
+/// The most problems shown; a sweep can have thousands of cells.
 const MOST_PROBLEMS: usize = 20;
 
-/// Arms at points, or why there are none.
+/// Arms at points, or the problems that prevent them.
 pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell>, Vec<Problem>> {
     let total = expand::total_trials(scenario);
     if total > MAX_TOTAL_TRIALS {
@@ -34,7 +34,7 @@ pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell
     expand::cells(scenario).map_err(|errors| {
         let mut problems: Vec<Problem> = Vec::new();
         for error in &errors {
-            let problem = laid(document, scenario, error);
+            let problem = located(document, scenario, error);
             if problems.len() < MOST_PROBLEMS && !problems.iter().any(|known| known.repeats(&problem)) {
                 problems.push(problem);
             }
@@ -43,65 +43,50 @@ pub(super) fn cells(document: &Document, scenario: &Scenario) -> Result<Vec<Cell
     })
 }
 
-/// A cell's problem, at what caused it.
-fn laid(document: &Document, scenario: &Scenario, cell: &CellError) -> Problem {
-    let (block, key) = cell.error.field.split_once('.').unwrap_or((&cell.error.field, ""));
-    let key = key.rsplit('.').next().unwrap_or(key);
+/// A problem of a cell, at its cause.
+fn located(document: &Document, scenario: &Scenario, cell: &CellError) -> Problem {
+    let CellError { arm, picks, error } = cell;
+    let (block, key) = (error.field.split('.').next().unwrap_or_default(), error.key());
     let swept = |key: &str| {
-        let (axis, index) = cell.picks.iter().find(|(axis, _)| axis == key)?;
+        let (axis, index) = picks.iter().find(|(axis, _)| axis == key)?;
         Some(KeyPath::of(["sweep", axis]).index(*index))
     };
-    let arm = |key: &str| KeyPath::of(["arms", &cell.arm, key]);
+    let of_arm = |key: &str| KeyPath::of(["arms", arm, key]);
     let own = match block {
-        "engine" => arm(key),
-        "target" => cell.error.field.split('.').fold(KeyPath::default(), |path, key| path.key(key)),
+        "engine" => of_arm(key),
+        "target" => error.field.split('.').fold(KeyPath::default(), |path, key| path.key(key)),
         block => KeyPath::of([block, key]),
     };
-    // Too many threads or buffers come from the depth more often than from what they are counted in.
+    // The depth causes too many threads or buffers more often than the key that they are counted in.
     let from_depth = || {
-        let threads = scenario.arms.get(&cell.arm)?.engine.concurrency == Concurrency::Threads;
-        let depth = swept("depth").or_else(|| Some(arm("depth")).filter(|path| document.has(path)));
-        depth.filter(|_| (key == "threads" && threads) || cell.error.message.contains("of buffers"))
+        let threads = scenario.arms.get(arm)?.engine.queue.concurrency == Concurrency::Threads;
+        let depth = swept("depth").or_else(|| Some(of_arm("depth")).filter(|path| document.has(path)));
+        depth.filter(|_| match error.rule {
+            Rule::TooManyWorkers { .. } => threads,
+            Rule::TooManyBuffers { .. } => true,
+            _ => false,
+        })
     };
-    // A knob that an axis gives to an arm without a ring is the axis's doing.
-    let from_axis = || {
-        let knobs = cell.error.message.split_once("cannot have ")?.1;
-        knobs.split(", ").find_map(swept)
+    // An option that the engine lacks may come from an axis.
+    let from_axis = || match &error.rule {
+        Rule::EngineLacks { options, .. } => options.iter().find_map(|option| swept(option)),
+        _ => None,
     };
     let written = document.has(&own);
     let place =
         swept(key).or_else(from_axis).or_else(|| if written { None } else { from_depth() }).unwrap_or(own);
-    let at: Vec<String> = cell
-        .picks
+    let point: Vec<String> = picks
         .iter()
         .filter_map(|(axis, index)| {
             let value = scenario.sweep.get(axis)?.get(*index)?;
             Some(format!("{axis}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         })
         .collect();
-    let point = if at.is_empty() { String::new() } else { format!(" at {}", at.join(" ")) };
-    let message = format!("`{key}`: {}", cell.error.message);
-    document.problem(&place, Spot::Value, message, "refused").help(format!(
-        "{} (found in the arm `{}`{point})",
-        remedy(key, &cell.error.message),
-        cell.arm
-    ))
-}
-
-/// What to do about a field that is refused.
-fn remedy(key: &str, message: &str) -> String {
-    if let Some((_, knobs)) = message.split_once("cannot have ") {
-        return format!("take {knobs} out, or choose an engine with a ring: io_uring or nop");
-    }
-    if message.starts_with("needs single_issuer") {
-        return "add `single_issuer: true`".to_owned();
-    }
-    if message.contains("of buffers") {
-        return "lower the depth, the block size or the threads".to_owned();
-    }
-    if message.contains("worker threads") {
-        return "lower the depth or `threads`; `concurrency: threads` multiplies them".to_owned();
-    }
+    let point = if point.is_empty() { String::new() } else { format!(" at {}", point.join(" ")) };
     let blocks = [Block::Workload, Block::Arm, Block::File, Block::Target, Block::Ramdisk, Block::Device];
-    blocks.into_iter().find_map(|block| block.about(key)).unwrap_or_else(|| "change it".to_owned())
+    let remedy = error.remedy().or_else(|| blocks.into_iter().find_map(|block| block.about(key)));
+    let remedy = remedy.unwrap_or_else(|| "change it".to_owned());
+    document
+        .problem(&place, Spot::Value, format!("`{key}`: {}", error.rule), "refused")
+        .help(format!("{remedy} (found in the arm `{arm}`{point})"))
 }

@@ -27,7 +27,7 @@ pub(crate) fn home(axis: &str) -> Option<Home> {
 }
 
 /// Why a cell cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CellError {
     /// The arm.
     pub arm: String,
@@ -130,7 +130,7 @@ fn cell(scenario: &Scenario, name: &str, params: &Params) -> Result<Cell, Vec<Fi
         let picked = params.iter().filter(move |(axis, _)| home(axis) == Some(wanted));
         picked.map(|(axis, value)| (axis.as_str(), value))
     };
-    let refuse = |field: &str, message: String| vec![FieldError::new(field, message)];
+    let refuse = |field: &str, message: String| vec![FieldError::malformed(field, message)];
     let template = Trial {
         id: String::new(),
         seed: 0,

@@ -189,7 +189,7 @@ fn overrides_apply_in_order() {
     let scenario = &loaded.scenario;
     assert_eq!(scenario.workload.runtime.to_string(), "2s");
     assert_eq!(scenario.sweep["depth"], [json!(4), json!(64)]);
-    assert!(scenario.arms["uring"].engine.fixed_files);
+    assert!(scenario.arms["uring"].engine.ring.fixed_files);
     assert_eq!(scenario.trials, 5);
 }
 
@@ -259,7 +259,7 @@ fn disks_are_targets_too() {
 #[test]
 fn a_bare_null_is_the_engine_of_that_name() {
     let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
-    assert_eq!(loaded.scenario.arms["sync"].engine.engine, proto::trial::EngineKind::Null);
+    assert_eq!(loaded.scenario.arms["sync"].engine.kind, proto::trial::EngineKind::Null);
     assert!(said("engine: psync", "engine: ~").contains("`engine` is empty"));
     assert!(read(BASE, &["arms.sync.engine=null"], false).is_ok());
 }

@@ -1,28 +1,12 @@
-//! What a [`ComparisonSet`](super::ComparisonSet) says beyond numbers and verdicts: why arms differ, where
-//! they part, what each step of a ladder saves, and how this run stands among earlier ones.
+//! What a [`ComparisonSet`](super::ComparisonSet) holds beyond cells and comparisons: what each step of a ladder costs,
+//! how the hosts differ, and how this run stands among earlier ones.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::params::Params;
-
-/// Why an arm differs from the baseline at a point, or does not: a diagnosis from what was measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Explanation {
-    /// The arm.
-    pub arm: String,
-    /// The point.
-    pub params: Params,
-    /// A stable word for programs, such as `device`, `syscalls`, `copy`, `locks`, `punts`, `poll_thread`.
-    pub cause: String,
-    /// One sentence for people.
-    pub text: String,
-    /// The measured figures that it rests on, each as a short text with its unit.
-    pub evidence: Vec<String>,
-}
 
 /// Arms that differ by one change each, in order, at one point: where each nanosecond went.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,29 +30,6 @@ pub struct WaterfallStep {
     pub change_ns: Option<f64>,
     /// 95 % confidence interval of the change.
     pub change_ci95: Option<[f64; 2]>,
-}
-
-/// Between which values of an axis an arm begins or ceases to be better than the baseline.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Crossover {
-    /// The arm.
-    pub arm: String,
-    /// The axis, such as `depth`.
-    pub axis: String,
-    /// The metric of the comparisons, such as `iops`.
-    pub metric: String,
-    /// The last value without the difference; null where it is there from the first on.
-    pub after: Option<Value>,
-    /// The first value with it.
-    pub from: Value,
-    /// Whether this is where it ends: then `after` is the last value at which the arm is better, and `from` the
-    /// first at which it no longer is.
-    #[serde(default)]
-    pub ends: bool,
-    /// The values of the other axes.
-    pub params: Params,
-    /// One sentence for people.
-    pub text: String,
 }
 
 /// A fact in which hosts differ.

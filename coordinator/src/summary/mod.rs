@@ -1,25 +1,34 @@
-//! The one result that every report renders: [`ComparisonSet`], which is `summary.json`.
+//! The one result that every report renders: [`ComparisonSet`].
 //!
-//! Keys are only ever added. Times are nanoseconds, rates are per second. `null` means *not measured*, and
-//! never zero.
+//! `summary.json` holds a set with the sentences that [`report`](crate::report) makes of it. Keys are only ever added.
+//! Times are nanoseconds, rates are per second. `null` means *not measured*, never zero. What the sentences say is
+//! typed here and not read back from the file: it follows from the numbers in it.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use proto::{facts::TargetFacts, outcome::Verified};
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod answer;
 pub mod audit;
 pub mod calibration;
+pub mod cause;
+pub mod crossover;
+pub mod evidence;
+pub mod explanation;
 pub mod insight;
 pub mod lane;
 pub mod placement;
 pub mod timeline;
 
 use self::{
+    answer::{Answer, Untrusted},
     audit::{Batches, Completed, HardwarePerIo},
     calibration::CalibrationUse,
-    insight::{Crossover, Explanation, FactDifference, TrendLine, Waterfall},
+    crossover::Crossover,
+    explanation::Explanation,
+    insight::{FactDifference, TrendLine, Waterfall},
     lane::Lane,
     placement::Placement,
     timeline::{CurvePoint, TimelinePoint},
@@ -40,8 +49,10 @@ pub struct ComparisonSet {
     pub scenario: String,
     /// The scenario's question.
     pub question: Option<String>,
-    /// The answer in plain words, computed from the comparisons: who won, then an entry for each arm.
-    pub answer: Vec<String>,
+    /// The answer; in the file, sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub answer: Answer,
     /// The arm that the others are held against.
     pub baseline: Option<String>,
     /// Whether the run was a shortened one, whose numbers are a smoke test.
@@ -57,11 +68,15 @@ pub struct ComparisonSet {
     pub seed: u64,
     /// Whether every planned trial counts.
     pub trustworthy: bool,
-    /// Why not; empty where it is.
-    pub untrusted_because: Vec<String>,
+    /// Why not; in the file, texts in `untrusted_because`.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub untrusted: Vec<Untrusted>,
     /// An arm at a point, in the plan's order; where several hosts ran it, one more entry for each of them.
     pub cells: Vec<CellSummary>,
-    /// Each arm against the baseline, at each point.
+    /// Each arm against the baseline, at each point; in the file, with the `reason` as a text.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub comparisons: Vec<Comparison>,
     /// The scenario's claims, and whether they held.
     pub expectations: Vec<Expectation>,
@@ -69,14 +84,16 @@ pub struct ComparisonSet {
     pub warnings: Vec<SetWarning>,
     /// The hosts that took part.
     pub hosts: Vec<HostSummary>,
-    /// Why arms differ, or do not.
-    #[serde(default)]
+    /// Why arms differ, or do about the same; in the file, sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
     pub explanations: Vec<Explanation>,
     /// What each step of the scenario's ladder costs or saves, a point each.
     #[serde(default)]
     pub ladders: Vec<Waterfall>,
-    /// Where arms part.
-    #[serde(default)]
+    /// Where arms diverge; in the file, with sentences.
+    #[serde(skip)]
+    #[schemars(skip)]
     pub crossovers: Vec<Crossover>,
     /// In what the hosts differ.
     #[serde(default)]
@@ -372,9 +389,21 @@ pub struct Comparison {
     /// they did. null where no number of trials would do, and where too few count to tell.
     #[serde(default)]
     pub trials_more: Option<u32>,
-    /// Why it is inconclusive whatever the figures say: there is too little behind them. null where they are judged.
-    #[serde(default)]
-    pub reason: Option<String>,
+    /// Why it is inconclusive whatever the figures say; in the file, a text.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub reason: Option<TooFewUrgent>,
+}
+
+/// A cell has too few urgent operations for a verdict on their slowest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TooFewUrgent {
+    /// The arm of the cell.
+    pub arm: String,
+    /// Urgent operations per trial, on average.
+    pub per_trial: f64,
+    /// How many a verdict needs.
+    pub needed: u64,
 }
 
 /// What a comparison allows to conclude.
@@ -490,10 +519,4 @@ impl ComparisonSet {
             .iter()
             .find(|found| found.arm == arm && found.metric == metric && found.params == *params)
     }
-}
-
-/// The JSON Schema of `summary.json`, draft-07.
-#[must_use]
-pub fn summary_schema() -> serde_json::Value {
-    SchemaSettings::draft07().into_generator().into_root_schema_for::<ComparisonSet>().to_value()
 }

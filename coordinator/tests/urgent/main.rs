@@ -157,7 +157,7 @@ fn a_kernel_without_urgent_requests_runs_without_where_that_is_allowed() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_at_its_line() {
+fn refuses_impossible_urgent_options_at_their_line() {
     let place = Place::new();
     let check = |arm: &str| {
         let text = format!(
@@ -171,12 +171,12 @@ fn what_cannot_be_is_refused_at_its_line() {
     };
     for (arm, says) in [
         ("engine: psync, urgent: {share: 1%, by: none}", "psync has no ring, so it cannot have urgent"),
-        ("engine: io_uring, urgent: {share: 60%, by: none}", "share: 60% is out of range"),
+        ("engine: io_uring, urgent: {share: 60%, by: none}", "60% is out of range"),
         ("engine: io_uring, urgent: {share: 1, by: none}", "1 is not a percentage, such as 1%"),
         ("engine: io_uring, urgent: {share: 1%, by: luck}", "there is no `luck`"),
         ("engine: io_uring, urgent: {share: 1%}", "`by` is missing"),
         ("engine: io_uring, urgent: {share: 1%, by: none, size: 4KiB}", "unknown field `size`"),
-        ("engine: io_uring, urgent: {share: 1%, by: none, block_size: 24KiB}", "no multiple of 24KiB"),
+        ("engine: io_uring, urgent: {share: 1%, by: none, block_size: 24KiB}", "not a multiple of 24KiB"),
         ("engine: nop, urgent: {share: 1%, by: ioprio}", "reach no device"),
     ] {
         let told = check(arm);

@@ -12,8 +12,8 @@ use crate::{
     },
     trial::{
         Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
-        FileTarget, IowqWorkers, Measure, PathTarget, Pattern, RamdiskKind, RamdiskTarget, Rate, Share,
-        Sharing, Sqpoll, Sync, SyncCall, Target, Urgent, UrgentBy, Workload,
+        FileTarget, IowqWorkers, Measure, PathTarget, Pattern, QueueOptions, RamdiskKind, RamdiskTarget,
+        Rate, RingOptions, Share, Sharing, Sqpoll, Sync, SyncCall, Target, Urgent, UrgentBy, Workload,
     },
     units::{ByteSize, Nanos},
 };
@@ -50,29 +50,35 @@ fn any_trial() -> impl Strategy<Value = Trial> {
                 ..Workload::default()
             },
             engine: Engine {
-                depth,
-                concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
-                submit_batch: batch.filter(|_| ring),
-                fixed_files: transfers && a,
-                fixed_buffers: transfers && b,
-                single_issuer: ring && (c || d),
-                defer_taskrun: ring && d,
-                registered_ring: ring && a,
-                no_sqarray: ring && b,
-                sqpoll: (ring && !d).then_some(Sqpoll {
-                    cpu: batch,
-                    idle: Nanos(u64::from(depth) * 1_000_000),
-                    shared: a,
-                }),
-                force_async: ring && c,
-                vectored: transfers && !b && d,
-                busy_wait: a.then_some(Nanos(u64::from(depth))),
-                iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
-                ring: match (ring, c || d || a, b) {
-                    (true, false, _) => Sharing::Shared,
-                    (true, true, true) => Sharing::Combiner,
-                    _ => Sharing::PerThread,
+                queue: QueueOptions {
+                    depth,
+                    concurrency: if threads { Concurrency::Threads } else { Concurrency::Queue },
+                    submit_batch: batch.filter(|_| ring),
+                    ..QueueOptions::default()
                 },
+                ring: RingOptions {
+                    fixed_files: transfers && a,
+                    fixed_buffers: transfers && b,
+                    single_issuer: ring && (c || d),
+                    defer_taskrun: ring && d,
+                    registered_ring: ring && a,
+                    no_sqarray: ring && b,
+                    sqpoll: (ring && !d).then_some(Sqpoll {
+                        cpu: batch,
+                        idle: Nanos(u64::from(depth) * 1_000_000),
+                        shared: a,
+                    }),
+                    force_async: ring && c,
+                    vectored: transfers && !b && d,
+                    iowq_workers: ring.then_some(IowqWorkers { bounded: depth, unbounded: 1 }),
+                    sharing: match (ring, c || d || a, b) {
+                        (true, false, _) => Sharing::Shared,
+                        (true, true, true) => Sharing::Combiner,
+                        _ => Sharing::PerThread,
+                    },
+                    ..RingOptions::default()
+                },
+                busy_wait: a.then_some(Nanos(u64::from(depth))),
                 urgent: (ring && (c || d || a) && !b && allow).then_some(Urgent {
                     share: Share(depth * 1000),
                     by: match (depth % 3, transfers, d) {

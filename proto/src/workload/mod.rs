@@ -3,13 +3,20 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{ByteSize, Nanos};
+use crate::{
+    checks::{Errors, count},
+    rule::{Limits, Quantity, Rule},
+    trial::{MAX_INTERVAL, MAX_RATE, MAX_WORKERS},
+    units::{ByteSize, Nanos},
+};
 
+mod cpus;
+mod rate;
 mod sizes;
 mod sync;
 
 pub use self::{
-    sizes::{BlockSizes, MAX_SIZES},
+    sizes::{BlockSizes, MAX_SIZES, SizesProblem},
     sync::{MAX_SYNC_EVERY, Sync, SyncCall},
 };
 
@@ -86,6 +93,31 @@ impl Workload {
         self.interval.min(Nanos((self.runtime.0 / 4).max(MIN_SLICE.0)))
     }
 
+    /// Checks the range of each key.
+    pub(crate) fn check(&self, errors: &mut Errors) {
+        errors.range("workload.read_percent", Quantity::Percent, self.read_percent, (0, 100));
+        let theta = self.zipf_theta > 0.0 && self.zipf_theta <= 10.0;
+        errors.check(theta, "workload.zipf_theta", || Rule::OutOfRange {
+            value: Quantity::Number(self.zipf_theta),
+            limits: Limits::Above(Quantity::Number(0.0), Quantity::Number(10.0)),
+        });
+        errors.check(self.threads >= 1, "workload.threads", || Rule::OutOfRange {
+            value: count(self.threads),
+            limits: Limits::AtLeast(count(1)),
+        });
+        if let Cpus::List(list) = &self.cpus {
+            errors.check(!list.is_empty(), "workload.cpus", || Rule::NoCpus);
+            let entries = list.len();
+            errors.check(entries <= MAX_WORKERS as usize, "workload.cpus", || Rule::TooManyCpus { entries });
+        }
+        errors.range("workload.warmup", Quantity::Time, self.warmup, (Nanos(0), MAX_WARMUP));
+        errors.range("workload.runtime", Quantity::Time, self.runtime, (MIN_SLICE, MAX_RUNTIME));
+        errors.range("workload.interval", Quantity::Time, self.interval, (MIN_SLICE, MAX_INTERVAL));
+        if let Some(rate) = self.rate {
+            errors.range("workload.rate", Quantity::PerSecond, rate.per_second, (1, MAX_RATE));
+        }
+    }
+
     /// Whether the target is written to: by operations, or to have contents that can be verified.
     #[must_use]
     pub fn writes(&self) -> bool {
@@ -95,6 +127,10 @@ impl Workload {
 
 /// The shortest slice.
 pub(crate) const MIN_SLICE: Nanos = Nanos(10_000_000);
+/// The longest measured time: a day.
+const MAX_RUNTIME: Nanos = Nanos(86_400_000_000_000);
+/// The longest time before measuring: an hour.
+const MAX_WARMUP: Nanos = Nanos(3_600_000_000_000);
 
 impl Default for Workload {
     fn default() -> Self {
@@ -136,144 +172,4 @@ pub enum Cpus {
     Auto,
     /// Worker i goes to entry i, round and round.
     List(Vec<u32>),
-}
-
-mod rate {
-    //! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
-
-    use std::{borrow::Cow, fmt};
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::{
-        Deserialize, Deserializer, Serialize, Serializer,
-        de::{self, value::MapAccessDeserializer},
-    };
-
-    use super::{Arrival, Rate};
-
-    #[derive(Serialize, Deserialize, JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    struct Fields {
-        /// Requests a second on each host, over all its workers.
-        per_second: u64,
-        /// How they follow one another.
-        #[serde(default)]
-        arrival: Arrival,
-    }
-
-    struct Visitor;
-
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Rate;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number of requests a second, or {per_second: 10000, arrival: fixed|poisson}")
-        }
-
-        fn visit_u64<E: de::Error>(self, per_second: u64) -> Result<Rate, E> {
-            Ok(Rate { per_second, arrival: Arrival::default() })
-        }
-
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rate, A::Error> {
-            let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
-            Ok(Rate { per_second: fields.per_second, arrival: fields.arrival })
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Rate {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(Visitor)
-        }
-    }
-
-    impl Serialize for Rate {
-        /// The number alone where it says all, so that a swept rate is shown as it is written.
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self.arrival {
-                Arrival::Fixed => serializer.serialize_u64(self.per_second),
-                arrival => Fields { per_second: self.per_second, arrival }.serialize(serializer),
-            }
-        }
-    }
-
-    impl JsonSchema for Rate {
-        fn schema_name() -> Cow<'static, str> {
-            "Rate".into()
-        }
-
-        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            let fields = Fields::json_schema(generator);
-            json_schema!({
-                "description": "Requests a second on each host: a number, or with how they follow one another.",
-                "oneOf": [{ "type": "integer", "minimum": 1 }, fields],
-            })
-        }
-    }
-}
-
-mod cpus {
-    //! `auto` or a list, told apart without an untagged enum, which would lose the place of an error.
-
-    use std::{borrow::Cow, fmt};
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use super::Cpus;
-
-    struct Visitor;
-
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Cpus;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("`auto` or a list of CPU numbers such as [2, 3]")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Cpus, E> {
-            match text {
-                "auto" => Ok(Cpus::Auto),
-                _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-            }
-        }
-
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Cpus, A::Error> {
-            let mut list = Vec::new();
-            while let Some(cpu) = seq.next_element()? {
-                list.push(cpu);
-            }
-            Ok(Cpus::List(list))
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Cpus {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(Visitor)
-        }
-    }
-
-    impl Serialize for Cpus {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Self::Auto => serializer.serialize_str("auto"),
-                Self::List(list) => list.serialize(serializer),
-            }
-        }
-    }
-
-    impl JsonSchema for Cpus {
-        fn schema_name() -> Cow<'static, str> {
-            "Cpus".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "description": "CPUs for the workers: auto, or a list such as [2, 3].",
-                "oneOf": [
-                    { "const": "auto" },
-                    { "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 0 } },
-                ],
-            })
-        }
-    }
 }

@@ -56,19 +56,45 @@ impl BlockSizes {
 
     /// What is wrong with the sizes as a set; each size alone is checked with the trial.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<SizesProblem> {
         let sum: u64 = self.0.iter().map(|(_, percent)| u64::from(*percent)).sum();
         let twice = |i: usize| self.0[..i].iter().any(|(size, _)| *size == self.0[i].0);
         if self.0.is_empty() || self.0.len() > MAX_SIZES {
-            return Some(format!("has {} sizes; from 1 to {MAX_SIZES} are allowed", self.0.len()));
+            return Some(SizesProblem::Count(self.0.len()));
         }
         if let Some((size, _)) = self.0.iter().find(|(_, percent)| *percent == 0) {
-            return Some(format!("gives {size} no share; leave it out, or give it 1 percent or more"));
+            return Some(SizesProblem::NoShare(*size));
         }
         if let Some(i) = (1..self.0.len()).find(|i| twice(*i)) {
-            return Some(format!("has {} twice; add the shares up", self.0[i].0));
+            return Some(SizesProblem::Twice(self.0[i].0));
         }
-        (sum != 100).then(|| format!("adds up to {sum} percent; shares must sum to 100"))
+        (sum != 100).then_some(SizesProblem::Sum(sum))
+    }
+}
+
+/// Why sizes are not a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizesProblem {
+    /// There are none, or too many.
+    Count(usize),
+    /// A size has no share.
+    NoShare(ByteSize),
+    /// A size is written twice.
+    Twice(ByteSize),
+    /// The shares do not add up to 100 percent, but to this.
+    Sum(u64),
+}
+
+impl fmt::Display for SizesProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "has {count} sizes; from 1 to {MAX_SIZES} are allowed"),
+            Self::NoShare(size) => {
+                write!(f, "gives {size} no share; remove it, or give it 1 percent or more")
+            }
+            Self::Twice(size) => write!(f, "has {size} twice; write it once, with the sum of the shares"),
+            Self::Sum(sum) => write!(f, "adds up to {sum} percent; shares must add up to 100"),
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
     path::Path,
 };
 
-use proto::noise::{Foreign, Frequency, Noise};
+use proto::{
+    counters::{self, Counters as _},
+    noise::{Foreign, Frequency, Noise},
+};
 use rustix::param::clock_ticks_per_second;
 
 use self::{
@@ -85,8 +88,8 @@ impl Probe {
     #[must_use]
     pub fn between(&self, first: &Reading, last: &Reading, span_ns: u64) -> Option<Noise> {
         let spent = |cpus: &[u32]| -> Option<Spent> {
-            let each = cpus.iter().map(|cpu| Some(last.cpus.get(cpu)?.since(*first.cpus.get(cpu)?)));
-            each.sum::<Option<Sum>>().map(|sum| sum.0)
+            let each = cpus.iter().map(|cpu| Some(last.cpus.get(cpu)?.since(first.cpus.get(cpu)?)));
+            Some(counters::sum(&each.collect::<Option<Vec<Spent>>>()?).unwrap_or_default())
         };
         let ours = spent(&self.cpus).filter(|_| span_ns > 0)?;
         // One that came or went meanwhile has nothing to tell.
@@ -131,15 +134,6 @@ impl Probe {
     /// reading the process and reading the CPU, at both edges.
     fn resolution_ns(&self) -> u64 {
         (2 * self.unit_ns + 2 * self.tick_ns) * self.cpus.len() as u64
-    }
-}
-
-/// Adds up [`Spent`].
-struct Sum(Spent);
-
-impl std::iter::Sum<Spent> for Sum {
-    fn sum<I: Iterator<Item = Spent>>(all: I) -> Self {
-        Self(all.fold(Spent::default(), Spent::add))
     }
 }
 

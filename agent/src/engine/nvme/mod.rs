@@ -157,7 +157,7 @@ fn test_failed(result: i32, knobs: &Knobs, block: u32) -> Refusal {
         Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
     };
     match -result {
-        libc::EOPNOTSUPP if knobs.iopoll => {
+        libc::EOPNOTSUPP if knobs.ring.iopoll => {
             let remedy = "polling for commands needs Linux 6.1 and a drive with poll queues; drop the knob";
             Refusal::new("knob-refused", message, remedy).at("engine.iopoll")
         }

@@ -46,13 +46,13 @@ impl Requests for LargeNops {
 fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Refusal> {
     let setup = RingSetup {
         opcode: Opcode::Transfer,
-        depth: knobs.depth,
+        depth: knobs.queue.depth,
         engine: knobs,
         worker: 0,
         poller: None,
         attach: &Attach::default(),
     };
-    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.depth, BLOCK, 1).unwrap())
+    Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.queue.depth, BLOCK, 1).unwrap())
 }
 
 /// Several rounds, so that both queues wrap around.
@@ -78,15 +78,18 @@ fn large_entries_work_with_every_combination_of_options() {
         let [files, buffers, single, defer, coop, ring_fd, array, polled] =
             std::array::from_fn(|bit| bits & (1 << bit) != 0);
         let knobs = trial::Engine {
-            depth: 4,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            single_issuer: single || defer,
-            defer_taskrun: defer && !polled,
-            coop_taskrun: coop && !polled,
-            registered_ring: ring_fd,
-            no_sqarray: array,
-            sqpoll: polled.then(Sqpoll::default),
+            queue: trial::QueueOptions::of_depth(4),
+            ring: trial::RingOptions {
+                fixed_files: files,
+                fixed_buffers: buffers,
+                single_issuer: single || defer,
+                defer_taskrun: defer && !polled,
+                coop_taskrun: coop && !polled,
+                registered_ring: ring_fd,
+                no_sqarray: array,
+                sqpoll: polled.then(Sqpoll::default),
+                ..trial::RingOptions::default()
+            },
             fallback: Fallback::Allow,
             ..trial::Engine::new(EngineKind::Nvme)
         };
@@ -95,7 +98,7 @@ fn large_entries_work_with_every_combination_of_options() {
             let worker = scope.spawn(|| {
                 let (mut ring, granted) = large_nops(&knobs)?;
                 assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
-                completes(&mut ring, knobs.depth);
+                completes(&mut ring, knobs.queue.depth);
                 Ok::<_, Refusal>(())
             });
             worker.join().unwrap()
@@ -109,8 +112,10 @@ fn large_entries_work_with_every_combination_of_options() {
 
 #[test]
 fn does_not_grant_flags_that_large_rings_lack() {
-    let mut knobs =
-        trial::Engine { iopoll: true, hybrid_iopoll: true, ..trial::Engine::new(EngineKind::Nvme) };
+    let mut knobs = trial::Engine {
+        ring: trial::RingOptions { iopoll: true, hybrid_iopoll: true, ..trial::RingOptions::default() },
+        ..trial::Engine::new(EngineKind::Nvme)
+    };
     match large_nops(&knobs).map(|_| ()) {
         Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
         other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
@@ -181,7 +186,7 @@ fn refuses_targets_that_are_not_nvme() {
 #[test]
 fn failed_test_command_names_cause_and_remedy() {
     let knobs = trial::Engine::new(EngineKind::Nvme);
-    let polled = trial::Engine { iopoll: true, ..knobs.clone() };
+    let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
     let refusal = |result: i32, knobs: &trial::Engine| {
         let refusal = test_failed(result, knobs, 4096);
         (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
@@ -204,26 +209,46 @@ fn expected(offset: u64, len: usize) -> Vec<u8> {
 
 /// The options that change how a command is made, submitted or awaited, each alone and some together.
 fn ways() -> Vec<trial::Engine> {
-    let plain = trial::Engine { depth: 32, ..trial::Engine::new(EngineKind::Nvme) };
+    let plain =
+        trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(EngineKind::Nvme) };
     let registered = trial::Engine {
-        fixed_files: true,
-        fixed_buffers: true,
-        registered_ring: true,
-        no_sqarray: true,
+        ring: trial::RingOptions {
+            fixed_files: true,
+            fixed_buffers: true,
+            registered_ring: true,
+            no_sqarray: true,
+            ..plain.ring
+        },
         ..plain.clone()
     };
-    let deferred = trial::Engine { single_issuer: true, defer_taskrun: true, ..registered.clone() };
+    let deferred = trial::Engine {
+        ring: trial::RingOptions { single_issuer: true, defer_taskrun: true, ..registered.ring },
+        ..registered.clone()
+    };
     vec![
-        trial::Engine { coop_taskrun: true, submit_batch: Some(4), ..plain.clone() },
         trial::Engine {
-            force_async: true,
-            iowq_workers: Some(trial::IowqWorkers::default()),
+            ring: trial::RingOptions { coop_taskrun: true, ..plain.ring },
+            queue: trial::QueueOptions { submit_batch: Some(4), ..plain.queue },
             ..plain.clone()
         },
-        trial::Engine { sqpoll: Some(Sqpoll::default()), ..registered.clone() },
-        trial::Engine { iopoll: true, ..plain.clone() },
-        trial::Engine { iopoll: true, ..deferred.clone() },
-        trial::Engine { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered },
+        trial::Engine {
+            ring: trial::RingOptions {
+                force_async: true,
+                iowq_workers: Some(trial::IowqWorkers::default()),
+                ..plain.ring
+            },
+            ..plain.clone()
+        },
+        trial::Engine {
+            ring: trial::RingOptions { sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered.clone()
+        },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..plain.ring }, ..plain.clone() },
+        trial::Engine { ring: trial::RingOptions { iopoll: true, ..deferred.ring }, ..deferred.clone() },
+        trial::Engine {
+            ring: trial::RingOptions { iopoll: true, sqpoll: Some(Sqpoll::default()), ..registered.ring },
+            ..registered
+        },
         plain,
         deferred,
     ]
@@ -245,13 +270,13 @@ fn reads_the_same_data_through_ring_and_block_layer() {
         disk.sync_all().unwrap();
         let setup = RingSetup {
             opcode: Opcode::Transfer,
-            depth: knobs.depth,
+            depth: knobs.queue.depth,
             engine: &knobs,
             worker: 0,
             poller: None,
             attach: &Attach::default(),
         };
-        let buffers = Buffers::new(knobs.depth, LARGEST, 1).unwrap();
+        let buffers = Buffers::new(knobs.queue.depth, LARGEST, 1).unwrap();
         let (mut ring, granted) = Ring::passthrough(&setup, open(&generic).into(), buffers).unwrap();
         assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
         let lba = ring.requests().namespace.lba();

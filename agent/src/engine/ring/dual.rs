@@ -47,8 +47,11 @@ impl DualRing {
         // Set up as the second of two workers, whose rings share the thread of the first.
         let attach = Attach::default();
         attach.announce(Some(bulk.ring.as_raw_fd()));
-        let sqpoll = setup.engine.sqpoll.map(|sqpoll| trial::Sqpoll { shared: true, ..sqpoll });
-        let engine = trial::Engine { sqpoll, ..setup.engine.clone() };
+        let sqpoll = setup.engine.ring.sqpoll.map(|sqpoll| trial::Sqpoll { shared: true, ..sqpoll });
+        let engine = trial::Engine {
+            ring: trial::RingOptions { sqpoll, ..setup.engine.ring },
+            ..setup.engine.clone()
+        };
         let second = RingSetup { engine: &engine, worker: 1, attach: &attach, ..*setup };
         let (urgent, _) = Ring::new(&second, again, buffers(Lane::Urgent)?)?;
         Ok((Self { urgent, bulk, polls: 0 }, knobs))
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn waits_for_late_completions() {
         // Threads of the kernel do these reads, so completions arrive after the call returns.
-        let Some(mut engine) = dual(|engine| engine.force_async = true) else { return };
+        let Some(mut engine) = dual(|engine| engine.ring.force_async = true) else { return };
         run(&mut engine, 200);
         let counts = engine.counts();
         assert!(counts.syscalls[1].1 > 0, "no wait in 1,600 requests: {counts:?}");
@@ -248,7 +251,7 @@ mod tests {
     #[test]
     fn shares_one_polling_thread() {
         let sqpoll = Some(Sqpoll { idle: proto::units::Nanos(5_000_000), ..Sqpoll::default() });
-        let Some(mut engine) = dual(|engine| engine.sqpoll = sqpoll) else { return };
+        let Some(mut engine) = dual(|engine| engine.ring.sqpoll = sqpoll) else { return };
         run(&mut engine, 50);
         assert_eq!(engine.counts().syscalls[1], ("ppoll", 0));
         let name = format!("iou-sqp-{}\n", rustix::thread::gettid().as_raw_nonzero());

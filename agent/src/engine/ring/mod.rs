@@ -147,7 +147,7 @@ impl Ring {
         files: Vec<OwnedFd>,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let requests = Transfers::new(setup.opcode, setup.engine.vectored, setup.depth, &buffers);
+        let requests = Transfers::new(setup.opcode, setup.engine.ring.vectored, setup.depth, &buffers);
         Self::with(requests, setup, files, buffers)
     }
 }
@@ -169,7 +169,7 @@ impl<R: Requests> Ring<R> {
         let flagged =
             knobs.extract_if(.., |knob| knob.name == setup::URGENT).any(|knob| knob.granted == "true");
         let transfers = setup.opcode == Opcode::Transfer;
-        let flags = if engine.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+        let flags = if engine.ring.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
         // Complete from the start, so that drop frees the buffers whatever is refused below.
         let mut built = Self {
             requests: ManuallyDrop::new(requests),
@@ -184,14 +184,14 @@ impl<R: Requests> Ring<R> {
             submitted: 0,
             reaped: 0,
             batches: [0; BATCHES],
-            links: engine.link_sync,
+            links: engine.ring.link_sync,
             parted: 0,
         };
         let (ring, context) = (&built.ring, &mut built.context);
         let written = [
-            ("force_async", engine.force_async),
-            ("vectored", engine.vectored),
-            ("link_sync", engine.link_sync),
+            ("force_async", engine.ring.force_async),
+            ("vectored", engine.ring.vectored),
+            ("link_sync", engine.ring.link_sync),
         ];
         for (name, asked) in written {
             if asked {
@@ -199,23 +199,23 @@ impl<R: Requests> Ring<R> {
                 setup::granted(name, Ok(()), engine, &mut knobs)?;
             }
         }
-        if engine.fixed_files && transfers {
+        if engine.ring.fixed_files && transfers {
             let registered = ring.submitter().register_files(&context.fds);
             context.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();
         }
-        if engine.fixed_buffers && transfers {
+        if engine.ring.fixed_buffers && transfers {
             let (iovecs, per_buffer) = context::registrable(&context.buffers, setup.depth);
             // SAFETY: the iovecs lie within the buffers, which the ring owns and outlives.
             let registered = unsafe { ring.submitter().register_buffers(&iovecs) };
             let granted = setup::granted("fixed_buffers", registered, engine, &mut knobs)?;
             context.slots_per_buffer = granted.map(|()| per_buffer);
         }
-        if let Some(limits) = engine.iowq_workers {
+        if let Some(limits) = engine.ring.iowq_workers {
             let mut limits = [limits.bounded, limits.unbounded];
             let registered = ring.submitter().register_iowq_max_workers(&mut limits);
             setup::granted("iowq_workers", registered, engine, &mut knobs)?;
         }
-        if engine.registered_ring {
+        if engine.ring.registered_ring {
             let registered = setup::register_ring(built.ring_fd.fd);
             if let Some(index) = setup::granted("registered_ring", registered, engine, &mut knobs)? {
                 built.ring_fd = RingFd { fd: index, flags: ENTER_REGISTERED_RING };

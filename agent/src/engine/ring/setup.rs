@@ -26,13 +26,13 @@ pub(super) const FALLBACK: &str = "drop the knob, or allow running without it by
 type Flag = (&'static str, fn(&Engine) -> bool, u32, &'static str);
 
 const FLAGS: [Flag; 8] = [
-    ("coop_taskrun", |engine| engine.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
-    ("single_issuer", |engine| engine.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
-    ("defer_taskrun", |engine| engine.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
-    ("sqpoll", |engine| engine.sqpoll.is_some(), SETUP_SQPOLL, "5.1, and 5.11 without privileges"),
-    ("no_sqarray", |engine| engine.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
-    ("iopoll", |engine| engine.iopoll, SETUP_IOPOLL, "5.1"),
-    ("hybrid_iopoll", |engine| engine.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
+    ("coop_taskrun", |engine| engine.ring.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
+    ("single_issuer", |engine| engine.ring.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
+    ("defer_taskrun", |engine| engine.ring.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
+    ("sqpoll", |engine| engine.ring.sqpoll.is_some(), SETUP_SQPOLL, "5.1, and 5.11 without privileges"),
+    ("no_sqarray", |engine| engine.ring.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
+    ("iopoll", |engine| engine.ring.iopoll, SETUP_IOPOLL, "5.1"),
+    ("hybrid_iopoll", |engine| engine.ring.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
     (URGENT, by_flag, SETUP_URGENT, "with patches"),
 ];
 
@@ -90,7 +90,7 @@ type Built<R> = IoUring<<R as Requests>::Sqe, <R as Requests>::Cqe>;
 /// allowed. Says of each what was granted.
 pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec<Knob>), Refusal> {
     let RingSetup { engine, worker, attach, .. } = *setup;
-    let shares = engine.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
+    let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
         (false, _) | (true, 0) => None,
         (true, _) => Some(attach.wait().ok_or_else(|| {
@@ -118,7 +118,7 @@ fn negotiate<R: Requests>(
     let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
     // Room for every slot, whatever a commit leaves behind. A polling thread moves the head of the submission queue
     // after its completions are seen, so that a batch that is done may still take up room beside the next one.
-    let entries = if engine.sqpoll.is_some() { 2 * depth } else { depth };
+    let entries = if engine.ring.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[&Flag]| {
         let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
         let mut params = params(setup, bits, entries, wq_fd);
@@ -181,7 +181,7 @@ fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) 
     if bits & (SETUP_COOP_TASKRUN | SETUP_DEFER_TASKRUN) != 0 {
         params.flags |= SETUP_TASKRUN_FLAG;
     }
-    if let (Some(sqpoll), true) = (setup.engine.sqpoll, bits & SETUP_SQPOLL != 0) {
+    if let (Some(sqpoll), true) = (setup.engine.ring.sqpoll, bits & SETUP_SQPOLL != 0) {
         params.sq_thread_idle = u32::try_from(sqpoll.idle.0 / 1_000_000).unwrap_or(u32::MAX);
         if let Some(cpu) = setup.poller {
             params.flags |= SETUP_SQ_AFF;

@@ -74,7 +74,10 @@ struct Round {
 
 impl Round {
     fn new(sharing: Sharing, workers: u32, depth: u32) -> Self {
-        let knobs = trial::Engine { ring: sharing, ..trial::Engine::new(EngineKind::IoUring) };
+        let knobs = trial::Engine {
+            ring: trial::RingOptions { sharing: sharing, ..trial::RingOptions::default() },
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
         Self { sharing, workers, depth, opcode: Opcode::Transfer, knobs }
     }
 
@@ -314,8 +317,8 @@ fn waiting_workers_sleep_and_are_woken() {
         for fixed in [false, true] {
             let counts = in_time(&format!("{sharing:?}, fixed: {fixed}"), move || {
                 let mut round = Round::new(sharing, 8, 4);
-                round.knobs.force_async = true;
-                (round.knobs.fixed_files, round.knobs.fixed_buffers) = (fixed, fixed);
+                round.knobs.ring.force_async = true;
+                (round.knobs.ring.fixed_files, round.knobs.ring.fixed_buffers) = (fixed, fixed);
                 round.run(&Reads::new(4, |_| 1500, 3))
             });
             let Some(counts) = counts else { return };
@@ -338,10 +341,10 @@ fn waiting_workers_sleep_and_are_woken() {
 fn combiner_may_be_a_single_issuer() {
     let counts = in_time("a tuned combiner", || {
         let mut round = Round::new(Sharing::Combiner, 4, 8);
-        round.knobs.single_issuer = true;
-        round.knobs.defer_taskrun = true;
-        round.knobs.registered_ring = true;
-        round.knobs.force_async = true;
+        round.knobs.ring.single_issuer = true;
+        round.knobs.ring.defer_taskrun = true;
+        round.knobs.ring.registered_ring = true;
+        round.knobs.ring.force_async = true;
         round.run(&Reads::new(8, |_| 1000, 5))
     });
     assert!(counts.is_none_or(|counts| counts.submitted >= 4000));
@@ -352,7 +355,7 @@ fn shared_rings_work_with_sqpoll() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?} with sqpoll"), move || {
             let mut round = Round::new(sharing, 2, 4);
-            round.knobs.sqpoll = Some(trial::Sqpoll::default());
+            round.knobs.ring.sqpoll = Some(trial::Sqpoll::default());
             round.run(&Reads { looks: true, ..Reads::new(4, |_| 50, 5) })
         });
     }
@@ -377,7 +380,7 @@ fn other_workers_continue_when_one_leaves() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?}"), move || {
             let mut round = Round::new(sharing, 3, 4);
-            round.knobs.force_async = true;
+            round.knobs.ring.force_async = true;
             round.run(&Deserter)
         });
     }
@@ -422,14 +425,7 @@ proptest! {
     ) {
         let sharing = if shared { Sharing::Shared } else { Sharing::Combiner };
         let mut round = Round::new(sharing, workers, depth);
-        round.knobs = trial::Engine {
-            force_async,
-            fixed_files: files,
-            fixed_buffers: buffers,
-            coop_taskrun: coop,
-            fallback: trial::Fallback::Allow,
-            ..round.knobs
-        };
+        round.knobs = trial::Engine { ring: trial::RingOptions { force_async, fixed_files: files, fixed_buffers: buffers, coop_taskrun: coop, ..round.knobs.ring }, fallback: trial::Fallback::Allow, ..round.knobs };
         let what = format!("{round:?}");
         in_time(&what, move || round.run(&Reads::new(depth, |_| 300, seed)));
     }

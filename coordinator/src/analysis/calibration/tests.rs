@@ -140,7 +140,8 @@ fn a_verdict_below_the_floor_is_no_difference() {
         use_.floors.iter().find(|floor| floor.metric == "iops" && floor.params == params(32)).unwrap();
     assert!((0.2..0.3).contains(&floor.smallest_visible));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
-    assert!(set.answer.iter().any(|line| line.contains("faster at depth 1")), "{:?}", set.answer);
+    let faster = set.answer.arms[0].verdicts.iter().find(|found| found.verdict == Verdict::Faster);
+    assert!(faster.unwrap().points.points.contains(&params(1)), "{:?}", set.answer);
 }
 
 #[test]

@@ -1,35 +1,34 @@
-//! Where arms part: the value of an axis from which on an arm is better than the baseline, or is no longer.
+//! Where arms diverge: the value of an axis from which on an arm is better than the baseline, or no longer is.
 
 use proto::units::{ByteSize, Nanos};
 use serde_json::Value;
 
-use crate::params;
 use crate::{
     params::Params,
-    summary::{ComparisonSet, Verdict, insight::Crossover},
+    summary::{
+        ComparisonSet, Verdict,
+        crossover::{Crossover, CrossoverKind, CrossoverMetric},
+    },
 };
 
-/// The metrics that are looked at, and what it is to be better.
-const METRICS: [(&str, &str); 2] =
-    [("iops", "is faster than"), ("latency_p99", "has a lower p99 latency than")];
+/// The metrics in which crossovers are looked for.
+const METRICS: [CrossoverMetric; 2] = [CrossoverMetric::Iops, CrossoverMetric::LatencyP99];
 
-/// Of each arm along each axis of numbers, with the others fixed; arms in `idle` do no I/O.
+/// The crossovers of each arm along each axis of numbers, with the other axes fixed. Arms in `idle` do no I/O.
 pub(super) fn crossovers(set: &ComparisonSet, idle: &[&str]) -> Vec<Crossover> {
     let mut found: Vec<Crossover> = Vec::new();
-    let mut seen: Vec<(&str, &str, String, Params)> = Vec::new();
+    let mut seen: Vec<Line<'_>> = Vec::new();
     for comparison in set.comparisons.iter().filter(|found| !idle.contains(&found.arm.as_str())) {
-        let Some((metric, better)) = METRICS.iter().find(|(metric, _)| *metric == comparison.metric) else {
+        let Some(metric) = METRICS.into_iter().find(|metric| metric.as_str() == comparison.metric) else {
             continue;
         };
         for axis in comparison.params.keys() {
             let others = without(&comparison.params, axis);
-            let line = (comparison.arm.as_str(), *metric, axis.clone(), others);
-            if seen.contains(&line) {
-                continue;
+            let line = Line { arm: &comparison.arm, metric, axis, others };
+            if !seen.contains(&line) {
+                found.extend(line.crossovers(set));
+                seen.push(line);
             }
-            let line = Line { set, arm: line.0, metric, better, axis, others: line.3 };
-            found.extend(line.crossovers());
-            seen.push((line.arm, metric, axis.clone(), line.others));
         }
     }
     found
@@ -39,7 +38,7 @@ fn without(params: &Params, axis: &str) -> Params {
     params.iter().filter(|(key, _)| *key != axis).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// A value of an axis as a number; `None` of words.
+/// A value of an axis as a number; `None` for words.
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -52,21 +51,20 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// An arm against the baseline along an axis.
+#[derive(PartialEq)]
 struct Line<'a> {
-    set: &'a ComparisonSet,
     arm: &'a str,
-    metric: &'static str,
-    better: &'static str,
+    metric: CrossoverMetric,
     axis: &'a str,
     others: Params,
 }
 
 impl Line<'_> {
-    /// The values in order, with the verdict there; empty where a value is no number or a point was not measured.
-    fn values(&self) -> Vec<(f64, &Value, Verdict)> {
-        let on_line = self.set.comparisons.iter().filter(|found| {
+    /// The values in order with their verdicts; empty if a value is not a number or a point was not measured.
+    fn values<'a>(&self, set: &'a ComparisonSet) -> Vec<(f64, &'a Value, Verdict)> {
+        let on_line = set.comparisons.iter().filter(|found| {
             found.arm == self.arm
-                && found.metric == self.metric
+                && found.metric == self.metric.as_str()
                 && without(&found.params, self.axis) == self.others
         });
         let mut values = Vec::new();
@@ -81,50 +79,36 @@ impl Line<'_> {
         values
     }
 
-    /// Where it begins and where it ends, if the arm is better over one stretch; more than one is no crossover, nor is
-    /// one whose end the trials leave open.
-    fn crossovers(&self) -> Vec<Crossover> {
-        let values = self.values();
+    /// Where the arm begins and ceases to be better, if it is better over exactly one stretch whose end is certain.
+    fn crossovers(&self, set: &ComparisonSet) -> Vec<Crossover> {
+        let values = self.values(set);
         let better = |(_, _, verdict): &(f64, &Value, Verdict)| *verdict == Verdict::Faster;
-        let Some(begin) = values.iter().position(better) else { return Vec::new() };
-        let end = values.iter().rposition(better).unwrap_or(begin);
-        let one = values[begin..=end].iter().all(better);
-        let open = values[end + 1..].iter().any(|(_, _, verdict)| *verdict == Verdict::Inconclusive);
-        if values.len() < 2 || !one || open {
+        let Some(first) = values.iter().position(better) else { return Vec::new() };
+        let last = values.iter().rposition(better).unwrap_or(first);
+        let one_stretch = values[first..=last].iter().all(better);
+        let open = values[last + 1..].iter().any(|(_, _, verdict)| *verdict == Verdict::Inconclusive);
+        if values.len() < 2 || !one_stretch || open {
             return Vec::new();
         }
-        let shown = |index: usize| params::value(values[index].1);
-        let baseline = self.set.baseline.as_deref().unwrap_or("the baseline");
-        let place = if self.others.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", params::point(&self.others))
-        };
-        let told = format!("{} {} {baseline}", self.arm, self.better);
-        let mut found = Vec::new();
-        let entry = |after: Option<usize>, from: usize, ends: bool, text: String| Crossover {
+        let at = |index: usize| values[index].1.clone();
+        let mut kinds = Vec::new();
+        if first > 0 {
+            kinds.push(CrossoverKind::Begins { after: at(first - 1), from: at(first) });
+        } else if last + 1 == values.len() {
+            kinds.push(CrossoverKind::Everywhere { from: at(0), to: at(last) });
+        }
+        if last + 1 < values.len() {
+            kinds.push(CrossoverKind::Ends { after: at(last), from: at(last + 1) });
+        }
+        let crossover = |kind| Crossover {
             arm: self.arm.into(),
+            baseline: set.baseline.clone().unwrap_or_default(),
             axis: self.axis.into(),
-            metric: self.metric.into(),
-            after: after.map(|index| values[index].1.clone()),
-            from: values[from].1.clone(),
-            ends,
-            params: self.others.clone(),
-            text: text + &place + ".",
+            metric: self.metric,
+            others: self.others.clone(),
+            kind,
         };
-        if begin > 0 {
-            let text =
-                format!("{told} from {} {} on; not surely at {}", self.axis, shown(begin), shown(begin - 1));
-            found.push(entry(Some(begin - 1), begin, false, text));
-        } else if end + 1 == values.len() {
-            let text = format!("{told} at every {} from {} to {}", self.axis, shown(0), shown(end));
-            found.push(entry(None, 0, false, text));
-        }
-        if end + 1 < values.len() {
-            let text = format!("{told} up to {} {}; no longer at {}", self.axis, shown(end), shown(end + 1));
-            found.push(entry(Some(end), end + 1, true, text));
-        }
-        found
+        kinds.into_iter().map(crossover).collect()
     }
 }
 
@@ -169,36 +153,38 @@ mod tests {
         letters.chars().enumerate().map(|(index, letter)| (Value::from(1u64 << index), letter)).collect()
     }
 
-    fn told(letters: &str) -> Vec<String> {
+    fn found(letters: &str) -> Vec<CrossoverKind> {
         let set = set("depth", &depths(letters), None);
-        crossovers(&set, &[]).into_iter().map(|found| found.text).collect()
+        crossovers(&set, &[]).into_iter().map(|found| found.kind).collect()
     }
 
     #[test]
-    fn one_stretch_has_a_begin_and_an_end() {
-        assert_eq!(told("nff"), ["uring is faster than sync from depth 2 on; not surely at 1."]);
-        assert_eq!(told("ffs"), ["uring is faster than sync up to depth 2; no longer at 4."]);
-        assert_eq!(told("fff"), ["uring is faster than sync at every depth from 1 to 4."]);
-        assert_eq!(told("sfn").len(), 2);
-        assert!(told("ifi").is_empty(), "whether it ends is open");
-        assert!(told("nnn").is_empty() && told("fnf").is_empty() && told("f").is_empty());
+    fn reports_where_one_stretch_begins_and_ends() {
+        let begins = |after: u64, from: u64| CrossoverKind::Begins { after: after.into(), from: from.into() };
+        let ends = |after: u64, from: u64| CrossoverKind::Ends { after: after.into(), from: from.into() };
+        assert_eq!(found("nff"), [begins(1, 2)]);
+        assert_eq!(found("ffs"), [ends(2, 4)]);
+        assert_eq!(found("fff"), [CrossoverKind::Everywhere { from: 1.into(), to: 4.into() }]);
+        assert_eq!(found("sfn"), [begins(1, 2), ends(2, 4)]);
+    }
+
+    #[test]
+    fn reports_nothing_without_one_certain_stretch() {
+        for letters in ["ifi", "nnn", "fnf", "f"] {
+            assert_eq!(found(letters), [], "{letters}");
+        }
         let set = set("depth", &depths("nff"), None);
-        let found = &crossovers(&set, &[])[0];
-        assert_eq!((&found.after, &found.from, found.ends), (&Some(1.into()), &2.into(), false));
-        assert!(crossovers(&set, &["uring"]).is_empty());
+        assert_eq!(crossovers(&set, &["uring"]), [], "the arm does no I/O");
     }
 
     #[test]
-    fn sizes_are_in_order_and_words_have_none() {
+    fn orders_sizes_and_ignores_words() {
         let sizes = [("64KiB".into(), 'n'), ("512B".into(), 'f'), ("4KiB".into(), 'f')];
         let found = crossovers(&set("block_size", &sizes, Some(("cache", "cold".into()))), &[]);
         assert_eq!(found.len(), 1, "no crossover along `cache`: {found:?}");
-        assert_eq!(
-            found[0].text,
-            "uring is faster than sync up to block_size 4KiB; no longer at 64KiB (cache cold)."
-        );
-        assert!(found[0].ends);
+        assert_eq!(found[0].kind, CrossoverKind::Ends { after: "4KiB".into(), from: "64KiB".into() });
+        assert_eq!(found[0].others["cache"], "cold");
         let words = [("random".into(), 'f'), ("zipf".into(), 'n')];
-        assert!(crossovers(&set("pattern", &words, None), &[]).is_empty());
+        assert_eq!(crossovers(&set("pattern", &words, None), &[]), []);
     }
 }

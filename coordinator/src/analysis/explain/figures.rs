@@ -1,15 +1,18 @@
-//! A cell in the figures that rules reason with: what a CPU that its workers have spends on an I/O, and what is in
-//! flight. What is not measured, or is no number, is absent.
+//! The figures of a cell that the rules use: what the CPUs of its workers spend on an I/O, and how many requests are in
+//! flight. A figure that was not measured, or is not a number, is absent.
 
-use crate::summary::CellSummary;
+use crate::summary::{
+    CellSummary,
+    evidence::{Evidence, Pair, Quantity},
+};
 
-/// Figures of one cell; per operation unless a name says otherwise.
+/// Figures of one cell, per operation unless the name says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figures<'a> {
     pub(super) cell: &'a CellSummary,
     /// Operations per second; above zero.
     pub(super) iops: f64,
-    /// CPUs that workers can be on at the same time: no more than there are workers.
+    /// CPUs that workers can run on at the same time: at most one for each worker.
     pub(super) slots: Option<f64>,
     /// CPU time of workers in user mode, in ns.
     pub(super) user: Option<f64>,
@@ -28,7 +31,7 @@ pub(super) struct Figures<'a> {
 }
 
 impl<'a> Figures<'a> {
-    /// Of a cell that did something.
+    /// The figures of a cell; `None` if it completed no operation.
     pub(super) fn of(cell: &'a CellSummary) -> Option<Self> {
         let number = |value: f64| (value.is_finite() && value >= 0.0).then_some(value);
         let above = |value: f64| number(value).filter(|value| *value > 0.0);
@@ -51,12 +54,12 @@ impl<'a> Figures<'a> {
         })
     }
 
-    /// What the workers' CPUs have for an I/O, in ns: CPUs / IOPS. CPU time is a part of it, the rest is waiting.
+    /// Time of the workers' CPUs, in ns: CPUs / IOPS. A part of it is CPU time in use, the rest is waiting.
     pub(super) fn time(&self) -> Option<f64> {
         Some(1e9 * self.slots? / self.iops)
     }
 
-    /// What a worker has for an I/O, in ns: workers / IOPS. More than [`Figures::time`] where workers take turns.
+    /// Time of a worker, in ns: workers / IOPS. More than [`Figures::time`] if workers take turns.
     pub(super) fn worker_time(&self) -> Option<f64> {
         Some(1e9 * f64::from(self.cell.placement.workers?) / self.iops).filter(|time| *time > 0.0)
     }
@@ -66,12 +69,12 @@ impl<'a> Figures<'a> {
         Some(self.user? + self.system?)
     }
 
-    /// How much of the workers' CPUs they use, from 0 to 1. Clocks of CPU time and of the window differ by a little.
+    /// The share of the workers' CPUs in use, from 0 to 1. The clocks of CPU time and of the window differ a little.
     pub(super) fn busy(&self) -> Option<f64> {
         Some((self.cpu()? / self.time()?).min(1.0))
     }
 
-    /// Time of the workers' CPUs in which no worker ran, in ns.
+    /// Time in which the workers' CPUs ran no worker, in ns.
     pub(super) fn waiting(&self) -> Option<f64> {
         Some((self.time()? - self.cpu()?).max(0.0))
     }
@@ -81,7 +84,7 @@ impl<'a> Figures<'a> {
         Some(self.iops * self.latency? / 1e9).filter(|requests| *requests > 0.0)
     }
 
-    /// CPU time of workers for a byte, in ns.
+    /// CPU time of workers per byte, in ns.
     pub(super) fn cpu_per_byte(&self) -> Option<f64> {
         Some(self.cpu()? / self.bytes?)
     }
@@ -91,23 +94,28 @@ impl<'a> Figures<'a> {
         Some(self.bytes? * self.iops)
     }
 
+    /// Interrupts of the device.
+    pub(super) fn interrupts(&self) -> Option<f64> {
+        self.cell.interrupts_per_io.filter(|count| count.is_finite())
+    }
+
     /// Whether a knob was granted.
     pub(super) fn granted(&self, knob: &str) -> bool {
         self.cell.ring.granted.get(knob).is_some_and(|granted| granted == "true")
     }
 
-    /// Whether workers look for completions or at the clock all the time: then their CPU is full whatever they do.
+    /// Whether workers keep looking for completions or at the clock. Their CPU is then full whatever they do.
     pub(super) fn spins(&self) -> bool {
         let polls = ["sqpoll", "iopoll", "hybrid_iopoll", "hipri"].into_iter().any(|knob| self.granted(knob));
         polls || self.cell.offered_per_s.is_some()
     }
 
-    /// Whether some thread between worker and kernel is shared: a lock, or a combiner.
+    /// How the workers share a ring, if they do: by a lock, or through a combiner.
     pub(super) fn sharing(&self) -> Option<&'a str> {
         self.cell.ring.sharing.as_deref().filter(|sharing| *sharing != "per_thread")
     }
 
-    /// The share of requests that went to a thread of io-wq, from 0 to 1.
+    /// The share of requests that io-wq threads completed, from 0 to 1.
     pub(super) fn punted(&self) -> Option<f64> {
         Some(self.cell.ring.completed?.punted).filter(|share| share.is_finite())
     }
@@ -120,5 +128,75 @@ impl<'a> Figures<'a> {
     /// Whether requests are served from the page cache.
     pub(super) fn cached(&self) -> bool {
         self.cell.target.is_cached()
+    }
+
+    /// The figure of a quantity.
+    fn figure(&self, quantity: Quantity) -> Option<f64> {
+        match quantity {
+            Quantity::Iops => Some(self.iops),
+            Quantity::OfferedRate => self.cell.offered_per_s,
+            Quantity::InFlight => self.in_flight(),
+            Quantity::MeanLatency => self.latency,
+            Quantity::Time => self.time(),
+            Quantity::WorkerTime => self.worker_time(),
+            Quantity::UserTime => self.user,
+            Quantity::SystemTime => self.system,
+            Quantity::WorkerCpuTime => self.cpu(),
+            Quantity::CpuTimePerByte => self.cpu_per_byte(),
+            Quantity::KernelThreads => self.kernel_threads,
+            Quantity::Waiting => self.waiting(),
+            Quantity::LockWait => self.cell.ring.lock_wait_ns_per_io,
+            Quantity::LockContention => self.cell.ring.contended_share,
+            Quantity::CombinerQueues => self.cell.ring.handover_ns_per_io,
+            Quantity::SystemCalls => self.calls,
+            Quantity::ContextSwitches => self.switches,
+            Quantity::Interrupts => self.interrupts(),
+            Quantity::Punted => self.punted(),
+            Quantity::CpuBusy => self.busy(),
+            Quantity::Cpus => self.slots,
+            Quantity::BytesPerIo => self.bytes,
+            Quantity::SystemTimePerCall => None,
+        }
+    }
+}
+
+/// The figures of an arm and of the baseline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sides<'a> {
+    pub(super) arm: Figures<'a>,
+    pub(super) base: Figures<'a>,
+}
+
+impl Sides<'_> {
+    /// A quantity of both; `None` unless both have it.
+    pub(super) fn pair(&self, quantity: Quantity) -> Option<Pair> {
+        Pair::of(self.arm.figure(quantity), self.base.figure(quantity))
+    }
+
+    /// Those of these quantities that both have, as evidence.
+    pub(super) fn evidence(&self, quantities: &[Quantity]) -> Vec<Evidence> {
+        let pair = |quantity: &Quantity| Some(Evidence::Both(*quantity, self.pair(*quantity)?));
+        quantities.iter().filter_map(pair).collect()
+    }
+
+    /// CPU time of the kernel's own threads per I/O, in ns; of a baseline where it was not measured, zero.
+    pub(super) fn kernel_threads(&self) -> Option<Pair> {
+        Pair::of(self.arm.kernel_threads, self.base.kernel_threads.or(Some(0.0)))
+    }
+
+    /// Every figure that could explain a difference.
+    pub(super) fn all(&self) -> Vec<Evidence> {
+        let mut found = self.evidence(&[
+            Quantity::Iops,
+            Quantity::InFlight,
+            Quantity::UserTime,
+            Quantity::SystemTime,
+            Quantity::Waiting,
+            Quantity::SystemCalls,
+        ]);
+        if [self.arm, self.base].iter().any(|side| side.kernel_threads.is_some_and(|ns| ns > 0.0)) {
+            found.extend(self.evidence(&[Quantity::KernelThreads]));
+        }
+        found
     }
 }

@@ -1,4 +1,4 @@
-//! The ladder as a waterfall: what a step costs or saves in ns of a worker's time per I/O.
+//! The ladder as a waterfall: what each step costs or saves, in ns of a worker's time per I/O.
 
 use crate::{
     stats,
@@ -29,7 +29,7 @@ fn steps<'a>(cells: impl Iterator<Item = &'a CellSummary>) -> Vec<WaterfallStep>
     for cell in cells {
         let trials = trials(cell);
         let times: Vec<f64> = trials.iter().map(|(_, ns)| *ns).collect();
-        // The two of a block ran close together: what drifts over the run is in both, and in no difference.
+        // The two trials of a block ran close together, so that drift over the run cancels in their difference.
         let changes: Vec<f64> = before
             .iter()
             .flatten()
@@ -50,7 +50,7 @@ fn steps<'a>(cells: impl Iterator<Item = &'a CellSummary>) -> Vec<WaterfallStep>
     steps
 }
 
-/// Of each trial that counts: its block, and the ns of a worker's time that an I/O took: 1e9 * workers / IOPS.
+/// Each trial that counts: its block, and a worker's time per I/O in ns: 1e9 * workers / IOPS.
 fn trials(cell: &CellSummary) -> Vec<(u32, f64)> {
     let (Some(workers), Some(iops)) = (cell.placement.workers, &cell.iops) else { return Vec::new() };
     let timed = cell.blocks.iter().zip(&iops.samples);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_paired_by_block() {
+    fn pairs_changes_by_block() {
         // A drift of 100 ns a block is in both arms: the change is 400 ns in each block that both have.
         let pread = cell("pread", 1, &[1, 2, 3], &[1e6, 1e9 / 1100.0, 1e9 / 1200.0]);
         let ring = cell("ring", 1, &[1, 3, 4], &[1e9 / 600.0, 1e9 / 800.0, 1e9]);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workers_time_counts_for_each_worker() {
+    fn counts_the_time_of_every_worker() {
         let set = ComparisonSet {
             cells: vec![
                 cell("one", 1, &[1], &[1e6]),

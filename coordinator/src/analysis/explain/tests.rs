@@ -1,16 +1,30 @@
-//! Each cause, on figures of real runs: of a virtual machine with 2 CPUs and a virtio disk.
+//! Each cause, with the figures of real runs on a virtual machine with 2 CPUs and a virtio disk.
 
 mod odd;
 
 use proto::facts::TargetFacts;
 
-use super::*;
+use super::{
+    figures::Figures,
+    limit::{Limit, limit},
+    *,
+};
 use crate::{
     params::Params,
-    summary::{CpuPerIo, Estimate, Latency, Ring, audit::Completed, placement::Placement},
+    summary::{
+        CellSummary, Comparison, CpuPerIo, Estimate, Latency, Ring, Verdict,
+        answer::Headline,
+        audit::Completed,
+        cause::Cause,
+        evidence::{Evidence, Pair, Quantity},
+        explanation::{
+            Direction, Explanation, Finding, KernelThread, Open, Reason, Saturated, SharedLimit, Side,
+        },
+        placement::Placement,
+    },
 };
 
-/// What of a cell a test says; the rest is as in a worker on a CPU of its own, on a disk.
+/// The figures of a cell that a test sets; the rest is that of a worker on its own CPU, on a disk.
 #[derive(Clone, Debug)]
 struct Of {
     arm: &'static str,
@@ -34,7 +48,7 @@ struct Of {
 }
 
 impl Of {
-    /// In closed loop the mean latency follows from what is in flight.
+    /// In closed loop the mean latency follows from the requests in flight.
     fn new(arm: &'static str, iops: f64, in_flight: f64, user: f64, system: f64, calls: f64) -> Self {
         Self {
             arm,
@@ -58,7 +72,7 @@ impl Of {
         }
     }
 
-    /// Out of the page cache.
+    /// Reads from the page cache.
     fn cached(self) -> Self {
         Self { direct: false, ..self }
     }
@@ -103,8 +117,8 @@ fn punted(share: f64) -> Ring {
     Ring { completed: Some(Completed { punted: share, ..Completed::default() }), ..Ring::default() }
 }
 
-/// A set of these cells, the first arm the baseline; a verdict for each other cell, with an interval of ± 3 %, or
-/// as it is given.
+/// A set of these cells with the first arm as the baseline, and a comparison of each other cell with an interval of
+/// ± 3 % unless one is given.
 fn set(cells: &[Of], interval: Option<[f64; 2]>) -> ComparisonSet {
     let mut set = ComparisonSet { baseline: Some(cells[0].arm.into()), ..ComparisonSet::default() };
     set.cells = cells.iter().map(Of::cell).collect();
@@ -146,17 +160,38 @@ fn set(cells: &[Of], interval: Option<[f64; 2]>) -> ComparisonSet {
     set
 }
 
-/// Cause and text of the last arm.
-fn told(cells: &[Of]) -> (String, String) {
-    told_with(cells, None)
+/// The explanation of the last arm.
+fn explained(cells: &[Of]) -> Explanation {
+    explained_with(cells, None)
 }
 
-fn told_with(cells: &[Of], interval: Option<[f64; 2]>) -> (String, String) {
+fn explained_with(cells: &[Of], interval: Option<[f64; 2]>) -> Explanation {
     let mut set = set(cells, interval);
     explain(&mut set, &[], &[]);
     let found = set.explanations.pop().unwrap();
     assert!(!found.evidence.is_empty(), "{found:?}");
-    (found.cause, found.text)
+    found
+}
+
+fn cause(cells: &[Of]) -> Cause {
+    explained(cells).finding.cause()
+}
+
+/// The reasons of a change.
+fn reasons(cells: &[Of]) -> Vec<Reason> {
+    match explained(cells).finding {
+        Finding::Changed { reasons, .. } => reasons,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pair(arm: f64, baseline: f64) -> Pair {
+    Pair { arm, baseline }
+}
+
+fn close(found: Pair, arm: f64, baseline: f64) -> bool {
+    let near = |a: f64, b: f64| (a - b).abs() < 0.01 * b.abs().max(1e-9);
+    near(found.arm, arm) && near(found.baseline, baseline)
 }
 
 const NO_DIFFERENCE: Option<[f64; 2]> = Some([0.99, 1.01]);
@@ -170,76 +205,86 @@ fn uring(depth: u64, iops: f64, system: f64, calls: f64) -> Of {
 }
 
 #[test]
-fn more_in_flight_and_fewer_calls_up_to_the_device() {
+fn names_overlap_calls_and_the_device_as_the_limit() {
     let cells =
         [sync(32), sync(128), uring(32, 60_747.0, 4_065.0, 0.031), uring(128, 76_009.0, 3_223.0, 0.012)];
-    let (cause, text) = told(&cells);
-    assert_eq!(cause, "overlap");
-    assert_eq!(
-        text,
-        "Faster because 128 requests are in flight instead of 1, so that their waits overlap, and system calls per \
-         I/O fell from 1.000 to 0.012 and system time with them (21.9 µs -> 3.22 µs); the device is the limit now \
-         (4.00x as many in flight bring 1.25x the IOPS)."
-    );
-    // The other way round it is the same, and the other way round.
-    let text = told(&[uring(128, 76_009.0, 3_223.0, 0.012), sync(128)]).1;
-    assert!(text.starts_with("Slower because 1 instead of 128 requests are in flight"), "{text}");
-    assert!(text.contains("system calls per I/O rose from 0.012 to 1.000"), "{text}");
+    let Finding::Changed { faster: true, reasons: found, limit: Some(plateau) } = explained(&cells).finding
+    else {
+        panic!("{:?}", explained(&cells))
+    };
+    let [Reason::Overlap { in_flight }, Reason::Syscalls { calls, system_ns }] = found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(close(in_flight, 128.0, 1.0), "{in_flight:?}");
+    assert_eq!((calls, system_ns), (pair(0.012, 1.0), pair(3_223.0, 21_933.0)));
+    assert!(close(pair(plateau.in_flight, plateau.iops), 4.0, 1.251), "{plateau:?}");
+
+    // With the arms exchanged, the same reasons make the arm slower.
+    let exchanged = [uring(128, 76_009.0, 3_223.0, 0.012), sync(128)];
+    assert!(matches!(explained(&exchanged).finding, Finding::Changed { faster: false, limit: None, .. }));
+    let found = reasons(&exchanged);
+    let [Reason::Overlap { in_flight }, Reason::Syscalls { calls, .. }] = found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(close(in_flight, 1.0, 128.0), "{in_flight:?}");
+    assert_eq!(calls, pair(1.0, 0.012));
 }
 
 #[test]
-fn system_calls_alone() {
-    // 512 B out of the page cache, one call for one read and for 32.
+fn system_calls_alone_can_be_the_reason() {
+    // 512 B from the page cache, one call for one read and for 32.
     let one = Of::new("one", 1_250_000.0, 1.0, 90.0, 700.0, 1.0).cached();
     let many = Of::new("many", 2_500_000.0, 32.0, 30.0, 360.0, 0.03125).cached();
-    let (cause, text) = told(&[one.clone(), many.clone()]);
-    assert_eq!((cause.as_str(), text.contains("fell from 1.000 to 0.031")), ("syscalls", true), "{text}");
-    let mut found = set(&[one, many], None);
-    explain(&mut found, &[], &[]);
-    let evidence = found.explanations[0].evidence.join("; ");
-    assert!(evidence.contains("351 ns of system time a call"), "{evidence}");
+    let found = explained(&[one, many]);
+    let Finding::Changed { reasons, .. } = &found.finding else { panic!("{found:?}") };
+    let calls = pair(0.03125, 1.0);
+    assert_eq!(reasons[0], Reason::Syscalls { calls, system_ns: pair(360.0, 700.0) });
+    let per_call = |line: &Evidence| match line {
+        Evidence::One(Quantity::SystemTimePerCall, ns) => Some(*ns),
+        _ => None,
+    };
+    let ns = found.evidence.iter().find_map(per_call).unwrap();
+    assert!((ns - 340.0 / 0.96875).abs() < 1e-6, "{ns}");
 }
 
 #[test]
-fn system_time_that_fell_without_calls_is_not_theirs() {
+fn system_time_that_fell_without_calls_is_kernel_work() {
     let plain = Of::new("plain", 558_000.0, 32.0, 20.0, 1_700.0, 0.031).cached();
     let fixed = Of::new("fixed", 858_000.0, 32.0, 20.0, 1_080.0, 0.031).cached();
-    let (cause, text) = told(&[plain.clone(), fixed.clone()]);
+    let kernel_work = |system_ns, calls| Reason::KernelWork { system_ns, calls };
     assert_eq!(
-        (cause.as_str(), text.as_str()),
-        ("kernel_work", "Faster because the kernel works 620 ns less for each I/O, in as many calls.")
+        reasons(&[plain.clone(), fixed.clone()]),
+        [kernel_work(pair(1_080.0, 1_700.0), Direction::Same)]
     );
-    // Fewer calls, and yet more system time: not calls.
+    // With fewer calls and yet more system time, calls are not the reason.
     let slower = Of { iops: 459_000.0, system: 2_050.0, calls: 0.5, ..fixed };
-    let (cause, text) = told(&[Of { calls: 1.0, ..plain }, slower]);
-    assert_eq!((cause.as_str(), text.contains("in fewer calls")), ("kernel_work", true), "{text}");
+    assert_eq!(
+        reasons(&[Of { calls: 1.0, ..plain }, slower]),
+        [kernel_work(pair(2_050.0, 1_700.0), Direction::Fewer)]
+    );
 }
 
 #[test]
-fn time_that_others_took_is_nobodys_waiting() {
-    // Out of the page cache, on a host so busy that workers had two thirds of their CPU.
+fn time_that_other_processes_took_does_not_count_as_waiting() {
+    // From the page cache, on a host so busy that workers had two thirds of their CPU.
     let pread = Of::new("pread", 593_485.0, 1.0, 235.0, 838.0, 1.0).cached();
     let ring = Of::new("ring", 304_065.0, 1.0, 542.0, 1_541.0, 1.0).cached();
-    let (cause, text) = told(&[pread.clone(), ring.clone()]);
-    assert_eq!(
-        (cause.as_str(), text.contains("703 ns more for each I/O, in as many calls")),
-        ("kernel_work", true),
-        "{text}"
-    );
+    let found = reasons(&[pread.clone(), ring.clone()]);
+    assert_eq!(found[0], Reason::KernelWork { system_ns: pair(1_541.0, 838.0), calls: Direction::Same });
     // Workers that go to sleep wait for something.
     let asleep = |of: Of| Of { switches: 1.0, ..of };
-    assert_eq!(told(&[asleep(pread), asleep(ring)]).0, "unknown");
+    assert_eq!(cause(&[asleep(pread), asleep(ring)]), Cause::Unknown);
 }
 
 #[test]
-fn user_time() {
+fn user_time_can_be_the_reason() {
     let plain = Of::new("plain", 1_000_000.0, 1.0, 300.0, 690.0, 1.0).cached();
     let checked = Of { arm: "checked", iops: 500_000.0, user: 1_280.0, ..plain.clone() };
-    assert_eq!(told(&[plain, checked]).0, "user_work");
+    assert_eq!(reasons(&[plain, checked]), [Reason::UserWork { user_ns: pair(1_280.0, 300.0) }]);
 }
 
 #[test]
-fn the_lock_of_a_shared_ring() {
+fn names_the_lock_of_a_shared_ring() {
     let own = Of { workers: 2, cpus: 2, ..Of::new("own", 569_956.0, 32.0, 32.0, 1_188.0, 0.062).cached() };
     let ring = Ring {
         sharing: Some("shared".into()),
@@ -248,17 +293,15 @@ fn the_lock_of_a_shared_ring() {
         ..Ring::default()
     };
     let shared = Of { arm: "shared", iops: 348_254.0, system: 1_556.0, calls: 0.089, ring, ..own.clone() };
-    let (cause, text) = told(&[own.clone(), shared.clone()]);
-    assert_eq!((cause.as_str(), text.contains("2.62 µs for the lock")), ("locks", true), "{text}");
-    let (cause, text) = told(&[shared.clone(), own.clone()]);
-    assert_eq!((cause.as_str(), text.contains("2.62 µs less")), ("locks", true), "{text}");
-    // A lock that is hardly waited for does not explain a loss as large.
+    assert_eq!(reasons(&[own.clone(), shared.clone()])[0], Reason::Locks { wait_ns: pair(2_622.0, 0.0) });
+    assert_eq!(reasons(&[shared.clone(), own.clone()])[0], Reason::Locks { wait_ns: pair(0.0, 2_622.0) });
+    // A short wait for the lock does not explain so large a loss.
     let ring = Ring { lock_wait_ns_per_io: Some(40.0), ..shared.ring.clone() };
-    assert_ne!(told(&[own, Of { ring, ..shared }]).0, "locks");
+    assert_ne!(cause(&[own, Of { ring, ..shared }]), Cause::Locks);
 }
 
 #[test]
-fn a_combiner_hands_over() {
+fn names_the_queues_of_a_combiner() {
     let own = Of::new("own", 553_482.0, 16.0, 47.0, 1_108.0, 0.062).cached();
     let ring =
         Ring { sharing: Some("combiner".into()), handover_ns_per_io: Some(212_126.0), ..Ring::default() };
@@ -271,11 +314,11 @@ fn a_combiner_hands_over() {
         ring,
         ..own.clone()
     };
-    assert_eq!(told(&[own, combiner]).0, "handover");
+    assert_eq!(reasons(&[own, combiner])[0], Reason::Handover { queued_ns: 212_126.0 });
 }
 
 #[test]
-fn requests_that_are_punted() {
+fn names_punted_requests() {
     let pread = Of::new("pread", 850_749.0, 1.0, 53.0, 791.0, 1.0).cached();
     let one = Of {
         ring: punted(1.0),
@@ -283,15 +326,14 @@ fn requests_that_are_punted() {
         switches: 0.118,
         ..Of::new("punted", 447_399.0, 16.0, 55.0, 580.0, 0.118).cached()
     };
-    let (cause, text) = told(&[pread.clone(), one.clone()]);
-    assert_eq!(cause, "punts");
-    assert!(text.contains("100 % of the requests") && text.contains("1.60 µs of CPU time"), "{text}");
+    let punts = Reason::Punts { punted: 1.0, threads_ns: 1_599.0 };
+    assert_eq!(reasons(&[pread.clone(), one.clone()])[0], punts);
     let inline = Of { ring: punted(0.0), ..one };
-    assert_ne!(told(&[pread, inline]).0, "punts");
+    assert_ne!(cause(&[pread, inline]), Cause::Punts);
 }
 
 #[test]
-fn a_polling_thread_shares_a_cpu_or_sets_the_pace() {
+fn names_a_polling_thread_that_shares_a_cpu_or_sets_the_pace() {
     let calls = Of::new("calls", 836_849.0, 16.0, 30.0, 1_152.0, 0.062).cached();
     let ring = granted("sqpoll");
     let same = Of {
@@ -300,23 +342,20 @@ fn a_polling_thread_shares_a_cpu_or_sets_the_pace() {
         threads: 119_823.0,
         ..Of::new("same", 3_509.0, 32.0, 121_332.0, 0.0, 0.0).cached()
     };
-    let (cause, text) = told(&[calls.clone(), same.clone()]);
-    assert_eq!(cause, "poll_thread");
-    assert!(text.contains("the polling thread shares CPU 1 with a worker"), "{text}");
+    assert_eq!(reasons(&[calls.clone(), same.clone()])[0], Reason::PollThread { cpus: vec![1] });
     let apart = Of {
         ring,
         polling: Some(false),
         threads: 2_335.0,
         ..Of::new("apart", 317_328.0, 32.2, 1_709.0, 0.0, 0.0).cached()
     };
-    let (cause, text) = told(&[calls.clone(), apart]);
-    assert_eq!((cause.as_str(), text.contains("CPU 0 sets the pace")), ("poll_pace", true), "{text}");
-    // An agent that does not say where it is: nothing is claimed.
-    assert_eq!(told(&[calls, Of { polling: None, ..same }]).0, "unknown");
+    assert_eq!(reasons(&[calls.clone(), apart])[0], Reason::PollPace { cpus: vec![0] });
+    // If the agent does not report the CPU, nothing is claimed.
+    assert_eq!(cause(&[calls, Of { polling: None, ..same }]), Cause::Unknown);
 }
 
 #[test]
-fn a_polling_thread_that_takes_work_off_the_worker() {
+fn names_a_polling_thread_that_takes_work_off_the_worker() {
     let calls = Of::new("calls", 800_000.0, 16.0, 50.0, 1_190.0, 0.062).cached();
     let sqpoll = Of {
         ring: granted("sqpoll"),
@@ -324,11 +363,12 @@ fn a_polling_thread_that_takes_work_off_the_worker() {
         threads: 820.0,
         ..Of::new("sqpoll", 1_200_000.0, 32.0, 820.0, 0.0, 0.0).cached()
     };
-    assert_eq!(told(&[calls, sqpoll]).0, "offload");
+    let found = reasons(&[calls, sqpoll]);
+    assert!(matches!(found[0], Reason::Offload { by: KernelThread::Polling, .. }), "{found:?}");
 }
 
 #[test]
-fn completions_that_are_polled_for() {
+fn names_polling_for_completions() {
     let sleeps =
         Of { interrupts: Some(1.0), switches: 1.0, ..Of::new("sleeps", 15_000.0, 1.0, 600.0, 12_000.0, 1.0) };
     let polled = Of {
@@ -336,14 +376,14 @@ fn completions_that_are_polled_for() {
         interrupts: Some(0.0),
         ..Of::new("polled", 22_000.0, 1.0, 700.0, 44_000.0, 1.0)
     };
-    assert_eq!(told(&[sleeps, polled]).0, "polling");
+    assert_eq!(reasons(&[sleeps, polled])[0], Reason::Polling { interrupts: pair(0.0, 1.0) });
 }
 
 #[test]
-fn cpus_and_what_takes_turns_on_them() {
+fn names_more_cpus_and_too_few_cpus() {
     let one = Of::new("one", 800_000.0, 1.0, 50.0, 1_190.0, 1.0).cached();
     let four = Of { arm: "four", iops: 3_100_000.0, in_flight: 4.0, workers: 4, cpus: 4, ..one.clone() };
-    assert_eq!(told(&[one.clone(), four]).0, "cpus");
+    assert_eq!(reasons(&[one.clone(), four])[0], Reason::Cpus { cpus: pair(4.0, 1.0) });
     let crowd = Of {
         arm: "crowd",
         iops: 200_000.0,
@@ -354,22 +394,17 @@ fn cpus_and_what_takes_turns_on_them() {
         switches: 1.1,
         ..one.clone()
     };
-    let (cause, text) = told(&[one, crowd]);
-    assert_eq!(
-        (cause.as_str(), text.contains("64 workers take turns on 1 CPU")),
-        ("too_few_cpus", true),
-        "{text}"
-    );
+    assert_eq!(reasons(&[one, crowd])[0], Reason::TooFewCpus { workers: 64, cpus: 1.0, more_switches: 1.1 });
 }
 
 #[test]
-fn longer_waits_with_as_many_in_flight() {
+fn names_longer_waits_at_the_same_depth() {
     let uring = Of { iops: 13_500.0, ..uring(1, 16_968.0, 21_933.0, 1.0) };
-    assert_eq!(told(&[sync(1), uring]).0, "waiting");
+    assert_eq!(cause(&[sync(1), uring]), Cause::Waiting);
 }
 
 #[test]
-fn no_difference_on_a_device_that_is_full_or_waited_for() {
+fn equal_arms_can_have_reached_the_limit_of_the_device() {
     let threads = |depth, iops| Of {
         arm: "sync",
         switches: 1.0,
@@ -377,41 +412,48 @@ fn no_difference_on_a_device_that_is_full_or_waited_for() {
         ..Of { depth: depth.into(), ..Of::new("sync", iops, f64::from(depth), 2_989.0, 3_658.0, 1.0) }
     };
     let (low, high) = (uring(32, 71_000.0, 4_065.0, 0.031), uring(128, 73_900.0, 3_223.0, 0.012));
-    let (cause, text) = told_with(&[threads(32, 71_935.0), threads(128, 74_000.0), low, high], NO_DIFFERENCE);
-    assert_eq!(cause, "device");
-    assert!(text.contains("4.00x as many in flight bring 1.04x the IOPS"), "{text}");
+    let found = explained_with(&[threads(32, 71_935.0), threads(128, 74_000.0), low, high], NO_DIFFERENCE);
+    let Finding::Alike { limit: SharedLimit::Plateau(plateau), open: Open::Nothing } = found.finding else {
+        panic!("{found:?}")
+    };
+    assert!(close(pair(plateau.in_flight, plateau.iops), 4.0, 1.041), "{plateau:?}");
+}
 
-    let (cause, text) = told_with(&[sync(1), uring(1, 18_150.0, 21_000.0, 1.0)], NO_DIFFERENCE);
-    assert_eq!(cause, "waiting");
-    assert_eq!(
-        text,
-        "Both wait for most of the time, with as many in flight: 1 of 55.1 µs each make 18.1k a second."
-    );
-    // An interval that leaves a little open says so; one that leaves much open is noise.
+#[test]
+fn equal_arms_can_both_wait() {
     let pair = [sync(1), uring(1, 18_150.0, 21_000.0, 1.0)];
-    let (cause, text) = told_with(&pair, Some([0.95, 1.06]));
-    assert_eq!(
-        (cause.as_str(), text.ends_with("(the trials leave 0.95x to 1.06x open).")),
-        ("waiting", true),
-        "{text}"
-    );
-    let (cause, text) = told_with(&pair, Some([0.6, 1.4]));
-    assert_eq!(cause, "noise");
-    assert_eq!(
-        text,
-        "Inconclusive because the trials leave 0.60x to 1.40x open: over 3 blocks their ratio varies by 18.6 %."
-    );
-    let single = [Of { trials: 1, ..sync(1) }, uring(1, 18_150.0, 21_000.0, 1.0)];
-    assert_eq!(told_with(&single, Some([0.95, 1.06])).0, "few_trials");
-    // Three trials each, but of different blocks: pairs are what counts.
+    let alike = |interval| match explained_with(&pair, interval).finding {
+        Finding::Alike { limit: SharedLimit::Waiting { iops, .. }, open } => (iops, open),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(alike(NO_DIFFERENCE), (18_150.0, Open::Nothing));
+    // An inconclusive comparison has the same explanation if its interval is narrow.
+    assert_eq!(alike(Some([0.95, 1.06])), (18_150.0, Open::Interval([0.95, 1.06])));
+}
+
+#[test]
+fn a_wide_interval_is_noise() {
+    let pair = [sync(1), uring(1, 18_150.0, 21_000.0, 1.0)];
+    let found = explained_with(&pair, Some([0.6, 1.4])).finding;
+    let Finding::Noise { ci95: [0.6, 1.4], spread: Some(spread), blocks: 3 } = found else {
+        panic!("{found:?}")
+    };
+    assert!((spread - 0.186).abs() < 1e-3, "{spread}");
+}
+
+#[test]
+fn without_two_blocks_there_are_too_few_trials() {
+    let pair = [sync(1), uring(1, 18_150.0, 21_000.0, 1.0)];
+    let single = [Of { trials: 1, ..pair[0].clone() }, pair[1].clone()];
+    let found = explained_with(&single, Some([0.95, 1.06])).finding;
+    assert_eq!(found, Finding::FewTrials { blocks: 1 });
+    // Three trials each, but of different blocks: pairs count.
     let mut apart = set(&pair, Some([0.95, 1.06]));
     for found in &mut apart.comparisons {
         (found.pairs, found.ci95) = (1, None);
     }
     explain(&mut apart, &[], &[]);
-    let found = &apart.explanations[0];
-    assert_eq!(found.cause, "few_trials");
-    assert_eq!(found.text, "Inconclusive because only one block has a trial of both that counts.");
+    assert_eq!(apart.explanations[0].finding, Finding::FewTrials { blocks: 1 });
 }
 
 #[test]
@@ -428,23 +470,20 @@ fn cpu_time_that_was_saved_and_then_waited_out_is_no_cause() {
         uring(32, 80_650.0, 3_298.0, 0.063),
         uring(128, 90_173.0, 2_065.0, 0.035),
     ];
-    let (cause, text) = told(&cells);
-    assert_eq!(
-        (cause.as_str(), text.ends_with("what is left between them is not explained.")),
-        ("device", true),
-        "{text}"
-    );
+    let found = explained(&cells).finding;
+    assert!(matches!(found, Finding::Alike { open: Open::Remainder, .. }), "{found:?}");
+    assert_eq!(found.cause(), Cause::Device);
 }
 
 #[test]
-fn a_plateau_of_threads_that_punt_is_not_the_devices() {
+fn a_plateau_of_punted_requests_is_not_the_devices() {
     let two = |depth| Of { ring: punted(1.0), ..uring(depth, 30_000.0, 3_000.0, 0.1) };
     let found = set(&[two(16), two(64)], None);
     let figures = Figures::of(&found.cells[0]).unwrap();
-    assert_eq!(limit::limit(&found, &figures), None);
+    assert_eq!(limit(&found, &figures), None);
     let plain = set(&[uring(16, 30_000.0, 3_000.0, 0.1), uring(64, 31_000.0, 3_000.0, 0.1)], None);
     let figures = Figures::of(&plain.cells[0]).unwrap();
-    assert!(matches!(limit::limit(&plain, &figures), Some(Limit::Device { .. })));
+    assert!(matches!(limit(&plain, &figures), Some(Limit::Device(_))));
 }
 
 #[test]
@@ -453,61 +492,57 @@ fn large_blocks_are_copied_and_small_ones_fill_the_cpu() {
     let large = Of { bytes: 1_048_576.0, ..Of::new("pread", 7_630.0, 1.0, 200.0, 130_500.0, 1.0).cached() };
     let ring =
         Of { arm: "ring", iops: 7_690.0, in_flight: 16.0, system: 129_600.0, calls: 0.062, ..large.clone() };
-    let (cause, text) = told_with(&[large.clone(), ring.clone()], NO_DIFFERENCE);
-    assert_eq!(cause, "copy");
-    assert!(text.contains("0.12 ns of CPU time a byte: 8.06 GB/s against 8.00 GB/s"), "{text}");
-    // Surely a little faster, and nothing but copying to be seen.
-    assert_eq!(told_with(&[large.clone(), ring.clone()], Some([1.002, 1.014])).0, "copy");
+    let found = explained_with(&[large.clone(), ring.clone()], NO_DIFFERENCE).finding;
+    let Finding::Alike { limit: SharedLimit::Copy { cpu_ns_per_byte, bandwidth }, .. } = found else {
+        panic!("{found:?}")
+    };
+    assert!((cpu_ns_per_byte - 0.124).abs() < 1e-3 && close(bandwidth, 8.06e9, 8.0e9), "{found:?}");
+    // Certainly a little faster, with no reason but copying.
+    let faster = explained_with(&[large.clone(), ring.clone()], Some([1.002, 1.014])).finding;
+    assert_eq!(faster.cause(), Cause::Copy);
     let small = |of: Of| Of { bytes: 4096.0, ..of };
-    assert_eq!(told_with(&[small(large), small(ring)], NO_DIFFERENCE).0, "cpu");
+    let found = explained_with(&[small(large), small(ring)], NO_DIFFERENCE).finding;
+    assert_eq!(found.cause(), Cause::Cpu);
 }
 
 #[test]
-fn open_loop_has_its_rate() {
+fn open_loop_arms_reach_the_offered_rate_or_are_saturated() {
     let rate = |arm, iops| Of { offered: Some(10_000.0), ..Of::new(arm, iops, 1.0, 40_000.0, 9_000.0, 1.0) };
-    assert_eq!(told(&[rate("sync", 9_990.0), rate("uring", 9_950.0)]).0, "rate");
-    let (cause, text) = told(&[rate("sync", 8_000.0), rate("uring", 9_990.0)]);
-    assert_eq!(cause, "saturation");
-    assert_eq!(
-        text,
-        "Faster because the baseline is saturated: it does 8.00k of the 10.0k a second that arrive."
-    );
-    let text = told(&[rate("sync", 9_990.0), rate("uring", 5_000.0)]).1;
-    assert!(text.starts_with("Slower because the arm is saturated"), "{text}");
-    assert!(told(&[rate("sync", 5_000.0), rate("uring", 6_000.0)]).1.starts_with("Neither keeps up"));
+    let found = |sync, uring| explained(&[rate("sync", sync), rate("uring", uring)]).finding;
+    let saturated = |who, faster| Finding::Saturated { offered_per_s: 10_000.0, who, faster };
+    assert_eq!(found(9_990.0, 9_950.0), Finding::RateReached { offered_per_s: 10_000.0 });
+    let baseline = Saturated::One(Side::Baseline, 8_000.0);
+    assert_eq!(found(8_000.0, 9_990.0), saturated(baseline, Some(true)));
+    assert_eq!(found(9_990.0, 5_000.0), saturated(Saturated::One(Side::Arm, 5_000.0), Some(false)));
+    assert_eq!(found(5_000.0, 6_000.0), saturated(Saturated::Both, None));
 }
 
 #[test]
-fn what_does_no_io_is_not_explained_by_io() {
+fn arms_without_io_are_not_explained_by_io() {
     let mut found = set(&[sync(1), Of::new("nop", 5e6, 1.0, 60.0, 140.0, 1.0)], None);
     explain(&mut found, &[], &["nop"]);
-    assert_eq!(found.explanations[0].cause, "no_io");
+    assert_eq!(found.explanations[0].finding, Finding::NoIo(Side::Arm));
 }
 
 #[test]
-fn no_cause_without_figures_that_show_it() {
-    // Twice as fast, and the CPU time of both is the same within its noise: other processes took the rest.
+fn claims_no_cause_that_the_figures_do_not_show() {
+    // Twice as fast with the same CPU time: other processes took the rest.
     let slow = Of::new("slow", 400_000.0, 16.0, 40.0, 1_100.0, 0.062).cached();
     let fast = Of { arm: "fast", iops: 800_000.0, system: 1_080.0, ..slow.clone() };
-    let (cause, text) = told(&[slow.clone(), fast.clone()]);
-    assert_eq!(
-        (cause.as_str(), text.as_str()),
-        (
-            "unknown",
-            "What was measured does not show why: time per I/O 2.50 µs -> 1.25 µs, CPU time in it 1.14 µs -> 1.12 µs."
-        )
-    );
+    let unknown =
+        Finding::Unknown { time_ns: Some(pair(1_250.0, 2_500.0)), cpu_ns: Some(pair(1_120.0, 1_140.0)) };
+    assert_eq!(explained(&[slow.clone(), fast.clone()]).finding, unknown);
     // System time and calls fell together, but by too little.
     let fewer = Of { calls: 0.5, system: 800.0, ..fast };
-    assert_eq!(told(&[Of { calls: 1.0, ..slow }, fewer]).0, "unknown");
-    // Nothing at all is known of CPU time and threads.
+    assert_eq!(cause(&[Of { calls: 1.0, ..slow }, fewer]), Cause::Unknown);
+    // Neither CPU time nor threads are known.
     let mut bare = set(&[sync(1), uring(1, 90_000.0, 900.0, 0.1)], None);
     for cell in &mut bare.cells {
         (cell.cpu_ns_per_io, cell.placement) = (None, Placement::default());
         (cell.latency_ns, cell.syscalls_per_io) = (None, None);
     }
     explain(&mut bare, &["sync".into(), "uring".into()], &[]);
-    assert_eq!(bare.explanations[0].cause, "unknown");
+    assert_eq!(bare.explanations[0].finding, Finding::Unknown { time_ns: None, cpu_ns: None });
     assert_eq!(bare.ladders[0].steps[1].ns_per_io, None);
     // A side that was not measured has no explanation.
     bare.comparisons[0].ratio = None;
@@ -516,25 +551,24 @@ fn no_cause_without_figures_that_show_it() {
 }
 
 #[test]
-fn the_answer_says_why_nothing_is_faster() {
+fn the_answer_explains_why_no_arm_is_faster() {
     let mut found = set(&[sync(1), uring(1, 18_150.0, 21_000.0, 1.0)], NO_DIFFERENCE);
-    found.trustworthy = true;
     explain(&mut found, &[], &[]);
     let answer = crate::analysis::answer::answer(&found, &[]);
-    assert_eq!(
-        answer[0],
-        "Nothing is faster than sync. Closest is uring, with 1.00x at depth 1. Both wait for most of the time, with \
-         as many in flight: 1 of 55.1 µs each make 18.1k a second."
-    );
+    let Some(Headline::NothingFaster { inconclusive: false, closest: Some(closest), .. }) = answer.headline
+    else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((closest.arm.as_str(), closest.finding.cause()), ("uring", Cause::Waiting));
 }
 
 #[test]
-fn cpu_time_that_may_be_chance_is_no_cause() {
+fn cpu_time_that_may_have_changed_by_chance_is_no_cause() {
     let one = Of::new("one", 1_250_000.0, 1.0, 90.0, 700.0, 1.0).cached();
     let many = Of::new("many", 2_500_000.0, 32.0, 30.0, 360.0, 0.03125).cached();
     let mut found = set(&[one, many], None);
     let cpu = found.comparisons.iter_mut().find(|found| found.metric == "cpu_per_io").unwrap();
     cpu.ci95 = Some([0.2, 1.2]);
     explain(&mut found, &[], &[]);
-    assert_eq!(found.explanations[0].cause, "unknown");
+    assert_eq!(found.explanations[0].finding.cause(), Cause::Unknown);
 }

@@ -153,7 +153,7 @@ fn a_trial_that_was_run_again_counts_and_its_noise_is_told() {
     let set = run(true, |_| {});
     let sync = set.cell("sync", &params(1)).unwrap();
     assert_eq!((sync.trials.complete, sync.trials.marked), (2, 0));
-    assert!(set.trustworthy, "{:?}", set.untrusted_because);
+    assert!(set.trustworthy, "{:?}", set.untrusted);
     assert!(warning(&set, "repeated-for-noise").message.starts_with("0003-sync was noisy and run again"));
     assert!(warning(&set, "steal").message.contains("most of all in 0003-sync"));
     assert!(set.warnings.iter().all(|warning| warning.code != "trial-kept-out"), "{:?}", set.warnings);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::view;
+use super::super::{view, words};
 use crate::{
     metric::throughput::IOPS,
     params,
@@ -87,20 +87,20 @@ pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     cards
 }
 
-/// The reasons, those that are the same at several points once.
+/// The explanations of an arm, each once with all its points.
 fn why(set: &ComparisonSet, arm: &str) -> Vec<Why> {
     let mut found: Vec<Why> = Vec::new();
     for reason in set.explanations.iter().filter(|reason| reason.arm == arm) {
         let point = params::point(&reason.params);
-        match found.iter_mut().find(|known| known.cause == reason.cause && known.text == reason.text) {
+        let cause = reason.finding.cause().as_str().replace('_', " ");
+        let text = words::explanation::sentence(&reason.finding);
+        match found.iter_mut().find(|known| known.cause == cause && known.text == text) {
             Some(known) if !point.is_empty() => known.point.push_str(&format!("; {point}")),
             Some(_) => {}
-            None => found.push(Why {
-                point,
-                cause: reason.cause.replace('_', " "),
-                text: reason.text.clone(),
-                evidence: reason.evidence.clone(),
-            }),
+            None => {
+                let evidence = reason.evidence.iter().map(words::evidence::line).collect();
+                found.push(Why { point, cause, text, evidence });
+            }
         }
     }
     found

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     calibration,
     view::{Row, View, outcome},
+    words,
 };
 use crate::{
     metric::throughput::IOPS,
@@ -102,17 +103,15 @@ pub(super) fn render(
             detail: &claim.detail,
         })
         .collect();
-    // What is untrusted or quick stands in a notice of its own.
-    let noticed = |sentence: &&String| {
-        sentence.starts_with("Incomplete:") || (set.quick && sentence.starts_with("This was a quick run"))
-    };
-    let answer: Vec<&String> = set.answer.iter().filter(|sentence| !noticed(sentence)).collect();
+    // The notices stand on the page by themselves.
+    let answer = words::answer::findings(&set.answer);
+    let untrusted: Vec<String> = set.untrusted.iter().map(words::untrusted).collect();
+    let crossovers: Vec<String> = set.crossovers.iter().map(words::crossover::sentence).collect();
     let verdicts = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
     environment.render_str(
         TEMPLATE,
         context! {
-            set, answer, axes => view.axes, titles, rows, claims, scenario,
-            heeded => set.calibration.as_ref().map(calibration::heeded),
+            set, answer, untrusted, crossovers, axes => view.axes, titles, rows, claims, scenario,
             cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
             heeded => set.calibration.as_ref().map(calibration::heeded),
             rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),

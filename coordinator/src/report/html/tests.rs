@@ -5,8 +5,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::*;
 use crate::{
     analysis::fixture::{Fixture, SCENARIO},
-    summary::insight::{
-        Crossover, Explanation, FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep,
+    params::Params,
+    summary::{
+        crossover::{Crossover, CrossoverKind, CrossoverMetric},
+        evidence::{Evidence, Quantity},
+        explanation::{Explanation, Finding, Reason},
+        insight::{FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep},
     },
 };
 
@@ -35,9 +39,15 @@ fn told() -> ComparisonSet {
     set.explanations.push(Explanation {
         arm: "uring".into(),
         params: params.clone(),
-        cause: "poll_thread".into(),
-        text: "The <thread> takes a core.".into(),
-        evidence: vec!["cpu 900 ns per I/O".into()],
+        finding: Finding::Changed {
+            faster: false,
+            reasons: vec![Reason::PollThread { cpus: vec![3] }],
+            limit: None,
+        },
+        evidence: vec![
+            Evidence::One(Quantity::KernelThreads, 900.0),
+            Evidence::Hosts { arm: vec!["<n1>".into()], baseline: vec!["n2".into()] },
+        ],
     });
     let step = |arm: &str, ns: f64, change: Option<f64>| WaterfallStep {
         arm: arm.into(),
@@ -52,8 +62,14 @@ fn told() -> ComparisonSet {
         step("batch", 900.0, Some(-1200.0)),
     ];
     set.ladders.push(Waterfall { params: params.clone(), steps });
-    set.crossovers
-        .push(Crossover { text: "uring parts from sync between 1 and 32.".into(), ..Crossover::default() });
+    set.crossovers.push(Crossover {
+        arm: "uring".into(),
+        baseline: "sync".into(),
+        axis: "depth".into(),
+        metric: CrossoverMetric::Iops,
+        others: Params::new(),
+        kind: CrossoverKind::Begins { after: 1.into(), from: 32.into() },
+    });
     let values = [("n1".to_owned(), Some("6.12".to_owned())), ("n2".to_owned(), None)].into();
     set.host_differences.push(FactDifference { fact: "kernel.release".into(), values });
     let run = |day: u32, iops: f64| TrendPoint {
@@ -70,10 +86,11 @@ fn told() -> ComparisonSet {
 fn all_that_was_found_out_is_on_the_page() {
     let page = render(&told(), SCENARIO, None).unwrap();
     for needle in [
-        "The &lt;thread&gt; takes a core.",
+        "the polling thread shares CPU 3 with a worker",
         "poll thread",
-        "cpu 900 ns per I&#x2f;O",
-        "uring parts from sync between 1 and 32.",
+        "CPU time of kernel threads per I&#x2f;O: 900 ns",
+        "hosts: &lt;n1&gt; against n2",
+        "uring is faster than sync from depth 32 on; unproven at 1.",
         "−1.20 µs, now 900 ns, 95 % interval −1.28 µs to −1.12 µs",
         "+200 ns, now 2.10 µs",
         "In what the hosts differ",

@@ -103,7 +103,7 @@ fn a_run_that_was_precise_enough_is_complete() {
     assert!(!stopped.analyse(Some("sync")).trustworthy);
     stopped.plan.stopped_after = Some(5);
     let set = stopped.analyse(Some("sync"));
-    assert!(set.trustworthy, "{:?}", set.untrusted_because);
+    assert!(set.trustworthy, "{:?}", set.untrusted);
     let trials = set.cell("uring", &params(32)).unwrap().trials;
     assert_eq!((trials.planned, trials.complete), (5, 5));
     let text = serde_json::to_string(&stopped.plan).unwrap();

@@ -65,7 +65,8 @@ impl Reader<'_> {
     /// Looks at the engine's name before serde does: a bare `null` is a name here.
     fn engine_kind(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let at = at.key("engine");
-        let engines = "this release has null, nop, psync, pvsync2, libaio, io_uring and nvme";
+        let known: Vec<_> = EngineKind::ALL.iter().map(|kind| kind.name()).collect();
+        let engines = format!("the engines are: {}", known.join(", "));
         let refused = match mapping.get("engine") {
             Some(Value::Null) if self.document.written(&at).is_some_and(|text| text.trim() == "null") => {
                 mapping.insert("engine".to_owned(), Value::from("null"));
@@ -74,7 +75,7 @@ impl Reader<'_> {
             Some(Value::Null) => ("`engine` is empty".to_owned(), "no engine", engines),
             None => {
                 let message = "the arm has no `engine`".to_owned();
-                (message, "missing here", "add `engine: io_uring` or `engine: psync`")
+                (message, "missing here", "add `engine: io_uring` or `engine: psync`".to_owned())
             }
             Some(_) => return,
         };

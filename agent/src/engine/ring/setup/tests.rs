@@ -1,6 +1,6 @@
 //! What is asked of rings, and what comes of it.
 
-use proto::trial::{EngineKind, Share, Urgent};
+use proto::trial::{EngineKind, RingOptions, Share, Urgent};
 
 use super::{
     super::{Completion, Op, Opcode, RequestContext, Slot, Transfers},
@@ -32,9 +32,12 @@ fn what_is_not_registered_is_refused_with_what_would_give_it() {
 fn an_unknown_flag_is_found_among_known_ones() {
     // Two that the kernel refuses together stand for one that it does not know.
     let mut engine = Engine {
-        single_issuer: true,
-        defer_taskrun: true,
-        sqpoll: Some(proto::trial::Sqpoll::default()),
+        ring: RingOptions {
+            single_issuer: true,
+            defer_taskrun: true,
+            sqpoll: Some(proto::trial::Sqpoll::default()),
+            ..RingOptions::default()
+        },
         ..Engine::new(EngineKind::IoUring)
     };
     let refusal = match negotiated::<Transfers>(&engine) {
@@ -78,7 +81,11 @@ impl Requests for HalfPatched {
 #[test]
 fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
     let urgent = Urgent { share: Share(10_000), by: UrgentBy::IosqeUrgent, block_size: None };
-    let mut engine = Engine { single_issuer: true, urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
+    let mut engine = Engine {
+        ring: RingOptions { single_issuer: true, ..RingOptions::default() },
+        urgent: Some(urgent),
+        ..Engine::new(EngineKind::IoUring)
+    };
     let refusal = match negotiated::<HalfPatched>(&engine) {
         Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
         other => other.err().unwrap(),

@@ -1,0 +1,199 @@
+//! The answer of a run, as sentences.
+
+use super::{at_point, at_points, crossover, explanation, interval, times, untrusted};
+use crate::{
+    params::at,
+    summary::{
+        Verdict,
+        answer::{
+            Answer, ArmAnswer, Closest, Fastest, Headline, Notice, SyscallsAt, TailChange, TailOf,
+            TrialsNeeded, VerdictAt,
+        },
+    },
+    units::{count, per_io},
+};
+
+/// With more trials than this to go, an arm is too noisy to tell.
+const MANY_TRIALS: u32 = 50;
+
+/// All of the answer, an entry for each notice, for the headline and for each arm.
+pub(crate) fn sentences(answer: &Answer) -> Vec<String> {
+    answer.notices.iter().map(notice).chain(findings(answer)).collect()
+}
+
+/// The answer without its notices.
+pub(crate) fn findings(answer: &Answer) -> Vec<String> {
+    let headline = answer.headline.iter().flat_map(headline);
+    headline.chain(answer.arms.iter().map(arm)).collect()
+}
+
+/// The answer in one sentence, for a list of runs; that a run was quick is listed elsewhere. Empty without an answer.
+pub(crate) fn summary(answer: &Answer) -> String {
+    let notices = answer.notices.iter().filter(|caveat| **caveat != Notice::Quick).map(notice);
+    notices.chain(findings(answer)).next().unwrap_or_default()
+}
+
+fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Quick => "This was a quick run: a smoke test, not a benchmark.".into(),
+        Notice::Incomplete(reasons) => {
+            let mut reasons: Vec<String> = reasons.iter().map(untrusted).collect();
+            if reasons.len() > 2 {
+                let more = format!("and {} more", reasons.len() - 2);
+                reasons.truncate(2);
+                reasons.push(more);
+            }
+            format!("Incomplete: {}.", reasons.join("; "))
+        }
+    }
+}
+
+/// One sentence, or several.
+fn headline(headline: &Headline) -> Vec<String> {
+    match headline {
+        Headline::Fastest(found) => vec![fastest(found)],
+        Headline::NothingFaster { baseline, inconclusive, closest: nearest } => {
+            let doubt = if *inconclusive { ", as far as these trials show" } else { "" };
+            let nearest = nearest.as_ref().map(closest).unwrap_or_default();
+            vec![format!("No arm is faster than {baseline}{doubt}.{nearest}")]
+        }
+        Headline::Most { arm, params, iops, among_others, has_baseline } => {
+            let did = format!("{arm} completed {} I/Os per second{}", count(*iops), at_point(params));
+            let mut found = vec![if *among_others { format!("Most I/O: {did}.") } else { format!("{did}.") }];
+            if *among_others && !has_baseline {
+                found.push("Nothing is compared, because the scenario names no `baseline`.".into());
+            }
+            found
+        }
+        Headline::NoTrial => vec!["There is no answer, because no trial counts.".into()],
+    }
+}
+
+fn fastest(found: &Fastest) -> String {
+    let sure = found.ci95.map_or_else(String::new, |ci95| format!(" (95 % interval {})", interval(ci95)));
+    let mut figures = Vec::new();
+    if let Some(iops) = found.iops {
+        figures.push(format!("{} instead of {}", count(iops.arm), count(iops.baseline)));
+    }
+    if let Some(calls) = found.syscalls_per_io {
+        let (now, was) = (per_io(calls.arm), per_io(calls.baseline));
+        figures.push(format!("{now} system calls per I/O instead of {was}"));
+    }
+    let why = found.finding.as_ref().and_then(explanation::because_faster);
+    figures.extend(why.map(|why| format!("because {why}")));
+    let figures = if figures.is_empty() { String::new() } else { format!(": {}", figures.join(", ")) };
+    format!(
+        "Fastest is {}, with {} the IOPS of {}{}{sure}{figures}.",
+        found.arm,
+        times(found.best.ratio),
+        found.baseline,
+        at_point(&found.best.params)
+    )
+}
+
+fn closest(found: &Closest) -> String {
+    let (ratio, place) = (times(found.best.ratio), at_point(&found.best.params));
+    format!(" The closest is {}, with {ratio}{place}. {}", found.arm, explanation::sentence(&found.finding))
+}
+
+fn arm(found: &ArmAnswer) -> String {
+    let mut clauses: Vec<String> = found.verdicts.iter().map(verdict).collect();
+    if let Some(points) = &found.not_compared {
+        clauses.push(format!("not compared{}", at_points(points)));
+    }
+    let idle = if found.does_io { "" } else { " (does no I/O)" };
+    let mut sentences = vec![format!("{}{idle}: {}.", found.arm, clauses.join("; "))];
+    sentences.extend(found.tails.iter().map(tail));
+    sentences.extend(found.crossovers.iter().filter_map(crossover::diverges));
+    sentences.extend(found.syscalls.as_ref().map(syscalls));
+    sentences.join(" ")
+}
+
+fn verdict(found: &VerdictAt) -> String {
+    let most = |bound: &str| {
+        found.most.as_ref().map_or_else(String::new, |most| {
+            if found.points.points.len() > 1 {
+                format!(" ({bound} {} {})", times(most.ratio), at(&most.params))
+            } else {
+                format!(" ({})", times(most.ratio))
+            }
+        })
+    };
+    let detail = match found.verdict {
+        Verdict::Faster => most("up to"),
+        Verdict::Slower => most("down to"),
+        Verdict::NoDifference => String::new(),
+        Verdict::Inconclusive => found.trials_needed.as_ref().map(trials_needed).unwrap_or_default(),
+    };
+    format!("{}{}{detail}", found.verdict.as_str(), at_points(&found.points))
+}
+
+/// ` (needs about 7 more trials)`, or ` (needs 4 to 19 more trials)`.
+fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> String {
+    let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
+    let trials = if *most == 1 { "trial" } else { "trials" };
+    let places = if *everywhere { "" } else { " at some points" };
+    let noisy = if *least > MANY_TRIALS { "too noisy to tell: " } else { "" };
+    format!(" ({noisy}needs {number} more {trials}{places})")
+}
+
+fn tail(found: &TailChange) -> String {
+    let name = match found.of {
+        TailOf::All => "p99 latency",
+        TailOf::Urgent => "p99 latency of urgent I/Os",
+    };
+    let ratio = times(found.most.ratio);
+    match (found.points > 1, found.longer) {
+        (false, _) => format!("{name}: {ratio}."),
+        (true, true) => format!("{name}: up to {ratio}{}.", at_point(&found.most.params)),
+        (true, false) => format!("{name}: down to {ratio}{}.", at_point(&found.most.params)),
+    }
+}
+
+fn syscalls(SyscallsAt { calls, params }: &SyscallsAt) -> String {
+    let (now, was) = (per_io(calls.arm), per_io(calls.baseline));
+    format!("System calls per I/O: {now} instead of {was}{}.", at_point(params))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::answer::Untrusted;
+
+    #[test]
+    fn gives_the_trials_that_a_verdict_needs() {
+        let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
+        assert_eq!(needed(9, 9, true), " (needs about 9 more trials)");
+        assert_eq!(needed(1, 1, true), " (needs about 1 more trial)");
+        assert_eq!(needed(4, 19, false), " (needs 4 to 19 more trials at some points)");
+        assert_eq!(needed(234, 234, true), " (too noisy to tell: needs about 234 more trials)");
+    }
+
+    #[test]
+    fn names_two_reasons_of_an_incomplete_run() {
+        let reason = |complete| Untrusted::MissingTrials {
+            arm: "sync".into(),
+            params: crate::params::Params::from_iter([("depth".to_owned(), 8.into())]),
+            complete,
+            planned: 3,
+        };
+        let reasons =
+            vec![reason(0), reason(1), reason(2), Untrusted::CorruptData { arm: "a".into(), sectors: 4 }];
+        assert_eq!(
+            notice(&Notice::Incomplete(reasons)),
+            "Incomplete: sync at depth 8: 0 of 3 trials count; sync at depth 8: 1 of 3 trials count; and 2 more."
+        );
+        assert_eq!(
+            untrusted(&Untrusted::CorruptData { arm: "a".into(), sectors: 4 }),
+            "a: 4 sectors did not hold what was written"
+        );
+    }
+
+    #[test]
+    fn summary_leaves_out_that_a_run_was_quick() {
+        let answer =
+            Answer { notices: vec![Notice::Quick], headline: Some(Headline::NoTrial), arms: Vec::new() };
+        assert_eq!(summary(&answer), "There is no answer, because no trial counts.");
+        assert_eq!(summary(&Answer::default()), "");
+    }
+}

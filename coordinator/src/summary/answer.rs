@@ -1,0 +1,200 @@
+//! What the comparisons allow to say about a run, as facts; `report` makes the sentences.
+
+use super::{Verdict, crossover::Crossover, evidence::Pair, explanation::Finding};
+use crate::params::Params;
+
+/// The answer of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// What the reader must know before the numbers.
+    pub notices: Vec<Notice>,
+    /// The result as a whole; `None` if only the arms have something to report.
+    pub headline: Option<Headline>,
+    /// Each arm that was compared with the baseline, in the plan's order.
+    pub arms: Vec<ArmAnswer>,
+}
+
+/// A caveat of the whole run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The run was shortened.
+    Quick,
+    /// The run is incomplete or its data are not trustworthy.
+    Incomplete(Vec<Untrusted>),
+}
+
+/// Why a run is not trustworthy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Untrusted {
+    /// Trials of a cell are missing or do not count.
+    MissingTrials {
+        /// The arm.
+        arm: String,
+        /// The point.
+        params: Params,
+        /// Trials that count.
+        complete: u32,
+        /// Trials that were planned.
+        planned: u32,
+    },
+    /// Data were not read as they had been written.
+    CorruptData {
+        /// The arm.
+        arm: String,
+        /// Sectors that did not hold what was written.
+        sectors: u64,
+    },
+}
+
+/// The result as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Headline {
+    /// An arm is faster than the baseline.
+    Fastest(Fastest),
+    /// No arm is faster than the baseline.
+    NothingFaster {
+        /// The baseline.
+        baseline: String,
+        /// Whether some comparison is inconclusive.
+        inconclusive: bool,
+        /// The arm that comes closest, if its explanation is known.
+        closest: Option<Closest>,
+    },
+    /// Nothing was compared: the cell with the most operations per second.
+    Most {
+        /// Its arm.
+        arm: String,
+        /// Its point.
+        params: Params,
+        /// Operations per second.
+        iops: f64,
+        /// Whether there are other arms.
+        among_others: bool,
+        /// Whether the scenario names a baseline.
+        has_baseline: bool,
+    },
+    /// No trial counts.
+    NoTrial,
+}
+
+/// The fastest arm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fastest {
+    /// The arm.
+    pub arm: String,
+    /// The baseline.
+    pub baseline: String,
+    /// Its IOPS over those of the baseline, and the point where the ratio is largest.
+    pub best: RatioAt,
+    /// 95 % confidence interval of the ratio.
+    pub ci95: Option<[f64; 2]>,
+    /// Operations per second.
+    pub iops: Option<Pair>,
+    /// System calls per I/O, unless they are the reason.
+    pub syscalls_per_io: Option<Pair>,
+    /// Why it is faster, if that is known.
+    pub finding: Option<Finding>,
+}
+
+/// The arm that comes closest to being faster than the baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closest {
+    /// The arm.
+    pub arm: String,
+    /// Its best ratio.
+    pub best: RatioAt,
+    /// Why it is not faster.
+    pub finding: Finding,
+}
+
+/// A ratio at a point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RatioAt {
+    /// The arm over the baseline.
+    pub ratio: f64,
+    /// The point.
+    pub params: Params,
+}
+
+/// An arm against the baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArmAnswer {
+    /// The arm.
+    pub arm: String,
+    /// Whether it does I/O.
+    pub does_io: bool,
+    /// The verdicts on its IOPS; each of those that occur once.
+    pub verdicts: Vec<VerdictAt>,
+    /// The points at which a side was not measured.
+    pub not_compared: Option<Points>,
+    /// How far the 99th percentiles moved.
+    pub tails: Vec<TailChange>,
+    /// Where it begins or ceases to be faster, if one axis alone is swept.
+    pub crossovers: Vec<Crossover>,
+    /// System calls, if there are clearly fewer.
+    pub syscalls: Option<SyscallsAt>,
+}
+
+/// Some of the points at which an arm was compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Points {
+    /// These points.
+    pub points: Vec<Params>,
+    /// How many points there are.
+    pub total: usize,
+}
+
+/// A verdict, and where it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictAt {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Where it holds.
+    pub points: Points,
+    /// The ratio that is furthest from 1, of faster and slower.
+    pub most: Option<RatioAt>,
+    /// How many more trials would decide, of inconclusive.
+    pub trials_needed: Option<TrialsNeeded>,
+}
+
+/// How many more trials of each cell would decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrialsNeeded {
+    /// At the point that needs the fewest.
+    pub least: u32,
+    /// At the point that needs the most.
+    pub most: u32,
+    /// Whether a number is known for every inconclusive point.
+    pub everywhere: bool,
+}
+
+/// A change of a 99th percentile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailChange {
+    /// Whose latency.
+    pub of: TailOf,
+    /// Whether it is longer than the baseline's.
+    pub longer: bool,
+    /// Where it changed most.
+    pub most: RatioAt,
+    /// How many points there are.
+    pub points: usize,
+}
+
+/// The operations that a 99th percentile is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailOf {
+    /// All operations.
+    All,
+    /// Urgent operations alone.
+    Urgent,
+}
+
+/// System calls per I/O where they fell most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyscallsAt {
+    /// System calls per I/O.
+    pub calls: Pair,
+    /// The point.
+    pub params: Params,
+}

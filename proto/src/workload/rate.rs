@@ -1,0 +1,70 @@
+//! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, value::MapAccessDeserializer},
+};
+
+use super::{Arrival, Rate};
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    /// Requests a second on each host, over all its workers.
+    per_second: u64,
+    /// How they follow one another.
+    #[serde(default)]
+    arrival: Arrival,
+}
+
+struct Visitor;
+
+impl<'de> de::Visitor<'de> for Visitor {
+    type Value = Rate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of requests a second, or {per_second: 10000, arrival: fixed|poisson}")
+    }
+
+    fn visit_u64<E: de::Error>(self, per_second: u64) -> Result<Rate, E> {
+        Ok(Rate { per_second, arrival: Arrival::default() })
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rate, A::Error> {
+        let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Rate { per_second: fields.per_second, arrival: fields.arrival })
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for Rate {
+    /// The number alone where it says all, so that a swept rate is shown as it is written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.arrival {
+            Arrival::Fixed => serializer.serialize_u64(self.per_second),
+            arrival => Fields { per_second: self.per_second, arrival }.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = Fields::json_schema(generator);
+        json_schema!({
+            "description": "Requests a second on each host: a number, or with how they follow one another.",
+            "oneOf": [{ "type": "integer", "minimum": 1 }, fields],
+        })
+    }
+}
