@@ -336,7 +336,7 @@ mod tests {
 
     fn auto(topology: &Topology, workers: u32) -> (Vec<u32>, Vec<String>) {
         let (cpus, warnings) = topology.assign(&Cpus::Auto, workers).unwrap();
-        (cpus, warnings.into_iter().map(|warning| warning.code).collect())
+        (cpus, warnings.into_iter().map(|warning| warning.code().to_owned()).collect())
     }
 
     #[test]
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn gives_the_combiner_a_free_cpu_if_there_is_one() {
         let code = |(cpu, alone, warnings): (u32, bool, Vec<Warning>)| {
-            (cpu, alone, warnings.first().map(|warning| (warning.code.clone(), warning.message.clone())))
+            (cpu, alone, warnings.first().map(|warning| (warning.code().to_owned(), warning.message())))
         };
         assert_eq!(code(machine(1, 4, 1).combiner(&[1, 2])), (3, true, None));
         let (cpu, alone, warning) = code(machine(1, 2, 1).combiner(&[1, 1]));
@@ -397,8 +397,8 @@ mod tests {
         let (cpus, warnings) = assigned(&machine(1, 2, 1), &Cpus::Auto, 3);
         assert_eq!(cpus, [1, 1, 1]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].message.contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
-        assert!(warnings[0].remedy.contains("concurrency: threads"));
+        assert!(warnings[0].message().contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
+        assert!(warnings[0].remedy().contains("concurrency: threads"));
     }
 
     fn assigned(topology: &Topology, wanted: &Cpus, workers: u32) -> (Vec<u32>, Vec<Warning>) {
@@ -415,7 +415,7 @@ mod tests {
     fn keeps_polling_threads_off_the_cpus_of_workers() {
         let pollers = |topology: &Topology, sqpoll, workers: &[u32]| {
             let (cpus, warnings) = topology.pollers(sqpoll, workers).unwrap();
-            (cpus, warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>())
+            (cpus, warnings.into_iter().map(|warning| warning.message()).collect::<Vec<_>>())
         };
         let any = Sqpoll::default();
         assert_eq!(pollers(&machine(1, 4, 1), any, &[1]), (vec![2], vec![]));
@@ -439,7 +439,7 @@ mod tests {
         let own = Sqpoll { cpu: Some(1), ..any };
         assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("take turns on CPU 1"));
         let absent = Sqpoll { cpu: Some(9), ..any };
-        assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field, "engine.sqpoll");
+        assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field(), "engine.sqpoll");
     }
 
     #[test]
@@ -449,17 +449,17 @@ mod tests {
         assert_eq!((cpus, warnings), (vec![3, 1], vec![]));
         let (cpus, warnings) = assigned(&topology, &Cpus::List(vec![0, 2]), 3);
         assert_eq!(cpus, [0, 2, 0]);
-        let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
+        let codes: Vec<_> = warnings.iter().map(|warning| warning.code()).collect();
         assert_eq!(codes, ["too-few-cpus", "shares-runtime-cpu"]);
-        assert!(warnings[0].message.contains("2 CPUs listed (0,2)"), "{warnings:?}");
+        assert!(warnings[0].message().contains("2 CPUs listed (0,2)"), "{warnings:?}");
     }
 
     #[test]
     fn refuses_absent_cpus_by_number() {
         let refusal = machine(1, 4, 1).assign(&Cpus::List(vec![1, 4, 9]), 1).unwrap_err();
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("cpu-not-available", "workload.cpus"));
-        assert!(refusal.message.contains("CPU 4,9 cannot be used"), "{}", refusal.message);
-        assert!(refusal.message.contains("may use 0-3"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("cpu-not-available", "workload.cpus"));
+        assert!(refusal.message().contains("CPU 4,9 cannot be used"), "{}", refusal.message());
+        assert!(refusal.message().contains("may use 0-3"));
     }
 
     proptest! {

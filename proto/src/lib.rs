@@ -24,8 +24,10 @@ pub mod facts;
 mod finished;
 pub mod histogram;
 pub mod noise;
+pub mod notice;
 pub mod outcome;
 pub mod payload;
+pub mod refusal;
 pub mod rule;
 pub mod series;
 pub mod target;
@@ -34,6 +36,7 @@ mod testing;
 pub mod trial;
 pub mod units;
 pub mod urgent;
+pub mod warning;
 pub mod workload;
 
 /// Code generated from `ringbench/v1/agent.proto`.

@@ -41,8 +41,8 @@ fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
         RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
-        Err(refusal) if refusal.code == "ring-refused" => {
-            crate::skip::skip(&format!("{} ({})", refusal.message, refusal.remedy));
+        Err(refusal) if refusal.code() == "ring-refused" => {
+            crate::skip::skip(&format!("{} ({})", refusal.message(), refusal.remedy()));
             None
         }
         Err(refusal) => panic!("{refusal:?}"),
@@ -178,7 +178,7 @@ fn rings_can_share_a_polling_thread() {
     for worker in 0..3 {
         match Ring::new(&setup(worker), file_of(4), buffers(4)) {
             Ok((ring, _)) => rings.push(ring),
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         }
     }
     for ring in &mut rings {
@@ -207,7 +207,7 @@ fn pvsync2_repeats_only_calls_that_would_block() {
 fn libaio_reads_writes_and_reports() {
     let mut engine = match Libaio::new(4, file_of(4), buffers(4)) {
         Ok(engine) => engine,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     engine.queue((0..4).map(|slot| if slot == 3 { read(3, 90) } else { read(slot, u64::from(slot)) }));
     let done = drain(&mut engine, 4);
@@ -282,7 +282,7 @@ fn every_engine_syncs() {
             libaio.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
             assert!(drain(&mut libaio, 2).iter().all(|completion| completion.result == 0));
         }
-        Err(refusal) => crate::skip::skip(&refusal.message),
+        Err(refusal) => crate::skip::skip(&refusal.message()),
     }
     for fixed_files in [false, true] {
         let knobs = trial::Engine {
@@ -350,7 +350,7 @@ fn vectored_requests_transfer_the_requested_length() {
     };
     let (mut ring, _) = match Ring::new(&setup, file_of(8), Buffers::new(2, 4 * BLOCK, 1).unwrap()) {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let long = Op::new(OpKind::Read, 0, 4 * BLOCK as u32);
     ring.queue([read(0, 1), (1, long)].into_iter());

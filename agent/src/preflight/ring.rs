@@ -233,7 +233,7 @@ fn hybrid_iopoll() -> Tried {
     let buffers = Buffers::new(1, 512, 0).map_err(|error| (error.to_string(), memlock_remedy()))?;
     match Ring::over(&setup, Vec::new(), buffers) {
         Ok(_) => Ok(OPENS.to_owned()),
-        Err(refusal) => Err((refusal.message, newer("6.13"))),
+        Err(refusal) => Err((refusal.message(), newer("6.13"))),
     }
 }
 

@@ -160,9 +160,9 @@ mod tests {
         let facts = |polls| TargetFacts { io_poll: Some(Setting(polls)), ..TargetFacts::default() };
         assert_eq!(polling(&engine, &facts(true)).unwrap()[0].granted, "true");
         let refusal = polling(&engine, &facts(false)).unwrap_err();
-        assert_eq!(refusal.field, "engine.iopoll");
-        assert!(refusal.message.contains("queue/io_poll = 0") && refusal.remedy.contains("poll_queues"));
-        assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message.contains("no block device"));
+        assert_eq!(refusal.field(), "engine.iopoll");
+        assert!(refusal.message().contains("queue/io_poll = 0") && refusal.remedy().contains("poll_queues"));
+        assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message().contains("no block device"));
         engine.fallback = Fallback::Allow;
         assert_eq!(polling(&engine, &facts(false)).unwrap()[0].granted, "false");
         engine.ring.hybrid_iopoll = true;
@@ -183,7 +183,7 @@ mod tests {
             scheduler: Some(Scheduler::named(scheduler)),
             ..TargetFacts::default()
         };
-        assert!(unheeded(&engine, &facts(true, "none")).unwrap().message.contains("none"));
+        assert!(unheeded(&engine, &facts(true, "none")).unwrap().message().contains("none"));
         assert_eq!(unheeded(&engine, &facts(true, "mq-deadline")), None);
         assert_eq!(unheeded(&engine, &facts(false, "none")), None);
         assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts(true, "none")), None);
@@ -191,9 +191,9 @@ mod tests {
             let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
             not_granted(&Knob { name, requested, granted })
         };
-        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("kernel/lab run patched-6.12"));
-        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message.contains("have best-effort-0"));
-        assert!(knob("vectored", "true", "false").message.contains("ran without it"));
+        assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
+        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message().contains("have best-effort-0"));
+        assert!(knob("vectored", "true", "false").message().contains("ran without it"));
     }
 
     #[test]
@@ -208,8 +208,8 @@ mod tests {
         };
         assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
-        assert_eq!(refusal.field, "engine.hipri");
-        assert!(refusal.remedy.contains("iopoll"), "{}", refusal.remedy);
+        assert_eq!(refusal.field(), "engine.hipri");
+        assert!(refusal.remedy().contains("iopoll"), "{}", refusal.remedy());
         engine.fallback = Fallback::Allow;
         assert_eq!(granted(&engine, "6.0.0").unwrap(), "false");
     }

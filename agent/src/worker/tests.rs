@@ -78,7 +78,7 @@ async fn every_engine_records_every_operation_of_its_window() {
         let engine = trial::Engine { queue: trial::QueueOptions::of_depth(8), ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
-            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
+            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code()) => {
                 crate::skip::skip(&format!("{kind}: {refusal}"));
                 continue;
             }
@@ -183,7 +183,7 @@ async fn polling_threads_are_woken_for_requests_only() {
     let places = Places { pollers: &[poller.id], ..on(std::slice::from_ref(&worker.id)) };
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
     match pool.event().await {
-        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
+        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message()),
         event => assert!(matches!(event, Some(WorkerEvent::Ready(_)))),
     }
     pool.start(clock::monotonic_ns());
@@ -225,8 +225,8 @@ async fn shared_rings_report_the_cost_of_sharing() {
         let what = format!("{kind}, {ring:?}, {rate:?}, stopped: {stop}");
         let (reports, recorded, _) = match run(&Arc::new(trial), 1 << 20, stop).await {
             Ok(done) => done,
-            Err(refusal) if refusal.code == "ring-refused" => {
-                return crate::skip::skip(&refusal.message);
+            Err(refusal) if refusal.code() == "ring-refused" => {
+                return crate::skip::skip(&refusal.message());
             }
             Err(refusal) => panic!("{what}: {refusal:?}"),
         };
@@ -286,10 +286,10 @@ async fn refused_shared_rings_name_the_cause() {
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 4;
         let refusal = run(&Arc::new(trial), 1 << 20, false).await.unwrap_err();
-        if refusal.code == "ring-refused" {
-            return crate::skip::skip(&refusal.message);
+        if refusal.code() == "ring-refused" {
+            return crate::skip::skip(&refusal.message());
         }
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     }
 }
 
@@ -307,7 +307,7 @@ fn audits_count_the_calls_of_shared_rings() {
         trial.measure = Measure::Audit;
         let reports = match runtime.block_on(run(&Arc::new(trial), 1 << 20, false)) {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
@@ -374,7 +374,7 @@ async fn reads_past_the_end_count_as_short() {
 
 /// Whether perf was opened and failed later.
 fn perf_failed(window: &window::Closed) -> bool {
-    window.audit.warnings.iter().any(|warning| warning.code == "perf-not-available")
+    window.audit.warnings.iter().any(|warning| warning.code() == "perf-not-available")
 }
 
 #[test]
@@ -471,8 +471,11 @@ async fn refuses_targets_that_cannot_sync() {
     trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
     let Some(WorkerEvent::Done(Err(refusal))) = pool.event().await else { panic!("not refused") };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
-    assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("sync-refused", "workload.sync"));
+    assert!(
+        refusal.message().contains("psync cannot do fsync on this target: Invalid argument"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -493,7 +496,7 @@ async fn combiner_does_not_count_its_wake_up_reads() {
     for _ in 0..5 {
         let reports = match run(&trial, 1 << 20, false).await {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let (writes, syncs) = (sum(|report| report.tally.ops[1]), sum(|report| report.tally.ops[2]));

@@ -238,7 +238,10 @@ mod tests {
         let refused = std::thread::spawn(|| forbid_getrusage().then(accounts)).join().unwrap();
         let Some(refused) = refused else { return crate::skip::skip("seccomp filters are not allowed here") };
         let refusal = refused.unwrap_err();
-        assert_eq!(refusal.code, "cpu-time-not-read");
-        assert!(refusal.message.contains("getrusage") && refusal.remedy.contains("seccomp"), "{refusal:?}");
+        assert_eq!(refusal.code(), "cpu-time-not-read");
+        assert!(
+            refusal.message().contains("getrusage") && refusal.remedy().contains("seccomp"),
+            "{refusal:?}"
+        );
     }
 }

@@ -90,11 +90,11 @@ pub struct HostError {
 
 impl miette::Diagnostic for HostError {
     fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        Some(Box::new(&self.refusal.code))
+        Some(Box::new(self.refusal.code()))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        let remedy = &self.refusal.remedy;
+        let remedy = self.refusal.remedy();
         (!remedy.is_empty()).then(|| Box::new(remedy) as Box<dyn std::fmt::Display>)
     }
 }

@@ -276,7 +276,7 @@ impl Running<'_> {
             Event::Failed(refusal) => {
                 host.ended = true;
                 // What we asked for is no refusal.
-                if !(cancelled && refusal.code == CANCELLED) {
+                if !(cancelled && refusal.code() == CANCELLED) {
                     host.run.refusal = Some(refusal);
                 }
             }

@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> Read {
     });
     of_summary(&mut entry, &set, refused);
     let cells = plan.cells.iter().filter_map(|cell| {
-        let iops = set.cell(&cell.arm, &cell.params)?.iops.as_ref()?;
+        let iops = set.cell(&cell.arm, &cell.params)?.throughput.iops.as_ref()?;
         Some(CellEntry {
             arm: cell.arm.clone(),
             params: cell.params.clone(),

@@ -122,7 +122,8 @@ pub fn trend(run: &Path, plan: &Plan, set: &ComparisonSet) -> Vec<TrendLine> {
         index::update(index, &found)?;
         let mut lines = Vec::new();
         for cell in &plan.cells {
-            let Some(now) = set.cell(&cell.arm, &cell.params).and_then(|cell| cell.iops.as_ref()) else {
+            let Some(now) = set.cell(&cell.arm, &cell.params).and_then(|cell| cell.throughput.iops.as_ref())
+            else {
                 continue;
             };
             let key = CellKey {

@@ -31,7 +31,7 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
     let mut marks = Vec::new();
     if let Some(refusal) = &host.refusal {
         let what = if host.lost { "host lost" } else { "refused" };
-        marks.push(format!("{what} ({}): {}", refusal.code, refusal.message));
+        marks.push(format!("{what} ({}): {}", refusal.code(), refusal.message()));
     }
     let Some(finished) = &host.finished else {
         if marks.is_empty() {

@@ -146,7 +146,7 @@ impl Progress {
             "host {} refused {}: {}",
             refused.host,
             label(&cell.arm, &cell.params),
-            refused.refusal.message
+            refused.refusal.message()
         );
     }
 

@@ -91,7 +91,7 @@ fn a_torn_line_is_reported_then_mended() {
     fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
     let trials = fixture.run.read_trials().unwrap();
     assert_eq!(trials.records.len(), 1);
-    assert!(trials.torn.unwrap().message.contains("line 2"));
+    assert!(trials.torn.unwrap().message().contains("line 2"));
     fixture.run.append_trial(record.clone(), &[]).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // A last line that lacks but its line end is a record.

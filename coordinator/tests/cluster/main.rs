@@ -170,8 +170,8 @@ async fn another_protocol_is_refused_by_name() {
     let fake = Fake { protocol: other, ..Fake::new(Act::Run) }.listen().await;
     let errors = connect(&[&fake]).await.unwrap_err();
     let said = format!("host n1 speaks protocol {other}, this coordinator {ours}");
-    assert_eq!(errors[0].refusal.message, said);
-    assert_eq!(errors[0].refusal.remedy, "install the same release on both");
+    assert_eq!(errors[0].refusal.message(), said);
+    assert_eq!(errors[0].refusal.remedy(), "install the same release on both");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,8 +183,8 @@ async fn all_unreachable_hosts_are_named_at_once() {
     let errors = Cluster::connect(vec![first.clone(), second], timing()).await.unwrap_err();
     assert_eq!(errors.iter().map(|error| error.host.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
     assert!(errors[0].to_string().contains(&first.address.to_string()), "{}", errors[0]);
-    assert!(errors[0].refusal.message.contains("refused"), "{}", errors[0]);
-    assert!(errors[0].refusal.remedy.contains("coordinator agents --agents"));
+    assert!(errors[0].refusal.message().contains("refused"), "{}", errors[0]);
+    assert!(errors[0].refusal.remedy().contains("coordinator agents --agents"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +192,7 @@ async fn a_busy_host_says_with_what() {
     let fake = Fake::new(Act::Busy).listen().await;
     let mut cluster = connect(&[&fake]).await.unwrap();
     let errors = cluster.open("run").await.unwrap_err();
-    assert_eq!(errors[0].refusal.code, "busy");
+    assert_eq!(errors[0].refusal.code(), "busy");
     assert!(errors[0].to_string().contains("run 2026-11-22-other"), "{}", errors[0]);
 }
 
@@ -204,7 +204,7 @@ async fn a_refused_cell_is_recorded_once_and_the_others_go_on() {
     let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
     assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to its end"]);
-    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy, "take a newer kernel");
+    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy(), "take a newer kernel");
     assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
     assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));
     assert!(outcome.lost_hosts.is_empty());
@@ -251,7 +251,7 @@ async fn a_silent_host_is_given_up() {
     let (kept, outcome) = run(&[&silent], &plan(&[("a", None)]), &nobody_stops()).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(kept.ids(), ["0000-a"]);
-    assert_eq!(outcome.lost_hosts[0].1.code, "silent");
+    assert_eq!(outcome.lost_hosts[0].1.code(), "silent");
     assert_eq!(outcome.skipped, 1);
 }
 
@@ -268,12 +268,12 @@ async fn a_host_that_never_becomes_ready_is_given_up() {
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0003-b"]);
     assert!(waiting.fake.asked.lock().unwrap().contains(&"cancel 0000-a".to_owned()));
     let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
-    assert_eq!((host.as_str(), refusal.code.as_str()), ("n1", "silent"));
+    assert_eq!((host.as_str(), refusal.code()), ("n1", "silent"));
     assert!(
-        refusal.message.starts_with("does not become ready: nothing was heard of it for 2 s"),
+        refusal.message().starts_with("does not become ready: nothing was heard of it for 2 s"),
         "{refusal}"
     );
-    assert!(refusal.remedy.contains("dmesg"), "{refusal}");
+    assert!(refusal.remedy().contains("dmesg"), "{refusal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -340,7 +340,7 @@ async fn a_silently_cut_connection_is_noticed_while_preparing() {
     let run = cluster.run_trial(&trial, &[0], &mut (), &nobody_stops()).await;
     assert!((1..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     assert!(run.hosts[0].lost);
-    let why = &run.hosts[0].refusal.as_ref().unwrap().message;
+    let why = run.hosts[0].refusal.as_ref().unwrap().message();
     assert!(why.contains("connection broke"), "{why}");
     cluster.close().await;
 }
@@ -351,7 +351,7 @@ async fn an_embedded_agent_that_dies_is_quoted() {
     let options = EmbeddedOptions { program: "/bin/sh".into(), data_dir: ".".into() };
     let error = Cluster::embedded(&options, timing(), &Screen::new()).await.unwrap_err();
     assert_eq!(error.host, "local");
-    let message = error.refusal.message;
+    let message = error.refusal.message();
     assert!(message.starts_with("the embedded agent died (exit status:"), "{message}");
     assert!(message.contains("__agent"), "{message}");
 }

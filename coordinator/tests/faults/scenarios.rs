@@ -73,14 +73,14 @@ fn an_empty_sweep() {
 
 #[test]
 fn a_baseline_that_is_no_arm() {
-    refused("baseline: one", "baseline: three", &["bad.yaml:8:11", "`three` is no arm", "one, two"]);
+    refused("baseline: one", "baseline: three", &["bad.yaml:8:11", "`three` is not an arm", "one, two"]);
 }
 
 #[test]
 fn an_expectation_that_does_not_parse() {
     let expect = |text: &str| format!("expect: [\"{text}\"]\ntrials:");
-    let reads = "an expectation reads like";
-    refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "`*` stands here", reads]);
+    let reads = "an expectation has the form";
+    refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "found `*`", reads]);
     refused("trials:", &expect("one.iops >= 2 * twoo.iops"), &["bad.yaml:7:27", "did you mean `two`?"]);
     refused("trials:", &expect("one.iops"), &["bad.yaml:7:", reads]);
 }

@@ -104,7 +104,7 @@ fn large_entries_work_with_every_combination_of_options() {
             worker.join().unwrap()
         });
         match tried {
-            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+            Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
             other => other.unwrap(),
         }
     }
@@ -117,8 +117,8 @@ fn does_not_grant_flags_that_large_rings_lack() {
         ..trial::Engine::new(EngineKind::Nvme)
     };
     match large_nops(&knobs).map(|_| ()) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
-        other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
+        other => assert_eq!(other.unwrap_err().field(), "engine.hybrid_iopoll"),
     }
     knobs.fallback = Fallback::Allow;
     let (_, granted) = large_nops(&knobs).unwrap();
@@ -179,8 +179,8 @@ fn refuses_targets_that_are_not_nvme() {
     };
     let refusal =
         Ring::passthrough(&setup, file(), Buffers::new(1, BLOCK, 1).unwrap()).map(|_| ()).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
-    assert!(refusal.remedy.contains("NVMe"), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
+    assert!(refusal.remedy().contains("NVMe"), "{refusal:?}");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn failed_test_command_names_cause_and_remedy() {
     let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
     let refusal = |result: i32, knobs: &trial::Engine| {
         let refusal = test_failed(result, knobs, 4096);
-        (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
+        (refusal.field(), format!("{} / {}", refusal.message(), refusal.remedy()))
     };
     let (field, text) = refusal(-(NVME_STATUS + 0x281), &knobs);
     assert!(field == "engine.engine" && text.contains("NVMe status 0x281"), "{text}");

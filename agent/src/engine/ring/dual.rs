@@ -184,8 +184,8 @@ mod tests {
                 );
                 Some(engine)
             }
-            Err(refusal) if refusal.code == "ring-refused" => {
-                crate::skip::skip(&refusal.message);
+            Err(refusal) if refusal.code() == "ring-refused" => {
+                crate::skip::skip(&refusal.message());
                 None
             }
             Err(refusal) => panic!("{refusal:?}"),

@@ -98,8 +98,8 @@ impl Round {
         let blocks = buffers.slot(0).addr();
         let at = |index: usize| blocks + index * self.depth as usize * BLOCK;
         let clock = HotClock::new();
-        let given = |refusal: proto::outcome::Refusal| match refusal.code.as_str() {
-            "ring-refused" => crate::skip::skip(&refusal.message),
+        let given = |refusal: proto::outcome::Refusal| match refusal.code() {
+            "ring-refused" => crate::skip::skip(&refusal.message()),
             _ => panic!("{refusal:?}"),
         };
         thread::scope(|scope| {
@@ -402,7 +402,7 @@ fn workers_get_an_error_when_the_combiner_is_gone() {
     let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, (false, false));
     let (combiner, mut ends, _) = match built {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let mut last = ends.pop().unwrap();
     let waiting = thread::spawn(move || {

@@ -141,8 +141,8 @@ pub(super) fn make(
     {
         let place = format!("a RAM disk ({})", kind.name());
         file::fill(opened.as_fd(), Path::new(&place), size, progress, cancelled).map_err(|refusal| {
-            match refusal.code.as_str() {
-                "no-space" => too_large(refusal.message),
+            match refusal.code() {
+                "no-space" => too_large(refusal.message()),
                 _ => refusal,
             }
         })?;

@@ -18,8 +18,8 @@ fn what_is_not_registered_is_refused_with_what_would_give_it() {
     let refused = |name: &'static str, errno: i32| {
         let outcome = Err::<(), _>(io::Error::from_raw_os_error(errno));
         let refusal = granted(name, outcome, &Engine::new(EngineKind::IoUring), &mut Vec::new()).unwrap_err();
-        assert_eq!(refusal.field, format!("engine.{name}"));
-        refusal.remedy
+        assert_eq!(refusal.field(), format!("engine.{name}"));
+        refusal.remedy()
     };
     assert!(refused("registered_ring", libc::EINVAL).contains("Linux 5.18"));
     assert!(refused("iowq_workers", libc::EINVAL).contains("Linux 5.15"));
@@ -41,10 +41,10 @@ fn an_unknown_flag_is_found_among_known_ones() {
         ..Engine::new(EngineKind::IoUring)
     };
     let refusal = match negotiated::<Transfers>(&engine) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
         other => other.err().unwrap(),
     };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     engine.fallback = Fallback::Allow;
     let (_, knobs) = negotiated::<Transfers>(&engine).unwrap();
     let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
@@ -87,12 +87,12 @@ fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
         ..Engine::new(EngineKind::IoUring)
     };
     let refusal = match negotiated::<HalfPatched>(&engine) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
         other => other.err().unwrap(),
     };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.urgent"));
-    assert!(refusal.message.contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
-    assert!(refusal.remedy.contains(NEEDS_PATCH), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.urgent"));
+    assert!(refusal.message().contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
+    assert!(refusal.remedy().contains(NEEDS_PATCH), "{refusal:?}");
     engine.fallback = Fallback::Allow;
     let (ring, knobs) = negotiated::<HalfPatched>(&engine).unwrap();
     let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
