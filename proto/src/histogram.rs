@@ -18,7 +18,10 @@ pub const DIGITS: u8 = 3;
 
 /// An empty histogram with Ringbench's bounds. The caller chooses the width of its counters.
 #[must_use]
-#[allow(clippy::expect_used, reason = "the bounds are constants, and a test constructs a histogram with them")]
+#[allow(
+    clippy::expect_used,
+    reason = "the bounds are constants, and a test constructs a histogram with them"
+)]
 pub fn empty<C: Counter>() -> Histogram<C> {
     Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid")
 }
