@@ -156,7 +156,7 @@ pub(super) fn make(
         })?;
     }
     if let Some(name) =
-        disk.record.as_ref().filter(|record| record.kind == "zram").map(|record| &record.device)
+        disk.record.as_ref().filter(|_| kind == RamdiskKind::Zram).map(|record| &record.device)
         && let Some(share) = zram::stored(name)
     {
         disk.facts.other.insert("stored".to_owned(), share);
