@@ -8,7 +8,11 @@ use super::{
     text::{Align, Style, clean, escape},
     view::ratio,
 };
-use crate::{history::RunEntry, params, summary::insight::TrendLine, units};
+use crate::{
+    params,
+    summary::{RunEntry, insight::TrendLine},
+    units,
+};
 
 /// The most arms that a row names.
 const FEW_ARMS: usize = 3;
