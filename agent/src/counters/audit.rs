@@ -73,11 +73,7 @@ impl Audit {
             Some(submitter) => Perf::open(submitter),
             None => Err(io::Error::other("the ring's polling thread is not among this process's threads")),
         };
-        let perf = perf
-            .map_err(|error| {
-                warnings.push(super::perf::unavailable(&error))
-            })
-            .ok();
+        let perf = perf.map_err(|error| warnings.push(super::perf::unavailable(&error))).ok();
         let mut audit = Self {
             perf,
             batches: Batches::open(rings),
@@ -194,8 +190,7 @@ mod tests {
             return crate::skip::skip("perf and the tracepoints of io_uring are not to be had here");
         };
         let mut audit = Audit { paths, ..Audit::default() };
-        audit
-            .with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), PathsPhase::End);
+        audit.with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), PathsPhase::End);
         let audited = audit.read();
         assert_eq!(audited.counts.paths, None);
         let [warning] = &audited.warnings[..] else { panic!("{:?}", audited.warnings) };

@@ -8,9 +8,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use proto::{
-    refusal::{AioFailure, EngineRefusal, Refusal},
-};
+use proto::refusal::{AioFailure, EngineRefusal, Refusal};
 use syscalls::{Errno, Sysno, syscall};
 
 use super::{Completion, Counts, Engine, Slot};

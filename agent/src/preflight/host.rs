@@ -2,21 +2,14 @@
 
 use std::path::Path;
 
-use proto::{
-    notice::rough,
-    outcome::Capability,
-    units::ByteSize,
-};
+use proto::{notice::rough, outcome::Capability, units::ByteSize};
 use rustix::{
     fs::{Access, access, statvfs},
     process::{Resource, getrlimit},
 };
 
 use super::{capability, limits::memlock_limit};
-use crate::{
-    target::probe_direct_io,
-    topology::Topology,
-};
+use crate::{target::probe_direct_io, topology::Topology};
 
 /// Fewer open files than this do not carry a trial with many threads.
 const OPEN_FILES: u64 = 4096;

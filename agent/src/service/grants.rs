@@ -93,9 +93,8 @@ pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning>
     let asked = engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::Ioprio);
     let direct = target.direct == Some(true);
     let scheduler = target.scheduler.as_ref().unwrap_or(&Scheduler::None);
-    (asked && direct && !scheduler.heeds_priority()).then(|| {
-        GrantWarning::IoprioUnheeded { scheduler: scheduler.to_string() }.into()
-    })
+    (asked && direct && !scheduler.heeds_priority())
+        .then(|| GrantWarning::IoprioUnheeded { scheduler: scheduler.to_string() }.into())
 }
 
 /// The trial with interrupts instead of polling.
@@ -162,7 +161,11 @@ mod tests {
             not_granted(&Knob { name, requested, granted })
         };
         assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
-        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message().contains("best-effort-0 was granted"));
+        assert!(
+            knob("urgent_ioprio", "real-time", "best-effort-0")
+                .message()
+                .contains("best-effort-0 was granted")
+        );
         assert!(knob("vectored", "true", "false").message().contains("ran without it"));
     }
 

@@ -14,7 +14,9 @@ use proto::{
     facts::Interrupts,
     notice::OsError,
     outcome::{Finished, Knob, Ready},
-    refusal::{CancelledWhen, EngineRefusal, Refusal, SessionRefusal, TargetRefusal, TargetStep, WorkerRefusal},
+    refusal::{
+        CancelledWhen, EngineRefusal, Refusal, SessionRefusal, TargetRefusal, TargetStep, WorkerRefusal,
+    },
     trial::{EngineKind, Pattern, Sharing, Sqpoll, Trial},
     warning::Warning,
     wire::{Progress, lease_event::Event},
@@ -334,9 +336,9 @@ async fn send_interval(
     trial: &Trial,
     interval: &proto::outcome::Interval,
 ) -> Result<(), Ended> {
-    let interval = interval.to_wire(trial.id.clone()).map_err(|error| {
-        Refusal::from(SessionRefusal::IntervalNotEncoded { why: error.to_string() })
-    })?;
+    let interval = interval
+        .to_wire(trial.id.clone())
+        .map_err(|error| Refusal::from(SessionRefusal::IntervalNotEncoded { why: error.to_string() }))?;
     lease.send(Event::Interval(interval)).await?;
     Ok(())
 }

@@ -160,8 +160,7 @@ pub fn warning(share: Option<f64>) -> Option<Warning> {
 /// # Errors
 /// What the system call said.
 pub fn expect_random(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
-    fadvise(fd, 0, None, Advice::Random)
-        .map_err(|errno| super::failed(TargetStep::DisableReadahead, errno))
+    fadvise(fd, 0, None, Advice::Random).map_err(|errno| super::failed(TargetStep::DisableReadahead, errno))
 }
 
 #[cfg(test)]

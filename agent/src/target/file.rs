@@ -170,9 +170,7 @@ fn create_failed(data_dir: &Path, errno: Errno) -> Refusal {
     match errno {
         // procfs says that there is no such file.
         Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT => read_only(data_dir, errno),
-        Errno::NOSPC | Errno::DQUOT => {
-            no_space(data_dir, 0, NoSpaceCause::Create { error: os_error(errno) })
-        }
+        Errno::NOSPC | Errno::DQUOT => no_space(data_dir, 0, NoSpaceCause::Create { error: os_error(errno) }),
         _ => failed(TargetStep::Create(data_dir.display().to_string()), errno),
     }
 }

@@ -37,7 +37,8 @@ use proto::{
     facts::{CachedShare, FileSystem, MadeBy, TargetFacts},
     notice::OsError,
     refusal::{
-        CacheShortage, CancelledWhen, OpenFor, Refusal, SessionRefusal, TargetRefusal, TargetStep, WorkerRefusal,
+        CacheShortage, CancelledWhen, OpenFor, Refusal, SessionRefusal, TargetRefusal, TargetStep,
+        WorkerRefusal,
     },
     trial::{BlockSizes, Cache, Target, Trial},
     units::ByteSize,

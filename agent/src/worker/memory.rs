@@ -12,10 +12,7 @@ use super::{
     pacer,
     recorder::{Recorded, spares},
 };
-use crate::{
-    target::memory_available,
-    workload::Ops,
-};
+use crate::{target::memory_available, workload::Ops};
 
 /// Memory of a worker for other purposes: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;

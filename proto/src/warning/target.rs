@@ -1,10 +1,6 @@
 //! Warnings about what a trial's I/O goes to.
 
-use crate::{
-    facts::CachedShare,
-    notice::rough,
-    units::ByteSize,
-};
+use crate::{facts::CachedShare, notice::rough, units::ByteSize};
 
 crate::notices! {
     /// Warnings about a target.

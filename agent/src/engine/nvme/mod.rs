@@ -99,9 +99,8 @@ impl Ring<Commands> {
         file: OwnedFd,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let namespace = Namespace::of(file.as_fd()).map_err(|error| {
-            refused(PassthroughFailure::NotAnNvmeNamespace(error.into()))
-        })?;
+        let namespace = Namespace::of(file.as_fd())
+            .map_err(|error| refused(PassthroughFailure::NotAnNvmeNamespace(error.into())))?;
         let block = buffers.block() as u32;
         let (mut ring, mut knobs) = Self::with(Commands { namespace }, setup, vec![file], buffers)?;
         if !ring.knows(opcode::UringCmd80::CODE) {

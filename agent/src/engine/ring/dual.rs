@@ -37,9 +37,9 @@ impl DualRing {
         file: OwnedFd,
         mut buffers: impl FnMut(Lane) -> Result<Buffers, Refusal>,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let again = file.try_clone().map_err(|error| {
-            WorkerRefusal::OpenFiles { by: OpenFor::SecondRing, error: error.into() }
-        })?;
+        let again = file
+            .try_clone()
+            .map_err(|error| WorkerRefusal::OpenFiles { by: OpenFor::SecondRing, error: error.into() })?;
         let (bulk, knobs) = Ring::new(setup, file, buffers(Lane::Bulk)?)?;
         // Set up as the second of two workers, whose rings share the thread of the first.
         let attach = Attach::default();

@@ -80,8 +80,9 @@ impl Combiner {
         let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
         knobs.push(knob(Sharing::Combiner));
         let spin = clock.ticks_in(SPIN_NS);
-        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| {
-            WorkerRefusal::OpenFiles { by: OpenFor::EventFd, error: io::Error::from(error).into() }
+        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| WorkerRefusal::OpenFiles {
+            by: OpenFor::EventFd,
+            error: io::Error::from(error).into(),
         })?;
         let bridge = Arc::new(Bridge {
             asleep: AtomicBool::new(false),

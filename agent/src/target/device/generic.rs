@@ -103,7 +103,9 @@ fn find(sys: &Path, node: &Node) -> Result<Found, Refusal> {
         let (major, minor) = number.trim().split_once(':')?;
         same.then_some(Found { name, number: (major.parse().ok()?, minor.parse().ok()?) })
     };
-    entries.map(|entry| entry.path()).find_map(|dir| beside(&dir))
+    entries
+        .map(|entry| entry.path())
+        .find_map(|dir| beside(&dir))
         .ok_or_else(|| refused(PassthroughFailure::NoGenericDevice { disk: own }))
 }
 

@@ -127,7 +127,9 @@ pub(super) fn claim(
     let mut facts = TargetFacts::default();
     let mut warnings = Vec::new();
     facts.other.insert("identity".to_owned(), found);
-    match signature::find(file.as_fd(), size).map_err(|errno| failed(TargetStep::Read(path.to_owned()), errno))? {
+    match signature::find(file.as_fd(), size)
+        .map_err(|errno| failed(TargetStep::Read(path.to_owned()), errno))?
+    {
         Some(what) if writes => return Err(signed(path, what)),
         Some(what) => _ = facts.other.insert("signature".to_owned(), what.to_owned()),
         None => _ = facts.other.insert("signature".to_owned(), "none".to_owned()),

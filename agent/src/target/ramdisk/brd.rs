@@ -15,7 +15,7 @@ use proto::{
 use rustix::{fs::Advice, io::pread};
 
 use super::{
-    Made, failed, disk_sequence,
+    Made, disk_sequence, failed,
     state::{Owner, Record, State},
     sys_block,
 };

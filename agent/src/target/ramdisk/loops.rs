@@ -8,9 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto::{
-    refusal::{KindFailure, RamdiskStep},
-};
+use proto::refusal::{KindFailure, RamdiskStep};
 use rustix::fs::{Mode, OFlags, open};
 
 use super::{

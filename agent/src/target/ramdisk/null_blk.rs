@@ -106,7 +106,11 @@ fn free_name(config: &Path) -> String {
     names.into_iter().find(|name| !config.join(name).exists()).unwrap_or_default()
 }
 
-fn set_up(roots: &Roots<'_>, dir: &Path, settings: &[(&str, String)]) -> Result<std::os::fd::OwnedFd, KindFailure> {
+fn set_up(
+    roots: &Roots<'_>,
+    dir: &Path,
+    settings: &[(&str, String)],
+) -> Result<std::os::fd::OwnedFd, KindFailure> {
     fs::create_dir(dir).map_err(|error| failed(RamdiskStep::CreateNullBlk, &error))?;
     for (name, value) in settings.iter().chain(&[("power", "1".to_owned())]) {
         fs::write(dir.join(name), value).map_err(|error| {

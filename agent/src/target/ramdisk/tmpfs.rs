@@ -28,9 +28,11 @@ pub(super) fn make(size: u64) -> Result<Made, KindFailure> {
 pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), KindFailure> {
     let (file, place) = match own(size) {
         Ok(file) => (file, "a tmpfs of its own, mounted nowhere"),
-        Err(_) => {
-            (shared().map_err(|errno| failed(RamdiskStep::CreateFile("/dev/shm".to_owned()), &errno.into()))?, "/dev/shm")
-        }
+        Err(_) => (
+            shared()
+                .map_err(|errno| failed(RamdiskStep::CreateFile("/dev/shm".to_owned()), &errno.into()))?,
+            "/dev/shm",
+        ),
     };
     let is_tmpfs = fstatfs(&file).is_ok_and(|fs| fs.f_type as u32 == TMPFS_MAGIC);
     if !is_tmpfs {

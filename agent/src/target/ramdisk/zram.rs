@@ -3,14 +3,12 @@
 
 use std::{fs, io, path::Path};
 
-use proto::{
-    refusal::{KindFailure, RamdiskStep},
-};
 use super::{
-    Made, failed, disk_sequence, open_exclusively,
+    Made, disk_sequence, failed, open_exclusively,
     state::{Owner, Record, State},
     sys_block,
 };
+use proto::refusal::{KindFailure, RamdiskStep};
 
 const CONTROL: &str = "/sys/class/zram-control";
 
