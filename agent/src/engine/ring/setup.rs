@@ -10,7 +10,9 @@ use std::{
 
 use io_uring::{IoUring, cqueue, squeue};
 use proto::{
-    outcome::{Knob, Refusal},
+    notice::OsError,
+    outcome::Knob,
+    refusal::{EngineRefusal, KnobFailure, OpenFor, Refusal, RingFailure, WorkerRefusal},
     trial::{Engine, Fallback, UrgentBy},
 };
 
@@ -18,8 +20,6 @@ use super::{Requests, RingSetup, abi::*};
 
 /// The knob of [`SETUP_URGENT`].
 pub(super) const URGENT: &str = "urgent";
-/// What helps against a knob that is not granted.
-pub(super) const FALLBACK: &str = "drop the knob, or allow running without it by `fallback: allow`";
 
 /// A setup flag that a trial can ask for: the knob's name, whether it is asked for, its bits, and the kernel
 /// that first had it. Those that others build on come first.
@@ -93,14 +93,9 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec
     let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
         (false, _) | (true, 0) => None,
-        (true, _) => Some(attach.wait().ok_or_else(|| {
-            Refusal::new(
-                "ring-refused",
-                "the ring whose thread is to be shared was not built",
-                "see what the first worker was refused for",
-            )
-            .at("engine.sqpoll")
-        })?),
+        (true, _) => {
+            Some(attach.wait().ok_or_else(|| EngineRefusal::Ring { failure: RingFailure::NoFirstRing })?)
+        }
     };
     let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
@@ -152,21 +147,10 @@ fn negotiate<R: Requests>(
     }
     let refused = asked.iter().find(|(name, ..)| !kept.iter().any(|(kept, ..)| kept == name));
     if let (Some((name, .., since)), Fallback::Refuse) = (refused, engine.fallback) {
-        let remedy = match (*name, setup.poller) {
-            ("sqpoll", Some(cpu)) => format!(
-                "is CPU {cpu} there and allowed for the agent? Otherwise it needs Linux {since}; drop the knob, \
-                 or allow running without it by `fallback: allow`"
-            ),
-            (URGENT, _) => format!("{NEEDS_PATCH}; {FALLBACK}"),
-            _ => format!("it needs Linux {since}; {FALLBACK}"),
-        };
-        let by = if *name == URGENT { " by: iosqe_urgent" } else { "" };
-        return Err(Refusal::new(
-            "knob-refused",
-            format!("this host does not grant {name}{by} ({error})"),
-            remedy,
-        )
-        .at(format!("engine.{name}")));
+        let since = (*name != URGENT).then(|| (*since).to_owned());
+        let poller = setup.poller.filter(|_| *name == "sqpoll");
+        let failure = KnobFailure::Flag { error: error.into(), since, poller };
+        return Err(EngineRefusal::Knob { knob: (*name).to_owned(), failure }.into());
     }
     let ring = attempt(&kept).map_err(|error| setup_refusal::<R>(&error, depth))?;
     Ok((ring, knobs(&kept)))
@@ -267,32 +251,21 @@ pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
 /// Why there is no ring at all, and what would give one.
 fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    let remedy = match (error.raw_os_error(), disabled.trim()) {
-        (Some(libc::ENOSYS), _) => {
-            "this kernel has no io_uring: it needs Linux 5.1 with CONFIG_IO_URING".into()
+    let failure = match (error.raw_os_error(), disabled.trim()) {
+        (Some(libc::EMFILE), _) => {
+            return WorkerRefusal::OpenFiles { by: OpenFor::Ring, error: error.into() }.into();
         }
-        (Some(libc::EPERM), "2") => "io_uring is switched off: `sysctl kernel.io_uring_disabled=0`".into(),
-        (Some(libc::EPERM), "1") => {
-            "io_uring is for privileged processes here: run the agent as root, put it \
-             into the group of kernel.io_uring_group, or `sysctl kernel.io_uring_disabled=0`"
-                .into()
-        }
-        (Some(libc::EPERM), _) => "a seccomp filter forbids it, as containers do by default: run the agent \
-             outside, or with a profile that allows io_uring_setup, io_uring_enter and io_uring_register"
-            .into(),
-        (Some(libc::ENOMEM), _) => {
-            "raise the locked-memory limit (`ulimit -l`, LimitMEMLOCK=) or lower the depth".into()
-        }
+        (Some(libc::ENOSYS), _) => RingFailure::NotSupported(error.into()),
+        (Some(libc::EPERM), "2") => RingFailure::Disabled(error.into()),
+        (Some(libc::EPERM), "1") => RingFailure::Unprivileged(error.into()),
+        (Some(libc::EPERM), _) => RingFailure::Forbidden(error.into()),
+        (Some(libc::ENOMEM), _) => RingFailure::LockedMemory(error.into()),
         (Some(libc::EINVAL), _) if size_of::<R::Sqe>() > size_of::<squeue::Entry>() => {
-            "this kernel has no rings with large entries (IORING_SETUP_SQE128, IORING_SETUP_CQE32): it needs \
-             Linux 5.19"
-                .into()
+            RingFailure::LargeEntries(error.into())
         }
-        (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".into(),
-        _ => format!("try a lower depth than {depth}; `agent probe` shows what this host grants"),
+        _ => RingFailure::Other { depth, error: error.into() },
     };
-    let code = if error.raw_os_error() == Some(libc::EMFILE) { "open-files" } else { "ring-refused" };
-    Refusal::new(code, format!("io_uring_setup: {error}"), remedy).at("engine.engine")
+    EngineRefusal::Ring { failure }.into()
 }
 
 /// Notes whether a registration was granted; refuses the trial where it was not and has to be.
@@ -307,19 +280,20 @@ pub(in super::super) fn granted<T>(
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
-            let remedy = match (error.raw_os_error(), name) {
-                (Some(libc::ENOMEM), _) => {
-                    "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the \
-                     agent CAP_IPC_LOCK, or lower depth or block size"
-                        .to_owned()
+            let (errno, error) = (error.raw_os_error(), OsError::from(error));
+            let since = |since: &str| Some(since.to_owned());
+            let failure = match (errno, name) {
+                (Some(libc::ENOMEM), _) => KnobFailure::LockedMemory(error),
+                (Some(libc::EMFILE), _) => KnobFailure::OpenFiles(error),
+                (Some(libc::EINVAL), "registered_ring") => {
+                    KnobFailure::Registration { error, since: since("5.18") }
                 }
-                (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
-                (Some(libc::EINVAL), "registered_ring") => format!("it needs Linux 5.18; {FALLBACK}"),
-                (Some(libc::EINVAL), "iowq_workers") => format!("it needs Linux 5.15; {FALLBACK}"),
-                _ => FALLBACK.to_owned(),
+                (Some(libc::EINVAL), "iowq_workers") => {
+                    KnobFailure::Registration { error, since: since("5.15") }
+                }
+                _ => KnobFailure::Registration { error, since: None },
             };
-            Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
-                .at(format!("engine.{name}")))
+            Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into())
         }
     }
 }
