@@ -13,11 +13,16 @@ use crate::{
     analysis::across::{CellComparison, RunComparison},
     metric, params,
     report::text::escape,
+    stats::confidence::{INTERVAL, confidence_percent},
     summary::Verdict,
 };
 
-const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by chance (95 % sure, all cells of a metric \
-                      taken together); an interval is of one comparison alone. inconclusive: the trials differ too much to say. -: not measured.";
+const LEGEND: &str = concat!(
+    "ratio: the run over the baseline. faster, slower: not by chance (",
+    confidence_percent!(),
+    " % sure, all cells of a metric taken together); an interval is of one comparison alone. inconclusive: the trials \
+     differ too much to tell. -: not measured."
+);
 
 /// Renders it. The text ends with a line feed.
 #[must_use]
@@ -83,7 +88,7 @@ fn table(found: &RunComparison) -> Grid {
         ("baseline", Align::Right),
         ("run", Align::Right),
         ("ratio", Align::Left),
-        ("95 % interval", Align::Left),
+        (INTERVAL, Align::Left),
         ("verdict", Align::Left),
     ]);
     let mut grid = Grid::new(&titles, narrow);

@@ -3,6 +3,7 @@
 //! [`estimate`] is of one cell; [`difference`] holds two arms against each other, block by block; [`remerge`]
 //! brings percentiles into the form that it needs; [`holm`] and [`verdict`] judge a whole sweep.
 
+pub mod confidence;
 pub mod difference;
 pub mod holm;
 pub mod remerge;
@@ -12,10 +13,8 @@ pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use self::confidence::CONFIDENCE;
 use crate::summary::Estimate;
-
-/// Confidence of every interval.
-pub const CONFIDENCE: f64 = 0.95;
 
 /// Arithmetic mean; `None` of nothing.
 #[must_use]
