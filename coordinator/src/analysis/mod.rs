@@ -18,7 +18,6 @@ use crate::{
     },
 };
 
-pub mod across;
 mod answer;
 pub mod audit;
 pub mod calibration;
@@ -37,6 +36,7 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
+pub mod run_diff;
 #[cfg(test)]
 mod tests;
 pub mod timeline;

@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        across::{self, Selection, Side},
         expectations::evaluate,
         fixture::{Fixture, params},
+        run_diff::{self, Selection, Side},
     },
     *,
 };
@@ -151,10 +151,10 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
         let side = Side { set: &set, plan: &fixture.plan };
         let arms = Some(("uring".to_owned(), "uring-tuned".to_owned()));
         let chosen = Selection { metrics: vec![&urgent::P50, &urgent::P99], arms, margin: None };
-        let held = across::compare(side, side, &chosen);
-        let verdicts: Vec<Verdict> = held.comparisons.iter().map(|found| found.verdict).collect();
+        let diff = run_diff::compare(side, side, &chosen);
+        let verdicts: Vec<Verdict> = diff.comparisons.iter().map(|found| found.verdict).collect();
         assert_eq!(verdicts, [Verdict::Faster, Verdict::Inconclusive]);
-        assert!(held.answer.iter().any(|line| line.contains("Not judged")), "{held:?}");
+        assert_eq!(diff.tallies[1].reason.as_ref().map(|reason| reason.per_trial), Some(98.0));
     }
 }
 

@@ -25,6 +25,7 @@ pub mod lane;
 mod latency;
 pub mod placement;
 mod ring;
+pub mod run_diff;
 pub mod timeline;
 
 use self::{

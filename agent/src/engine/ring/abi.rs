@@ -1,5 +1,5 @@
-//! Numbers of the kernel's interface that the io-uring crate has no names for (include/uapi/linux/io_uring.h; those of
-//! urgent requests are of the patches in kernel/).
+//! Constants of the kernel's interface that the io-uring crate does not define (include/uapi/linux/io_uring.h; those of
+//! urgent requests are defined by the patches in kernel/).
 
 pub(crate) const SETUP_IOPOLL: u32 = 1 << 0;
 pub(crate) const SETUP_SQPOLL: u32 = 1 << 1;

@@ -1,4 +1,4 @@
-//! By what means a ring's urgent requests are preferred, and whether that was granted.
+//! How a ring tells the kernel that requests are urgent, and whether the host grants it.
 
 use std::io;
 
@@ -13,12 +13,13 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the level is the lowest three; 0 is the highest.
+/// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the lowest three are the level; level 0 is the highest.
 const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
 impl<R: Requests> Ring<R> {
-    /// Prefers urgent requests as asked, and says what came of it. `flagged`: the ring was set up for flags.
+    /// Gives urgent requests the precedence that was requested, and returns what was granted. `flagged`: the ring was
+    /// set up for urgent flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
         let granted = |by: UrgentBy| knob("urgent", urgent.by.as_str(), by.as_str());
@@ -41,7 +42,7 @@ impl<R: Requests> Ring<R> {
         self.requests.settle(&self.context);
     }
 
-    /// The highest priority that reads of the target may have here, by reading with it.
+    /// Finds the highest priority that reads of the target may have on this host, by reading with it.
     fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<&'static str, Refusal> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
@@ -120,11 +121,11 @@ mod tests {
         forbidden
     }
 
-    fn said(knobs: &[Knob]) -> Vec<[&str; 3]> {
+    fn granted_knobs(knobs: &[Knob]) -> Vec<[&str; 3]> {
         knobs.iter().map(|knob| [&*knob.name, &*knob.requested, &*knob.granted]).collect()
     }
 
-    /// A request's 64 bytes.
+    /// The 64 bytes of a request.
     fn bytes(ring: &mut Ring, kind: OpKind, lane: Lane) -> [u8; 64] {
         let entry = ring.requests.entry(&ring.context, 1, Op { lane, ..Op::new(kind, 512, 512) });
         // SAFETY: both are 64 bytes of plain numbers.
@@ -132,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn an_urgent_request_differs_in_flags_and_priority_alone() {
+    fn urgent_requests_differ_only_in_flags_and_priority() {
         let (mut ring, knobs) = match ring(UrgentBy::None, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        assert_eq!(said(&knobs), [["urgent", "none", "none"]]);
+        assert_eq!(granted_knobs(&knobs), [["urgent", "none", "none"]]);
         let plain = bytes(&mut ring, OpKind::Read, Lane::Bulk);
-        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "no urgent_hint");
+        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "no hint");
         ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
         assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Bulk), plain);
         let urgent = bytes(&mut ring, OpKind::Read, Lane::Urgent);
@@ -152,12 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn the_priority_that_is_allowed_is_found_by_trying() {
+    fn finds_the_highest_priority_that_is_allowed() {
         let (ring, knobs) = match ring(UrgentBy::Ioprio, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        let [["urgent", "ioprio", "ioprio"], ["urgent_ioprio", "real-time", class]] = said(&knobs)[..] else {
+        let [["urgent", "ioprio", "ioprio"], ["urgent_ioprio", "real-time", class]] =
+            granted_knobs(&knobs)[..]
+        else {
             panic!("{knobs:?}")
         };
         let expected = match class {
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_patched_kernel_takes_the_flag() {
+    fn grants_the_flag_only_on_a_patched_kernel() {
         let patched = match setup::open_flagged(SETUP_URGENT, 4) {
             Ok((_, features)) => features & FEAT_URGENT != 0,
             Err(_) => false,
@@ -183,14 +186,14 @@ mod tests {
             }
             Ok((mut ring, knobs)) => {
                 assert!(patched);
-                assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
+                assert_eq!(granted_knobs(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
                 ring.try_read(Urgent { share: Share(1), by: UrgentBy::IosqeUrgent, block_size: None })
                     .unwrap();
             }
         }
         let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
         let granted = if patched { "iosqe_urgent" } else { "none" };
-        assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", granted]]);
+        assert_eq!(granted_knobs(&knobs), [["urgent", "iosqe_urgent", granted]]);
         assert_eq!(ring.context.hints[Lane::Urgent as usize].flags, if patched { IOSQE_URGENT } else { 0 });
     }
 }
