@@ -1,7 +1,7 @@
 //! CSV of cells: one row for each cell, merged and on each host. Numbers are plain; units are in the names of the
 //! columns. An empty field means *not measured*.
 
-use super::export::Export;
+use super::format::Export;
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,

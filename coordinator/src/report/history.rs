@@ -9,8 +9,11 @@ use super::{
     view::ratio,
 };
 use crate::{
-    history::RunEntry, metric::throughput::IOPS, params, stats::confidence::INTERVAL,
-    summary::insight::TrendLine, units,
+    metric::throughput::IOPS,
+    params,
+    stats::confidence::INTERVAL,
+    summary::{RunEntry, insight::TrendLine},
+    units,
 };
 
 /// The most arms that a row names.

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{export::Export, words};
+use super::{format::Export, words};
 use crate::{
     params::Params,
     summary::{Comparison, ComparisonSet, crossover::Crossover, explanation::Explanation},

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     calibration, explain,
-    export::Export,
+    format::Export,
     text::escape,
     view::{View, outcome},
     words,
