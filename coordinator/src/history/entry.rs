@@ -28,7 +28,7 @@ pub struct CellEntry {
     pub template: String,
     /// Operations per second, mean over the trials.
     pub iops: f64,
-    /// 95 % confidence interval of the mean.
+    /// Confidence interval of the mean.
     pub ci95: Option<[f64; 2]>,
 }
 

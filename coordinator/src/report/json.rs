@@ -124,7 +124,7 @@ impl<'a> CrossoverDocument<'a> {
         Self {
             arm: &found.arm,
             axis: &found.axis,
-            metric: found.metric.as_str(),
+            metric: found.metric.metric().compared_as().unwrap_or_default(),
             after: found.after(),
             from: found.from(),
             ends: found.ends(),

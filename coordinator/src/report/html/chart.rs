@@ -9,7 +9,7 @@ use super::{
     scale,
     xy::{self, Line, Quantity, Sample},
 };
-use crate::{metric::Metric, params, summary::CellSummary};
+use crate::{metric::Metric, params, stats::confidence::INTERVAL, summary::CellSummary};
 
 /// A metric that is drawn against an axis or, without one, as a bar for each arm.
 pub(super) struct Chart {
@@ -63,7 +63,7 @@ fn of_axis(
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut table = Table {
         caption: format!("{} against {axis}{}", chart.heading(), comma(facet)),
-        head: vec!["arm".into(), axis.into(), "mean".into(), "95 % interval".into(), "trials".into()],
+        head: vec!["arm".into(), axis.into(), "mean".into(), INTERVAL.into(), "trials".into()],
         rows: vec![],
     };
     let text = chart.format();
@@ -98,7 +98,7 @@ fn of_axis(
 pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary]) -> Option<Figure> {
     let mut table = Table {
         caption: chart.heading().into(),
-        head: ["arm", "mean", "95 % interval", "trials"].map(Into::into).into(),
+        head: ["arm", "mean", INTERVAL, "trials"].map(Into::into).into(),
         rows: vec![],
     };
     let text = chart.format();
@@ -111,7 +111,7 @@ pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary])
             let all = list(text, trials);
             table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
             let tip = match ci95 {
-                Some(_) => format!("{}: {value}, 95 % interval {told}", cell.arm),
+                Some(_) => format!("{}: {value}, {INTERVAL} {told}", cell.arm),
                 None => format!("{}: {value}", cell.arm),
             };
             let series = facets.index(&cell.arm);
