@@ -1,5 +1,5 @@
 //! The urgent operations and the others (*bulk*), each by themselves. What both lanes have is listed once, in
-//! [`lane!`]; the names of a lane's metrics begin with the lane.
+//! `lane!`; the names of a lane's metrics begin with the lane.
 
 /// Declares the metrics of a lane: those that both lanes have, with what each adds to them, then its own.
 macro_rules! lane {

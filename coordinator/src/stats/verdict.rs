@@ -61,7 +61,7 @@ fn is_within(ci95: Option<[f64; 2]>, margin: f64) -> bool {
 
 /// The number of further blocks needed for a verdict, if spread and ratio stay the same: with them the p-value,
 /// times the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
-/// if [`MOST_BLOCKS`] would not suffice.
+/// if `MOST_BLOCKS` would not suffice.
 #[must_use]
 pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {
