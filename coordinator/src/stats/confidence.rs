@@ -10,6 +10,7 @@ macro_rules! confidence_percent {
 pub(crate) use confidence_percent;
 
 /// The confidence of every interval.
+#[allow(clippy::unnecessary_cast, reason = "the macro is a literal for texts, too")]
 pub const CONFIDENCE: f64 = confidence_percent!() as f64 / 100.0;
 
 /// Of so many intervals one excludes the true value by chance.

@@ -93,9 +93,7 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec
     let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
         (false, _) | (true, 0) => None,
-        (true, _) => {
-            Some(attach.wait().ok_or_else(|| EngineRefusal::Ring { failure: RingFailure::NoFirstRing })?)
-        }
+        (true, _) => Some(attach.wait().ok_or(EngineRefusal::Ring { failure: RingFailure::NoFirstRing })?),
     };
     let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
