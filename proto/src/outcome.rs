@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::{
@@ -11,6 +10,7 @@ pub use crate::{
         SharingCosts, UrgentCounts, Verified,
     },
     finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
+    knob::Knob,
     series::{Direction, Interval, Kind, Lane, Series},
 };
 use crate::{facts::TargetFacts, payload::Payload};
@@ -104,17 +104,6 @@ impl Refusal {
         self.field = field.into();
         self
     }
-}
-
-/// What was asked of a host, and what it granted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Knob {
-    /// The knob's name in a scenario.
-    pub name: String,
-    /// As asked.
-    pub requested: String,
-    /// As granted.
-    pub granted: String,
 }
 
 impl Payload for Refusal {}

@@ -70,7 +70,9 @@ const FACTS: [(&Metric, &str, Fact); 2] = [
     (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| {
         if cell.syscalls.counted_by == CountedBy::Perf { "perf" } else { "self" }.into()
     }),
-    (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| cell.ring.sharing.clone().unwrap_or_default()),
+    (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| {
+        cell.ring.sharing.map_or_else(String::new, |sharing| sharing.to_string())
+    }),
 ];
 
 fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {

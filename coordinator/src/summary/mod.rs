@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use proto::{facts::TargetFacts, outcome::Verified};
+use proto::{engine::Sharing, facts::TargetFacts, knob::KnobValues, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -309,9 +309,9 @@ impl CpuPerIo {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ring {
     /// Knob to value as asked.
-    pub requested: BTreeMap<String, String>,
+    pub requested: KnobValues,
     /// Knob to value as granted.
-    pub granted: BTreeMap<String, String>,
+    pub granted: KnobValues,
     /// Requests handed over by one io_uring_enter, on average; null without a ring, or where a kernel thread
     /// takes them.
     pub sqes_per_enter: Option<f64>,
@@ -320,7 +320,7 @@ pub struct Ring {
     pub enters_by_batch: Params,
     /// Who has a ring: `per_thread`, `shared` or `combiner`; null without one.
     #[serde(default)]
-    pub sharing: Option<String>,
+    pub sharing: Option<Sharing>,
     /// `shared`: how long workers waited for the ring's lock, per operation; null where there is none.
     #[serde(default)]
     pub lock_wait_ns_per_io: Option<f64>,

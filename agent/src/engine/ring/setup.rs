@@ -1,6 +1,6 @@
-//! A ring as asked for: its flags, what of them the kernel grants, and why it does not.
+//! Setting up a ring: the flags that a trial requests, those that the kernel grants, and the reason where it does not.
 //!
-//! Rings are set up by the system call itself, since the io-uring crate has no word for every flag.
+//! Rings are set up by the system call itself, since the io-uring crate does not know every flag.
 
 use std::{
     io,
@@ -10,34 +10,34 @@ use std::{
 
 use io_uring::{IoUring, cqueue, squeue};
 use proto::{
-    outcome::{Knob, Refusal},
+    engine::{EngineOption, Grant},
+    knob::{Knob, URGENT},
+    outcome::Refusal,
     trial::{Engine, Fallback, UrgentBy},
 };
 
 use super::{Requests, RingSetup, abi::*};
 
-/// The knob of [`SETUP_URGENT`].
-pub(super) const URGENT: &str = "urgent";
-/// What helps against a knob that is not granted.
-pub(super) const FALLBACK: &str = "drop the knob, or allow running without it by `fallback: allow`";
+/// The remedy where an option is not granted.
+pub(super) const FALLBACK: &str = "remove the option, or run without it by `fallback: allow`";
 
-/// A setup flag that a trial can ask for: the knob's name, whether it is asked for, its bits, and the kernel
-/// that first had it. Those that others build on come first.
-type Flag = (&'static str, fn(&Engine) -> bool, u32, &'static str);
+/// A flag that a trial requests of io_uring_setup.
+#[derive(Clone, Copy, PartialEq)]
+struct Flag {
+    /// The option.
+    name: &'static str,
+    bit: u32,
+}
 
-const FLAGS: [Flag; 8] = [
-    ("coop_taskrun", |engine| engine.ring.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
-    ("single_issuer", |engine| engine.ring.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
-    ("defer_taskrun", |engine| engine.ring.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
-    ("sqpoll", |engine| engine.ring.sqpoll.is_some(), SETUP_SQPOLL, "5.1, and 5.11 without privileges"),
-    ("no_sqarray", |engine| engine.ring.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
-    ("iopoll", |engine| engine.ring.iopoll, SETUP_IOPOLL, "5.1"),
-    ("hybrid_iopoll", |engine| engine.ring.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
-    (URGENT, by_flag, SETUP_URGENT, "with patches"),
-];
-
-fn by_flag(engine: &Engine) -> bool {
-    engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::IosqeUrgent)
+/// The flags that an engine requests, each after those that it requires.
+fn requested(engine: &Engine) -> Vec<Flag> {
+    let flag = |option: &'static EngineOption| match option.grant {
+        Grant::Setup(bit) => Some(Flag { name: option.name, bit }),
+        _ => None,
+    };
+    let urgent = engine.urgent_by() == Some(UrgentBy::IosqeUrgent);
+    let urgent = urgent.then_some(Flag { name: URGENT, bit: SETUP_URGENT });
+    engine.set_options().filter_map(flag).chain(urgent).collect()
 }
 
 /// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
@@ -65,7 +65,7 @@ pub struct Attach {
 }
 
 impl Attach {
-    /// Says which ring is the first, or that there is none.
+    /// Publishes the first ring, or that there is none.
     pub fn announce(&self, ring: Option<RawFd>) {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(ring);
         self.known.notify_all();
@@ -83,12 +83,18 @@ impl Attach {
     }
 }
 
-/// A ring for requests of one kind.
-type Built<R> = IoUring<<R as Requests>::Sqe, <R as Requests>::Cqe>;
+/// A ring for requests of one kind, as the kernel granted it.
+pub(super) struct Built<R: Requests> {
+    pub(super) ring: IoUring<R::Sqe, R::Cqe>,
+    /// The flags that were requested, but for the urgent one.
+    pub(super) knobs: Vec<Knob>,
+    /// Whether the ring takes urgent requests.
+    pub(super) urgent: bool,
+}
 
-/// Sets the ring up; where the kernel refuses its flags, finds out which of them, and goes on without if that is
-/// allowed. Says of each what was granted.
-pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+/// Sets the ring up. Where the kernel refuses its flags, finds out which of them, and goes on without these if the trial
+/// allows it.
+pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, worker, attach, .. } = *setup;
     let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
@@ -105,71 +111,79 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec
     let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
         use std::os::fd::AsRawFd as _;
-        attach.announce(built.as_ref().ok().map(|(ring, _)| ring.as_raw_fd()));
+        attach.announce(built.as_ref().ok().map(|built| built.ring.as_raw_fd()));
     }
     built
 }
 
-fn negotiate<R: Requests>(
-    setup: &RingSetup<'_>,
-    wq_fd: Option<RawFd>,
-) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, depth, .. } = *setup;
-    let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
+    let requested = requested(engine);
     // Room for every slot, whatever a commit leaves behind. A polling thread moves the head of the submission queue
     // after its completions are seen, so that a batch that is done may still take up room beside the next one.
     let entries = if engine.ring.sqpoll.is_some() { 2 * depth } else { depth };
-    let attempt = |flags: &[&Flag]| {
-        let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
+    let attempt = |flags: &[Flag]| {
+        let bits = flags.iter().fold(0, |bits, flag| bits | flag.bit);
         let mut params = params(setup, bits, entries, wq_fd);
         let ring = R::open(&mut params, entries)?;
-        // A kernel with the first patches only takes the flag and issues nothing sooner: as if it did not know it.
+        // A kernel with the first patches only accepts the flag, but issues nothing sooner: as if it did not know it.
         if bits & SETUP_URGENT != 0 && params.features & FEAT_URGENT == 0 {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(ring)
     };
-    let knobs = |granted: &[&Flag]| -> Vec<Knob> {
-        let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
-        asked.iter().map(|(name, ..)| knob(name, is_granted(*name))).collect()
+    let built = |ring, granted: &[Flag]| {
+        let switches = requested.iter().filter(|flag| flag.name != URGENT);
+        Built {
+            ring,
+            knobs: switches.map(|flag| Knob::switch(flag.name, granted.contains(flag))).collect(),
+            urgent: granted.iter().any(|flag| flag.name == URGENT),
+        }
     };
-    let error = match attempt(&asked) {
-        Ok(ring) => return Ok((ring, knobs(&asked))),
+    let error = match attempt(&requested) {
+        Ok(ring) => return Ok(built(ring, &requested)),
         Err(error) => error,
     };
-    // EINVAL: a flag that is not known. EPERM with SQPOLL: it was for the privileged before 5.11.
+    // EINVAL: a flag that is not known. EPERM with SQPOLL: it needed privileges before 5.11.
     let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
-    if !by_flag || asked.is_empty() || attempt(&[]).is_err() {
+    if !by_flag || requested.is_empty() || attempt(&[]).is_err() {
         return Err(setup_refusal::<R>(&error, depth));
     }
     // Flags build on one another, so each is tried on top of those that were granted before it.
-    let mut kept: Vec<&Flag> = Vec::new();
-    for flag in &asked {
-        kept.push(flag);
-        if attempt(&kept).is_err() {
-            kept.pop();
+    let mut granted: Vec<Flag> = Vec::new();
+    for flag in &requested {
+        granted.push(*flag);
+        if attempt(&granted).is_err() {
+            granted.pop();
         }
     }
-    let refused = asked.iter().find(|(name, ..)| !kept.iter().any(|(kept, ..)| kept == name));
-    if let (Some((name, .., since)), Fallback::Refuse) = (refused, engine.fallback) {
-        let remedy = match (*name, setup.poller) {
-            ("sqpoll", Some(cpu)) => format!(
-                "is CPU {cpu} there and allowed for the agent? Otherwise it needs Linux {since}; drop the knob, \
-                 or allow running without it by `fallback: allow`"
-            ),
-            (URGENT, _) => format!("{NEEDS_PATCH}; {FALLBACK}"),
-            _ => format!("it needs Linux {since}; {FALLBACK}"),
-        };
-        let by = if *name == URGENT { " by: iosqe_urgent" } else { "" };
-        return Err(Refusal::new(
-            "knob-refused",
-            format!("this host does not grant {name}{by} ({error})"),
-            remedy,
-        )
-        .at(format!("engine.{name}")));
+    let refused = requested.iter().find(|flag| !granted.contains(flag));
+    if let (Some(flag), Fallback::Refuse) = (refused, engine.fallback) {
+        return Err(flag_refusal(*flag, setup, &error));
     }
-    let ring = attempt(&kept).map_err(|error| setup_refusal::<R>(&error, depth))?;
-    Ok((ring, knobs(&kept)))
+    let ring = attempt(&granted).map_err(|error| setup_refusal::<R>(&error, depth))?;
+    Ok(built(ring, &granted))
+}
+
+/// The refusal of a flag that the kernel does not grant.
+fn flag_refusal(flag: Flag, setup: &RingSetup<'_>, error: &io::Error) -> Refusal {
+    let name = flag.name;
+    let (option, remedy) = match name {
+        URGENT => (format!("{name} by: iosqe_urgent"), NEEDS_PATCH.to_owned()),
+        _ => (name.to_owned(), newer_kernel(name).unwrap_or_default()),
+    };
+    let remedy = match setup.poller.filter(|_| flag.bit == SETUP_SQPOLL) {
+        Some(cpu) => format!("check that CPU {cpu} exists and that the agent may use it; otherwise {remedy}"),
+        None => remedy,
+    };
+    let message = format!("this host does not grant {option} ({error})");
+    Refusal::new("knob-refused", message, format!("{remedy}; {FALLBACK}")).at(format!("engine.{name}"))
+}
+
+/// That an option needs a newer kernel; `None` where every kernel with io_uring has it.
+fn newer_kernel(name: &str) -> Option<String> {
+    let since = EngineOption::named(name)?.since?;
+    Some(format!("it needs Linux {since}"))
 }
 
 fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
@@ -208,9 +222,10 @@ pub(super) fn open(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     unsafe { IoUring::from_fd(fd as RawFd, params) }
 }
 
-/// A ring with these flags alone, to see whether they are granted; and what the kernel says that it can do.
+/// A ring with these flags alone, to see whether they are granted, and the features that the kernel reports.
 pub(crate) fn open_flagged(flags: u32, entries: u32) -> io::Result<(IoUring, u32)> {
-    let mut params = Params { flags, ..Params::default() };
+    // Without SQPOLL the time is ignored.
+    let mut params = Params { flags, sq_thread_idle: 10, ..Params::default() };
     let ring = open(&mut params, entries)?;
     Ok((ring, params.features))
 }
@@ -221,7 +236,7 @@ pub(in super::super) fn open_large(
     depth: u32,
 ) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
     type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
-    // The crate takes a descriptor of ours for small entries only: what it has no word for is not granted here.
+    // The crate takes over a descriptor for small entries only. A flag that its builder does not know is not granted.
     const SETTERS: [(u32, Setter); 10] = [
         (SETUP_CQSIZE, |ring, params| _ = ring.setup_cqsize(params.cq_entries)),
         (SETUP_IOPOLL, |ring, _| _ = ring.setup_iopoll()),
@@ -295,37 +310,35 @@ fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     Refusal::new(code, format!("io_uring_setup: {error}"), remedy).at("engine.engine")
 }
 
-/// Notes whether a registration was granted; refuses the trial where it was not and has to be.
+/// Records whether a registration was granted; refuses the trial where it was not but has to be.
 pub(in super::super) fn granted<T>(
     name: &'static str,
     outcome: io::Result<T>,
     engine: &Engine,
     knobs: &mut Vec<Knob>,
 ) -> Result<Option<T>, Refusal> {
-    knobs.push(knob(name, outcome.is_ok()));
+    knobs.push(Knob::switch(name, outcome.is_ok()));
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
-            let remedy = match (error.raw_os_error(), name) {
-                (Some(libc::ENOMEM), _) => {
-                    "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the \
-                     agent CAP_IPC_LOCK, or lower depth or block size"
+            let remedy = match error.raw_os_error() {
+                Some(libc::ENOMEM) => {
+                    "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), \
+                                       give the agent CAP_IPC_LOCK, or lower depth or block size"
                         .to_owned()
                 }
-                (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
-                (Some(libc::EINVAL), "registered_ring") => format!("it needs Linux 5.18; {FALLBACK}"),
-                (Some(libc::EINVAL), "iowq_workers") => format!("it needs Linux 5.15; {FALLBACK}"),
+                Some(libc::EMFILE) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
+                Some(libc::EINVAL) => match newer_kernel(name) {
+                    Some(needs) => format!("{needs}; {FALLBACK}"),
+                    None => FALLBACK.to_owned(),
+                },
                 _ => FALLBACK.to_owned(),
             };
             Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
                 .at(format!("engine.{name}")))
         }
     }
-}
-
-fn knob(name: &str, granted: bool) -> Knob {
-    Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() }
 }
 
 #[cfg(test)]

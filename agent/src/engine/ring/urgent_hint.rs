@@ -1,9 +1,10 @@
-//! By what means a ring's urgent requests are preferred, and whether that was granted.
+//! The means by which a ring prefers urgent requests, and what the host grants of them.
 
 use std::io;
 
 use proto::{
-    outcome::{Knob, Lane, Refusal},
+    knob::{Knob, KnobValue, Priority, URGENT, URGENT_IOPRIO},
+    outcome::{Lane, Refusal},
     trial::{Urgent, UrgentBy},
 };
 
@@ -18,10 +19,10 @@ const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
 impl<R: Requests> Ring<R> {
-    /// Prefers urgent requests as asked, and says what came of it. `flagged`: the ring was set up for flags.
+    /// Prefers urgent requests as requested, and returns what was granted. `flagged`: the ring takes urgent flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
-        let granted = |by: UrgentBy| knob("urgent", urgent.by.as_str(), by.as_str());
+        let granted = |by: UrgentBy| Knob::new(URGENT, KnobValue::Urgent(urgent.by), KnobValue::Urgent(by));
         Ok(match urgent.by {
             UrgentBy::None | UrgentBy::SeparateRing => vec![granted(urgent.by)],
             UrgentBy::IosqeUrgent if flagged => {
@@ -30,8 +31,9 @@ impl<R: Requests> Ring<R> {
             }
             UrgentBy::IosqeUrgent => vec![granted(UrgentBy::None)],
             UrgentBy::Ioprio => {
-                let class = self.find_priority(setup.opcode, urgent)?;
-                vec![granted(urgent.by), knob("urgent_ioprio", "real-time", class)]
+                let found = KnobValue::Priority(self.find_priority(setup.opcode, urgent)?);
+                let priority = Knob::new(URGENT_IOPRIO, KnobValue::Priority(Priority::RealTime), found);
+                vec![granted(urgent.by), priority]
             }
         })
     }
@@ -42,10 +44,10 @@ impl<R: Requests> Ring<R> {
     }
 
     /// The highest priority that reads of the target may have here, by reading with it.
-    fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<&'static str, Refusal> {
+    fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<Priority, Refusal> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
-        for (class, ioprio) in [("real-time", REAL_TIME), ("best-effort-0", BEST_EFFORT)] {
+        for (class, ioprio) in [(Priority::RealTime, REAL_TIME), (Priority::HighestBestEffort, BEST_EFFORT)] {
             self.set_urgent_hint(Hint { flags: 0, ioprio });
             match self.try_read(urgent) {
                 Ok(()) => return Ok(class),
@@ -70,10 +72,6 @@ impl<R: Requests> Ring<R> {
             _ => Ok(()),
         }
     }
-}
-
-fn knob(name: &str, requested: &str, granted: &str) -> Knob {
-    Knob { name: name.into(), requested: requested.into(), granted: granted.into() }
 }
 
 #[cfg(test)]
@@ -120,8 +118,9 @@ mod tests {
         forbidden
     }
 
-    fn said(knobs: &[Knob]) -> Vec<[&str; 3]> {
-        knobs.iter().map(|knob| [&*knob.name, &*knob.requested, &*knob.granted]).collect()
+    fn texts(knobs: &[Knob]) -> Vec<[String; 3]> {
+        let text = |knob: &Knob| [knob.name.clone(), knob.requested.to_string(), knob.granted.to_string()];
+        knobs.iter().map(text).collect()
     }
 
     /// A request's 64 bytes.
@@ -132,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn an_urgent_request_differs_in_flags_and_priority_alone() {
+    fn urgent_requests_differ_in_flags_and_priority_alone() {
         let (mut ring, knobs) = match ring(UrgentBy::None, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        assert_eq!(said(&knobs), [["urgent", "none", "none"]]);
+        assert_eq!(texts(&knobs), [["urgent", "none", "none"]]);
         let plain = bytes(&mut ring, OpKind::Read, Lane::Bulk);
-        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "no urgent_hint");
+        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "without a hint");
         ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
         assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Bulk), plain);
         let urgent = bytes(&mut ring, OpKind::Read, Lane::Urgent);
@@ -152,24 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn the_priority_that_is_allowed_is_found_by_trying() {
+    fn finds_the_permitted_priority_by_trying() {
         let (ring, knobs) = match ring(UrgentBy::Ioprio, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        let [["urgent", "ioprio", "ioprio"], ["urgent_ioprio", "real-time", class]] = said(&knobs)[..] else {
-            panic!("{knobs:?}")
-        };
-        let expected = match class {
-            "real-time" => REAL_TIME,
-            "best-effort-0" => BEST_EFFORT,
+        let [by, priority] = &knobs[..] else { panic!("{knobs:?}") };
+        assert_eq!(texts(std::slice::from_ref(by)), [["urgent", "ioprio", "ioprio"]]);
+        assert_eq!(priority.requested, KnobValue::Priority(Priority::RealTime));
+        let expected = match &priority.granted {
+            KnobValue::Priority(Priority::RealTime) => REAL_TIME,
+            KnobValue::Priority(Priority::HighestBestEffort) => BEST_EFFORT,
             other => panic!("{other}"),
         };
         assert_eq!(ring.context.hints[Lane::Urgent as usize], Hint { flags: 0, ioprio: expected });
     }
 
     #[test]
-    fn only_a_patched_kernel_takes_the_flag() {
+    fn only_patched_kernels_grant_the_urgent_flag() {
         let patched = match setup::open_flagged(SETUP_URGENT, 4) {
             Ok((_, features)) => features & FEAT_URGENT != 0,
             Err(_) => false,
@@ -183,14 +182,14 @@ mod tests {
             }
             Ok((mut ring, knobs)) => {
                 assert!(patched);
-                assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
+                assert_eq!(texts(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
                 ring.try_read(Urgent { share: Share(1), by: UrgentBy::IosqeUrgent, block_size: None })
                     .unwrap();
             }
         }
         let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
         let granted = if patched { "iosqe_urgent" } else { "none" };
-        assert_eq!(said(&knobs), [["urgent", "iosqe_urgent", granted]]);
+        assert_eq!(texts(&knobs), [["urgent", "iosqe_urgent", granted]]);
         assert_eq!(ring.context.hints[Lane::Urgent as usize].flags, if patched { IOSQE_URGENT } else { 0 });
     }
 }

@@ -14,7 +14,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use combined::Combined;
 use proto::{
-    outcome::{Knob, Refusal},
+    knob::{Knob, KnobValue, RING},
+    outcome::Refusal,
     trial::Sharing,
 };
 pub use shared::Shared;
@@ -84,7 +85,7 @@ pub(crate) fn nothing_built() -> Refusal {
     .at("engine.ring")
 }
 
-/// That the ring is shared as it was asked.
+/// A ring that is shared as requested.
 fn knob(sharing: Sharing) -> Knob {
-    Knob { name: "ring".into(), requested: sharing.as_str().into(), granted: sharing.as_str().into() }
+    Knob::new(RING, KnobValue::Sharing(sharing), KnobValue::Sharing(sharing))
 }
