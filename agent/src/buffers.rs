@@ -1,4 +1,4 @@
-//! The memory that a worker's I/O goes to and from: one page-aligned mapping, a block for each slot.
+//! The memory that a worker reads into and writes from: one page-aligned mapping with a block for each slot.
 
 use std::{io, ptr::NonNull};
 
@@ -6,7 +6,7 @@ use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-/// Blocks of one worker, each aligned to its size or a page, whichever is less; unmapped when dropped.
+/// The blocks of one worker, each aligned to its size or to a page, whichever is smaller. The mapping ends on drop.
 pub struct Buffers {
     base: NonNull<u8>,
     len: usize,
@@ -17,14 +17,14 @@ pub struct Buffers {
 unsafe impl Send for Buffers {}
 
 impl Buffers {
-    /// Maps `slots` blocks of `block` bytes and fills them with data, so that no page fault and no page of
-    /// zeros is met later.
+    /// Maps `slots` blocks of `block` bytes and fills them with random data, so that the trial meets neither page
+    /// faults nor pages of zeros.
     ///
     /// # Errors
-    /// Where the memory is not to be had.
+    /// When the memory cannot be mapped.
     pub fn new(slots: u32, block: usize, seed: u64) -> io::Result<Self> {
         let len = (slots as usize * block).next_multiple_of(rustix::param::page_size());
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        // SAFETY: an anonymous mapping at an address that the kernel chooses touches nothing that exists.
         let base = unsafe {
             mmap_anonymous(
                 std::ptr::null_mut(),
@@ -36,8 +36,8 @@ impl Buffers {
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut buffers = Self { base, len, block };
         if len >= 2 << 20 {
-            // Fewer entries in the TLB; only advice, so a refusal changes nothing.
-            // SAFETY: the range is the mapping just made.
+            // Huge pages need fewer TLB entries. This is advice only, so a refusal is ignored. SAFETY: the range is the
+            // mapping just made.
             let _ = unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) };
         }
         Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(buffers.as_mut_slice());
@@ -51,13 +51,13 @@ impl Buffers {
         self.base.as_ptr().wrapping_add(slot as usize * self.block)
     }
 
-    /// Size of one block in bytes.
+    /// The size of one block in bytes.
     #[inline]
     pub fn block(&self) -> usize {
         self.block
     }
 
-    /// The addresses of the blocks, for who looks into them while the engine owns them.
+    /// The addresses of the blocks, for code that reads them while the engine owns them.
     #[must_use]
     pub fn blocks(&self) -> Blocks {
         Blocks { base: self.base, block: self.block }
@@ -71,32 +71,32 @@ impl Buffers {
 
 impl Drop for Buffers {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nobody can hold an address of it past its owner; engines that hand
-        // addresses to the kernel own their buffers and are dropped only when nothing is in flight.
+        // SAFETY: the mapping is ours, and no address of it outlives its owner; engines that pass addresses to the
+        // kernel own their buffers and are dropped only when nothing is in flight.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
 
-/// Where the blocks of [`Buffers`] lie. It does not keep them mapped.
+/// The location of the blocks of [`Buffers`]. It does not keep them mapped.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks {
     base: NonNull<u8>,
     block: usize,
 }
 
-// SAFETY: an address is tied to no thread; what is done with it is for the caller of `bytes` to answer for.
+// SAFETY: an address is tied to no thread; the caller of `bytes` answers for its use.
 unsafe impl Send for Blocks {}
 
 impl Blocks {
     /// The first `len` bytes of a slot's block, at most all of it.
     ///
     /// # Safety
-    /// The slot is one of the buffers', which are still mapped; and nobody else, the kernel included, uses its
+    /// The slot must be one of the buffers', which must still be mapped; nothing else, the kernel included, may use its
     /// block while the slice lives.
     #[must_use]
     pub unsafe fn bytes<'a>(self, slot: u32, len: u32) -> &'a mut [u8] {
         let len = (len as usize).min(self.block);
-        // SAFETY: the caller vouches for the slot, and for being alone with it.
+        // SAFETY: the caller vouches for the slot and for exclusive access to it.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(slot as usize * self.block), len) }
     }
 }
@@ -110,6 +110,6 @@ mod tests {
         let mut buffers = Buffers::new(3, 4096, 7).unwrap();
         assert!((0..3).all(|slot| buffers.slot(slot).addr().is_multiple_of(4096)));
         let zeros = buffers.as_mut_slice().iter().filter(|byte| **byte == 0).count();
-        assert!(zeros < 12288 / 64, "{zeros} zero bytes of 12288 is no random data");
+        assert!(zeros < 12288 / 64, "{zeros} zero bytes of 12288 are too many for random data");
     }
 }

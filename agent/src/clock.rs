@@ -1,45 +1,45 @@
-//! The hot loop's clock: the CPU's time stamp counter where the kernel itself trusts it, CLOCK_MONOTONIC
-//! elsewhere. One reading is about half as dear as clock_gettime.
+//! The clock of the hot loop: the CPU's time stamp counter where the kernel itself trusts it, CLOCK_MONOTONIC
+//! elsewhere. A reading costs about half as much as clock_gettime.
 
 use quanta::Clock;
 
-/// Reads ticks, and turns them into nanoseconds of CLOCK_MONOTONIC.
+/// Reads ticks and converts them to nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Debug)]
 pub struct HotClock {
     clock: Clock,
-    /// One moment on both clocks.
+    /// The same moment in ticks and in nanoseconds of CLOCK_MONOTONIC.
     anchor: (u64, u64),
     /// Nanoseconds in 2^32 ticks.
     scale: u64,
 }
 
 impl HotClock {
-    /// Calibrates on first use in a process, which takes some milliseconds.
+    /// Calibrates on first use in a process, which takes a few milliseconds.
     #[must_use]
     pub fn new() -> Self {
         let clock = Clock::new();
         let scale = clock.delta_as_nanos(0, 1 << 32).max(1);
-        // The reading of ticks closest to that of the other clock, of a few tries.
+        // Of a few attempts, the one whose two readings of ticks are closest to each other.
         let anchor = (0..8).map(|_| (clock.raw(), monotonic_ns(), clock.raw()));
         let best = anchor.min_by_key(|(before, _, after)| after.wrapping_sub(*before)).unwrap_or_default();
         Self { anchor: (best.0.midpoint(best.2), best.1), clock, scale }
     }
 
-    /// Now, in ticks.
+    /// The current time in ticks.
     #[inline]
     #[must_use]
     pub fn ticks(&self) -> u64 {
         self.clock.raw()
     }
 
-    /// Nanoseconds from one reading to a later one; 0 if it is not later.
+    /// Nanoseconds from one reading to a later one; 0 if the second is not later.
     #[inline]
     #[must_use]
     pub fn nanos_between(&self, from: u64, to: u64) -> u64 {
         self.clock.delta_as_nanos(from, to)
     }
 
-    /// A reading as nanoseconds of CLOCK_MONOTONIC.
+    /// Converts a reading to nanoseconds of CLOCK_MONOTONIC.
     #[must_use]
     pub fn monotonic(&self, ticks: u64) -> u64 {
         let (anchor, at) = self.anchor;
@@ -49,7 +49,7 @@ impl HotClock {
         }
     }
 
-    /// The reading at a time of CLOCK_MONOTONIC.
+    /// The reading at a time of CLOCK_MONOTONIC, given in nanoseconds.
     #[must_use]
     pub fn ticks_at(&self, monotonic_ns: u64) -> u64 {
         let (anchor, at) = self.anchor;
@@ -59,7 +59,7 @@ impl HotClock {
         }
     }
 
-    /// Ticks in a number of nanoseconds.
+    /// The ticks in a number of nanoseconds.
     #[must_use]
     pub fn ticks_in(&self, nanos: u64) -> u64 {
         ((u128::from(nanos) << 32) / u128::from(self.scale)) as u64
@@ -72,7 +72,7 @@ impl Default for HotClock {
     }
 }
 
-/// CLOCK_MONOTONIC in nanoseconds.
+/// The current CLOCK_MONOTONIC in nanoseconds.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -1,35 +1,36 @@
-//! How a thread that is to stop waits for requests in flight that may never come back: it looks for them now and then,
-//! without the kernel and without keeping a CPU busy, and gives up after a while.
+//! The deadline for requests in flight when a thread is to stop. Some may never complete: the thread polls for
+//! completions without waiting in the kernel and without keeping a CPU busy, and gives up after a while.
 //!
-//! What is given up is not freed: an engine keeps the memory of requests that it has not got back (see the `Drop` of
-//! each). A thread that the kernel holds within a call cannot give up; the next coordinator is told of it.
+//! What is given up is not freed: an engine keeps the memory of requests that have not completed (see each engine's
+//! `Drop`). A thread that is blocked inside a system call cannot give up; the refusal that the next coordinator gets
+//! names it.
 
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-/// How long a thread that is to stop waits while nothing comes back. Shorter than a coordinator's patience with a
-/// trial that it has called off.
+/// How long a thread that is to stop waits while nothing completes. It is shorter than the time that a coordinator
+/// waits for a cancelled trial.
 #[cfg(not(test))]
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 pub(crate) const GRACE: Duration = Duration::from_millis(300);
 
-/// How often it looks.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Wears thin while nothing comes back; a new one is to be had with every request that does.
+/// Expires when nothing completes for the whole of [`GRACE`]. A new one begins with every completion.
 #[derive(Default)]
 pub(crate) struct DrainDeadline {
     since: Option<Instant>,
 }
 
 impl DrainDeadline {
-    /// Nothing came back of `missing` requests: pauses, or gives up.
+    /// Pauses after a poll that found none of the `missing` requests complete.
     ///
     /// # Errors
-    /// `TimedOut`: nothing has come back for the whole of [`GRACE`].
+    /// `TimedOut` when nothing has completed for the whole of [`GRACE`].
     #[cold]
     pub(crate) fn wait(&mut self, missing: u32) -> io::Result<()> {
         if self.since.get_or_insert_with(Instant::now).elapsed() < GRACE {
@@ -60,7 +61,7 @@ mod tests {
         worker::{Places, WorkerEvent, WorkerPool},
     };
 
-    /// How the threads of a trial end whose target never answers, once they are to stop.
+    /// The refusals of the threads of a trial whose target never answers, after the pool was stopped.
     async fn stopped(ring: Sharing) -> Vec<Refusal> {
         let threads = if ring == Sharing::PerThread { 1 } else { 2 };
         let engine = trial::Engine {
@@ -85,7 +86,7 @@ mod tests {
             engine,
             measure: Measure::Timed,
         });
-        // A pipe that nobody writes to.
+        // A pipe that nothing is written to.
         let (reader, _writer) = io::pipe().unwrap();
         let files = (0..threads).map(|_| reader.try_clone().unwrap().into()).collect();
         let places = Places { workers: &vec![0; threads as usize], pollers: &[], combiner: Some((0, false)) };
@@ -101,7 +102,7 @@ mod tests {
             if ready == threads {
                 ready = 0;
                 pool.start(monotonic_ns());
-                // Beyond the end of the window, so that all wait for what is in flight.
+                // Past the end of the window, so that all threads wait for their requests in flight.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 pool.stop();
             }
@@ -110,14 +111,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_never_comes_back_is_given_up_by_those_that_look_for_it() {
+    async fn gives_up_requests_that_never_complete() {
         for ring in [Sharing::PerThread, Sharing::Shared, Sharing::Combiner] {
             let refusals = stopped(ring).await;
-            if let Some(refusal) = refusals.iter().find(|refusal| refusal.code == "ring-refused") {
-                return crate::skip::skip(&refusal.message);
+            if let Some(refusal) = refusals.iter().find(|refusal| refusal.code() == "ring-refused") {
+                return crate::skip::skip(&refusal.message());
             }
-            assert!(refusals.iter().all(|refusal| refusal.code == "engine-failed"), "{ring:?}: {refusals:?}");
-            let says = |refusal: &Refusal| refusal.message.contains("requests did not come back");
+            assert!(
+                refusals.iter().all(|refusal| refusal.code() == "engine-failed"),
+                "{ring:?}: {refusals:?}"
+            );
+            let says = |refusal: &Refusal| refusal.message().contains("requests did not come back");
             assert!(refusals.iter().any(says), "{ring:?}: {refusals:?}");
         }
     }

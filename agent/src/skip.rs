@@ -1,11 +1,14 @@
-//! For tests: how one that cannot run here says so.
+//! How a test reports that it cannot run on this host.
 
-/// Says that a test, or a part of it, is skipped. Where `RINGBENCH_NO_SKIP` is set, as in CI as root, that
-/// is a failure: nothing may be left out there unseen.
+/// Reports that a test, or a part of it, is skipped. With `RINGBENCH_NO_SKIP` set, as in CI as root, this is a failure,
+/// so that no test is left out unnoticed.
 ///
 /// # Panics
-/// Where `RINGBENCH_NO_SKIP` is set.
+/// When `RINGBENCH_NO_SKIP` is set.
 pub fn skip(why: &str) {
-    assert!(std::env::var_os("RINGBENCH_NO_SKIP").is_none(), "skipped where nothing may be: {why}");
+    assert!(
+        std::env::var_os("RINGBENCH_NO_SKIP").is_none(),
+        "skipped although RINGBENCH_NO_SKIP is set: {why}"
+    );
     eprintln!("SKIPPED: {why}");
 }

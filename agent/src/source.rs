@@ -8,7 +8,7 @@ use crate::{
     workload::{Op, OpKind, Ops},
 };
 
-/// What a source has to hand over next.
+/// What a source supplies next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// An operation.
@@ -17,25 +17,25 @@ pub enum Turn {
     Pair,
     /// A sync.
     Sync,
-    /// Nothing, before something has come back.
+    /// Nothing until a request completes.
     Held,
 }
 
-/// An endless sequence of requests.
+/// An endless sequence of operations.
 pub trait Source {
     /// Whether operations are in more than one lane.
     const LANES: bool = false;
 
-    /// What comes next. Asked again without a [`Source::take`] between, it may only have come free.
+    /// What comes next. Without a [`Source::take`] in between, the answer can only change from [`Turn::Held`].
     fn turn(&mut self) -> Turn;
 
     /// Whether the operation that comes next is a write.
     fn next_writes(&mut self) -> bool;
 
-    /// Takes what comes next, into a free slot, whose block is the caller's until it is queued.
+    /// Takes the next operation into a free slot. The slot's block belongs to the caller until the operation is queued.
     fn take(&mut self, slot: Slot) -> Op;
 
-    /// A request came back; its slot's block is the caller's again.
+    /// A request has completed; its slot's block belongs to the caller again.
     fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane);
 
     /// How many operations of the bulk lane overtook the operation of another lane in a slot: they were submitted with

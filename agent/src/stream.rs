@@ -1,4 +1,4 @@
-//! Slices of many workers become intervals of one host, while the trial runs.
+//! Merges the slices of many workers into intervals of one host, while the trial runs.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use proto::{
 
 use crate::worker::recorder::{SERIES, Slice, Slices};
 
-/// Merges what workers have finished, interval by interval.
+/// Merges finished slices, interval by interval.
 pub struct Merger {
     workers: Vec<Source>,
     pending: BTreeMap<u32, Pending>,
-    /// End of the interval sent last: the begin of the next. Intervals leave no gap, so that their lengths
-    /// add up to the window's.
+    /// The end of the last interval returned, which is the begin of the next. Intervals leave no gap, so their lengths
+    /// add up to that of the window.
     edge_ns: Option<u64>,
 }
 
@@ -35,19 +35,19 @@ struct Pending {
 }
 
 impl Merger {
-    /// For workers whose slices come from here.
+    /// Merges slices from these workers.
     #[must_use]
     pub fn new(slices: Vec<Slices>) -> Self {
         let workers = slices.into_iter().map(|slices| Source { slices, next_index: 0 }).collect();
         Self { workers, pending: BTreeMap::new(), edge_ns: None }
     }
 
-    /// Takes what the workers have finished, and returns the intervals that no worker can add to any more.
+    /// Takes the slices that workers have finished, and returns the intervals that no worker can add to any more.
     pub fn poll(&mut self) -> Vec<Interval> {
         for worker in &mut self.workers {
             while let Some(slice) = worker.slices.take() {
                 worker.next_index = slice.next_index;
-                // A worker that was called off in the warmup has nothing to add, and no edges.
+                // A worker that was cancelled during the warm-up has nothing to add, and no edges.
                 if slice.end_ns > 0 {
                     self.pending.entry(slice.index).or_default().add(&slice);
                 }
@@ -138,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn intervals_wait_for_the_slowest_worker_and_leave_no_gap() {
+    fn intervals_wait_for_the_slowest_worker_without_gaps() {
         let ((mut a, slices_a), (mut b, slices_b)) = (script(), script());
         let mut merger = Merger::new(vec![slices_a, slices_b]);
         a.op(OpKind::Read);
         a.recorder.swap(2000, 1);
         assert_eq!(merger.poll(), [], "b may still add to the first interval");
         b.op(OpKind::Write);
-        // b overslept a boundary: its slice ends in the third interval.
+        // b missed a boundary: its slice ends in the third interval.
         b.recorder.swap(3200, 2);
         let first = merger.poll();
         assert_eq!(first.len(), 1);

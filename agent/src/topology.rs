@@ -1,7 +1,7 @@
-//! The CPUs this process may use, and which of them each worker is pinned to.
+//! The CPUs that this process may use, and which of them each worker is pinned to.
 //!
-//! Two workers on one physical core are slower than two on two, and a worker beside the agent's own runtime
-//! is disturbed by it, so the choice is made here once, by rule, and told with the trial.
+//! Two workers on one physical core are slower than two on two cores, and the agent's own runtime disturbs a worker on
+//! the same CPU. So the choice is made here, once and by fixed rules, and reported with the trial.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -11,21 +11,21 @@ use proto::{
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The CPUs of this process, in rising order, and the one its own runtime lives on.
+/// The CPUs of this process in rising order, and the one that the agent's runtime is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
-    /// Allowed by affinity (and so by cpusets) and online. A core is named by the lowest CPU on it, which,
-    /// unlike the kernel's `core_id`, is unique in the machine and known everywhere.
+    /// CPUs that are online and allowed by the affinity (and so by cpusets). A core is named by its lowest CPU, which,
+    /// unlike the kernel's `core_id`, is unique in the machine and known on every architecture.
     pub cpus: Vec<Cpu>,
-    /// The first of them: interrupts usually land there anyway.
+    /// The first of them, where interrupts usually arrive anyway.
     pub runtime_cpu: u32,
 }
 
 impl Topology {
-    /// Looks at this host. Call it before any thread is pinned: a pinned caller sees only its own CPU.
+    /// Inspects this host. Must be called before any thread is pinned: a pinned caller sees only its own CPU.
     ///
     /// # Errors
-    /// When the affinity cannot be read, or no CPU of it is online.
+    /// When the affinity cannot be read, or contains no CPU that is online.
     pub fn discover() -> io::Result<Self> {
         let allowed = sched_getaffinity(None)?;
         let sysfs = Path::new("/sys/devices/system/cpu");
@@ -38,7 +38,7 @@ impl Topology {
         Self::of(cpus).ok_or_else(|| io::Error::other("this process may use no CPU that is online"))
     }
 
-    /// The topology of these CPUs; nothing of none.
+    /// The topology of these CPUs; `None` if there are none.
     #[must_use]
     pub fn of(mut cpus: Vec<Cpu>) -> Option<Self> {
         cpus.sort_unstable_by_key(|cpu| cpu.id);
@@ -50,7 +50,7 @@ impl Topology {
     /// The CPU of each of `workers` workers, in worker order.
     ///
     /// # Errors
-    /// `cpu-not-available` when a CPU was asked for by number that this process may not use.
+    /// `cpu-not-available` when the trial names a CPU that this process may not use.
     pub fn assign(&self, wanted: &Cpus, workers: u32) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
         let choice = match wanted {
             Cpus::Auto => self.preferred(),
@@ -61,8 +61,8 @@ impl Topology {
         Ok((used, warnings))
     }
 
-    /// All CPUs for workers, best first: a thread of each core that the runtime is not on, then the other
-    /// threads of the runtime's core (it is mostly idle), then the siblings of cores that are taken by then.
+    /// All CPUs for workers, best first: one thread of each core except the runtime's, then the other threads of the
+    /// runtime's core (it is mostly idle), then the siblings of cores that are already in use.
     fn preferred(&self) -> Vec<u32> {
         let mut cores: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
         for cpu in &self.cpus {
@@ -104,7 +104,7 @@ impl Topology {
         Err(Refusal::new("cpu-not-available", message, remedy).at("workload.cpus"))
     }
 
-    /// What is the matter with workers on these CPUs.
+    /// Warnings about workers on these CPUs.
     fn concerns(&self, used: &[u32], auto: bool) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let mut distinct = used.to_vec();
@@ -167,11 +167,11 @@ impl Topology {
         warnings
     }
 
-    /// The CPU of each worker's polling thread in the kernel. Left to itself such a thread inherits the CPU that
-    /// its worker is pinned to, where the two would take turns.
+    /// The CPU of each worker's polling thread in the kernel. Without a choice such a thread inherits the CPU that its
+    /// worker is pinned to, and the two would take turns.
     ///
     /// # Errors
-    /// Where the CPU that is asked for may not be used.
+    /// When the requested CPU may not be used.
     pub fn pollers(&self, sqpoll: Sqpoll, workers: &[u32]) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
         let threads = if sqpoll.shared { 1 } else { workers.len() };
         let cpus = match sqpoll.cpu {
@@ -207,7 +207,7 @@ impl Topology {
         Ok((placed, warnings))
     }
 
-    /// One of each whose CPUs are threads of one physical core, if there are any.
+    /// The first pair of CPUs, one from each list, that are threads of one physical core.
     fn neighbours(&self, ours: &[u32], theirs: &[u32]) -> Option<(u32, u32)> {
         ours.iter().find_map(|ours| {
             let core = self.core_of(*ours)?;
@@ -215,10 +215,10 @@ impl Topology {
         })
     }
 
-    /// CPUs for `threads` threads that work for the workers: those that no worker is on, if there are any.
+    /// CPUs for `threads` helper threads: those without a worker if there are any.
     fn beside(&self, workers: &[u32], threads: usize) -> Vec<u32> {
         let mut cpus = self.preferred();
-        // The runtime's CPU before a worker's: it has little to do while a trial runs.
+        // The runtime's CPU comes before a worker's, because the runtime has little to do during a trial.
         cpus.retain(|cpu| !workers.contains(cpu));
         if cpus.len() < threads && !workers.contains(&self.runtime_cpu) {
             cpus.push(self.runtime_cpu);
@@ -229,7 +229,7 @@ impl Topology {
         cpus
     }
 
-    /// The CPU of the combiner's thread, and whether no worker is on it.
+    /// The CPU of the combiner's thread, whether it has that CPU to itself, and warnings.
     #[must_use]
     pub fn combiner(&self, workers: &[u32]) -> (u32, bool, Vec<Warning>) {
         let cpu = self.beside(workers, 1).first().copied().unwrap_or(self.runtime_cpu);
@@ -273,18 +273,18 @@ pub fn pin_current_thread(cpu: u32) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Where a CPU lies. What sysfs does not tell (some virtual machines, some architectures) makes it a core
-/// of its own in package 0.
+/// The place of a CPU in the machine. Where sysfs lacks it (some virtual machines, some architectures), the CPU counts
+/// as a core of its own in package 0.
 fn locate(sysfs: &Path, id: u32) -> Cpu {
     let read = |name: &str| fs::read_to_string(sysfs.join(format!("cpu{id}/topology/{name}"))).ok();
     let siblings = read("core_cpus_list").or_else(|| read("thread_siblings_list"));
     let core = siblings.and_then(|text| parse_list(&text)).and_then(|list| list.into_iter().min());
-    // -1 where the firmware says nothing.
+    // -1 when the firmware does not supply it.
     let package = read("physical_package_id").and_then(|text| text.trim().parse().ok());
     Cpu { id, package: package.unwrap_or(0), core: core.unwrap_or(id) }
 }
 
-/// Reads the kernel's `0-3,8`; nothing if it is not that.
+/// Parses a CPU list such as `0-3,8`; `None` if the text is not one.
 fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {
@@ -298,7 +298,7 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
     Some(all)
 }
 
-/// Writes `0-3,8`.
+/// Formats a CPU list such as `0-3,8`.
 fn print_list(ids: impl IntoIterator<Item = u32>) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for id in ids {
@@ -327,7 +327,7 @@ mod tests {
 
     use super::*;
 
-    /// As Linux numbers x86: first threads of all cores, socket by socket, then their siblings.
+    /// Numbered as Linux does on x86: the first threads of all cores, socket by socket, then their siblings.
     fn machine(sockets: u32, cores: u32, smt: u32) -> Topology {
         let all = sockets * cores;
         let cpu = |id: u32| Cpu { id, package: id % all / cores, core: id % all };
@@ -336,11 +336,11 @@ mod tests {
 
     fn auto(topology: &Topology, workers: u32) -> (Vec<u32>, Vec<String>) {
         let (cpus, warnings) = topology.assign(&Cpus::Auto, workers).unwrap();
-        (cpus, warnings.into_iter().map(|warning| warning.code).collect())
+        (cpus, warnings.into_iter().map(|warning| warning.code().to_owned()).collect())
     }
 
     #[test]
-    fn this_host_is_found_and_can_be_pinned_to() {
+    fn discovers_this_host_and_pins_to_it() {
         let topology = Topology::discover().unwrap();
         assert_eq!(topology.runtime_cpu, topology.cpus[0].id);
         let last = topology.cpus.last().unwrap().id;
@@ -354,24 +354,24 @@ mod tests {
     }
 
     #[test]
-    fn cores_come_before_siblings() {
+    fn assigns_cores_before_siblings() {
         let topology = machine(2, 4, 2);
         let (cpus, warnings) = auto(&topology, 15);
-        // The runtime has CPU 0, so its sibling 8 is the last place without a busy neighbour.
+        // The runtime is on CPU 0, so its sibling 8 is the last CPU without a busy neighbour.
         assert_eq!(cpus, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(warnings, ["shares-core"]);
         assert_eq!(auto(&topology, 8).1, [""; 0], "eight workers on eight cores disturb nobody");
     }
 
     #[test]
-    fn siblings_numbered_side_by_side_are_told_apart() {
+    fn recognises_siblings_with_adjacent_numbers() {
         let cpu = |id: u32| Cpu { id, package: 0, core: id / 2 * 2 };
         let topology = Topology::of((0..8).map(cpu).collect()).unwrap();
         assert_eq!(auto(&topology, 7).0, [2, 4, 6, 1, 3, 5, 7]);
     }
 
     #[test]
-    fn two_sockets_with_equal_core_numbers_are_four_cores() {
+    fn counts_equal_core_numbers_of_two_sockets_as_different_cores() {
         let cpu = |id: u32| Cpu { id, package: id / 2, core: id % 2 };
         let topology = Topology::of((0..4).map(cpu).collect()).unwrap();
         let (cpus, warnings) = auto(&topology, 3);
@@ -380,9 +380,9 @@ mod tests {
     }
 
     #[test]
-    fn a_combiner_has_a_cpu_of_its_own_if_there_is_one() {
+    fn gives_the_combiner_a_free_cpu_if_there_is_one() {
         let code = |(cpu, alone, warnings): (u32, bool, Vec<Warning>)| {
-            (cpu, alone, warnings.first().map(|warning| (warning.code.clone(), warning.message.clone())))
+            (cpu, alone, warnings.first().map(|warning| (warning.code().to_owned(), warning.message())))
         };
         assert_eq!(code(machine(1, 4, 1).combiner(&[1, 2])), (3, true, None));
         let (cpu, alone, warning) = code(machine(1, 2, 1).combiner(&[1, 1]));
@@ -393,12 +393,12 @@ mod tests {
     }
 
     #[test]
-    fn too_many_workers_go_round_and_are_told() {
+    fn warns_of_more_workers_than_cpus() {
         let (cpus, warnings) = assigned(&machine(1, 2, 1), &Cpus::Auto, 3);
         assert_eq!(cpus, [1, 1, 1]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].message.contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
-        assert!(warnings[0].remedy.contains("concurrency: threads"));
+        assert!(warnings[0].message().contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
+        assert!(warnings[0].remedy().contains("concurrency: threads"));
     }
 
     fn assigned(topology: &Topology, wanted: &Cpus, workers: u32) -> (Vec<u32>, Vec<Warning>) {
@@ -406,16 +406,16 @@ mod tests {
     }
 
     #[test]
-    fn the_only_cpu_is_shared() {
+    fn shares_the_only_cpu_with_the_runtime() {
         let (cpus, warnings) = auto(&machine(1, 1, 1), 1);
         assert_eq!((cpus, warnings), (vec![0], vec!["shares-runtime-cpu".to_owned()]));
     }
 
     #[test]
-    fn polling_threads_keep_away_from_workers() {
+    fn keeps_polling_threads_off_the_cpus_of_workers() {
         let pollers = |topology: &Topology, sqpoll, workers: &[u32]| {
             let (cpus, warnings) = topology.pollers(sqpoll, workers).unwrap();
-            (cpus, warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>())
+            (cpus, warnings.into_iter().map(|warning| warning.message()).collect::<Vec<_>>())
         };
         let any = Sqpoll::default();
         assert_eq!(pollers(&machine(1, 4, 1), any, &[1]), (vec![2], vec![]));
@@ -439,32 +439,32 @@ mod tests {
         let own = Sqpoll { cpu: Some(1), ..any };
         assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("take turns on CPU 1"));
         let absent = Sqpoll { cpu: Some(9), ..any };
-        assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field, "engine.sqpoll");
+        assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field(), "engine.sqpoll");
     }
 
     #[test]
-    fn a_list_is_taken_as_it_is() {
+    fn uses_listed_cpus_in_their_order() {
         let topology = machine(1, 4, 1);
         let (cpus, warnings) = assigned(&topology, &Cpus::List(vec![3, 1]), 2);
         assert_eq!((cpus, warnings), (vec![3, 1], vec![]));
         let (cpus, warnings) = assigned(&topology, &Cpus::List(vec![0, 2]), 3);
         assert_eq!(cpus, [0, 2, 0]);
-        let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
+        let codes: Vec<_> = warnings.iter().map(|warning| warning.code()).collect();
         assert_eq!(codes, ["too-few-cpus", "shares-runtime-cpu"]);
-        assert!(warnings[0].message.contains("2 CPUs listed (0,2)"), "{warnings:?}");
+        assert!(warnings[0].message().contains("2 CPUs listed (0,2)"), "{warnings:?}");
     }
 
     #[test]
-    fn a_cpu_that_is_not_there_is_refused_by_number() {
+    fn refuses_absent_cpus_by_number() {
         let refusal = machine(1, 4, 1).assign(&Cpus::List(vec![1, 4, 9]), 1).unwrap_err();
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("cpu-not-available", "workload.cpus"));
-        assert!(refusal.message.contains("CPU 4,9 cannot be used"), "{}", refusal.message);
-        assert!(refusal.message.contains("may use 0-3"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("cpu-not-available", "workload.cpus"));
+        assert!(refusal.message().contains("CPU 4,9 cannot be used"), "{}", refusal.message());
+        assert!(refusal.message().contains("may use 0-3"));
     }
 
     proptest! {
         #[test]
-        fn every_cpu_is_used_once_before_any_is_used_twice(
+        fn uses_every_cpu_once_before_any_twice(
             sockets in 1u32..4, cores in 1u32..8, smt in 1u32..4, workers in 1u32..100,
         ) {
             let topology = machine(sockets, cores, smt);
@@ -483,14 +483,14 @@ mod tests {
         }
 
         #[test]
-        fn lists_read_back(ids in prop::collection::btree_set(0u32..300, 0..40)) {
+        fn cpu_lists_survive_a_round_trip(ids in prop::collection::btree_set(0u32..300, 0..40)) {
             let ids: Vec<u32> = ids.into_iter().collect();
             prop_assert_eq!(parse_list(&print_list(ids.iter().copied())), Some(ids));
         }
     }
 
     #[test]
-    fn a_broken_list_is_nothing() {
+    fn refuses_malformed_cpu_lists() {
         for text in ["a", "1-", "0-4294967295"] {
             assert_eq!(parse_list(text), None, "{text}");
         }

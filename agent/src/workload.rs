@@ -1,4 +1,4 @@
-//! What each worker does, decided before it starts: a seeded table of offsets, directions and sizes, so that
+//! The operations of each worker, decided before it starts: a seeded table of offsets, directions and sizes, so that
 //! nothing is generated in the hot path.
 
 use std::ops::Range;
@@ -11,23 +11,23 @@ use rand_core::{RngCore, SeedableRng};
 use rand_distr::{Distribution as _, Zipf};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Entries of all tables of a host together, at most: 64 MiB.
+/// Maximum number of entries in all tables of a host together: 64 MiB.
 const TABLE_BUDGET: usize = 8 << 20;
-/// Entries of one table, at most: at 1 M operations a second it repeats about once a second.
+/// Maximum number of entries in one table: at 1 M operations a second it repeats about once a second.
 const TABLE_MOST: usize = 1 << 20;
-/// Entries of one table, at least.
+/// Minimum number of entries in one table.
 const TABLE_LEAST: usize = 1 << 12;
 
-/// One operation: what, in which lane, where, and how much.
+/// One operation: its kind, lane, offset and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op {
-    /// What is done.
+    /// What it does.
     pub kind: OpKind,
-    /// The lane that it is measured in, and may be treated by.
+    /// The lane that it is measured in.
     pub lane: Lane,
     /// Byte offset in the target.
     pub offset: u64,
-    /// Bytes, at most a block of the buffers.
+    /// Bytes to move, at most one block of the buffers.
     pub len: u32,
 }
 
@@ -49,11 +49,10 @@ pub enum OpKind {
 }
 
 impl OpKind {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::WriteLinked, Self::Fdatasync, Self::Fsync];
 
-    /// The number of the series that it belongs to in a lane: its position in
-    /// [`Direction::ALL`](proto::outcome::Direction::ALL).
+    /// The number of its series in a lane: its position in [`Direction::ALL`](proto::outcome::Direction::ALL).
     #[inline]
     #[must_use]
     pub fn series(self, lane: Lane) -> usize {
@@ -85,14 +84,14 @@ impl From<SyncCall> for OpKind {
 }
 
 impl Op {
-    /// One of the bulk lane.
+    /// An operation of the bulk lane.
     #[inline]
     #[must_use]
     pub fn new(kind: OpKind, offset: u64, len: u32) -> Self {
         Self { kind, lane: Lane::Bulk, offset, len }
     }
 
-    /// The result of one that did all that was asked.
+    /// The result of a request that transferred everything.
     #[inline]
     #[must_use]
     pub fn whole(self) -> i32 {
@@ -100,8 +99,8 @@ impl Op {
     }
 }
 
-/// Bits of a table's entry: whether it is a write, and the class of its size. Offsets are multiples of the
-/// sector size, which leaves nine.
+/// Bits of a table entry: whether it is a write, and its size class. Offsets are multiples of the sector size, which
+/// leaves nine bits.
 const WRITE: u64 = 1;
 const CLASS_SHIFT: u32 = 1;
 const CLASS_MASK: u64 = MAX_SIZES as u64 - 1;
@@ -111,20 +110,20 @@ const _: () = assert!(MAX_SIZES.is_power_of_two() && PACKED < 512);
 
 /// The endless sequence of one worker's operations.
 pub struct Ops {
-    /// Offset, a multiple of the sector size, with the direction and the class of the size below.
+    /// Offsets, which are multiples of the sector size, with direction and size class in the low bits.
     table: Box<[u64]>,
     at: usize,
-    /// Bytes of each class.
+    /// Bytes of each size class.
     lens: [u32; MAX_SIZES],
-    /// Where offsets come from instead, if they follow one another.
+    /// The source of offsets where they are sequential.
     walk: Option<Walk>,
 }
 
-/// Block after block through a share of the target, round and round.
+/// Walks through a share of the target block by block, over and over.
 struct Walk {
     share: Range<u64>,
     next: u64,
-    /// Sizes differ: the next offset may have to be rounded up to a multiple of its size.
+    /// Block sizes differ, so the next offset may have to be rounded up to a multiple of its size.
     mixed: bool,
 }
 
@@ -147,9 +146,8 @@ impl Grid {
     }
 }
 
-/// The part of a target of `size` bytes that is the worker's own: whole blocks of the largest size. Where there
-/// are more workers than blocks, some have the same; where a share does not hold an aligned block of every size,
-/// all have the whole target.
+/// The worker's own part of a target of `size` bytes: whole blocks of the largest size. With more workers than blocks,
+/// some share a part; if a part does not hold an aligned block of every size, all workers use the whole target.
 #[must_use]
 pub fn share(sizes: &BlockSizes, size: u64, worker: u32, workers: u32) -> Range<u64> {
     let largest = sizes.largest().0.max(1);
@@ -164,10 +162,10 @@ pub fn share(sizes: &BlockSizes, size: u64, worker: u32, workers: u32) -> Range<
 impl Ops {
     /// The operations of worker `worker` of `trial.workers()` on a target of `size` bytes.
     ///
-    /// Offsets are multiples of the operation's own size. Random ones are uniform over the whole blocks of that
-    /// size in the target, with repetition, by multiply and shift (Lemire 2019, without its rejection step: the
-    /// bias is below 2^-32 for every size of target). Sequential ones walk the worker's own contiguous share by
-    /// the size of each operation. A trial that is verified keeps to that share with every pattern.
+    /// Offsets are multiples of the operation's own size. Random offsets are uniform over the whole blocks of that size
+    /// in the target, with repetition, by multiply and shift (Lemire 2019, without its rejection step: the bias is
+    /// below 2^-32 for every size of target). Sequential offsets walk the worker's own contiguous share by the size of
+    /// each operation. A trial with verification keeps to that share with every pattern.
     pub fn new(trial: &Trial, size: u64, worker: u32) -> Self {
         let (work, sizes) = (&trial.workload, &trial.workload.block_size);
         let own = share(sizes, size, worker, trial.workers());
@@ -183,15 +181,15 @@ impl Ops {
             .map(|grid| Grid { blocks: grid.blocks.max(1), ..grid })
             .collect();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial.seed);
-        // Jumps are 2^128 numbers long: workers never share a stretch of the sequence.
+        // A jump is 2^128 numbers long, so workers never use overlapping parts of the sequence.
         (0..worker).for_each(|_| rng.jump());
         let walk = (work.pattern == Pattern::Sequential).then(|| Walk {
             next: own.start,
             share: own,
             mixed: sizes.single().is_none(),
         });
-        let mut zipf: Vec<Favourites> = match work.pattern {
-            Pattern::Zipf => grids.iter().map(|grid| Favourites::new(grid.blocks, work.zipf_theta)).collect(),
+        let mut zipf: Vec<ZipfBlocks> = match work.pattern {
+            Pattern::Zipf => grids.iter().map(|grid| ZipfBlocks::new(grid.blocks, work.zipf_theta)).collect(),
             Pattern::Random | Pattern::Sequential => Vec::new(),
         };
         let single = sizes.single().is_some();
@@ -199,7 +197,7 @@ impl Ops {
             let class = if single { 0 } else { drawn(sizes, below(rng.next_u64(), 100)) };
             let block = match zipf.get_mut(class) {
                 None => below(rng.next_u64(), grids[class].blocks),
-                Some(favourites) => favourites.draw(&mut rng),
+                Some(zipf_blocks) => zipf_blocks.draw(&mut rng),
             };
             let write = below(rng.next_u64(), 100) >= u64::from(work.read_percent);
             grids[class].offset(block) | (class as u64) << CLASS_SHIFT | u64::from(write)
@@ -207,7 +205,7 @@ impl Ops {
         Self { table: (0..Self::table_len(trial.workers())).map(entry).collect(), at: 0, lens, walk }
     }
 
-    /// Entries in the table of each of `workers` workers.
+    /// The number of entries in the table of each of `workers` workers.
     #[must_use]
     pub fn table_len(workers: u32) -> usize {
         (TABLE_BUDGET / workers.max(1) as usize).clamp(TABLE_LEAST, TABLE_MOST)
@@ -247,7 +245,7 @@ impl Walk {
     }
 }
 
-/// The class of size that holds this percentile.
+/// The size class that holds this percentile.
 fn drawn(sizes: &BlockSizes, percentile: u64) -> usize {
     let mut sum = 0;
     let reaches = |(_, percent): &(proto::units::ByteSize, u32)| {
@@ -257,20 +255,20 @@ fn drawn(sizes: &BlockSizes, percentile: u64) -> usize {
     sizes.parts().iter().position(reaches).unwrap_or(0)
 }
 
-/// Blocks by Zipf's law.
-struct Favourites {
+/// Blocks drawn by Zipf's law.
+struct ZipfBlocks {
     ranks: Zipf<f64>,
     blocks: u64,
-    /// Takes neighbouring ranks to distant blocks. It has no divisor in common with the number of blocks, so
-    /// that every block has one rank.
+    /// Spreads neighbouring ranks to distant blocks. It has no common divisor with the number of blocks, so that every
+    /// block has one rank.
     step: u64,
 }
 
-impl Favourites {
+impl ZipfBlocks {
     #[allow(clippy::expect_used, reason = "the exponent and the number of blocks are checked with the trial")]
     fn new(blocks: u64, theta: f64) -> Self {
         let ranks = Zipf::new(blocks as f64, theta).expect("at least one block, and a positive exponent");
-        // Near the golden section of the target, where multiples lie farthest apart.
+        // Near the golden section of the target, where multiples are spread most evenly.
         let near = (blocks as f64 * 0.618) as u64;
         let step = (near.max(1)..).find(|step| gcd(*step, blocks) == 1).unwrap_or(1);
         Self { ranks, blocks, step }
@@ -393,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_goes_by_the_size_of_each_operation() {
+    fn walks_by_the_size_of_each_operation() {
         let mut trial = trial(Pattern::Sequential, 100, 512, 1, 3);
         trial.workload.block_size = BlockSizes::new(vec![(ByteSize(512), 50), (ByteSize(4096), 50)]);
         let mut ops = Ops::new(&trial, 1 << 20, 0);
@@ -409,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_decide_and_workers_differ() {
+    fn depends_on_seed_and_worker() {
         let take = |seed, worker| {
             let mut ops = Ops::new(&trial(Pattern::Random, 50, 4096, 2, seed), 1 << 30, worker);
             (0..100).map(|_| ops.next_op()).collect::<Vec<_>>()
@@ -420,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn favourites_follow_zipfs_law() {
+    fn ranks_follow_zipfs_law() {
         let mut zipf = trial(Pattern::Zipf, 100, 4096, 1, 3);
         zipf.workload.zipf_theta = 1.0;
         let blocks = 1000;
@@ -430,8 +428,8 @@ mod tests {
         let first = counts[0];
         let neighbours = counts[1] + counts[999];
         counts.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(first, counts[0], "the first block is the favourite");
-        assert!(neighbours < counts[1], "favourites are scattered");
+        assert_eq!(first, counts[0], "the first block has the lowest rank");
+        assert!(neighbours < counts[1], "neighbours in rank are far apart");
         for rank in [2u32, 4, 8] {
             let share = f64::from(counts[rank as usize - 1]) / f64::from(counts[0]);
             assert!((share * f64::from(rank) - 1.0).abs() < 0.1, "rank {rank}: {share}");
@@ -439,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn mixes_are_as_asked() {
+    fn mixes_reads_and_writes_as_configured() {
         let mut ops = Ops::new(&trial(Pattern::Random, 70, 4096, 1, 3), 1 << 30, 0);
         let writes = (0..100_000).filter(|_| ops.next_op().kind == OpKind::Write).count();
         assert!((29_000..31_000).contains(&writes), "{writes} writes of 100000 at 70 % reads");

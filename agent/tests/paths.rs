@@ -87,8 +87,7 @@ fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec
         while reports.len() < pool.reports() {
             match pool.event().await.unwrap() {
                 WorkerEvent::Ready(built) => {
-                    let missing: Vec<_> =
-                        built.warnings.iter().map(|warning| warning.code.as_str()).collect();
+                    let missing: Vec<_> = built.warnings.iter().map(|warning| warning.code()).collect();
                     eprintln!("worker {ready}: {missing:?}");
                     slices.push(built.slices);
                     ready += 1;
@@ -97,7 +96,7 @@ fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec
                     }
                 }
                 WorkerEvent::Done(done) => {
-                    let report = done.map_err(|refusal| refusal.message)?;
+                    let report = done.map_err(|refusal| refusal.message())?;
                     let window = report.window.unwrap();
                     reports.push((window.audit, window.counts.syscalls.iter().map(|(_, count)| count).sum()));
                 }

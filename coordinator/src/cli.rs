@@ -6,11 +6,11 @@ use clap::{ArgAction, Parser};
 
 use crate::{commands::Command, exit, screen::Screen};
 
-/// Runs I/O scenarios on one machine or several, and says what can be concluded.
+/// Runs I/O scenarios on one or more machines and reports the conclusions.
 #[derive(Debug, Parser)]
 #[command(name = "coordinator", version, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
-    /// Log more (twice: still more). RUST_LOG decides in detail.
+    /// Log more (repeat for even more). RUST_LOG gives detailed control.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     #[command(subcommand)]
@@ -39,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn what_excludes_each_other_is_refused() {
+    fn refuses_conflicting_options() {
         let refused = |args: &[&str]| Cli::try_parse_from([&["coordinator"], args].concat()).unwrap_err();
         for args in [
             &["run", "a.yaml", "--agents", "a:1", "--inventory", "b"][..],

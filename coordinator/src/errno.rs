@@ -1,8 +1,8 @@
-//! The names of errors, as they stand in tables, marks and `summary.json`.
+//! Names of errors, as used in tables, marks and `summary.json`.
 
 use proto::outcome::NVME_STATUS;
 
-/// The name of what block I/O fails with; of what it hardly ever fails with, the number.
+/// The name of an error of block I/O; for rare errors, the number.
 pub(crate) fn errno_name(errno: i32) -> String {
     let name = match errno.abs() {
         1 => "EPERM",
@@ -36,7 +36,7 @@ pub(crate) fn errno_name(errno: i32) -> String {
     name.into()
 }
 
-/// What a drive said of a command, by the status' type and code, as the specification and nvme-cli write them.
+/// The status of an NVMe command by type and code, worded as in the specification and nvme-cli.
 fn nvme_status(status: i32) -> String {
     let name = match status {
         0x002 => "invalid field",
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_the_kernel_and_of_drives_have_names() {
+    fn names_errors_of_the_kernel_and_of_drives() {
         let names = [5, -5, 1234, NVME_STATUS + 0x281, NVME_STATUS + 0x7FF, NVME_STATUS].map(errno_name);
         let expected = [
             "EIO",

@@ -1,14 +1,14 @@
-//! The exit codes: part of the interface, so they stand in one place.
+//! The exit codes. They are part of the interface and defined only here.
 
 use std::process::ExitCode;
 
 use crate::summary::ComparisonSet;
 
-/// How a command ended. Where several things are true at once, [`Exit::strongest`] decides.
+/// The outcome of a command. If several apply, [`Exit::strongest`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, and every expectation held.
+    /// Done; every expectation held.
     Done = 0,
     /// Done, but an expectation did not hold.
     ExpectationFailed = 1,
@@ -16,9 +16,9 @@ pub enum Exit {
     Usage = 2,
     /// A host was unreachable, was lost, or refused.
     Host = 3,
-    /// Incomplete, or not to be trusted; it is said why.
+    /// Incomplete or untrustworthy; the reason is printed.
     Incomplete = 4,
-    /// Interrupted; what was measured is kept.
+    /// Interrupted; finished trials are kept.
     Interrupted = 130,
 }
 
@@ -29,11 +29,11 @@ Exit codes:
   1    an expectation failed
   2    bad usage, or a bad scenario
   3    a host was unreachable, lost, or refused
-  4    incomplete or not trustworthy (it is said why)
+  4    incomplete or untrustworthy (the reason is printed)
   130  interrupted (what was measured is kept)";
 
 impl Exit {
-    /// What the data of a run deserve.
+    /// The exit code for the data of a run.
     #[must_use]
     pub fn of(set: &ComparisonSet) -> Self {
         let start = if set.trustworthy { Self::Done } else { Self::Incomplete };
@@ -45,14 +45,14 @@ impl Exit {
         judged.fold(start, Self::strongest)
     }
 
-    /// The number that the shell sees.
+    /// The number returned to the shell.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
     }
 
-    /// The one of two that is told: what explains the other comes first. An interruption explains why a run
-    /// is incomplete, a lost host why an expectation failed, and so on.
+    /// The outcome that is returned if two apply: the one that explains the other. An interruption explains an
+    /// incomplete run, a lost host explains a failed expectation, and so on.
     #[must_use]
     pub fn strongest(self, other: Self) -> Self {
         if self.rank() >= other.rank() { self } else { other }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_strongest_wins_whatever_the_order() {
+    fn the_strongest_outcome_does_not_depend_on_the_order() {
         let order = [
             Exit::Done,
             Exit::ExpectationFailed,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_and_the_help_agree() {
+    fn the_help_lists_the_codes() {
         let codes = [Exit::Done, Exit::ExpectationFailed, Exit::Usage, Exit::Host, Exit::Incomplete];
         for exit in codes.into_iter().chain([Exit::Interrupted]) {
             assert!(HELP.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not in the help");

@@ -1,4 +1,4 @@
-//! The coordinator: reads scenarios, runs them on agents, and says what can be concluded.
+//! The coordinator: reads scenarios, runs them on agents and reports the conclusions.
 //!
 //! The path of the data: [`scenario`] -> [`plan`] -> [`cluster`], driven by [`run`] -> [`store`] ->
 //! [`analysis`] -> [`report`].

@@ -1,12 +1,11 @@
-//! The only place that writes to standard output: what a command was asked for, and nothing else.
+//! The only module that writes to standard output. It writes the results of commands and nothing else.
 
 use std::io::{self, ErrorKind, Write as _};
 
-/// Writes `text` to standard output, with a newline at its end. A reader that has gone away (`| head`) is
-/// not an error: it has seen what it wanted.
+/// Writes `text` to standard output, with a newline at its end. A closed pipe (`| head`) is not an error.
 ///
 /// # Errors
-/// Where writing fails otherwise, such as on a full disk.
+/// Any other write error, for example a full disk.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let written = out

@@ -1,4 +1,4 @@
-//! A point of the sweep, and how it is written.
+//! A point of the sweep, and its text form.
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub fn cell(arm: &str, params: &Params) -> String {
     if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
 }
 
-/// A value of an axis as people write it.
+/// A value of an axis as text.
 #[must_use]
 pub fn value(of: &Value) -> String {
     match of {

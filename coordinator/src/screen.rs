@@ -1,11 +1,11 @@
-//! Standard error: progress bars, log lines and messages take turns on it, so that none tears another.
+//! Standard error, shared by progress bars, log lines and messages, so that they do not interleave.
 
 use std::io::{self, Write as _};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-/// Standard error, shared. Cheap to clone.
+/// A handle to standard error. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Screen {
     bars: MultiProgress,
@@ -18,13 +18,13 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Standard error. Bars appear on it only if it is a terminal.
+    /// A handle to standard error. Bars appear only if it is a terminal.
     #[must_use]
     pub fn new() -> Self {
         Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()) }
     }
 
-    /// Where bars are added.
+    /// The container for bars.
     #[must_use]
     pub fn bars(&self) -> &MultiProgress {
         &self.bars
@@ -35,7 +35,8 @@ impl Screen {
         self.bytes(format!("{text}\n").as_bytes());
     }
 
-    /// Writes what has its newline already. Where even standard error is gone there is nobody left to tell.
+    /// Writes text that already ends in a newline. Errors are ignored, because there is no other stream to report
+    /// them.
     fn bytes(&self, text: &[u8]) {
         self.bars.suspend(|| {
             let _ = io::stderr().lock().write_all(text);
@@ -47,8 +48,8 @@ impl Screen {
         self.line(format!("{error:?}").trim_end());
     }
 
-    /// Sends log lines here. `RUST_LOG` decides which; without it, warnings and what is worse, and with each
-    /// `-v` one step more.
+    /// Sends log lines here. `RUST_LOG` selects them; without it, the level is warnings and errors, and each `-v`
+    /// raises it by one.
     pub fn log(&self, verbosity: u8) {
         let default = match verbosity {
             0 => "warn",
@@ -62,7 +63,7 @@ impl Screen {
             .with_target(false)
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .with_writer(self.clone());
-        // Only a second logger in the same process could fail this; the first serves as well.
+        // This fails only if the process already has a logger, which then serves.
         let _ = log.try_init();
     }
 }
@@ -75,7 +76,7 @@ impl<'a> MakeWriter<'a> for Screen {
     }
 }
 
-/// One log line, written as a whole when it is complete.
+/// One log line, written in one piece when it is complete.
 #[derive(Debug)]
 pub struct Line<'a> {
     screen: &'a Screen,

@@ -1,4 +1,4 @@
-//! The wish to stop: raised by SIGINT and SIGTERM, heard by everything that waits.
+//! Stop requests: raised by SIGINT and SIGTERM, observed by every wait.
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -7,35 +7,35 @@ use tokio::{
 
 use crate::exit::Exit;
 
-/// Hears the wish to stop. Cheap to clone.
+/// Receives stop requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// Raises the wish to stop.
+/// Sends stop requests.
 #[derive(Debug)]
 pub struct StopSwitch(watch::Sender<bool>);
 
 impl StopSwitch {
-    /// Asks everything that waits to end in order. Asking twice changes nothing.
+    /// Requests an orderly stop. A second request has no effect.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
-    /// A switch and what hears it.
+    /// A sender and its receiver.
     #[must_use]
     pub fn channel() -> (StopSwitch, Self) {
         let (switch, stop) = watch::channel(false);
         (StopSwitch(switch), Self(stop))
     }
 
-    /// Listens for SIGINT and SIGTERM from now on. The first asks to end in order; the second ends the
-    /// process at once (an embedded agent then sees its socket close, and ends too). Needs a runtime with
-    /// threads of its own, since the second signal must work while the first thread computes.
+    /// Listens for SIGINT and SIGTERM from now on. The first signal requests an orderly stop. The second ends the
+    /// process at once; an embedded agent then sees its socket close and ends too. Needs a multi-threaded runtime,
+    /// because the second signal must work while the first thread computes.
     ///
     /// # Errors
-    /// Where the signal handlers cannot be installed.
+    /// The signal handlers cannot be installed.
     pub fn on_signals(on_first: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -56,13 +56,13 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether it was asked to stop.
+    /// Whether a stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it is asked to stop: for ever, if nobody can ask any more.
+    /// Waits for a stop request; for ever if no sender remains.
     pub async fn requested(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|&asked| asked).await.is_err() {
@@ -70,7 +70,7 @@ impl Stop {
         }
     }
 
-    /// Runs `work` unless it is asked to stop first: `None` then.
+    /// Runs `work`; `None` if a stop is requested first.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_is_given_up_when_asked_to_stop() {
+    async fn abandons_work_on_a_stop_request() {
         let (switch, stop) = Stop::channel();
         assert_eq!(stop.or(async { 1 }).await, Some(1));
         switch.request();

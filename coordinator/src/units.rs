@@ -1,4 +1,4 @@
-//! Numbers as people read them: three digits and a unit; nothing that is not zero is shown as zero.
+//! Formats numbers for people: three digits and a unit. A nonzero value is never shown as zero.
 
 /// Three significant digits, without a unit.
 fn digits(value: f64) -> String {
@@ -38,7 +38,7 @@ pub(crate) fn nanos(value: f64) -> String {
     scaled(value, &[(1e9, " s"), (1e6, " ms"), (1e3, " µs"), (1.0, " ns")])
 }
 
-/// Something per I/O: `1.000`, `0.031`, `0.0005`. One column of it lines up at the point.
+/// A ratio per I/O: `1.000`, `0.031`, `0.0005`. One column of it lines up at the point.
 pub(crate) fn per_io(value: f64) -> String {
     match value {
         0.0 => "0".into(),
@@ -54,9 +54,9 @@ pub(crate) fn bytes_per_s(value: f64) -> String {
     scaled(value, &[(1e9, " GB/s"), (1e6, " MB/s"), (1e3, " kB/s"), (1.0, " B/s")])
 }
 
-/// How far trials were apart: half the distance of the least from the most, in percent of the mean: `±1.2%`.
-/// Nothing below two. A confidence interval would say less here: of two or three samples, as are usual, it is
-/// several times as wide as they are apart. Verdicts rest on it all the same.
+/// The spread of trials: half the range in percent of the mean, such as `±1.2%`; empty below two trials. A
+/// confidence interval would be less informative here: with two or three samples it is several times wider than
+/// their range. Verdicts use the confidence interval all the same.
 pub(crate) fn spread(mean: f64, samples: &[f64]) -> Option<String> {
     if samples.len() < 2 {
         return None;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_and_a_unit() {
+    fn formats_three_digits_and_a_unit() {
         let counts =
             [(0.0, "0"), (999.4, "999"), (73_512.0, "73.5k"), (999_960.0, "1.00M"), (2.5e9, "2.50G")];
         for (value, text) in counts {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_zero_is_not_shown_as_zero() {
+    fn a_nonzero_value_is_not_shown_as_zero() {
         for (value, text) in
             [(0.0, "0"), (1.0, "1.000"), (0.0312, "0.031"), (0.0005, "0.0005"), (1e-9, "<0.0001")]
         {

@@ -5,7 +5,7 @@
 [ -c /dev/ng0n1 ] || fail "the kernel has no /dev/ng0n1"
 [ -x /in/agent-tests ] || fail "no /in/agent-tests: see .ci/lab-kernel"
 
-test=engine::nvme::tests::a_drive_has_the_same_bytes_both_ways
+test=engine::nvme::tests::reads_the_same_data_through_ring_and_block_layer
 RINGBENCH_NVME_BLOCK=/dev/nvme0n1 RINGBENCH_NVME_GENERIC=/dev/ng0n1 /in/agent-tests --ignored --exact $test \
     >bytes.log 2>&1 || {
     cat bytes.log >&2

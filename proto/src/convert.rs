@@ -142,7 +142,7 @@ impl Interval {
     /// The message for one trial.
     ///
     /// # Errors
-    /// Where a histogram cannot be encoded.
+    /// If a histogram cannot be encoded.
     pub fn to_wire(&self, trial_id: String) -> Result<wire::Interval, histogram::CodecError> {
         let series = |series: &Series| -> Result<wire::Series, histogram::CodecError> {
             Ok(wire::Series {

@@ -16,7 +16,7 @@ counters! {
         /// Those of them that were overtaken: others that were submitted with them or later completed earlier.
         pub overtaken: u64,
         /// The number of such others, added up over all urgent operations; a lower bound, obtained by counting (see
-        /// the agent's `worker::urgent`).
+        /// the agent's `worker::lanes`).
         pub overtakers: u64,
         /// The most others that overtook one urgent operation.
         pub most_overtakers: u64 => max,

@@ -1,29 +1,32 @@
-//! The latency histogram: its bounds and its form on the wire.
+//! The latency histogram: its bounds and its encoding.
 //!
-//! Values are nanoseconds. 1 ns to 60 s at 3 significant digits is 27,648 counters with a relative error of
-//! at most 0.1 %. On the wire a histogram is HdrHistogram V2, which writes runs of empty counters as one
-//! number; it is not deflated, since gRPC may compress and twice is once too often.
+//! Values are nanoseconds. The range from 1 ns to 60 s at 3 significant digits takes 27,648 counters, with a relative
+//! error of at most 0.1 %. Histograms are sent as HdrHistogram V2, which encodes a run of empty counters as one number.
+//! They are not deflated, since gRPC can compress them.
 
 use hdrhistogram::{
     Counter, Histogram,
     serialization::{Deserializer, Serializer, V2Serializer},
 };
 
-/// The smallest latency told apart from zero, in nanoseconds.
+/// The smallest latency that is distinguished from zero, in nanoseconds.
 pub const LOWEST_NS: u64 = 1;
-/// The largest latency recorded, in nanoseconds; longer ones are recorded as this and counted as saturated.
+/// The largest latency that is recorded, in nanoseconds. Longer ones are recorded as this value and counted as saturated.
 pub const HIGHEST_NS: u64 = 60_000_000_000;
-/// Significant decimal digits kept of a latency.
+/// Significant decimal digits of a recorded latency.
 pub const DIGITS: u8 = 3;
 
-/// An empty histogram with Ringbench's bounds; the counter's width is the caller's choice.
+/// An empty histogram with Ringbench's bounds. The caller chooses the width of its counters.
 #[must_use]
-#[allow(clippy::expect_used, reason = "the bounds are constants that the test below constructs with")]
+#[allow(
+    clippy::expect_used,
+    reason = "the bounds are constants, and a test constructs a histogram with them"
+)]
 pub fn empty<C: Counter>() -> Histogram<C> {
     Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid")
 }
 
-/// Why bytes are no histogram of ours.
+/// Why a histogram cannot be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// The bytes are not HdrHistogram V2.
@@ -46,7 +49,7 @@ pub enum CodecError {
 /// Encodes as HdrHistogram V2.
 ///
 /// # Errors
-/// Where a count exceeds what V2 can hold (2^63).
+/// If a count exceeds the limit of V2 (2^63).
 pub fn encode<C: Counter>(histogram: &Histogram<C>) -> Result<Vec<u8>, CodecError> {
     let mut bytes = Vec::with_capacity(4096);
     V2Serializer::new()
@@ -58,9 +61,9 @@ pub fn encode<C: Counter>(histogram: &Histogram<C>) -> Result<Vec<u8>, CodecErro
 /// Decodes HdrHistogram V2 and checks the bounds.
 ///
 /// # Errors
-/// Where the bytes are malformed, carry data behind the histogram, or have other bounds.
+/// If the bytes are malformed, continue after the histogram, or have other bounds.
 pub fn decode(mut bytes: &[u8]) -> Result<Histogram<u64>, CodecError> {
-    // The decoder allocates what the header asks for: look at the bounds before it does.
+    // The decoder allocates as much as the header demands, so the bounds are checked first.
     let header = |at: usize, len: usize| bytes.get(at..at + len);
     let (digits, low, high) = match (header(12, 4), header(16, 8), header(24, 8)) {
         (Some(digits), Some(low), Some(high)) => (be(digits), be(low), be(high)),
@@ -115,11 +118,11 @@ mod tests {
     }
 
     proptest! {
-        // A histogram has 27,648 counters: a few dozen of them are enough.
+        // Each histogram has 27,648 counters: a few dozen cases are enough.
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn round_trip(values in prop::collection::vec((0..=HIGHEST_NS, 1..1_000_000u64), 0..200)) {
+        fn histograms_decode_to_themselves(values in prop::collection::vec((0..=HIGHEST_NS, 1..1_000_000u64), 0..200)) {
             let mut histogram = empty::<u64>();
             for (value, count) in values {
                 histogram.saturating_record_n(value, count);

@@ -25,8 +25,10 @@ mod finished;
 pub mod histogram;
 pub mod knob;
 pub mod noise;
+pub mod notice;
 pub mod outcome;
 pub mod payload;
+pub mod refusal;
 pub mod rule;
 pub mod series;
 pub mod target;
@@ -35,6 +37,7 @@ mod testing;
 pub mod trial;
 pub mod units;
 pub mod urgent;
+pub mod warning;
 pub mod workload;
 
 /// Code generated from `ringbench/v1/agent.proto`.

@@ -1,38 +1,38 @@
-//! What else went on in a host while a trial was measured, and could have changed what came out.
+//! Other activity on a host during a trial that could have changed its results.
 
 use serde::{Deserialize, Serialize};
 
 use crate::trial::FieldError;
 
-/// Readings at the edges of the measured window, and what lies between them. `None` is *not available here*, and
+/// Differences between two readings, at the edges of the measured window. `None` means *not available on this host*,
 /// never zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
-    /// Between the first reading and the last, in nanoseconds: the window, or a little less.
+    /// Time between the first and the last reading, in nanoseconds: the window, or a little less.
     pub span_ns: u64,
-    /// The trial's own CPUs: of its workers, of a combiner and of rings' polling threads. Rising.
+    /// The trial's own CPUs: those of workers, of a combiner and of rings' polling threads, in ascending order.
     pub cpus: Vec<u32>,
-    /// Time that the hypervisor gave to others while these CPUs had work, in nanoseconds, in steps of 10 ms. 0 on
-    /// machines that are none, or whose hypervisor does not tell.
+    /// Time that the hypervisor gave to others while these CPUs had work (steal), in nanoseconds, in steps of 10 ms. 0 on
+    /// physical machines, and where the hypervisor does not report it.
     pub steal_ns: u64,
-    /// The same of all CPUs of the machine.
+    /// The same for all CPUs of the machine.
     pub steal_all_ns: u64,
-    /// How many these are.
+    /// The number of these CPUs.
     pub cpus_all: u32,
-    /// What others ran on the trial's CPUs.
+    /// CPU time that other processes used on the trial's CPUs.
     pub foreign: Option<Foreign>,
-    /// The share of the window in which a thread of the trial was ready and its CPU had somebody else: the mean over
-    /// them, from 0 to 1. Only where each has a CPU of its own; else they wait for each other.
+    /// The share of the window in which a thread of the trial was runnable while its CPU ran something else: the mean over
+    /// its threads, from 0 to 1. Only where each thread has a CPU of its own; otherwise they wait for each other.
     pub waited_share: Option<f64>,
-    /// How long any task of the machine waited for a CPU (PSI, `some`), the trial's own among them, in nanoseconds.
+    /// How long any task of the machine, the trial's own included, waited for a CPU (PSI, `some`), in nanoseconds.
     pub pressure_ns: Option<u64>,
-    /// How fast the trial's CPUs ran at both readings; empty where the kernel does not tell.
+    /// Frequencies of the trial's CPUs at both readings; empty where the kernel does not report them.
     pub frequencies: Vec<Frequency>,
-    /// How often the hardware throttled one of the trial's CPUs for heat.
+    /// How often the hardware throttled one of the trial's CPUs because of heat.
     pub throttled: Option<u64>,
-    /// The kernel's clock at the first reading.
+    /// The kernel's clock source at the first reading.
     pub clocksource: Option<String>,
-    /// And at the last.
+    /// The kernel's clock source at the last reading.
     pub clocksource_after: Option<String>,
 }
 
@@ -55,25 +55,25 @@ impl Noise {
     }
 }
 
-/// What others ran on the trial's CPUs: what these did, less what the agent's process did on them. Both are counted
-/// by the kernel's tick, so shares of the same ticks are compared.
+/// CPU time that other processes used on the trial's CPUs: the time that these CPUs were busy, less that of the agent's
+/// process on them. The kernel counts both by ticks, so shares of the same ticks are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foreign {
-    /// In user mode and in the kernel, in nanoseconds. 0: less than `resolution_ns`.
+    /// In user mode and in the kernel, in nanoseconds; 0 if less than `resolution_ns`.
     pub total_ns: u64,
-    /// Of it, in user mode: this is no thread of the kernel's, which might work for the trial.
+    /// The part in user mode, in nanoseconds. Unlike the rest, it cannot be kernel threads that work for the trial.
     pub user_ns: u64,
-    /// The least that could be seen.
+    /// The smallest time that can be detected, in nanoseconds.
     pub resolution_ns: u64,
 }
 
-/// How fast a CPU ran.
+/// The frequency of a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frequency {
     /// The CPU.
     pub cpu: u32,
     /// At the first reading, in kHz.
     pub begin_khz: u64,
-    /// At the last.
+    /// At the last reading, in kHz.
     pub end_khz: u64,
 }

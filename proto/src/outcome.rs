@@ -11,7 +11,9 @@ pub use crate::{
     },
     finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
     knob::Knob,
+    refusal::Refusal,
     series::{Direction, Interval, Kind, Lane, Series},
+    warning::Warning,
 };
 use crate::{facts::TargetFacts, payload::Payload};
 
@@ -57,53 +59,6 @@ pub struct Capability {
     /// What to do where it is missing; empty where nothing is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
-}
-
-/// Something the reader of a number must know, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Warning {
-    /// A stable word for programs, such as `too-few-cpus`.
-    pub code: String,
-    /// What is the matter.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl Warning {
-    /// A warning with its remedy.
-    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), remedy: remedy.into() }
-    }
-}
-
-/// Why a host refused or lost a trial.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// A stable word for programs, such as `no-space` or `ring-refused`.
-    pub code: String,
-    /// What went wrong, with the place.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-    /// Where in the trial, such as `engine.depth`; empty where it lies in no field.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub field: String,
-}
-
-impl Refusal {
-    /// A refusal that lies in no field of the trial.
-    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), remedy: remedy.into(), field: String::new() }
-    }
-
-    /// The same, laid at a field of the trial.
-    #[must_use]
-    pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = field.into();
-        self
-    }
 }
 
 impl Payload for Refusal {}

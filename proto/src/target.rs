@@ -164,7 +164,7 @@ impl TryFrom<TargetFields> for Target {
             (None, None, None, Some(_), Some(_)) => Err("`direct` goes inside `device`"),
             (None, None, None, None, _) => Err("needs `file: {size: 1GiB}`, `path: /data/file`, \
                  `ramdisk: {size: 256MiB}` or `device: {path: /dev/nvme0n1, serial: ..}`"),
-            _ => Err("`file`, `path`, `ramdisk` and `device` exclude each other"),
+            _ => Err("`file`, `path`, `ramdisk` and `device` exclude each other: keep one of them"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! For tests: a trial that is valid, and what is said of it once it is not.
+//! For tests: a valid trial, and the errors of an invalid one.
 
 use crate::{
     trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
@@ -17,7 +17,7 @@ pub(crate) fn trial() -> Trial {
     }
 }
 
-/// What is said of that trial after a change, which must make it one that is refused.
+/// The errors of that trial after a change that must make it invalid.
 pub(crate) fn refused(change: impl FnOnce(&mut Trial)) -> String {
     let mut trial = trial();
     change(&mut trial);

@@ -1,5 +1,5 @@
-//! Sizes and durations as people write them: `4KiB`, `300ms`. A bare number is a size in bytes; a duration
-//! always needs its unit.
+//! Sizes and durations as people write them: `4KiB`, `300ms`. A size without a unit is in bytes; a duration always
+//! needs a unit.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -14,12 +14,12 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nanos(pub u64);
 
-/// Why a text is no size or duration; the message names the remedy.
+/// Why a text is not a size or a duration. The message contains the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnitError(String);
 
-/// Binary first: it is what sizes are printed in.
+/// Binary units come first: sizes are printed in them.
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -43,7 +43,7 @@ const TIME_UNITS: [(&str, u64); 8] = [
     ("ns", 1),
 ];
 
-/// Splits `12.5MiB` into number and unit, and multiplies exactly.
+/// Parses a text such as `12.5MiB`: the exact value, and whether it has a unit.
 fn parse(text: &str, units: &[(&str, u64)]) -> Result<(u64, bool), ParseFailure> {
     let text = text.trim();
     let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
@@ -90,7 +90,7 @@ impl FromStr for ByteSize {
                     "write KiB, MiB, GiB or TiB for powers of 1024, kB, MB, GB or TB for powers of 1000, \
                      or B (a bare k could be either)"
                 }
-                ParseFailure::TooFine => "it must come out as a whole number of bytes",
+                ParseFailure::TooFine => "the result must be a whole number of bytes",
                 ParseFailure::TooLarge => "it is larger than any device",
             };
             UnitError(format!("`{text}` is not a size: {hint}"))
@@ -110,14 +110,14 @@ impl FromStr for Nanos {
             Ok((_, false)) => Err(explain(&format!("it has no unit; write {0}s or {0}ms", text.trim()))),
             Err(ParseFailure::NoNumber) => Err(explain("a number and a unit, such as 300ms or 2s")),
             Err(ParseFailure::Unit) => Err(explain("the units are ns, us, ms, s, min and h")),
-            Err(ParseFailure::TooFine) => Err(explain("it must come out as a whole number of nanoseconds")),
+            Err(ParseFailure::TooFine) => Err(explain("the result must be a whole number of nanoseconds")),
             Err(ParseFailure::TooLarge) => Err(explain("it is too long")),
         }
     }
 }
 
 impl fmt::Display for ByteSize {
-    /// The largest binary unit that divides the size, so that what is printed parses back to the same.
+    /// In the largest binary unit that divides the size, so that the text parses back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SIZE_UNITS[..4].iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
@@ -127,7 +127,7 @@ impl fmt::Display for ByteSize {
 }
 
 impl fmt::Display for Nanos {
-    /// The largest unit that divides the duration, so that what is printed parses back to the same.
+    /// In the largest unit that divides the duration, so that the text parses back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
         match shown.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)) {
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn parses_sizes_and_durations() {
         for (text, bytes) in [("4KiB", 4096), ("512", 512), ("1.5 MiB", 1_572_864), ("4kB", 4000), ("0B", 0)]
         {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
@@ -246,17 +246,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printed_sizes_read_back(n in any::<u64>()) {
+        fn printed_sizes_parse_back(n in any::<u64>()) {
             prop_assert_eq!(ByteSize(n).to_string().parse(), Ok(ByteSize(n)));
         }
 
         #[test]
-        fn printed_durations_read_back(n in any::<u64>()) {
+        fn printed_durations_parse_back(n in any::<u64>()) {
             prop_assert_eq!(Nanos(n).to_string().parse(), Ok(Nanos(n)));
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,24}") {
+        fn no_text_panics(text in "\\PC{0,24}") {
             let _ = text.parse::<ByteSize>();
             let _ = text.parse::<Nanos>();
         }

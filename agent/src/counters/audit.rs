@@ -208,8 +208,8 @@ mod tests {
         let audited = audit.read();
         assert_eq!(audited.counts.paths, None);
         let [warning] = &audited.warnings[..] else { panic!("{:?}", audited.warnings) };
-        assert_eq!(warning.code, "paths-not-measured");
-        assert!(warning.message.contains("to the end: Input/output error"), "{warning:?}");
-        assert!(!warning.remedy.is_empty() && audit.read().warnings.is_empty(), "said once");
+        assert_eq!(warning.code(), "paths-not-measured");
+        assert!(warning.message().contains("to the end: Input/output error"), "{warning:?}");
+        assert!(!warning.remedy().is_empty() && audit.read().warnings.is_empty(), "said once");
     }
 }

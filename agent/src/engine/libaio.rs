@@ -1,8 +1,7 @@
-//! The older asynchronous interface, by its own system calls: io_submit hands over, io_getevents waits.
+//! Linux's older asynchronous interface, by its own system calls: io_submit submits, io_getevents waits.
 //!
-//! It copies the description of each request into the kernel (64 bytes and a pointer) and each completion out
-//! (32 bytes), and it waits inside io_submit wherever the file cannot be read asynchronously, as through the
-//! page cache.
+//! It copies the description of each request into the kernel (64 bytes and a pointer) and each completion out (32
+//! bytes), and it blocks inside io_submit where the file cannot be read asynchronously, as through the page cache.
 
 use std::{
     io,
@@ -51,7 +50,7 @@ struct Event {
     result2: i64,
 }
 
-/// The head of the ring of completions (`struct aio_ring`).
+/// The head of the completion ring (`struct aio_ring`).
 #[repr(C)]
 struct AioRing {
     id: u32,
@@ -70,7 +69,7 @@ pub struct Libaio {
     context: libc::c_ulong,
     file: OwnedFd,
     requests: Box<[Iocb]>,
-    /// Addresses of requests that are queued, in order, with room for all slots.
+    /// The addresses of queued requests, in order, with room for all slots.
     queued: Vec<*mut Iocb>,
     events: Box<[Event]>,
     visible: usize,
@@ -78,7 +77,7 @@ pub struct Libaio {
     waits: u64,
     submitted: u64,
     reaped: u64,
-    // Dropped after the context is destroyed, which waits for what is in flight.
+    // Dropped after the context is destroyed, which waits for requests in flight.
     buffers: Buffers,
 }
 
@@ -86,13 +85,13 @@ pub struct Libaio {
 unsafe impl Send for Libaio {}
 
 impl Libaio {
-    /// A context for `depth` requests.
+    /// Creates a context for `depth` requests.
     ///
     /// # Errors
-    /// A refusal that names the limit, where the kernel gives no context.
+    /// When the kernel refuses the context; the refusal names the limit.
     pub fn new(depth: u32, file: OwnedFd, buffers: Buffers) -> Result<Self, Refusal> {
         let mut context: libc::c_ulong = 0;
-        // SAFETY: the pointer is to room for one context, zeroed as the call asks.
+        // SAFETY: the pointer is to one context, zeroed as the call requires.
         let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
         if made != 0 {
             let error = io::Error::last_os_error();
@@ -129,7 +128,7 @@ impl Libaio {
 }
 
 impl Libaio {
-    /// Whether there are completions, by a look at the kernel's ring of them, which it maps into the process.
+    /// Whether there are completions. Reads the kernel's completion ring, which is mapped into the process.
     #[inline]
     fn has_events(&self) -> bool {
         if self.submitted == self.reaped {
@@ -145,11 +144,11 @@ impl Libaio {
                 (&raw const (*ring).tail).read_volatile(),
             )
         };
-        // A ring of another form can only be asked.
+        // A ring of another format can only be queried by a system call.
         magic != AIO_RING_MAGIC || head != tail
     }
 
-    /// Waits for `least` completions, over again where a signal ended the wait; takes all that are there.
+    /// Waits for `least` completions, again if a signal ends the wait, and takes all that are there.
     #[inline]
     fn get_events(&mut self, least: u64) -> io::Result<usize> {
         loop {
@@ -195,7 +194,7 @@ impl Engine for Libaio {
                     OpKind::Fdatasync => CMD_FDSYNC,
                 },
                 fd: self.file.as_raw_fd().cast_unsigned(),
-                // A sync has no place and no memory; the kernel refuses one that does.
+                // A sync has no offset and no memory; the kernel refuses one that has.
                 address: if op.len > 0 { self.buffers.slot(slot) as u64 } else { 0 },
                 len: u64::from(op.len),
                 offset: op.offset.cast_signed(),
@@ -216,7 +215,7 @@ impl Engine for Libaio {
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(errno) => {
-                    // What is done may be what the kernel is short of: it is taken all the same.
+                    // Completions may hold what the kernel is short of, so they are taken nevertheless.
                     if self.has_events() {
                         self.visible = self.get_events(0)?;
                     }
@@ -226,7 +225,7 @@ impl Engine for Libaio {
             self.submitted += taken as u64;
             self.queued.drain(..taken);
         }
-        // The kernel may have taken fewer than were queued: waiting for more than it has would never end.
+        // The kernel may have taken fewer than were queued; waiting for more than it took would never end.
         let wait = u64::from(wait).min(self.submitted - self.reaped);
         if wait > 0 || self.has_events() {
             self.visible = self.get_events(wait)?;

@@ -1,8 +1,11 @@
-//! The one seam between the hot loop and a way of doing I/O: prepare (the constructors, on the worker's own
-//! thread), queue, commit, reap.
+//! The interface between the hot loop and an engine, which is a way of doing I/O: prepare (the constructors, on the
+//! worker's own thread), queue, commit, reap.
 //!
-//! A request lives in a slot, from 0 to depth - 1, whose block of the [`Buffers`](crate::buffers::Buffers) it
-//! owns until it is reaped. The loop is generic over the engine: nothing is dispatched per request.
+//! A request is identified by its slot, from 0 to depth - 1, and owns the slot's block of the
+//! [`Buffers`](crate::buffers::Buffers) until it is reaped. The loop is generic over the engine: nothing is dispatched
+//! per request.
+//!
+//! To add an engine: a kind in the table of `proto`, a file here, a line below, and an arm in the worker's factory.
 
 mod libaio;
 mod null;
@@ -28,46 +31,46 @@ use crate::workload::Op;
 
 /// One way of doing I/O, as the hot loop uses it.
 pub trait Engine {
-    /// Whether requests move data. `Completion::result` of a request that did all that was asked is then
-    /// [`Op::whole`], else 0.
+    /// Whether requests move data. If so, [`Completion::result`] of a request that transferred everything is
+    /// [`Op::whole`], otherwise 0.
     fn moves_data(&self) -> bool {
         true
     }
 
-    /// Queues requests; nothing need reach the kernel yet. Each slot must be free, and there are never more
+    /// Queues requests without necessarily passing them to the kernel. Each slot must be free; there are never more
     /// requests than free slots.
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>);
 
-    /// Hands all that is queued to the kernel, waits for `wait` completions, and says how many can be reaped.
-    /// The count may fall short of `wait` where a signal or the kernel's own limits ended the wait, or after
-    /// [`LOOKS`] looks by an engine that waits by looking: whoever waits has other things to see to. With nothing
-    /// queued and nothing to wait for it only looks, by a system call only where nothing else would show.
+    /// Submits everything that is queued, waits for `wait` completions, and returns how many can be reaped. The count
+    /// may be less than `wait` if a signal or a limit of the kernel ended the wait, or after [`LOOKS`] polls by an
+    /// engine that waits by polling, because the caller has other work to do. With nothing queued and `wait` 0 it only
+    /// polls, and makes a system call only if completions would not become visible otherwise.
     ///
     /// # Errors
-    /// What the system call said, other than EINTR. Requests that it did not take stay queued; completions
-    /// can be reaped all the same.
+    /// The error of the system call, except EINTR. Requests that were not submitted stay queued; completions can be
+    /// reaped nevertheless.
     fn commit(&mut self, wait: u32) -> io::Result<u32>;
 
-    /// Takes as many completions as the last commit saw, without a system call. Later ones stay for the next
-    /// commit, so that no latency ends before the clock was read.
+    /// Takes the completions that the last commit counted, without a system call. Later ones stay for the next commit,
+    /// so that no latency ends before the clock is read.
     fn reap(&mut self, each: impl FnMut(Completion));
 
-    /// What the engine has done since it was made.
+    /// The engine's counts since it was created.
     fn counts(&self) -> Counts;
 
-    /// The descriptors of its rings, where they are its own.
+    /// The descriptors of the rings that it owns.
     fn rings(&self) -> Vec<RawFd> {
         Vec::new()
     }
 }
 
 proto::counters! {
-    /// What an engine has done.
+    /// The counts of an engine.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Counts {
         /// System calls by name.
         pub syscalls: [(&'static str, u64); CALLS],
-        /// Requests that reached the kernel.
+        /// Requests submitted to the kernel.
         pub submitted: u64,
         /// Calls that submit, by how many requests they submitted: none, 1, 2 to 3, 4 to 7 and so on. All zero where
         /// the engine does not count them.
@@ -83,34 +86,33 @@ proto::counters! {
     }
 }
 
-/// How often an engine that waits by looking does so in one commit: for less than some milliseconds.
+/// The number of polls in one commit of an engine that waits by polling. They take less than a few milliseconds.
 pub const LOOKS: u32 = 1 << 14;
 
-/// The most system calls that one engine makes.
+/// The maximum number of different system calls that one engine makes.
 pub const CALLS: usize = 4;
 
-/// Classes of batches: none, and one for each power of two up to the largest depth.
+/// Size classes of batches: empty, and one for each power of two up to the largest depth.
 pub const BATCHES: usize = 17;
 
-/// The class of a batch of `taken` requests.
+/// The size class of a batch of `taken` requests.
 #[inline]
 pub(crate) fn batch_class(taken: u32) -> usize {
     ((u32::BITS - taken.leading_zeros()) as usize).min(BATCHES - 1)
 }
 
-/// Whether a commit that failed this way may be retried: the shortage passes.
+/// Whether the error of a commit is a temporary shortage, after which the commit may be retried.
 #[cold]
 pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM))
 }
 
-/// What a system call said, in the form of [`Completion::result`].
+/// The outcome of a system call in the form of [`Completion::result`].
 ///
-/// Engines call the kernel without the C library in between: on the way back its wrapper was seen to add a tenth
-/// to a short read.
+/// Engines make system calls without the C library: its wrapper was measured to add a tenth to a short read.
 #[inline]
-fn result(said: Result<usize, syscalls::Errno>) -> i32 {
-    match said {
+fn result(outcome: Result<usize, syscalls::Errno>) -> i32 {
+    match outcome {
         Ok(moved) => moved as i32,
         Err(errno) => -errno.into_raw(),
     }

@@ -1,4 +1,4 @@
-//! Does nothing, at once: what is left is what Ringbench itself costs.
+//! Completes every request at once, without I/O: what remains is the overhead of Ringbench itself.
 
 use std::io;
 
@@ -12,7 +12,7 @@ pub struct Null {
 }
 
 impl Null {
-    /// Room for `depth` requests.
+    /// With room for `depth` requests.
     #[must_use]
     pub fn new(depth: u32) -> Self {
         Self { queued: Vec::with_capacity(depth as usize), submitted: 0 }
@@ -26,7 +26,7 @@ impl Engine for Null {
 
     #[inline]
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
-        // The offset is looked at, as any engine would, so that fetching it is part of what is measured.
+        // Reads the offset, as every engine would, so that fetching it is part of the measurement.
         self.queued.extend(requests.map(|(slot, op)| {
             std::hint::black_box(op.offset);
             slot

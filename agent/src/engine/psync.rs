@@ -1,4 +1,4 @@
-//! pread and pwrite: one system call an operation, one operation at a time. Syncs by fsync and fdatasync.
+//! pread and pwrite: one system call per operation, one operation at a time. Syncs by fsync and fdatasync.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ pub struct Psync {
     syncs: Syncs,
 }
 
-/// fsync and fdatasync, counted.
+/// Makes and counts calls of fsync and fdatasync.
 #[derive(Default)]
 pub(super) struct Syncs {
     fsync: u64,
@@ -32,7 +32,7 @@ pub(super) struct Syncs {
 }
 
 impl Syncs {
-    /// Makes the file durable by the call that `kind` names; what the call said.
+    /// Makes the file durable by the call that `kind` names, and returns the outcome of the call.
     #[inline]
     pub(super) fn call(&mut self, kind: OpKind, fd: RawFd) -> Result<usize, Errno> {
         if kind == OpKind::Fsync {
@@ -46,7 +46,7 @@ impl Syncs {
         }
     }
 
-    /// How many there were, by name.
+    /// The number of calls by name.
     pub(super) fn counts(&self) -> [(&'static str, u64); 2] {
         [("fsync", self.fsync), ("fdatasync", self.fdatasync)]
     }
@@ -62,7 +62,7 @@ impl Psync {
         &self.buffers
     }
 
-    /// Works on `file`, with one slot of `buffers`.
+    /// Operates on `file`, with one slot of `buffers`.
     #[must_use]
     pub fn new(file: OwnedFd, buffers: Buffers) -> Self {
         Self { file, buffers, queued: None, done: None, reads: 0, writes: 0, syncs: Syncs::default() }
@@ -81,11 +81,11 @@ impl Engine for Psync {
     fn commit(&mut self, _wait: u32) -> io::Result<u32> {
         let Some((slot, op)) = self.queued else { return Ok(u32::from(self.done.is_some())) };
         let (fd, len, at) = (self.file.as_raw_fd(), op.len as usize, op.offset);
-        let said = match op.kind {
+        let outcome = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
-                // SAFETY: the block is `len` bytes or more of our own mapping, to which no reference exists, and
-                // stays so for the length of the call.
+                // SAFETY: the block is at least `len` bytes of our own mapping; no reference to it exists, or can exist
+                // during the call.
                 unsafe { syscall!(Sysno::pread64, fd, self.buffers.slot(slot), len, at) }
             }
             OpKind::Write | OpKind::WriteLinked => {
@@ -96,7 +96,7 @@ impl Engine for Psync {
             OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd),
         };
         self.queued = None;
-        self.done = Some(Completion { slot, result: result(said) });
+        self.done = Some(Completion { slot, result: result(outcome) });
         Ok(1)
     }
 

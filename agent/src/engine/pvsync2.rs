@@ -1,5 +1,5 @@
-//! preadv2 and pwritev2: one system call an operation, with flags. RWF_HIPRI polls the device; RWF_NOWAIT gives
-//! up where the call would have to wait, and is then followed by a call that may.
+//! preadv2 and pwritev2: one system call per operation, with flags. RWF_HIPRI polls the device. RWF_NOWAIT fails
+//! instead of blocking; the operation is then repeated by a call that may block.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ pub struct Pvsync2 {
 }
 
 impl Pvsync2 {
-    /// Works on `file`, with one slot of `buffers`.
+    /// Operates on `file`, with one slot of `buffers`.
     #[must_use]
     pub fn new(engine: &trial::Engine, file: OwnedFd, buffers: Buffers) -> Self {
         let flags = if engine.calls.hipri { libc::RWF_HIPRI } else { 0 };
@@ -52,13 +52,13 @@ impl Pvsync2 {
     fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
         let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: op.len as usize };
         let (fd, at) = (self.file.as_raw_fd(), op.offset);
-        // The offset in two halves, of which the second is empty where a register holds 64 bits.
+        // The offset in two halves; the second is unused where a register holds 64 bits.
         let (iovec, high) = (&raw const block, 0);
-        let said = match op.kind {
+        let outcome = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
-                // SAFETY: the iovec is within one block of our own mapping, to which no reference exists, and
-                // stays so for the length of the call.
+                // SAFETY: the iovec is within one block of our own mapping; no reference to it exists, or can exist
+                // during the call.
                 unsafe { syscall!(Sysno::preadv2, fd, iovec, 1, at, high, flags) }
             }
             OpKind::Write | OpKind::WriteLinked => {
@@ -68,7 +68,7 @@ impl Pvsync2 {
             }
             OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd),
         };
-        result(said)
+        result(outcome)
     }
 }
 
@@ -85,11 +85,12 @@ impl Engine for Pvsync2 {
         let Some((slot, op)) = self.queued.take() else { return Ok(u32::from(self.done.is_some())) };
         self.submitted += 1;
         let mut result = -libc::EAGAIN;
-        // A sync waits, and cannot be asked not to.
+        // A sync always blocks: it takes no flags.
         if self.nowait && op.len > 0 {
             result = self.call(slot, op, self.flags | libc::RWF_NOWAIT);
         }
-        // A part that is in the cache comes back short without waiting; the whole is asked for again.
+        // If part of the block is in the cache, the call returns that part without blocking; the whole block is
+        // requested again.
         if result == -libc::EAGAIN || (self.nowait && result > 0 && result < op.whole()) {
             result = self.call(slot, op, self.flags);
         }

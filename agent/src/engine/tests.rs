@@ -1,4 +1,4 @@
-//! Every engine against real files, through the seam alone.
+//! Every engine on real files, through the [`Engine`] interface only.
 
 use std::{io::Write as _, os::fd::OwnedFd};
 
@@ -35,14 +35,14 @@ fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
     all
 }
 
-/// Rings are tried for real; where the machine forbids them, the test says so.
+/// Builds a real ring; `None`, with the test marked as skipped, where the host forbids rings.
 fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
     let setup =
         RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };
     match Ring::new(&setup, file, buffers(4)) {
         Ok((ring, _)) => Some(ring),
-        Err(refusal) if refusal.code == "ring-refused" => {
-            crate::skip::skip(&format!("{} ({})", refusal.message, refusal.remedy));
+        Err(refusal) if refusal.code() == "ring-refused" => {
+            crate::skip::skip(&format!("{} ({})", refusal.message(), refusal.remedy()));
             None
         }
         Err(refusal) => panic!("{refusal:?}"),
@@ -71,7 +71,7 @@ fn psync_reports_short_reads_and_errors() {
 }
 
 #[test]
-fn ring_reads_with_every_combination_of_knobs() {
+fn ring_reads_with_every_combination_of_options() {
     for bits in 0..512u32 {
         let [files, buffers, single, defer, coop, ring_fd, array, force_async, vectored] =
             std::array::from_fn(|bit| bits & (1 << bit) != 0);
@@ -129,7 +129,7 @@ fn ring_writes_and_reports_errors() {
 }
 
 #[test]
-fn a_polling_thread_makes_calls_needless() {
+fn polling_thread_replaces_calls() {
     let knobs = trial::Engine {
         queue: trial::QueueOptions::of_depth(4),
         ring: trial::RingOptions {
@@ -142,7 +142,7 @@ fn a_polling_thread_makes_calls_needless() {
     let Some(mut engine) = ring(knobs, Opcode::Transfer, file_of(4)) else { return };
     for _ in 0..100 {
         engine.queue((0..4).map(|slot| read(slot, u64::from(slot))));
-        // On a busy machine a wait may end before the thread has had the CPU.
+        // On a busy machine a wait may end before the polling thread has run.
         while engine.commit(4).unwrap() < 4 {}
         let mut reaped = 0;
         engine.reap(|completion| {
@@ -157,7 +157,7 @@ fn a_polling_thread_makes_calls_needless() {
 }
 
 #[test]
-fn rings_share_a_polling_thread() {
+fn rings_can_share_a_polling_thread() {
     let knobs = trial::Engine {
         ring: trial::RingOptions {
             sqpoll: Some(trial::Sqpoll { shared: true, ..trial::Sqpoll::default() }),
@@ -178,7 +178,7 @@ fn rings_share_a_polling_thread() {
     for worker in 0..3 {
         match Ring::new(&setup(worker), file_of(4), buffers(4)) {
             Ok((ring, _)) => rings.push(ring),
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         }
     }
     for ring in &mut rings {
@@ -188,7 +188,7 @@ fn rings_share_a_polling_thread() {
 }
 
 #[test]
-fn pvsync2_asks_again_only_where_it_would_wait() {
+fn pvsync2_repeats_only_calls_that_would_block() {
     let knobs = trial::Engine {
         calls: trial::CallFlags { nowait: true, ..trial::CallFlags::default() },
         ..trial::Engine::new(EngineKind::Pvsync2)
@@ -207,7 +207,7 @@ fn pvsync2_asks_again_only_where_it_would_wait() {
 fn libaio_reads_writes_and_reports() {
     let mut engine = match Libaio::new(4, file_of(4), buffers(4)) {
         Ok(engine) => engine,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     engine.queue((0..4).map(|slot| if slot == 3 { read(3, 90) } else { read(slot, u64::from(slot)) }));
     let done = drain(&mut engine, 4);
@@ -236,13 +236,13 @@ fn nops_complete_in_one_call() {
 }
 
 #[test]
-fn batches_are_classed_by_powers_of_two() {
+fn classifies_batches_by_powers_of_two() {
     let classes: Vec<usize> = [0, 1, 2, 3, 4, 7, 8, 32_767, 32_768].into_iter().map(batch_class).collect();
     assert_eq!(classes, [0, 1, 2, 2, 3, 3, 4, 15, 16]);
 }
 
 #[test]
-fn null_returns_what_it_was_given() {
+fn null_completes_every_request() {
     let mut engine = Null::new(4);
     engine.queue((0..3).map(|slot| read(slot, 0)));
     assert_eq!(engine.commit(0).unwrap(), 3);
@@ -282,7 +282,7 @@ fn every_engine_syncs() {
             libaio.queue(kinds.into_iter().zip(0..).map(|(kind, slot)| sync(slot, kind)));
             assert!(drain(&mut libaio, 2).iter().all(|completion| completion.result == 0));
         }
-        Err(refusal) => crate::skip::skip(&refusal.message),
+        Err(refusal) => crate::skip::skip(&refusal.message()),
     }
     for fixed_files in [false, true] {
         let knobs = trial::Engine {
@@ -296,7 +296,7 @@ fn every_engine_syncs() {
 }
 
 #[test]
-fn a_linked_sync_is_cancelled_with_its_write() {
+fn cancels_a_linked_sync_if_its_write_fails() {
     let link = |offset| (0, Op::new(OpKind::WriteLinked, offset, BLOCK as u32));
     let knobs = trial::Engine {
         ring: trial::RingOptions { link_sync: true, ..trial::RingOptions::default() },
@@ -306,7 +306,7 @@ fn a_linked_sync_is_cancelled_with_its_write() {
     good.queue([link(0), sync(1, OpKind::Fdatasync)].into_iter());
     let done: Vec<i32> = drain(&mut good, 2).iter().map(|completion| completion.result).collect();
     assert_eq!((done, good.counts().syscalls[0].1 <= 2), (vec![BLOCK as i32, 0], true));
-    // Not open for writing: the write fails, and what is linked to it is not done.
+    // The file is not open for writing: the write fails, and the sync that is linked to it is cancelled.
     let read_only = std::fs::File::open("/proc/self/exe").unwrap();
     let mut bad = ring(knobs, Opcode::Transfer, read_only.into()).unwrap();
     bad.queue([link(0), sync(1, OpKind::Fdatasync), read(2, 0)].into_iter());
@@ -315,16 +315,16 @@ fn a_linked_sync_is_cancelled_with_its_write() {
 }
 
 #[test]
-fn a_batch_taken_in_part_is_told_where_writes_are_linked() {
+fn counts_partial_submissions_of_linked_writes() {
     for (link_sync, parted) in [(true, 1), (false, 0)] {
         let knobs = trial::Engine {
             ring: trial::RingOptions { link_sync, ..trial::RingOptions::default() },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         let Some(mut ring) = ring(knobs, Opcode::Transfer, file_of(2)) else { return };
-        // The kernel ends a submission at a request in the name of somebody that it does not know.
+        // The kernel ends a submission at a request with an unknown personality.
         let refused = io_uring::opcode::Nop::new().build().personality(4711).user_data(3);
-        // SAFETY: a NOP refers to nothing, and the queue is empty.
+        // SAFETY: a NOP refers to no memory, and the queue is empty.
         unsafe { ring.queue_entry(&refused) };
         ring.queue([read(0, 1)].into_iter());
         let done: Vec<_> = drain(&mut ring, 2).iter().map(|completion| completion.result).collect();
@@ -335,7 +335,7 @@ fn a_batch_taken_in_part_is_told_where_writes_are_linked() {
 }
 
 #[test]
-fn vectored_requests_are_as_long_as_asked() {
+fn vectored_requests_transfer_the_requested_length() {
     let knobs = trial::Engine {
         ring: trial::RingOptions { vectored: true, ..trial::RingOptions::default() },
         ..trial::Engine::new(EngineKind::IoUring)
@@ -350,7 +350,7 @@ fn vectored_requests_are_as_long_as_asked() {
     };
     let (mut ring, _) = match Ring::new(&setup, file_of(8), Buffers::new(2, 4 * BLOCK, 1).unwrap()) {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let long = Op::new(OpKind::Read, 0, 4 * BLOCK as u32);
     ring.queue([read(0, 1), (1, long)].into_iter());

@@ -20,7 +20,7 @@ const OPEN_FILES: u64 = 4096;
 const LOCKED: u64 = 8 << 20;
 
 pub(super) fn capabilities(topology: &Topology, data_dir: &Path) -> Vec<Capability> {
-    let direct = probe_direct_io(data_dir).map_err(|refusal| (refusal.message, refusal.remedy));
+    let direct = probe_direct_io(data_dir).map_err(|refusal| (refusal.message(), refusal.remedy()));
     vec![
         capability("data_dir", writable(data_dir)),
         capability("direct_io", direct),

@@ -147,9 +147,9 @@ mod tests {
         let facts = |polls| TargetFacts { io_poll: Some(Setting(polls)), ..TargetFacts::default() };
         assert!(polling(&engine, &facts(true)).unwrap()[0].is_on());
         let refusal = polling(&engine, &facts(false)).unwrap_err();
-        assert_eq!(refusal.field, "engine.iopoll");
-        assert!(refusal.message.contains("queue/io_poll = 0") && refusal.remedy.contains("poll_queues"));
-        assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message.contains("no block device"));
+        assert_eq!(refusal.field(), "engine.iopoll");
+        assert!(refusal.message().contains("queue/io_poll = 0") && refusal.remedy().contains("poll_queues"));
+        assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message().contains("no block device"));
         engine.fallback = Fallback::Allow;
         assert!(!polling(&engine, &facts(false)).unwrap()[0].is_on());
         engine.ring.hybrid_iopoll = true;
@@ -169,7 +169,7 @@ mod tests {
             scheduler: Some(Scheduler::named(scheduler)),
             ..TargetFacts::default()
         };
-        assert!(unheeded(&engine, &facts(true, "none")).unwrap().message.contains("none"));
+        assert!(unheeded(&engine, &facts(true, "none")).unwrap().message().contains("none"));
         assert_eq!(unheeded(&engine, &facts(true, "mq-deadline")), None);
         assert_eq!(unheeded(&engine, &facts(false, "none")), None);
         assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts(true, "none")), None);
@@ -177,9 +177,9 @@ mod tests {
             let value = |text: &str| KnobValue::read(name, text.to_owned());
             not_granted(&Knob::new(name, value(requested), value(granted)))
         };
-        assert!(knob("urgent", "iosqe_urgent", "none").remedy.contains("kernel/lab run patched-6.12"));
-        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message.contains("have best-effort-0"));
-        assert!(knob("vectored", "true", "false").message.contains("ran without it"));
+        assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
+        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message().contains("have best-effort-0"));
+        assert!(knob("vectored", "true", "false").message().contains("ran without it"));
     }
 
     #[test]
@@ -193,8 +193,8 @@ mod tests {
             |engine: &Engine, release| polling_on(engine, &facts, release).map(|knobs| knobs[0].is_on());
         assert!(granted(&engine, "5.19.17-generic").unwrap());
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
-        assert_eq!(refusal.field, "engine.hipri");
-        assert!(refusal.remedy.contains("iopoll"), "{}", refusal.remedy);
+        assert_eq!(refusal.field(), "engine.hipri");
+        assert!(refusal.remedy().contains("iopoll"), "{}", refusal.remedy());
         engine.fallback = Fallback::Allow;
         assert!(!granted(&engine, "6.0.0").unwrap());
     }

@@ -120,7 +120,7 @@ impl Lease {
     }
 
     pub(super) async fn refuse(&self, trial_id: String, refusal: Refusal) -> Result<(), Over> {
-        tracing::warn!(trial = trial_id, code = refusal.code, "{refusal}; {}", refusal.remedy);
+        tracing::warn!(trial = trial_id, code = refusal.code(), "{refusal}; {}", refusal.remedy());
         self.send(Event::Failed(refusal.into_wire(trial_id))).await
     }
 }

@@ -1,7 +1,5 @@
 //! The results of all workers of a trial, added up.
 
-use std::collections::BTreeSet;
-
 use proto::{
     counters::{self, Counters as _},
     outcome::{
@@ -124,9 +122,11 @@ fn parted_warning(times: u64) -> Warning {
 /// The counts of the audit, where every worker has them, and the workers' warnings, each once.
 fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let audits = || reports.iter().map(|report| report.window.as_ref().map(|window| &window.audit));
-    let warnings: BTreeSet<&Warning> =
-        audits().flatten().flat_map(|audit: &Audited| &audit.warnings).collect();
-    sum.warnings.extend(warnings.into_iter().cloned());
+    for warning in audits().flatten().flat_map(|audit: &Audited| &audit.warnings) {
+        if !sum.warnings.contains(warning) {
+            sum.warnings.push(warning.clone());
+        }
+    }
     let counts = audits().map(|audit| audit.map(|audit| &audit.counts));
     sum.audit = counters::sum_of_known(counts).unwrap_or_default();
 }

@@ -229,13 +229,13 @@ mod tests {
         };
         file.write_all(&[7; 1 << 16]).unwrap();
         let refusal = cooled(file.as_fd(), 1 << 16, &FileSystem::Tmpfs, &AtomicBool::new(false)).unwrap_err();
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("not-cold", "target.file.cache"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("not-cold", "target.file.cache"));
     }
 
     #[test]
     fn what_was_not_cold_is_said() {
         assert_eq!(warning(Some(0.02)), None);
-        assert!(warning(Some(0.4)).unwrap().message.contains("40.0%"));
-        assert_eq!(warning(None).unwrap().code, "cache-not-cold");
+        assert!(warning(Some(0.4)).unwrap().message().contains("40.0%"));
+        assert_eq!(warning(None).unwrap().code(), "cache-not-cold");
     }
 }

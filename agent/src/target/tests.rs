@@ -124,9 +124,9 @@ fn direct_and_cached_are_the_same_file_opened_otherwise() {
     let mut targets = Targets::new(dir.path().into());
     let direct = match prepare(&mut targets, &file(4 * MIB, true)) {
         Ok(direct) => direct,
-        Err(refusal) if refusal.code == "direct-refused" => {
-            assert_eq!(refusal.field, "target.file.direct");
-            crate::skip::skip(&refusal.message);
+        Err(refusal) if refusal.code() == "direct-refused" => {
+            assert_eq!(refusal.field(), "target.file.direct");
+            crate::skip::skip(&refusal.message());
             return;
         }
         Err(refusal) => panic!("{refusal:?}"),
@@ -135,7 +135,7 @@ fn direct_and_cached_are_the_same_file_opened_otherwise() {
     let fd = direct.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&fd).unwrap().contains(OFlags::DIRECT));
     assert_eq!(direct::read_block(fd.as_fd(), 4096), Ok(4096));
-    if !direct.warnings.iter().any(|warning| warning.code == "ram-backed") {
+    if !direct.warnings.iter().any(|warning| warning.code() == "ram-backed") {
         let share = cache::cached_share(fd.as_fd(), direct.size, &AtomicBool::new(false)).unwrap();
         assert!(share.is_some_and(|share| share < 0.01), "still cached: {share:?}");
     }
@@ -153,8 +153,8 @@ fn blocks_that_direct_io_cannot_do_are_refused_with_the_alignment() {
         targets.prepare(&file(MIB, true), 1000, true, false, &mut |_, _, _| {}, &AtomicBool::new(false));
     match odd {
         Err(refusal) => {
-            assert_eq!(refusal.code, "direct-refused");
-            assert!(refusal.remedy.contains("direct: false"), "{refusal:?}");
+            assert_eq!(refusal.code(), "direct-refused");
+            assert!(refusal.remedy().contains("direct: false"), "{refusal:?}");
         }
         Ok(prepared) => crate::skip::skip(&format!("{} does any block", prepared.facts.file_system.unwrap())),
     }
@@ -178,20 +178,20 @@ fn the_cache_is_counted_alike_both_ways() {
 fn a_target_larger_than_the_disk_is_refused_in_numbers() {
     let dir = TempDir::new().unwrap();
     let refusal = prepare(&mut Targets::new(dir.path().into()), &file(1 << 60, true)).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("no-space", "target.file.size"));
-    assert!(refusal.message.contains("needs 1073741824.0 GiB in "), "{}", refusal.message);
-    assert!(refusal.message.contains("are free"), "{}", refusal.message);
-    assert!(refusal.remedy.contains("--data-dir"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("no-space", "target.file.size"));
+    assert!(refusal.message().contains("needs 1073741824.0 GiB in "), "{}", refusal.message());
+    assert!(refusal.message().contains("are free"), "{}", refusal.message());
+    assert!(refusal.remedy().contains("--data-dir"));
 }
 
 #[test]
 fn a_data_dir_that_cannot_be_used_is_named() {
     let dir = TempDir::new().unwrap();
     let refused = |dir: &Path| prepare(&mut Targets::new(dir.into()), &file(MIB, true)).unwrap_err();
-    assert_eq!(refused(&dir.path().join("none")).code, "data-dir-missing");
+    assert_eq!(refused(&dir.path().join("none")).code(), "data-dir-missing");
     let plain = dir.path().join("plain");
     fs::write(&plain, "").unwrap();
-    assert_eq!(refused(&plain).code, "data-dir-not-a-directory");
+    assert_eq!(refused(&plain).code(), "data-dir-not-a-directory");
     assert_eq!(fs::read(&plain).unwrap(), b"");
     if is_root() {
         eprintln!("NOT AS ROOT: root writes where permissions forbid it; see the read-only mount");
@@ -200,11 +200,11 @@ fn a_data_dir_that_cannot_be_used_is_named() {
         fs::create_dir(&closed).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
         let refusal = refused(&closed);
-        assert_eq!(refusal.code, "data-dir-read-only");
-        assert!(refusal.remedy.contains("--data-dir"));
+        assert_eq!(refusal.code(), "data-dir-read-only");
+        assert!(refusal.remedy().contains("--data-dir"));
     }
     // Nobody can make files there, and it has no O_TMPFILE.
-    assert!(["data-dir-read-only", "no-space"].contains(&refused(Path::new("/proc")).code.as_str()));
+    assert!(["data-dir-read-only", "no-space"].contains(&refused(Path::new("/proc")).code()));
 }
 
 #[test]
@@ -212,8 +212,8 @@ fn a_read_only_mount_is_named() {
     on_small_tmpfs("size=8m", |dir| {
         rustix::mount::mount_remount(dir, MountFlags::RDONLY, c"").unwrap();
         let refusal = prepare(&mut Targets::new(dir.into()), &file(MIB, true)).unwrap_err();
-        assert_eq!(refusal.code, "data-dir-read-only");
-        assert!(refusal.message.contains("Read-only"), "{}", refusal.message);
+        assert_eq!(refusal.code(), "data-dir-read-only");
+        assert!(refusal.message().contains("Read-only"), "{}", refusal.message());
     });
 }
 
@@ -222,7 +222,7 @@ fn memory_is_no_disk() {
     on_small_tmpfs("size=8m", |dir| {
         let prepared = prepare(&mut Targets::new(dir.into()), &file(MIB, false)).unwrap();
         assert_eq!(prepared.facts.file_system, Some(FileSystem::Tmpfs));
-        assert!(prepared.warnings.iter().any(|warning| warning.code == "ram-backed"));
+        assert!(prepared.warnings.iter().any(|warning| warning.code() == "ram-backed"));
     });
 }
 
@@ -233,15 +233,15 @@ fn a_disk_that_fills_up_midway_is_left_as_it_was() {
         let full = File::from(file::create(dir).unwrap().0);
         let nobody = AtomicBool::new(false);
         let refusal = file::fill(full.as_fd(), dir, 16 * MIB, &mut |_, _, _| {}, &nobody).unwrap_err();
-        assert_eq!(refusal.code, "no-space");
-        assert!(refusal.message.contains("No space left on device"), "{}", refusal.message);
-        assert!(refusal.message.contains("after 4 MiB"), "{}", refusal.message);
+        assert_eq!(refusal.code(), "no-space");
+        assert!(refusal.message().contains("No space left on device"), "{}", refusal.message());
+        assert!(refusal.message().contains("after 4 MiB"), "{}", refusal.message());
         drop(full);
         assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
         let before = rustix::fs::statvfs(dir).unwrap();
         assert_eq!(before.f_bfree, before.f_blocks, "its space is back");
         let refusal = prepare(&mut Targets::new(dir.into()), &file(4 * MIB, true)).unwrap_err();
-        assert!(refusal.message.contains("of which stay free"), "{}", refusal.message);
+        assert!(refusal.message().contains("of which stay free"), "{}", refusal.message());
     });
 }
 
@@ -258,7 +258,7 @@ fn a_cancelled_fill_leaves_nothing() {
     let size = 256 * MIB;
     let refusal =
         targets.prepare(&file(size, false), 4096, true, false, &mut progress, &cancelled).unwrap_err();
-    assert_eq!(refusal.code, "cancelled");
+    assert_eq!(refusal.code(), "cancelled");
     assert_eq!(told, [(0, size), (64 * MIB, size)], "told every 64 MiB, and stopped there");
     assert!(targets.made.is_none());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -273,12 +273,12 @@ fn an_existing_file_is_only_read() {
     let mut targets = Targets::new(dir.path().into());
     let prepared = prepare(&mut targets, &path(&name, false)).unwrap();
     assert_eq!((prepared.size, prepared.facts.made_by), (64 << 10, Some(MadeBy::Exists)));
-    assert!(prepared.warnings.iter().all(|warning| warning.code != "holes"), "{:?}", prepared.warnings);
+    assert!(prepared.warnings.iter().all(|warning| warning.code() != "holes"), "{:?}", prepared.warnings);
     assert!(File::from(prepared.open().unwrap()).write_all(b"x").is_err());
     let refusal = targets
         .prepare(&path(&name, false), 4096, true, true, &mut |_, _, _| {}, &AtomicBool::new(false))
         .unwrap_err();
-    assert_eq!(refusal.code, "target-read-only");
+    assert_eq!(refusal.code(), "target-read-only");
     drop((prepared, targets));
     let after = fs::metadata(&name).unwrap();
     assert_eq!(
@@ -294,9 +294,9 @@ fn a_hole_is_not_a_read() {
     let name = dir.path().join("sparse");
     File::create(&name).unwrap().set_len(MIB).unwrap();
     let prepared = prepare(&mut Targets::new(dir.path().into()), &path(&name, false)).unwrap();
-    let warning = prepared.warnings.iter().find(|warning| warning.code == "holes").unwrap();
-    assert!(warning.message.contains("a hole at byte 0"), "{}", warning.message);
-    assert!(warning.message.contains("a hole in a sparse file is not a read"));
+    let warning = prepared.warnings.iter().find(|warning| warning.code() == "holes").unwrap();
+    assert!(warning.message().contains("a hole at byte 0"), "{}", warning.message());
+    assert!(warning.message().contains("a hole in a sparse file is not a read"));
 }
 
 #[test]
@@ -305,26 +305,26 @@ fn what_is_no_file_is_refused_at_the_path() {
     let mut targets = Targets::new(dir.path().into());
     let mut refused = |name: &Path| {
         let refusal = prepare(&mut targets, &path(name, true)).unwrap_err();
-        assert_eq!(refusal.field, "target.path");
+        assert_eq!(refusal.field(), "target.path");
         refusal
     };
-    assert_eq!(refused(&dir.path().join("none")).code, "target-missing");
-    assert_eq!(refused(dir.path()).code, "not-a-file");
-    assert!(refused(Path::new("/dev/null")).message.contains("a character device"));
+    assert_eq!(refused(&dir.path().join("none")).code(), "target-missing");
+    assert_eq!(refused(dir.path()).code(), "not-a-file");
+    assert!(refused(Path::new("/dev/null")).message().contains("a character device"));
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert!(refused(&fifo).message.contains("a FIFO"), "and did not wait for a writer");
+    assert!(refused(&fifo).message().contains("a FIFO"), "and did not wait for a writer");
     let dangling = dir.path().join("dangling");
     symlink("nowhere", &dangling).unwrap();
-    assert_eq!(refused(&dangling).code, "target-missing");
+    assert_eq!(refused(&dangling).code(), "target-missing");
     let small = dir.path().join("small");
     fs::write(&small, [0; 4095]).unwrap();
-    assert_eq!(refused(&small).code, "target-too-small");
+    assert_eq!(refused(&small).code(), "target-too-small");
     if is_root() {
         eprintln!("NOT AS ROOT: root reads what permissions forbid");
     } else {
         fs::set_permissions(&small, fs::Permissions::from_mode(0o000)).unwrap();
-        assert_eq!(refused(&small).code, "target-permission");
+        assert_eq!(refused(&small).code(), "target-permission");
     }
 }
 

@@ -63,9 +63,9 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
         match pool.event().await {
             Some(WorkerEvent::Ready(built)) => slices.push(built.slices),
             Some(WorkerEvent::Done(Err(refusal)))
-                if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) =>
+                if ["ring-refused", "aio-refused"].contains(&refusal.code()) =>
             {
-                crate::skip::skip(&refusal.message);
+                crate::skip::skip(&refusal.message());
                 return None;
             }
             _ => panic!("not ready"),
@@ -135,9 +135,9 @@ async fn a_byte_that_changes_is_found_and_located() {
     let first = outcome.first[0];
     assert_eq!((first.offset, first.found), (at / 512 * 512, Found::Damaged));
     let said = outcome.warning("0001-verified").unwrap();
-    assert_eq!(said.code, "verify-failed");
+    assert_eq!(said.code(), "verify-failed");
     let place = "at offset 1234432 (bytes 1536 to 2047 of block 301 of 4KiB) the checksum does not match";
-    assert!(said.message.contains(place) && said.message.contains("sequence 0 was written"), "{said:?}");
+    assert!(said.message().contains(place) && said.message().contains("sequence 0 was written"), "{said:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The combiner's thread: pinned, held at the start line and measured as workers are, but it serves them instead of
-//! running the hot loop.
+//! The combiner's thread: pinned, held at the start line and measured like a worker, but it serves the workers instead
+//! of running the hot loop.
 
 use std::{
     collections::BTreeMap,
@@ -32,10 +32,10 @@ use crate::{
     },
 };
 
-/// What it needs to live.
+/// What the thread starts with.
 pub(super) struct Thread {
     pub(super) cpu: u32,
-    /// Nobody else is on that CPU.
+    /// No other thread of the trial is on that CPU.
     pub(super) alone: bool,
     /// Each worker has a CPU of its own.
     pub(super) apart: bool,
@@ -50,13 +50,13 @@ pub(super) struct Thread {
 impl Thread {
     pub(super) fn live(self, files: Vec<OwnedFd>) {
         let outcome = caught("the combiner", || self.work(files));
-        // Workers may wait for their ends: if the ring was never built, they must hear of it.
+        // Workers may be waiting for their handles: if the ring was never built, end their wait.
         self.handles.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
-        // Nobody listens any more where the trial was dropped.
+        // Nothing receives events of a trial that was dropped.
         let _ = self.events.send(WorkerEvent::Done(outcome));
     }
 
-    /// Builds the ring here, on the only thread that is going to use it, and serves the workers.
+    /// Builds the ring on the only thread that is going to use it, and serves the workers.
     fn work(&self, files: Vec<OwnedFd>) -> Result<Report, Refusal> {
         settle("the combiner", self.cpu)?;
         let trial = &*self.trial;
@@ -78,7 +78,8 @@ impl Thread {
             (self.alone, self.apart),
         )?;
         try_sync(trial, combiner.ring(), &self.stop)?;
-        // Workers warn of what no thread can have, but not of what is for this one alone to record.
+        // Workers warn of instruments that no thread can have. Those that only this thread could use are reported with
+        // its counts.
         let mut missing = Vec::new();
         let audit = instruments(trial, None, &knobs, combiner.ring().rings(), &mut missing)
             .map(|audit| audit.saying(missing));
@@ -90,7 +91,7 @@ impl Thread {
         let mut window = Window::new(clock.clone(), Schedule::of(&trial.workload, start_ns), audit);
         let mut shortages = BTreeMap::<i32, u64>::new();
         let ran = combiner.run(&mut window, &self.stop, |errno| *shortages.entry(errno).or_default() += 1);
-        // The workers' windows end a moment before or after: that they are all gone is no cut.
+        // The workers' windows end a moment earlier or later, so the window is not cut short when all workers are gone.
         window.close(clock.ticks(), || combiner.counts(), self.stop.load(Ordering::Relaxed));
         ran.map_err(|error| engine_failed("the combiner", trial, &error))?;
         let window = window.into_accounts()?.map(Box::new);

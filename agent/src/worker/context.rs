@@ -15,10 +15,10 @@ use crate::engine::Attach;
 pub(super) struct Worker {
     pub(super) index: u32,
     pub(super) cpu: u32,
-    /// The CPU of its ring's polling thread; none: the kernel's choice.
+    /// The CPU of its ring's polling thread; `None` leaves the choice to the kernel.
     pub(super) poller: Option<u32>,
     pub(super) trial: Arc<Trial>,
-    /// Bytes of the target.
+    /// The size of the target in bytes.
     pub(super) size: u64,
     pub(super) gate: Arc<Gate>,
     pub(super) attach: Arc<Attach>,

@@ -1,9 +1,9 @@
 //! The worker's table of open files.
 //!
-//! Threads share one table, and a call that looks a descriptor up in a shared table counts a reference to the file
-//! and gives it back: two atomic operations that a program of a single thread does not pay. The agent has threads of
-//! its own beside its workers; what they cost must not end up in the I/O. So a lone worker gets a table of its own,
-//! as in a program of one thread. Several workers share one, as the threads of one program do.
+//! Threads share one table. A call that looks a descriptor up in a shared table takes and drops a reference to the
+//! file: two atomic operations that a single-threaded program does not pay for. The agent has other threads beside its
+//! workers, and their existence must not add to the cost of an I/O. So a lone worker gets a table of its own, as in a
+//! single-threaded program. Several workers share one, as the threads of one program do.
 
 use std::{
     io,
@@ -12,16 +12,17 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// Gives the calling thread a copy of the table of descriptors, and returns the descriptor of `file` in it. What the
-/// thread opens from then on is its own. The other descriptors stay, for the runtime is woken by one of them.
+/// Gives the calling thread a copy of the descriptor table, and returns the descriptor of `file` in it. Files that the
+/// thread opens from then on are in its own table only. The other descriptors stay open in it, because one of them
+/// wakes the runtime.
 ///
 /// # Errors
-/// Where there is no memory for the table.
+/// When there is no memory for the table.
 pub fn own_table(file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: the thread owns no descriptor that others would expect it to close: it was given none but `file`,
-    // and that as a loan.
+    // SAFETY: the thread owns no descriptor that other threads expect it to close: it was given `file` only, and only
+    // borrowed.
     unsafe { unshare_unsafe(UnshareFlags::FILES)? };
-    // SAFETY: in this thread's table the descriptor is open, and nothing else refers to it there.
+    // SAFETY: the descriptor is open in this thread's table, and nothing else refers to it there.
     Ok(unsafe { OwnedFd::from_raw_fd(file.as_raw_fd()) })
 }
 
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_thread_closes_in_its_own_table_stays_open_in_the_others() {
+    fn closing_in_a_private_table_leaves_other_tables_alone() {
         let mut file = File::open("/proc/version").unwrap();
         thread::scope(|scope| {
             scope.spawn(|| {

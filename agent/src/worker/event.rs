@@ -1,4 +1,4 @@
-//! What the threads of a trial report to the trial that they work for.
+//! The events that the threads of a trial send to the trial.
 
 use proto::outcome::{Knob, Refusal, Warning};
 
@@ -8,39 +8,39 @@ use super::{
 };
 use crate::verify::Outcome;
 
-/// What a worker reports.
+/// An event of a worker.
 pub enum WorkerEvent {
-    /// It stands at the start line.
+    /// The worker waits at the start line.
     Ready(Built),
-    /// It is done, or could not go on. Its last event.
+    /// The worker is done, or has failed. This is its last event.
     Done(Result<Report, Refusal>),
 }
 
 /// What a worker has built before the start.
 pub struct Built {
-    /// What was asked and what was granted.
+    /// What was requested and granted of each option.
     pub knobs: Vec<Knob>,
-    /// What the reader must know.
+    /// Warnings for the reader of the results.
     pub warnings: Vec<Warning>,
-    /// Where its latencies will come from.
+    /// The source of its latencies.
     pub slices: Slices,
 }
 
-/// What a worker did.
+/// The results of a worker.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The accounts of its window; absent where it never came to measuring.
+    /// The accounts of its window; absent if it never started to measure.
     pub window: Option<Box<Closed>>,
-    /// Counts beside the histogram.
+    /// Its counts in addition to the histograms.
     pub tally: Tally,
-    /// Failed requests by errno.
+    /// The number of failed requests by errno.
     pub errors: Vec<(i32, u64)>,
-    /// What came of verification; absent where there was none.
+    /// The outcome of verification; absent without verification.
     pub verified: Option<Outcome>,
 }
 
 impl Report {
-    /// Of a thread that never came to measuring.
+    /// The report of a thread that never started to measure.
     pub(super) fn nothing() -> Self {
         Self { window: None, tally: Tally::default(), errors: Vec::new(), verified: None }
     }

@@ -1,5 +1,5 @@
-//! The one place where an engine is constructed: from the trial's kind of engine and of ring to a value of its type,
-//! which is handed to a generic [`EngineUser`], so that nothing is dispatched per request.
+//! The one place where engines are constructed: maps the trial's kinds of engine and ring to a value of the engine's
+//! type and hands it to a generic [`EngineUser`], so that nothing is dispatched per request.
 
 use std::os::fd::OwnedFd;
 
@@ -18,18 +18,18 @@ use crate::{
     },
 };
 
-/// What comes with a constructed engine.
+/// What is known of a constructed engine.
 #[derive(Default)]
 pub(super) struct Constructed {
-    /// What was asked and what was granted.
+    /// What was requested and granted of each option.
     pub(super) knobs: Vec<Knob>,
-    /// The memory of the engine's slots; absent where workers share a ring.
+    /// The memory of the engine's slots; absent if workers share a ring.
     pub(super) blocks: Option<Blocks>,
-    /// With `verify`: the target once more, to read it back.
+    /// With `verify`: a second descriptor of the target, to read it back.
     pub(super) again: Option<OwnedFd>,
 }
 
-/// Goes on with an engine, whatever its type.
+/// Runs an engine of any type.
 pub(super) trait EngineUser {
     /// Runs the engine to the end of the trial.
     fn run<E: Engine>(self, engine: E, constructed: Constructed) -> Result<Report, Refusal>;

@@ -1,4 +1,4 @@
-//! The start line.
+//! The start line of a trial.
 
 use std::{
     sync::{Condvar, Mutex, PoisonError},
@@ -20,18 +20,19 @@ pub(super) enum Start {
     Awaited,
     /// In nanoseconds of CLOCK_MONOTONIC.
     At(u64),
-    /// It is not going to come.
+    /// The trial was cancelled.
     Never,
 }
 
 impl Gate {
-    /// Lets everybody know.
+    /// Sets the start for all waiting threads.
     pub(super) fn set(&self, start: Start) {
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
         self.changed.notify_all();
     }
 
-    /// Waits until the time of the start has come, and returns it. None if it is called off before that.
+    /// Waits until the start time has come, and returns it in nanoseconds of CLOCK_MONOTONIC; `None` if the trial is
+    /// cancelled before that.
     pub(super) fn wait(&self) -> Option<u64> {
         let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

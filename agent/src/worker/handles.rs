@@ -4,7 +4,7 @@ use proto::outcome::Refusal;
 
 use crate::engine::{Combined, Shared, sharing::HandleExchange};
 
-/// The exchanges of both kinds of shared ring; a trial uses one at most.
+/// The exchanges of both kinds of shared ring; a trial uses at most one.
 #[derive(Default)]
 pub(super) struct SharedHandles {
     pub(super) shared: HandleExchange<Shared>,

@@ -1,5 +1,5 @@
-//! THE hot loop: pace, queue, commit, read the clock once, reap, record. It allocates nothing, locks nothing, and
-//! makes no system call but the engine's; what else there is to do happens at the edges of an interval.
+//! THE hot loop: pace, queue, commit, read the clock once, reap, record. It allocates nothing, locks nothing, and makes
+//! no system calls but the engine's. All other work happens at the edges of an interval.
 
 use std::{
     io,
@@ -17,36 +17,36 @@ use crate::{
     workload::OpKind,
 };
 
-/// How many requests go where.
+/// Sizes of batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Batching {
-    /// In flight, at most.
+    /// The maximum number of requests in flight.
     pub depth: u32,
-    /// Queued before a commit, at most.
+    /// The maximum number of requests queued before a commit.
     pub submit: u32,
-    /// Waited for in a commit, at least.
+    /// The minimum number of completions to wait for in a commit.
     pub complete: u32,
 }
 
-/// What happens at the edges of the measured window and its intervals. Called outside the measured path, on
-/// the worker's thread.
+/// What happens at the edges of the measured window and of its intervals. Called outside the measured path, on the
+/// worker's thread.
 pub trait Edges {
     /// When the next edge is due, in ticks.
     fn next(&self) -> u64;
 
-    /// The loop has come to an edge at `now`, in ticks. Returns whether to go on.
+    /// Called at an edge, at `now` in ticks. Returns whether to continue.
     fn edge<E: Engine>(&mut self, now: u64, engine: &E, recorder: &mut Recorder) -> bool;
 }
 
-/// Commits that fail for a shortage while nothing comes back, after which the wait for what is in flight ends:
-/// what the kernel never took will not come back.
-const MOST_IN_VAIN: u32 = 1_000_000;
+/// The number of successive commits that fail for a shortage without a completion, after which the drain ends: requests
+/// that the kernel never took do not complete.
+const MAX_VAIN_COMMITS: u32 = 1_000_000;
 
 #[derive(Clone, Copy, Default)]
 struct InFlight {
-    /// When it was to be handed over.
+    /// When it was meant to be submitted, in ticks.
     started: u64,
-    /// When it was. The same in closed loop.
+    /// When it was submitted, in ticks. The same in closed loop.
     issued: u64,
     /// Bytes to be moved.
     len: u32,
@@ -54,40 +54,41 @@ struct InFlight {
     lane: Lane,
 }
 
-/// All that a worker works with.
+/// The parts of a worker.
 pub struct Worker<'a, E, P, O, W> {
     /// Does the I/O.
     pub engine: &'a mut E,
-    /// Says when a request starts.
+    /// Decides when requests start.
     pub pacer: &'a mut P,
-    /// Says what it is.
+    /// Supplies the operations.
     pub ops: &'a mut O,
-    /// Takes its latency.
+    /// Records latencies.
     pub recorder: &'a mut Recorder,
-    /// What happens at the edges of the window.
+    /// Handles the edges of the window.
     pub edges: &'a mut W,
-    /// Tells the time.
+    /// Reads the time.
     pub clock: &'a HotClock,
     /// Ends the trial early.
     pub stop: &'a AtomicBool,
 }
 
-/// Runs a worker until its edges say that it is over or it is stopped, and then until nothing is in flight; of what
-/// does not come back once it is stopped, until patience ends.
+/// Runs a worker until its edges end it or it is stopped, and then until nothing is in flight. Once it is stopped,
+/// requests in flight have a drain deadline.
 ///
-/// Closed loop: a request starts at the reading of the clock that ended the batch before it, so that preparing
-/// it counts as the application's waiting. Open loop: it starts when it was to start; while nothing is due the
-/// loop looks for completions and at the clock, without a system call, so that no timer is late for it.
-/// A sync belongs to no arrival: it starts when its turn comes.
+/// Closed loop: a request starts at the clock reading that ended the previous batch, so that preparing it counts as
+/// waiting time of the application. Open loop: a request starts at its intended time. While none is due the loop polls
+/// for completions and reads the clock, without a system call, so that no timer delays it. A sync belongs to no
+/// arrival: it starts when its turn comes.
 ///
 /// # Errors
-/// A commit that failed for good, or requests that did not come back; passing shortages (EAGAIN, EBUSY, ENOMEM) are counted and tried again.
+/// A commit that failed permanently, or requests that did not complete before the deadline. Temporary shortages
+/// (EAGAIN, EBUSY, ENOMEM) are counted and retried.
 pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     worker: Worker<'_, E, P, O, W>,
     batching: Batching,
 ) -> io::Result<()> {
     let Worker { engine, pacer, ops, recorder, edges, clock, stop } = worker;
-    // What a request returns that did all that was asked: its length, or nothing.
+    // The result of a request that transferred everything: its length, or 0.
     let whole = if engine.moves_data() { u32::MAX } else { 0 };
     let mut slots = vec![InFlight::default(); batching.depth as usize];
     let mut free: Vec<Slot> = (0..batching.depth).rev().collect();
@@ -95,7 +96,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     let mut now = clock.ticks();
     loop {
         let mut room = batching.submit;
-        // There is room in the batch, but nothing can go before something comes back.
+        // The batch has room, but nothing can be queued before a request completes.
         let mut held = false;
         engine.queue(std::iter::from_fn(|| {
             if room == 0 || free.is_empty() {
@@ -117,7 +118,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
                 InFlight { started, issued: now, len: op.len, kind: op.kind, lane: op.lane };
             Some((slot, op))
         }));
-        // While there is room left, hand over more (or, in open loop, see what becomes due) before waiting.
+        // While there is room left, queue more (or, in open loop, whatever becomes due) before waiting.
         let in_flight = batching.depth - free.len() as u32;
         let wait = if free.is_empty() || held { batching.complete.min(in_flight) } else { 0 };
         commit(engine, wait, recorder)?;
@@ -150,11 +151,11 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
             break;
         }
     }
-    let mut in_vain = 0;
+    let mut vain_commits = 0;
     let mut drain = DrainDeadline::default();
     while free.len() < slots.len() {
         let stopped = stop.load(Ordering::Relaxed);
-        // Who is to stop does not wait in the kernel for what may never come.
+        // A stopped thread does not wait in the kernel for requests that may never complete.
         let outcome = engine.commit(u32::from(!stopped));
         let before = free.len();
         engine.reap(|completion| {
@@ -164,8 +165,8 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
         });
         let came = free.len() > before;
         if let Err(error) = outcome {
-            in_vain = if came { 0 } else { in_vain + 1 };
-            if !is_transient(&error) || in_vain == MOST_IN_VAIN {
+            vain_commits = if came { 0 } else { vain_commits + 1 };
+            if !is_transient(&error) || vain_commits == MAX_VAIN_COMMITS {
                 return Err(error);
             }
             std::thread::yield_now();
@@ -179,7 +180,7 @@ pub fn run<E: Engine, P: Pacer, O: Source, W: Edges>(
     Ok(())
 }
 
-/// Commits; a shortage that passes is counted by errno and left for the next round.
+/// Commits. A temporary shortage is counted by errno and left for the next round.
 #[inline]
 fn commit<E: Engine>(engine: &mut E, wait: u32, recorder: &mut Recorder) -> io::Result<()> {
     match engine.commit(wait) {

@@ -1,10 +1,10 @@
-//! Urgent operations among the others: which they are, decided before the start, and how many others overtake them.
-//! A kind of source of its own, so that a loop without it is compiled without it.
+//! Marks a share of the operations as urgent before the trial starts, and counts how many bulk operations overtake
+//! them. This is a source of its own, so that a loop without lanes is compiled without it.
 //!
-//! **Overtaken** is counted, not followed: others are numbered as they are handed over, and as they are seen complete.
-//! If, when an urgent one is seen, more others are complete than had ever been handed over before its batch, so many
-//! at least were handed over with it or after it, and came back before it. A batch is what is handed over between two
-//! looks at which something had come back. Where requests come back in their order the bound is exact.
+//! Overtaking is counted, not traced. Bulk operations are counted as they are submitted and as they are seen complete.
+//! If more bulk operations are complete, when an urgent one is seen complete, than had been submitted before its batch,
+//! then at least the difference were submitted with it or after it and completed before it. A batch is everything that
+//! is submitted between two completions. If requests complete in order the bound is exact.
 
 use proto::{
     outcome::Lane,
@@ -19,32 +19,33 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// Distances between urgent operations that are drawn. At 1 % they come round after 1.6 M operations.
+/// The number of distances between urgent operations that are drawn. With a share of 1 % they repeat after 1.6 M
+/// operations.
 const DISTANCES: usize = 1 << 14;
 
-/// Operations of which a share is urgent.
+/// Operations, a share of which are in the urgent lane.
 pub struct Marked<S> {
     operations: S,
-    /// Others before the next urgent one, round and round.
+    /// The numbers of bulk operations before each urgent one, used cyclically.
     distances: Box<[u32]>,
     at: usize,
-    /// Others that still come before the next urgent one.
+    /// Bulk operations left before the next urgent one.
     left: u32,
-    /// Bytes of an urgent one; none: as many as it would have had.
+    /// The length of urgent operations in bytes; `None` leaves the length of each operation as it is.
     len: Option<u32>,
-    /// Others that were handed over, and that came back.
-    handed: u64,
-    returned: u64,
-    /// Those handed over before this batch.
+    /// Bulk operations submitted, and completed.
+    submitted: u64,
+    completed: u64,
+    /// Bulk operations submitted before the current batch.
     before: u64,
-    /// Something has come back since the last one was handed over: the next begins a batch.
+    /// A request has completed since the last one was submitted, so the next one starts a batch.
     fresh: bool,
-    /// For each slot that holds an urgent one: what `before` was.
+    /// For each slot with an urgent operation: the value of `before` when it was submitted.
     bounds: Box<[u64]>,
 }
 
 impl<S: Source> Marked<S> {
-    /// As a trial's worker has it; without urgent operations, none is ever marked.
+    /// The source of a trial's worker. Without urgent operations in the trial it marks none.
     pub fn new(operations: S, trial: &Trial, worker: u32) -> Self {
         let urgent = trial.engine.urgent;
         let distances =
@@ -55,8 +56,8 @@ impl<S: Source> Marked<S> {
             at: 0,
             operations,
             len: urgent.and_then(|urgent| urgent.block_size).map(|size| size.0 as u32),
-            handed: 0,
-            returned: 0,
+            submitted: 0,
+            completed: 0,
             before: 0,
             fresh: true,
             bounds: vec![0; trial.depth_per_worker() as usize].into(),
@@ -64,9 +65,9 @@ impl<S: Source> Marked<S> {
     }
 }
 
-/// Distances as of a coin that shows `share` at every operation: geometric, by inversion.
+/// Distances as if each operation were urgent with probability `share`: geometric, by inversion.
 fn drawn(share: Share, seed: u64, worker: u32) -> Box<[u32]> {
-    // Others than those that decide the offsets.
+    // A sequence other than the one that decides the offsets.
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5552_4745_4e54);
     (0..worker).for_each(|_| rng.jump());
     let log = (1.0 - share.as_f64()).ln();
@@ -95,11 +96,11 @@ impl<S: Source> Source for Marked<S> {
     fn take(&mut self, slot: Slot) -> Op {
         let op = self.operations.take(slot);
         if std::mem::take(&mut self.fresh) {
-            self.before = self.handed;
+            self.before = self.submitted;
         }
         if self.left > 0 {
             self.left -= 1;
-            self.handed += 1;
+            self.submitted += 1;
             return op;
         }
         self.at += 1;
@@ -115,14 +116,14 @@ impl<S: Source> Source for Marked<S> {
     fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
         self.fresh = true;
         if lane == Lane::Bulk && !kind.syncs() {
-            self.returned += 1;
+            self.completed += 1;
         }
         self.operations.done(completion, kind, lane);
     }
 
     #[inline]
     fn overtakers(&self, slot: Slot) -> u64 {
-        self.returned.saturating_sub(self.bounds[slot as usize])
+        self.completed.saturating_sub(self.bounds[slot as usize])
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_is_as_asked_and_the_seed_decides() {
+    fn marks_the_configured_share_by_seed() {
         for share in [1_000, 10_000, 300_000] {
             let trial = trial(share, 50, 7);
             let mut marked = source(&trial, 0);
@@ -168,12 +169,16 @@ mod tests {
             let mut urgent = 0.0;
             for _ in 0..count {
                 let (op, other) = (marked.take(0), plain.next_op());
-                assert_eq!((op.offset, op.kind), (other.offset, other.kind), "where another would have gone");
+                assert_eq!(
+                    (op.offset, op.kind),
+                    (other.offset, other.kind),
+                    "offset and kind stay as they were"
+                );
                 assert_eq!(op.len, if op.lane == Lane::Urgent { 512 } else { 4096 });
                 urgent += f64::from(u8::from(op.lane == Lane::Urgent));
             }
             let (expected, p) = (f64::from(count) * f64::from(share) / 1e6, f64::from(share) / 1e6);
-            // The distances come round after 2^14 of them, so that no more than these are drawn.
+            // The distances repeat after 2^14 of them, so there are no more independent samples.
             let independent = expected.min(DISTANCES as f64);
             let bound = 6.0 * expected * ((1.0 - p) / independent).sqrt();
             assert!((urgent - expected).abs() < bound, "{urgent} of {expected} ± {bound}");
@@ -189,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn overtakers_are_those_that_came_with_it_or_after() {
+    fn overtakers_were_submitted_with_it_or_later() {
         let trial = trial(100_000, 100, 1);
         let mut marked = source(&trial, 0);
-        // Urgent are the third, and the first of the second batch.
+        // The urgent operations are the third one, and the first of the second batch.
         (marked.distances, marked.left) = ([2, 1, u32::MAX].into(), 2);
         let take = |marked: &mut Marked<Ops>, slots: std::ops::Range<u32>| -> Vec<bool> {
             slots.map(|slot| marked.take(slot).lane == Lane::Urgent).collect()
@@ -204,12 +209,12 @@ mod tests {
         };
         done(&mut marked, 3, false);
         done(&mut marked, 0, false);
-        assert_eq!(marked.overtakers(2), 2, "both were handed over with it");
+        assert_eq!(marked.overtakers(2), 2, "both were submitted with it");
         done(&mut marked, 2, true);
-        // One other is in flight from before; the next urgent one comes with another.
+        // One bulk operation is still in flight from before; the next urgent one is submitted with another.
         assert_eq!(take(&mut marked, 2..4), [true, false]);
         done(&mut marked, 1, false);
-        assert_eq!(marked.overtakers(2), 0, "it was there before");
+        assert_eq!(marked.overtakers(2), 0, "it was submitted before");
         done(&mut marked, 3, false);
         assert_eq!(marked.overtakers(2), 1);
     }

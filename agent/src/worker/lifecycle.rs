@@ -1,4 +1,4 @@
-//! One worker thread: pinned, given an engine by the [`factory`](super::factory), run, and reported.
+//! One worker thread: is pinned, gets its engine from the [`factory`](super::factory), runs it, and reports.
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
@@ -18,7 +18,7 @@ use super::{
 use crate::engine::sharing::nothing_built;
 
 impl Worker {
-    /// The thread's body: works, and reports what came of it.
+    /// The body of the thread: does the work and reports the outcome.
     pub(super) fn live(self, files: Vec<Arc<OwnedFd>>) {
         let outcome = caught(&format!("worker {}", self.index), || self.work(files));
         // Others may be waiting for the first worker's ring: if it was never built, end their wait.
@@ -28,7 +28,7 @@ impl Worker {
                 self.handles.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
             }
         }
-        // Nobody receives events of a trial that was dropped.
+        // Nothing receives events of a trial that was dropped.
         let _ = self.events.send(WorkerEvent::Done(outcome));
     }
 

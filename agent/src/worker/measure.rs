@@ -1,4 +1,4 @@
-//! From the start line to the worker's report: instruments, pacing, the hot loop, the accounts of the window.
+//! From the start line to the worker's report: instruments, pacing, the hot loop, and the accounts of the window.
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{clock::HotClock, engine::Engine, source::Source};
 
-/// Waits at the start line, and runs through the window.
+/// Waits at the start line, and runs until the end of the window.
 pub(super) fn measure<E: Engine>(
     worker: &Worker,
     mut engine: E,
@@ -51,7 +51,7 @@ pub(super) fn measure<E: Engine>(
     ran.map_err(|error| engine_failed(&format!("worker {}", worker.index), trial, &error))?;
     let window = window.into_accounts()?.map(Box::new);
     if window.is_none() {
-        // Cancelled in the warm-up, which counts for nothing.
+        // Cancelled during the warm-up, which does not count.
         recorder.start_over(0);
     }
     let end_ns = window.as_ref().map_or(0, |window| window.end_ns);
@@ -59,7 +59,7 @@ pub(super) fn measure<E: Engine>(
     Ok(Report { window, tally, errors, verified: None })
 }
 
-/// What the hot loop works on, whichever way it is paced.
+/// The parts of the hot loop that do not depend on the pacer.
 struct Parts<'a, E, O> {
     engine: &'a mut E,
     ops: &'a mut O,

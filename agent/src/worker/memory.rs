@@ -1,5 +1,5 @@
-//! Whether a trial's workers fit into memory: asked before they fill it, since the kernel grants memory that it
-//! does not have and ends the process for it later.
+//! Whether a trial's workers fit into memory. This is checked before they allocate it, because the kernel grants memory
+//! that it does not have and kills the process later.
 
 use proto::{
     histogram,
@@ -16,10 +16,10 @@ use crate::{
     workload::Ops,
 };
 
-/// What a worker takes besides: stack, ring, counts by errno.
+/// Memory of a worker for other purposes: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;
 
-/// Refuses a trial whose workers need more memory than there is, on a target of `size` bytes.
+/// Refuses a trial whose workers need more memory than is available, on a target of `size` bytes.
 ///
 /// # Errors
 /// `no-memory`.
@@ -43,7 +43,7 @@ pub fn check(trial: &Trial, size: u64) -> Result<(), Refusal> {
     }
 }
 
-/// What a trial that is verified counts the writes of each block in.
+/// Memory for the number of writes to each block, which verification counts.
 fn ledgers(trial: &Trial, size: u64) -> u64 {
     let work = &trial.workload;
     if work.verify { size / work.block_size.unit().0.max(1) * size_of::<u32>() as u64 } else { 0 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thousand_workers_are_not_free() {
+    fn estimates_the_memory_of_many_workers() {
         let mut trial = Trial {
             id: "t".into(),
             seed: 1,

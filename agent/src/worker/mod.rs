@@ -1,5 +1,6 @@
-//! Worker threads: started by the [`pool`], built on their own CPU ([`lifecycle`], [`factory`]), held at the start
-//! line and run through the hot loop ([`operations`], [`measure`], [`hot`]), and joined.
+//! The worker threads of a trial. The [`pool`] starts, stops and joins them; each builds its engine on its own CPU
+//! ([`lifecycle`], [`factory`]), waits at the start line ([`gate`]) and runs the hot loop ([`operations`], [`measure`],
+//! [`hot`]).
 
 mod combiner;
 mod context;

@@ -1,5 +1,5 @@
-//! Which operations a worker does: the trial's table, decorated with what the workload asks for. Each combination is a
-//! type of its own, for which the hot loop is compiled.
+//! The operations of a worker: the trial's table, decorated with syncs, verification, lanes or a busy wait as the
+//! workload requires. Each combination is a type of its own, for which the hot loop is compiled.
 
 use proto::{outcome::Refusal, trial::Sharing};
 
@@ -26,7 +26,7 @@ impl EngineUser for Operations<'_> {
     ) -> Result<Report, Refusal> {
         let worker = self.0;
         let (trial, work) = (&*worker.trial, &worker.trial.workload);
-        // A combiner has tried a sync for all workers: it serves nobody before the start.
+        // The combiner has tried a sync for all workers, and serves none of them before the start.
         if trial.engine.ring.sharing != Sharing::Combiner {
             try_sync(trial, &mut engine, &worker.stop)?;
         }
@@ -35,7 +35,7 @@ impl EngineUser for Operations<'_> {
         let wait = trial.engine.busy_wait_ns();
         match (blocks, again, wait) {
             (Some(blocks), Some(again), _) => {
-                // SAFETY: the blocks are those of `engine`, which outlives its source: only the run uses it.
+                // SAFETY: the blocks are those of `engine`, which outlives its source: only the run uses the source.
                 let ops = unsafe { Verified::new(trial, worker.size, worker.index, ops, blocks) };
                 let ops = Slowed::new(ops, wait.unwrap_or(0), HotClock::new());
                 let mut ops = Synced::new(ops, work, linked);

@@ -1,5 +1,5 @@
-//! When the next request is to be handed over: as soon as there is room (closed loop), or by the clock, done or
-//! not (open loop).
+//! When the next request starts: as soon as there is room (closed loop), or by the clock, whether or not earlier ones
+//! have completed (open loop).
 
 use proto::trial::Arrival;
 use rand_core::{RngCore, SeedableRng};
@@ -7,12 +7,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::clock::HotClock;
 
-/// Decides when requests start. The hot loop is compiled once for each kind.
+/// Decides when requests start. The hot loop is compiled once for each implementation.
 pub trait Pacer {
     /// Whether latency and service time differ.
     const OPEN: bool;
 
-    /// The start of the next request, in ticks, if it is due at `now`; it is then taken.
+    /// If a request is due at `now`, takes it and returns its start in ticks.
     fn due(&mut self, now: u64) -> Option<u64>;
 }
 
@@ -28,34 +28,34 @@ impl Pacer for Closed {
     }
 }
 
-/// Distances that all workers of a host draw ahead together, at most: 32 MiB.
+/// The maximum number of distances that all workers of a host draw in advance: 32 MiB.
 const DRAWN_BUDGET: usize = 1 << 22;
-/// Distances that a worker draws, at most: at 1 M requests a second their order repeats about once a second.
+/// The maximum number of distances that one worker draws: at 1 M requests a second they repeat about once a second.
 const DRAWN_MOST: usize = 1 << 20;
-/// Distances that a worker draws, at least.
+/// The minimum number of distances that one worker draws.
 const DRAWN_LEAST: usize = 1 << 12;
-/// Binary digits of a tick that are carried from one request to the next.
+/// Fractional bits of a tick that are carried from one request to the next.
 const FRACTION: u32 = 16;
 
-/// Distances between random arrivals that each of `workers` workers draws ahead.
+/// The number of distances between random arrivals that each of `workers` workers draws in advance.
 #[must_use]
 pub fn drawn(workers: u32) -> usize {
     (DRAWN_BUDGET / workers.max(1) as usize).clamp(DRAWN_LEAST, DRAWN_MOST)
 }
 
-/// Requests start by the clock. One that finds no room starts late, but its latency counts from when it was to
+/// Requests start by the clock. A request that finds no room starts late, but its latency counts from its intended
 /// start.
 pub struct Open {
-    /// When the next one is to start, in ticks and fractions.
+    /// The start of the next request, in ticks with fraction.
     next: u128,
-    /// Distances to the one after, in ticks and fractions; one alone where all are equal.
+    /// The distances to the following requests, in ticks with fraction; a single one if all are equal.
     gaps: Box<[u64]>,
     at: usize,
 }
 
 impl Open {
-    /// Arrivals of one of `workers` workers that share `per_second`, from `start` on. Fixed ones are spread so
-    /// that the workers' take turns.
+    /// The arrivals of one of `workers` workers that share `per_second`, from `start` on. Fixed arrivals are spread so
+    /// that the workers take turns.
     ///
     /// Poisson: distances are `-ln(1 - u) / rate` for uniform `u` (inversion of the exponential distribution).
     #[must_use]
@@ -70,7 +70,7 @@ impl Open {
         let second = clock.ticks_in(1_000_000_000) as f64 * f64::from(1u32 << FRACTION);
         let mean = second * f64::from(workers.max(1)) / per_second.max(1) as f64;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(worker) << 32));
-        // Away from the stretch that offsets are drawn from with the same seed.
+        // A part of the sequence other than the one that offsets are drawn from with the same seed.
         rng.long_jump();
         let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         let (gaps, first) = match arrival {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_arrivals_are_as_many_as_asked_and_take_turns() {
+    fn fixed_arrivals_have_the_rate_and_take_turns() {
         let first = starts(Arrival::Fixed, 3000, 0, 3);
         assert!(first.len().abs_diff(1000) <= 1, "{}", first.len());
         assert!(first.windows(2).all(|pair| (pair[1] - pair[0]).abs_diff(1_000_000) < 100));
@@ -129,17 +129,17 @@ mod tests {
         let gaps: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-        // An exponential distribution's standard deviation is its mean.
+        // The standard deviation of an exponential distribution equals its mean.
         assert!((variance.sqrt() / mean - 1.0).abs() < 0.05, "{}", variance.sqrt() / mean);
     }
 
     #[test]
-    fn nothing_is_due_before_its_time_and_nothing_is_left_out() {
+    fn due_returns_every_arrival_and_none_early() {
         let clock = HotClock::new();
         let mut open = Open::new(&clock, 1000, Arrival::Fixed, (0, 1), 0, 1);
         assert_eq!(open.due(0), Some(0));
         assert_eq!(open.due(clock.ticks_in(500_000)), None);
         let late = clock.ticks_in(3_500_000);
-        assert_eq!(std::iter::from_fn(|| open.due(late)).count(), 3, "those that were missed come at once");
+        assert_eq!(std::iter::from_fn(|| open.due(late)).count(), 3, "missed arrivals are due at once");
     }
 }

@@ -25,34 +25,34 @@ use super::{
 };
 use crate::engine::Attach;
 
-/// Where the threads of a trial run.
+/// The CPUs of a trial's threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
     /// The CPU of each worker, in worker order.
     pub workers: &'a [u32],
-    /// The CPU of each ring's polling thread, in worker order; empty where there are none.
+    /// The CPU of each ring's polling thread, in worker order; empty without polling threads.
     pub pollers: &'a [u32],
-    /// With `ring: combiner`: the CPU of the combiner, and whether it is on its own there.
+    /// With `ring: combiner`: the CPU of the combiner, and whether the combiner has it to itself.
     pub combiner: Option<(u32, bool)>,
 }
 
-/// The workers of one trial. Dropped, it stops them and waits until they are gone.
+/// The workers of one trial. On drop, stops them and waits until they are gone.
 pub struct WorkerPool {
     gate: Arc<Gate>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     events: UnboundedReceiver<WorkerEvent>,
-    /// The file of a lone worker, which has a table of descriptors of its own: this is the agent's.
+    /// The file of a lone worker, which has a descriptor table of its own: this is the descriptor in the agent's table.
     _lone_file: Option<Arc<OwnedFd>>,
     read_back: Arc<AtomicU64>,
 }
 
 impl WorkerPool {
-    /// Starts one thread for each file, pinned to the CPU of the same place; its ring's polling thread, if it
-    /// is to have one, to the poller's; and the combiner, if there is to be one.
+    /// Starts one thread for each worker and pins it to its CPU. A ring's polling thread, if any, is pinned to the
+    /// poller's CPU; with `ring: combiner`, starts the combiner's thread too.
     ///
     /// # Errors
-    /// Where the system gives no more threads.
+    /// When the system cannot create another thread.
     pub fn launch(
         trial: &Arc<Trial>,
         size: u64,
@@ -70,7 +70,7 @@ impl WorkerPool {
             read_back: Arc::default(),
         };
         if trial.engine.ring.sharing == Sharing::Combiner {
-            // Nowhere else, it lives with the first worker.
+            // Without a CPU for it, the combiner shares that of the first worker.
             let beside = (places.workers.first().copied().unwrap_or_default(), false);
             let (cpu, alone) = places.combiner.unwrap_or(beside);
             let combiner = combiner::Thread {
@@ -90,7 +90,7 @@ impl WorkerPool {
         }
         let shared = trial.engine.ring.sharing != Sharing::PerThread;
         for (index, cpu) in places.workers.iter().enumerate() {
-            // Each its own; of one ring for all, whoever builds it has all.
+            // Each worker opens one file. Of a shared ring, the thread that builds it gets all files.
             let own = if shared { files.len() } else { 1.min(files.len()) };
             let files: Vec<_> = files.drain(..own).map(Arc::new).collect();
             if let ([_], [file]) = (places.workers, &files[..]) {
@@ -116,29 +116,29 @@ impl WorkerPool {
         Ok(pool)
     }
 
-    /// How many threads report: the workers, and the combiner if there is one.
+    /// The number of threads that report: the workers, and the combiner if there is one.
     #[must_use]
     pub fn reports(&self) -> usize {
         self.threads.len()
     }
 
-    /// Bytes of the target that have been read back to verify them.
+    /// The number of bytes of the target that have been read back to verify them.
     #[must_use]
     pub fn read_back(&self) -> u64 {
         self.read_back.load(Ordering::Relaxed)
     }
 
-    /// The next thing that a worker says; none once all are done.
+    /// The next event of a worker; `None` once all are done.
     pub async fn event(&mut self) -> Option<WorkerEvent> {
         self.events.recv().await
     }
 
-    /// Opens the gate: warmup begins at `at_ns` of CLOCK_MONOTONIC.
+    /// Starts the trial: the warm-up begins at `at_ns` of CLOCK_MONOTONIC.
     pub fn start(&self, at_ns: u64) {
         self.gate.set(Start::At(at_ns));
     }
 
-    /// Ends the trial early. Returns at once; workers finish what is in flight.
+    /// Ends the trial early. Returns at once; workers wait for their requests in flight.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.gate.set(Start::Never);
@@ -149,7 +149,7 @@ impl Drop for WorkerPool {
     fn drop(&mut self) {
         self.stop();
         for thread in self.threads.drain(..) {
-            // A worker catches its own panics, so there is nothing to learn from the result.
+            // Workers catch their own panics, so the result carries no information.
             let _ = thread.join();
         }
     }

@@ -1,5 +1,5 @@
-//! Latencies of one worker, slice by slice. Full slices leave through a wait-free queue, empty ones come back
-//! the same way: nothing is allocated, nothing is locked, nobody waits.
+//! The latencies of one worker, slice by slice. Full slices leave through a wait-free queue and empty ones return
+//! through another: nothing is allocated or locked, and neither side waits.
 
 use hdrhistogram::Histogram;
 use proto::{
@@ -13,9 +13,9 @@ use crate::{clock::HotClock, workload::OpKind};
 
 /// What a worker did between two edges.
 pub struct Slice {
-    /// The interval it belongs to, from 0.
+    /// The number of its interval, from 0.
     pub index: u32,
-    /// The interval that the worker goes on with: `index + 1`, or more where it overslept a boundary.
+    /// The interval that the worker continues with: `index + 1`, or more if it missed a boundary.
     pub next_index: u32,
     /// First edge, in nanoseconds of CLOCK_MONOTONIC.
     pub begin_ns: u64,
@@ -37,7 +37,7 @@ pub const SERIES: usize = Direction::ALL.len();
 pub struct Recorded {
     /// The last series that has one. Every series before it has one too, so that positions are fixed.
     pub last: Direction,
-    /// Service time is kept beside latency.
+    /// Service time is recorded in addition to latency.
     pub open: bool,
 }
 
@@ -58,13 +58,13 @@ impl Recorded {
         Self { last, open: work.rate.is_some() }
     }
 
-    /// How many histograms of latency a slice has, and how many of service time.
+    /// The numbers of histograms of latency and of service time in a slice.
     fn counts(self) -> (usize, usize) {
         let series = self.last as usize + 1;
         (series, if self.open { series } else { 0 })
     }
 
-    /// How many histograms a slice has.
+    /// The number of histograms in a slice.
     #[must_use]
     pub fn count(self) -> usize {
         let (latency, service) = self.counts();
@@ -93,7 +93,7 @@ impl Slice {
     }
 }
 
-/// The other end of a [`Recorder`].
+/// The reader's side of a [`Recorder`].
 pub struct Slices {
     full: Consumer<Box<Slice>>,
     empty: Producer<Box<Slice>>,
@@ -105,11 +105,11 @@ impl Slices {
         self.full.pop().ok()
     }
 
-    /// Gives a slice back, emptied.
+    /// Clears a slice and returns it to the recorder.
     pub fn give_back(&mut self, mut slice: Box<Slice>) {
         slice.clear();
-        // There is room for every slice that exists, so this cannot fail; were it to, the slice is dropped
-        // and boundaries come late, which is counted.
+        // There is room for every slice, so this cannot fail. If it did, the slice would be dropped and boundaries
+        // would come late, which is counted.
         let _ = self.empty.push(slice);
     }
 }
@@ -120,11 +120,11 @@ pub struct Recorder {
     full: Producer<Box<Slice>>,
     empty: Consumer<Box<Slice>>,
     clock: HotClock,
-    /// Completions of one batch that were handed over at the same reading: they have the same latency.
+    /// Completions of one batch that were submitted at the same clock reading, and so have the same latency.
     run: Run,
-    /// Failed requests by errno, up to the largest that the kernel uses.
+    /// Failed requests by errno, up to the largest errno of the kernel.
     errors: Box<[u64]>,
-    /// What went wrong or was cut.
+    /// Counts of errors and of omissions.
     pub tally: Tally,
 }
 
@@ -136,10 +136,10 @@ struct Run {
     bytes: u64,
 }
 
-/// Counts beside the histogram.
+/// Counts in addition to the histograms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Completed whole, by [`OpKind::series`].
+    /// Requests that transferred everything, by [`OpKind::series`].
     pub ops: [u64; SERIES],
     /// Operations that bulk operations overtook, how many of these in all, and the most that overtook one.
     pub overtaken: u64,
@@ -149,18 +149,18 @@ pub struct Tally {
     pub most_overtakers: u64,
     /// Bytes that they moved.
     pub bytes: u64,
-    /// Transferred less than was asked.
+    /// Requests that transferred less than requested.
     pub short: u64,
-    /// Latencies above the histogram's bound.
+    /// Latencies above the upper bound of the histogram.
     pub saturated: u64,
-    /// Boundaries without an empty slice at hand.
+    /// Interval boundaries at which no empty slice was available.
     pub late_swaps: u64,
 }
 
 const ERRNOS: usize = 4096;
 
 impl Recorder {
-    /// A recorder and its other end. `spares` is how many slices may be away at once.
+    /// A recorder and its reader's side. `spares` is the number of slices that the reader may hold.
     pub fn new(clock: HotClock, recorded: Recorded, spares: usize) -> (Self, Slices) {
         let (full_in, full_out) = RingBuffer::new(spares + 1);
         let (mut empty_in, empty_out) = RingBuffer::new(spares + 1);
@@ -179,8 +179,8 @@ impl Recorder {
         (recorder, Slices { full: full_out, empty: empty_in })
     }
 
-    /// A request that did all that was asked, which was to move `len` bytes: handed over at `started`, seen
-    /// complete at `now`, in ticks.
+    /// Records a request that transferred all its `len` bytes: submitted at `started`, seen complete at `now`, in
+    /// ticks.
     #[inline]
     pub fn complete(&mut self, kind: OpKind, lane: Lane, len: u32, started: u64, now: u64) {
         let series = kind.series(lane);
@@ -192,14 +192,14 @@ impl Recorder {
         self.run.bytes += u64::from(len);
     }
 
-    /// The service time of the same request: handed over at `issued`.
+    /// Records the service time of the same request, which was submitted at `issued`.
     #[inline]
     pub fn serve(&mut self, kind: OpKind, lane: Lane, issued: u64, now: u64) {
         let nanos = self.clock.nanos_between(issued, now);
         self.active.service[kind.series(lane)].saturating_record(nanos);
     }
 
-    /// So many operations of the bulk lane overtook one of another lane.
+    /// Records that `by` operations of the bulk lane overtook one of another lane.
     #[inline]
     pub fn overtaken(&mut self, by: u64) {
         self.tally.overtaken += u64::from(by > 0);
@@ -207,7 +207,7 @@ impl Recorder {
         self.tally.most_overtakers = self.tally.most_overtakers.max(by);
     }
 
-    /// To be called at the end of a batch, before `now` changes.
+    /// Must be called at the end of a batch, before `now` changes.
     #[inline]
     pub fn flush(&mut self, now: u64) {
         let count = std::mem::take(&mut self.run.count);
@@ -225,7 +225,7 @@ impl Recorder {
         self.active.latency[self.run.series].saturating_record_n(nanos, count);
     }
 
-    /// A request that did not.
+    /// Records a request that failed, or transferred less than requested.
     #[cold]
     pub fn fail(&mut self, result: i32) {
         if result >= 0 {
@@ -235,7 +235,7 @@ impl Recorder {
         }
     }
 
-    /// Forgets all that was recorded: the warmup is over, and the first slice begins.
+    /// Discards everything recorded so far: the warm-up is over, and the first slice begins.
     pub fn start_over(&mut self, begin_ns: u64) {
         self.active.clear();
         self.active.index = 0;
@@ -244,8 +244,8 @@ impl Recorder {
         self.tally = Tally::default();
     }
 
-    /// Ends the slice at an interval boundary; `next_index` is the interval that begins. Goes on in the same
-    /// slice if no empty one is at hand.
+    /// Ends the slice at an interval boundary; `next_index` is the interval that begins. If no empty slice is
+    /// available, continues in the same slice.
     pub fn swap(&mut self, end_ns: u64, next_index: u32) {
         let Ok(empty) = self.empty.pop() else {
             self.tally.late_swaps += 1;
@@ -256,11 +256,11 @@ impl Recorder {
         done.next_index = next_index;
         self.active.index = next_index;
         self.active.begin_ns = end_ns;
-        // The queue has room for every slice that exists.
+        // The queue has room for every slice.
         let _ = self.full.push(done);
     }
 
-    /// Ends the last slice. Returns what was counted beside the histograms, and failed requests by errno.
+    /// Ends the last slice. Returns the counts in addition to the histograms, and failed requests by errno.
     pub fn finish(self, end_ns: u64) -> (Tally, Vec<(i32, u64)>) {
         let Self { mut active, mut full, errors, tally, .. } = self;
         active.end_ns = end_ns;
@@ -271,8 +271,8 @@ impl Recorder {
     }
 }
 
-/// Slices of a worker that may be with the reader at once. Only few workers have the memory for a reader that is late
-/// by more than an interval.
+/// The number of slices of a worker that the reader may hold at once. With many workers there is no memory for a reader
+/// that is late by more than an interval.
 pub(super) fn spares(workers: u32) -> usize {
     if workers <= 16 { 3 } else { 1 }
 }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_recorded_whole() {
+    fn records_every_completion_of_a_batch() {
         let (mut recorder, mut slices, clock) = recorder(1);
         let ticks = clock.ticks_in(1_000_000);
         let now = 10 * ticks;
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_reader_makes_slices_longer_and_loses_nothing() {
+    fn late_readers_lengthen_slices_and_lose_nothing() {
         let (mut recorder, mut slices, _) = recorder(1);
         for index in 0..4 {
             recorder.complete(OpKind::Read, Lane::Bulk, 512, 1, 2);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_come_back_empty() {
+    fn returned_slices_are_empty() {
         let (mut recorder, mut slices, _) = recorder(1);
         for round in 0..5 {
             recorder.complete(OpKind::Read, Lane::Bulk, 512, 1, 2);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_counted_and_kept() {
+    fn counts_and_keeps_saturated_latencies() {
         let (mut recorder, mut slices, clock) = recorder(1);
         recorder.complete(OpKind::Read, Lane::Bulk, 512, 0, clock.ticks_in(2 * histogram::HIGHEST_NS));
         recorder.flush(clock.ticks_in(2 * histogram::HIGHEST_NS));

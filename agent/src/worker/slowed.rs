@@ -1,5 +1,5 @@
-//! Operations with a busy wait before each: a slowdown of known size, to see what a rig and its verdicts make of it.
-//! A kind of source of its own, so that a loop without it is compiled without it.
+//! Operations with a busy wait before each: a slowdown of known size, to test what a rig and its verdicts make of it.
+//! This is a source of its own, so that a loop without it is compiled without it.
 
 use proto::outcome::Lane;
 
@@ -10,27 +10,27 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// Overshoot that is made good by later waits, in readings of the clock. What is more was no wait: the thread was
+/// The maximum overshoot that later waits compensate, in clock readings. A larger one was not a wait: the thread was
 /// interrupted or preempted.
 const FORGIVEN_READINGS: i64 = 8;
 
-/// Waits busily before each operation; syncs laid around it do not wait.
+/// Waits busily before each operation; syncs around it do not wait.
 ///
-/// The waits are right on average, not one by one: a reading of the clock takes about as long as the shortest waits
-/// that make sense, so what a wait took too much is taken off those that follow.
+/// The waits are exact on average, not individually: reading the clock takes about as long as the shortest useful wait,
+/// so the excess of a wait is deducted from those that follow.
 pub struct Slowed<S> {
     operations: S,
     clock: HotClock,
     /// Ticks that each operation waits.
     wait: i64,
-    /// Ticks that a reading of the clock takes: half of it before the moment that it tells, half after.
+    /// Ticks that a clock reading takes: half before the moment that it returns, half after.
     reading: i64,
-    /// Ticks that are still to be waited; below zero where too many were.
+    /// Ticks still to be waited; negative after an excess.
     owed: i64,
 }
 
 impl<S: Source> Slowed<S> {
-    /// With a wait of so many nanoseconds; 0 is none.
+    /// With a wait of `wait_ns` nanoseconds; 0 disables it.
     pub fn new(operations: S, wait_ns: u64, clock: HotClock) -> Self {
         let wait = clock.ticks_in(wait_ns) as i64;
         let distances = (0..256).map(|_| {
@@ -39,12 +39,12 @@ impl<S: Source> Slowed<S> {
         });
         let mut distances: Vec<i64> = distances.collect();
         distances.sort_unstable();
-        // The median: some are longer by an interrupt, and on a coarse clock some are zero.
+        // The median: interrupts lengthen some, and on a coarse clock some are zero.
         let reading = distances[distances.len() / 2].max(1);
         Self { operations, clock, wait, reading, owed: 0 }
     }
 
-    /// The operations alone.
+    /// The undecorated operations.
     pub fn into_operations(self) -> S {
         self.operations
     }
@@ -52,19 +52,19 @@ impl<S: Source> Slowed<S> {
     #[inline]
     fn wait(&mut self) {
         self.owed += self.wait;
-        // Two readings tell a distance, and take one more reading than they tell.
+        // Two readings measure a distance, and take one reading longer than it.
         if self.owed < 2 * self.reading {
             return;
         }
         let begin = self.clock.ticks();
-        let told = loop {
-            // No hint to the processor here: it may rest for longer than the wait.
-            let told = self.clock.ticks().wrapping_sub(begin) as i64;
-            if told + self.reading >= self.owed {
-                break told;
+        let waited = loop {
+            // Without a pause hint: the processor may pause for longer than the wait.
+            let waited = self.clock.ticks().wrapping_sub(begin) as i64;
+            if waited + self.reading >= self.owed {
+                break waited;
             }
         };
-        self.owed = (self.owed - told - self.reading).max(-FORGIVEN_READINGS * self.reading);
+        self.owed = (self.owed - waited - self.reading).max(-FORGIVEN_READINGS * self.reading);
     }
 }
 
@@ -122,8 +122,8 @@ mod tests {
         fn done(&mut self, _: Completion, _: OpKind, _: Lane) {}
     }
 
-    /// The quickest of some rounds, in nanoseconds an operation: interrupts only add, and rounds of some tens of
-    /// microseconds find a gap between whatever else runs.
+    /// The fastest of many rounds, in nanoseconds per operation. Interrupts only add, and rounds of some tens of
+    /// microseconds fit between other work on the machine.
     fn quickest(wait_ns: u64) -> f64 {
         let clock = HotClock::new();
         let mut source = Slowed::new(Reads, wait_ns, clock.clone());
@@ -139,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_waits_as_long_as_was_asked() {
+    fn waits_as_long_as_configured() {
         let none = quickest(0);
         for wait in [20.0, 200.0, 5000.0] {
             let waited = quickest(wait as u64) - none;
-            // Code that is not optimised takes some tens of nanoseconds to look at the clock.
+            // Unoptimised code takes some tens of nanoseconds to read the clock.
             let slack = if cfg!(debug_assertions) { 150.0 } else { 10.0 };
             assert!(waited > 0.95 * wait - 5.0 && waited < 1.05 * wait + slack, "{waited} for {wait} ns");
         }

@@ -1,4 +1,4 @@
-//! Operations with a sync after every so many writes.
+//! Operations with a sync after a number of writes.
 
 use proto::{outcome::Lane, trial::Workload};
 
@@ -8,24 +8,25 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// Operations with a sync after every so many writes.
+/// Inserts a sync after every `every` writes.
 ///
-/// Not linked, a sync is handed over when so many writes have come back, done or failed, and makes all of them
-/// durable. Linked, it is queued right behind the write that it is due after, which the kernel does first.
+/// Without linking, a sync is submitted when that many writes have completed, successfully or not, and makes all of
+/// them durable. With linking, it is queued directly behind the write that it follows; the kernel starts it after that
+/// write.
 pub struct Synced<S> {
     operations: S,
-    /// Never: as many as there are not.
+    /// `u64::MAX` without syncs.
     every: u64,
     kind: OpKind,
     linked: bool,
-    /// Writes since the last sync was due: come back, or if linked, handed over.
+    /// Writes since the last sync was due: completed ones, or, with linking, submitted ones.
     writes: u64,
-    /// Syncs that are to be handed over.
+    /// Syncs to be submitted.
     due: u32,
 }
 
 impl<S: Source> Synced<S> {
-    /// With the syncs of a workload, if it has any.
+    /// With the syncs of a workload, if any.
     pub fn new(operations: S, work: &Workload, linked: bool) -> Self {
         let call = work.sync.map(|sync| sync.call).unwrap_or_default();
         Self {
@@ -38,7 +39,7 @@ impl<S: Source> Synced<S> {
         }
     }
 
-    /// The operations alone.
+    /// The undecorated operations.
     pub fn into_operations(self) -> S {
         self.operations
     }
@@ -113,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes, but each third a read.
+    /// Writes, with every third operation a read.
     struct Script(u32);
 
     impl Source for Script {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_follows_as_many_writes_as_came_back() {
+    fn submits_a_sync_after_the_configured_number_of_completed_writes() {
         let mut source = synced(2, SyncCall::Fsync, false);
         let taken: Vec<OpKind> = (0..4).map(|slot| source.take(slot).kind).collect();
         assert_eq!(taken, [OpKind::Write, OpKind::Write, OpKind::Read, OpKind::Write]);
@@ -148,15 +149,15 @@ mod tests {
             source.done(Completion { slot, result }, taken[slot as usize], Lane::Bulk);
             source.turn()
         };
-        assert_eq!(done(&mut source, 0, 512), Turn::Operation, "one write is back");
-        assert_eq!(done(&mut source, 2, 512), Turn::Operation, "a read is no write");
-        assert_eq!(done(&mut source, 3, -libc::EIO), Turn::Sync, "a failed write keeps the pace");
+        assert_eq!(done(&mut source, 0, 512), Turn::Operation, "one write has completed");
+        assert_eq!(done(&mut source, 2, 512), Turn::Operation, "a read does not count");
+        assert_eq!(done(&mut source, 3, -libc::EIO), Turn::Sync, "a failed write counts");
         assert_eq!(source.take(0), Op::new(OpKind::Fsync, 0, 0));
         assert_eq!(source.turn(), Turn::Operation);
     }
 
     #[test]
-    fn a_linked_sync_stands_behind_its_write() {
+    fn queues_a_linked_sync_behind_its_write() {
         let mut source = synced(3, SyncCall::Fdatasync, true);
         let mut turns = Vec::new();
         for slot in 0..7 {

@@ -1,4 +1,4 @@
-//! Whole pools of workers on real files.
+//! Whole worker pools on real files.
 
 use std::{io::Write as _, os::fd::OwnedFd, sync::Arc, time::Duration};
 
@@ -33,10 +33,10 @@ fn on(cpus: &[u32]) -> Places<'_> {
     Places { workers: cpus, pollers: &[], combiner: None }
 }
 
-/// Runs a crew to its end, as the service does.
+/// Runs a worker pool to its end, as the service does.
 async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Report>, u64, usize), Refusal> {
     let workers = trial.workers();
-    // Several threads on one CPU are kept away from tests that look at the time.
+    // Tests with several threads on one CPU stay off the CPUs of tests that measure time.
     let cpus = topology::Topology::discover().unwrap().cpus;
     let cpu = if trial.engine.ring.sharing == Sharing::PerThread { 0 } else { cpus[cpus.len() - 1].id };
     let cpus = vec![cpu; workers as usize];
@@ -66,7 +66,7 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
 }
 
 #[tokio::test]
-async fn every_engine_measures_its_window_and_loses_nothing() {
+async fn every_engine_records_every_operation_of_its_window() {
     for kind in [
         EngineKind::Null,
         EngineKind::Nop,
@@ -78,7 +78,7 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
         let engine = trial::Engine { queue: trial::QueueOptions::of_depth(8), ..trial::Engine::new(kind) };
         let (reports, recorded, intervals) = match run(&trial(engine), 1 << 20, false).await {
             Ok(done) => done,
-            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code.as_str()) => {
+            Err(refusal) if ["ring-refused", "aio-refused"].contains(&refusal.code()) => {
                 crate::skip::skip(&format!("{kind}: {refusal}"));
                 continue;
             }
@@ -91,7 +91,7 @@ async fn every_engine_measures_its_window_and_loses_nothing() {
         let ops: u64 = reports[0].tally.ops.iter().sum();
         assert!(ops > 100, "{kind}: {ops} operations");
         assert_eq!(recorded, ops, "{kind}: every operation is in an interval");
-        // Slices of 15 ms; a worker that is held past an edge makes one of two.
+        // Slices of 15 ms; a worker that is delayed past an edge merges two into one.
         assert!((1..=4).contains(&intervals), "{kind}: {intervals} intervals");
         assert_eq!(reports[0].errors, []);
         let calls: u64 = window.counts.syscalls.iter().map(|(_, count)| count).sum();
@@ -134,9 +134,9 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
                 continue;
             }
         };
-        // 1,000 are due; the ends of the window may cut some off. What a busy machine delays is made up: that of the
-        // warmup too, 250 at most, what came due before the thread had a CPU to begin with, here as much again, and
-        // that of a window that ends late.
+        // 1,000 are due; the ends of the window may cut some off. On a busy machine late operations are made up for:
+        // those of the warm-up, at most 250; those that were due before the thread first ran, here as many again; and
+        // those of a window that ends late.
         let ops = reports[0].tally.ops[0];
         let window = reports[0].window.as_ref().unwrap();
         let due = 5000 * (window.end_ns - window.begin_ns) / 1_000_000_000;
@@ -148,8 +148,8 @@ async fn open_loop_keeps_the_rate_with_every_engine() {
 }
 
 #[tokio::test]
-async fn latency_in_open_loop_counts_from_the_intended_time() {
-    // Far more than one thread can do: what is left waiting grows with time, and latency with it.
+async fn open_loop_latency_counts_from_the_intended_time() {
+    // Far more than one thread can do: the backlog grows with time, and latency with it.
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.rate = Some(trial::Rate { per_second: 100_000_000, arrival: trial::Arrival::Poisson });
     let trial = Arc::new(trial);
@@ -165,12 +165,12 @@ async fn latency_in_open_loop_counts_from_the_intended_time() {
 }
 
 #[tokio::test]
-async fn a_polling_thread_is_woken_for_requests_only() {
+async fn polling_threads_are_woken_for_requests_only() {
     let topology = topology::Topology::discover().unwrap();
     let [worker, .., poller] = &topology.cpus[..] else {
         return crate::skip::skip("a polling thread needs a CPU beside its worker's");
     };
-    // It sleeps after a millisecond, and a request comes every ten.
+    // The thread sleeps after a millisecond without work, and a request arrives every ten.
     let sqpoll = trial::Sqpoll { idle: Nanos(1_000_000), ..trial::Sqpoll::default() };
     let engine = trial::Engine {
         ring: trial::RingOptions { sqpoll: Some(sqpoll), ..trial::RingOptions::default() },
@@ -183,7 +183,7 @@ async fn a_polling_thread_is_woken_for_requests_only() {
     let places = Places { pollers: &[poller.id], ..on(std::slice::from_ref(&worker.id)) };
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, files(1), places).unwrap();
     match pool.event().await {
-        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message),
+        Some(WorkerEvent::Done(Err(refusal))) => return crate::skip::skip(&refusal.message()),
         event => assert!(matches!(event, Some(WorkerEvent::Ready(_)))),
     }
     pool.start(clock::monotonic_ns());
@@ -194,7 +194,7 @@ async fn a_polling_thread_is_woken_for_requests_only() {
 }
 
 #[tokio::test]
-async fn workers_that_share_a_ring_measure_what_it_costs() {
+async fn shared_rings_report_the_cost_of_sharing() {
     let rates = [None, Some(trial::Rate { per_second: 3000, arrival: trial::Arrival::Poisson })];
     for (kind, ring, rate, stop) in [
         (EngineKind::Nop, Sharing::Shared, rates[0], false),
@@ -225,15 +225,15 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         let what = format!("{kind}, {ring:?}, {rate:?}, stopped: {stop}");
         let (reports, recorded, _) = match run(&Arc::new(trial), 1 << 20, stop).await {
             Ok(done) => done,
-            Err(refusal) if refusal.code == "ring-refused" => {
-                return crate::skip::skip(&refusal.message);
+            Err(refusal) if refusal.code() == "ring-refused" => {
+                return crate::skip::skip(&refusal.message());
             }
             Err(refusal) => panic!("{what}: {refusal:?}"),
         };
         let threads = if ring == Sharing::Combiner { 4 } else { 3 };
         assert_eq!(reports.len(), threads, "{what}");
         if stop {
-            // On a busy machine some have not begun to measure by then.
+            // On a busy machine some workers have not started to measure by then.
             assert!(
                 reports.iter().flat_map(|report| &report.window).all(|window| window.cut_short),
                 "{what}"
@@ -247,11 +247,12 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
         assert!(windows.iter().all(|window| !window.cut_short), "{what}");
         let submitted: u64 = windows.iter().map(|window| window.counts.submitted).sum();
         match ring {
-            // Whoever holds the lock hands over what others left, but that is rare.
+            // The holder of the lock submits requests that others left, but that is rare.
             Sharing::Shared => {
                 assert!(submitted.abs_diff(ops) <= 100, "{what}: {submitted} submitted, {ops} done");
             }
-            // Its window has edges of its own: it takes its turn on the same CPU, which in open loop workers hold on to.
+            // The combiner's window has edges of its own: the combiner shares the CPU of the workers, which in open
+            // loop do not yield it.
             _ => assert!(submitted <= ops + 100 && (submitted > 0 || rate.is_some()), "{what}: {submitted}"),
         }
         let mut sharing = windows[0].counts.sharing.unwrap();
@@ -270,9 +271,9 @@ async fn workers_that_share_a_ring_measure_what_it_costs() {
 }
 
 #[tokio::test]
-async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
+async fn refused_shared_rings_name_the_cause() {
     for ring in [Sharing::Shared, Sharing::Combiner] {
-        // The kernel does not have both.
+        // The kernel does not allow both together.
         let engine = trial::Engine {
             ring: trial::RingOptions {
                 sharing: ring,
@@ -285,15 +286,15 @@ async fn a_shared_ring_that_is_refused_is_refused_with_its_cause() {
         let mut trial = (*trial(engine)).clone();
         trial.workload.threads = 4;
         let refusal = run(&Arc::new(trial), 1 << 20, false).await.unwrap_err();
-        if refusal.code == "ring-refused" {
-            return crate::skip::skip(&refusal.message);
+        if refusal.code() == "ring-refused" {
+            return crate::skip::skip(&refusal.message());
         }
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     }
 }
 
 #[test]
-fn an_audit_counts_the_calls_of_a_shared_ring() {
+fn audits_count_the_calls_of_shared_rings() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for ring in [Sharing::Shared, Sharing::Combiner] {
         let engine = trial::Engine {
@@ -306,7 +307,7 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
         trial.measure = Measure::Audit;
         let reports = match runtime.block_on(run(&Arc::new(trial), 1 << 20, false)) {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
@@ -317,7 +318,8 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
             let counted = &counted.syscalls_by_name;
             for (name, own) in window.counts.syscalls {
                 let perf = counted.get(name).copied().unwrap_or(0);
-                // A completion makes the kernel start the sleep of whoever submitted it over, which perf counts.
+                // A completion restarts the sleep of its submitter in the kernel, and perf counts the restart as a
+                // call.
                 let more =
                     if name == "futex" && ring == Sharing::Shared { perf.saturating_sub(own) } else { 0 };
                 assert!(
@@ -339,7 +341,7 @@ fn an_audit_counts_the_calls_of_a_shared_ring() {
 }
 
 #[tokio::test]
-async fn depth_by_threads() {
+async fn concurrency_threads_gives_each_worker_depth_one() {
     let engine = trial::Engine {
         queue: trial::QueueOptions {
             depth: 3,
@@ -354,7 +356,7 @@ async fn depth_by_threads() {
 }
 
 #[tokio::test]
-async fn a_stopped_trial_keeps_what_it_measured() {
+async fn stopped_trials_keep_their_results() {
     let engine = trial::Engine::new(EngineKind::Psync);
     let (reports, recorded, _) = run(&trial(engine), 1 << 20, true).await.unwrap();
     let window = reports[0].window.clone().unwrap();
@@ -363,20 +365,20 @@ async fn a_stopped_trial_keeps_what_it_measured() {
 }
 
 #[tokio::test]
-async fn reads_past_the_end_are_short_not_done() {
-    // The file is smaller than the trial believes.
+async fn reads_past_the_end_count_as_short() {
+    // The file is smaller than the trial assumes.
     let engine = trial::Engine::new(EngineKind::Psync);
     let (reports, ..) = run(&trial(engine), 1 << 40, false).await.unwrap();
     assert!(reports[0].tally.short > 100 && reports[0].tally.ops[0] < 10, "{:?}", reports[0].tally);
 }
 
-/// Whether perf was opened, and failed later.
+/// Whether perf was opened and failed later.
 fn perf_failed(window: &window::Closed) -> bool {
-    window.audit.warnings.iter().any(|warning| warning.code == "perf-not-available")
+    window.audit.warnings.iter().any(|warning| warning.code() == "perf-not-available")
 }
 
 #[test]
-fn an_audit_agrees_with_the_engine() {
+fn perf_and_engine_count_the_same_calls() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.measure = Measure::Audit;
@@ -392,7 +394,7 @@ fn an_audit_agrees_with_the_engine() {
     }
 }
 
-/// What was done in a trial of writes with a sync after every so many, at a depth.
+/// The writes and syncs of a trial with a sync after every `every` writes, at a depth.
 async fn synced(
     kind: EngineKind,
     every: u32,
@@ -422,7 +424,7 @@ async fn synced(
 }
 
 #[tokio::test]
-async fn syncs_follow_writes_with_every_engine() {
+async fn every_engine_syncs_after_the_configured_number_of_writes() {
     let queues =
         [EngineKind::Null, EngineKind::Nop, EngineKind::Psync, EngineKind::Pvsync2, EngineKind::Libaio];
     let plain = queues.into_iter().chain([EngineKind::IoUring]).map(|kind| (kind, false));
@@ -432,7 +434,7 @@ async fn syncs_follow_writes_with_every_engine() {
                 continue;
             };
             assert_eq!(report.errors, [], "{kind}");
-            // Those in flight at the ends of the window are in one count and not in the other.
+            // Requests in flight at the ends of the window are in one count and not in the other.
             let expected = writes / u64::from(every);
             assert!(syncs > 0 && syncs.abs_diff(expected) <= 16, "{kind} {linked}: {writes}, {syncs}");
             let intervals = Merger::new(slices).poll();
@@ -449,7 +451,7 @@ async fn syncs_follow_writes_with_every_engine() {
 }
 
 #[tokio::test]
-async fn bytes_are_those_that_were_moved() {
+async fn counts_the_bytes_of_mixed_sizes() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     let parts = vec![(ByteSize(512), 50), (ByteSize(8192), 50)];
     trial.workload.block_size = trial::BlockSizes::new(parts);
@@ -461,20 +463,23 @@ async fn bytes_are_those_that_were_moved() {
 }
 
 #[tokio::test]
-async fn a_target_that_cannot_be_synced_is_refused() {
-    // A pipe takes no fsync.
+async fn refuses_targets_that_cannot_sync() {
+    // A pipe does not support fsync.
     let (_reader, writer) = std::io::pipe().unwrap();
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
     trial.workload.read_percent = 0;
     trial.workload.sync = Some(trial::Sync { every: 1, call: trial::SyncCall::Fsync });
     let mut pool = WorkerPool::launch(&Arc::new(trial), 1 << 20, vec![writer.into()], on(&[0])).unwrap();
     let Some(WorkerEvent::Done(Err(refusal))) = pool.event().await else { panic!("not refused") };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("sync-refused", "workload.sync"));
-    assert!(refusal.message.contains("psync cannot do fsync on this target: Invalid argument"), "{refusal}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("sync-refused", "workload.sync"));
+    assert!(
+        refusal.message().contains("psync cannot do fsync on this target: Invalid argument"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
-async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() {
+async fn combiner_does_not_count_its_wake_up_reads() {
     let engine = trial::Engine {
         queue: trial::QueueOptions::of_depth(4),
         ring: trial::RingOptions { sharing: Sharing::Combiner, ..trial::RingOptions::default() },
@@ -486,18 +491,18 @@ async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() 
     trial.workload.sync = Some(trial::Sync { every: 4, call: trial::SyncCall::Fdatasync });
     let trial = Arc::new(trial);
     let mut seen = Vec::new();
-    // The combiner's window has edges of its own. Where it waits for a CPU, as among other tests, they lie apart, and so
-    // do the counts; its own reads would be too many each time.
+    // The combiner's window has edges of its own. If the combiner waits for a CPU, as during other tests, its edges and
+    // counts differ from the workers'; its own reads would add to the counts in every run.
     for _ in 0..5 {
         let reports = match run(&trial, 1 << 20, false).await {
             Ok((reports, ..)) => reports,
-            Err(refusal) => return crate::skip::skip(&refusal.message),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
         };
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let (writes, syncs) = (sum(|report| report.tally.ops[1]), sum(|report| report.tally.ops[2]));
         assert!(syncs > 0 && (writes / 4).abs_diff(syncs) <= 8, "{writes} writes, {syncs} syncs");
         let submitted = sum(|report| report.window.as_ref().unwrap().counts.submitted);
-        // What is in flight at the edges is on one side only.
+        // Requests in flight at the edges are on one side only.
         if submitted.abs_diff(writes + syncs) <= 16 {
             return;
         }
@@ -507,7 +512,7 @@ async fn a_combiner_syncs_for_its_workers_and_counts_its_own_reads_as_nobodys() 
 }
 
 #[tokio::test]
-async fn a_busy_wait_slows_every_operation_and_no_sync() {
+async fn busy_wait_slows_operations_but_not_syncs() {
     let wait = 100_000;
     let engine = trial::Engine { busy_wait: Some(Nanos(wait)), ..trial::Engine::new(EngineKind::Psync) };
     let mut trial = (*trial(engine)).clone();
@@ -517,7 +522,7 @@ async fn a_busy_wait_slows_every_operation_and_no_sync() {
     let window = reports[0].window.as_ref().unwrap();
     let elapsed = window.end_ns - window.begin_ns;
     let (writes, syncs) = (reports[0].tally.ops[1], reports[0].tally.ops[2]);
-    // The loop is never faster than its waits, and what each wait took too much is taken off the next.
+    // The loop is never faster than its waits, and the excess of each wait is deducted from the next.
     assert!(ops > 0 && ops * wait <= elapsed + 2 * wait, "{ops} operations in {elapsed} ns");
     assert!(writes.abs_diff(syncs) <= 1, "{writes} writes, {syncs} syncs");
 }

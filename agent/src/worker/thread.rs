@@ -1,4 +1,4 @@
-//! What every thread of a trial does before and after its work, whichever that is.
+//! What every thread of a trial does before and after its work.
 
 use std::{
     os::fd::RawFd,
@@ -16,7 +16,7 @@ use crate::{
     buffers::Buffers, counters::audit::Audit, drain::DrainDeadline, engine::Engine, topology, workload::Op,
 };
 
-/// Runs a thread's work; a panic becomes a refusal.
+/// Runs a thread's work and turns a panic into a refusal.
 pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(Refusal::new(
@@ -27,7 +27,7 @@ pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) 
     })
 }
 
-/// Makes the calling thread ready: no signals, and a CPU of its own.
+/// Prepares the calling thread: blocks signals and pins it to its CPU.
 pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
     block_signals();
     topology::pin_current_thread(cpu).map_err(|error| {
@@ -53,7 +53,7 @@ pub(super) fn buffers(trial: &Trial, lane: Lane, depth: u32, worker: u32) -> Res
     })
 }
 
-/// Opens the instruments of an audit on the calling thread, a worker or (none) the combiner.
+/// Opens the instruments of an audit on the calling thread, which is a worker or (`None`) the combiner.
 pub(super) fn instruments(
     trial: &Trial,
     worker: Option<u32>,
@@ -68,7 +68,7 @@ pub(super) fn instruments(
     })
 }
 
-/// Whether this engine can sync this target at all: better known before the start.
+/// Checks before the start whether the engine can sync this target.
 pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBool) -> Result<(), Refusal> {
     let Some(sync) = trial.workload.sync else { return Ok(()) };
     engine.queue(std::iter::once((0, Op::new(sync.call.into(), 0, 0))));
@@ -106,7 +106,7 @@ pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) ->
     )
 }
 
-/// Signals are the runtime's business: one that lands on a worker would end a wait in the kernel early.
+/// Signals are handled by the runtime's threads: on a worker, a signal would end a wait in the kernel early.
 fn block_signals() {
     // SAFETY: the set is filled before it is used, and the mask is the calling thread's own.
     unsafe {

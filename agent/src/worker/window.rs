@@ -1,4 +1,4 @@
-//! The measured window of one worker: when it begins and ends, and the accounts taken at its edges.
+//! The measured window of one worker: its begin and end, and the accounts taken at these edges.
 
 use std::io;
 
@@ -14,28 +14,28 @@ use crate::{
     engine::{Counts, Engine, sharing::WindowEdges},
 };
 
-/// When a worker measures, in nanoseconds.
+/// The times of a worker's measurement, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// When the warmup begins, on CLOCK_MONOTONIC.
+    /// The start of the warm-up, on CLOCK_MONOTONIC.
     pub start_ns: u64,
-    /// Time before measuring begins.
+    /// The length of the warm-up.
     pub warmup_ns: u64,
-    /// Measured time.
+    /// The length of the measured window.
     pub runtime_ns: u64,
-    /// Length of an interval.
+    /// The length of an interval.
     pub interval_ns: u64,
 }
 
 impl Schedule {
-    /// That of a workload whose warmup begins at `start_ns`.
+    /// The schedule of a workload whose warm-up starts at `start_ns`.
     #[must_use]
     pub fn of(work: &Workload, start_ns: u64) -> Self {
         Self { start_ns, warmup_ns: work.warmup.0, runtime_ns: work.runtime.0, interval_ns: work.slice().0 }
     }
 }
 
-/// Waits for its edges and keeps the accounts.
+/// Tracks the edges of the window and takes the accounts.
 pub struct Window {
     clock: HotClock,
     runtime: u64,
@@ -46,7 +46,7 @@ pub struct Window {
     warms_up: bool,
     opened: Option<Opened>,
     closed: Option<Closed>,
-    /// Why the thread's usage could not be read.
+    /// The error, if the thread's usage could not be read.
     unread: Option<io::Error>,
 }
 
@@ -64,20 +64,20 @@ pub struct Closed {
     pub begin_ns: u64,
     /// Second edge.
     pub end_ns: u64,
-    /// What the engine did.
+    /// The counts of the engine.
     pub counts: Counts,
-    /// What the thread used.
+    /// CPU time and context switches of the thread.
     pub usage: Usage,
-    /// What an audit counted beyond that; nothing in a timed trial.
+    /// The additional counts of an audit; empty in a timed trial.
     pub audit: Audited,
-    /// Disagreement of the hot clock with CLOCK_MONOTONIC.
+    /// The drift of the hot clock relative to CLOCK_MONOTONIC.
     pub clock_drift_ppm: f64,
-    /// The window ended before its time.
+    /// Whether the window ended early.
     pub cut_short: bool,
 }
 
 impl Window {
-    /// A window by this schedule, whose warm-up begins now; the audit's counters are armed for its length.
+    /// A window with this schedule, whose warm-up begins now. The counters of the audit are armed for its length.
     #[must_use]
     pub fn new(clock: HotClock, schedule: Schedule, mut audit: Option<Audit>) -> Self {
         let next = clock.ticks_at(schedule.start_ns + schedule.warmup_ns);
@@ -101,7 +101,7 @@ impl Window {
         }
     }
 
-    /// What the thread has used; where that cannot be read, the window has no accounts.
+    /// The thread's usage so far. If it cannot be read, the window has no accounts.
     fn usage(&mut self) -> Usage {
         Usage::of_this_thread().unwrap_or_else(|error| {
             self.unread = Some(error);
@@ -111,7 +111,7 @@ impl Window {
 
     fn open(&mut self, counts: impl FnOnce() -> Counts, start_over: impl FnOnce(u64)) {
         let usage = self.usage();
-        // Everything before this reading, these calls included, belongs to the warmup.
+        // Everything before this reading, these calls included, belongs to the warm-up.
         if let Some(audit) = &mut self.audit {
             audit.arm(self.warms_up);
         }
@@ -122,7 +122,7 @@ impl Window {
         self.next = self.end.min(ticks + self.interval);
     }
 
-    /// Ends the window, if it is open, at `now`.
+    /// Ends the window at `now`, in ticks, if it is open.
     pub fn close(&mut self, now: u64, counts: impl FnOnce() -> Counts, cut_short: bool) {
         let Some(opened) = self.opened.take() else { return };
         let counts = counts().since(&opened.counts);
@@ -143,10 +143,10 @@ impl Window {
         });
     }
 
-    /// The accounts, if the window was ever open. Drops the counters.
+    /// The accounts, if the window was ever open. Closes the counters.
     ///
     /// # Errors
-    /// Where the thread's CPU time could not be read: an I/O that seems to cost nothing is worse than none.
+    /// When the thread's CPU time could not be read: an I/O that seems to cost nothing is worse than no result.
     pub fn into_accounts(self) -> Result<Option<Closed>, Refusal> {
         match self.unread {
             None => Ok(self.closed),
@@ -160,7 +160,7 @@ impl Window {
     }
 }
 
-/// For a combiner, which records no latency: only the window itself has edges, its intervals have none.
+/// For a combiner, which records no latency: it passes the edges of the window, but no intervals.
 impl WindowEdges for Window {
     fn next(&self) -> u64 {
         self.next
@@ -202,19 +202,19 @@ impl Edges for Window {
 mod tests {
     use super::*;
 
-    /// Lets the calling thread, for the rest of its life, not call getrusage. False where it may not be forbidden.
+    /// Forbids getrusage to the calling thread for the rest of its life. Returns false where seccomp is not allowed.
     fn forbid_getrusage() -> bool {
         let statement =
             |code: u32, k: u32, skip: u8| libc::sock_filter { code: code as u16, jt: 0, jf: skip, k };
         let mut filter = [
-            // The number of the call comes first in `struct seccomp_data`.
+            // The number of the call is the first field of `struct seccomp_data`.
             statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
             statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_getrusage as u32, 1),
             statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0),
             statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
         ];
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        // SAFETY: the program and its statements live until the calls return, which copy them.
+        // SAFETY: the program and its statements live until the calls return; the kernel copies them.
         unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1_u64, 0_u64, 0_u64, 0_u64) == 0
                 && libc::prctl(libc::PR_SET_SECCOMP, u64::from(libc::SECCOMP_MODE_FILTER), &raw const program)
@@ -232,13 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_could_not_be_read_is_no_cost_of_zero() {
+    fn unreadable_cpu_time_refuses_the_trial() {
         let there = accounts().unwrap().unwrap();
         assert!(there.end_ns >= there.begin_ns && !there.cut_short);
         let refused = std::thread::spawn(|| forbid_getrusage().then(accounts)).join().unwrap();
         let Some(refused) = refused else { return crate::skip::skip("seccomp filters are not allowed here") };
         let refusal = refused.unwrap_err();
-        assert_eq!(refusal.code, "cpu-time-not-read");
-        assert!(refusal.message.contains("getrusage") && refusal.remedy.contains("seccomp"), "{refusal:?}");
+        assert_eq!(refusal.code(), "cpu-time-not-read");
+        assert!(
+            refusal.message().contains("getrusage") && refusal.remedy().contains("seccomp"),
+            "{refusal:?}"
+        );
     }
 }

@@ -188,7 +188,7 @@ impl Lease {
         match self.event().await {
             Event::Failed(failed) => {
                 let refusal = Refusal::try_from(failed).unwrap();
-                (refusal.code, refusal.field)
+                (refusal.code().to_owned(), refusal.field())
             }
             other => panic!("{other:?}"),
         }

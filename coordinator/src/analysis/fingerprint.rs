@@ -1,14 +1,11 @@
-//! Differences among fingerprints: in what hosts differ that could explain a difference of their numbers, what
-//! explains most first.
+//! Differences between the fingerprints of hosts, which could explain a difference of their numbers. What explains most
+//! comes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::summary::{HostSummary, insight::FactDifference, run_diff::FactChange};
 
-use crate::summary::{HostSummary, insight::FactDifference};
-
-/// Facts by how they begin, what explains most first, and what people call them. A fact that is in none of these
+/// The beginnings of facts, and what these facts are commonly called; what explains most comes first. Any other fact
 /// comes last, under its own name.
 const CLASSES: [(&str, &str); 47] = [
     ("cpu.emulated_by", "emulation"),
@@ -60,8 +57,8 @@ const CLASSES: [(&str, &str); 47] = [
     ("agent.", "agent"),
 ];
 
-/// Facts in which hosts differ as a matter of course, and which explain nothing: names, addresses, times, numbers that
-/// are given out anew at each start.
+/// Facts that differ between any two hosts and explain nothing: names, addresses, times, and numbers that are assigned
+/// at each start.
 pub const TRIVIAL: [&str; 11] = [
     "address",
     "boot_id",
@@ -76,7 +73,7 @@ pub const TRIVIAL: [&str; 11] = [
     "uptime",
 ];
 
-/// Facts that say which machine it is, apart from the software on it and its settings.
+/// Facts that identify a machine, apart from its software and settings.
 const MACHINE: [&str; 11] = [
     "agent.build",
     "arch",
@@ -91,22 +88,7 @@ const MACHINE: [&str; 11] = [
     "virtualisation",
 ];
 
-/// A fact in which the hosts of two runs differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FactChange {
-    /// Its name in the fingerprint.
-    pub fact: String,
-    /// What people call it, such as `kernel`.
-    pub class: String,
-    /// The hosts that it was seen on, by their names in the run; all of one change together.
-    pub hosts: Vec<String>,
-    /// In the baseline; null where the host did not tell.
-    pub baseline: Option<String>,
-    /// In the run; null where the host did not tell.
-    pub run: Option<String>,
-}
-
-/// What people call a fact.
+/// What a fact is commonly called.
 #[must_use]
 pub fn class(fact: &str) -> &str {
     CLASSES.iter().find(|(start, _)| fact.starts_with(start)).map_or(fact, |(_, class)| class)
@@ -116,7 +98,7 @@ fn rank(fact: &str) -> usize {
     CLASSES.iter().position(|(start, _)| fact.starts_with(start)).unwrap_or(CLASSES.len())
 }
 
-/// The names of facts, those that explain most first; trivial ones left out.
+/// The names of facts without the trivial ones; those that explain most come first.
 fn ordered<'a>(facts: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec<&'a str> {
     let names: BTreeSet<&str> = facts.flat_map(BTreeMap::keys).map(String::as_str).collect();
     let mut names: Vec<&str> = names.into_iter().filter(|name| !TRIVIAL.contains(name)).collect();
@@ -124,7 +106,7 @@ fn ordered<'a>(facts: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec
     names
 }
 
-/// What facts are called, each class once, in the order given.
+/// The classes of facts, each once, in the order given.
 pub fn classes<'a>(facts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut found: Vec<&str> = Vec::new();
     for class in facts.map(class) {
@@ -135,7 +117,7 @@ pub fn classes<'a>(facts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     found
 }
 
-/// In what the hosts of one run differ.
+/// What differs between the hosts of one run.
 #[must_use]
 pub fn differences(hosts: &[HostSummary]) -> Vec<FactDifference> {
     let differs = |fact: &&str| hosts.iter().any(|host| host.facts.get(*fact) != hosts[0].facts.get(*fact));
@@ -148,7 +130,7 @@ pub fn differences(hosts: &[HostSummary]) -> Vec<FactDifference> {
         .collect()
 }
 
-/// Hosts of a baseline and of a run that are held against each other: those of one name, or the only ones.
+/// The hosts of a baseline and of a run that are compared: those of the same name, or the only two.
 fn pairs<'a>(baseline: &'a [HostSummary], run: &'a [HostSummary]) -> Vec<(&'a HostSummary, &'a HostSummary)> {
     if let ([one], [other]) = (baseline, run) {
         return vec![(one, other)];
@@ -157,7 +139,8 @@ fn pairs<'a>(baseline: &'a [HostSummary], run: &'a [HostSummary]) -> Vec<(&'a Ho
     run.iter().filter_map(|host| Some((same(host)?, host))).collect()
 }
 
-/// In what the hosts of two runs differ: each host against the one of its name, or the only one against the only one.
+/// What differs between the hosts of two runs: each host is compared with the one of its name, or the only host with the
+/// only host.
 #[must_use]
 pub fn changes(baseline: &[HostSummary], run: &[HostSummary]) -> Vec<FactChange> {
     let pairs = pairs(baseline, run);
@@ -187,7 +170,7 @@ pub fn changes(baseline: &[HostSummary], run: &[HostSummary]) -> Vec<FactChange>
     changes
 }
 
-/// Hosts of one run that none of the other are held against, by name.
+/// The names of hosts without a counterpart in the other run.
 #[must_use]
 pub fn unpaired(baseline: &[HostSummary], run: &[HostSummary]) -> Vec<String> {
     let pairs = pairs(baseline, run);
@@ -195,7 +178,7 @@ pub fn unpaired(baseline: &[HostSummary], run: &[HostSummary]) -> Vec<String> {
     baseline.iter().chain(run).filter(alone).map(|host| host.name.clone()).collect()
 }
 
-/// What the hosts are as machines, in one text: equal for runs on the same ones, whatever kernel they ran.
+/// The identity of the hosts as machines, in one text. It is equal for runs on the same machines, whatever their kernel.
 #[must_use]
 pub fn machine(hosts: &[HostSummary]) -> String {
     let of = |host: &HostSummary| {
@@ -219,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_explains_most_comes_first() {
+    fn orders_facts_by_what_they_explain() {
         let hosts = [
             host(
                 "n1",
@@ -247,23 +230,23 @@ mod tests {
         let names: Vec<&str> = found.iter().map(|difference| difference.fact.as_str()).collect();
         assert_eq!(names, ["kernel.release", "mitigations.retbleed", "data_dir.scheduler", "zzz.new"]);
         assert_eq!(classes(names.into_iter()), ["kernel", "mitigations", "scheduler", "zzz.new"]);
-        assert_eq!(found[1].values["n2"], None, "not told");
+        assert_eq!(found[1].values["n2"], None, "not reported");
         assert_eq!(differences(&hosts[..1]), []);
         assert_eq!(differences(&[]), []);
     }
 
     #[test]
-    fn no_class_hides_a_later_one() {
+    fn every_class_can_be_reached() {
         for (index, (start, _)) in CLASSES.iter().enumerate() {
             assert_eq!(rank(start), index, "{start} is never reached");
         }
     }
 
     #[test]
-    fn hosts_of_two_runs() {
+    fn compares_hosts_by_name_or_as_the_only_ones() {
         let (old, new) = (host("a", &[("thp", "always")]), host("b", &[("thp", "never")]));
         let found = changes(std::slice::from_ref(&old), std::slice::from_ref(&new));
-        assert_eq!(found.len(), 1, "the only host is held against the only host, whatever their names");
+        assert_eq!(found.len(), 1, "the only hosts are compared, whatever their names");
         assert_eq!((found[0].class.as_str(), found[0].run.as_deref()), ("huge pages", Some("never")));
         let found = changes(
             &[host("n1", &[("thp", "always")]), host("n2", &[("thp", "always")]), host("n3", &[])],
@@ -274,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_the_same_under_another_kernel() {
+    fn a_kernel_does_not_change_the_machine() {
         let old = host("n1", &[("cpu.model", "x"), ("kernel.release", "6.12")]);
         let new = host("n1", &[("cpu.model", "x"), ("kernel.release", "6.18")]);
         assert_eq!(machine(&[old]), machine(std::slice::from_ref(&new)));

@@ -2,21 +2,22 @@
 
 use hdrhistogram::Histogram;
 
-use super::merge;
+use super::{merge, timeline};
 use crate::{
     stats,
-    summary::{Latency, LatencyIntervals, LatencySamples},
+    summary::{Latency, LatencyIntervals, LatencySamples, timeline::CurvePoint},
 };
 
-/// Times that are kept apart from the latencies of operations: service times in open loop, and syncs.
+/// Latencies over the trials of a cell.
 #[derive(Default)]
-pub(super) struct Apart {
+pub(super) struct Times {
     all: Option<Histogram<u64>>,
     p50: Vec<f64>,
     p99: Vec<f64>,
 }
 
-impl Apart {
+impl Times {
+    /// Adds a trial; `None` if it has none of these latencies.
     pub(super) fn add(&mut self, of_trial: Option<&Histogram<u64>>) {
         if let Some(times) = of_trial {
             self.p50.push(times.value_at_quantile(0.5) as f64);
@@ -25,6 +26,17 @@ impl Apart {
         merge::add_some(&mut self.all, of_trial);
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.all.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// The latency curve; empty without latencies.
+    pub(super) fn curve(&self) -> Vec<CurvePoint> {
+        self.all.as_ref().map(timeline::curve).unwrap_or_default()
+    }
+
+    /// Percentiles; `None` without latencies.
     pub(super) fn percentiles(self) -> Option<Latency> {
         Some(percentiles(&self.all?, self.p50, self.p99))
     }

@@ -18,7 +18,6 @@ use crate::{
     },
 };
 
-pub mod across;
 mod answer;
 pub mod audit;
 pub mod calibration;
@@ -37,6 +36,7 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 pub mod placement;
+pub mod run_diff;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
@@ -81,7 +81,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
-        warnings.add(&torn.code, None, torn.message.clone(), &torn.remedy);
+        warnings.add(torn.code(), None, torn.message(), &torn.remedy());
     }
     for record in &records {
         warnings.of_record(record);
@@ -163,7 +163,7 @@ fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
         let (arm, params) = (cell.arm.clone(), cell.params.clone());
         let TrialCounts { planned, complete, .. } = cell.trials;
         let missing = Untrusted::MissingTrials { arm, params, complete, planned };
-        let sectors = cell.verified.map_or(0, |verified| verified.failures);
+        let sectors = cell.integrity.verified.map_or(0, |verified| verified.failures);
         let corrupt = Untrusted::CorruptData { arm: cell.arm.clone(), sectors };
         let found = [(complete < planned).then_some(missing), (sectors > 0).then_some(corrupt)];
         found.into_iter().flatten()

@@ -31,8 +31,6 @@ pub const WAITED_WARN: f64 = 0.01;
 pub const FREQUENCY_WARN: f64 = 0.05;
 /// A step of the kernel's account of steal, in nanoseconds.
 const STEAL_STEP_NS: u64 = 10_000_000;
-/// How marks of noise begin.
-const NOISY: &str = "noisy (";
 
 /// Something that was going on.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +200,7 @@ pub fn marks(record: &TrialRecord) -> Vec<String> {
     let of_host = |host: &HostTrial| -> Vec<String> {
         let name = if alone { String::new() } else { format!("{}: ", host.host) };
         let marking = found(record, host).into_iter().filter(|finding| finding.marks);
-        marking.map(|finding| format!("{name}{NOISY}{}): {}", finding.code, finding.message)).collect()
+        marking.map(|finding| format!("{name}noisy ({}): {}", finding.code, finding.message)).collect()
     };
     record.hosts.iter().flat_map(of_host).collect()
 }
@@ -244,7 +242,9 @@ pub(super) fn warn(
             warnings.add(worst.code, Some(&host.name), message, worst.remedy);
         }
     }
-    repeated(warnings, records);
+    if policy == NoisePolicy::Mark {
+        repeated(warnings, records);
+    }
 }
 
 /// Findings of one kind in one host.
@@ -283,9 +283,12 @@ fn slow_clock(warnings: &mut Warnings, host: &HostEntry, records: &[TrialRecord]
     }
 }
 
-/// That trials were run again, since only their last run is in the tables.
+/// Warns that noisy trials were run again, since the tables contain only their last run.
 fn repeated(warnings: &mut Warnings, records: &[TrialRecord]) {
-    let noisy = |record: &TrialRecord| record.marks.iter().any(|mark| mark.contains(NOISY));
+    let noisy = |record: &TrialRecord| {
+        let findings = record.hosts.iter().flat_map(|host| found(record, host));
+        findings.into_iter().any(|finding| finding.marks)
+    };
     let again = records.iter().enumerate().filter(|(index, record)| {
         noisy(record) && records[index + 1..].iter().any(|later| later.id == record.id)
     });

@@ -32,7 +32,7 @@ fn numbers_are_those_of_the_fixture() {
     assert_eq!(set.cells.len(), 4);
     let cell = set.cell("sync", &params(1)).unwrap();
     assert_eq!((cell.trials.planned, cell.trials.complete, cell.trials.marked), (3, 3, 0));
-    let iops = cell.iops.as_ref().unwrap();
+    let iops = cell.throughput.iops.as_ref().unwrap();
     assert_eq!(iops.samples, [74_382.0, 72_838.0, 73_794.0]);
     assert!((set.metric("sync", "iops", &params(1)).unwrap() - 73_671.333).abs() < 0.01);
     assert!((set.metric("sync", "bandwidth", &params(1)).unwrap() / 73_671.333 - 4096.0).abs() < 0.01);
@@ -44,7 +44,7 @@ fn numbers_are_those_of_the_fixture() {
     assert_eq!(set.metric("sync", "nonsense", &params(1)), None);
     assert_eq!(set.metric("nobody", "iops", &params(1)), None);
     let uring = set.cell("uring-tuned", &params(32)).unwrap();
-    assert_eq!(uring.syscalls.counted_by, CountedBy::Perf);
+    assert_eq!(uring.cost.syscalls.counted_by, CountedBy::Perf);
     assert!(uring.ring.granted.is_on("defer_taskrun"));
     assert_eq!(uring.ring.punted_to_io_wq, Some(3));
     assert_eq!(uring.ring.completed.unwrap().sampled, 1000);
@@ -52,9 +52,9 @@ fn numbers_are_those_of_the_fixture() {
     assert_eq!(set.metric("uring-tuned", "punted_share", &params(32)), Some(0.004));
     assert_eq!(set.metric("sync", "inline_share", &params(32)), None, "no ring");
     assert!((set.metric("sync", "interrupts_per_io", &params(1)).unwrap() - 0.5).abs() < 1e-4);
-    assert_eq!((uring.hardware, uring.cached_share), (None, None));
+    assert_eq!((uring.cost.hardware, uring.state.cached_share), (None, None));
     assert!((uring.ring.sqes_per_enter.unwrap() - 32.0 / 1.3).abs() < 0.01);
-    assert!((uring.syscalls.audit_per_io.unwrap() - uring.syscalls_per_io.unwrap()).abs() < 1e-4);
+    assert!((uring.cost.syscalls.audit_per_io.unwrap() - uring.cost.syscalls_per_io.unwrap()).abs() < 1e-4);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn hosts_are_merged_and_shown() {
     let merged = set.cell("sync", &params(1)).unwrap();
     assert_eq!((merged.hosts.len(), &merged.host), (2, &None));
     let alone: Vec<_> = set.cells.iter().filter(|cell| cell.host.is_some() && cell.arm == "sync").collect();
-    let mean = |cell: &crate::summary::CellSummary| cell.iops.as_ref().unwrap().mean;
+    let mean = |cell: &crate::summary::CellSummary| cell.throughput.iops.as_ref().unwrap().mean;
     assert_eq!(mean(merged), mean(alone[0]) + mean(alone[1]));
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
 }
@@ -131,7 +131,7 @@ fn skewed_hosts_share_less_and_the_reader_hears_of_it() {
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));
     let cell = set.cell("sync", &params(1)).unwrap();
-    assert_eq!((cell.trials.complete, cell.trials.marked, &cell.iops), (0, 2, &None));
+    assert_eq!((cell.trials.complete, cell.trials.marked, &cell.throughput.iops), (0, 2, &None));
     assert!(!set.trustworthy);
 }
 
@@ -151,7 +151,7 @@ fn marked_trials_are_shown_and_kept_out() {
     let set = fixture.analyse(Some("sync"));
     let cell = set.cell("sync", &params(1)).unwrap();
     assert_eq!((cell.trials.complete, cell.trials.marked), (2, 1));
-    assert_eq!(cell.iops.as_ref().unwrap().samples.len(), 2);
+    assert_eq!(cell.throughput.iops.as_ref().unwrap().samples.len(), 2);
     let of = |host| set.warnings.iter().filter(move |warning| warning.host.as_deref() == host);
     let told: Vec<&str> = of(Some("local")).map(|warning| warning.message.as_str()).collect();
     assert!(told[0].contains("0003-sync") && told[0].contains("busy"), "{told:?}");
@@ -175,7 +175,7 @@ fn an_interrupted_run_says_so() {
     let set = fixture.analyse(Some("sync"));
     assert_eq!(set.cell("sync", &params(1)).unwrap().trials.complete, 1);
     let empty = set.cell("uring-tuned", &params(1)).unwrap();
-    assert_eq!((empty.trials.complete, &empty.iops, &empty.latency_ns), (0, &None, &None));
+    assert_eq!((empty.trials.complete, &empty.throughput.iops, &empty.latency.all), (0, &None, &None));
     assert_eq!(empty.hosts, ["local"]);
     assert!(matches!(set.answer.notices[..], [Notice::Quick, Notice::Incomplete(_)]), "{:?}", set.answer);
     assert!(set.warnings.iter().any(|warning| warning.code == "quick-run"));

@@ -21,7 +21,7 @@ pub const FEWEST: u64 = 100;
 /// How many urgent operations a trial had on average, where that is too few; `None` where it is enough, or there is no
 /// word of them.
 fn too_few(cell: &CellSummary) -> Option<f64> {
-    let (ops, trials) = (cell.urgent.as_ref()?.ops, u64::from(cell.trials.complete));
+    let (ops, trials) = (cell.lanes.urgent.as_ref()?.ops, u64::from(cell.trials.complete));
     (ops < FEWEST * trials).then(|| ops as f64 / trials as f64)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
         return;
     }
     let name = params::cell(&cell.arm, &cell.params);
-    let message = match (&cell.urgent, too_few(cell)) {
+    let message = match (&cell.lanes.urgent, too_few(cell)) {
         (None, _) => format!("{name}: no urgent operation completed, so there is nothing to say of them"),
         (Some(_), Some(mean)) => format!(
             "{name}: {} urgent operations a trial tell no 99th percentile, so theirs is shown without a verdict",
@@ -61,7 +61,7 @@ pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
 
 /// What the trials of a cell add up to.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct LaneSums {
     latency: Option<Histogram<u64>>,
     p50: Vec<f64>,
     p99: Vec<f64>,
@@ -69,7 +69,7 @@ pub(super) struct Gathered {
     bytes_per_s: Vec<f64>,
 }
 
-impl Gathered {
+impl LaneSums {
     /// Adds what a trial did; `None`: there was nothing of the kind in it.
     pub(super) fn add(&mut self, of_trial: Option<&Part>) {
         self.iops.push(of_trial.map_or(0.0, |part| part.iops));

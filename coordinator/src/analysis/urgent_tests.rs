@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        across::{self, Selection, Side},
         expectations::evaluate,
         fixture::{Fixture, params},
+        run_diff::{self, Selection, Side},
     },
     *,
 };
@@ -35,7 +35,7 @@ fn a_lane_is_of_its_trials() {
         latency.record_n(value, ops).unwrap();
         Part { iops: ops as f64, bytes_per_s: 0.0, latency }
     };
-    let mut gathered = Gathered::default();
+    let mut gathered = LaneSums::default();
     gathered.add(Some(&part(1_000, 10)));
     gathered.add(None);
     gathered.add(Some(&part(3_000, 30)));
@@ -45,7 +45,7 @@ fn a_lane_is_of_its_trials() {
     assert_eq!(lane.iops.as_ref().unwrap().samples, [10.0, 0.0, 30.0], "a trial without any is no gap");
     assert_eq!(lane.overtaken.map(|found| [found.share, found.mean]), Some([0.25, 2.0]));
     assert_eq!(lane.starved, None);
-    assert_eq!(Gathered::default().bulk(1), None, "nothing is urgent: there are no others");
+    assert_eq!(LaneSums::default().bulk(1), None, "nothing is urgent: there are no others");
 }
 
 const ARMS: [&str; 2] = ["uring", "uring-tuned"];
@@ -69,10 +69,10 @@ fn trials_in_which_no_urgent_operation_completed_count() {
     let (_, set) = run(&["local"], |_, block, _| if block == 2 { 300 } else { 0 });
     for arm in ARMS {
         let cell = set.cell(arm, &params(32)).unwrap();
-        let (urgent, bulk) = (cell.urgent.as_ref().unwrap(), cell.bulk.as_ref().unwrap());
+        let (urgent, bulk) = (cell.lanes.urgent.as_ref().unwrap(), cell.lanes.bulk.as_ref().unwrap());
         assert_eq!(cell.samples("urgent_iops"), [0.0, 600.0, 0.0, 0.0], "{arm}");
         assert_eq!((cell.samples("urgent_p99").len(), cell.samples("bulk_p99").len()), (1, 4), "{arm}");
-        let all = cell.iops.as_ref().unwrap();
+        let all = cell.throughput.iops.as_ref().unwrap();
         assert_eq!(cell.samples("bulk_iops").len(), 4, "{arm}");
         for ((bulk, urgent), all) in
             cell.samples("bulk_iops").iter().zip(cell.samples("urgent_iops")).zip(&all.samples)
@@ -96,17 +96,17 @@ fn hosts_without_urgent_operations_have_bulk_ones() {
     };
     let bulk = |host| of(host).metric("bulk_iops").unwrap();
     assert!((bulk(Some("n1")) + bulk(Some("n2")) - bulk(None)).abs() < 1e-6);
-    assert_eq!(bulk(Some("n2")), of(Some("n2")).iops.as_ref().unwrap().mean);
-    assert!((bulk(None) + 600.0 - of(None).iops.as_ref().unwrap().mean).abs() < 1e-6);
-    assert!(of(Some("n2")).urgent.is_none() && of(Some("n1")).urgent.is_some());
+    assert_eq!(bulk(Some("n2")), of(Some("n2")).throughput.iops.as_ref().unwrap().mean);
+    assert!((bulk(None) + 600.0 - of(None).throughput.iops.as_ref().unwrap().mean).abs() < 1e-6);
+    assert!(of(Some("n2")).lanes.urgent.is_none() && of(Some("n1")).lanes.urgent.is_some());
 }
 
 #[test]
 fn where_no_urgent_operation_completed_neither_part_is_shown_and_that_is_said() {
     let (_, set) = run(&["local"], |arm, _, _| if arm == "uring" { 300 } else { 0 });
     let cell = set.cell("uring-tuned", &params(32)).unwrap();
-    assert_eq!((&cell.urgent, &cell.bulk), (&None, &None));
-    assert!(set.cell("uring", &params(32)).unwrap().bulk.is_some());
+    assert_eq!((&cell.lanes.urgent, &cell.lanes.bulk), (&None, &None));
+    assert!(set.cell("uring", &params(32)).unwrap().lanes.bulk.is_some());
     let told = told(&set).unwrap();
     assert!(
         told.message.starts_with("uring-tuned at depth 32: no urgent operation completed"),
@@ -151,10 +151,10 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
         let side = Side { set: &set, plan: &fixture.plan };
         let arms = Some(("uring".to_owned(), "uring-tuned".to_owned()));
         let chosen = Selection { metrics: vec![&urgent::P50, &urgent::P99], arms, margin: None };
-        let held = across::compare(side, side, &chosen);
-        let verdicts: Vec<Verdict> = held.comparisons.iter().map(|found| found.verdict).collect();
+        let diff = run_diff::compare(side, side, &chosen);
+        let verdicts: Vec<Verdict> = diff.comparisons.iter().map(|found| found.verdict).collect();
         assert_eq!(verdicts, [Verdict::Faster, Verdict::Inconclusive]);
-        assert!(held.answer.iter().any(|line| line.contains("Not judged")), "{held:?}");
+        assert_eq!(diff.tallies[1].reason.as_ref().map(|reason| reason.per_trial), Some(98.0));
     }
 }
 
@@ -169,6 +169,7 @@ fn enough_urgent_operations_are_judged() {
     plain.execute(usize::MAX);
     let set = plain.analyse(Some("uring"));
     assert!(
-        told(&set).is_none() && set.cells.iter().all(|cell| cell.urgent.is_none() && cell.bulk.is_none())
+        told(&set).is_none()
+            && set.cells.iter().all(|cell| cell.lanes.urgent.is_none() && cell.lanes.bulk.is_none())
     );
 }

@@ -1,6 +1,11 @@
 //! Typed warnings, each with its remedy, told once however many trials they come from.
 
-use proto::{engine::OPTIONS, knob::KnobValue, outcome::Finished, trial::Measure};
+use proto::{
+    engine::OPTIONS,
+    knob::KnobValue,
+    outcome::{Finished, Refusal},
+    trial::Measure,
+};
 
 use super::trials::kept_out;
 use crate::{
@@ -100,7 +105,7 @@ impl Warnings {
 
     /// That a cell was verified.
     pub(super) fn of_verification(&mut self, row: &CellSummary) {
-        if row.verified.is_some() {
+        if row.integrity.verified.is_some() {
             self.add(
                 "verify-costs",
                 None,
@@ -115,7 +120,9 @@ impl Warnings {
     /// What a cell in open loop makes worth a warning: whether its rate was reached, and whose time its CPU
     /// time is.
     pub(super) fn of_open_loop(&mut self, row: &CellSummary) {
-        let (Some(offered), Some(iops)) = (row.offered_per_s, &row.iops) else { return };
+        let (Some(offered), Some(iops)) = (row.throughput.offered_per_s, &row.throughput.iops) else {
+            return;
+        };
         self.add(
             "open-loop-cpu",
             None,
@@ -140,7 +147,7 @@ impl Warnings {
     pub(super) fn of_polling(&mut self, row: &CellSummary) {
         let mut polling = OPTIONS.iter().filter(|option| option.starts_polling()).map(|option| option.name);
         let Some(name) = polling.find(|name| row.ring.granted.is_on(name)) else { return };
-        if let Some(interrupts) = row.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
+        if let Some(interrupts) = row.cost.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
             let message = format!(
                 "{} was granted {name}, and its disk sent {interrupts:.2} interrupts per I/O all the same: was it \
                  polled?",
@@ -174,19 +181,19 @@ impl Warnings {
         let remedy = culprits
             .iter()
             .find_map(|host| host.refusal.as_ref())
-            .map(|refusal| refusal.remedy.as_str())
+            .map(Refusal::remedy)
             .filter(|remedy| !remedy.is_empty())
-            .unwrap_or("remove the cause, and run the scenario again");
+            .unwrap_or_else(|| "remove the cause, and run the scenario again".to_owned());
         let what = if record.measure == Measure::Audit { "audit" } else { "trial" };
         let message = format!("{what} {} is shown but kept out of the statistics: {why}", record.id);
-        self.add("trial-kept-out", host, message, remedy);
+        self.add("trial-kept-out", host, message, &remedy);
     }
 
     fn of_host(&mut self, record: &TrialRecord, host: &HostTrial) {
         let name = Some(host.host.as_str());
         let said = host.ready.iter().flat_map(|ready| &ready.warnings);
         for warning in said.chain(host.finished.iter().flat_map(|finished| &finished.warnings)) {
-            self.add(&warning.code, name, warning.message.clone(), &warning.remedy);
+            self.add(warning.code(), name, warning.message(), &warning.remedy());
         }
         if let Some(ready) = &host.ready {
             for knob in
@@ -200,7 +207,7 @@ impl Warnings {
                 );
             }
             if ready.target.is_memory_file()
-                && !ready.warnings.iter().any(|warning| warning.code.contains("tmpfs"))
+                && !ready.warnings.iter().any(|warning| warning.code().contains("tmpfs"))
             {
                 self.add(
                     "target-in-memory",

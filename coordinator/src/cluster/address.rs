@@ -1,10 +1,10 @@
-//! Where an agent listens: `HOST:PORT`, with an IPv6 address in brackets.
+//! The address of an agent: `HOST:PORT`, with an IPv6 address in brackets.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where an agent listens.
+/// The address on which an agent listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
@@ -12,9 +12,9 @@ pub struct Address {
     port: u16,
 }
 
-/// An address that cannot be one.
+/// An invalid address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address: {why}")]
+#[error("`{text}` is not an address: {why}")]
 pub struct AddressError {
     text: String,
     why: String,
@@ -37,7 +37,7 @@ impl FromStr for Address {
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(v6) => match v6.parse::<Ipv6Addr>() {
                 Ok(v6) => format!("[{v6}]"),
-                Err(_) => return Err(refuse("what stands in brackets must be an IPv6 address")),
+                Err(_) => return Err(refuse("the brackets must contain an IPv6 address")),
             },
             None => host.to_ascii_lowercase(),
         };
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_written() {
+    fn parses_and_prints_addresses() {
         for text in ["n1.lab:7420", "127.0.0.1:1", "[::1]:7420", "n_1-a:65535"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_would_be_right() {
+    fn refusals_name_the_expected_form() {
         let refusal = |text: &str| text.parse::<Address>().unwrap_err().to_string();
         assert!(refusal("::1").contains("[::1]:7420"));
         assert!(refusal("n1").contains("needs a port"));

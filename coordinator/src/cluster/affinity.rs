@@ -1,16 +1,16 @@
-//! Keeping the coordinator off the CPUs on which an embedded agent's workers measure.
+//! Keeps the coordinator off the CPUs on which the workers of an embedded agent measure.
 
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
-/// While it lives, all threads of this process run on one CPU. What was allowed before comes back at its end:
-/// a child started later must not inherit the narrow set.
+/// While it exists, all threads of this process run on one CPU. Dropping it restores the previous CPU set, so that
+/// a child started later does not inherit the narrow one.
 #[derive(Debug)]
 pub(super) struct Narrowed {
     before: CpuSet,
 }
 
 impl Narrowed {
-    /// Moves all threads to `cpu`. `None` where that is not possible, which costs precision but no result.
+    /// Moves all threads to `cpu`. `None` if that is not possible, which costs precision but no result.
     pub(super) fn to(cpu: u32) -> Option<Self> {
         let before = sched_getaffinity(None).ok()?;
         let cpu = usize::try_from(cpu).ok()?;
@@ -30,7 +30,7 @@ impl Drop for Narrowed {
     }
 }
 
-/// Threads that start later inherit from one of these; threads that end meanwhile are no loss.
+/// Threads that start later inherit from one of these. Threads that end meanwhile do not matter.
 fn set_all(cpus: &CpuSet) {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return };
     for thread in threads.flatten() {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_allowed_comes_back() {
+    fn restores_the_previous_cpu_set() {
         let before = sched_getaffinity(None).unwrap();
         let first = (0..CpuSet::MAX_CPU).find(|&cpu| before.is_set(cpu)).unwrap();
         if let Some(narrowed) = Narrowed::to(u32::try_from(first).unwrap()) {

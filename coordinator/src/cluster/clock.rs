@@ -1,30 +1,31 @@
-//! Placing a host's clock on ours. Both are CLOCK_MONOTONIC, which no step of the wall clock disturbs.
+//! Relates a host's clock to the coordinator's. Both are CLOCK_MONOTONIC, which no step of the wall clock
+//! disturbs.
 //!
-//! A reading of the host's clock lies somewhere between our sending of the question and our receiving of the
-//! answer. Taking it for the middle is wrong by half the round trip at most, so that the shortest round trip
-//! of several gives the best estimate, together with its bound.
+//! The host reads its clock at some moment between the sending of a request and the arrival of the reply. The
+//! midpoint is wrong by at most half the round trip, so the shortest of several round trips gives the best
+//! estimate and its error bound.
 
 use rustix::time::{ClockId, clock_gettime};
 
 use serde::{Deserialize, Serialize};
 
-/// Host clock less coordinator clock.
+/// Host clock minus coordinator clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockOffset {
-    /// Nanoseconds; the host's monotonic clock less the coordinator's.
+    /// The host's monotonic clock minus the coordinator's, in nanoseconds.
     pub offset_ns: i64,
     /// Half the shortest round trip: the bound on the error of `offset_ns`, in nanoseconds.
     pub error_ns: u64,
 }
 
-/// One question and its answer.
+/// One request and its reply. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Our clock when the question was sent.
+    /// The coordinator's clock when the request was sent.
     pub sent_ns: u64,
-    /// The host's clock in the answer.
+    /// The host's clock in the reply.
     pub host_ns: u64,
-    /// Our clock when the answer was there.
+    /// The coordinator's clock when the reply arrived.
     pub received_ns: u64,
 }
 
@@ -34,15 +35,15 @@ impl Sample {
     }
 }
 
-/// Our monotonic clock, in nanoseconds.
+/// The coordinator's monotonic clock, in nanoseconds.
 #[must_use]
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
-    // The monotonic clock counts from the machine's start: it is never negative.
+    // The monotonic clock counts from boot and is never negative.
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
-/// The best estimate that the samples allow; `None` without samples.
+/// The best estimate from the samples; `None` without samples.
 #[must_use]
 pub fn estimate(samples: &[Sample]) -> Option<ClockOffset> {
     let best = samples.iter().min_by_key(|sample| sample.round_trip())?;
@@ -54,7 +55,7 @@ pub fn estimate(samples: &[Sample]) -> Option<ClockOffset> {
     })
 }
 
-/// The host's reading at our `local_ns`.
+/// The host's clock at `local_ns` of the coordinator's clock, in nanoseconds.
 #[must_use]
 pub fn to_host(local_ns: u64, clock: ClockOffset) -> u64 {
     local_ns.saturating_add_signed(clock.offset_ns)
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However the round trip splits into way there and way back, the bound holds.
+        /// The bound holds however the round trip is split between the two directions.
         #[test]
         fn the_error_is_at_most_half_the_round_trip(
             offset in -1_000_000_000_000i64..1_000_000_000_000,
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sample_no_estimate() {
+    fn needs_a_sample_for_an_estimate() {
         assert_eq!(estimate(&[]), None);
         assert!(now_ns() > 0);
     }

@@ -1,4 +1,4 @@
-//! Reaching an agent, over TCP or over the socket of an embedded one, and the version handshake.
+//! Connects to an agent, over TCP or over the socket of an embedded agent, and does the version handshake.
 
 use std::{io, sync::Mutex, time::Duration};
 
@@ -26,7 +26,7 @@ pub(super) type Client = AgentClient<Channel>;
 
 fn endpoint(uri: String, timing: &Timing) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(uri)?
-        // Longer than what we wait for a first connection, so that it is told in our words.
+        // Longer than the limit of the first connection, so that Ringbench's own message appears.
         .connect_timeout(timing.connect + Duration::from_secs(1))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(timing.keepalive)
@@ -40,14 +40,14 @@ fn client(channel: Channel) -> Client {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// Connects to an agent that listens somewhere.
+/// Connects to an agent over TCP.
 pub(super) async fn tcp(address: &Address, timing: &Timing) -> Result<Client, Refusal> {
     let unreachable = |why: String| {
         Refusal::new(
             "unreachable",
             format!("cannot connect to {address}: {why}"),
             format!(
-                "is `agent serve --listen {address}` running there, and does a firewall let us through? try \
+                "is `agent serve --listen {address}` running there, and does a firewall block the port? try \
                  `coordinator agents --agents {address}`"
             ),
         )
@@ -62,33 +62,39 @@ pub(super) async fn tcp(address: &Address, timing: &Timing) -> Result<Client, Re
     }
 }
 
-/// Speaks over a socket that is there already. It is handed out once: there is no reconnecting to a child.
+/// Connects over an existing socket. The socket is handed out once, because a child cannot be reconnected.
 pub(super) async fn socket(stream: UnixStream, timing: &Timing) -> Result<Client, Refusal> {
     let failed = |why: String| {
-        Refusal::new("embedded-agent", format!("cannot speak to the embedded agent: {why}"), "see its output")
+        Refusal::new(
+            "embedded-agent",
+            format!("cannot communicate with the embedded agent: {why}"),
+            "see the agent's output",
+        )
     };
     let slot = Mutex::new(Some(stream));
     let connector = tower::service_fn(move |_: Uri| {
         let stream = slot.lock().ok().and_then(|mut slot| slot.take());
         async move {
-            stream.map(TokioIo::new).ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "it is gone"))
+            stream
+                .map(TokioIo::new)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "it is closed"))
         }
     });
-    // The name is only what the protocol asks for; nothing resolves it.
+    // The protocol requires a name; it is never resolved.
     let endpoint =
         endpoint("http://embedded.invalid".into(), timing).map_err(|error| failed(causes(&error)))?;
     let channel = endpoint.connect_with_connector(connector).await.map_err(|error| failed(causes(&error)))?;
     Ok(client(channel))
 }
 
-/// Asks a host what it is, and refuses one that speaks another protocol.
+/// Asks a host for its description, and refuses a host with another protocol version.
 pub(super) async fn describe(
     name: &str,
     client: &mut Client,
     timing: &Timing,
 ) -> Result<HostDescription, Refusal> {
-    // Describing may take a moment, reading a clock does not: what is silent even then is soon given up.
-    // Whatever is wrong otherwise shows in the next answer too.
+    // Describing may take a moment; reading a clock does not. A host that answers neither is given up soon. Any
+    // other fault appears in the next reply too.
     if timeout(timing.connect, client.read_clock(ReadClockRequest {})).await.is_err() {
         return Err(silent(timing.connect));
     }
@@ -98,8 +104,8 @@ pub(super) async fn describe(
         Ok(Err(status)) => {
             return Err(Refusal::new(
                 "no-agent",
-                format!("does not answer as an agent of Ringbench does: {}", status_text(&status)),
-                "does that address belong to `agent serve`? its log says more",
+                format!("does not answer as a Ringbench agent: {}", status_text(&status)),
+                "does `agent serve` listen on that address? see its log",
             ));
         }
         Err(_) => return Err(silent(limit)),
@@ -121,12 +127,12 @@ fn silent(limit: Duration) -> Refusal {
     Refusal::new(
         "no-answer",
         format!("accepted the connection, but did not answer within {} s", limit.as_secs_f64()),
-        "the agent hangs or is stopped: look at its log, and start it again",
+        "the agent hangs or is stopped: see its log and restart it",
     )
 }
 
-/// Places the host's clock on ours. The samples follow one another at once: an idle moment between them only
-/// lets CPUs fall asleep.
+/// Relates the host's clock to the coordinator's. The samples follow one another without pauses, in which CPUs
+/// would fall asleep.
 pub(super) async fn read_clock(client: &mut Client, samples: usize) -> Result<ClockOffset, Status> {
     let mut taken = Vec::with_capacity(samples);
     for _ in 0..samples {
@@ -137,14 +143,14 @@ pub(super) async fn read_clock(client: &mut Client, samples: usize) -> Result<Cl
     clock::estimate(&taken).ok_or_else(|| Status::internal("no sample was taken"))
 }
 
-/// What a status says, with what lies behind it: "transport error" alone helps nobody.
+/// The text of a status with its causes: "transport error" alone is not helpful.
 pub(super) fn status_text(status: &Status) -> String {
     let mut text = match status.message() {
         "" => status.code().description().to_owned(),
         message => message.to_owned(),
     };
     append_causes(&mut text, std::error::Error::source(status));
-    // The agent may have written it.
+    // The text may come from the agent.
     clean(text)
 }
 

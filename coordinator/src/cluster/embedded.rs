@@ -1,6 +1,6 @@
-//! The embedded agent: a child process of our own executable, which speaks the same gRPC as any other agent,
-//! over a socket that is its standard input. Nobody else can connect to it, and it ends when the socket
-//! closes, so that it does not outlive us however we end.
+//! The embedded agent: a child process of the same executable. It speaks the same gRPC as any other agent, over a
+//! socket on its standard input. No other process can connect to it. It ends when the socket closes, so it never
+//! outlives the coordinator.
 
 use std::{
     collections::VecDeque,
@@ -29,15 +29,15 @@ use crate::screen::Screen;
 /// The hidden command that the child runs.
 pub const SUBCOMMAND: &str = "__agent";
 
-/// Lines of the child's log that are kept, to be quoted if it dies.
+/// Lines of the child's log that are kept, to quote them if it dies.
 const LAST_WORDS: usize = 12;
 
-/// How the embedded agent is started.
+/// Options of the embedded agent.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
-    /// The executable that knows [`SUBCOMMAND`].
+    /// The executable, which must provide [`SUBCOMMAND`].
     pub program: PathBuf,
-    /// Where it makes its files.
+    /// The directory for its files.
     pub data_dir: PathBuf,
 }
 
@@ -45,18 +45,18 @@ pub struct EmbeddedOptions {
 #[derive(Debug)]
 pub(super) struct Embedded {
     child: Child,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
     forwarder: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Starts the child and gives our end of its socket.
+    /// Starts the child and returns the coordinator's end of its socket.
     pub(super) fn spawn(options: &EmbeddedOptions, screen: &Screen) -> Result<(Self, UnixStream), Refusal> {
         Self::try_spawn(options, screen).map_err(|error| {
             Refusal::new(
                 "embedded-agent",
                 format!("cannot start the embedded agent ({}): {error}", options.program.display()),
-                "start `agent serve` yourself, and name it with --agents",
+                "start `agent serve` yourself and pass its address with --agents",
             )
         })
     }
@@ -70,37 +70,37 @@ impl Embedded {
             .arg("--data-dir")
             .arg(absolute(&options.data_dir)?)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            // Our standard output is for the comparison alone.
+            // Standard output is reserved for the comparison.
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal reaches us only, who then end the child in order.
+            // Ctrl-C in the terminal reaches only the coordinator, which then ends the child in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let last_words = Arc::default();
+        let last_lines = Arc::default();
         let forwarder = child
             .stderr
             .take()
-            .map(|stderr| tokio::spawn(forward(stderr, screen.clone(), Arc::clone(&last_words))));
-        Ok((Self { child, last_words, forwarder }, ours))
+            .map(|stderr| tokio::spawn(forward(stderr, screen.clone(), Arc::clone(&last_lines))));
+        Ok((Self { child, last_lines, forwarder }, ours))
     }
 
-    /// What is known of a child that seems to be dead: how it ended, and its last words.
+    /// How a child that seems dead ended, and the last lines of its log.
     pub(super) async fn post_mortem(&mut self) -> Option<String> {
         let status = match timeout(Duration::from_millis(500), self.child.wait()).await {
             Ok(Ok(status)) => status,
             _ => return None,
         };
         if let Some(forwarder) = self.forwarder.take() {
-            // The pipe may be kept open by a grandchild: what has come by now must do.
+            // A grandchild may keep the pipe open, so only the lines received so far are used.
             let _ = timeout(Duration::from_millis(200), forwarder).await;
         }
         let words: Vec<String> =
-            self.last_words.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
+            self.last_lines.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
         let quoted = if words.is_empty() {
-            "it said nothing".to_owned()
+            "it logged nothing".to_owned()
         } else {
-            format!("its last words:\n  {}", words.join("\n  "))
+            format!("its last log lines:\n  {}", words.join("\n  "))
         };
         let how = match status.signal() {
             Some(signal) => format!("was killed by signal {signal}"),
@@ -109,11 +109,12 @@ impl Embedded {
         Some(format!("the embedded agent {how}; {quoted}"))
     }
 
-    /// Waits for the child, whose socket is closed by now; kills it if it does not end by itself.
+    /// Waits for the child after its socket was closed; kills it if it does not end by itself.
     pub(super) async fn end(mut self, limit: Duration) {
         if timeout(limit, self.child.wait()).await.is_err() {
             tracing::warn!("the embedded agent did not end by itself; killing it");
-            // One that waits in the kernel for a device ends when the device answers, which may be never.
+            // A child that waits in the kernel for a device ends only when the device answers, which may never
+            // happen.
             match timeout(limit, self.child.kill()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!("cannot kill the embedded agent: {error}"),
@@ -132,15 +133,15 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Passes the child's log on to our own, line by line. Bytes that are no text are shown as such.
-async fn forward(stderr: ChildStderr, screen: Screen, last_words: Arc<Mutex<VecDeque<String>>>) {
+/// Forwards the child's log to the coordinator's, line by line. Invalid UTF-8 becomes replacement characters.
+async fn forward(stderr: ChildStderr, screen: Screen, last_lines: Arc<Mutex<VecDeque<String>>>) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
     while matches!(reader.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
         screen.line(&format!("agent: {text}"));
-        if let Ok(mut words) = last_words.lock() {
+        if let Ok(mut words) = last_lines.lock() {
             if words.len() == LAST_WORDS {
                 words.pop_front();
             }

@@ -1,4 +1,4 @@
-//! Which hosts there are: from `--agents`, or from an inventory file such as
+//! The hosts of a run: from `--agents`, or from an inventory file such as
 //!
 //! ```yaml
 //! hosts:
@@ -14,20 +14,20 @@ use serde::Deserialize;
 
 use super::address::{Address, AddressError};
 
-/// A host as it is named to us.
+/// A host of the inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostSpec {
-    /// How reports call it.
+    /// Its name in reports.
     pub name: String,
-    /// Where its agent listens.
+    /// The address of its agent.
     pub address: Address,
-    /// By which an arm picks it.
+    /// The labels by which an arm selects it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }
 
-/// An inventory, or a list of agents, that cannot be used.
+/// Errors of an inventory or of a list of agents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum InventoryError {
     /// The file could not be read.
@@ -35,28 +35,29 @@ pub enum InventoryError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         message: String,
     },
-    /// Something in the file is not right.
+    /// The file has an invalid entry.
     #[error("{}:{line}: {message}", path.display())]
     #[diagnostic(help(
-        "an inventory looks so: hosts: [{{name: n1, address: \"10.0.0.1:7420\", labels: {{kernel: patched}}}}]"
+        "an inventory looks like this: hosts: [{{name: n1, address: \"10.0.0.1:7420\", \
+         labels: {{kernel: patched}}}}]"
     ))]
     Content {
         /// The file.
         path: PathBuf,
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What.
+        /// The problem.
         message: String,
     },
-    /// An item of `--agents` is no address.
+    /// An item of `--agents` is not an address.
     #[error("--agents: {0}")]
     Agent(AddressError),
-    /// `--agents` names nobody.
+    /// `--agents` is empty.
     #[error("--agents names no host")]
-    #[diagnostic(help("write --agents HOST:PORT,… or leave it out, to measure on this machine"))]
+    #[diagnostic(help("write --agents HOST:PORT,… or omit it to measure on this machine"))]
     NoAgent,
 }
 
@@ -66,10 +67,10 @@ struct Inventory {
     hosts: Vec<HostSpec>,
 }
 
-/// The hosts of `--agents HOST:PORT,…`, named by their addresses, each once.
+/// The hosts of `--agents HOST:PORT,…`, named by their addresses, without duplicates.
 ///
 /// # Errors
-/// Where an item is no address.
+/// An item is not an address.
 pub fn from_list(agents: &str) -> Result<Vec<HostSpec>, InventoryError> {
     let mut hosts: Vec<HostSpec> = Vec::new();
     for item in agents.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -84,7 +85,7 @@ pub fn from_list(agents: &str) -> Result<Vec<HostSpec>, InventoryError> {
 /// The hosts of an inventory file.
 ///
 /// # Errors
-/// Where the file cannot be read, or anything in it is unknown, double or not understood.
+/// The file cannot be read, or an entry is unknown, duplicate or invalid.
 pub fn from_file(path: &Path) -> Result<Vec<HostSpec>, InventoryError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| InventoryError::Read { path: path.to_owned(), message: error.to_string() })?;
@@ -103,10 +104,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
             content(line, error.inner().to_string())
         })?;
     if inventory.hosts.is_empty() {
-        return Err(content(1, "`hosts` is empty: nothing could be measured".into()));
+        return Err(content(1, "`hosts` is empty: name at least one host".into()));
     }
     for (i, host) in inventory.hosts.iter().enumerate() {
-        // A name becomes part of file names and of tables.
+        // A name becomes part of file names and tables.
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
         if host.name.is_empty() || !host.name.chars().all(plain) {
             let message = format!("the name `{}` may have letters, digits, `.`, `_` and `-` only", host.name);
@@ -130,8 +131,8 @@ fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
     Ok(inventory.hosts)
 }
 
-/// The line of the nth occurrence of a value, found in the text since the values carry no places. Of a value
-/// that is written in another way the line is only near: that of its last occurrence, or the first line.
+/// The line of the nth occurrence of a value, found in the text because the values have no positions. If a value
+/// is written in another form, the line is approximate: that of its last occurrence, or the first line.
 fn line_of(text: &str, value: &str, nth: usize) -> usize {
     let whole = |line: &str, at: usize| {
         let word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inventory_is_read() {
+    fn reads_an_inventory() {
         let text = "hosts:\n- {name: n1, address: '[::1]:7420', labels: {kernel: patched}}\n- name: n2\n  address: n2.lab:1\n";
         let hosts = parse(Path::new("lab.yaml"), text).unwrap();
         assert_eq!(hosts[0].labels["kernel"], "patched");
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_agents_is_read_and_doubles_are_dropped() {
+    fn reads_a_list_of_agents_and_drops_duplicates() {
         let hosts = from_list("n1:7420, n2:7420,N1:7420,").unwrap();
         let names: Vec<_> = hosts.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(names, ["n1:7420", "n2:7420"]);

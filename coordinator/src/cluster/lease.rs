@@ -1,4 +1,4 @@
-//! The lease of one host: what we ask goes in, and a task of its own turns what comes back into events.
+//! The lease of one host: sends requests to the agent, and a task turns its replies into events.
 
 use proto::{
     PROTOCOL_VERSION,
@@ -19,7 +19,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::connect::{Client, status_text};
 
-/// What a host says about a trial, or that it is lost.
+/// An event of a host: about a trial, or its loss.
 #[derive(Debug)]
 pub(super) enum Event {
     Progress {
@@ -30,13 +30,13 @@ pub(super) enum Event {
     Ready(Ready),
     Interval(Interval),
     Finished(Box<Finished>),
-    /// This trial is refused; the lease goes on.
+    /// The trial was refused; the lease continues.
     Failed(Refusal),
-    /// The lease is over, and with it the host.
+    /// The lease ended, so the host is lost.
     Lost(Refusal),
 }
 
-/// An event, with the host it comes from and the trial it belongs to (empty where it is lost).
+/// An event with its host and its trial (empty if the host is lost).
 #[derive(Debug)]
 pub(super) struct FromHost {
     pub host: usize,
@@ -44,7 +44,7 @@ pub(super) struct FromHost {
     pub event: Event,
 }
 
-/// An open lease. Dropping it ends it: the agent frees all that it made.
+/// An open lease. Dropping it ends it, and the agent frees its resources.
 #[derive(Debug)]
 pub(super) struct Lease {
     requests: Option<mpsc::Sender<LeaseRequest>>,
@@ -58,7 +58,7 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// Opens the lease of a host and begins to pass on what it says.
+    /// Opens the lease of a host and starts to forward its events.
     pub(super) async fn open(
         mut client: Client,
         host: usize,
@@ -68,7 +68,7 @@ impl Lease {
     ) -> Result<Self, Refusal> {
         let (requests, outgoing) = mpsc::channel(64);
         let open = Open { protocol_version: PROTOCOL_VERSION, run_id: run_id.to_owned() };
-        // The channel is new and its other end is in our hands: there is room.
+        // The channel is new and its receiver exists, so there is room.
         let _ = requests.try_send(LeaseRequest { request: Some(Request::Open(open)) });
         let opening = async {
             let mut incoming = client.lease(ReceiverStream::new(outgoing)).await?.into_inner();
@@ -79,7 +79,7 @@ impl Lease {
             Refusal::new(
                 "no-answer",
                 format!("did not open a lease within {} s", limit.as_secs_f64()),
-                "the agent hangs or is stopped: look at its log, and start it again",
+                "the agent hangs or is stopped: see its log and restart it",
             )
         };
         let (incoming, first) =
@@ -87,18 +87,18 @@ impl Lease {
         match first {
             Some(WireEvent::Opened(_)) => {}
             Some(WireEvent::Failed(failed)) => return Err(refusal_of(failed)),
-            _ => return Err(garbled("it did not begin the lease with `opened`")),
+            _ => return Err(garbled("the first event of the lease was not `opened`")),
         }
         let reader = tokio::spawn(async move { pass_on(host, incoming, events).await });
         Ok(Self { requests: Some(requests), reader })
     }
 
-    /// Asks for a trial to be prepared. `false`: the host does not take requests any more.
+    /// Requests the preparation of a trial. Returns `false` if the host accepts no more requests.
     pub(super) fn prepare(&self, trial: &Trial) -> bool {
         self.send(Request::Prepare(wire::Trial::from(trial)))
     }
 
-    /// Sets the trial off, at a moment of the host's clock.
+    /// Starts the trial at a time of the host's clock, in nanoseconds.
     pub(super) fn start(&self, trial: &str, at_ns: u64) -> bool {
         self.send(Request::Start(Start { trial_id: trial.to_owned(), at_ns }))
     }
@@ -109,14 +109,14 @@ impl Lease {
     }
 
     fn send(&self, request: Request) -> bool {
-        // A trial has three requests at most: a full channel means that nothing is taken off it any more.
+        // A trial has at most three requests, so a full channel means that the host no longer reads.
         self.requests
             .as_ref()
             .is_some_and(|requests| requests.try_send(LeaseRequest { request: Some(request) }).is_ok())
     }
 
-    /// Ends the lease and waits until the agent has confirmed it by ending its stream, so that the next one
-    /// does not find it busy.
+    /// Ends the lease and waits until the agent confirms by ending its stream, so that the next lease does not
+    /// find the agent busy.
     pub(super) async fn close(mut self, limit: Duration) {
         self.requests = None;
         if timeout(limit, &mut self.reader).await.is_err() {
@@ -133,8 +133,7 @@ async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events:
             Err(status) => (String::new(), Event::Lost(broken(&status))),
         };
         let last = matches!(event, Event::Lost(_));
-        // Even when nobody listens any more the end of the stream is waited for: it is how the agent says
-        // that it is free again.
+        // Waits for the end of the stream even without a receiver: it shows that the agent is free again.
         let _ = events.send(FromHost { host, trial, event }).await;
         if last {
             return;
@@ -142,7 +141,7 @@ async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events:
     }
 }
 
-/// Histograms are decoded here, on the reader's own task, host by host.
+/// Decodes histograms on the reader's task, host by host.
 fn read(message: wire::LeaseEvent) -> (String, Event) {
     let lost = |error: FieldError| (String::new(), Event::Lost(garbled(&error.to_string())));
     match message.event {
@@ -169,7 +168,7 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
             if trial.is_empty() { (trial, Event::Lost(refusal)) } else { (trial, Event::Failed(refusal)) }
         }
         Some(WireEvent::Opened(_)) | None => {
-            (String::new(), Event::Lost(garbled("an event came that makes no sense in an open lease")))
+            (String::new(), Event::Lost(garbled("an event arrived that is not valid in an open lease")))
         }
     }
 }
@@ -177,21 +176,21 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
 fn refusal_of(failed: wire::Failed) -> Refusal {
     failed.try_into().unwrap_or_else(|error: FieldError| {
         let message = format!("it failed, and its reason cannot be read: {error}");
-        Refusal::new("unknown", message, "look at the agent's log")
+        Refusal::new("unknown", message, "see the agent's log")
     })
 }
 
-/// A lease that was not granted.
+/// The refusal of a lease.
 fn refused(status: &Status) -> Refusal {
     match status.code() {
         Code::ResourceExhausted => Refusal::new(
             "busy",
             format!("is busy with another run: {}", status_text(status)),
-            "wait until that run has ended, or stop it; where it says that a thread is held, see to that host",
+            "wait until that run has ended, or stop it; if a thread is held in the kernel, check that host",
         ),
         Code::FailedPrecondition | Code::Unimplemented => Refusal::new(
             "protocol-version",
-            format!("does not serve this coordinator: {}", status_text(status)),
+            format!("refuses this coordinator: {}", status_text(status)),
             "install the same release on both",
         ),
         _ => broken(status),
@@ -202,7 +201,7 @@ fn broken(status: &Status) -> Refusal {
     Refusal::new(
         "lost",
         format!("the connection broke: {}", status_text(status)),
-        "is the agent still running there? its log says why it ended; finished trials are kept",
+        "is the agent still running there? its log shows why it ended; finished trials are kept",
     )
 }
 
@@ -210,14 +209,14 @@ fn ended() -> Refusal {
     Refusal::new(
         "lost",
         "the agent ended the lease by itself",
-        "was the agent stopped? its log says why; finished trials are kept",
+        "was the agent stopped? its log shows why; finished trials are kept",
     )
 }
 
 fn garbled(what: &str) -> Refusal {
     Refusal::new(
         "protocol",
-        format!("sent what cannot be understood: {what}"),
+        format!("sent an invalid message: {what}"),
         "install the same release on both; if they are the same, this is a bug worth reporting",
     )
 }

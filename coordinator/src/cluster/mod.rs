@@ -1,8 +1,8 @@
 //! The hosts of a run: connections, handshake, clocks, leases, and one trial at a time on all of them.
 //!
-//! * [`address`], [`inventory`], [`select`]: which hosts there are, and which of them run what.
-//! * `connect`, `embedded`, `lease`: how a host is reached and held.
-//! * [`clock`]: placing its clock on ours.
+//! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs.
+//! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
+//! * [`clock`]: relating a host's clock to the coordinator's.
 //! * [`trial`]: barrier, common start, collection.
 
 pub mod address;
@@ -38,25 +38,25 @@ use crate::{cluster::clock::ClockOffset, screen::Screen};
 /// The name of the embedded agent's host.
 pub const LOCAL: &str = "local";
 
-/// How long things may take.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// A connection.
+    /// To connect.
     pub connect: Duration,
-    /// The answer to a question that costs the agent little.
+    /// To answer a cheap request.
     pub answer: Duration,
-    /// The shortest time between the order to start and the start.
+    /// The shortest time between the start request and the start.
     pub min_lead: Duration,
-    /// How long a host may be silent while it prepares a trial. It tells of each 64 MiB that it fills, so what is
-    /// allowed for is the longest single step: a slow disk that writes back what the page cache took.
+    /// How long a host may be silent while it prepares a trial. It reports after each 64 MiB that it fills, so the
+    /// limit covers the longest single step: a slow disk that writes back the page cache.
     pub prepare: Duration,
     /// How long a host may be silent past the planned end of a trial; at least twice its length is allowed.
     pub overrun: Duration,
     /// How long a host may take to end a trial when the run is interrupted, and to end a lease.
     pub cancel_grace: Duration,
-    /// How often a silent connection is asked for a sign of life.
+    /// The interval of keep-alive pings on a silent connection.
     pub keepalive: Duration,
-    /// How long that may take.
+    /// How long the reply to a ping may take.
     pub keepalive_timeout: Duration,
     /// Age at which a clock is read again before a trial.
     pub clock_age: Duration,
@@ -84,17 +84,17 @@ impl Default for Timing {
 pub struct HostError {
     /// Its name.
     pub host: String,
-    /// What happened, and what to do about it.
+    /// The refusal, with its remedy.
     pub refusal: Refusal,
 }
 
 impl miette::Diagnostic for HostError {
     fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        Some(Box::new(&self.refusal.code))
+        Some(Box::new(self.refusal.code()))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        let remedy = &self.refusal.remedy;
+        let remedy = self.refusal.remedy();
         (!remedy.is_empty()).then(|| Box::new(remedy) as Box<dyn std::fmt::Display>)
     }
 }
@@ -104,15 +104,15 @@ impl miette::Diagnostic for HostError {
 pub struct Host {
     /// Its name and labels.
     pub name: String,
-    /// Where its agent listens; for people.
+    /// The address of its agent, for people.
     pub address: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// What it is and can do.
+    /// Its fingerprint and capabilities.
     pub description: HostDescription,
-    /// Where its clock stands.
+    /// The offset of its clock.
     pub clock: ClockOffset,
-    /// Why it is lost, if it is.
+    /// Why it is lost; `None` if it is not.
     pub lost: Option<Refusal>,
     clock_read: Instant,
     client: Client,
@@ -131,16 +131,16 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Connects to all hosts at once, learns what they are, and places their clocks.
+    /// Connects to all hosts in parallel, reads their descriptions and estimates their clock offsets.
     ///
     /// # Errors
-    /// Every host that could not be reached or that speaks another protocol.
+    /// Every host that could not be reached or has another protocol version.
     pub async fn connect(specs: Vec<HostSpec>, timing: Timing) -> Result<Self, Vec<HostError>> {
         let (cluster, errors) = Self::connect_some(specs, timing).await;
         if errors.is_empty() { Ok(cluster) } else { Err(errors) }
     }
 
-    /// The same, but contents itself with the hosts that can be reached, and names the others.
+    /// Like [`Cluster::connect`], but accepts unreachable hosts and returns their errors.
     pub async fn connect_some(specs: Vec<HostSpec>, timing: Timing) -> (Self, Vec<HostError>) {
         let mut tasks = JoinSet::new();
         for (index, spec) in specs.into_iter().enumerate() {
@@ -165,11 +165,11 @@ impl Cluster {
         (Self::new(hosts, timing), errors)
     }
 
-    /// Starts an agent of our own, and connects to it alone. The threads of this process then keep to the
-    /// CPU of the agent's runtime, off those on which it measures.
+    /// Starts an embedded agent and connects only to it. The threads of this process then stay on the CPU of the
+    /// agent's runtime, off those on which it measures.
     ///
     /// # Errors
-    /// Where the agent does not start, or dies at once: with its last words.
+    /// The agent does not start, or dies at once; the error quotes its log.
     pub async fn embedded(
         options: &EmbeddedOptions,
         timing: Timing,
@@ -185,7 +185,7 @@ impl Cluster {
             Ok(host) => host,
             Err(mut refusal) => {
                 if let Some(words) = embedded.post_mortem().await {
-                    let remedy = "start `agent serve` yourself, and name it with --agents";
+                    let remedy = "start `agent serve` yourself and pass its address with --agents";
                     refusal = Refusal::new("embedded-agent", words, remedy);
                 }
                 embedded.end(Duration::ZERO).await;
@@ -197,7 +197,7 @@ impl Cluster {
     }
 
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
-        // A slow reader of events holds the agents' streams back, which hold nothing of the measurement.
+        // A slow reader of events delays the agents' streams but not the measurement.
         let (sender, events) = mpsc::channel(1024);
         Self { hosts, timing, events, sender, embedded: None, narrowed: None }
     }
@@ -217,7 +217,7 @@ impl Cluster {
     /// Opens the lease of every host.
     ///
     /// # Errors
-    /// Every host that does not grant it, such as one that is busy with another run.
+    /// Every host that does not grant it, for example because it is busy with another run.
     pub async fn open(&mut self, run_id: &str) -> Result<(), Vec<HostError>> {
         let mut tasks = JoinSet::new();
         for (index, host) in self.hosts.iter().enumerate() {
@@ -239,8 +239,8 @@ impl Cluster {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// Reads the clocks of some hosts again, where the last reading has become old: clocks drift apart. A
-    /// host that does not answer keeps its old reading; if it is dead, its lease will show.
+    /// Reads the clocks of some hosts again if the last reading is old, because clocks drift apart. A host that
+    /// does not answer keeps its old reading; if it is dead, its lease will show it.
     pub async fn refresh_clocks(&mut self, hosts: &[usize]) {
         let mut tasks = JoinSet::new();
         for &index in hosts {
@@ -264,12 +264,12 @@ impl Cluster {
         }
     }
 
-    /// Ends all leases in order, closes the connections, and sees the embedded agent off.
+    /// Ends all leases in order, closes the connections, and waits for the embedded agent to end.
     pub async fn close(mut self) {
         let grace = self.timing.cancel_grace;
         let leases = self.hosts.iter_mut().filter_map(|host| host.lease.take());
         let closing: JoinSet<()> = leases.map(|lease| lease.close(grace)).collect();
-        // What a reader still has to say is of no use any more, and must not keep it from its end.
+        // Pending events of a reader are no longer needed and must not delay its end.
         self.events.close();
         closing.join_all().await;
         self.hosts.clear();
@@ -283,7 +283,7 @@ impl Cluster {
         self.hosts[host].lease.as_ref().is_some_and(ask)
     }
 
-    /// Notes that a host is lost, and why it first was.
+    /// Marks a host as lost and keeps the first reason.
     fn lose(&mut self, host: usize, refusal: Refusal) {
         let host = &mut self.hosts[host];
         tracing::info!("lost host {}: {refusal}", host.name);
@@ -291,7 +291,7 @@ impl Cluster {
         host.lease = None;
     }
 
-    /// A broken connection to the embedded agent says little; how the child ended says more.
+    /// A broken connection to the embedded agent is explained by how the child ended.
     async fn explain_losses(&mut self, runs: &mut dyn Iterator<Item = &mut HostRun>) {
         let Some(embedded) = self.embedded.as_mut() else { return };
         for run in runs.filter(|run| run.lost) {
@@ -299,7 +299,8 @@ impl Cluster {
                 let refusal = Refusal::new(
                     "lost",
                     words,
-                    "was it killed, such as for want of memory? see `dmesg`; finished trials are kept",
+                    "was it killed, for example because memory ran out? see `dmesg`; finished trials are \
+                     kept",
                 );
                 self.hosts[run.host].lost = Some(refusal.clone());
                 run.refusal = Some(refusal);
@@ -308,11 +309,11 @@ impl Cluster {
     }
 }
 
-/// Round trips of which the shortest counts.
+/// Round trips per clock reading; the shortest counts.
 const CLOCK_SAMPLES: usize = 16;
 
 impl Host {
-    /// The handshake: what is it, and where does its clock stand?
+    /// The handshake: reads the host's description and its clock.
     async fn meet(
         name: String,
         address: String,
@@ -326,13 +327,13 @@ impl Host {
             Ok(Ok(clock)) => clock,
             Ok(Err(status)) => {
                 let message = format!("its clock cannot be read: {}", connect::status_text(&status));
-                return Err(Refusal::new("no-clock", message, "look at the agent's log"));
+                return Err(Refusal::new("no-clock", message, "see the agent's log"));
             }
             Err(_) => {
                 return Err(Refusal::new(
                     "no-answer",
                     "did not answer when its clock was read",
-                    "the agent hangs or is stopped: look at its log, and start it again",
+                    "the agent hangs or is stopped: see its log and restart it",
                 ));
             }
         };

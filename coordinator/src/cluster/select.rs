@@ -1,26 +1,26 @@
-//! Which hosts run which cell.
+//! Selects the hosts of each cell.
 
 use std::collections::BTreeMap;
 
 use crate::plan::Plan;
 
-/// An arm asks for hosts that are not there.
+/// No host has the labels that an arm requires.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("no host matches arm `{arm}`, which asks for hosts with {selector}")]
+#[error("no host matches arm `{arm}`, which requires hosts with {selector}")]
 #[diagnostic(help("{known}"))]
 pub struct NoHost {
     /// The arm.
     pub arm: String,
-    /// The labels it asks for.
+    /// The labels it requires.
     pub selector: String,
-    /// The labels that there are, and what to do.
+    /// The known labels, and the remedy.
     pub known: String,
 }
 
-/// For each cell of the plan the indices of the hosts that run it. `hosts` are names and labels.
+/// For each cell of the plan, the indices of the hosts that run it. `hosts` are names and labels.
 ///
 /// # Errors
-/// Where no host has the labels that an arm asks for.
+/// No host has the labels that an arm requires.
 pub fn resolve(plan: &Plan, hosts: &[(&str, &BTreeMap<String, String>)]) -> Result<Vec<Vec<usize>>, NoHost> {
     plan.cells
         .iter()
@@ -46,8 +46,8 @@ fn no_host(
     let known: Vec<String> =
         hosts.iter().map(|(name, labels)| format!("{name} {{{}}}", pairs(labels))).collect();
     let known = if hosts.iter().all(|(_, labels)| labels.is_empty()) {
-        "no host has labels: name the hosts in an inventory file and give it with --inventory; an entry looks \
-         so: {name: n1, address: \"10.0.0.1:7420\", labels: {kernel: patched}}"
+        "no host has labels: list the hosts in an inventory file and pass it with --inventory; an entry \
+         looks like this: {name: n1, address: \"10.0.0.1:7420\", labels: {kernel: patched}}"
             .to_owned()
     } else {
         format!("the hosts and their labels: {}", known.join(", "))
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_pick_hosts() {
+    fn selects_hosts_by_labels() {
         let stock = BTreeMap::from([("kernel".to_owned(), "stock".to_owned())]);
         let patched = BTreeMap::from([("kernel".to_owned(), "patched".to_owned())]);
         let hosts = [("n1", &stock), ("n2", &patched), ("n3", &patched)];
@@ -114,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_without_hosts_is_refused_with_what_there_is() {
+    fn refuses_an_unmatched_selector_and_lists_the_labels() {
         let stock = BTreeMap::from([("kernel".to_owned(), "stock".to_owned())]);
         let plan = plan(&[&[("kernel", "patched")]]);
         let error = resolve(&plan, &[("n1", &stock)]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no host matches arm `arm0`, which asks for hosts with {kernel: patched}"
+            "no host matches arm `arm0`, which requires hosts with {kernel: patched}"
         );
         assert!(error.known.contains("n1 {kernel: stock}"));
         assert!(resolve(&plan, &[("n1", &BTreeMap::new())]).unwrap_err().known.contains("--inventory"));

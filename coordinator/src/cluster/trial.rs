@@ -14,50 +14,50 @@ use super::{
 };
 use crate::{cluster::clock::ClockOffset, stop::Stop};
 
-/// The word with which an agent answers a trial that was cancelled before it began.
+/// The code with which an agent answers if a trial was cancelled before it began.
 pub const CANCELLED: &str = "cancelled";
 
-/// Watches a trial while it runs.
+/// Observes a running trial.
 pub trait Watch {
-    /// A host is still preparing, such as filling its file.
+    /// A host is still preparing, for example filling its file.
     fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64);
     /// A host has finished a slice of the measured window.
     fn interval(&mut self, host: &str, interval: &Interval);
 }
 
-/// Nobody watches.
+/// Ignores all events.
 impl Watch for () {
     fn preparing(&mut self, _: &str, _: &str, _: u64, _: u64) {}
     fn interval(&mut self, _: &str, _: &Interval) {}
 }
 
-/// How a trial went.
+/// The result of a trial.
 #[derive(Clone, Debug)]
 pub struct TrialRun {
-    /// Host by host, in the order in which they were given.
+    /// The results by host, in the given order.
     pub hosts: Vec<HostRun>,
-    /// Whether it was ended because we were asked to stop.
+    /// Whether it was ended because the run was interrupted.
     pub interrupted: bool,
 }
 
-/// How a trial went on one host.
+/// The result of a trial on one host.
 #[derive(Clone, Debug, Default)]
 pub struct HostRun {
     /// Index of the host in the cluster.
     pub host: usize,
-    /// By which its start was placed.
+    /// The clock offset that was used for its start.
     pub clock: ClockOffset,
-    /// What it granted.
+    /// The granted options.
     pub ready: Option<Ready>,
-    /// When it was told to begin its warmup, on its own clock.
+    /// The requested start of the warm-up, on the host's clock in nanoseconds.
     pub start_ns: Option<u64>,
-    /// What arrived.
+    /// The intervals that arrived.
     pub intervals: Vec<Interval>,
-    /// Its account of the whole.
+    /// Its totals.
     pub finished: Option<Finished>,
-    /// Why it refused, or was lost.
+    /// Why it refused or was lost.
     pub refusal: Option<Refusal>,
-    /// Whether it is lost, rather than having refused this trial.
+    /// Whether the host is lost; `false` if it only refused this trial.
     pub lost: bool,
 }
 
@@ -71,15 +71,15 @@ struct Running<'a> {
     trial: &'a Trial,
     timing: Timing,
     hosts: Vec<Host>,
-    /// When the measured window should be over, once all have been started.
+    /// The expected end of the measured window, once all hosts have been started.
     planned_end: Option<Instant>,
-    /// Since when we wait for the answers to our Cancel, and how long.
+    /// Since when the coordinator waits for the replies to Cancel, and for how long.
     cancelled: Option<(Instant, Duration)>,
     interrupted: bool,
 }
 
 impl Cluster {
-    /// Runs a trial on some hosts. It always comes back with all that is known, whatever happens meanwhile.
+    /// Runs a trial on some hosts. It always returns everything that arrived, whatever happens meanwhile.
     pub async fn run_trial(
         &mut self,
         trial: &Trial,
@@ -118,7 +118,7 @@ impl Cluster {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(event) => running.take(event, self, watch),
-                    // We hold a sender ourselves, so that this cannot be; but it must not spin either.
+                    // Cannot happen, because a sender is held here; but it must not spin.
                     None => running.expire(true),
                 },
                 () = stop.requested(), if !running.interrupted => {
@@ -142,7 +142,7 @@ impl Cluster {
 }
 
 impl Running<'_> {
-    /// Starts the trial when all are ready, or gives it up when one is not going to be.
+    /// Starts the trial when all hosts are ready, or cancels it if one cannot become ready.
     fn advance(&mut self, cluster: &Cluster) {
         if self.cancelled.is_some() {
             return;
@@ -185,13 +185,13 @@ impl Running<'_> {
         }
     }
 
-    /// When one of the hosts is overdue.
+    /// The earliest deadline of the hosts.
     fn deadline(&self) -> Option<Instant> {
         self.hosts.iter().filter_map(|host| self.overdue_at(host)).min()
     }
 
-    /// When a host is to be given up, unless it is heard of before. One that is ready and waits for the others is
-    /// never overdue; and a connection that is dead shows itself by its missing signs of life.
+    /// When a host is given up unless it sends an event before. A host that is ready and waits for the others is
+    /// never overdue; keep-alive pings detect a dead connection.
     fn overdue_at(&self, host: &Host) -> Option<Instant> {
         if host.ended {
             return None;
@@ -217,23 +217,22 @@ impl Running<'_> {
                 continue;
             }
             if self.interrupted && !all {
-                // We are leaving: how the host ends is not our concern, and not its fault.
+                // The coordinator is shutting down; the host is not at fault.
                 host.ended = true;
                 host.run.refusal = Some(Refusal::new(
                     CANCELLED,
-                    "did not answer in time when the run was interrupted",
+                    "did not answer in time after the run was interrupted",
                     "run it again",
                 ));
                 continue;
             }
             let what = match (self.cancelled, self.planned_end) {
                 (Some(_), _) => "did not end a cancelled trial",
-                (None, Some(_)) => "is silent",
-                (None, None) => "does not become ready",
+                (None, Some(_)) => "stopped sending events",
+                (None, None) => "did not become ready",
             };
-            let message =
-                format!("{what}: nothing was heard of it for {:.0} s", (now - host.last_event).as_secs_f64());
-            let remedy = "look at the agent's log and at `dmesg` there: a worker may hang in the kernel";
+            let message = format!("{what}: no event for {:.0} s", (now - host.last_event).as_secs_f64());
+            let remedy = "see the agent's log and `dmesg` there: a worker may hang in the kernel";
             self.lose(i, Refusal::new("silent", message, remedy));
         }
     }
@@ -251,12 +250,12 @@ impl Running<'_> {
         if let Event::Lost(refusal) = event {
             match at {
                 Some(i) if !self.hosts[i].ended => self.lose(i, refusal),
-                // A host that is idle, or done with this trial: the next one that needs it must know.
+                // The host is idle or done with this trial. The loss matters to the next trial on it.
                 _ => cluster.lose(index, refusal),
             }
             return;
         }
-        // What is left over from an earlier trial is of no use to anybody any more.
+        // Events of an earlier trial are ignored.
         let Some(i) = at.filter(|&i| trial == self.trial.id && !self.hosts[i].ended) else { return };
         let name = &cluster.hosts[index].name;
         let cancelled = self.cancelled.is_some();
@@ -275,8 +274,8 @@ impl Running<'_> {
             }
             Event::Failed(refusal) => {
                 host.ended = true;
-                // What we asked for is no refusal.
-                if !(cancelled && refusal.code == CANCELLED) {
+                // A requested cancellation is not a refusal.
+                if !(cancelled && refusal.code() == CANCELLED) {
                     host.run.refusal = Some(refusal);
                 }
             }
@@ -288,7 +287,7 @@ impl Running<'_> {
 fn gone() -> Refusal {
     Refusal::new(
         "lost",
-        "the connection is gone",
-        "is the agent still running there? its log says why it ended; finished trials are kept",
+        "the connection is closed",
+        "is the agent still running there? its log shows why it ended; finished trials are kept",
     )
 }

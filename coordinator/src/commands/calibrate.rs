@@ -16,7 +16,7 @@ use crate::{
     exit::Exit,
     plan::{self, Plan},
     report::{Format, render_calibration},
-    scenario::{self, Itself, Loaded, ScenarioError, against_itself},
+    scenario::{self, Loaded, ScenarioError, SelfComparison, compare_with_itself},
     screen::Screen,
     store::RunDir,
     summary::calibration::Calibration,
@@ -64,7 +64,7 @@ pub enum CalibrateFormat {
 /// Runs the command.
 #[must_use]
 pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
-    let (scenario, itself, plan) = match planned(args) {
+    let (scenario, compared, plan) = match planned(args) {
         Ok(planned) => planned,
         Err(error) => {
             screen.error(&error.into());
@@ -78,9 +78,9 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
     on_runtime(screen, async |stop| {
         let out = args.out.clone();
         let place = Place { measuring: &args.measuring, out, calibration: None };
-        match measured(&place, screen, &stop, &itself.loaded, &plan).await {
+        match measured(&place, screen, &stop, &compared.loaded, &plan).await {
             Ok((directory, exit)) => {
-                let found = found(&directory, &scenario, &itself, &plan);
+                let found = found(&directory, &scenario, &compared, &plan);
                 exit.strongest(told(args, screen, &directory, found))
             }
             Err(exit) => exit,
@@ -89,33 +89,33 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
 }
 
 /// The scenario as it was read, its arm against itself, and what is going to be run.
-fn planned(args: &CalibrateArgs) -> Result<(Loaded, Itself, Plan), ScenarioError> {
+fn planned(args: &CalibrateArgs) -> Result<(Loaded, SelfComparison, Plan), ScenarioError> {
     let overrides = &args.measuring.overrides;
     let scenario = scenario::load(&args.scenario, &overrides.set, overrides.quick)?;
     let usual = scenario.scenario.trials;
     // A smoke test is to be short.
     let blocks = args.trials.unwrap_or(if scenario.quick { usual } else { usual.max(BLOCKS) });
-    let itself = against_itself(&scenario, args.arm.as_deref(), blocks)?;
-    let plan = planned_for(&args.measuring, &itself.loaded)?;
-    Ok((scenario, itself, plan))
+    let compared = compare_with_itself(&scenario, args.arm.as_deref(), blocks)?;
+    let plan = planned_for(&args.measuring, &compared.loaded)?;
+    Ok((scenario, compared, plan))
 }
 
 /// Concludes twice: as from every run, and what can be seen. Both are left in the directory.
 fn found(
     directory: &RunDir,
     scenario: &Loaded,
-    itself: &Itself,
+    compared: &SelfComparison,
     plan: &Plan,
 ) -> miette::Result<(Calibration, Exit)> {
     let Conclusion { exit, trustworthy, unwritten, .. } =
-        conclusion(directory, &itself.loaded, Format::default())?;
+        conclusion(directory, &compared.loaded, Format::default())?;
     let subject = Subject {
         scenario: &scenario.scenario,
         // Where precision decides, so many are sure.
         trials: scenario.scenario.precision.map_or(scenario.scenario.trials, |precision| precision.min),
         comparisons: plan::plan(scenario, plan.seed)?.comparisons(scenario.scenario.baseline_arm()),
-        arm: &itself.arm,
-        again: &itself.again,
+        arm: &compared.arm,
+        again: &compared.again,
         plan,
         hosts: &directory.hosts().map_err(stored)?,
         trustworthy,

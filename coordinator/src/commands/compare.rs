@@ -12,7 +12,7 @@ use super::{
 use crate::{
     analysis::{
         self, AnalysisInput,
-        across::{self, RunComparison, Selection, Side},
+        run_diff::{self, Selection, Side},
     },
     exit::Exit,
     history::{self, RESULTS},
@@ -28,7 +28,7 @@ use crate::{
     screen::Screen,
     stats::verdict::DEFAULT_MARGIN,
     store::{RunDir, SCENARIO},
-    summary::{ComparisonSet, Verdict},
+    summary::{ComparisonSet, Verdict, run_diff::RunDiff},
 };
 
 /// Hold a run against another one, from another day or another machine.
@@ -93,11 +93,11 @@ pub fn compare(args: &CompareArgs, screen: &Screen) -> Exit {
         }
     };
     let (width, colour) = appearance();
-    let printed = print(screen, &report::across::render(&compared, args.format, width, colour));
+    let printed = print(screen, &report::run_diff::render(&compared, args.format, width, colour));
     printed.strongest(judge(&compared, &args.fail_if, screen))
 }
 
-fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
+fn compared(args: &CompareArgs) -> miette::Result<RunDiff> {
     let metrics = metrics(&args.metric)?;
     let arms = match args.arms.as_slice() {
         [] => None,
@@ -115,7 +115,7 @@ fn compared(args: &CompareArgs) -> miette::Result<RunComparison> {
     }
     let selection = Selection { metrics, arms, margin: args.margin };
     let (baseline, run) = (Side { set: &old, plan: &old_plan }, Side { set: &new, plan: &new_plan });
-    Ok(across::compare(baseline, run, &selection))
+    Ok(run_diff::compare(baseline, run, &selection))
 }
 
 /// The metrics of these names, each once: a family with a metric twice would be corrected for twice as many
@@ -179,20 +179,21 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
 }
 
 /// The exit code of a gate. Cells that cannot be judged never pass.
-fn judge(compared: &RunComparison, fail_if: &[Failure], screen: &Screen) -> Exit {
+fn judge(compared: &RunDiff, fail_if: &[Failure], screen: &Screen) -> Exit {
     if fail_if.is_empty() {
         return Exit::Done;
     }
-    // A cell that is gone first: it is what a reader would not think of.
-    let mut unjudged = compared.only_in_baseline.clone();
-    // A ratio without an interval is of one trial: nothing can be said of it, so it must not pass as inconclusive.
+    // Missing cells come first: a reader would not think of them.
+    let mut unjudged: Vec<String> =
+        compared.only_in_baseline.iter().map(|cell| params::cell(&cell.arm, &cell.params)).collect();
+    // A ratio without an interval rests on one trial: it must not pass as inconclusive.
     let unfit = compared.comparisons.iter().filter(|found| found.ci95.is_none() || !found.alike);
     unjudged.extend(
         unfit.map(|found| format!("{} of {}", found.metric, params::cell(&found.arm, &found.params))),
     );
     let mut exit = Exit::Done;
     if compared.comparisons.is_empty() {
-        screen.line("nothing could be judged: no cell was measured so in both runs");
+        screen.line("nothing could be judged: no cell was measured in both runs");
         exit = Exit::Incomplete;
     } else if !unjudged.is_empty() {
         let more = unjudged.len().saturating_sub(FEW);

@@ -62,6 +62,6 @@ pub fn import(args: &ImportArgs, screen: &Screen) -> Exit {
 }
 
 fn say(screen: &Screen, note: &Note) {
-    let word = if note.grave { "caution: not taken over" } else { "not taken over" };
+    let word = if note.grave { "caution: not imported" } else { "not imported" };
     screen.line(&format!("{word}: {note}"));
 }

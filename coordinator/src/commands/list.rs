@@ -139,7 +139,7 @@ fn known_scenario(scenario: &str, runs: &[RunEntry]) -> miette::Result<()> {
     if names.contains(&scenario) || names.is_empty() {
         return Ok(());
     }
-    Err(miette!(help = one_of("there are", scenario, &names), "no run is of a scenario `{scenario}`"))
+    Err(miette!(help = one_of("there are", scenario, &names), "there are no runs of a scenario `{scenario}`"))
 }
 
 /// The cells that a trend is wanted of.

@@ -1,4 +1,4 @@
-//! One run, read from its directory.
+//! Reads the entry of a run from its directory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use crate::{
     summary::ComparisonSet,
 };
 
-/// A run in a line.
+/// A run as one line of the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// The name of its directory.
@@ -32,11 +32,11 @@ pub struct RunEntry {
     pub started_at: String,
     /// The scenario's name.
     pub scenario: String,
-    /// Whether it was a shortened one.
+    /// Whether `--quick` shortened it.
     pub quick: bool,
     /// The hosts that took part, each with its labels.
     pub hosts: BTreeMap<String, BTreeMap<String, String>>,
-    /// The kernels that they ran, each once.
+    /// The kernels of the hosts, without duplicates.
     pub kernels: Vec<String>,
     /// The arms, in the scenario's order.
     pub arms: Vec<String>,
@@ -44,7 +44,7 @@ pub struct RunEntry {
     pub trials_planned: u32,
     /// Timed trials that count.
     pub trials_complete: u32,
-    /// What it came to, in a sentence; null where it was never analysed.
+    /// The answer in one sentence; null if the run was never analysed.
     pub answer: Option<String>,
     /// Expectations that held.
     pub expectations_held: u32,
@@ -52,9 +52,9 @@ pub struct RunEntry {
     pub expectations_failed: u32,
     /// Expectations that could not be evaluated.
     pub expectations_unknown: u32,
-    /// The exit code that the run's data deserve; null where it was never analysed.
+    /// The exit code for the run's data; null if the run was never analysed.
     pub exit: Option<u8>,
-    /// Why the run cannot be read; null where it can.
+    /// Why the run cannot be read; null if it can.
     pub problem: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct CellEntry {
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// All that was asked of it.
+    /// Its complete configuration.
     pub template: String,
     /// Operations per second, mean over the trials.
     pub iops: f64,
@@ -74,14 +74,14 @@ pub struct CellEntry {
 }
 
 impl RunEntry {
-    /// Whether it is not known to have gone well.
+    /// Whether the run failed or its result is unknown.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.exit != Some(Exit::Done.code())
     }
 }
 
-/// All that is kept of a run.
+/// The indexed data of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Read {
     pub(super) entry: RunEntry,
@@ -90,7 +90,7 @@ pub(super) struct Read {
     pub(super) machine: String,
 }
 
-/// What changes when a run's files do.
+/// A stamp that changes when a run's files change.
 pub(super) fn stamp(run: &Path) -> String {
     let of = |name: &str| {
         let file = fs::metadata(run.join(name)).ok()?;
@@ -101,8 +101,8 @@ pub(super) fn stamp(run: &Path) -> String {
     stamps.join(" ")
 }
 
-/// When a run began: as its name says, or else when its scenario was kept. The plan is written anew where precision
-/// ends a run.
+/// When a run began: the time in its name, or else the time of its scenario file. The plan's time does not serve,
+/// because the plan is rewritten when precision ends a run.
 pub(super) fn started_at(run: &Path) -> String {
     let real = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
     let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -110,17 +110,17 @@ pub(super) fn started_at(run: &Path) -> String {
     let named = name.split_once('-').and_then(|(stamp, _)| PrimitiveDateTime::parse(stamp, format).ok());
     let written = || fs::metadata(run.join(SCENARIO)).and_then(|scenario| scenario.modified()).ok();
     let at = named.map(PrimitiveDateTime::assume_utc).or_else(|| written().map(OffsetDateTime::from));
-    // To the second: texts of one length are in order of time.
+    // To the second, so that texts of equal length sort by time.
     let whole = at.unwrap_or(OffsetDateTime::UNIX_EPOCH).replace_nanosecond(0);
     whole.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-/// All that is asked of a cell, as text: equal where two cells measure the same.
+/// The configuration of a cell as text: equal if two cells measure the same.
 pub(super) fn template(cell: &Cell) -> String {
     serde_json::to_string(&(&cell.template, &cell.hosts)).unwrap_or_default()
 }
 
-/// Reads a run directory. One that is damaged is an entry that says so.
+/// Reads a run directory. A damaged one gives an entry with the error.
 pub(super) fn read(path: &Path) -> Read {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut entry = RunEntry { name, started_at: started_at(path), ..RunEntry::default() };
@@ -143,7 +143,7 @@ pub(super) fn read(path: &Path) -> Read {
     });
     of_summary(&mut entry, &set, refused);
     let cells = plan.cells.iter().filter_map(|cell| {
-        let iops = set.cell(&cell.arm, &cell.params)?.iops.as_ref()?;
+        let iops = set.cell(&cell.arm, &cell.params)?.throughput.iops.as_ref()?;
         Some(CellEntry {
             arm: cell.arm.clone(),
             params: cell.params.clone(),

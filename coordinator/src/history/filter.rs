@@ -1,4 +1,4 @@
-//! Which runs are listed.
+//! Selects the runs to list.
 
 use time::{
     Date, Duration, OffsetDateTime, UtcOffset,
@@ -7,25 +7,25 @@ use time::{
 
 use super::RunEntry;
 
-/// What a run must be to be listed; what is absent chooses nothing.
+/// Criteria of the list; absent ones select every run.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Its scenario.
     pub scenario: Option<String>,
-    /// The earliest that it may have begun.
+    /// The earliest start.
     pub since: Option<OffsetDateTime>,
     /// A host that took part.
     pub host: Option<String>,
-    /// Labels that one of its hosts has, all of them.
+    /// Labels that one of its hosts must have, all of them.
     pub labels: Vec<(String, String)>,
-    /// Only runs that did not end well.
+    /// Only runs that failed or have no result.
     pub failed: bool,
-    /// At most so many, the newest.
+    /// The most runs listed; the newest are kept.
     pub limit: Option<usize>,
 }
 
 impl Filter {
-    /// The runs that are chosen, in the order given (oldest first).
+    /// The selected runs, in the given order (oldest first).
     #[must_use]
     pub fn choose<'a>(&self, runs: &'a [RunEntry]) -> Vec<&'a RunEntry> {
         let mut chosen: Vec<&RunEntry> = runs.iter().filter(|run| self.wants(run)).collect();
@@ -51,13 +51,13 @@ impl Filter {
 /// Reads a day (`2026-11-22`, from its beginning in UTC), a time (RFC 3339), or how long ago (`7d`, `12h`, `30min`).
 ///
 /// # Errors
-/// Where it is none of these.
+/// The text has none of these forms.
 pub fn since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
     type Unit = (&'static str, fn(i64) -> Duration);
     let units: [Unit; 4] =
         [("min", Duration::minutes), ("h", Duration::hours), ("d", Duration::days), ("w", Duration::weeks)];
     for (unit, length) in units {
-        // A bound keeps the product within what a duration holds.
+        // The bound keeps the product within the range of a duration.
         if let Some(count) = text.strip_suffix(unit).and_then(|count| count.parse::<u32>().ok())
             && let Some(at) = now.checked_sub(length(i64::from(count)))
         {
@@ -76,7 +76,7 @@ pub fn since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> 
 /// Reads `KEY=VALUE`.
 ///
 /// # Errors
-/// Where it is not of that form.
+/// The text does not have that form.
 pub fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_in_three_ways() {
+    fn reads_three_forms_of_times() {
         let now = datetime!(2026-11-22 10:00 UTC);
         assert_eq!(since("2026-11-20", now).unwrap(), datetime!(2026-11-20 0:00 UTC));
         assert_eq!(since("2026-11-20T12:00:00+01:00", now).unwrap(), datetime!(2026-11-20 11:00 UTC));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_runs_by_each_criterion() {
         let run = |day: u32, exit, label: &str| RunEntry {
             name: format!("r{day}"),
             started_at: format!("2026-11-{day:02}T00:00:00Z"),

@@ -1,4 +1,4 @@
-//! The SQLite index. Derived from the run directories alone.
+//! The SQLite index, derived only from the run directories.
 
 use std::{
     collections::HashMap,
@@ -13,9 +13,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{CellKey, INDEX, RunEntry, entry};
 use crate::summary::insight::TrendPoint;
 
-/// Raised when the tables change, or what is read into them. An index of another version is made anew.
+/// Raised when the tables or their contents change. An index of another version is rebuilt.
 const VERSION: i64 = 2;
-/// How long another process may keep it locked.
+/// How long to wait for a lock of another process.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const TABLES: &str = "
@@ -34,8 +34,8 @@ CREATE INDEX IF NOT EXISTS cells_by_point ON cells (arm, params);
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Does something with the index of a directory. An index that is damaged is made anew; one that cannot be had is
-/// replaced by one in memory, and the note says why.
+/// Runs a closure with the index of a directory. A damaged index is rebuilt. An unusable one is replaced by an
+/// index in memory, with the reason as a note.
 pub(super) fn with<T: Default>(
     dir: &Path,
     rebuild: bool,
@@ -47,9 +47,9 @@ pub(super) fn with<T: Default>(
     }
     let on_disk = || open(&path).and_then(|mut index| work(&mut index));
     let tried = match on_disk() {
-        // Not removed where another process has it, or where it could not be made again.
+        // Not removed if another process holds it, or if it could not be rebuilt.
         Err(error) if is_damage(&error) => {
-            tracing::debug!(%error, "the index of runs is made anew");
+            tracing::debug!(%error, "rebuilding the index of runs");
             remove(&path);
             on_disk()
         }
@@ -63,11 +63,11 @@ pub(super) fn with<T: Default>(
     let in_memory = Connection::open_in_memory().and_then(prepared).and_then(|mut index| work(&mut index));
     match in_memory {
         Ok(done) => (done, Some(note)),
-        Err(error) => (T::default(), Some(format!("{note}, in vain: {error}"))),
+        Err(error) => (T::default(), Some(format!("{note}, without success: {error}"))),
     }
 }
 
-/// Whether an index with this error is to be made anew.
+/// Whether an index with this error must be rebuilt.
 fn is_damage(error: &rusqlite::Error) -> bool {
     !matches!(
         error.sqlite_error_code(),
@@ -84,7 +84,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// With what SQLite keeps beside it. What is no file stays.
+/// Removes it with SQLite's companion files. Anything that is not a file is kept.
 fn remove(path: &Path) {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
@@ -110,7 +110,7 @@ fn prepared(index: Connection) -> Sql<Connection> {
     index.pragma_update(None, "foreign_keys", true)?;
     let known: i64 =
         index.query_row("SELECT count(*) FROM sqlite_master WHERE type = 'table'", [], |row| row.get(0))?;
-    // Only where it is new: one in a read-only place can still be read.
+    // Only for a new index: an index in a read-only directory can still be read.
     if known == 0 {
         index.execute_batch(TABLES)?;
         index.pragma_update(None, "user_version", VERSION)?;
@@ -122,7 +122,7 @@ fn name_of(run: &Path) -> String {
     run.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Reads the runs that are new or have changed, and forgets those that are gone.
+/// Reads new and changed runs, and removes deleted ones.
 pub(super) fn update(index: &mut Connection, found: &[PathBuf]) -> Sql<()> {
     let mut known: HashMap<String, String> = index
         .prepare("SELECT name, stamp FROM runs")?

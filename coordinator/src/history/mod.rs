@@ -1,11 +1,11 @@
-//! The runs of a results directory: which there are, what they came to, and how cells did over them.
+//! The runs of a results directory: their list, their results, and the trends of cells over them.
 //!
-//! The run directories are the truth. An SQLite index beside them spares reading them all again; it is derived, may be
-//! deleted at any time, and where it is damaged, locked or cannot be written, it is made again or gone without. No run
-//! and no report fails for it.
+//! The run directories are the only source. An SQLite index beside them avoids reading them all again. It may be
+//! deleted at any time. If it is damaged, it is rebuilt; if it is locked or cannot be written, an index in memory
+//! is used. No run or report fails because of it.
 //!
-//! `entry` reads one run directory, `index` keeps what was read, [`resolve`] finds the run that people mean, `filter`
-//! chooses those to list.
+//! `entry` reads one run directory, `index` caches the entries, [`resolve`] finds the run that a text names, and
+//! `filter` selects the runs to list.
 
 mod entry;
 pub mod filter;
@@ -31,9 +31,9 @@ use crate::{
     },
 };
 
-/// Where runs are kept unless another place is said.
+/// The default results directory.
 pub const RESULTS: &str = "results";
-/// The index's name in it.
+/// The file name of the index.
 pub const INDEX: &str = "index.sqlite";
 /// The most runs of a trend.
 pub const MOST_RUNS: usize = 50;
@@ -43,14 +43,14 @@ pub const MOST_RUNS: usize = 50;
 pub struct History {
     /// The runs.
     pub runs: Vec<RunEntry>,
-    /// Why there is no index on disk, if there is none.
+    /// Why there is no index on disk; `None` if there is one.
     pub note: Option<String>,
 }
 
-/// Reads the runs of a results directory, and brings its index up to date. With `rebuild` the index is made anew.
+/// Reads the runs of a results directory and updates its index. `rebuild` builds the index from scratch.
 ///
 /// # Errors
-/// Where the directory itself cannot be read; never for the index.
+/// The directory itself cannot be read. The index never causes an error.
 pub fn load(dir: &Path, rebuild: bool) -> io::Result<History> {
     let found = run_directories(dir)?;
     let (runs, note) = index::with(dir, rebuild, |index| {
@@ -60,7 +60,7 @@ pub fn load(dir: &Path, rebuild: bool) -> io::Result<History> {
     Ok(History { runs, note })
 }
 
-/// Brings the index up to date, where the directory has one or ought to.
+/// Updates the index, if the directory has one or should have one.
 pub fn refresh(dir: &Path) {
     match load(dir, false) {
         Ok(History { note: Some(note), .. }) => tracing::info!("no index of runs: {note}"),
@@ -69,8 +69,8 @@ pub fn refresh(dir: &Path) {
     }
 }
 
-/// The results directory that a run lies in. A directory with runs in it is one if it has a link to the latest run or
-/// an index already, or is where runs are kept: no index shall turn up in any other place.
+/// The results directory of a run. A directory with runs counts as one if it has a link to the latest run or an
+/// index, or if it is the default results directory. No index is created in any other directory.
 #[must_use]
 pub fn results_of(run: &Path) -> Option<PathBuf> {
     let run = fs::canonicalize(run).ok()?;
@@ -81,7 +81,7 @@ pub fn results_of(run: &Path) -> Option<PathBuf> {
     is_one.then(|| dir.to_owned())
 }
 
-/// Directories with a plan in them, by name; links are other names of runs, not runs.
+/// Directories that contain a plan, by name. Links are other names of runs and are skipped.
 fn run_directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -94,7 +94,7 @@ fn run_directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// How a cell is told from others of its scenario: what is asked of it, on which machines.
+/// The identity of a cell in its scenario: its configuration and its machines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellKey {
     /// The scenario.
@@ -103,15 +103,15 @@ pub struct CellKey {
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// All that is asked of it, as text.
+    /// Its configuration, as text.
     pub template: String,
     /// The machines; see [`fingerprint::machine`].
     pub machine: String,
 }
 
-/// How the cells of a run did in earlier runs of its scenario, in the same results directory, on the same machines, and
-/// with the same work; a line for each cell that has been measured before. At most [`MOST_RUNS`] runs each, this one
-/// among them.
+/// Trends of the cells of a run over earlier runs of its scenario in the same results directory, on the same
+/// machines and with the same work. One line for each cell that was measured before, with at most [`MOST_RUNS`]
+/// runs, including this one.
 #[must_use]
 pub fn trend(run: &Path, plan: &Plan, set: &ComparisonSet) -> Vec<TrendLine> {
     let Some(dir) = results_of(run) else { return Vec::new() };
@@ -122,7 +122,8 @@ pub fn trend(run: &Path, plan: &Plan, set: &ComparisonSet) -> Vec<TrendLine> {
         index::update(index, &found)?;
         let mut lines = Vec::new();
         for cell in &plan.cells {
-            let Some(now) = set.cell(&cell.arm, &cell.params).and_then(|cell| cell.iops.as_ref()) else {
+            let Some(now) = set.cell(&cell.arm, &cell.params).and_then(|cell| cell.throughput.iops.as_ref())
+            else {
                 continue;
             };
             let key = CellKey {
@@ -148,10 +149,11 @@ pub fn trend(run: &Path, plan: &Plan, set: &ComparisonSet) -> Vec<TrendLine> {
     lines
 }
 
-/// How the cells of a scenario did over its runs, as of the newest one that has them; `wanted` chooses cells.
+/// Trends of the cells of a scenario over its runs, for the cells of the newest run that has any; `wanted` selects
+/// cells.
 ///
 /// # Errors
-/// Where the directory cannot be read.
+/// The directory cannot be read.
 pub fn trend_of(
     dir: &Path,
     scenario: &str,
@@ -165,7 +167,7 @@ pub fn trend_of(
             if !wanted(&key.arm, &key.params) {
                 continue;
             }
-            // Later than any time, so that the newest is among them.
+            // Later than any time, so that the newest run is included.
             let points = index::earlier(index, &key, ("~", ""), MOST_RUNS)?;
             lines.push(TrendLine { arm: key.arm, params: key.params, points });
         }

@@ -1,12 +1,12 @@
-//! Which run is meant: by path, by name, by the beginning of a name, or counted back from the newest.
+//! Finds a run by path, by name, by the beginning of a name, or by counting back from the newest.
 //!
 //! | text | run |
 //! |---|---|
 //! | a path | that directory |
 //! | `20261122T100347Z-qd-sweep` | the run of that name in the results directory |
-//! | `20261122` | the only one whose name begins so |
-//! | `latest`, `latest~2` | the newest of all, and the second before it |
-//! | `qd-sweep~1` | the one before the newest of the scenario `qd-sweep`; `~0` is the newest |
+//! | `20261122` | the only run whose name begins with it |
+//! | `latest`, `latest~2` | the newest run, and the second before it |
+//! | `qd-sweep~1` | the run before the newest of the scenario `qd-sweep`; `~0` is the newest |
 
 use std::path::{Path, PathBuf};
 
@@ -18,22 +18,22 @@ pub const LATEST: &str = "latest";
 /// The most names that an error lists.
 const FEW: usize = 5;
 
-/// Why no run is meant.
+/// Why a text names no run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UnknownRun {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub help: String,
 }
 
-/// Finds the run that a text means: a path, or else a run of the results directory `dir`.
+/// Finds the run that a text names: a path, or else a run of the results directory `dir`.
 ///
 /// # Errors
-/// Where it means none, or more than one.
+/// The text names no run, or more than one.
 pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
-    // Whatever exists is taken at its word: that it is no run is then said of it.
+    // An existing path is used as it is; the caller reports if it is not a run.
     if text.exists() {
         return Ok(text.to_owned());
     }
@@ -48,7 +48,7 @@ pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
     }
     let history = load(dir, false).map_err(|error| UnknownRun {
         message: format!("`{name}` is not a run directory, and {} cannot be read: {error}", dir.display()),
-        help: "name the directory of a run, such as results/latest, or with --dir the one that runs are in"
+        help: "name the directory of a run, such as results/latest, or the results directory with --dir"
             .to_owned(),
     })?;
     among(&name, &history.runs, dir).map(|name| dir.join(name))
@@ -59,7 +59,7 @@ fn among(text: &str, runs: &[RunEntry], dir: &Path) -> Result<String, UnknownRun
     if runs.is_empty() {
         return Err(UnknownRun {
             message: format!("there is no run `{text}`: {} has no directory with a {PLAN}", dir.display()),
-            help: "`coordinator run SCENARIO` makes one; --dir names another place".to_owned(),
+            help: "`coordinator run SCENARIO` makes one; --dir selects another results directory".to_owned(),
         });
     }
     if let Some(run) = runs.iter().find(|run| run.name == text) {
@@ -76,7 +76,7 @@ fn among(text: &str, runs: &[RunEntry], dir: &Path) -> Result<String, UnknownRun
         [] => Err(unknown(text, runs)),
         several => Err(UnknownRun {
             message: format!("`{text}` is the beginning of {} runs", several.len()),
-            help: format!("write more of it: {}", listed(several)),
+            help: format!("write a longer part of the name: {}", listed(several)),
         }),
     }
 }
@@ -89,7 +89,7 @@ fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<Stri
         (false, Ok(back)) => back,
         (false, Err(_)) => {
             let help = format!("write how many runs before the newest, such as {name}~1");
-            return refuse(format!("`{text}` does not say which run"), help);
+            return refuse(format!("`{text}` does not name a run"), help);
         }
     };
     let of: Vec<&RunEntry> = runs.iter().filter(|run| name == LATEST || run.scenario == name).collect();
@@ -100,9 +100,9 @@ fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<Stri
         scenarios.push(LATEST);
         let help = match nearest(name, &scenarios) {
             Some(meant) => format!("did you mean `{meant}~{back}`?"),
-            None => format!("before the `~` stands one of: {}", scenarios.join(", ")),
+            None => format!("write one of these before the `~`: {}", scenarios.join(", ")),
         };
-        return refuse(format!("no run is of a scenario `{name}`"), help);
+        return refuse(format!("there are no runs of a scenario `{name}`"), help);
     }
     match of.iter().rev().nth(back) {
         Some(run) => Ok(run.name.clone()),
@@ -122,17 +122,17 @@ fn unknown(text: &str, runs: &[RunEntry]) -> UnknownRun {
     let help = if of_scenario {
         format!("for the newest run of that scenario write {text}~0")
     } else {
-        format!("the nearest: {}", listed(&near(text, runs)))
+        format!("the closest names: {}", listed(&near(text, runs)))
     };
     UnknownRun { message: format!("there is no run `{text}`"), help }
 }
 
-/// Names of runs, those most like the text first.
+/// Names of runs, the most similar to the text first.
 fn near<'a>(text: &str, runs: &'a [RunEntry]) -> Vec<&'a str> {
     let mut names: Vec<&str> = runs.iter().rev().map(|run| run.name.as_str()).collect();
     names.push(LATEST);
     names.sort_by_key(|name| {
-        // The scenario's name is what people remember of a run's name.
+        // People usually remember the scenario's name of a run.
         let tail = name.split_once('-').map_or(*name, |(_, tail)| tail);
         strsim::damerau_levenshtein(text, name).min(strsim::damerau_levenshtein(text, tail))
     });
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_name_a_run() {
+    fn resolves_every_form_of_a_run_name() {
         let runs = runs();
         let name = |text: &str| among(text, &runs, Path::new("results")).unwrap()[6..8].to_owned();
         for (text, day) in [
@@ -182,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_what_there_is() {
+    fn refusals_list_the_candidates() {
         let runs = runs();
-        let said = |text: &str| {
+        let refusal = |text: &str| {
             let UnknownRun { message, help } = among(text, &runs, Path::new("results")).unwrap_err();
             format!("{text}: {message}; {help}")
         };
@@ -200,7 +200,7 @@ mod tests {
                 "sweep",
                 "xyz~1"
             ]
-            .map(said)
+            .map(refusal)
             .join("\n")
         );
         assert!(among("a", &[], Path::new("results")).unwrap_err().help.contains("coordinator run"));

@@ -9,7 +9,7 @@ use crate::{
     report::write_summary,
 };
 
-/// A results directory with runs in it, a day each.
+/// A results directory with one run per day.
 struct Results(TempDir);
 
 impl Results {
@@ -30,7 +30,7 @@ impl Results {
         self.dir().join(format!("202611{day:02}T080000Z-qd-sweep"))
     }
 
-    /// Analysed as a run is at its end.
+    /// Analysed, as at the end of a run.
     fn add(&self, day: usize, change: impl FnOnce(&mut Fixture)) {
         let mut run = Fixture::new(&["sync", "uring"], &[1, 32], 2, &["local"]);
         change(&mut run);
@@ -55,7 +55,7 @@ impl Results {
 }
 
 #[test]
-fn runs_are_read_once_and_again_when_they_change() {
+fn reads_runs_once_and_again_after_changes() {
     let results = Results::new(2);
     let History { runs, note } = load(results.dir(), false).unwrap();
     assert_eq!((runs.len(), note), (2, None));
@@ -69,22 +69,22 @@ fn runs_are_read_once_and_again_when_they_change() {
     assert_eq!(first.hosts["local"]["kernel"], "stock");
     assert!(first.answer.as_deref().unwrap().contains("sync"), "{first:?}");
 
-    // From the index, not from the directories: a mark in it is still there.
+    // Read from the index, not from the directories: a change in the index is kept.
     Connection::open(results.index()).unwrap().execute("UPDATE runs SET answer = 'marked'", []).unwrap();
     fs::remove_file(results.path(2).join("summary.json")).unwrap();
     results.add(3, |_| {});
     fs::remove_dir_all(results.path(1)).unwrap();
     let runs = load(results.dir(), false).unwrap().runs;
-    let told: Vec<(&str, Option<u8>)> = runs.iter().map(|run| (&run.name[6..8], run.exit)).collect();
-    assert_eq!(told, [("02", None), ("03", Some(0))]);
-    assert!(runs[0].failed(), "what was never analysed is not known to be well");
+    let exits: Vec<(&str, Option<u8>)> = runs.iter().map(|run| (&run.name[6..8], run.exit)).collect();
+    assert_eq!(exits, [("02", None), ("03", Some(0))]);
+    assert!(runs[0].failed(), "a run that was never analysed counts as failed");
     Connection::open(results.index()).unwrap().execute("UPDATE runs SET answer = 'marked'", []).unwrap();
     assert_eq!(load(results.dir(), false).unwrap().runs[1].answer.as_deref(), Some("marked"));
     assert_ne!(load(results.dir(), true).unwrap().runs[1].answer.as_deref(), Some("marked"), "rebuilt");
 }
 
 #[test]
-fn an_index_that_is_damaged_is_made_again() {
+fn rebuilds_a_damaged_index() {
     let results = Results::new(2);
     let whole = load(results.dir(), false).unwrap().runs;
     let bytes = fs::read(results.index()).unwrap();
@@ -117,7 +117,7 @@ fn an_index_that_is_damaged_is_made_again() {
 }
 
 #[test]
-fn an_index_that_cannot_be_had_is_gone_without() {
+fn works_without_a_usable_index() {
     let results = Results::new(1);
     fs::create_dir(results.index()).unwrap();
     let found = load(results.dir(), false).unwrap();
@@ -138,7 +138,7 @@ fn an_index_that_cannot_be_had_is_gone_without() {
 }
 
 #[test]
-fn a_damaged_run_says_so_and_hides_no_other() {
+fn a_damaged_run_is_listed_with_its_error() {
     let results = Results::new(2);
     fs::write(results.path(1).join("plan.json"), "{").unwrap();
     let runs = load(results.dir(), false).unwrap().runs;
@@ -147,7 +147,7 @@ fn a_damaged_run_says_so_and_hides_no_other() {
 }
 
 #[test]
-fn a_trend_is_of_the_same_work_on_the_same_machine() {
+fn a_trend_compares_the_same_work_on_the_same_machine() {
     let results = Results::new(2);
     results.add(3, |run| run.plan.cells[0].template.workload.runtime = proto::units::Nanos(7));
     results.add(4, |run| {
@@ -166,7 +166,7 @@ fn a_trend_is_of_the_same_work_on_the_same_machine() {
     assert_eq!(
         (lines[1].arm.as_str(), days(&lines[1])),
         ("uring", "01 02 03 05".into()),
-        "another kernel is no other machine"
+        "another kernel does not make another machine"
     );
     assert_eq!(lines[3].params, params(32));
     let last = lines[0].points.last().unwrap();
@@ -182,7 +182,7 @@ fn a_trend_is_of_the_same_work_on_the_same_machine() {
 }
 
 #[test]
-fn no_index_turns_up_where_no_results_are_kept() {
+fn creates_no_index_outside_results_directories() {
     let results = Results::new(1);
     fs::remove_file(results.dir().join("latest")).unwrap();
     assert_eq!(results_of(&results.path(1)), None);

@@ -1,27 +1,27 @@
-//! Which sections can be compared: a scenario has one workload for all of its arms, fio has one a section.
+//! Chooses the sections to compare. A scenario has one workload for all its arms; fio has one per section.
 //!
-//! Sections of one workload are arms. Where their workloads form a full grid (each engine at each of them),
-//! the keys in which they differ are axes. Otherwise the largest group of one workload is taken, and the other
-//! sections are told with the option that imports them.
+//! Sections with the same workload become arms. If their workloads form a full grid (each engine with each
+//! workload), the keys that differ become axes. Otherwise the largest group with one workload is taken, and a note
+//! for each other section names the option that imports it.
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::job::{Job, Keys, Note};
 
-/// What becomes the scenario.
+/// The content of the scenario.
 pub(super) struct Chosen {
-    /// The sections that went in.
+    /// The sections used.
     pub(super) jobs: Vec<Job>,
     /// Name to engine and knobs, with the sections' description.
     pub(super) arms: IndexMap<String, (Keys, Option<String>)>,
-    /// The workload that they share, and the target's `direct` and `cache`.
+    /// Their common workload, and the target's `direct` and `cache`.
     pub(super) work: Keys,
     /// Axes with their values.
     pub(super) sweep: IndexMap<&'static str, Vec<Value>>,
 }
 
-/// A workload with what it goes to, as what two sections must have in common.
+/// A workload and its target: the part that two sections must have in common.
 type Shape = Vec<(&'static str, Value)>;
 
 pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
@@ -54,7 +54,7 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
             }
             continue;
         }
-        // With axes the arm stands for several sections: the engine names it better than one of them.
+        // With axes, an arm stands for several sections. It is named after its engine rather than one of them.
         let name = match (sweep.is_empty(), job.engine.get("engine").and_then(|(name, _)| name.as_str())) {
             (false, Some(engine)) => engine.to_owned(),
             _ => job.name.clone(),
@@ -63,7 +63,7 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
     }
     let mut work = jobs.first().map(|job| job.work.clone()).unwrap_or_default();
     work.retain(|key, _| !sweep.contains_key(key));
-    // What is kept cold must be cold at every point.
+    // A cold cache must be cold at every point.
     if jobs.iter().any(|job| !job.work.contains_key("cache")) {
         work.shift_remove("cache");
     }
@@ -74,7 +74,7 @@ fn values(keys: &Keys) -> Shape {
     keys.iter().map(|(key, (value, _))| (*key, value.clone())).collect()
 }
 
-/// The workload without `cache`, which follows from the rest.
+/// The workload without `cache`, which is derived from the other keys.
 fn shape(job: &Job) -> Shape {
     let mut shape = values(&job.work);
     shape.retain(|(key, _)| *key != "cache");
@@ -82,7 +82,7 @@ fn shape(job: &Job) -> Shape {
     shape
 }
 
-/// Threads that do one request each are a depth, and a depth may differ between arms.
+/// Threads with one request each are a depth, and arms may differ in depth.
 fn threads_as_depth(jobs: &mut [Job]) {
     let threads = |job: &Job| job.work.get("threads").cloned();
     let differ = jobs.windows(2).any(|pair| threads(&pair[0]).map(|t| t.0) != threads(&pair[1]).map(|t| t.0));
@@ -96,13 +96,13 @@ fn threads_as_depth(jobs: &mut [Job]) {
     }
 }
 
-/// The axes, if the workloads of the sections are all combinations of the values of some keys, for each engine.
+/// The axes, if the workloads of the sections cover all combinations of the values of some keys, for each engine.
 fn grid(jobs: &[Job]) -> Option<IndexMap<&'static str, Vec<Value>>> {
     let mut axes: IndexMap<&'static str, Vec<Value>> = IndexMap::new();
     let shapes: Vec<Shape> = jobs.iter().map(shape).collect();
     let first = shapes.first()?;
     for other in &shapes {
-        // All say something of the same keys: what one leaves out is no value of an axis.
+        // All must set the same keys, because an axis has no value for a missing key.
         if other.len() != first.len() {
             return None;
         }
@@ -159,8 +159,8 @@ fn largest_group(jobs: Vec<Job>, notes: &mut Vec<Note>) -> Vec<Job> {
             )
             .collect();
         let why = format!(
-            "it has another workload ({}), and all arms of a scenario share one; import it by itself with --section \
-             '{}'",
+            "its workload differs ({}), and all arms of a scenario share one; import it alone with \
+             --section '{}'",
             differ.join(", "),
             job.name
         );
@@ -169,7 +169,7 @@ fn largest_group(jobs: Vec<Job>, notes: &mut Vec<Note>) -> Vec<Job> {
     kept
 }
 
-/// A name that an arm can have, and none has yet.
+/// A valid arm name that is not yet in use.
 fn free_name(name: &str, taken: &IndexMap<String, (Keys, Option<String>)>) -> String {
     let name = fit(name, false);
     let mut free = name.clone();
@@ -182,7 +182,7 @@ fn free_name(name: &str, taken: &IndexMap<String, (Keys, Option<String>)>) -> St
     free
 }
 
-/// A text as the name of an arm, or of a scenario, which may have points in it.
+/// Turns a text into a valid name of an arm, or of a scenario, which may contain points.
 pub(super) fn fit(text: &str, points: bool) -> String {
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (points && c == '.');
     let name: String = text.chars().map(|c| if kept(c) { c } else { '-' }).take(50).collect();

@@ -1,4 +1,4 @@
-//! The knobs of an engine.
+//! Reads the options of an engine.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
     let queues = matches!(name, "libaio" | "io_uring" | "nvme");
     let ring = matches!(name, "io_uring" | "nvme");
     let depth = options.take("iodepth", number);
-    // fio's own engines that do one request at a time ignore it, too.
+    // fio's engines that do one request at a time ignore it, too.
     if let Some((depth, line)) = depth.filter(|_| queues || name == "null") {
         engine.insert("depth", (json!(depth), line));
     }
@@ -21,14 +21,14 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
         match batch {
             Some((0, _)) => {}
             Some((batch, line)) => _ = engine.insert("submit_batch", (json!(batch.min(deep)), line)),
-            // What fio does where nothing is said.
+            // fio's default.
             None => _ = engine.insert("submit_batch", (json!(1), line)),
         }
     }
     let complete = options.left.get("iodepth_batch_complete").cloned();
     if let (true, Some((batch, line))) = (queues, options.take("iodepth_batch_complete", number)) {
         match (batch, complete) {
-            (0, Some(option)) => options.note(&option, "Ringbench waits for one completion at least", true),
+            (0, Some(option)) => options.note(&option, "Ringbench waits for at least one completion", true),
             (batch, _) => _ = engine.insert("complete_batch", (json!(batch), line)),
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
         match option.value.as_str() {
             "0" => {}
             "1" | "" => _ = engine.insert("force_async", (json!(true), option.line)),
-            _ => options.note(&option, "`force_async` is for all requests or for none", true),
+            _ => options.note(&option, "`force_async` applies to all requests or to none", true),
         }
     }
     let cpu = options.take("sqthread_poll_cpu", number);
@@ -64,7 +64,7 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
                 options.say(
                     line,
                     format!("cmd_type={kind}"),
-                    "only NVMe commands are known; taken as nvme",
+                    "only NVMe commands are supported; read as nvme",
                     true,
                 );
             }
@@ -80,9 +80,9 @@ pub(super) fn polling(options: &mut Options, name: &str, engine: &mut Keys, work
     }
     let direct = work.get("direct").is_some_and(|(direct, _)| *direct == true);
     match name {
-        _ if !direct => options.note(&option, "only direct I/O can be polled for; add direct=1", true),
+        _ if !direct => options.note(&option, "polling needs direct I/O; add direct=1", true),
         "io_uring" | "nvme" if work.contains_key("sync") => {
-            options.note(&option, "a ring that polls cannot sync", true);
+            options.note(&option, "a polling ring cannot sync", true);
         }
         "io_uring" | "nvme" => _ = engine.insert("iopoll", (json!(true), option.line)),
         "pvsync2" => _ = engine.insert("hipri", (json!(true), option.line)),

@@ -3,48 +3,48 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-/// Something that a scenario does not have of the job file.
+/// A part of the job file that the scenario does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// The line in the job file, from 1.
     pub line: usize,
-    /// The option or section as it stands there.
+    /// The option or section as written.
     pub what: String,
-    /// Why it is not taken over, and what to do where something can be done.
+    /// Why it is not imported, and the remedy if there is one.
     pub why: String,
-    /// Whether the scenario measures something else for it.
+    /// Whether the scenario therefore measures something else.
     pub grave: bool,
 }
 
-/// A key of a scenario: its value, and the line that it comes from.
+/// A key of a scenario: its value, and its line in the job file.
 pub(super) type Keys = IndexMap<&'static str, (Value, usize)>;
 
-/// What the I/O goes to.
+/// The target of the I/O.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// A file of the agent's own.
+    /// A file that the agent makes.
     File,
-    /// A device that is only read.
+    /// A device, opened only for reading.
     Path(String),
-    /// A device that the nvme engine reads.
+    /// A device that the nvme engine reads directly.
     Nvme(String),
 }
 
-/// A section, understood.
+/// A parsed section.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) name: String,
     pub(super) line: usize,
-    /// The engine and its knobs.
+    /// The engine and its options.
     pub(super) engine: Keys,
     /// The workload, and `direct` and `cache` of the target.
     pub(super) work: Keys,
     pub(super) goal: Goal,
-    /// Of the file, in bytes.
+    /// Size of the file in bytes.
     pub(super) bytes: u64,
     pub(super) seed: Option<u64>,
     pub(super) description: Option<String>,
-    /// Whether it waits for the sections before it.
+    /// Whether it waits for the preceding sections.
     pub(super) waits: bool,
     pub(super) notes: Vec<Note>,
 }

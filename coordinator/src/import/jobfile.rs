@@ -1,24 +1,24 @@
-//! A fio job file as text: sections and their options, by fio's own rules of inheritance and comments.
+//! Parses a fio job file into sections and options, by fio's rules for inheritance and comments.
 //!
-//! `;` and `#` begin a comment anywhere in a line. `[global]` gives its options to the sections after it, as
-//! often as it occurs. `${NAME}` stands for a variable of the environment. An option that occurs twice counts
-//! as it was said last. <https://fio.readthedocs.io/en/latest/fio_doc.html#job-file-format>
+//! `;` and `#` begin a comment anywhere in a line. Each `[global]` applies its options to the sections after it.
+//! `${NAME}` stands for an environment variable. The last occurrence of an option counts.
+//! <https://fio.readthedocs.io/en/latest/fio_doc.html#job-file-format>
 
-/// How deep `include` may nest: a file that includes itself must end.
+/// The maximum nesting of `include`. It stops a file that includes itself.
 const MOST_INCLUDES: usize = 8;
 
-/// An option as it stands in the file.
+/// An option as written in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Opt {
-    /// In lower case, an alias replaced by the name.
+    /// The name in lower case; aliases are replaced.
     pub(super) key: String,
-    /// What follows `=`; empty where there is none.
+    /// The text after `=`; empty without a value.
     pub(super) value: String,
-    /// Counted from 1; in a file that is included, the line of the `include`.
+    /// The line, from 1; for an included file, the line of the `include`.
     pub(super) line: usize,
 }
 
-/// A job: its own options after those that it inherits.
+/// A job: the inherited options, then its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) name: String,
@@ -26,7 +26,7 @@ pub(super) struct Section {
     pub(super) options: Vec<Opt>,
 }
 
-/// A line that is no option of a section.
+/// A line that is not an option of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stray {
     pub(super) line: usize,
@@ -41,15 +41,15 @@ pub(super) struct JobFile {
     pub(super) stray: Vec<Stray>,
 }
 
-/// Where texts come from that a job file only names.
+/// The source of texts that a job file refers to.
 pub(super) trait Outside {
-    /// A variable of the environment.
+    /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
-    /// The text of a file that is included.
+    /// The text of an included file.
     fn include(&self, name: &str) -> Result<String, String>;
 }
 
-/// Reads a job file. Any text is one: what cannot be understood is among [`JobFile::stray`].
+/// Reads a job file. Any text is accepted: lines that cannot be parsed are in [`JobFile::stray`].
 pub(super) fn parse(text: &str, outside: &dyn Outside) -> JobFile {
     let mut reader = Reader { outside, file: JobFile::default(), globals: Vec::new(), place: Place::Nowhere };
     reader.text(text, None, 0);
@@ -104,7 +104,7 @@ impl Reader<'_> {
 
     fn include(&mut self, name: &str, text: &str, line: usize, depth: usize) {
         if depth >= MOST_INCLUDES {
-            return self.stray(line, text, format!("more than {MOST_INCLUDES} files include one another"));
+            return self.stray(line, text, format!("includes are nested more than {MOST_INCLUDES} deep"));
         }
         match self.outside.include(name) {
             Ok(included) => self.text(&included, Some(line), depth + 1),
@@ -122,7 +122,7 @@ impl Reader<'_> {
         let key = name_of(&key.trim().to_ascii_lowercase()).to_owned();
         let option = Opt { key, value: value.trim().to_owned(), line };
         match self.place {
-            Place::Nowhere => self.stray(line, &text, "it stands before the first section"),
+            Place::Nowhere => self.stray(line, &text, "it is before the first section"),
             Place::Global => self.globals.push(option),
             Place::Job => {
                 if let Some(section) = self.file.sections.last_mut() {
@@ -132,7 +132,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Variables replaced by their values, and those that have none.
+    /// The text with variables replaced, and the names of the undefined ones.
     fn expand(&self, text: &str) -> (String, Vec<String>) {
         let (mut out, mut missing, mut rest) = (String::new(), Vec::new(), text);
         while let Some((before, after)) = rest.split_once("${") {
@@ -150,7 +150,7 @@ impl Reader<'_> {
     }
 }
 
-/// The name of an option that has several.
+/// Replaces an alias by the option's name.
 fn name_of(key: &str) -> &str {
     match key {
         "readwrite" => "rw",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn inheritance_comments_variables_and_includes() {
+    fn reads_inheritance_comments_variables_and_includes() {
         let text = "early=1\n[global]\nbs=4k ; small\n# none\n[a]\nreadwrite=${RW}\ninclude depth.fio\n\
                     [GLOBAL]\nbs=8k\nthread\n[b]\nrw=${WHAT}\ninclude no.fio\ninclude itself.fio\n";
         let file = parse(text, &Nothing);

@@ -1,9 +1,9 @@
-//! Scenarios from fio's job files: sections become arms, what they have in common becomes the workload, and
-//! what has no counterpart is told by name and line.
+//! Imports fio job files. Sections become arms, their common options become the workload, and options without a
+//! counterpart are listed by name and line.
 //!
-//! The path of a text: `jobfile` reads sections and options, `job` makes engine, workload and target of
-//! each section, `choose` decides which of them can be compared, `yaml` writes the scenario, and the
-//! scenario's own reader checks it before anybody sees it.
+//! Stages: `jobfile` reads sections and options, `job` derives the engine, workload and target of each section,
+//! `choose` selects the sections that can be compared, and `yaml` writes the scenario. The scenario's own reader
+//! then validates it.
 
 use std::{
     fs, io,
@@ -28,32 +28,32 @@ mod yaml;
 
 pub use job::Note;
 
-/// Where the text is from, and what it may refer to.
+/// The job file and its environment.
 pub struct Source<'a> {
-    /// The file; names the scenario, and is where `include` begins to look.
+    /// The file. It names the scenario, and `include` paths are relative to it.
     pub path: &'a Path,
-    /// Variables that `${NAME}` stands for.
+    /// Environment variables, for `${NAME}`.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// A scenario, and what of the job file is not in it.
+/// An imported scenario, and the parts of the job file that it does not contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// The scenario, with comments; valid.
+    /// The YAML of a valid scenario, with comments.
     pub yaml: String,
-    /// What is not taken over, by line.
+    /// The parts that were not imported, by line.
     pub notes: Vec<Note>,
-    /// Names of the sections that became arms or points.
+    /// The sections that became arms or points.
     pub sections: Vec<String>,
 }
 
-/// Why there is no scenario: reasons, by line where they have one.
+/// Why no scenario could be made: the reasons, by line if known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no scenario can be made of {}", path.display())]
+#[error("cannot make a scenario from {}", path.display())]
 pub struct ImportError {
     /// The job file.
     pub path: PathBuf,
-    /// What stands in the way.
+    /// The reasons.
     pub notes: Vec<Note>,
 }
 
@@ -68,20 +68,20 @@ impl jobfile::Outside for Source<'_> {
     }
 }
 
-/// Reads a job file. What is no UTF-8 in it stands as a replacement character: names and comments may be in
-/// any encoding.
+/// Reads a job file. Invalid UTF-8 becomes replacement characters, because names and comments may be in any
+/// encoding.
 ///
 /// # Errors
-/// As the file system says.
+/// The error of the file system.
 pub fn read(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
-/// Makes a scenario of the text of a job file; of the sections named, or, where none is, of those that can be
-/// compared with the first.
+/// Makes a scenario from the text of a job file. It uses the named sections, or, if none are named, the first
+/// section and those comparable with it.
 ///
 /// # Errors
-/// Where no valid scenario can be made of it.
+/// No valid scenario can be made from the text.
 pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Imported, ImportError> {
     let fail = |mut notes: Vec<Note>| {
         notes.sort();
@@ -140,7 +140,7 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
     }
 }
 
-/// What is wrong with the scenario, at the line of the job file that it comes from.
+/// A problem of the scenario, at the line of the job file that caused it.
 fn laid(message: &str, chosen: &choose::Chosen) -> Note {
     let key = message.split('`').nth(1).unwrap_or_default();
     let blocks = chosen.jobs.iter().flat_map(|job| [&job.engine, &job.work]);

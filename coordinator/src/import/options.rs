@@ -1,4 +1,4 @@
-//! The options of a section, taken out one by one.
+//! The options of a section, consumed one by one.
 
 use indexmap::IndexMap;
 
@@ -8,7 +8,7 @@ use super::{
     values::{number, size, truth},
 };
 
-/// The options of a section, taken out one by one; what is left has no counterpart.
+/// The options of a section, consumed one by one. Those that remain have no counterpart.
 pub(super) struct Options {
     pub(super) left: IndexMap<String, Opt>,
     pub(super) notes: Vec<Note>,
@@ -28,7 +28,7 @@ impl Options {
         options
     }
 
-    /// Takes an option; what is no value of it is noted.
+    /// Consumes an option. An invalid value is noted.
     pub(super) fn take<T>(
         &mut self,
         key: &str,

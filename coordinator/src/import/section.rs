@@ -1,4 +1,4 @@
-//! One section of a job file as an engine, a workload and a target; and, by line, what it says beyond that.
+//! Reads one section of a job file into an engine, a workload and a target, and notes the other options by line.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::{
     work::{cpus, durability, mix, offsets, rate, sizes, times},
 };
 
-/// Reads a section. `Err`: why it cannot be an arm.
+/// Reads a section, or returns why it cannot be an arm.
 pub(super) fn job(section: &Section) -> Result<Job, Vec<Note>> {
     let mut options = Options::of(section);
     let refuse = |line: usize, what: String, why: String| vec![Note { line, what, why, grave: true }];
@@ -27,7 +27,7 @@ pub(super) fn job(section: &Section) -> Result<Job, Vec<Note>> {
         options.say(
             rw_line,
             format!("rw={rw}"),
-            "Ringbench has no strides: taken without what follows `:`",
+            "Ringbench has no strides; the part after `:` is ignored",
             true,
         );
     }
@@ -81,7 +81,7 @@ fn engine_name(ioengine: &str) -> Option<&'static str> {
     })
 }
 
-/// Pattern, and percent of reads: all, none, or `None` where they are mixed.
+/// The pattern, and the percentage of reads: 100, 0, or `None` if mixed.
 fn direction(rw: &str) -> Option<(&'static str, Option<u32>)> {
     Some(match rw.split(':').next().unwrap_or_default().trim() {
         "read" => ("sequential", Some(100)),

@@ -1,4 +1,4 @@
-//! What the I/O of a section goes to.
+//! The target of a section's I/O.
 
 use proto::units::ByteSize;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::{
     values::{number, truth},
 };
 
-/// The size of a file where the job file gives none.
+/// The size of a file if the job file gives none.
 const DEFAULT_BYTES: u64 = 1 << 30;
 pub(super) fn target(
     options: &mut Options,
@@ -34,9 +34,9 @@ pub(super) fn target(
         (Some(_), _) if engine == "null" => Goal::File,
         (Some(device), Some(option)) if read_percent < 100 || verify => {
             let why = format!(
-                "{device} would be written to, which destroys what is on it; that is never taken over. To do it all \
-                 the same, name the drive: `target: {{device: {{path: {device}, serial: S, destroy: S}}}}`, S being \
-                 its serial number"
+                "writing to {device} would destroy its contents, so it is never imported. To write to it \
+                 anyway, name the drive: `target: {{device: {{path: {device}, serial: S, destroy: S}}}}`, \
+                 where S is its serial number"
             );
             if engine == "nvme" {
                 return Err(vec![Note {
@@ -49,7 +49,7 @@ pub(super) fn target(
             options.note(option, why + ". The scenario uses a file of its own", true);
             Goal::File
         }
-        // Its generic node has no target of its own: the namespace is named by its block device.
+        // The generic node cannot be a target; the namespace is named by its block device.
         (Some(device), _) if engine == "nvme" => Goal::Nvme(device.replacen("/dev/ng", "/dev/nvme", 1)),
         (Some(device), _) => Goal::Path((*device).to_owned()),
         (None, _) if engine == "nvme" => {
@@ -66,38 +66,32 @@ pub(super) fn target(
     if let (Some(option), true) = (&filename, names.len() > 1) {
         options.note(
             option,
-            format!("{} files: Ringbench uses one target, as large as all of them", names.len()),
+            format!("{} files: Ringbench uses one target with their total size", names.len()),
             true,
         );
     }
     let many = files.filter(|(files, _)| *files > 1 && names.len() <= 1);
     if let Some((files, line)) = many {
-        options.say(
-            line,
-            format!("nrfiles={files}"),
-            "Ringbench uses one file, as large as all of them",
-            true,
-        );
+        options.say(line, format!("nrfiles={files}"), "Ringbench uses one file with their total size", true);
     }
     if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
         let why = "in fio every job walks the whole file from its beginning; here each thread walks a share of its own";
         options.say(work["threads"].1, format!("numjobs={threads}"), why, true);
     }
-    let said = options.bytes("size").filter(|(bytes, _)| *bytes > 0);
-    let mut bytes = said.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
+    let given = options.bytes("size").filter(|(bytes, _)| *bytes > 0);
+    let mut bytes = given.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
     if filename.is_none() && threads > 1 && goal == Goal::File {
         bytes = bytes.saturating_mul(threads);
-        let why = format!(
-            "each job has a file of its own in fio; {threads} threads share one here, as large as all"
-        );
+        let why =
+            format!("in fio each job has its own file; here {threads} threads share one with the total size");
         options.say(work["threads"].1, format!("numjobs={threads}"), why, false);
     }
-    if said.is_none() && goal == Goal::File {
+    if given.is_none() && goal == Goal::File {
         let why = format!("no size is given; the scenario has {}", ByteSize(DEFAULT_BYTES));
         options.say(section.line, "no size", why, false);
     }
     if !direct && goal == Goal::File && read_percent == 100 && !verify && invalidate {
-        // fio drops the file from the page cache before it starts; warm reads would answer another question.
+        // fio drops the file from the page cache before it starts, so warm reads would not be comparable.
         work.insert("cache", (json!("cold"), line));
     }
     Ok((goal, bytes))

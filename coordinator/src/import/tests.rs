@@ -1,4 +1,4 @@
-//! What may not happen, whatever the text: a crash, a scenario that is none, or one that destroys.
+//! No text may cause a crash, an invalid scenario or a scenario that destroys data.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ fn notes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn options_become_keys() {
+fn imports_options_as_keys() {
     let scenario = loaded(
         "[global]\nbs=8k,16k\nruntime=2m\n[a]\nioengine=io_uring\nrw=randwrite\niodepth=${DEPTH}\nhipri\ndirect=1\n\
          sqthread_poll=1\nsqthread_poll_cpu=3\nnonvectored=0\nforce_async=1\nrate=16m\nnumjobs=2\nsize=1m\nkb_base=1024\n",
@@ -37,7 +37,7 @@ fn options_become_keys() {
     assert!(engine.ring.iopoll && engine.ring.vectored && engine.ring.force_async);
     assert_eq!(engine.ring.sqpoll.unwrap().cpu, Some(3));
     let work = &scenario.workload;
-    // The second size is that of writes; 16 MiB a second of 16 KiB, by two jobs.
+    // The second size is for writes. Two jobs at 16 MiB/s each with blocks of 16 KiB.
     assert_eq!(work.block_size.single().unwrap().0, 16384);
     assert_eq!(work.rate.unwrap().per_second, 2048);
     assert_eq!((work.threads, work.read_percent, work.runtime.as_secs_f64()), (2, 0, 120.0));
@@ -46,16 +46,16 @@ fn options_become_keys() {
 }
 
 #[test]
-fn rates_are_of_their_side() {
+fn reads_rates_of_the_matching_direction() {
     let job = "[a]\nioengine=io_uring\nsize=1m\nruntime=1\nrate_iops=100,200\nrw=";
     let rate = |rw: &str| loaded(&format!("{job}{rw}\n")).workload.rate.unwrap().per_second;
     assert_eq!((rate("randread"), rate("randwrite"), rate("randrw")), (100, 200, 100));
-    let said = notes(&format!("{job}randrw\n")).join("\n");
-    assert!(said.contains("line 5: rate_iops=100,200 (in fio it limits reads and writes each"), "{said}");
+    let listed = notes(&format!("{job}randrw\n")).join("\n");
+    assert!(listed.contains("line 5: rate_iops=100,200 (in fio it limits reads and writes each"), "{listed}");
 }
 
 #[test]
-fn jobs_of_synchronous_engines_are_a_depth() {
+fn imports_jobs_of_synchronous_engines_as_depth() {
     let scenario = loaded(
         "[global]\nrw=randread\nsize=8m\nfilename=x\ndirect=1\nruntime=1\n[one]\nioengine=io_uring\niodepth=4\n[four]\n\
          numjobs=4\n",
@@ -66,17 +66,17 @@ fn jobs_of_synchronous_engines_are_a_depth() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_told_with_its_line() {
+fn reports_sections_that_cannot_be_compared_by_line() {
     let text = "[a]\nrw=read\nsize=1m\nruntime=1\n[b]\nrw=read\nsize=1m\nruntime=1\nioengine=libaio\nstonewall\n[c]\n\
                 rw=randwrite\nbs=8k\nsize=1m\nruntime=1\nstonewall\n[d]\nioengine=mmap\n";
-    let said = notes(text).join("\n");
+    let listed = notes(text).join("\n");
     assert!(
-        said.contains("line 11: [c] (it has another workload (pattern, read_percent, block_size)"),
-        "{said}"
+        listed.contains("line 11: [c] (its workload differs (pattern, read_percent, block_size)"),
+        "{listed}"
     );
     assert!(
-        said.contains("--section 'c'") && said.contains("line 18: ioengine=mmap ([d] is left out"),
-        "{said}"
+        listed.contains("--section 'c'") && listed.contains("line 18: ioengine=mmap ([d] is left out"),
+        "{listed}"
     );
     let source = Source { path: Path::new("job.fio"), variable: &|_| None };
     let only = import(text, &source, &["c".into()]).unwrap();
@@ -86,14 +86,17 @@ fn what_cannot_be_compared_is_told_with_its_line() {
 }
 
 #[test]
-fn a_refusal_of_the_scenario_points_at_the_job_file() {
-    let said = notes("[a]\nsize=64m\nruntime=1\nbs=1000\n").join("\n");
-    assert!(said.starts_with("line 4: block_size") && said.contains("whole number of sectors"), "{said}");
+fn refusals_of_the_scenario_point_at_the_job_file() {
+    let listed = notes("[a]\nsize=64m\nruntime=1\nbs=1000\n").join("\n");
+    assert!(
+        listed.starts_with("line 4: block_size") && listed.contains("whole number of sectors"),
+        "{listed}"
+    );
     assert!(notes("").join("").contains("a job begins with a line such as [job]"));
 }
 
 #[test]
-fn devices_are_read_or_left_alone() {
+fn never_imports_writes_to_devices() {
     let read = loaded("[a]\nrw=randread\nfilename=/dev/sdx\ndirect=1\nruntime=1\n");
     assert!(matches!(read.target, Target::Path(path) if path.path == "/dev/sdx"));
     let nvme = "[a]\nioengine=io_uring_cmd\ncmd_type=nvme\nfilename=/dev/ng0n1\nruntime=1\nrw=";
@@ -182,7 +185,7 @@ fn line() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn any_text_gives_a_valid_scenario_or_reasons(lines in prop::collection::vec(line(), 0..25), head in any::<bool>()) {
+    fn any_text_is_imported_or_refused(lines in prop::collection::vec(line(), 0..25), head in any::<bool>()) {
         let text = if head { format!("[a]\n{}", lines.join("\n")) } else { lines.join("\n") };
         match imported(&text) {
             Ok(imported) => {
@@ -200,7 +203,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read(text in any::<String>()) {
+    fn any_bytes_are_parsed(text in any::<String>()) {
         let _ = imported(&text);
     }
 }

@@ -1,13 +1,13 @@
-//! Values of fio's options: sizes, times, lists. All refuse with a text that says what was expected.
+//! Parses values of fio's options: sizes, times, lists. Errors name the expected form.
 
 /// A size in bytes. `kb_base` is fio's option of that name: 1024 (its default) means that `k` is 1024 and
-/// `kib` is 1000; 1000 means that they are what the standards say.
+/// `kib` is 1000; 1000 means that they follow the standards.
 /// <https://fio.readthedocs.io/en/latest/fio_doc.html#parameter-types>
 pub(super) fn size(text: &str, kb_base: u64) -> Result<u64, String> {
     let text = text.trim().to_ascii_lowercase();
     let wrong = || format!("`{text}` is not a size");
     if text.ends_with('%') {
-        return Err("a share of what is there; only a size can be taken over".into());
+        return Err("it is a percentage of the target; only sizes can be imported".into());
     }
     if let Some(digits) = text.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).map_err(|_| wrong());
@@ -30,7 +30,7 @@ pub(super) fn size(text: &str, kb_base: u64) -> Result<u64, String> {
     if bytes.is_finite() && (0.0..9e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
 }
 
-/// A time in nanoseconds; a bare number is in seconds.
+/// Parses a time into nanoseconds; a bare number is in seconds.
 pub(super) fn time(text: &str) -> Result<u64, String> {
     let text = text.trim().to_ascii_lowercase();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -47,23 +47,23 @@ pub(super) fn time(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(|| format!("`{text}` is too long"))
 }
 
-/// A truth value; an option without a value is true.
+/// Parses a boolean; an option without a value is true.
 pub(super) fn truth(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "" | "1" | "true" | "yes" => Ok(true),
         "0" | "false" | "no" => Ok(false),
-        other => Err(format!("`{other}` is neither 1 nor 0")),
+        other => Err(format!("`{other}` must be 1 or 0")),
     }
 }
 
-/// A whole number.
+/// Parses a whole number.
 pub(super) fn number(text: &str) -> Result<u64, String> {
     size(text, 1024).map_err(|_| format!("`{}` is not a number", text.trim()))
 }
 
-/// CPUs: `1,3-5`.
+/// Parses a list of CPUs: `1,3-5`.
 pub(super) fn cpus(text: &str) -> Result<Vec<u32>, String> {
-    let wrong = || format!("`{text}` is no list of CPUs");
+    let wrong = || format!("`{text}` is not a list of CPUs");
     let mut list = Vec::new();
     for part in text.split([',', ':']).map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -77,30 +77,30 @@ pub(super) fn cpus(text: &str) -> Result<Vec<u32>, String> {
     Ok(list)
 }
 
-/// CPUs as the bits of a number.
+/// Parses a bit mask of CPUs.
 pub(super) fn cpu_mask(text: &str) -> Result<Vec<u32>, String> {
     let mask = number(text)?;
     let list: Vec<u32> = (0..64).filter(|bit| mask >> bit & 1 == 1).collect();
-    if list.is_empty() { Err("no CPU is in it".into()) } else { Ok(list) }
+    if list.is_empty() { Err("it contains no CPU".into()) } else { Ok(list) }
 }
 
-/// A distribution of sizes, `4k/10:64k/50:32k/40`, in bytes and percent. Entries without a percent share
-/// what the others leave, as in fio.
+/// Parses a distribution of sizes, `4k/10:64k/50:32k/40`, into bytes and percentages. Entries without a percentage
+/// share the rest, as in fio.
 pub(super) fn split(text: &str, kb_base: u64) -> Result<Vec<(u64, u32)>, String> {
     let mut parts: Vec<(u64, Option<u32>)> = Vec::new();
     for part in text.split(':') {
         let (bytes, percent) = part.split_once('/').unwrap_or((part, ""));
         let percent = match percent.trim() {
             "" => None,
-            text => Some(text.parse().map_err(|_| format!("`{text}` is no percentage"))?),
+            text => Some(text.parse().map_err(|_| format!("`{text}` is not a percentage"))?),
         };
         parts.push((size(bytes, kb_base)?, percent));
     }
-    let said: u64 = parts.iter().filter_map(|(_, percent)| percent.map(u64::from)).sum();
+    let assigned: u64 = parts.iter().filter_map(|(_, percent)| percent.map(u64::from)).sum();
     let open = parts.iter().filter(|(_, percent)| percent.is_none()).count() as u64;
-    let left = 100u64.checked_sub(said).ok_or("the percentages come to more than 100")?;
+    let left = 100u64.checked_sub(assigned).ok_or("the percentages add up to more than 100")?;
     if (open == 0 && left > 0) || (open > 0 && !left.is_multiple_of(open)) {
-        return Err("the percentages do not come to 100".into());
+        return Err("the percentages do not add up to 100".into());
     }
     let share = left.checked_div(open).unwrap_or(0) as u32;
     let mut sizes: Vec<(u64, u32)> = Vec::new();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn sizes_follow_kb_base() {
-        // As fio 3.33 takes them: by default `k` is 1024 and `kib` 1000.
+        // As in fio 3.33: by default `k` is 1024 and `kib` 1000.
         for (text, base, bytes) in [
             ("4k", 1024, 4096),
             ("4KB", 1024, 4096),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn times_lists_and_splits() {
+    fn reads_times_lists_and_splits() {
         assert_eq!(
             (time("60"), time("2m"), time("100ms")),
             (Ok(60_000_000_000), Ok(120_000_000_000), Ok(100_000_000))

@@ -1,4 +1,4 @@
-//! What a section asks of the I/O itself: offsets, sizes, times, rate, durability.
+//! Reads the I/O options of a section: offsets, sizes, times, rate, durability.
 
 use proto::units::{ByteSize, Nanos};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     values::{self, number, size, time, truth},
 };
 
-/// The measured time where the job file ends by the amount of data.
+/// The measured time if the job file ends by the amount of data.
 const DEFAULT_RUNTIME: &str = "5s";
 
 pub(super) fn offsets(options: &mut Options, pattern: &'static str, line: usize, work: &mut Keys) {
@@ -28,19 +28,19 @@ pub(super) fn offsets(options: &mut Options, pattern: &'static str, line: usize,
                     work.insert("zipf_theta", (json!(theta), option.line));
                 }
                 _ if theta.is_empty() => {}
-                _ => options.note(&option, format!("`{theta}` is no theta; taken as 1.1"), true),
+                _ => options.note(&option, format!("`{theta}` is not a valid theta; 1.1 is used"), true),
             }
         }
-        _ => options.note(&option, "only random and zipf are known; taken as random", true),
+        _ => options.note(&option, "only random and zipf are supported; random is used", true),
     }
 }
 
 pub(super) fn mix(options: &mut Options, reads: Option<u32>) -> (u32, Option<usize>) {
     let percent = |text: &str| match text.split(',').next().unwrap_or_default().trim().parse::<u32>() {
         Ok(percent) if percent <= 100 => Ok(percent),
-        _ => Err(format!("`{text}` is no percentage")),
+        _ => Err(format!("`{text}` is not a percentage")),
     };
-    // Both may be there; fio's second overrides the first.
+    // If both are set, fio lets the second override the first.
     let of_reads = options.take("rwmixread", percent);
     let of_writes = options.take("rwmixwrite", percent).map(|(writes, line)| (100 - writes, line));
     let last = of_reads.into_iter().chain(of_writes).max_by_key(|(_, line)| *line);
@@ -53,7 +53,7 @@ pub(super) fn mix(options: &mut Options, reads: Option<u32>) -> (u32, Option<usi
 
 pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work: &mut Keys) {
     let base = options.kb_base;
-    // fio's values are for reads and for writes, with a comma between; the first serves where there is one.
+    // fio has values for reads and for writes, separated by a comma; a single value applies to both.
     let side = usize::from(read_percent == 0);
     let of_side = |text: &str| {
         let sides: Vec<&str> = text.split(',').collect();
@@ -68,7 +68,7 @@ pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work:
         {
             options.note(
                 &option,
-                "reads and writes have the same sizes in Ringbench: those of reads are taken",
+                "Ringbench uses the same sizes for reads and writes: those of reads are used",
                 true,
             );
         }
@@ -90,7 +90,8 @@ pub(super) fn times(options: &mut Options, line: usize, work: &mut Keys) {
         Some((nanos, line)) => _ = work.insert("runtime", (duration(nanos), line)),
         None => {
             let why = format!(
-                "it ends when all data has been moved; Ringbench measures for a time, here {DEFAULT_RUNTIME} a trial"
+                "the job ends when all data has been transferred; Ringbench measures for a time, here \
+                 {DEFAULT_RUNTIME} per trial"
             );
             options.say(line, "no runtime", why, false);
             work.insert("runtime", (json!(DEFAULT_RUNTIME), line));
@@ -104,7 +105,7 @@ pub(super) fn times(options: &mut Options, line: usize, work: &mut Keys) {
 pub(super) fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
     let poisson = options.left.get("rate_process").is_some_and(|option| option.value == "poisson");
     let reads = work.get("read_percent").and_then(|(percent, _)| percent.as_u64()).unwrap_or(100);
-    // fio's rates are for reads and for writes, with a comma between, or one that each of them may have.
+    // fio has rates for reads and for writes, separated by a comma; a single rate applies to each.
     let first = |text: &str| {
         let mut sides = text.split(',').map(str::trim);
         let (read, write) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
@@ -118,23 +119,19 @@ pub(super) fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
     let requests = options.take("rate_iops", |text| number(&first(text)));
     let base = options.kb_base;
     let block = work.get("block_size").and_then(|(size, _)| size.as_str()?.parse::<ByteSize>().ok());
-    let said = options.left.get("rate").cloned();
+    let given = options.left.get("rate").cloned();
     let bytes = options.take("rate", |text| size(&first(text), base));
     let per_job = requests.or_else(|| match (bytes, block) {
         (Some((bytes, line)), Some(block)) if bytes >= block.0 => Some((bytes / block.0, line)),
         _ => None,
     });
-    if let (None, Some(option), true) = (per_job, &said, bytes.is_some()) {
-        options.note(
-            option,
-            "bytes a second can be taken over as requests with a single block size only",
-            true,
-        );
+    if let (None, Some(option), true) = (per_job, &given, bytes.is_some()) {
+        options.note(option, "a rate in bytes can be imported only with a single block size", true);
     }
     options.left.shift_remove("io_submit_mode");
     let Some((per_job, line)) = per_job.filter(|(rate, _)| *rate > 0) else { return };
     options.left.shift_remove("rate_process");
-    // fio's rate is for each job, ours for each host.
+    // fio's rate is per job, Ringbench's per host.
     let all = per_job.saturating_mul(threads);
     let rate = if poisson { json!({"per_second": all, "arrival": "poisson"}) } else { json!(all) };
     work.insert("rate", (rate, line));
@@ -156,7 +153,7 @@ pub(super) fn durability(options: &mut Options, name: &str, writes: bool, work: 
         "0" | "none" | "null" => {}
         _ if off => {}
         _ if matches!(name, "null" | "nvme") => {
-            options.note(&option, format!("the engine {name} cannot be verified"), true);
+            options.note(&option, format!("the engine {name} does not support verification"), true);
         }
         _ => _ = work.insert("verify", (json!(true), option.line)),
     }

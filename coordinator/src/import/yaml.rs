@@ -10,7 +10,7 @@ use super::{
     job::{Goal, Keys, Note},
 };
 
-/// Keys that stand in the target instead of the workload.
+/// Keys that belong to the target instead of the workload.
 const OF_TARGET: [&str; 2] = ["direct", "cache"];
 
 pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
@@ -18,24 +18,25 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
         path.file_name().map_or_else(|| "a job file".into(), |name| name.to_string_lossy().into_owned());
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut out = format!("# From fio's job file {}.\n", line_of(&file));
-    for (grave, head) in
-        [(true, "CAUTION, this measures something else"), (false, "Not taken over, of less weight")]
-    {
+    for (grave, head) in [
+        (true, "CAUTION: these change the measurement"),
+        (false, "Not imported, without effect on the measurement"),
+    ] {
         let of_kind: Vec<&Note> = notes.iter().filter(|note| note.grave == grave).collect();
         if !of_kind.is_empty() {
             let _ = writeln!(out, "#\n# {head}:");
         }
         for note in of_kind {
-            let _ = writeln!(out, "# not taken over: {}", note_line(note));
+            let _ = writeln!(out, "# not imported: {}", note_line(note));
         }
     }
     let _ = writeln!(out, "\nname: {}", quoted_if_needed(&fit(&stem, true)));
-    // What all sections inherit is about the file.
+    // Options that all sections inherit concern the whole file.
     let shared = chosen.jobs.first().and_then(|job| job.description.as_deref());
     let shared = shared.filter(|text| chosen.jobs.iter().all(|job| job.description.as_deref() == Some(text)));
     let question = match (shared, chosen.jobs.len()) {
         (Some(text), _) => text.to_owned(),
-        (None, 1) => format!("What does the job {} of {file} come to?", first(chosen)),
+        (None, 1) => format!("How does the job {} of {file} perform?", first(chosen)),
         _ => format!("How do the jobs of {file} compare?"),
     };
     let _ = writeln!(out, "question: {}", text(&question));
@@ -53,7 +54,7 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
         }
     }
     if !chosen.sweep.is_empty() {
-        out.push_str("# The sections differ in these; each arm is run at every combination.\nsweep:\n");
+        out.push_str("# The sections differ in these keys; each arm runs at every combination.\nsweep:\n");
         for (axis, values) in &chosen.sweep {
             let _ = writeln!(out, "  {axis}: {}", flow(&Value::Array(values.clone())));
         }
@@ -80,20 +81,24 @@ fn target(chosen: &Chosen, out: &mut String) {
     }
     let target = match &job.goal {
         Goal::File => {
-            out.push_str(
-                "# A file that the agent makes, fills and removes; --data-dir says on which disk.\n",
-            );
+            out.push_str("# A file that the agent makes, fills and removes; --data-dir selects the disk.\n");
             if chosen.work.contains_key("cache") {
-                out.push_str("# fio drops it from the page cache once, before it starts; here it is kept out (cold).\n");
+                out.push_str(
+                    "# fio drops the file from the page cache once, before it starts; here it \
+                              stays uncached (cold).\n",
+                );
             }
             format!("{{file: {{size: {}{direct}}}}}", ByteSize(bytes))
         }
         Goal::Path(path) => {
-            out.push_str("# It exists already, and is only read.\n");
+            out.push_str("# It already exists and is only read.\n");
             format!("{{path: {}{}}}", text(path), direct.replace(", cache: \"cold\"", ""))
         }
         Goal::Nvme(path) => {
-            out.push_str("# Put the drive's serial number here (lsblk -o NAME,SERIAL); without it no agent takes it.\n");
+            out.push_str(
+                "# Put the drive's serial number here (lsblk -o NAME,SERIAL); agents refuse \
+                          the drive without it.\n",
+            );
             format!("{{device: {{path: {}, serial: SERIAL{direct}}}}}", text(path))
         }
     };
@@ -106,7 +111,7 @@ fn keys(keys: &Keys, out: &mut String) {
     }
 }
 
-/// YAML's flow style, which JSON is a part of; words stand bare where they can.
+/// Writes YAML's flow style, a superset of JSON; words are unquoted where possible.
 fn flow(value: &Value) -> String {
     match value {
         Value::String(word) => quoted_if_needed(word),
@@ -129,12 +134,12 @@ fn quoted_if_needed(word: &str) -> String {
     }
 }
 
-/// A text in double quotes, on one line.
+/// Quotes a text on one line.
 fn text(text: &str) -> String {
     Value::String(line_of(text)).to_string()
 }
 
-/// Without anything that could end a line, or a comment.
+/// Removes characters that could end a line or a comment.
 fn line_of(text: &str) -> String {
     let ends = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')

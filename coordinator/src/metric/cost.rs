@@ -10,7 +10,7 @@ static CPU: Family = Family {
 
 metrics! {
     /// System calls per operation, by the engine's own count.
-    SYSCALLS_PER_IO = Metric::sums("syscalls_per_io", Unit::PerIo, |cell| cell.syscalls_per_io)
+    SYSCALLS_PER_IO = Metric::sums("syscalls_per_io", Unit::PerIo, |cell| cell.cost.syscalls_per_io)
         .titled("sys/IO")
         .heading("System calls per I/O")
         .help("System calls per operation, counted by the engine; those of syncs are included.")
@@ -26,13 +26,13 @@ metrics! {
         });
 
     /// System calls per operation, by perf in the audit.
-    SYSCALLS_AUDIT = Metric::sums("syscalls_per_io_audit", Unit::PerIo, |cell| cell.syscalls.audit_per_io)
+    SYSCALLS_AUDIT = Metric::sums("syscalls_per_io_audit", Unit::PerIo, |cell| cell.cost.syscalls.audit_per_io)
         .help("System calls per operation, counted by perf in the audit.")
         .exported_only()
         .csv(&[("syscalls_per_io_audit", Value)]);
 
     /// CPU time per operation.
-    CPU_PER_IO = Metric::sums("cpu_per_io", Unit::Nanoseconds, |cell| cell.cpu_ns_per_io.map(|cpu| cpu.total()))
+    CPU_PER_IO = Metric::sums("cpu_per_io", Unit::Nanoseconds, |cell| cell.cost.cpu.map(|cpu| cpu.total()))
         .titled("cpu/IO")
         .heading("CPU time per I/O")
         .help("CPU time per operation: user, system and kernel threads; that of syncs is included.")
@@ -40,7 +40,7 @@ metrics! {
         .column(Column::Always);
 
     /// CPU time per operation in user mode.
-    CPU_USER = Metric::sums("cpu_user_per_io", Unit::Nanoseconds, |cell| Some(cell.cpu_ns_per_io?.user))
+    CPU_USER = Metric::sums("cpu_user_per_io", Unit::Nanoseconds, |cell| Some(cell.cost.cpu?.user))
         .help("CPU time of the workers in user mode, per operation.")
         .exported_only()
         .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.user_ns)))
@@ -49,7 +49,7 @@ metrics! {
         .labelled(&CPU, "mode", "user");
 
     /// CPU time per operation in the kernel.
-    CPU_SYSTEM = Metric::sums("cpu_system_per_io", Unit::Nanoseconds, |cell| Some(cell.cpu_ns_per_io?.system))
+    CPU_SYSTEM = Metric::sums("cpu_system_per_io", Unit::Nanoseconds, |cell| Some(cell.cost.cpu?.system))
         .help("CPU time of the workers in the kernel, per operation.")
         .exported_only()
         .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.system_ns)))
@@ -59,7 +59,7 @@ metrics! {
 
     /// CPU time per operation of the kernel's own threads.
     CPU_KERNEL_THREADS = Metric::sums("cpu_kernel_threads_per_io", Unit::Nanoseconds, |cell| {
-        cell.cpu_ns_per_io?.kernel_threads
+        cell.cost.cpu?.kernel_threads
     })
     .help("CPU time of the kernel's threads that work for a ring, per operation.")
     .exported_only()
@@ -70,7 +70,7 @@ metrics! {
 
     /// Context switches of the workers per operation.
     CONTEXT_SWITCHES_PER_IO = Metric::sums("context_switches_per_io", Unit::PerIo, |cell| {
-        cell.context_switches_per_io
+        cell.cost.context_switches_per_io
     })
     .help("Context switches of the workers per operation, voluntary and involuntary.")
     .kept(|trial| trial.per_io(|costs| Some(costs.cpu.switches())))
@@ -83,7 +83,7 @@ metrics! {
     });
 
     /// Interrupts of the device per operation.
-    INTERRUPTS_PER_IO = Metric::sums("interrupts_per_io", Unit::PerIo, |cell| cell.interrupts_per_io)
+    INTERRUPTS_PER_IO = Metric::sums("interrupts_per_io", Unit::PerIo, |cell| cell.cost.interrupts_per_io)
         .help("Interrupts of the device behind the target per operation, whatever caused them.")
         .kept(|trial| trial.per_io(|costs| costs.device.interrupts))
         .csv(&[("interrupts_per_io", Value)]);

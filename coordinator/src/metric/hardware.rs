@@ -4,19 +4,19 @@ use super::{CsvValue::*, Metric, Unit, metrics};
 
 metrics! {
     /// Cycles per operation.
-    CYCLES_PER_IO = Metric::sums("cycles_per_io", Unit::Count, |cell| cell.hardware?.cycles_per_io)
+    CYCLES_PER_IO = Metric::sums("cycles_per_io", Unit::Count, |cell| cell.cost.hardware?.cycles_per_io)
         .help("CPU cycles of the workers per operation, counted in the audit.")
         .exported_only()
         .csv(&[("cycles_per_io", Value)]);
 
     /// Instructions per operation.
-    INSTRUCTIONS_PER_IO = Metric::sums("instructions_per_io", Unit::Count, |cell| cell.hardware?.instructions_per_io)
+    INSTRUCTIONS_PER_IO = Metric::sums("instructions_per_io", Unit::Count, |cell| cell.cost.hardware?.instructions_per_io)
         .help("Instructions of the workers per operation, counted in the audit.")
         .exported_only()
         .csv(&[("instructions_per_io", Value)]);
 
     /// Cache misses per operation.
-    CACHE_MISSES_PER_IO = Metric::sums("cache_misses_per_io", Unit::PerIo, |cell| cell.hardware?.cache_misses_per_io)
+    CACHE_MISSES_PER_IO = Metric::sums("cache_misses_per_io", Unit::PerIo, |cell| cell.cost.hardware?.cache_misses_per_io)
         .help("Misses of the last-level cache per operation, counted in the audit.")
         .exported_only()
         .csv(&[("cache_misses_per_io", Value)]);

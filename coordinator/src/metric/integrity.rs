@@ -5,14 +5,14 @@ use super::{CsvValue::*, Metric, Unit, metrics};
 
 metrics! {
     /// How much of a target that is kept cold was in the page cache.
-    CACHED_SHARE = Metric::sums("cached_share", Unit::Share, |cell| cell.cached_share)
+    CACHED_SHARE = Metric::sums("cached_share", Unit::Share, |cell| cell.state.cached_share)
         .help("Cold target: the largest share of it that was found in the page cache in any trial.")
         .exported_only()
         .csv(&[("cached_share", Value)]);
 
     /// Failed requests.
     ERRORS = Metric::sums("errors", Unit::Count, |cell| {
-        Some(cell.errors.iter().map(|error| error.count).sum::<u64>() as f64)
+        Some(cell.integrity.errors.iter().map(|error| error.count).sum::<u64>() as f64)
     })
     .help("Failed requests in all trials.")
     .exported_only()
@@ -21,7 +21,7 @@ metrics! {
     .trials_csv("errors");
 
     /// Short transfers.
-    SHORT_TRANSFERS = Metric::sums("short_transfers", Unit::Count, |cell| Some(cell.short_transfers as f64))
+    SHORT_TRANSFERS = Metric::sums("short_transfers", Unit::Count, |cell| Some(cell.integrity.short_transfers as f64))
         .help("Requests that transferred less than they asked for, in all trials.")
         .exported_only()
         .in_trials(|trial| trial.count(|costs| costs.work.short_transfers))
@@ -30,7 +30,7 @@ metrics! {
 
     /// Verified sectors.
     SECTORS_VERIFIED = Metric::sums("sectors_verified", Unit::Count, |cell| {
-        cell.verified.map(|verified| verified.sectors as f64)
+        cell.integrity.verified.map(|verified| verified.sectors as f64)
     })
     .help("Sectors that were compared with what had been written to them.")
     .exported_only()
@@ -38,7 +38,7 @@ metrics! {
 
     /// Sectors that failed verification.
     VERIFY_FAILURES = Metric::sums("verify_failures", Unit::Count, |cell| {
-        cell.verified.map(|verified| verified.failures as f64)
+        cell.integrity.verified.map(|verified| verified.failures as f64)
     })
     .help("Sectors that did not hold what had been written to them.")
     .exported_only()

@@ -24,7 +24,7 @@ macro_rules! lane {
                 IOPS = Metric::estimate(
                     concat!($prefix, "_iops"),
                     Unit::PerSecond,
-                    |cell| cell.$lane.as_ref()?.iops.as_ref(),
+                    |cell| cell.lanes.$lane.as_ref()?.iops.as_ref(),
                     |trial| part(trial).map(|part| part.iops),
                 )
                 .titled(concat!($prefix, " IOPS"))
@@ -81,7 +81,7 @@ lane! {
     {
         /// The share of the urgent operations that some other operation overtook.
         OVERTAKEN_SHARE = Metric::sums("urgent_overtaken_share", Unit::Share, |cell| {
-            Some(cell.urgent.as_ref()?.overtaken?.share)
+            Some(cell.lanes.urgent.as_ref()?.overtaken?.share)
         })
         .titled("overtaken")
         .help("Share of the urgent operations that a bulk operation, submitted with them or later, overtook.")
@@ -89,7 +89,7 @@ lane! {
 
         /// How many others overtook an urgent operation.
         OVERTAKEN_MEAN = Metric::sums("urgent_overtaken_mean", Unit::Count, |cell| {
-            Some(cell.urgent.as_ref()?.overtaken?.mean)
+            Some(cell.lanes.urgent.as_ref()?.overtaken?.mean)
         })
         .help("Bulk operations that overtook an urgent one, mean over all urgent operations.");
     }
@@ -105,7 +105,7 @@ lane! {
     {
         /// The share of the operations that waited far longer than usual.
         STARVED_SHARE = Metric::sums("bulk_starved_share", Unit::Share, |cell| {
-            Some(cell.bulk.as_ref()?.starved?.share)
+            Some(cell.lanes.bulk.as_ref()?.starved?.share)
         })
         .titled("starved")
         .help("Share of the bulk operations that waited for more than ten times the median of bulk operations.")

@@ -87,7 +87,7 @@ metrics! {
     SYNCS_PER_S = Metric::estimate(
         "syncs_per_s",
         Unit::PerSecond,
-        |cell| cell.syncs_per_s.as_ref(),
+        |cell| cell.throughput.syncs_per_s.as_ref(),
         |trial| trial.work.filter(|work| work.sync.is_some()).map(|work| work.syncs_per_s),
     )
     .help("Completed syncs, which are not counted in `iops`.")

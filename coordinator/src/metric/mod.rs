@@ -13,6 +13,7 @@ use crate::{
     summary::{CellSummary, Comparison, ComparisonSet},
 };
 
+mod build;
 pub mod cost;
 #[cfg(test)]
 mod doc;
@@ -22,6 +23,7 @@ pub mod lanes;
 pub mod latency;
 mod reading;
 pub mod ring;
+mod shown;
 #[cfg(test)]
 mod tests;
 pub mod throughput;
@@ -30,6 +32,7 @@ mod unit;
 
 use reading::Reading;
 pub use reading::{Operations, Statistic};
+pub use shown::{Column, CsvValue, Family, Sample};
 use trial::Trial;
 pub use unit::{Better, Unit};
 
@@ -76,52 +79,6 @@ pub struct Metric {
     kept: bool,
 }
 
-/// Where a metric is a column of the table of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// Nowhere.
-    None,
-    /// In every table.
-    Always,
-    /// In every table that is not limited to the width of a terminal.
-    Wide,
-    /// Where some cell has a value. In a terminal, the last such columns are left out if there is no room.
-    WhereMeasured,
-}
-
-/// What a column of `summary.csv` holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CsvValue {
-    /// The value.
-    Value,
-    /// The lower end of its confidence interval.
-    Low,
-    /// The upper end.
-    High,
-    /// The values of the trials, with `;` between them.
-    Samples,
-}
-
-/// A sample in OpenMetrics text.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample {
-    /// The family that it belongs to.
-    pub family: &'static Family,
-    /// A label that tells it from the other samples of its family.
-    pub label: Option<(&'static str, &'static str)>,
-}
-
-/// A family of gauges in OpenMetrics text.
-#[derive(Debug)]
-pub struct Family {
-    /// Its name, which ends in the unit.
-    pub name: &'static str,
-    /// The base unit; empty without one.
-    pub unit: &'static str,
-    /// A sentence.
-    pub help: &'static str,
-}
-
 impl PartialEq for Metric {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -129,134 +86,6 @@ impl PartialEq for Metric {
 }
 
 impl Eq for Metric {}
-
-/// Building a metric. The defaults: lower is better, expectations may name it, nothing shows it.
-impl Metric {
-    const fn new(name: &'static str, unit: Unit, reading: Reading) -> Self {
-        Self {
-            name,
-            unit,
-            better: Better::Lower,
-            title: name,
-            heading: name,
-            help: "",
-            claimable: true,
-            column: Column::None,
-            legend: None,
-            csv: &[],
-            trials_csv: None,
-            openmetrics: None,
-            needs_many_urgent: false,
-            reading,
-            trial: None,
-            kept: false,
-        }
-    }
-
-    /// A mean over the trials, of which the summary has an estimate.
-    const fn estimate(
-        name: &'static str,
-        unit: Unit,
-        cell: fn(&CellSummary) -> Option<&crate::summary::Estimate>,
-        trial: fn(&Trial<'_>) -> Option<f64>,
-    ) -> Self {
-        Self::new(name, unit, Reading::Estimate { cell, trial })
-    }
-
-    /// A statistic of latencies.
-    const fn latency(name: &'static str, operations: Operations, statistic: Statistic) -> Self {
-        Self::new(name, Unit::Nanoseconds, Reading::Latency(operations, statistic))
-    }
-
-    /// A value that the summary has a field for.
-    const fn sums(name: &'static str, unit: Unit, cell: fn(&CellSummary) -> Option<f64>) -> Self {
-        Self::new(name, unit, Reading::Sums(cell))
-    }
-
-    /// A value of each trial. The summary needs no field for it: the value of a cell is the mean of its trials.
-    #[must_use]
-    pub const fn of_trials(name: &'static str, unit: Unit, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
-        Self::new(name, unit, Reading::Trials).kept(trial)
-    }
-
-    const fn titled(mut self, title: &'static str) -> Self {
-        self.title = title;
-        self
-    }
-
-    const fn heading(mut self, heading: &'static str) -> Self {
-        self.heading = heading;
-        self
-    }
-
-    const fn help(mut self, help: &'static str) -> Self {
-        self.help = help;
-        self
-    }
-
-    const fn higher_is_better(mut self) -> Self {
-        self.better = Better::Higher;
-        self
-    }
-
-    /// Expectations may not name it.
-    const fn exported_only(mut self) -> Self {
-        self.claimable = false;
-        self
-    }
-
-    const fn column(mut self, column: Column) -> Self {
-        self.column = column;
-        self
-    }
-
-    const fn legend(mut self, legend: &'static str) -> Self {
-        self.legend = Some(legend);
-        self
-    }
-
-    const fn csv(mut self, columns: &'static [(&'static str, CsvValue)]) -> Self {
-        self.csv = columns;
-        self
-    }
-
-    const fn trials_csv(mut self, column: &'static str) -> Self {
-        self.trials_csv = Some(column);
-        self
-    }
-
-    const fn openmetrics(mut self, family: &'static Family) -> Self {
-        self.openmetrics = Some(Sample { family, label: None });
-        self
-    }
-
-    const fn labelled(mut self, family: &'static Family, label: &'static str, value: &'static str) -> Self {
-        self.openmetrics = Some(Sample { family, label: Some((label, value)) });
-        self
-    }
-
-    const fn needs_many_urgent(mut self) -> Self {
-        self.needs_many_urgent = true;
-        self
-    }
-
-    /// Its value in a trial.
-    const fn in_trials(mut self, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
-        self.trial = Some(trial);
-        self
-    }
-
-    /// Its value in a trial, which cells keep.
-    const fn kept(self, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
-        self.in_trials(trial).keep()
-    }
-
-    /// Cells keep its values by trial.
-    const fn keep(mut self) -> Self {
-        self.kept = true;
-        self
-    }
-}
 
 /// Reading a metric.
 impl Metric {

@@ -42,11 +42,11 @@ impl Operations {
     /// Their latencies in a cell.
     pub(super) fn in_cell(self, cell: &CellSummary) -> Option<&Latency> {
         match self {
-            Self::All => cell.latency_ns.as_ref(),
-            Self::Service => cell.service_ns.as_ref(),
-            Self::Sync => cell.sync_latency_ns.as_ref(),
-            Self::Urgent => cell.urgent.as_ref().map(|lane| &lane.latency_ns),
-            Self::Bulk => cell.bulk.as_ref().map(|lane| &lane.latency_ns),
+            Self::All => cell.latency.all.as_ref(),
+            Self::Service => cell.latency.service.as_ref(),
+            Self::Sync => cell.latency.sync.as_ref(),
+            Self::Urgent => cell.lanes.urgent.as_ref().map(|lane| &lane.latency_ns),
+            Self::Bulk => cell.lanes.bulk.as_ref().map(|lane| &lane.latency_ns),
         }
     }
 

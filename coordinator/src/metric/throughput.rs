@@ -7,7 +7,7 @@ metrics! {
     IOPS = Metric::estimate(
         "iops",
         Unit::PerSecond,
-        |cell| cell.iops.as_ref(),
+        |cell| cell.throughput.iops.as_ref(),
         |trial| trial.work.map(|work| work.iops),
     )
     .titled("IOPS")
@@ -27,7 +27,7 @@ metrics! {
     BANDWIDTH = Metric::estimate(
         "bandwidth",
         Unit::BytesPerSecond,
-        |cell| cell.bandwidth_bytes_per_s.as_ref(),
+        |cell| cell.throughput.bandwidth_bytes_per_s.as_ref(),
         |trial| trial.work.map(|work| work.bytes_per_s),
     )
     .heading("Bandwidth")

@@ -1,4 +1,4 @@
-//! Axes x arms x trials become an ordered, seeded, interleaved list of trials.
+//! Plans a run: turns axes, arms and trials into an ordered, seeded, interleaved list of trials.
 
 mod order;
 
@@ -16,16 +16,17 @@ use crate::{
     stats::difference::Length,
 };
 
-/// The longest warm-up of an audit: it only counts, so it need not be long.
+/// The longest warm-up of an audit. An audit only counts system calls, so it can be short.
 pub const AUDIT_WARMUP: Nanos = Nanos(100_000_000);
 /// The longest measured time of an audit.
 pub const AUDIT_RUNTIME: Nanos = Nanos(300_000_000);
-/// What a trial is taken to cost beyond its own time: rings, threads, the barrier, the last messages.
+/// The estimated overhead of a trial: rings, threads, the barrier, the last messages.
 pub const OVERHEAD_PER_TRIAL: Duration = Duration::from_millis(150);
-/// How fast a file or RAM disk is taken to be filled, in bytes a second. Each distinct one is filled once a run.
+/// The estimated speed of filling a file or RAM disk, in bytes per second. Each distinct one is filled once per
+/// run.
 pub const FILL_RATE: u64 = 500_000_000;
 
-/// All that a run is going to do. Written to `plan.json` before the first trial.
+/// The plan of a run. Written to `plan.json` before the first trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The scenario's name.
@@ -38,19 +39,20 @@ pub struct Plan {
     pub overrides: Vec<String>,
     /// Arms at points, arm by arm within each point, in the scenario's order.
     pub cells: Vec<Cell>,
-    /// What becomes of noisy trials.
+    /// How noisy trials are treated.
     #[serde(default)]
     pub noise: NoisePolicy,
-    /// Timed trials planned for each cell; with `stopping`, at most.
+    /// Timed trials planned for each cell; the maximum if `stopping` is set.
     pub trials_per_cell: u32,
-    /// When fewer trials will do.
+    /// When fewer trials suffice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
-    /// The block after which they did: what was planned beyond it is not missing. Written when it is known.
+    /// The block after which fewer trials sufficed. Blocks planned after it are not missing. Written when it is
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_after: Option<u32>,
-    /// In the order in which they run: first the audits, which also show early what cannot run, then the
-    /// timed trials, block by block; each block runs every cell once in an order of its own.
+    /// The trials in the order in which they run: first the audits, which also show early which cells cannot run,
+    /// then the timed trials, block by block. Each block runs every cell once, in its own random order.
     pub trials: Vec<PlannedTrial>,
 }
 
@@ -59,16 +61,16 @@ pub struct Plan {
 pub struct Stopping {
     /// The fewest blocks.
     pub min: u32,
-    /// Half the length of the widest interval, as a share of the ratio: 0.02 for ± 2 %.
+    /// Half the width of the widest interval as a share of the ratio: 0.02 for ± 2 %.
     pub until: f64,
-    /// The arm that others are held against.
+    /// The baseline arm.
     pub baseline: String,
 }
 
-/// One execution of a cell, in its place.
+/// One planned execution of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTrial {
-    /// Unique in the run, fit for a file name: `0007-uring-tuned`, where 7 is the place in the order.
+    /// Unique in the run, fit for a file name: `0007-uring-tuned`, where 7 is the position in the order.
     pub id: String,
     /// Index into [`Plan::cells`].
     pub cell: usize,
@@ -76,16 +78,16 @@ pub struct PlannedTrial {
     pub block: u32,
     /// Timed, or the audit.
     pub measure: Measure,
-    /// Decides the trial's offsets. The same for all cells of a block that differ only in their arm, so that
-    /// arms meet the same offsets.
+    /// Decides the trial's offsets. Equal for all cells of a block that differ only in their arm, so that all arms
+    /// use the same offsets.
     pub seed: u64,
 }
 
-/// Makes the plan of a scenario: which cells there are and in which order they run. The seed decides; whoever
-/// has none of their own takes the scenario's, or draws one.
+/// Makes the plan of a scenario: its cells and the order in which they run. The order depends on the seed; callers
+/// without a seed use the scenario's or draw one.
 ///
 /// # Errors
-/// What is wrong with a cell; nothing, if the scenario is as [`crate::scenario::load`] gave it.
+/// A cell is invalid. This cannot happen if the scenario is as [`crate::scenario::load`] returned it.
 pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
     let scenario = &loaded.scenario;
     let cells = loaded.cells()?;
@@ -109,10 +111,10 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
 }
 
 impl Plan {
-    /// A planned trial as it is sent to a host. An audit is cut to [`AUDIT_WARMUP`] and [`AUDIT_RUNTIME`].
+    /// The trial as it is sent to a host. An audit is shortened to [`AUDIT_WARMUP`] and [`AUDIT_RUNTIME`].
     ///
     /// # Panics
-    /// If the trial is of another plan, with more cells.
+    /// If the trial belongs to another plan with more cells.
     #[must_use]
     pub fn trial(&self, planned: &PlannedTrial) -> Trial {
         let mut trial = self.cells[planned.cell].template.clone();
@@ -126,32 +128,32 @@ impl Plan {
         trial
     }
 
-    /// How long the run is going to take: every trial's own time with [`OVERHEAD_PER_TRIAL`], and filling
-    /// every distinct file or RAM disk once at [`FILL_RATE`].
+    /// The estimated duration of the run: the time of every trial with [`OVERHEAD_PER_TRIAL`], and filling every
+    /// distinct file or RAM disk once at [`FILL_RATE`].
     #[must_use]
     pub fn expected_duration(&self) -> Duration {
         self.duration_of(self.trials_per_cell)
     }
 
-    /// The same of the shortest run, where precision may stop it early.
+    /// The estimated duration of the shortest run, if precision may stop it early.
     #[must_use]
     pub fn least_duration(&self) -> Option<Duration> {
         self.stopping.as_ref().map(|stopping| self.duration_of(stopping.min))
     }
 
-    /// Blocks of timed trials that there are to be: all, or those until it was stopped by precision.
+    /// The number of blocks of timed trials: all, or those before precision stopped the run.
     #[must_use]
     pub fn blocks(&self) -> u32 {
         self.stopped_after.unwrap_or(self.trials_per_cell)
     }
 
-    /// What decides how many trials there are.
+    /// How the number of trials is decided.
     #[must_use]
     pub fn length(&self) -> Length {
         self.stopping.as_ref().map_or(Length::Fixed, |stopping| Length::ByPrecision { min: stopping.min })
     }
 
-    /// Trials of each cell in words: `5`, or `5 to 30`.
+    /// Trials of each cell as text: `5`, or `5 to 30`.
     #[must_use]
     pub fn trials_in_words(&self) -> String {
         let most = self.trials_per_cell;
@@ -167,7 +169,7 @@ impl Plan {
             .filter(|planned| planned.block <= blocks)
             .map(|planned| {
                 let Trial { workload: work, target, .. } = self.trial(planned);
-                // What is verified is filled before each trial, and read back after it.
+                // A verified target is filled before each trial and read back after it.
                 let moved = if work.verify { 2.0 * fill_seconds(&target) } else { 0.0 };
                 work.warmup.as_duration() + work.runtime.as_duration() + OVERHEAD_PER_TRIAL + seconds(moved)
             })
@@ -176,7 +178,8 @@ impl Plan {
         trials + seconds(targets.into_iter().map(fill_seconds).sum())
     }
 
-    /// Comparisons of each metric, all of them judged together: cells of other arms at points that the baseline has.
+    /// The number of comparisons of each metric, judged together: cells of other arms at points that the baseline
+    /// has.
     #[must_use]
     pub fn comparisons(&self, baseline: &str) -> u32 {
         let (base, others): (Vec<&Cell>, Vec<&Cell>) =
@@ -189,7 +192,7 @@ impl Plan {
     #[must_use]
     pub fn points(&self) -> Vec<Params> {
         let mut points: Vec<Params> = Vec::new();
-        // Cells of a point stand together, so looking at the last one is enough.
+        // Cells of a point are adjacent, so comparing with the last one is enough.
         for cell in &self.cells {
             if points.last() != Some(&cell.params) {
                 points.push(cell.params.clone());
@@ -199,7 +202,7 @@ impl Plan {
     }
 }
 
-/// How long filling a target takes, in seconds; nothing for one that exists already.
+/// The time to fill a target, in seconds; 0 for an existing target.
 fn fill_seconds(target: &Target) -> f64 {
     match target {
         Target::File(FileTarget { size, .. }) => size.0 as f64 / FILL_RATE as f64,

@@ -1,4 +1,4 @@
-//! The order of trials and their seeds. Both follow from the plan's seed alone, so that a run can be repeated.
+//! The order of trials and their seeds. Both depend only on the plan's seed, so that a run can be repeated.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::PlannedTrial;
 use crate::scenario::Cell;
 
-/// First an audit of each cell, then `blocks` blocks; each of them runs every cell once, in an order of its
-/// own.
+/// First an audit of each cell, then `blocks` blocks. Each block runs every cell once, in its own random order.
 pub(super) fn order(cells: &[Cell], blocks: u32, seed: u64) -> Vec<PlannedTrial> {
     let points = point_indices(cells);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -31,7 +30,7 @@ pub(super) fn order(cells: &[Cell], blocks: u32, seed: u64) -> Vec<PlannedTrial>
     trials
 }
 
-/// Every cell's point, counted in the order in which points first occur.
+/// The index of each cell's point, in order of first occurrence.
 fn point_indices(cells: &[Cell]) -> Vec<usize> {
     let mut seen = HashMap::new();
     let mut index = |cell: &Cell| {
@@ -41,8 +40,8 @@ fn point_indices(cells: &[Cell]) -> Vec<usize> {
     cells.iter().map(&mut index).collect()
 }
 
-/// The seed of a trial: SplitMix64's finaliser over the plan's seed, the block and the point, one after the
-/// other. The arm does not enter, so that arms meet the same offsets.
+/// The seed of a trial: SplitMix64's finaliser over the plan's seed, the block and the point, in sequence. The arm
+/// is not included, so that all arms use the same offsets.
 fn trial_seed(seed: u64, block: u32, point: usize) -> u64 {
     [u64::from(block), point as u64].into_iter().fold(mix(seed), |state, part| mix(state ^ mix(part)))
 }
@@ -55,7 +54,7 @@ fn mix(state: u64) -> u64 {
     state ^ (state >> 31)
 }
 
-/// Fisher and Yates's shuffle: every order is equally likely.
+/// The Fisher-Yates shuffle: every order is equally likely.
 fn shuffle<T>(items: &mut [T], random: &mut impl RngCore) {
     for last in (1..items.len()).rev() {
         let other = below(last as u64 + 1, random);
@@ -63,7 +62,7 @@ fn shuffle<T>(items: &mut [T], random: &mut impl RngCore) {
     }
 }
 
-/// A number below the bound, each with the same chance: numbers above the last whole multiple are drawn again.
+/// A uniform number below the bound: numbers above the last whole multiple are drawn again.
 fn below(bound: u64, random: &mut impl RngCore) -> u64 {
     let limit = u64::MAX - u64::MAX % bound;
     loop {

@@ -16,7 +16,7 @@ fn loaded(depths: &[u32], trials: u32) -> Loaded {
 }
 
 #[test]
-fn cells_come_point_by_point_and_arm_by_arm() {
+fn orders_cells_by_point_then_arm() {
     let plan = plan(&loaded(&[1, 8], 1), 1).unwrap();
     let cells: Vec<String> = plan
         .cells
@@ -34,7 +34,7 @@ fn cells_come_point_by_point_and_arm_by_arm() {
 }
 
 #[test]
-fn audits_come_first_and_are_short() {
+fn audits_run_first_and_are_short() {
     let plan = plan(&loaded(&[1], 2), 1).unwrap();
     let audit = plan.trial(&plan.trials[0]);
     assert_eq!((audit.measure, audit.workload.runtime), (Measure::Audit, AUDIT_RUNTIME));
@@ -47,7 +47,7 @@ fn audits_come_first_and_are_short() {
 }
 
 #[test]
-fn the_duration_counts_trials_overhead_and_filling() {
+fn the_duration_includes_overhead_and_filling() {
     let plan = plan(&loaded(&[1], 2), 1).unwrap();
     let own = Duration::from_millis(4 * 400 + 8 * 1300) + 12 * OVERHEAD_PER_TRIAL;
     let fill = plan.expected_duration() - own;
@@ -55,7 +55,7 @@ fn the_duration_counts_trials_overhead_and_filling() {
 }
 
 #[test]
-fn an_open_number_of_trials_has_two_durations() {
+fn open_trials_have_a_shortest_and_a_longest_duration() {
     let fixed = loaded(&[1], 2);
     let text = "name: x\ntarget: {path: /x}\nworkload: {runtime: 1s, warmup: 300ms}\n\
                 arms: {sync: {engine: psync}}\ntrials: {min: 4, max: 9, until: 1%}\n";
@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn every_cell_once_in_every_block(count in 1u32..5, trials in 1u32..6, seed in any::<u64>()) {
+    fn every_block_runs_every_cell_once(count in 1u32..5, trials in 1u32..6, seed in any::<u64>()) {
         let depths: Vec<u32> = (1..=count).collect();
         let loaded = loaded(&depths, trials);
         let planned = plan(&loaded, seed).unwrap();
@@ -93,7 +93,7 @@ proptest! {
         prop_assert_eq!(planned.trials.len(), all.len() * (trials as usize + 1));
         let ids: HashSet<&str> = planned.trials.iter().map(|trial| trial.id.as_str()).collect();
         prop_assert_eq!(ids.len(), planned.trials.len());
-        // Arms of a block meet the same offsets; other points and other blocks have theirs.
+        // Arms of a block use the same offsets; other points and blocks use others.
         let seeds: HashSet<u64> = planned.trials.iter().map(|trial| trial.seed).collect();
         prop_assert_eq!(seeds.len(), planned.trials.len() / 2);
         for trial in &planned.trials {

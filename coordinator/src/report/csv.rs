@@ -5,7 +5,7 @@ use super::export::Export;
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
-    summary::{CellSummary, Comparison, ComparisonSet, CountedBy},
+    summary::{CellSummary, Comparison, ComparisonSet},
 };
 
 pub(super) static EXPORT: Export = Export {
@@ -67,9 +67,7 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
 /// Facts that are no numbers, each after the column of the metric that it is about.
 type Fact = fn(&CellSummary) -> String;
 const FACTS: [(&Metric, &str, Fact); 2] = [
-    (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| {
-        if cell.syscalls.counted_by == CountedBy::Perf { "perf" } else { "self" }.into()
-    }),
+    (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| cell.cost.syscalls.counted_by.as_str().into()),
     (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| {
         cell.ring.sharing.map_or_else(String::new, |sharing| sharing.to_string())
     }),

@@ -1,4 +1,4 @@
-//! In what hosts differ, in lines.
+//! What differs between the hosts of a run.
 
 use super::text::{Style, wrap};
 use crate::{
@@ -7,10 +7,10 @@ use crate::{
     summary::{ComparisonSet, insight::FactDifference},
 };
 
-/// What stands where a host does not tell a fact.
-pub(super) const NOT_TOLD: &str = "not told";
+/// The value of a fact that a host does not report.
+pub(super) const NOT_REPORTED: &str = "not reported";
 
-/// `kernel.release: n1 6.12, n2 6.18`; hosts of one value together.
+/// `kernel.release: 6.12 (n1, n3) | 6.18 (n2)`: hosts with the same value together.
 fn line(difference: &FactDifference) -> String {
     let mut by_value: Vec<(Option<&String>, Vec<&str>)> = Vec::new();
     for (host, value) in &difference.values {
@@ -19,20 +19,20 @@ fn line(difference: &FactDifference) -> String {
             None => by_value.push((value.as_ref(), vec![host])),
         }
     }
-    let told = by_value.iter().map(|(value, hosts)| {
-        let value = value.map_or(NOT_TOLD, String::as_str);
+    let values = by_value.iter().map(|(value, hosts)| {
+        let value = value.map_or(NOT_REPORTED, String::as_str);
         format!("{value} ({})", hosts.join(", "))
     });
-    format!("{}: {}", difference.fact, told.collect::<Vec<_>>().join(" | "))
+    format!("{}: {}", difference.fact, values.collect::<Vec<_>>().join(" | "))
 }
 
-/// What they are called, in a sentence.
+/// The classes of the facts that differ.
 fn head(set: &ComparisonSet) -> String {
     let facts = set.host_differences.iter().map(|difference| difference.fact.as_str());
-    format!("These hosts differ in: {}", fingerprint::classes(facts).join(", "))
+    format!("The hosts differ in: {}", fingerprint::classes(facts).join(", "))
 }
 
-/// For a terminal; nothing where they do not differ.
+/// For a terminal; `None` if the hosts do not differ.
 pub(super) fn text(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
     if set.host_differences.is_empty() {
         return None;
@@ -46,7 +46,7 @@ pub(super) fn text(set: &ComparisonSet, width: usize, colour: bool) -> Option<St
     Some(lines.join("\n"))
 }
 
-/// For Markdown; empty where they do not differ.
+/// For Markdown; empty if the hosts do not differ.
 pub(super) fn markdown(set: &ComparisonSet) -> String {
     if set.host_differences.is_empty() {
         return String::new();
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_of_one_value_stand_together() {
+    fn lists_hosts_with_the_same_value_together() {
         let values = |of: [Option<&str>; 3]| -> BTreeMap<String, Option<String>> {
             let names = ["n1", "n2", "n3"].map(String::from);
             names.into_iter().zip(of.map(|value| value.map(String::from))).collect()
@@ -76,12 +76,13 @@ mod tests {
         ];
         assert_eq!(
             text(&set, 100, false).unwrap(),
-            "These hosts differ in: kernel, mitigations\n  kernel.release: 6.12 (n1, n3) | 6.18 (n2)\n  \
-             mitigations.retbleed: not told (n1, n3) | Mitigation: <IBRS> (n2)"
+            "The hosts differ in: kernel, mitigations\n  kernel.release: 6.12 (n1, n3) | 6.18 (n2)\n  \
+             mitigations.retbleed: not reported (n1, n3) | Mitigation: <IBRS> (n2)"
         );
         assert!(
-            markdown(&set)
-                .contains("- mitigations.retbleed: not told (n1, n3) \\| Mitigation: &lt;IBRS&gt; (n2)\n")
+            markdown(&set).contains(
+                "- mitigations.retbleed: not reported (n1, n3) \\| Mitigation: &lt;IBRS&gt; (n2)\n"
+            )
         );
     }
 }

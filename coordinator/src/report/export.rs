@@ -147,13 +147,13 @@ mod tests {
         let job = job.unwrap();
         let cell = set.cell("uring-tuned", &params(8)).unwrap();
         let read = &job["read"];
-        let latency = cell.latency_ns.as_ref().unwrap();
+        let latency = cell.latency.all.as_ref().unwrap();
         assert_eq!(read["clat_ns"]["percentile"]["99.000000"], latency.p99);
         assert_eq!(read["lat_ns"]["percentile"]["50.000000"], latency.p50);
         let bins = read["clat_ns"]["bins"].as_object().unwrap();
         let counted: u64 = bins.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(Some(counted), read["total_ios"].as_u64());
-        let (theirs, ours) = (read["iops"].as_f64().unwrap(), cell.iops.as_ref().unwrap().mean);
+        let (theirs, ours) = (read["iops"].as_f64().unwrap(), cell.throughput.iops.as_ref().unwrap().mean);
         assert!((theirs / ours - 1.0).abs() < 0.001, "{theirs} is not {ours}");
         // 4,000 operations cost 0.4 + 2.6 us each on one worker of each host.
         let share = job["usr_cpu"].as_f64().unwrap();
@@ -185,7 +185,7 @@ mod tests {
             (share >= 0.5).then(|| fields[0].parse::<u64>().unwrap())
         });
         let cell = set.cell("sync", &params(1)).unwrap();
-        assert_eq!(median, cell.latency_ns.as_ref().map(|latency| latency.p50));
+        assert_eq!(median, cell.latency.all.as_ref().map(|latency| latency.p50));
     }
 
     /// A sample line as name, labels and value; by the grammar of the specification, and no more.
@@ -283,7 +283,8 @@ mod tests {
         };
         // As the merged samples: rates of hosts add up.
         let mut sums: Vec<f64> = of("n1").iter().zip(of("n2")).map(|(a, b)| a + b).collect();
-        let mut samples = set.cell("uring-tuned", &params(8)).unwrap().iops.as_ref().unwrap().samples.clone();
+        let mut samples =
+            set.cell("uring-tuned", &params(8)).unwrap().throughput.iops.as_ref().unwrap().samples.clone();
         sums.sort_by(f64::total_cmp);
         samples.sort_by(f64::total_cmp);
         assert_eq!(sums, samples);

@@ -6,7 +6,6 @@ use crate::{
     summary::ComparisonSet,
 };
 
-pub mod across;
 mod calibration;
 mod column;
 mod csv;
@@ -20,6 +19,7 @@ mod html;
 mod json;
 mod markdown;
 mod openmetrics;
+pub mod run_diff;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -184,7 +184,7 @@ fn counts(set: &ComparisonSet) -> [Family; 2] {
         {
             trials.add(at(&[("state", state)]), Some(f64::from(count)));
         }
-        for error in &cell.errors {
+        for error in &cell.integrity.errors {
             errors.add_as("_total", at(&[("code", &error.name)]), Some(error.count as f64));
         }
     }

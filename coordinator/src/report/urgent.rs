@@ -32,8 +32,9 @@ const BULK: [&str; 3] = ["bulk IOPS", "p99", "starved"];
 
 /// Merged cells with urgent operations, and what they are on each of several hosts.
 fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
-    let has =
-        |cell: &&CellSummary| set.cell(&cell.arm, &cell.params).is_some_and(|merged| merged.urgent.is_some());
+    let has = |cell: &&CellSummary| {
+        set.cell(&cell.arm, &cell.params).is_some_and(|merged| merged.lanes.urgent.is_some())
+    };
     set.cells.iter().filter(has).map(|cell| row(set, cell)).collect()
 }
 

@@ -1,16 +1,16 @@
-//! Noisy trials are run again, at the end of their block: so a block stays together in time, and arms can be compared
-//! within it.
+//! Repeats noisy trials at the end of their block. A block thus stays together in time, so that arms can be
+//! compared within it.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use super::driver::Driver;
 use crate::plan::{Plan, PlannedTrial};
 
-/// How often a noisy trial is run again, at most.
+/// The most repeats of a noisy trial.
 pub const AGAIN: u32 = 2;
 
-/// The noisy trials of the block that runs. All in all, a cell has no more of them run again than it has trials: lasting
-/// noise at most doubles a run.
+/// The noisy trials of the current block. A cell has at most as many repeats as trials, so that lasting noise at
+/// most doubles a run.
 #[derive(Debug, Default)]
 pub(super) struct Again<'a> {
     noisy: Vec<&'a PlannedTrial>,
@@ -18,12 +18,12 @@ pub(super) struct Again<'a> {
 }
 
 impl<'a> Again<'a> {
-    /// Remembers a trial that was noisy.
+    /// Records a noisy trial.
     pub(super) fn remember(&mut self, planned: &'a PlannedTrial) {
         self.noisy.push(planned);
     }
 
-    /// Those that may be run again, in their order; none is remembered any longer.
+    /// Takes the trials that may be repeated, in order, and clears the list.
     fn take(&mut self, plan: &Plan) -> Vec<&'a PlannedTrial> {
         let mut noisy = std::mem::take(&mut self.noisy);
         noisy.retain(|planned| {
@@ -35,10 +35,10 @@ impl<'a> Again<'a> {
         noisy
     }
 
-    /// Runs them again after the last trial of a block.
+    /// Repeats them after the last trial of a block.
     ///
     /// # Errors
-    /// Where the sink cannot keep a trial.
+    /// The sink cannot keep a trial.
     pub(super) async fn end_of_block(&mut self, driver: &mut Driver<'_>) -> miette::Result<ControlFlow<()>> {
         for _ in 0..AGAIN {
             for planned in self.take(driver.plan) {
@@ -54,7 +54,7 @@ impl<'a> Again<'a> {
                 }
             }
         }
-        // What is noisy still stays as it is.
+        // A repeat that is noisy again stays marked.
         self.noisy.clear();
         Ok(ControlFlow::Continue(()))
     }

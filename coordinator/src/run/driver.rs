@@ -1,4 +1,4 @@
-//! Runs one trial of a plan on its hosts, and hands what came of it to the sink.
+//! Runs one trial of a plan on its hosts and passes the record to the sink.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use crate::{
     store::record::TrialRecord,
 };
 
-/// All that a run is driven with, and how it went so far.
+/// The inputs of a run and its state so far.
 pub(super) struct Driver<'a> {
     pub(super) plan: &'a Plan,
     pub(super) cluster: &'a mut Cluster,
@@ -29,17 +29,17 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Whether the trial's host is lost, or its cell was refused.
+    /// Whether a host of the trial is lost or its cell was refused.
     pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
         let hosts = &self.cell_hosts[planned.cell];
         let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
         lost || self.skips.contains(planned.cell)
     }
 
-    /// Runs a trial and keeps it; whether it was noisy, and nothing else. Break: we are to stop.
+    /// Runs a trial and keeps it. Returns whether noise is its only mark; `Break` if the run must stop.
     ///
     /// # Errors
-    /// Where the sink cannot keep it.
+    /// The sink cannot keep it.
     pub(super) async fn trial(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
         let (plan, hosts) = (self.plan, &self.cell_hosts[planned.cell]);
         if self.stop.is_requested() || self.stop.or(self.cluster.refresh_clocks(hosts)).await.is_none() {
@@ -56,7 +56,7 @@ impl Driver<'_> {
             self.outcome.refused.push(refused);
         }
         let mut noisy = false;
-        // Of an interrupted trial nothing is kept that never began.
+        // An interrupted trial that never began is not kept.
         if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
         {
             let (mut record, intervals) = record(plan, planned, &trial, self.cluster, started_at, run);
@@ -75,7 +75,7 @@ impl Driver<'_> {
     }
 }
 
-/// Marks a record for noise, if that is asked for; tells whether noise is all that is the matter with it.
+/// Marks a record for noise, if the policy is `mark`. Returns whether noise is its only mark.
 fn mark(policy: NoisePolicy, record: &mut TrialRecord) -> bool {
     if policy != NoisePolicy::Mark {
         return false;

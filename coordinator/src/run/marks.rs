@@ -1,4 +1,5 @@
-//! Why a trial is kept out of verdicts. Every mark says what is wrong in words that stand alone in a table.
+//! Marks: the reasons for which a trial is excluded from verdicts. The text of a mark is complete on its own, as
+//! in a table.
 
 use proto::{
     outcome::{Direction, Finished},
@@ -10,10 +11,10 @@ use crate::{
     errno::errno_name,
 };
 
-/// A start that is no later than this is in time.
+/// A start counts as on time up to this delay.
 const LATE_NS: u64 = 50_000_000;
 
-/// The marks of a trial, host by host; each names its host where there are several.
+/// The marks of a trial, host by host. Each names its host if there are several.
 pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<String> {
     let mut marks = Vec::new();
     for host in &run.hosts {
@@ -31,11 +32,11 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
     let mut marks = Vec::new();
     if let Some(refusal) = &host.refusal {
         let what = if host.lost { "host lost" } else { "refused" };
-        marks.push(format!("{what} ({}): {}", refusal.code, refusal.message));
+        marks.push(format!("{what} ({}): {}", refusal.code(), refusal.message()));
     }
     let Some(finished) = &host.finished else {
         if marks.is_empty() {
-            marks.push(if interrupted { "interrupted" } else { "not run to its end" }.to_owned());
+            marks.push(if interrupted { "interrupted" } else { "not run to the end" }.to_owned());
         }
         return marks;
     };
@@ -46,7 +47,7 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         marks.push(failures(finished));
     }
     if finished.work.short_transfers > 0 {
-        marks.push(format!("{} requests transferred less than was asked", finished.work.short_transfers));
+        marks.push(format!("{} requests were transferred only in part", finished.work.short_transfers));
     }
     if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
         marks.push(format!("{} sectors failed verification (verify-failed)", verified.failures));
@@ -54,12 +55,12 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
     if let Some(mark) = lost_interval(host, finished) {
         marks.push(mark);
     }
-    // A trial that was cut short says so already, and its window may not have begun at all.
+    // A trial that was cut short is already marked, and its window may not have begun at all.
     if let Some(start_ns) = host.start_ns.filter(|_| !finished.window.cut_short) {
         let planned = start_ns.saturating_add(trial.workload.warmup.0);
         let late = finished.window.begin_ns.saturating_sub(planned);
-        // A host that is alone has its whole window wherever that begins: with a hundred threads on one CPU,
-        // some come late. Hosts that measure together share only what is common to their windows.
+        // A single host always has its whole window, whenever it begins: with a hundred threads on one CPU, some
+        // start late. Several hosts share only the common part of their windows.
         let runtime = trial.workload.runtime.0;
         if late > LATE_NS.max(if alone { runtime / 2 } else { runtime / 20 }) {
             marks.push(format!("measuring began {} ms late", late / 1_000_000));
@@ -80,9 +81,8 @@ fn failures(finished: &Finished) -> String {
     format!("{total} {requests} failed: {}", each.join(", "))
 }
 
-/// Whether something of what was measured did not arrive: the agent counts operations apart from the intervals
-/// that carry them. Indices may have gaps: a worker that was held in the kernel past a boundary makes one long
-/// interval of two.
+/// Whether intervals were lost: the agent counts operations separately from the intervals that carry them. Indices
+/// may have gaps: a worker held in the kernel past a boundary merges two intervals into a long one.
 fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
     let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
     let syncs: u64 = host
@@ -157,17 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn a_good_trial_has_no_marks() {
+    fn a_valid_trial_has_no_marks() {
         assert!(marks_of(vec![good()]).is_empty());
         assert!(marks_of(vec![good(), good()]).is_empty());
     }
 
     #[test]
-    fn what_went_wrong_is_said() {
+    fn marks_name_each_fault() {
         let errors = marks_with(|_, finished| finished.work.errors = [(5, 5)].into());
         assert_eq!(errors, ["5 requests failed: EIO x5"]);
         let short = marks_with(|_, finished| finished.work.short_transfers = 2);
-        assert_eq!(short, ["2 requests transferred less than was asked"]);
+        assert_eq!(short, ["2 requests were transferred only in part"]);
         assert_eq!(marks_with(|_, finished| finished.window.cut_short = true), ["cut short"]);
         let verified = |failures| Some(proto::outcome::Verified { sectors: 9, failures });
         assert!(marks_with(|_, finished| finished.verified = verified(0)).is_empty());
@@ -184,17 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_arrive_is_missed() {
+    fn marks_lost_intervals() {
         assert!(marks_with(|_, finished| finished.work.read_ops = 11)[0].starts_with("lost interval: the"));
         let syncs = marks_with(|_, finished| finished.work.sync_ops = 1);
         assert_eq!(syncs, ["lost interval: the intervals hold 0 syncs, the agent counted 1"]);
         let none = marks_with(|host, _| host.intervals.clear());
         assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");
-        assert!(marks_with(|host, _| host.intervals[0].index = 1).is_empty(), "a long interval is no loss");
+        assert!(
+            marks_with(|host, _| host.intervals[0].index = 1).is_empty(),
+            "a long interval is not a loss"
+        );
     }
 
     #[test]
-    fn marks_name_the_host_where_there_are_several() {
+    fn marks_name_the_host_if_there_are_several() {
         let refusal = Some(Refusal::new("no-space", "the disk is full", ""));
         let refused = HostRun { refusal, finished: None, ..good() };
         assert_eq!(marks_of(vec![good(), refused]), ["n1: refused (no-space): the disk is full"]);

@@ -26,19 +26,19 @@ use crate::{
     store::record::{HostTrial, IntervalEdges, TrialRecord},
 };
 
-/// Takes every trial as soon as it has ended.
+/// Receives every trial as soon as it has ended.
 pub trait TrialSink {
-    /// Keeps a trial. `intervals` are those of the hosts, by their place in the record's hosts.
+    /// Keeps a trial. `intervals` belong to the hosts, by index into the record's hosts.
     ///
     /// # Errors
-    /// Where it cannot be kept: the run then stops, since what is measured afterwards would be lost.
+    /// The trial cannot be kept. The run then stops, because later results would be lost.
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()>;
 
-    /// The run is precise enough after a block: what was planned beyond it will not be run. A sink that keeps no
-    /// plan has nothing to do.
+    /// The run is precise enough after a block, so the planned blocks after it are dropped. A sink without a plan
+    /// does nothing.
     ///
     /// # Errors
-    /// Where that cannot be kept.
+    /// The change cannot be kept.
     fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
         let _ = (plan, after);
         Ok(())
@@ -52,39 +52,39 @@ pub struct RefusedCell {
     pub cell: usize,
     /// The host.
     pub host: String,
-    /// Why, and what to do about it.
+    /// The reason and the remedy.
     pub refusal: Refusal,
 }
 
-/// How a run went, apart from its numbers.
+/// The course of a run, without its measurements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOutcome {
-    /// Whether we were asked to stop.
+    /// Whether the run was interrupted.
     pub interrupted: bool,
-    /// Hosts that were lost, and why.
+    /// Lost hosts, with the reason.
     pub lost_hosts: Vec<(String, Refusal)>,
-    /// Cells that could not be run.
+    /// Cells that a host refused.
     pub refused: Vec<RefusedCell>,
-    /// Trials that were run and recorded, marked ones among them; each repeat counts.
+    /// Recorded trials, including marked ones and repeats.
     pub recorded: usize,
-    /// Recorded trials that are kept out of verdicts.
+    /// Recorded trials that are excluded from verdicts.
     pub marked: usize,
-    /// Trials that were noisy and run again.
+    /// Repeats of noisy trials.
     pub repeated: usize,
-    /// Trials that were not run, since their cell was refused or their host was lost.
+    /// Trials that were not run because their cell was refused or their host was lost.
     pub skipped: usize,
-    /// The block after which the run was precise enough, if that was not the last.
+    /// The block after which the run was precise enough, if it was not the last.
     pub stopped_after: Option<u32>,
 }
 
 /// Runs all trials of a plan, in its order. `cell_hosts` are the hosts of each cell, as
 /// [`crate::cluster::select::resolve`] gives them. The leases must be open.
 ///
-/// A cell that a host refuses is not tried again; a cell that needs a lost host is not run any more; all
-/// others go on. A noisy trial is run again at the end of its block, within the bounds of [`again`].
+/// A cell that a host refused is not tried again, and neither is a cell that needs a lost host; all others
+/// continue. A noisy trial is repeated at the end of its block, within the bounds of [`again`].
 ///
 /// # Errors
-/// Only where the sink cannot keep a trial.
+/// Only if the sink cannot keep a trial.
 pub async fn drive(
     plan: &Plan,
     cluster: &mut Cluster,
@@ -129,7 +129,7 @@ pub async fn drive(
     Ok(outcome)
 }
 
-/// What is kept of a trial, and the intervals by the place of their host in it.
+/// The record of a trial, and its intervals by index of their host in the record.
 fn record(
     plan: &Plan,
     planned: &PlannedTrial,

@@ -1,8 +1,8 @@
-//! When a run has gone on for long enough: when its intervals are narrow, whatever they say.
+//! Decides when a run has enough trials: as soon as its intervals are narrow, wherever they lie.
 //!
-//! Nothing here looks at whether an interval excludes 1. A run that stopped where something is significant would
-//! find something in far too many runs of nothing; one that stops where it is precise only needs the smaller number
-//! of degrees of freedom that [`Length::ByPrecision`](crate::stats::difference::Length) gives it.
+//! The rule ignores whether an interval excludes 1. Stopping at significance would produce far too many false
+//! positives. Stopping at precision only costs some degrees of freedom, as
+//! [`Length::ByPrecision`](crate::stats::difference::Length) states.
 
 use std::collections::BTreeMap;
 
@@ -18,35 +18,36 @@ use crate::{
     store::record::TrialRecord,
 };
 
-/// What a trial adds.
+/// The contribution of a trial.
 #[derive(Clone, Copy, Debug)]
 struct Value {
     iops: f64,
-    /// Sum of the latencies, and their number.
+    /// Sum of the latencies in nanoseconds, and their number.
     latency: (f64, u64),
 }
 
-/// Follows a run.
+/// Tracks the precision of a run.
 #[derive(Debug)]
 pub struct Precision<'a> {
     plan: &'a Plan,
-    /// By cell that was run, then by block. A trial that was repeated counts as it came out last.
+    /// By cell, then by block. The last repeat of a trial counts.
     values: BTreeMap<usize, BTreeMap<u32, Value>>,
 }
 
 impl<'a> Precision<'a> {
-    /// Of a run that begins.
+    /// Starts with no trials.
     #[must_use]
     pub fn new(plan: &'a Plan) -> Self {
         Self { plan, values: BTreeMap::new() }
     }
 
-    /// Takes a trial with the intervals of its hosts, by their place in the record's hosts.
+    /// Adds a trial with the intervals of its hosts, by index into the record's hosts.
     pub fn take(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
         if self.plan.stopping.is_none() || record.measure != Measure::Timed {
             return;
         }
-        // What a host refuses will never be measured, and is not waited for; any other trial that does not count is.
+        // A refused cell will never be measured, so the rule does not wait for it. It waits for any other missing
+        // trial.
         if record.hosts.iter().any(|host| host.refusal.is_some()) {
             return;
         }
@@ -72,14 +73,15 @@ impl<'a> Precision<'a> {
         of_cell.insert(record.block, value);
     }
 
-    /// Whether the run may stop, now that a block is complete.
+    /// Whether the run may stop after a complete block.
     #[must_use]
     pub fn is_reached(&self, block: u32) -> bool {
         let Some(stopping) = &self.plan.stopping else { return false };
         if block < stopping.min {
             return false;
         }
-        // Twice in a row: what is narrow by chance is seldom so again. In logarithms: 2 % above the ratio is its edge.
+        // Requires two blocks in a row, because an interval is rarely narrow by chance twice. The limit is
+        // logarithmic: 2 % above the ratio is its edge.
         [block - 1, block].into_iter().all(|until| {
             let widths = self.half_widths(stopping, until);
             let narrow = |width: &Option<f64>| width.is_some_and(|width| width <= stopping.until.ln_1p());
@@ -87,9 +89,9 @@ impl<'a> Precision<'a> {
         })
     }
 
-    /// After the block `until`, half widths of all comparisons, IOPS and mean latency of each; `None` where there is
-    /// none yet, as of a cell whose trials were all too noisy to count. Where no arm can be compared, those of the cells'
-    /// own means. A cell that was never run, such as one that was refused, has no part in it.
+    /// Half widths of the intervals of all comparisons after the block `until`, for IOPS and mean latency; `None`
+    /// if a cell has no interval yet, for example because all its trials were noisy. If no arms can be compared,
+    /// the half widths of the cells' own means. Cells that never ran, such as refused ones, are ignored.
     fn half_widths(&self, stopping: &Stopping, until: u32) -> Vec<Option<f64>> {
         let cells = &self.plan.cells;
         let of = |cell: usize| self.values.get(&cell);
@@ -107,7 +109,7 @@ impl<'a> Precision<'a> {
         if widths.is_empty() {
             for values in (0..cells.len()).filter_map(of) {
                 let values: Vec<Value> = values.range(..=until).map(|(_, value)| *value).collect();
-                // Against something that never changes.
+                // Compares with a constant.
                 let still = vec![Value { iops: 1.0, latency: (1.0, 1) }; values.len()];
                 widths.extend(self.of_pairs(&values, &still));
             }

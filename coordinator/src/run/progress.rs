@@ -1,4 +1,4 @@
-//! What a person sees while a run goes on: a bar with live numbers on a terminal, plain lines elsewhere.
+//! Shows progress during a run: a bar with live numbers on a terminal, plain lines elsewhere.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +19,20 @@ use crate::{
     store::record::TrialRecord,
 };
 
-/// Shows how far a run is.
+/// Shows the progress of a run.
 #[derive(Debug)]
 pub struct Progress {
     screen: Screen,
     display: Display,
-    /// Planned time, without what a trial costs besides, of the whole, of the trials that are over, and of the one that runs.
+    /// Planned time, without overhead per trial: of the whole run, of the finished trials and of the current one.
     planned: Duration,
     over: Duration,
     current: Duration,
-    /// What the trials that are over really took, without filling targets.
+    /// Actual time of the finished trials, without filling targets.
     spent: Duration,
-    /// Since when the trial runs; put off while a target is filled.
+    /// Start of the current trial; moved later while a target is filled.
     begun: Instant,
-    /// The last slice of each host, in the trial that runs.
+    /// The last slice of each host in the current trial.
     live: BTreeMap<String, (f64, Histogram<u64>)>,
     done: usize,
     total: usize,
@@ -46,7 +46,7 @@ enum Display {
 }
 
 impl Progress {
-    /// For a plan: a bar if standard error is a terminal, a line for each trial if not.
+    /// Progress of a plan: a bar if standard error is a terminal, otherwise a line for each trial.
     #[must_use]
     pub fn new(screen: &Screen, plan: &Plan, quiet: bool) -> Self {
         let planned = plan.trials.iter().map(|trial| expected(plan, trial)).sum::<Duration>();
@@ -56,7 +56,7 @@ impl Progress {
             Display::Lines
         } else {
             let bar = screen.bars().add(ProgressBar::new(as_ms(planned).max(1)));
-            // The template is fixed: it cannot fail; and without it the bar only looks plain.
+            // The template is fixed, so it cannot fail; without it the bar would only look plain.
             let style = ProgressStyle::with_template("{bar:30} {prefix}\n{wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style);
@@ -118,39 +118,39 @@ impl Progress {
         }
         match &self.display {
             Display::Lines => self.screen.line(&text),
-            // On a terminal only what is out of order stays to be read.
+            // On a terminal, only problems remain visible.
             Display::Bar { .. } if !record.marks.is_empty() => self.screen.line(&text),
             Display::Bar { .. } | Display::Silent => {}
         }
     }
 
-    /// A trial is not run.
+    /// A trial is skipped.
     pub fn skipped(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        // Counts as what those took that were run, so that it does not spoil the outlook.
+        // Counts with the average time of the trials that ran, so that the estimate stays right.
         let beyond = self.spent.saturating_sub(self.over) / u32::try_from(self.done.max(1)).unwrap_or(1);
         self.current = expected(plan, planned);
         self.spent += self.current + beyond;
         self.step();
     }
 
-    /// A trial is going to be run once more than was planned.
+    /// A trial will be repeated.
     pub fn again(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.total += 1;
         self.planned += expected(plan, planned);
     }
 
-    /// A host refused a cell, which is not tried again.
+    /// A host refused a cell, which will not be tried again.
     pub fn refused(&mut self, plan: &Plan, refused: &RefusedCell) {
         let cell = &plan.cells[refused.cell];
         tracing::info!(
             "host {} refused {}: {}",
             refused.host,
             label(&cell.arm, &cell.params),
-            refused.refusal.message
+            refused.refusal.message()
         );
     }
 
-    /// The run is over: the bar goes away.
+    /// Removes the bar at the end of the run.
     pub fn finish(&mut self) {
         if let Display::Bar { bar, .. } = &self.display {
             bar.finish_and_clear();
@@ -164,11 +164,11 @@ impl Progress {
         self.current = Duration::ZERO;
     }
 
-    /// Draws the bar, with the running trial at `part` of its time.
+    /// Draws the bar; `part` is the elapsed share of the current trial.
     fn draw(&mut self, part: f64, message: &str) {
         if let Display::Bar { bar, title } = &self.display {
             let at = self.over + self.current.mul_f64(part.clamp(0.0, 1.0));
-            // The plan says how long trials measure; what each costs beyond that, those that are over.
+            // The plan gives the measured time of trials; the finished trials give the overhead.
             let beyond = match u32::try_from(self.done) {
                 Ok(done @ 1..) => self.spent.saturating_sub(self.over) / done,
                 _ => OVERHEAD_PER_TRIAL,
@@ -205,7 +205,7 @@ impl Watch for Progress {
         }
         let mut latency = proto::histogram::empty::<u64>();
         for series in &interval.series {
-            // All histograms of this release have the same bounds.
+            // All histograms of this release have the same buckets.
             let _ = latency.add(&series.latency);
         }
         self.live.insert(host.to_owned(), (interval.ops() as f64 / seconds, latency));
@@ -229,7 +229,7 @@ fn as_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// IOPS, summed over hosts, and latency of all, over the whole trial.
+/// IOPS summed over hosts, and the latency of all operations, over the whole trial.
 fn whole(intervals: &[(usize, Vec<Interval>)]) -> Option<(f64, Histogram<u64>)> {
     let mut iops = 0.0;
     let mut latency = proto::histogram::empty::<u64>();
@@ -263,7 +263,7 @@ fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
     format!("{iops} IOPS, p99 {p99}")
 }
 
-/// A cell in words, such as `uring depth=8`.
+/// A cell as text, such as `uring depth=8`.
 #[must_use]
 pub fn label(arm: &str, params: &Params) -> String {
     let mut text = arm.to_owned();
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_numbers_are_for_people() {
+    fn formats_times_and_numbers_for_people() {
         assert_eq!(human(Duration::from_millis(250)), "250ms");
         assert_eq!(human(Duration::from_secs(80)), "1m 20s");
         assert_eq!(human(Duration::from_secs(7260)), "2h 01m");

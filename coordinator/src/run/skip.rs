@@ -1,11 +1,11 @@
-//! Which cells are not tried again.
+//! Cells that are not tried again.
 
 use std::collections::BTreeSet;
 
 use super::RefusedCell;
 use crate::cluster::{Cluster, trial::TrialRun};
 
-/// Cells that a host refused: the answer would be the same every time.
+/// Cells that a host refused. It would refuse them every time.
 #[derive(Debug, Default)]
 pub(super) struct Skips(BTreeSet<usize>);
 
@@ -14,7 +14,7 @@ impl Skips {
         self.0.contains(&cell)
     }
 
-    /// Learns from a trial, and gives what was refused in it.
+    /// Records the refusals of a trial and returns the new ones.
     pub(super) fn learn(&mut self, cell: usize, cluster: &Cluster, run: &TrialRun) -> Vec<RefusedCell> {
         let refused = run.hosts.iter().filter(|host| !host.lost && !run.interrupted).filter_map(|host| {
             let refusal = host.refusal.clone()?;

@@ -16,6 +16,6 @@ pub struct Cell {
     pub params: Params,
     /// Labels that a host must have to run it; empty: every host runs it.
     pub hosts: BTreeMap<String, String>,
-    /// What is run. Its `id`, `seed` and `measure` are set for each trial by the plan.
+    /// The trial to run. The plan sets its `id`, `seed` and `measure`.
     pub template: Trial,
 }

@@ -1,33 +1,32 @@
-//! What is wrong with a scenario, as miette renders it: the place, the snippet, the remedy.
+//! Problems in a scenario, for miette to render: place, snippet, remedy.
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
     message: String,
     help: Option<String>,
     source: Option<Box<NamedSource<Arc<str>>>>,
     labels: Vec<LabeledSpan>,
-    engine: bool,
 }
 
 impl Problem {
-    /// A problem that lies in no text.
+    /// A problem without a place in a text.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, source: None, labels: Vec::new(), engine: false }
+        Self { message: message.into(), help: None, source: None, labels: Vec::new() }
     }
 
-    /// The text that labels point into.
+    /// Sets the text that labels point into.
     #[must_use]
     pub(crate) fn within(mut self, name: &str, text: &Arc<str>) -> Self {
         self.source = Some(Box::new(NamedSource::new(name, Arc::clone(text))));
         self
     }
 
-    /// Points at a range of the text.
+    /// Adds a label at a byte range of the text.
     #[must_use]
     pub(crate) fn label(mut self, range: Range<usize>, text: impl Into<String>) -> Self {
         let length = range.end.saturating_sub(range.start);
@@ -35,32 +34,20 @@ impl Problem {
         self
     }
 
-    /// What to do about it.
+    /// Adds the remedy.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// What is wrong, in one line.
+    /// The problem in one line.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Marks it as one of an arm's engine, without which the arm cannot be read.
-    #[must_use]
-    pub(crate) fn of_engine(mut self) -> Self {
-        self.engine = true;
-        self
-    }
-
-    /// Whether it is one of an arm's engine.
-    pub(crate) fn is_engine(&self) -> bool {
-        self.engine
-    }
-
-    /// Whether the other says the same of the same place.
+    /// Whether the other problem has the same message at the same place.
     pub(crate) fn repeats(&self, other: &Self) -> bool {
         self.message == other.message && self.labels == other.labels
     }
@@ -88,7 +75,7 @@ impl Diagnostic for Problem {
     }
 }
 
-/// All that is wrong with a scenario; never empty.
+/// All problems of a scenario; never empty.
 #[derive(Clone, Debug)]
 pub struct ScenarioError {
     path: String,
@@ -96,18 +83,18 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    /// Of what was found in the scenario at `path`.
+    /// The problems of the scenario at `path`.
     pub(crate) fn new(path: impl Into<String>, problems: Vec<Problem>) -> Self {
         Self { path: path.into(), problems }
     }
 
-    /// What was found, one by one.
+    /// The problems.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The one problem, if it is one: it is then shown without a heading.
+    /// The problem if there is exactly one; it is then shown without a heading.
     fn only(&self) -> Option<&Problem> {
         match self.problems.as_slice() {
             [problem] => Some(problem),

@@ -1,4 +1,4 @@
-//! Arms at points: lays the values of the sweep over the scenario's blocks.
+//! Expands a scenario into its cells: each arm at each point of the sweep.
 
 use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
 use serde::{Serialize, de::DeserializeOwned};
@@ -7,37 +7,37 @@ use serde_json::Value;
 use super::{Cell, Scenario, keys::Block};
 use crate::params::Params;
 
-/// Which block an axis changes.
+/// The block that an axis changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Home {
+pub(crate) enum AxisBlock {
     Workload,
     Engine,
     Target,
 }
 
-/// Where the value of an axis goes, told from the blocks themselves; none: it is no axis.
-pub(crate) fn home(axis: &str) -> Option<Home> {
+/// The block that has the key of this name; `None` if it cannot be an axis.
+pub(crate) fn axis_block(axis: &str) -> Option<AxisBlock> {
     match axis {
         "engine" | "hosts" | "description" => None,
-        _ if Block::Workload.has(axis) => Some(Home::Workload),
-        _ if Block::Arm.has(axis) => Some(Home::Engine),
-        _ if Block::File.has(axis) || Block::Ramdisk.has(axis) => Some(Home::Target),
+        _ if Block::Workload.has(axis) => Some(AxisBlock::Workload),
+        _ if Block::Arm.has(axis) => Some(AxisBlock::Engine),
+        _ if Block::File.has(axis) || Block::Ramdisk.has(axis) => Some(AxisBlock::Target),
         _ => None,
     }
 }
 
-/// Why a cell cannot be.
+/// Why a cell is invalid.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CellError {
     /// The arm.
     pub arm: String,
-    /// The point: axis, and index into its values.
+    /// The point: each axis with an index into its values.
     pub picks: Vec<(String, usize)>,
-    /// The field and what is wrong with it.
+    /// The field and the rule that it breaks.
     pub error: FieldError,
 }
 
-/// Puts values of axes into a block; each is of its key's type or refused.
+/// Replaces keys of a block by values of axes.
 pub(crate) fn overlay<'a, T: Serialize + DeserializeOwned>(
     block: &T,
     values: impl IntoIterator<Item = (&'a str, &'a Value)>,
@@ -50,7 +50,7 @@ pub(crate) fn overlay<'a, T: Serialize + DeserializeOwned>(
     serde_json::from_value(tree).map_err(|error| error.to_string())
 }
 
-/// Where a block has its keys: most targets keep theirs one level down.
+/// The object that holds a block's keys; of most targets, it is one level down.
 fn keys_of(tree: &mut Value) -> &mut Value {
     match ["file", "ramdisk", "device"].into_iter().find(|key| tree.get(key).is_some_and(Value::is_object)) {
         Some(key) => &mut tree[key],
@@ -58,7 +58,7 @@ fn keys_of(tree: &mut Value) -> &mut Value {
     }
 }
 
-/// An axis' value in the one way in which it is printed, checked against the scenario's blocks.
+/// The value of an axis in canonical form, checked against the scenario's blocks.
 pub(crate) fn canonical(
     axis: &str,
     value: &Value,
@@ -74,15 +74,15 @@ pub(crate) fn canonical(
         Ok(keys_of(&mut tree)[axis].take())
     }
     let (workload, engine, target) = parts;
-    match home(axis) {
-        Some(Home::Workload) => through(workload, axis, value),
-        Some(Home::Engine) => through(engine, axis, value),
-        Some(Home::Target) => through(target, axis, value),
-        None => Err(format!("`{axis}` is no axis")),
+    match axis_block(axis) {
+        Some(AxisBlock::Workload) => through(workload, axis, value),
+        Some(AxisBlock::Engine) => through(engine, axis, value),
+        Some(AxisBlock::Target) => through(target, axis, value),
+        None => Err(format!("`{axis}` cannot be an axis")),
     }
 }
 
-/// All points of the sweep, the first axis changing slowest; without a sweep, the one empty point.
+/// All points of the sweep, with the first axis changing slowest; without a sweep, one empty point.
 pub(crate) fn points(scenario: &Scenario) -> Vec<(Params, Vec<(String, usize)>)> {
     let mut points = vec![(Params::new(), Vec::new())];
     for (axis, values) in &scenario.sweep {
@@ -100,13 +100,13 @@ pub(crate) fn points(scenario: &Scenario) -> Vec<(Params, Vec<(String, usize)>)>
     points
 }
 
-/// How many trials the scenario comes to, audits included.
+/// The total number of trials, including audits.
 pub(crate) fn total_trials(scenario: &Scenario) -> u64 {
     let counts = scenario.sweep.values().map(|values| values.len() as u64);
     counts.chain([scenario.arms.len() as u64, u64::from(scenario.trials) + 1]).fold(1, u64::saturating_mul)
 }
 
-/// Arms at points, arm by arm within each point, every one of them valid.
+/// The cells, arm by arm within each point. All are valid.
 pub(crate) fn cells(scenario: &Scenario) -> Result<Vec<Cell>, Vec<CellError>> {
     let (mut cells, mut errors) = (Vec::new(), Vec::new());
     for (params, picks) in points(scenario) {
@@ -126,17 +126,18 @@ pub(crate) fn cells(scenario: &Scenario) -> Result<Vec<Cell>, Vec<CellError>> {
 
 fn cell(scenario: &Scenario, name: &str, params: &Params) -> Result<Cell, Vec<FieldError>> {
     let arm = &scenario.arms[name];
-    let of = |wanted: Home| {
-        let picked = params.iter().filter(move |(axis, _)| home(axis) == Some(wanted));
+    let of = |wanted: AxisBlock| {
+        let picked = params.iter().filter(move |(axis, _)| axis_block(axis) == Some(wanted));
         picked.map(|(axis, value)| (axis.as_str(), value))
     };
     let refuse = |field: &str, message: String| vec![FieldError::malformed(field, message)];
     let template = Trial {
         id: String::new(),
         seed: 0,
-        target: overlay(&scenario.target, of(Home::Target)).map_err(|why| refuse("target", why))?,
-        workload: overlay(&scenario.workload, of(Home::Workload)).map_err(|why| refuse("workload", why))?,
-        engine: overlay(&arm.engine, of(Home::Engine)).map_err(|why| refuse("engine", why))?,
+        target: overlay(&scenario.target, of(AxisBlock::Target)).map_err(|why| refuse("target", why))?,
+        workload: overlay(&scenario.workload, of(AxisBlock::Workload))
+            .map_err(|why| refuse("workload", why))?,
+        engine: overlay(&arm.engine, of(AxisBlock::Engine)).map_err(|why| refuse("engine", why))?,
         measure: Measure::Timed,
     };
     template.validate()?;

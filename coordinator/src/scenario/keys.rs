@@ -1,5 +1,5 @@
-//! Which keys there are, what each is for, and which one was probably meant. All of it comes from the JSON
-//! Schema, which comes from the types, so that there is no second list to keep.
+//! The known keys with their descriptions, and suggestions for misspelt ones. Everything comes from the JSON Schema,
+//! which is derived from the types, so there is no second list to maintain.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ pub(crate) enum Block {
     Scenario,
     /// `workload`.
     Workload,
-    /// One arm.
+    /// An arm.
     Arm,
     /// `target`.
     Target,
@@ -49,22 +49,22 @@ impl Block {
             .as_object()
     }
 
-    /// Its keys.
+    /// The block's keys.
     pub fn keys(self) -> Vec<&'static str> {
         self.properties().map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default()
     }
 
-    /// Whether it has the key.
+    /// Whether the block has the key.
     pub fn has(self, key: &str) -> bool {
         self.properties().is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// What the key is for.
+    /// The description of the key.
     pub fn describe(self, key: &str) -> Option<&'static str> {
         self.properties()?.get(key)?.get("description")?.as_str()
     }
 
-    /// The key with what it is for and its range, as help.
+    /// Help for a key: its description and range.
     pub fn about(self, key: &str) -> Option<String> {
         let schema = self.properties()?.get(key)?;
         let values = schema.get("items").unwrap_or(schema);
@@ -76,7 +76,7 @@ impl Block {
         Some(format!("`{key}`: {}{range}", self.describe(key)?))
     }
 
-    /// What to say of a key that is none: what was probably meant, and what there is.
+    /// The message and help for an unknown key.
     pub fn unknown(self, key: &str) -> (String, String) {
         let what = match self {
             Self::Sweep => "axis",
@@ -94,23 +94,23 @@ impl Block {
             Self::Sweep => "`sweep`",
             Self::Trials => "`trials`",
         };
-        let mut help = one_of("there are", key, &keys);
+        let mut help = one_of("the keys are", key, &keys);
         let elsewhere = [Self::Workload, Self::Arm, Self::Scenario];
         if let Some(home) = elsewhere.into_iter().find(|home| *home != self && home.has(key)) {
             help = match home {
-                Self::Workload => format!("`{key}` goes into `workload`"),
-                Self::Arm => format!("`{key}` goes into an arm, or into `sweep`"),
-                _ => format!("`{key}` goes to the top of the scenario"),
+                Self::Workload => format!("`{key}` belongs in `workload`"),
+                Self::Arm => format!("`{key}` belongs in an arm or in `sweep`"),
+                _ => format!("`{key}` belongs at the top level of the scenario"),
             };
             if self == Self::Sweep {
-                help = one_of("there are", key, &keys);
+                help = one_of("the keys are", key, &keys);
             }
         }
         (format!("{place} has no {what} `{key}`"), help)
     }
 }
 
-/// The candidate that was probably meant.
+/// The candidate that was probably meant, if one is close enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase().replace('-', "_");
     candidates
@@ -124,7 +124,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean …?`, or all there are.
+/// `did you mean …?`, or the list of candidates.
 pub(crate) fn one_of(intro: &str, word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -137,19 +137,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_meant() {
+    fn suggests_the_nearest_key() {
         let keys = Block::Arm.keys();
         assert!(keys.contains(&"hosts") && keys.contains(&"submit_batch") && keys.contains(&"engine"));
         assert_eq!(nearest("fixed-file", &keys), Some("fixed_files"));
         assert_eq!(nearest("dept", &keys), Some("depth"));
         assert_eq!(nearest("wibble", &keys), None);
-        assert!(Block::Arm.unknown("threads").1.contains("goes into `workload`"));
+        assert!(Block::Arm.unknown("threads").1.contains("belongs in `workload`"));
         assert!(keys.contains(&"ring"));
-        assert!(Block::Arm.unknown("verify").1.contains("goes into `workload`"));
+        assert!(Block::Arm.unknown("verify").1.contains("belongs in `workload`"));
     }
 
     #[test]
-    fn every_key_says_what_it_is_for() {
+    fn every_key_has_a_description() {
         let targets = [Block::Target, Block::File, Block::Ramdisk, Block::Device];
         for block in [Block::Scenario, Block::Workload, Block::Arm, Block::Sweep].into_iter().chain(targets) {
             assert!(!block.keys().is_empty(), "{block:?}");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_every_key_and_engine() {
+    fn documentation_names_every_key_and_engine() {
         let page = include_str!("../../../docs/scenario.md");
         let engines = SCHEMA["definitions"]["EngineKind"]["oneOf"].as_array().unwrap();
         let engines = engines.iter().map(|engine| engine["const"].as_str().unwrap());

@@ -1,9 +1,9 @@
-//! serde's messages in the words of someone who writes a scenario.
+//! Rewords serde's messages for authors of scenarios. serde reports errors only as text.
 
 use super::{keys::one_of, spans::KeyPath};
 
-/// Message, label and, where the message itself knows one, help.
-pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<String>) {
+/// Returns the message, the label and, if the message contains a remedy, the help.
+pub(crate) fn reworded(message: &str, place: &KeyPath) -> (String, String, Option<String>) {
     let titled = |text: &str| {
         if place.0.is_empty() { text.to_owned() } else { format!("`{place}`: {text}") }
     };
@@ -33,17 +33,16 @@ pub(crate) fn humane(message: &str, place: &KeyPath) -> (String, String, Option<
             return (titled(&format!("{found} is not {wanted}")), format!("must be {wanted}"), None);
         }
     }
-    // Messages of units name the remedy after the colon.
+    // Messages of our own types have the remedy after the colon.
     if let Some((what, remedy)) = message.split_once(": ")
         && what.starts_with('`')
     {
         return (titled(what), "this value".to_owned(), Some(remedy.to_owned()));
     }
-    let help = message.contains("exclude each other").then(|| "keep one of them".to_owned());
-    (titled(message), "here".to_owned(), help)
+    (titled(message), "here".to_owned(), None)
 }
 
-/// What Rust calls a type, in plain words.
+/// A Rust type in plain words.
 fn plain(wanted: &str) -> String {
     match wanted {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
@@ -61,20 +60,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_serde_become_words_of_people() {
+    fn rewords_the_messages_of_serde() {
         let at = KeyPath::of(["workload", "threads"]);
-        let said = |message: &str| humane(message, &at).0;
+        let message_of = |message: &str| reworded(message, &at).0;
         assert_eq!(
-            said("invalid type: string \"x\", expected u32"),
+            message_of("invalid type: string \"x\", expected u32"),
             "`workload.threads`: \"x\" is not a whole number, 0 or more"
         );
         assert_eq!(
-            said("invalid value: integer `-1`, expected u32"),
+            message_of("invalid value: integer `-1`, expected u32"),
             "`workload.threads`: -1 is not a whole number, 0 or more"
         );
-        assert_eq!(said("missing field `size`"), "`workload.threads`: `size` is missing");
+        assert_eq!(message_of("missing field `size`"), "`workload.threads`: `size` is missing");
         let (message, _, help) =
-            humane("unknown variant `randm`, expected `random` or `sequential`", &KeyPath::default());
+            reworded("unknown variant `randm`, expected `random` or `sequential`", &KeyPath::default());
         assert_eq!(
             (message.as_str(), help.as_deref()),
             ("there is no `randm`", Some("did you mean `random`?"))

@@ -1,12 +1,12 @@
-//! Scenarios: YAML to a typed model, where every error points at a line.
+//! Scenarios: YAML is read into a typed model, and every error points at a line.
 //!
-//! The path of a text: `yaml` makes a tree of it and `spans` a map from places of the tree to places of
-//! the text; `document` applies `--set` to the tree; `read` makes the typed model of it and lays every
-//! problem at its line; `cells` does the same for what only shows in a cell; `error` is how problems look. Options are those of [`proto::trial`] and stand
-//! nowhere else: [`schema`] and `keys` are derived from those types.
+//! `yaml` parses the text into a tree, and `spans` maps places in the tree to places in the text. `document` applies
+//! `--set` to the tree. `read` turns the tree into the typed model and locates every problem; `expand` lays the sweep
+//! over it, and `cells` locates problems that appear only in a cell. `error` is how problems are shown. The options are
+//! those of [`proto::trial`]; [`schema`] and `keys` are derived from these types.
 //!
-//! **Order of precedence**: the scenario, shortened by `--quick`, changed by `--set`. What is set by hand
-//! therefore wins over `--quick`, and values of an axis are never shortened.
+//! **Order of precedence**: the scenario, then `--quick`, then `--set`. A value given with `--set` therefore wins over
+//! `--quick`. Values of an axis are never shortened.
 
 mod cell;
 mod cells;
@@ -14,13 +14,13 @@ mod document;
 mod error;
 mod expand;
 pub mod expect;
-mod itself;
 pub(crate) mod keys;
 mod message;
 pub mod noise;
 pub mod precision;
 mod read;
 pub mod schema;
+mod self_comparison;
 mod spans;
 mod yaml;
 
@@ -42,121 +42,121 @@ pub use self::{
     cell::Cell,
     error::{Problem, ScenarioError},
     expect::Expectation,
-    itself::{Itself, against_itself},
     schema::scenario_schema,
+    self_comparison::{SelfComparison, compare_with_itself},
 };
 use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 
-/// Trials where a scenario says nothing.
+/// The number of trials if the scenario has none.
 pub const DEFAULT_TRIALS: u32 = 3;
-/// The most trials of one cell.
+/// The maximum number of trials per cell.
 pub const MAX_TRIALS: u32 = 1000;
-/// The most trials of a whole run, audits included.
+/// The maximum number of trials per run, including audits.
 pub const MAX_TOTAL_TRIALS: u64 = 100_000;
-/// The longest name of a scenario or an arm: both become part of file names.
+/// The maximum length of the name of a scenario or an arm, in bytes. Names become part of file names.
 pub const MAX_NAME: usize = 64;
 /// Names of scenarios, as a regular expression.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
-/// Names of arms, as a regular expression: no point, which ends an arm's name in an expectation.
+/// Names of arms, as a regular expression. They contain no dot, because a dot ends an arm's name in an expectation.
 pub const ARM_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 
-/// What `--quick` leaves of a scenario, at most.
+/// The limits that `--quick` applies to a scenario.
 pub mod quick {
     use proto::units::{ByteSize, Nanos};
 
-    /// Trials of a cell.
+    /// Trials per cell.
     pub const TRIALS: u32 = 2;
-    /// Measured time of a trial.
+    /// Measured time per trial.
     pub const RUNTIME: Nanos = Nanos(200_000_000);
-    /// Time before measuring.
+    /// Warm-up time per trial.
     pub const WARMUP: Nanos = Nanos(50_000_000);
-    /// Size of a file that the agent makes.
+    /// Size of a file or RAM disk created by the agent.
     pub const FILE_SIZE: ByteSize = ByteSize(64 << 20);
 }
 
-/// What is compared, on what, and what is expected of it.
+/// A scenario: what is compared, on which target, and what is expected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Its name; part of the run directory's name.
+    /// The name, which becomes part of the run directory's name.
     pub name: String,
-    /// The question that it answers, in plain words.
+    /// The question that the scenario answers.
     pub question: Option<String>,
-    /// What the I/O goes to.
+    /// The target of the I/O.
     pub target: Target,
-    /// What the I/O looks like.
+    /// The I/O pattern.
     pub workload: Workload,
-    /// What is compared, in the order of the scenario; never empty.
+    /// The arms in the order of the scenario; never empty.
     pub arms: IndexMap<String, Arm>,
-    /// Axes with their values as they stand in [`crate::params::Params`]: numbers, truth values and words as
-    /// such, sizes and durations as canonical text.
+    /// Axes with their values in the form of [`crate::params::Params`]: numbers, booleans and words as they are, sizes
+    /// and durations as canonical text.
     pub sweep: IndexMap<String, Vec<Value>>,
-    /// How often each cell is run; with `precision`, at most.
+    /// Trials per cell; the maximum if `precision` is set.
     pub trials: u32,
-    /// When fewer trials will do.
+    /// The condition for stopping before `trials` is reached.
     pub precision: Option<Precision>,
-    /// Arms whose ratio lies surely within 1 ± this are called equal: 0.02 for 2 %.
+    /// Two arms are equal if the interval of their ratio lies within 1 ± this share: 0.02 for 2 %.
     pub margin: f64,
-    /// The arm that others are held against, if one was named; see [`Scenario::baseline_arm`].
+    /// The baseline named in the scenario; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
-    /// Arms in the order of a ladder, each one change away from the one before; empty, or two and more.
+    /// The arms of the ladder, each one change away from its predecessor; empty, or at least two.
     pub ladder: Vec<String>,
-    /// Claims.
+    /// The expectations.
     pub expect: Vec<Expectation>,
-    /// What becomes of noisy trials.
+    /// How noisy trials are treated.
     pub noise: NoisePolicy,
-    /// The seed, if one was given.
+    /// The seed given in the scenario.
     pub seed: Option<u64>,
 }
 
 impl Scenario {
-    /// The arm that others are held against: the one that was named, or the first.
+    /// The arm that the others are compared with: the named baseline, or the first arm.
     #[must_use]
     pub fn baseline_arm(&self) -> &str {
         self.baseline.as_deref().or_else(|| self.arms.keys().next().map(String::as_str)).unwrap_or_default()
     }
 }
 
-/// One of the things compared.
+/// One of the alternatives that are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     /// The engine and its knobs.
     pub engine: Engine,
-    /// Labels that a host must have to run it; empty: every host runs it.
+    /// Labels that a host must have to run the arm; if empty, every host runs it.
     pub hosts: BTreeMap<String, String>,
-    /// What is special about it, in plain words.
+    /// A description in prose.
     pub description: Option<String>,
 }
 
-/// A scenario with all that made it what it is.
+/// A scenario together with the text and overrides that it was read from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The scenario, with overrides applied.
     pub scenario: Scenario,
-    /// The text as read.
+    /// The text of the file, without overrides.
     pub text: String,
-    /// Where it was read.
+    /// The file that it was read from.
     pub path: PathBuf,
-    /// `--set` as given, in order.
+    /// The `--set` arguments, in order.
     pub overrides: Vec<String>,
-    /// Whether `--quick` shortened it.
+    /// Whether `--quick` was applied.
     pub quick: bool,
-    /// Finds the places of problems.
+    /// Locates problems in the text.
     pub(crate) document: Document,
 }
 
 impl Loaded {
-    /// Arms at points, as the scenario is now.
+    /// Expands the scenario into its cells.
     pub(crate) fn cells(&self) -> Result<Vec<Cell>, ScenarioError> {
         cells::cells(&self.document, &self.scenario)
             .map_err(|problems| ScenarioError::new(self.document.name(), problems))
     }
 }
 
-/// Reads a scenario from a file, shortens it if `quick` says so, and applies overrides (`PATH=VALUE`, the
-/// value in YAML). What comes back is valid in every cell.
+/// Reads a scenario from a file and applies overrides (`PATH=VALUE`, with the value in YAML) and, if `quick` is set,
+/// the limits of [`quick`]. The result is valid in every cell.
 ///
 /// # Errors
-/// All problems that can be told from one another, each with its place and its remedy.
+/// All problems found, each with its place and its remedy.
 pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, ScenarioError> {
     let name = path.display().to_string();
     let refuse = |message: String, help: &str| {
@@ -175,10 +175,10 @@ pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, Sc
     load_text(text, path, overrides, quick)
 }
 
-/// The same, of a text that is at hand already; `path` is what errors call it.
+/// Like [`load`], but for text in memory. Errors name `path`.
 ///
 /// # Errors
-/// As [`load`].
+/// Like [`load`].
 pub fn load_text(
     text: String,
     path: &Path,
@@ -201,13 +201,13 @@ pub fn load_text(
     Ok(Loaded { scenario, text, path: path.to_owned(), overrides: overrides.to_vec(), quick, document })
 }
 
-/// Applies `--quick` to what no `--set` decided.
+/// Applies `--quick` to everything that no `--set` determined.
 fn shorten(scenario: &mut Scenario, document: &Document) {
     let free = |keys: &[&str]| {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.key(key));
         !document.is_set(&path)
     };
-    // A smoke test need not be measured twice.
+    // A smoke test does not repeat noisy trials.
     if free(&["noise"]) && scenario.noise == NoisePolicy::Mark {
         scenario.noise = NoisePolicy::Warn;
     }
@@ -228,7 +228,7 @@ fn shorten(scenario: &mut Scenario, document: &Document) {
         Target::Path(_) | Target::Device(_) => return,
     };
     if free(&["target", kind, "size"]) {
-        // But never below the one block that it must hold.
+        // The target must hold at least one block.
         *size = ByteSize(size.0.min(quick::FILE_SIZE.0.max(work.block_size.largest().0)));
     }
 }

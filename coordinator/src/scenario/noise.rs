@@ -1,17 +1,17 @@
-//! `noise`: what becomes of a trial that something else disturbed.
+//! `noise`: how trials disturbed by other activity are treated.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a trial during which something else was going on in a host.
+/// How a trial is treated during which other activity disturbed a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoisePolicy {
-    /// It is kept out of verdicts and run again, within bounds; lesser noise is warned of.
+    /// Exclude it from verdicts and repeat it, within limits; warn of lesser noise.
     #[default]
     Mark,
-    /// It counts, and is warned of.
+    /// Count it, with a warning.
     Warn,
-    /// It counts, and nothing is said.
+    /// Count it, without a warning.
     Ignore,
 }

@@ -1,33 +1,33 @@
-//! How narrow is narrow enough: `until`, `margin`, and percentages in general.
+//! `trials.until`, `margin`, and percentages in general.
 
-/// The fewest trials where `min` is not said.
+/// The default of `min`.
 pub const DEFAULT_MIN: u32 = 5;
-/// The most trials where `max` is not said.
+/// The default of `max`.
 pub const DEFAULT_MAX: u32 = 30;
-/// `min` may not be less: of two trials, no spread can be told.
+/// The smallest `min`. The spread of two trials is not known well enough.
 pub const LEAST_MIN: u32 = 3;
 /// The largest percentage.
 pub const LARGEST_PERCENT: f64 = 50.0;
 
-/// Trials go on until the intervals are narrow enough, never until something is significant.
+/// When a run stops: once its intervals are narrow enough, never because a difference is significant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Precision {
-    /// The fewest trials of each cell.
+    /// Minimum number of trials per cell.
     pub min: u32,
-    /// Half the length of an interval, as a share of the ratio: 0.02 for ± 2 %.
+    /// Half the width of an interval, as a share of the ratio: 0.02 for ± 2 %.
     pub until: f64,
 }
 
-/// `2%`, `0.5 %`: as a share of 1. Nothing that is not above 0 and up to [`LARGEST_PERCENT`].
+/// Parses `2%` or `0.5 %` to a share of 1. `None` unless it is above 0 and at most [`LARGEST_PERCENT`].
 pub(crate) fn percent(text: &str) -> Option<f64> {
     let number: f64 = text.trim().strip_suffix('%')?.trim_end().parse().ok()?;
     (number > 0.0 && number <= LARGEST_PERCENT).then_some(number / 100.0)
 }
 
-/// A share as people write it: `2 %`, `0.5 %`.
+/// Formats a share as `2 %` or `0.5 %`.
 #[must_use]
 pub fn as_percent(share: f64) -> String {
-    // Three digits are enough, and hide what dividing by 100 did.
+    // Three decimals hide the rounding error of the division by 100.
     let number = (share * 1e5).round() / 1e3;
     format!("{number} %")
 }

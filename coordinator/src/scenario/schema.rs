@@ -1,5 +1,5 @@
-//! The JSON Schema of a scenario, for editors. The blocks' schemas come from the types that they are read
-//! into; only the frame around them is written here.
+//! The JSON Schema of a scenario, for editors. The schemas of the blocks come from their types; only the frame around
+//! them is written here.
 
 use proto::trial::{Engine, FileTarget, Target, Workload};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
@@ -14,7 +14,7 @@ use super::{
 /// Percentages such as `2%`, as a regular expression.
 const PERCENT_PATTERN: &str = r"^\s*[0-9]*\.?[0-9]+\s*%\s*$";
 
-/// The JSON Schema of a scenario, as draft-07: the newest that yaml-language-server knows.
+/// The JSON Schema of a scenario in draft-07, the newest draft that yaml-language-server supports.
 #[must_use]
 pub fn scenario_schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
@@ -30,25 +30,25 @@ pub fn scenario_schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Ringbench scenario",
-        "description": "What is compared, on what, and what is expected of it.",
+        "description": "What is compared, on which target, and what is expected.",
         "type": "object",
         "additionalProperties": false,
         "required": ["name", "target", "arms"],
         "properties": {
             "name": {
-                "description": "The scenario's name; it becomes part of a directory's name.",
+                "description": "The scenario's name, which becomes part of a directory's name.",
                 "type": "string",
                 "maxLength": MAX_NAME,
                 "pattern": NAME_PATTERN,
             },
             "question": {
-                "description": "The question that it answers, in plain words.",
+                "description": "The question that the scenario answers.",
                 "type": "string",
             },
-            "target": { "description": "What the I/O goes to.", "allOf": [target] },
-            "workload": { "description": "What the I/O looks like.", "allOf": [workload] },
+            "target": { "description": "The target of the I/O.", "allOf": [target] },
+            "workload": { "description": "The I/O pattern.", "allOf": [workload] },
             "arms": {
-                "description": "What is compared: a name and the way it does its I/O.",
+                "description": "The alternatives that are compared, by name.",
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": { "pattern": ARM_PATTERN, "maxLength": MAX_NAME },
@@ -56,14 +56,14 @@ pub fn scenario_schema() -> Value {
             },
             "sweep": {
                 "description": "Axes: keys of the workload, the target or the arms, each with a list of values. \
-                                Every arm is run at every combination.",
+                                Every arm runs at every combination.",
                 "type": "object",
                 "additionalProperties": false,
                 "properties": axes,
             },
             "trials": {
-                "description": "How often every arm is run at every point. The trial is the sample: with fewer \
-                                than 5, small differences are not found. Or a mapping: until intervals are narrow.",
+                "description": "Trials per cell. The trial is the statistical sample: fewer than 5 do not find small \
+                 differences. As a mapping, a run stops once its intervals are narrow enough.",
                 "default": 3,
                 "anyOf": [
                     { "type": "integer", "minimum": 1, "maximum": MAX_TRIALS },
@@ -71,38 +71,39 @@ pub fn scenario_schema() -> Value {
                 ],
             },
             "margin": {
-                "description": "Two arms are called equal where the interval of their ratio lies within 1 \u{b1} this.",
+                "description": "Two arms are equal if the interval of their ratio lies within 1 \u{b1} this.",
                 "default": "2%",
                 "type": "string",
                 "pattern": PERCENT_PATTERN,
             },
             "baseline": {
-                "description": "The arm that the others are held against; the first one if absent.",
+                "description": "The arm that the others are compared with; the first arm if absent.",
                 "type": "string",
             },
             "ladder": {
-                "description": "Arms, each one change away from the one before: what each step saves is told as a \
-                                waterfall.",
+                "description": "Arms in order, each one change away from its predecessor. The report shows the saving \
+                 of each step as a waterfall.",
                 "type": "array",
                 "minItems": 2,
                 "uniqueItems": true,
                 "items": { "type": "string" },
             },
             "expect": {
-                "description": "Claims, such as `uring.iops >= 1.5 * sync.iops at depth >= 32`; the exit code of \
-                                a run says whether they held.",
+                "description": "Claims, such as `uring.iops >= 1.5 * sync.iops at depth >= 32`; the exit code of a \
+                 run reports whether they held.",
                 "type": "array",
                 "items": { "type": "string" },
             },
             "noise": {
-                "description": "What becomes of a trial that something else on a host disturbed: `mark` keeps it out \
-                                of verdicts and runs it again, within bounds; `warn` counts it; `ignore` says \
-                                nothing either.",
+                "description": "How a trial is treated that other activity on a host disturbed: `mark` excludes it \
+                 from verdicts and repeats it, within limits; `warn` counts it with a warning; `ignore` counts it \
+                 without one.",
                 "allOf": [noise],
                 "default": "mark",
             },
             "seed": {
-                "description": "Decides the order of the trials and every offset; a new one each run if absent.",
+                "description": "Determines the order of the trials and every offset; chosen anew for each run if \
+                 absent.",
                 "type": "integer",
                 "minimum": 0,
             },
@@ -127,8 +128,8 @@ fn open_trials() -> Value {
         "additionalProperties": false,
         "required": ["until"],
         "properties": {
-            "min": number("The fewest trials of each cell.", DEFAULT_MIN),
-            "max": number("The most trials of each cell.", DEFAULT_MAX),
+            "min": number("Minimum number of trials per cell.", DEFAULT_MIN),
+            "max": number("Maximum number of trials per cell.", DEFAULT_MAX),
             "until": {
                 "description": "Trials end when every 95 % interval of IOPS and of mean latency, against the \
                                 baseline, is within \u{b1} this, such as 2%.",
@@ -143,26 +144,27 @@ fn reference<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Value 
     generator.subschema_for::<T>().into()
 }
 
-/// An arm is an engine block with two keys more.
+/// An arm is an engine block with two more keys.
 fn arm(mut engine: Value) -> Value {
-    engine["description"] = json!("One of the things compared: an engine and its knobs.");
-    // YAML reads a bare `null` as no value; here it is the name of an engine.
+    engine["description"] = json!("One of the alternatives that are compared: an engine and its options.");
+    // YAML reads a bare `null` as no value; here it names an engine.
     let kind = engine["properties"]["engine"].take();
     engine["properties"]["engine"] =
         json!({ "description": "The engine.", "anyOf": [kind, { "type": "null" }] });
     engine["properties"]["hosts"] = json!({
-        "description": "Labels that a host must have to run this arm, such as {kernel: patched}; absent: every host.",
+        "description": "Labels that a host must have to run this arm, such as {kernel: patched}; if absent, every \
+         host runs it.",
         "type": "object",
         "additionalProperties": { "type": ["string", "number", "boolean"] },
     });
     engine["properties"]["description"] = json!({
-        "description": "What is special about this arm, in plain words.",
+        "description": "A description in prose.",
         "type": "string",
     });
     engine
 }
 
-/// Every knob is an axis, but for what makes an arm an arm.
+/// Every key of these blocks is an axis, except those that define an arm.
 fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
     let mut axes = Map::new();
     for block in ["Workload", "Arm", "FileTarget", "RamdiskTarget"] {
@@ -177,7 +179,7 @@ fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
                 }
                 let about = schema["description"].clone();
                 let axis = json!({ "description": about, "type": "array", "minItems": 1, "items": item });
-                // A key of two blocks, such as `size`, keeps the words of the first.
+                // A key of two blocks, such as `size`, keeps the description of the first.
                 axes.entry(key.clone()).or_insert(axis);
             }
         }
@@ -190,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arm_has_the_engines_keys_and_two_more() {
+    fn an_arm_has_the_keys_of_an_engine_and_two_more() {
         let schema = scenario_schema();
         let arm = &schema["definitions"]["Arm"];
         assert_eq!(arm["additionalProperties"], json!(false));

@@ -1,11 +1,10 @@
-//! Where in the text each value of the tree is written: built from a parser's events, because the tree itself
-//! has lost its places.
+//! Where each value of the tree is written in the text. Built from a parser's events, because the tree has no places.
 
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 
 use saphyr_parser::{Event, Parser, Span};
 
-/// One step down the tree.
+/// A step down the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// Into a mapping.
@@ -19,37 +18,37 @@ pub(crate) enum Step {
 pub(crate) struct KeyPath(pub Vec<Step>);
 
 impl KeyPath {
-    /// From keys alone.
+    /// A path of keys.
     pub fn of<const N: usize>(keys: [&str; N]) -> Self {
         Self(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
     }
 
-    /// One key further.
+    /// The path extended by a key.
     pub fn key(&self, key: &str) -> Self {
         self.join(&Self(vec![Step::Key(key.to_owned())]))
     }
 
-    /// One list element further.
+    /// The path extended by a list element.
     pub fn index(&self, index: usize) -> Self {
         self.join(&Self(vec![Step::Index(index)]))
     }
 
-    /// The other path, begun here.
+    /// The path extended by another path.
     pub fn join(&self, below: &Self) -> Self {
         Self(self.0.iter().chain(&below.0).cloned().collect())
     }
 
-    /// The place that holds this one.
+    /// The enclosing place.
     pub fn parent(&self) -> Option<Self> {
         self.0.split_last().map(|(_, rest)| Self(rest.to_vec()))
     }
 
-    /// Whether the other place holds this one, or is it.
+    /// Whether the place is the other one or lies within it.
     pub fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
 
-    /// The key that the path ends in.
+    /// The last key of the path.
     pub fn last_key(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
@@ -74,7 +73,7 @@ impl fmt::Display for KeyPath {
 /// Byte ranges of a value and of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// The key; none for a list element and for the document.
+    /// The key; `None` for a list element and for the document.
     pub key: Option<Range<usize>>,
     /// The value.
     pub value: Range<usize>,
@@ -82,7 +81,7 @@ pub(crate) struct Written {
     pub scalar: bool,
 }
 
-/// A key that a mapping has twice.
+/// A key that occurs twice in a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate {
     /// The place.
@@ -93,28 +92,28 @@ pub(crate) struct Duplicate {
     pub again: Range<usize>,
 }
 
-/// Why the text has no spans.
+/// Why the text cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
     /// Byte offset of the place.
     pub at: usize,
 }
 
-/// Places of a document's values.
+/// The places of a document's values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spans {
     places: HashMap<KeyPath, Written>,
-    /// Keys that stand twice in their mapping.
+    /// Keys that occur twice in their mapping.
     pub duplicates: Vec<Duplicate>,
 }
 
 impl Spans {
-    /// Walks the text. Aliases are not followed: what lies below one is written where its anchor is, and an
-    /// error in it is shown at the alias.
+    /// Parses the text. Aliases are not followed: a value below one is written at its anchor, and errors in it are
+    /// shown at the alias.
     pub fn of(text: &str) -> Result<Self, Unreadable> {
-        // The parser counts characters; everyone else counts bytes.
+        // The parser counts characters; everything else counts bytes.
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
         let mut walk = Walk::default();
@@ -132,12 +131,12 @@ impl Spans {
         Ok(walk.spans)
     }
 
-    /// Where exactly this place is written.
+    /// Where this place is written.
     pub fn get(&self, path: &KeyPath) -> Option<&Written> {
         self.places.get(path)
     }
 
-    /// Where this place or, failing that, what holds it is written; and whether it is the place itself.
+    /// Where this place or its nearest enclosing place is written, and whether it is the place itself.
     pub fn nearest(&self, path: &KeyPath) -> Option<(&Written, bool)> {
         let mut path = path.clone();
         let mut exact = true;
@@ -160,7 +159,7 @@ struct Open {
 }
 
 enum Inside {
-    /// Waiting for a key, or holding one that waits for its value.
+    /// Waiting for a key, or for the value of this key.
     Mapping(Option<(String, Range<usize>)>),
     /// The index of the next element.
     List(usize),
@@ -189,7 +188,7 @@ impl Walk {
         }
     }
 
-    /// The place that the next value takes.
+    /// The place of the next value.
     fn next(&mut self) -> (KeyPath, Option<Range<usize>>) {
         match self.open.last_mut() {
             None => (KeyPath::default(), None),
@@ -200,7 +199,7 @@ impl Walk {
                 }
                 Inside::Mapping(waiting) => match waiting.take() {
                     Some((key, range)) => (open.path.key(&key), Some(range)),
-                    // A mapping as a key: refused elsewhere, and of no interest here.
+                    // A mapping as a key is refused elsewhere.
                     None => (open.path.key(""), None),
                 },
             },
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_read_well() {
+    fn formats_paths() {
         assert_eq!(KeyPath::of(["sweep", "depth"]).index(2).to_string(), "sweep.depth[2]");
         assert_eq!(KeyPath::of(["sweep", "depth"]).index(2).last_key(), Some("depth"));
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::plan;
 
-/// A valid scenario that cases change.
+/// A valid scenario, which the tests change.
 const BASE: &str = "\
 name: demo
 target: {file: {size: 1GiB, direct: true}}
@@ -33,18 +33,18 @@ fn rendered(error: &ScenarioError) -> String {
     out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// What is said of the base with one text exchanged.
-fn said(from: &str, to: &str) -> String {
+/// The rendered error for the base with one text replaced.
+fn refusal(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "{from}");
     rendered(&read(&BASE.replacen(from, to, 1), &[], false).expect_err("must be refused"))
 }
 
-fn said_of(overrides: &[&str]) -> String {
+fn refusal_of_overrides(overrides: &[&str]) -> String {
     rendered(&read(BASE, overrides, false).expect_err("must be refused"))
 }
 
 #[test]
-fn the_base_is_read_as_written() {
+fn reads_the_scenario_as_written() {
     let loaded = read(BASE, &[], false).unwrap();
     let scenario = &loaded.scenario;
     assert_eq!(scenario.arms.keys().collect::<Vec<_>>(), ["sync", "uring"]);
@@ -54,65 +54,65 @@ fn the_base_is_read_as_written() {
 }
 
 #[test]
-fn the_first_arm_is_the_baseline_if_none_is_named() {
+fn first_arm_is_the_default_baseline() {
     let loaded = read(&BASE.replace("baseline: sync\n", ""), &[], false).unwrap();
     assert_eq!((loaded.scenario.baseline.as_deref(), loaded.scenario.baseline_arm()), (None, "sync"));
 }
 
 #[test]
-fn syntax() {
+fn refuses_invalid_yaml() {
     insta::assert_snapshot!(
         "not_yaml",
-        said("{block_size: 4KiB, warmup: 300ms, runtime: 1s}", "{block_size: 4KiB")
+        refusal("{block_size: 4KiB, warmup: 300ms, runtime: 1s}", "{block_size: 4KiB")
     );
-    insta::assert_snapshot!("written_twice", said("trials: 3", "trials: 3\ntrials: 4"));
+    insta::assert_snapshot!("written_twice", refusal("trials: 3", "trials: 3\ntrials: 4"));
     insta::assert_snapshot!("no_mapping", rendered(&read("- a\n- b\n", &[], false).unwrap_err()));
     insta::assert_snapshot!("empty", rendered(&read("", &[], false).unwrap_err()));
 }
 
 #[test]
-fn keys_that_there_are_not() {
-    insta::assert_snapshot!("unknown_key", said("trials: 3", "trails: 3"));
-    insta::assert_snapshot!("unknown_workload_key", said("block_size: 4KiB", "blocksize: 4KiB"));
+fn refuses_unknown_and_missing_keys() {
+    insta::assert_snapshot!("unknown_key", refusal("trials: 3", "trails: 3"));
+    insta::assert_snapshot!("unknown_workload_key", refusal("block_size: 4KiB", "blocksize: 4KiB"));
     insta::assert_snapshot!(
         "unknown_arm_key",
-        said("engine: io_uring", "engine: io_uring, fixed_file: true")
+        refusal("engine: io_uring", "engine: io_uring, fixed_file: true")
     );
-    insta::assert_snapshot!("misplaced_key", said("engine: io_uring", "engine: io_uring, threads: 2"));
+    insta::assert_snapshot!("misplaced_key", refusal("engine: io_uring", "engine: io_uring, threads: 2"));
     insta::assert_snapshot!(
         "shared_ring",
-        said("engine: io_uring", "engine: io_uring, ring: shared, single_issuer: true")
+        refusal("engine: io_uring", "engine: io_uring, ring: shared, single_issuer: true")
     );
-    insta::assert_snapshot!("unknown_axis", said("{depth: [1", "{dept: [1"));
+    insta::assert_snapshot!("unknown_axis", refusal("{depth: [1", "{dept: [1"));
     insta::assert_snapshot!("missing_sections", rendered(&read("question: why?\n", &[], false).unwrap_err()));
 }
 
 #[test]
-fn values_that_are_refused() {
-    insta::assert_snapshot!("unit", said("block_size: 4KiB", "block_size: 4k"));
+fn refuses_invalid_values() {
+    insta::assert_snapshot!("unit", refusal("block_size: 4KiB", "block_size: 4k"));
     insta::assert_snapshot!(
         "several",
-        said("4KiB, warmup: 300ms, runtime: 1s", "4k, warmup: 5, threads: many")
+        refusal("4KiB, warmup: 300ms, runtime: 1s", "4k, warmup: 5, threads: many")
     );
-    insta::assert_snapshot!("unknown_word", said("block_size: 4KiB", "pattern: randm"));
-    insta::assert_snapshot!("target_of_two_kinds", said("direct: true}", "direct: true}, path: /x"));
-    insta::assert_snapshot!("trials", said("trials: 3", "trials: 0"));
-    insta::assert_snapshot!("name", said("name: demo", "name: a/b"));
-    insta::assert_snapshot!("trials_open", said("trials: 3", "trials: {min: 2, most: 9, until: 2}"));
+    insta::assert_snapshot!("unknown_word", refusal("block_size: 4KiB", "pattern: randm"));
+    insta::assert_snapshot!("target_of_two_kinds", refusal("direct: true}", "direct: true}, path: /x"));
+    insta::assert_snapshot!("trials", refusal("trials: 3", "trials: 0"));
+    insta::assert_snapshot!("name", refusal("name: demo", "name: a/b"));
+    insta::assert_snapshot!("trials_open", refusal("trials: 3", "trials: {min: 2, most: 9, until: 2}"));
     insta::assert_snapshot!(
         "trials_least",
-        said("trials: 3", "trials: {min: 9, max: 5, until: 2%}\nmargin: 0%")
+        refusal("trials: 3", "trials: {min: 9, max: 5, until: 2%}\nmargin: 0%")
     );
-    insta::assert_snapshot!("trials_until", said("trials: 3", "trials: {min: 5}"));
-    insta::assert_snapshot!("arm_name", said("  uring:", "  my.uring:"));
-    insta::assert_snapshot!("baseline", said("baseline: sync", "baseline: snyc"));
-    insta::assert_snapshot!("engine_without_device", said("engine: io_uring", "engine: nvme"));
-    insta::assert_snapshot!("unknown_engine", said("engine: io_uring", "engine: iouring"));
-    insta::assert_snapshot!("no_engine", said("{engine: io_uring}", "{fixed_files: yes}"));
+    insta::assert_snapshot!("trials_until", refusal("trials: 3", "trials: {min: 5}"));
+    insta::assert_snapshot!("arm_name", refusal("  uring:", "  my.uring:"));
+    insta::assert_snapshot!("baseline", refusal("baseline: sync", "baseline: snyc"));
+    insta::assert_snapshot!("engine_without_device", refusal("engine: io_uring", "engine: nvme"));
+    insta::assert_snapshot!("unknown_engine", refusal("engine: io_uring", "engine: iouring"));
+    insta::assert_snapshot!("no_engine", refusal("{engine: io_uring}", "{fixed_files: yes}"));
 }
 
 #[test]
-fn trials_may_be_open_and_the_margin_is_a_percentage() {
+fn reads_open_trials_and_percentages() {
     let of = |text: &str, set: &[&str], quick: bool| {
         let scenario = read(&BASE.replace("trials: 3", text), set, quick).unwrap().scenario;
         (scenario.trials, scenario.precision, scenario.margin)
@@ -129,47 +129,56 @@ fn trials_may_be_open_and_the_margin_is_a_percentage() {
 }
 
 #[test]
-fn sweeps_that_are_refused() {
-    insta::assert_snapshot!("empty_axis", said("[1, 8, 32]", "[]"));
-    insta::assert_snapshot!("scalar_axis", said("[1, 8, 32]", "8"));
-    insta::assert_snapshot!("depth_0", said("[1, 8, 32]", "[1, 0, 32]"));
-    insta::assert_snapshot!("depth_too_large", said("[1, 8, 32]", "[1, 32, 1000000]"));
-    insta::assert_snapshot!("depth_no_number", said("[1, 8, 32]", "[1, 32, 1_000_000]"));
+fn refuses_invalid_sweeps() {
+    insta::assert_snapshot!("empty_axis", refusal("[1, 8, 32]", "[]"));
+    insta::assert_snapshot!("scalar_axis", refusal("[1, 8, 32]", "8"));
+    insta::assert_snapshot!("depth_0", refusal("[1, 8, 32]", "[1, 0, 32]"));
+    insta::assert_snapshot!("depth_too_large", refusal("[1, 8, 32]", "[1, 32, 1000000]"));
+    insta::assert_snapshot!("depth_no_number", refusal("[1, 8, 32]", "[1, 32, 1_000_000]"));
     insta::assert_snapshot!(
         "axis_value",
-        said("{depth: [1, 8, 32]}", "{depth: [1, 32], block_size: [4KiB, 8k]}")
+        refusal("{depth: [1, 8, 32]}", "{depth: [1, 32], block_size: [4KiB, 8k]}")
     );
-    insta::assert_snapshot!("twice", said("{depth: [1, 8, 32]}", "{depth: [32], block_size: [4KiB, 4096]}"));
-    insta::assert_snapshot!("fixed_and_swept", said("engine: io_uring", "engine: io_uring, depth: 4"));
+    insta::assert_snapshot!(
+        "twice",
+        refusal("{depth: [1, 8, 32]}", "{depth: [32], block_size: [4KiB, 4096]}")
+    );
+    insta::assert_snapshot!("fixed_and_swept", refusal("engine: io_uring", "engine: io_uring, depth: 4"));
     let depths: Vec<u32> = (1..=20_000).collect();
     let many = read(BASE, &[&format!("sweep.depth={depths:?}")], false).unwrap_err();
     assert_eq!(many.to_string(), "the scenario comes to 160000 trials; at most 100000 are allowed");
 }
 
 #[test]
-fn cells_that_cannot_be() {
-    insta::assert_snapshot!("knob_without_ring", said("engine: psync", "engine: psync, fixed_files: true"));
-    insta::assert_snapshot!("defer_alone", said("engine: io_uring", "engine: io_uring, defer_taskrun: true"));
+fn refuses_invalid_cells() {
+    insta::assert_snapshot!(
+        "knob_without_ring",
+        refusal("engine: psync", "engine: psync, fixed_files: true")
+    );
+    insta::assert_snapshot!(
+        "defer_alone",
+        refusal("engine: io_uring", "engine: io_uring, defer_taskrun: true")
+    );
     let text = BASE.replace("psync", "psync, concurrency: threads").replace("[1, 8, 32]", "[1, 32, 2000]");
     insta::assert_snapshot!("too_many_threads", rendered(&read(&text, &[], false).unwrap_err()));
-    insta::assert_snapshot!("block_larger_than_file", said("size: 1GiB", "size: 1KiB"));
-    insta::assert_snapshot!("odd_block", said("block_size: 4KiB", "block_size: 1000"));
+    insta::assert_snapshot!("block_larger_than_file", refusal("size: 1GiB", "size: 1KiB"));
+    insta::assert_snapshot!("odd_block", refusal("block_size: 4KiB", "block_size: 1000"));
 }
 
 #[test]
-fn expectations_that_are_refused() {
-    insta::assert_snapshot!("expect_metric", said("uring.iops", "uring.iop"));
-    insta::assert_snapshot!("expect_names", said("sync.iops at depth", "snyc.iops at dept"));
-    insta::assert_snapshot!("expect_shape", said("at depth >= 32", "when depth >= 32"));
+fn refuses_invalid_expectations() {
+    insta::assert_snapshot!("expect_metric", refusal("uring.iops", "uring.iop"));
+    insta::assert_snapshot!("expect_names", refusal("sync.iops at depth", "snyc.iops at dept"));
+    insta::assert_snapshot!("expect_shape", refusal("at depth >= 32", "when depth >= 32"));
 }
 
 #[test]
-fn overrides_that_are_refused() {
-    insta::assert_snapshot!("set_unit", said_of(&["workload.runtime=2"]));
-    insta::assert_snapshot!("set_depth", said_of(&["sweep.depth=[0, 1]"]));
-    insta::assert_snapshot!("set_arm", said_of(&["arms.urng.depth=1"]));
-    insta::assert_snapshot!("set_key", said_of(&["workload.run_time=2s"]));
-    insta::assert_snapshot!("set_shape", said_of(&["name.x=1", "trials"]));
+fn refuses_invalid_overrides() {
+    insta::assert_snapshot!("set_unit", refusal_of_overrides(&["workload.runtime=2"]));
+    insta::assert_snapshot!("set_depth", refusal_of_overrides(&["sweep.depth=[0, 1]"]));
+    insta::assert_snapshot!("set_arm", refusal_of_overrides(&["arms.urng.depth=1"]));
+    insta::assert_snapshot!("set_key", refusal_of_overrides(&["workload.run_time=2s"]));
+    insta::assert_snapshot!("set_shape", refusal_of_overrides(&["name.x=1", "trials"]));
 }
 
 #[test]
@@ -194,7 +203,7 @@ fn overrides_apply_in_order() {
 }
 
 #[test]
-fn quick_shortens_what_is_not_set_by_hand() {
+fn quick_keeps_values_given_with_set() {
     let quick = read(BASE, &[], true).unwrap().scenario;
     assert_eq!((quick.trials, quick.workload.runtime.to_string().as_str()), (2, "200ms"));
     assert_eq!(quick.workload.warmup.to_string(), "50ms");
@@ -206,7 +215,7 @@ fn quick_shortens_what_is_not_set_by_hand() {
 }
 
 #[test]
-fn sizes_and_syncs_are_axes_and_can_be_set() {
+fn sweeps_and_sets_sizes_and_syncs() {
     let axes = "{block_size: [4KiB, {4KiB: 50, 64KiB: 50}], sync: [1, {every: 8, call: fsync}]}";
     let writes = BASE.replace("block_size: 4KiB,", "read_percent: 0,").replace("{depth: [1, 8, 32]}", axes);
     let text = writes.split("expect:").next().unwrap().to_owned();
@@ -220,16 +229,19 @@ fn sizes_and_syncs_are_axes_and_can_be_set() {
 
     let set = read(BASE, &["workload.block_size={4KiB: 70, 512B: 30}"], false).unwrap().scenario;
     assert_eq!(set.workload.block_size.unit().0, 512);
-    insta::assert_snapshot!("distribution", said("block_size: 4KiB", "block_size: {4KiB: 70, 64KiB: 20}"));
-    insta::assert_snapshot!("set_distribution", said_of(&["workload.block_size={4KiB: 70, 4k: 30}"]));
-    insta::assert_snapshot!("sync_of_reads", said("block_size: 4KiB", "sync: 8"));
-    insta::assert_snapshot!("sync_shape", said("block_size: 4KiB", "sync: {each: 8}"));
+    insta::assert_snapshot!("distribution", refusal("block_size: 4KiB", "block_size: {4KiB: 70, 64KiB: 20}"));
+    insta::assert_snapshot!(
+        "set_distribution",
+        refusal_of_overrides(&["workload.block_size={4KiB: 70, 4k: 30}"])
+    );
+    insta::assert_snapshot!("sync_of_reads", refusal("block_size: 4KiB", "sync: 8"));
+    insta::assert_snapshot!("sync_shape", refusal("block_size: 4KiB", "sync: {each: 8}"));
     let verified = BASE.replace("block_size: 4KiB", "verify: true").replace("engine: psync", "engine: null");
     insta::assert_snapshot!("verify_null", rendered(&read(&verified, &[], false).unwrap_err()));
 }
 
 #[test]
-fn disks_are_targets_too() {
+fn reads_disks_as_targets() {
     let target = "{file: {size: 1GiB, direct: true}}";
     let with = |target_: &str, axes: &str| BASE.replace(target, target_).replace("{depth: [1, 8, 32]}", axes);
     let kinds = with("{ramdisk: {size: 256MiB}}", "{depth: [32], kind: [loop, tmpfs], size: [64MiB, 1GiB]}");
@@ -244,28 +256,31 @@ fn disks_are_targets_too() {
 
     let refused = |target_: &str, axes: &str| rendered(&read(&with(target_, axes), &[], false).unwrap_err());
     let device = "{device: {path: /dev/nvme0n1, serial: S3R1AL}}";
-    let said = refused(device, "{depth: [32], size: [1GiB]}");
-    assert!(said.contains("a target that exists already has its size"), "{said}");
-    let said = refused(device, "{depth: [32], read_percent: [0]}");
-    assert!(said.contains("is missing: a trial that writes destroys"), "{said}");
-    let said = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
-    assert!(said.contains("must be null_blk for poll_queues"), "{said}");
-    let said = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
-    assert!(said.contains("`target.ramdisk` has no key `sizes`") && said.contains("`size`?"), "{said}");
-    let said = refused("{device: {path: /dev/nvme0n1}}", "{depth: [32]}");
-    assert!(said.contains("serial"), "{said}");
+    let message = refused(device, "{depth: [32], size: [1GiB]}");
+    assert!(message.contains("the size of an existing target cannot be swept"), "{message}");
+    let message = refused(device, "{depth: [32], read_percent: [0]}");
+    assert!(message.contains("is missing: a trial that writes destroys"), "{message}");
+    let message = refused("{ramdisk: {size: 1GiB, kind: zram, poll_queues: 1}}", "{depth: [32]}");
+    assert!(message.contains("must be null_blk for poll_queues"), "{message}");
+    let message = refused("{ramdisk: {size: 1GiB, sizes: 2}}", "{depth: [32]}");
+    assert!(
+        message.contains("`target.ramdisk` has no key `sizes`") && message.contains("`size`?"),
+        "{message}"
+    );
+    let message = refused("{device: {path: /dev/nvme0n1}}", "{depth: [32]}");
+    assert!(message.contains("serial"), "{message}");
 }
 
 #[test]
-fn a_bare_null_is_the_engine_of_that_name() {
+fn bare_null_names_the_engine() {
     let loaded = read(&BASE.replace("engine: psync", "engine: null"), &[], false).unwrap();
     assert_eq!(loaded.scenario.arms["sync"].engine.kind, proto::trial::EngineKind::Null);
-    assert!(said("engine: psync", "engine: ~").contains("`engine` is empty"));
+    assert!(refusal("engine: psync", "engine: ~").contains("`engine` is empty"));
     assert!(read(BASE, &["arms.sync.engine=null"], false).is_ok());
 }
 
 #[test]
-fn axes_of_every_block() {
+fn sweeps_keys_of_every_block() {
     let text = BASE.replace("{depth: [1, 8, 32]}", "{depth: [32], direct: [true, false], size: [1MiB, 2MiB], pattern: [random, sequential], cpus: [auto, [0]], submit_batch: [1]}");
     let text = text.replace("  sync: {engine: psync}\n", "  sync: {engine: nop}\n");
     let plan = plan::plan(&read(&text, &[], false).unwrap(), 1).unwrap();
@@ -280,7 +295,7 @@ fn axes_of_every_block() {
 }
 
 #[test]
-fn hosts_are_labels() {
+fn reads_host_labels() {
     let text = BASE
         .replace("engine: io_uring", "engine: io_uring, hosts: {kernel: patched, numa: 2}, description: x");
     let loaded = read(&text, &[], false).unwrap();
@@ -318,7 +333,7 @@ fn shipped_scenarios_load_and_are_short() {
 }
 
 #[test]
-fn shipped_scenarios_are_valid_by_the_schema() {
+fn shipped_scenarios_match_the_schema() {
     let validator = jsonschema::draft7::new(&scenario_schema()).unwrap();
     for path in shipped() {
         let tree = yaml::parse(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -333,34 +348,34 @@ fn shipped_scenarios_are_valid_by_the_schema() {
     }
 }
 
-/// Run with `UPDATE_SCHEMA=1` to write it anew.
+/// Run with `UPDATE_SCHEMA=1` to write it.
 #[test]
-fn the_shipped_schema_is_up_to_date() {
+fn shipped_schema_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/scenario.schema.json");
     let now = serde_json::to_string_pretty(&scenario_schema()).unwrap() + "\n";
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         fs::write(&path, &now).unwrap();
     }
     let shipped = fs::read_to_string(&path).unwrap_or_default();
-    assert!(shipped == now, "write it anew: UPDATE_SCHEMA=1 cargo test -p coordinator schema");
+    assert!(shipped == now, "update it with: UPDATE_SCHEMA=1 cargo test -p coordinator schema");
 }
 
 #[test]
-fn other_line_ends_and_marks() {
+fn accepts_crlf_and_byte_order_marks() {
     assert!(read(&BASE.replace('\n', "\r\n"), &[], false).is_ok());
     assert!(read(&format!("\u{feff}{BASE}"), &[], false).is_ok());
     assert!(read(&format!("---\n{BASE}"), &[], false).is_ok());
     let text = BASE.replace("[1, 8, 32]", "[1, 0, 32]").replace("demo\n", "demo\r\nquestion: \"µ — ?\"\r\n");
-    let said = rendered(&read(&text, &[], false).unwrap_err());
-    assert!(said.contains("demo.yaml:8:20"), "{said}");
+    let message = rendered(&read(&text, &[], false).unwrap_err());
+    assert!(message.contains("demo.yaml:8:20"), "{message}");
 }
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
 
-    /// Whatever is written, there is an answer, and it can be shown.
+    /// Every text is read or refused with a problem that can be rendered.
     #[test]
-    fn any_damage_is_survived(at in 0..BASE.len(), length in 0usize..30, junk in "[\\PC\n{}\\[\\]:,&*!\"' -]{0,6}") {
+    fn reports_problems_of_any_damaged_text(at in 0..BASE.len(), length in 0usize..30, junk in "[\\PC\n{}\\[\\]:,&*!\"' -]{0,6}") {
         let end = (at + length).min(BASE.len());
         let text = format!("{}{junk}{}", &BASE[..at], &BASE[end..]);
         if let Err(error) = read(&text, &[], false) {
@@ -371,18 +386,18 @@ proptest::proptest! {
 }
 
 #[test]
-fn what_overrides_add_and_take_away() {
+fn overrides_add_and_remove_values() {
     let loaded = read(BASE, &["arms.tuned={engine: io_uring, fixed_files: true}"], false).unwrap();
     assert_eq!(loaded.scenario.arms.keys().next_back().map(String::as_str), Some("tuned"));
     let loaded = read(BASE, &["sweep={}", "expect=[]", "target={path: /data/x}"], false).unwrap();
     let plan = plan::plan(&loaded, 1).unwrap();
     assert_eq!((plan.cells.len(), plan.points().len()), (2, 1));
-    let said = said_of(&["sweep={}"]);
-    assert!(said.contains("`depth` is not swept here") && said.contains("leave the `at …` out"), "{said}");
+    let message = refusal_of_overrides(&["sweep={}"]);
+    assert!(message.contains("`depth` is not swept here") && message.contains("remove `at …`"), "{message}");
 }
 
 #[test]
-fn a_cell_made_by_hand_is_checked_too() {
+fn checks_scenarios_changed_in_memory() {
     let mut loaded = read(BASE, &[], false).unwrap();
     let again = loaded.scenario.arms["uring"].clone();
     loaded.scenario.arms.insert("uring-again".to_owned(), again);
@@ -393,16 +408,16 @@ fn a_cell_made_by_hand_is_checked_too() {
 }
 
 #[test]
-fn noise_is_marked_unless_it_is_said() {
+fn noise_policy_defaults_to_mark() {
     let policy = |line: &str, overrides: &[&str], quick| {
         read(&format!("{BASE}{line}"), overrides, quick).unwrap().scenario.noise
     };
     assert_eq!(policy("", &[], false), NoisePolicy::Mark);
     assert_eq!(policy("noise: ignore\n", &[], false), NoisePolicy::Ignore);
     assert_eq!(policy("", &["noise=warn"], false), NoisePolicy::Warn);
-    assert_eq!(policy("", &[], true), NoisePolicy::Warn, "a smoke test is not run twice");
+    assert_eq!(policy("", &[], true), NoisePolicy::Warn, "--quick does not repeat trials");
     assert_eq!(policy("noise: ignore\n", &[], true), NoisePolicy::Ignore);
-    assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "what is set by hand wins");
+    assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "--set wins");
     let refused = rendered(&read(&format!("{BASE}noise: loud\n"), &[], false).unwrap_err());
     assert!(refused.contains("loud") && refused.contains("mark"), "{refused}");
 }

@@ -1,34 +1,33 @@
-//! The one module that knows which YAML library is used. Text becomes a tree of JSON values, in the order in
-//! which it is written; everything after works on that tree, so that `--set` and the sweep are plain edits of
-//! values and the library can be exchanged here.
+//! The only module that depends on the YAML library. It parses text into a tree of JSON values that keeps the order of
+//! keys. Everything else works on that tree, so `--set` and the sweep are edits of values.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::spans::{KeyPath, Step};
 
-/// Why a text is no YAML.
+/// Why a text is not YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
-    /// What is wrong, without its place.
+    /// The problem, without its place.
     pub message: String,
-    /// Byte offset of the place, where it is known.
+    /// Byte offset of the place, if known.
     pub at: Option<usize>,
 }
 
-/// Why a value is not of its type.
+/// Why a value does not have its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mistyped {
-    /// Place within the value.
+    /// The place within the value.
     pub path: KeyPath,
     /// serde's message.
     pub message: String,
 }
 
-/// Reads one document.
+/// Parses one document.
 pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
     serde_yaml::from_str(text).map_err(|error| {
-        // By line and column: the library's index counts characters.
+        // Use line and column, because the library's index counts characters.
         let at = error.location().map(|place| offset(text, place.line(), place.column()));
         let message = error.to_string();
         let message = match message.find(" at line ") {
@@ -42,7 +41,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Malformed> {
 /// Writes a tree.
 ///
 /// # Errors
-/// Why it cannot be written.
+/// If it cannot be written.
 pub(crate) fn print(tree: &Value) -> Result<String, String> {
     serde_yaml::to_string(tree).map_err(|error| format!("cannot write the scenario as YAML: {error}"))
 }
@@ -54,7 +53,7 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
     within.map_or(text.len(), |(at, _)| start + at)
 }
 
-/// Deserialises a value; an error knows its place.
+/// Deserialises a value. Errors have a place.
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Mistyped> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let steps = error.path().iter().filter_map(|segment| match segment {
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_knows_its_place() {
+    fn errors_have_a_place() {
         let text = "a: 1\nb: [1, 2\nc: 3\n";
         let error = parse(text).unwrap_err();
         assert!(error.at.is_some_and(|at| at > 5 && at <= text.len()), "{error:?}");

@@ -1,21 +1,21 @@
-//! Two arms over the same blocks: the logarithm of their ratio, and how sure it is.
+//! Compares two arms over the same blocks: the logarithm of their ratio and its uncertainty.
 //!
-//! In logarithms a ratio is a difference, and a spread in proportion to the value is an equal spread. A block
-//! runs every cell once, close in time, so what drifts from block to block strikes both arms and cancels in
-//! their difference. `docs/adr/0018-paired-over-blocks.md` gives the reasons and what was measured.
+//! In logarithms a ratio is a difference, and a spread proportional to the value is a constant spread. A block
+//! runs every cell once, close in time, so drift between blocks affects both arms and cancels in their difference.
+//! `docs/adr/0018-paired-over-blocks.md` gives the reasons and the measurements.
 
 use super::{moments, t_quantile, t_tail};
 
-/// Below this, in logarithms, differences are those of rounding.
+/// Smaller differences, in logarithms, are rounding errors.
 pub(crate) const ROUNDING: f64 = 1e-12;
 
-/// What decided how many blocks there are.
+/// How the number of blocks was decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Length {
-    /// The scenario, beforehand.
+    /// Fixed in advance by the scenario.
     #[default]
     Fixed,
-    /// The width of the intervals, from so many blocks on.
+    /// By the width of the intervals, from `min` blocks on.
     ByPrecision {
         /// The fewest blocks.
         min: u32,
@@ -23,10 +23,10 @@ pub enum Length {
 }
 
 impl Length {
-    /// Degrees of freedom of so many pairs: `n - 1`.
+    /// Degrees of freedom of `n` pairs: `n - 1`.
     ///
-    /// A run that goes on until its intervals are narrow stops early when they are narrow by chance. So of its
-    /// length only a half counts: `(n - 1) / 2`, but `min - 1` at least, which no chance decided.
+    /// A run that continues until its intervals are narrow stops early if they are narrow by chance. Therefore
+    /// only half of its length counts: `(n - 1) / 2`, but at least `min - 1`, which does not depend on chance.
     #[must_use]
     pub fn freedom(self, pairs: usize) -> f64 {
         let all = pairs as f64 - 1.0;
@@ -37,28 +37,29 @@ impl Length {
     }
 }
 
-/// The logarithm of a ratio, from two pairs or more.
+/// The logarithm of a ratio, from at least two pairs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// `ln(arm / baseline)`; minus infinity where the arm has nothing at all.
+    /// `ln(arm / baseline)`; minus infinity if all values of the arm are zero.
     pub log_ratio: f64,
-    /// Its standard error; 0 where there is no spread.
+    /// Its standard error; 0 without spread.
     pub error: f64,
-    /// How many blocks it rests on.
+    /// The number of blocks.
     pub pairs: usize,
-    /// What decided that number.
+    /// How that number was decided.
     pub length: Length,
 }
 
-/// The difference of two arms that have a value each in the same blocks: logarithms, in the same order.
+/// The difference of two arms with one value each in the same blocks, as logarithms in the same order.
 ///
 /// ```text
-/// d_i = arm_i - baseline_i        centre: mean(d), or what the caller says
+/// d_i = arm_i - baseline_i        centre: mean(d), or the caller's value
 /// s²  = min(var(d), var(arm) + var(baseline))        error: s / sqrt(n)
 /// ```
 ///
-/// `var(d)` is `var(arm) + var(baseline) - 2 cov`. A block gives its trials something in common, which makes the
-/// covariance positive; a negative one is chance, and is taken as none, as components of variance are in general.
+/// `var(d)` is `var(arm) + var(baseline) - 2 cov`. Trials of a block have a common component, which makes the
+/// covariance positive. A negative covariance is chance and counts as zero, as is usual for components of
+/// variance.
 #[must_use]
 pub fn difference(arm: &[f64], baseline: &[f64], centre: Option<f64>, length: Length) -> Option<Difference> {
     let finite = arm.len() == baseline.len() && arm.iter().chain(baseline).all(|value| value.is_finite());
@@ -72,7 +73,7 @@ pub fn difference(arm: &[f64], baseline: &[f64], centre: Option<f64>, length: Le
 }
 
 impl Difference {
-    /// An arm that had nothing in any of so many blocks, of a baseline that had something in each.
+    /// An arm with zero in every one of `pairs` blocks, and a baseline with a value above zero in each.
     #[must_use]
     pub fn nothing(pairs: usize, length: Length) -> Self {
         Self { log_ratio: f64::NEG_INFINITY, error: 0.0, pairs, length }
@@ -84,13 +85,13 @@ impl Difference {
         if self.is_exact() && self.log_ratio.abs() <= ROUNDING { 1.0 } else { self.log_ratio.exp() }
     }
 
-    /// Whether all blocks say the same: that says nothing about chance, and the ratio is what it is.
+    /// Whether all blocks agree. Then nothing is known about chance, and the ratio counts as exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.error == 0.0
     }
 
-    /// Half the length of the 95 % interval, in logarithms: `t(freedom) * error`.
+    /// Half the width of the 95 % interval, in logarithms: `t(freedom) * error`.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         if self.is_exact() {
@@ -110,7 +111,7 @@ impl Difference {
         interval.iter().all(|edge| edge.is_finite()).then_some(interval)
     }
 
-    /// Two-sided: how likely a difference of this size is if there is none.
+    /// The two-sided p-value: the probability of a difference at least this large if there is none.
     #[must_use]
     pub fn p_value(&self) -> Option<f64> {
         if self.is_exact() {
@@ -119,7 +120,7 @@ impl Difference {
         t_tail(self.log_ratio / self.error, self.length.freedom(self.pairs))
     }
 
-    /// What so many blocks would say, if they went on as they did.
+    /// The result of this number of blocks, if ratio and spread stayed the same.
     pub(super) fn of_pairs(&self, pairs: usize) -> Self {
         Self { error: self.error * (self.pairs as f64 / pairs as f64).sqrt(), pairs, ..*self }
     }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_as_scipy_has_them() {
+    fn agrees_with_scipy() {
         // SciPy 1.17: ttest_rel(log(arm), log(baseline)), and exp of its confidence_interval(0.95).
         let found = of(&[105.0, 118.0, 95.0, 101.0, 110.0], &[100.0, 111.0, 93.0, 97.0, 103.0]);
         close(found.ratio(), 1.048_621_642);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_go_against_each_other_share_nothing() {
+    fn a_negative_covariance_counts_as_zero() {
         let (arm, baseline) = ([100.0, 102.0, 99.0, 101.0], [101.0, 99.0, 102.0, 100.0]);
         let found = of(&arm, &baseline);
         let variance = |values: &[f64]| moments(&logs(values).unwrap()).unwrap().1;
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_block_has_in_common_cancels() {
+    fn the_common_component_of_a_block_cancels() {
         let arm = [210.0, 420.0, 630.0, 840.5];
         let found = of(&arm, &[100.0, 200.0, 300.0, 400.0]);
         assert!((found.ratio() - 2.1).abs() < 1e-2 && found.error < 1e-3, "{found:?}");
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn too_little_is_no_difference_at_all() {
+    fn needs_two_pairs_of_positive_values() {
         let of = |arm: &[f64], baseline: &[f64]| difference(arm, baseline, None, Length::Fixed);
         assert_eq!(of(&[1.0], &[2.0]), None);
         assert_eq!(of(&[], &[]), None);
@@ -190,17 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_chance_decided_counts_half() {
+    fn a_length_by_precision_counts_half() {
         assert_eq!(Length::Fixed.freedom(9), 8.0);
         let open = Length::ByPrecision { min: 5 };
         assert_eq!([5, 7, 9, 11, 30].map(|n| open.freedom(n)), [4.0, 4.0, 4.0, 5.0, 14.5]);
-        // Marked trials may leave fewer than the least.
+        // Marked trials may leave fewer than the minimum.
         assert_eq!([2, 3].map(|n| open.freedom(n)), [1.0, 2.0]);
     }
 
     proptest! {
         #[test]
-        fn swapping_sides_inverts(pairs in prop::collection::vec((1.0..1e9f64, 1.0..1e9f64), 2..6)) {
+        fn swapping_the_arms_inverts_the_ratio(pairs in prop::collection::vec((1.0..1e9f64, 1.0..1e9f64), 2..6)) {
             let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
             let (there, back) = (of(&a, &b), of(&b, &a));
             prop_assert!((there.log_ratio + back.log_ratio).abs() < 1e-9);
@@ -208,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn scale_does_not_matter(a in prop::collection::vec(1.0..1e6f64, 2..6), factor in 1e-3..1e3f64) {
+        fn scaling_does_not_change_the_ratio(a in prop::collection::vec(1.0..1e6f64, 2..6), factor in 1e-3..1e3f64) {
             let scaled: Vec<f64> = a.iter().map(|x| x * factor).collect();
             prop_assert!((of(&scaled, &a).ratio() / factor - 1.0).abs() < 1e-9);
         }

@@ -1,19 +1,20 @@
-//! Holm's correction: many comparisons of a sweep must not find by chance what none of them would alone.
+//! Holm's correction for multiple comparisons: keeps the many comparisons of a sweep from finding differences by
+//! chance.
 //!
-//! Of p-values in rising order, the first is multiplied by how many there are, the next by one less, and so
-//! on; none may be below the one before it. (S. Holm, *A simple sequentially rejective multiple test procedure*,
-//! Scandinavian Journal of Statistics 6, 1979.) It asks for no independence: arms may share a baseline.
+//! Of the p-values in rising order, the first is multiplied by their number, the next by one less, and so on; none
+//! may be smaller than its predecessor. (S. Holm, *A simple sequentially rejective multiple test procedure*,
+//! Scandinavian Journal of Statistics 6, 1979.) It does not require independence: arms may share a baseline.
 
 /// A p-value after correction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adjusted {
     /// The probability, at most 1.
     pub p: f64,
-    /// What it was multiplied by.
+    /// The factor of the correction.
     pub factor: f64,
 }
 
-/// All p-values of a family, in the order in which they came.
+/// Corrects all p-values of a family, in the given order.
 #[must_use]
 pub fn holm(p_values: &[f64]) -> Vec<Adjusted> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
@@ -33,8 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_it_is_by_hand() {
-        // By hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, and never less than the one before.
+    fn agrees_with_a_manual_calculation() {
+        // By hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, and never less than the predecessor.
         let found = holm(&[0.01, 0.04, 0.03, 0.005]);
         let expected = [0.03, 0.06, 0.06, 0.02];
         assert!(found.iter().zip(expected).all(|(found, p)| (found.p - p).abs() < 1e-12), "{found:?}");

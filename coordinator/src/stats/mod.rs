@@ -1,7 +1,7 @@
-//! Means, intervals and verdicts from samples; a sample is a trial. Knows nothing of what was measured.
+//! Means, intervals and verdicts from samples; a sample is a trial. Independent of the metrics.
 //!
-//! [`estimate`] is of one cell; [`difference`] holds two arms against each other, block by block; [`remerge`]
-//! brings percentiles into the form that it needs; [`holm`] and [`verdict`] judge a whole sweep.
+//! [`estimate`] describes one cell; [`difference`] compares two arms block by block; [`remerge`] prepares
+//! percentiles for it; [`holm`] and [`verdict`] judge a whole sweep.
 
 pub mod difference;
 pub mod holm;
@@ -17,13 +17,13 @@ use crate::summary::Estimate;
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Arithmetic mean; `None` of nothing.
+/// Arithmetic mean; `None` without samples.
 #[must_use]
 pub fn mean(samples: &[f64]) -> Option<f64> {
     (!samples.is_empty()).then(|| samples.iter().sum::<f64>() / samples.len() as f64)
 }
 
-/// Mean and unbiased variance, of two samples or more.
+/// Mean and unbiased variance of at least two samples.
 pub(super) fn moments(samples: &[f64]) -> Option<(f64, f64)> {
     let mean = mean(samples)?;
     let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn t_quantiles_are_those_of_the_tables() {
+    fn t_quantiles_agree_with_the_tables() {
         for (freedom, t) in [(1.0, 12.7062), (2.0, 4.30265), (4.0, 2.77645), (30.0, 2.04227)] {
             close(t_quantile(freedom).unwrap(), t);
         }

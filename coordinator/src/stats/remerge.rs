@@ -1,27 +1,27 @@
-//! Latencies of a cell, merged over its trials, and what each trial contributes: the jackknife.
+//! Latencies of a cell, merged over its trials, and the contribution of each trial: the jackknife.
 //!
-//! A percentile of all requests is no mean of percentiles: trials' histograms are merged, and it is read off the
-//! sum. How sure it is follows from leaving out one trial after the other and merging the rest again. With `v`
-//! of all trials and `v_i` without trial `i`, both as logarithms, the *pseudo-values* `n v - (n - 1) v_i` act like
-//! independent samples whose mean is `v`, and [`difference`](super::difference::difference) takes them as such.
+//! A percentile of all requests is not a mean of percentiles: it is read from the merged histograms of all trials.
+//! Its uncertainty follows from leaving out each trial in turn and merging the rest again. With `v` of all trials
+//! and `v_i` without trial `i`, both as logarithms, the *pseudo-values* `n v - (n - 1) v_i` behave like
+//! independent samples with the mean `v`, and [`difference`](super::difference::difference) treats them as such.
 //! (J. Tukey 1958; R. Miller, *The jackknife: a review*, Biometrika 61, 1974.) Unlike a bootstrap of five blocks
 //! it gives p-values small enough to survive Holm's correction, and draws no random numbers.
 
 use hdrhistogram::Histogram;
 
-/// The counters of a histogram that are not empty: a few hundred to a few thousand of 27,600.
+/// The non-empty counters of a histogram: a few hundred to a few thousand of 27,600.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
     /// Least value, number of values, and count of a counter; by rising value.
     counters: Vec<(u64, u64, u64)>,
     /// All counts.
     total: u64,
-    /// All values added up.
+    /// The sum of all values.
     sum: f64,
 }
 
 impl Recorded {
-    /// What a histogram holds.
+    /// Reads the counters of a histogram.
     #[must_use]
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let counter = |value: u64, count: u64| {
@@ -36,7 +36,7 @@ impl Recorded {
         Self { counters, total, sum: histogram.mean() * total as f64 }
     }
 
-    /// Counters that are made up: least value, number of values, count.
+    /// Makes counters for tests: least value, number of values, count.
     #[cfg(test)]
     pub(super) fn made_up(counters: Vec<(u64, u64, u64)>) -> Self {
         let total = counters.iter().map(|(_, _, count)| count).sum();
@@ -52,12 +52,12 @@ impl Recorded {
     }
 }
 
-/// A statistic of all trials, and its pseudo-values, one a trial; all in logarithms.
+/// A statistic of all trials and its pseudo-values, one per trial; all as logarithms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Jackknife {
-    /// Of all trials.
+    /// The value of all trials.
     pub value: f64,
-    /// One a trial.
+    /// The pseudo-values, one per trial.
     pub pseudo: Vec<f64>,
 }
 
@@ -87,16 +87,16 @@ pub fn mean(trials: &[(f64, u64)]) -> Option<Jackknife> {
 /// Several trials on one scale.
 #[derive(Clone, Debug)]
 pub struct Merged {
-    /// Least value and number of values of each counter that some trial has.
+    /// Least value and number of values of each counter that any trial has.
     scale: Vec<(u64, u64)>,
     /// Counts of all trials.
     all: Vec<u64>,
-    /// Counts of each.
+    /// Counts of each trial.
     trials: Vec<Vec<u64>>,
 }
 
 impl Merged {
-    /// Lays the trials upon each other.
+    /// Aligns the counters of the trials.
     #[must_use]
     pub fn of(trials: &[&Recorded]) -> Self {
         let mut scale: Vec<(u64, u64)> = trials
@@ -117,8 +117,8 @@ impl Merged {
         Self { scale, all, trials }
     }
 
-    /// A quantile, from 0 to 1. Within a counter it is interpolated: leaving out one of many trials may move it
-    /// by less than a counter's width.
+    /// A quantile, from 0 to 1. It is interpolated within a counter, because leaving out one of many trials may
+    /// move it by less than the width of a counter.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> Option<Jackknife> {
         Jackknife::of(self.trials.len(), |left_out| self.value_at(quantile, left_out))
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_out_by_hand() {
+    fn agrees_with_a_manual_jackknife() {
         // Means: all 20, without the first 25, without the second 15, without the third 20.
         let found = mean(&[(10.0, 1), (30.0, 1), (20.0, 1)]).unwrap();
         let by_hand = |without: f64| 3.0 * 20f64.ln() - 2.0 * without.ln();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_with_more_requests_weighs_more() {
+    fn weights_trials_by_requests() {
         let (many, few) = (Recorded::of(&histogram(&[1000; 990])), Recorded::of(&histogram(&[9000; 10])));
         let found = Merged::of(&[&many, &few]).quantile(0.9).unwrap();
         assert!((found.value.exp() / 1000.0 - 1.0).abs() < 1e-3, "{}", found.value.exp());
@@ -179,7 +179,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn merging_is_what_the_histogram_does(
+        fn merging_agrees_with_the_histogram(
             trials in prop::collection::vec(prop::collection::vec(1..10_000_000u64, 1..60), 1..5),
         ) {
             let recorded: Vec<Recorded> = trials.iter().map(|trial| Recorded::of(&histogram(trial))).collect();

@@ -1,6 +1,6 @@
-//! What the verdicts are worth: simulated experiments whose truth is known, judged by the code that judges real
-//! ones. Seeds are fixed, so the figures are the same each time; each is of five batches with seeds of their own,
-//! and the bounds hold with room to spare, not by the choice of a seed. `cargo test -p coordinator simulation --
+//! Tests the error rates of verdicts: simulated experiments with a known truth, judged by the same code as real
+//! ones. Seeds are fixed, so the figures are reproducible. Each figure comes from five batches with different
+//! seeds, and the bounds hold with a margin, not by the choice of a seed. `cargo test -p coordinator simulation --
 //! --nocapture` prints the tables; `docs/adr/0018-paired-over-blocks.md` discusses them.
 
 use rand_core::{RngCore, SeedableRng};
@@ -37,26 +37,26 @@ impl Random {
     }
 }
 
-/// How trials differ.
+/// The distribution of trials.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Model {
     LogNormal,
     /// Student's t with 3 degrees of freedom.
     Heavy,
-    /// One trial in ten is slower, by up to many times the noise.
+    /// One trial in ten is slower by up to many times the noise.
     Outliers,
-    /// The baseline is five times as steady as the arm.
+    /// The baseline has a fifth of the arm's noise.
     Unequal,
-    /// The machine slows down from block to block, by three times the noise in all.
+    /// The machine slows down from block to block, by three times the noise in total.
     Drift,
-    /// It wanders.
+    /// The speed follows a random walk.
     Walk,
-    /// Half of the noise's variance is the block's.
+    /// Half of the variance is common to a block.
     HalfShared,
 }
 
 impl Model {
-    /// Logarithms of the values of so many arms in so many blocks, of true ratios of 1; the baseline comes last.
+    /// Logarithms of the values of all arms in all blocks, with true ratios of 1; the baseline is last.
     fn draw_arms(self, noise: f64, blocks: usize, arms: usize, random: &mut Random) -> Vec<Vec<f64>> {
         let mut values = vec![Vec::with_capacity(blocks); arms];
         let own = if self == Self::HalfShared { noise / 2f64.sqrt() } else { noise };
@@ -76,7 +76,7 @@ impl Model {
         values
     }
 
-    /// The same of one arm and the baseline.
+    /// The same for one arm and the baseline.
     fn draw(self, noise: f64, blocks: usize, random: &mut Random) -> (Vec<f64>, Vec<f64>) {
         let mut values = self.draw_arms(noise, blocks, 2, random);
         let baseline = values.pop().unwrap();
@@ -110,7 +110,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Batches of experiments; each gives what was concluded, where the truth is `truth`.
+    /// Runs batches of experiments, each of which returns its conclusion; the true ratio is `truth`.
     fn of(
         case: usize,
         experiments: usize,
@@ -137,17 +137,17 @@ impl Tally {
         100.0 * count as f64 / (self.experiments * self.found.len()) as f64
     }
 
-    /// Percent that were found faster or slower.
+    /// Percentage with a verdict of faster or slower.
     fn found(&self) -> f64 {
         self.share(self.found.iter().sum())
     }
 
-    /// The same of each batch.
+    /// The same for each batch.
     fn batches(&self) -> Vec<f64> {
         self.found.iter().map(|found| 100.0 * *found as f64 / self.experiments as f64).collect()
     }
 
-    /// Percent of intervals that hold the truth.
+    /// Percentage of intervals that contain the truth.
     fn coverage(&self) -> f64 {
         self.share(self.covered)
     }
@@ -171,7 +171,8 @@ fn percent(noise: f64) -> String {
 
 const TITLE: &str = "found, in all and by batch of experiments; intervals that hold the truth; blocks\n";
 
-/// An experiment of equals under each model at its noise: prints what was found, and demands that it is honest.
+/// Runs an A/A experiment under each model at its noise, prints the rates, and asserts that they are within the
+/// bounds.
 fn equals(title: &str, models: &[(Model, f64)], experiment: impl Fn(Model, f64, &mut Random) -> Difference) {
     let mut table = format!("A/A, {title}, 5 x 2000 experiments: {TITLE}");
     let mut all = Vec::new();
@@ -186,7 +187,7 @@ fn equals(title: &str, models: &[(Model, f64)], experiment: impl Fn(Model, f64, 
 }
 
 #[test]
-fn an_a_a_experiment_finds_nothing() {
+fn an_a_a_experiment_has_few_false_positives() {
     let models = [
         (Model::LogNormal, 0.02),
         (Model::LogNormal, 0.05),
@@ -205,7 +206,7 @@ fn an_a_a_experiment_finds_nothing() {
 }
 
 #[test]
-fn stopping_by_precision_finds_nothing_either() {
+fn stopping_by_precision_has_few_false_positives() {
     let (min, max, until) = (5, 30, 0.02_f64.ln_1p());
     let models = [
         (Model::LogNormal, 0.01),
@@ -225,7 +226,7 @@ fn stopping_by_precision_finds_nothing_either() {
             let length = Length::ByPrecision { min: 5 };
             difference(&arm[..blocks], &baseline[..blocks], None, length).unwrap()
         };
-        // As `run::precision` does: twice in a row.
+        // Twice in a row, as in `run::precision`.
         let narrow = |blocks: usize| after(blocks).half_width().unwrap() <= until;
         let stops = |blocks: &usize| narrow(*blocks) && narrow(blocks - 1);
         after((min..max).find(stops).unwrap_or(max))
@@ -233,7 +234,7 @@ fn stopping_by_precision_finds_nothing_either() {
 }
 
 #[test]
-fn a_sweep_finds_nothing_at_all() {
+fn a_sweep_has_few_false_positives() {
     // Three arms against one baseline at four points: is any of twelve verdicts wrong?
     let mut table =
         String::from("A/A, a sweep of 12 comparisons, 5 trials, 5 x 500 sweeps: any of them found\n");
@@ -264,10 +265,9 @@ fn a_sweep_finds_nothing_at_all() {
 }
 
 #[test]
-fn a_difference_that_is_there_is_found() {
+fn finds_a_real_difference() {
     let mut table = format!("5 % faster, 5 trials, 5 x 500 experiments: {TITLE}");
-    // Half the distance from the fastest to the slowest of five, which reports show as `±`, is 1.163 times the
-    // standard deviation.
+    // Half the range of five trials, which reports show as `±`, is 1.163 times the standard deviation.
     let shown = 0.02 / 1.163;
     let cases = [
         ("± 2 % in the table", Model::LogNormal, shown, true),
@@ -305,7 +305,7 @@ fn trial(scale: f64, tail: f64) -> Recorded {
 }
 
 #[test]
-fn merged_latencies_find_nothing() {
+fn merged_latencies_have_few_false_positives() {
     let names = ["mean", "p50", "p99", "p99.9"];
     let mut table = String::from(
         "A/A, latencies merged of 5 histograms, 5 % noise, tails of 2 % ± 15 %: found; intervals that hold the truth\n",
@@ -319,7 +319,7 @@ fn merged_latencies_find_nothing() {
             let mut side = |scales: &[f64]| {
                 let trials: Vec<Recorded> = scales
                     .iter()
-                    // Slower is longer.
+                    // A slower arm has longer latencies.
                     .map(|scale| trial(-scale, 0.02 * (0.15 * model.one(&mut random)).exp().min(10.0)))
                     .collect();
                 let merged = Merged::of(&trials.iter().collect::<Vec<_>>());

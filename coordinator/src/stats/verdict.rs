@@ -1,24 +1,24 @@
-//! From a difference to a word, and how many trials more would bring one.
+//! Verdicts on differences, and the number of further trials that a verdict needs.
 
 use super::difference::Difference;
 use crate::{metric::Better, summary::Verdict};
 
-/// The margin where a scenario names none: arms whose ratio lies surely within 1 ± this are called equal.
+/// The default equivalence margin: arms count as equal if the interval of their ratio lies within 1 ± this value.
 pub const DEFAULT_MARGIN: f64 = 0.02;
-/// A difference is found where its adjusted p-value is below this. A little less than the usual 0.05, so that
-/// false verdicts stay below 5 % also where trials are not what Student assumed: see the simulation.
+/// The limit of the adjusted p-value of a difference. It is slightly below the usual 0.05, so that false verdicts
+/// stay below 5 % even if trials do not match Student's assumptions: see the simulation.
 pub const SIGNIFICANCE: f64 = 0.035;
-/// Ratios nearer to 1 are beyond what can be told apart: a percentile is exact to 0.1 % on each side.
+/// Ratios closer to 1 cannot be resolved: a percentile is accurate to 0.1 % on each side.
 pub const RESOLUTION: f64 = 0.002;
-/// Blocks whose standard error is below this all say the same, as far as counters can tell.
+/// Blocks with a standard error below this agree within the resolution of counters.
 const STEADY: f64 = 1e-4;
-/// The most blocks that are thought of when it is asked how many more would decide.
+/// The most blocks considered when estimating how many more are needed.
 const MOST_BLOCKS: usize = 1000;
 
-/// What a verdict rests on, besides the p-value.
+/// The inputs of a verdict, apart from the p-value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
-    /// The arm over the baseline.
+    /// The ratio of the arm to the baseline.
     pub ratio: f64,
     /// The 95 % interval around it.
     pub ci95: Option<[f64; 2]>,
@@ -32,14 +32,15 @@ impl From<&Difference> for Evidence {
     }
 }
 
-/// The verdict on a difference, with its p-value after correction. Within a run and across two it is the same rule.
+/// The verdict on a difference, with its p-value after correction. The same rule applies within a run and between
+/// two runs.
 ///
 /// *faster* or *slower*: the adjusted p is below [`SIGNIFICANCE`], and so the 95 % interval excludes 1 too; and
-/// the ratio is farther from 1 than [`RESOLUTION`], or else it is *no difference*. *no difference* also: the interval
-/// lies within 1 ± `margin`. Else *inconclusive*.
+/// the ratio is farther from 1 than [`RESOLUTION`]; otherwise it is *no difference*. Also *no difference*: the
+/// interval lies within 1 ± `margin`. Otherwise *inconclusive*.
 ///
-/// Trials that all say the same leave no room for chance; but as a step of a counter must not pass for a
-/// difference, they are *no difference* within the margin.
+/// Trials that all agree leave no room for chance. They are *no difference* within the margin, because a single
+/// step of a counter must not count as a difference.
 #[must_use]
 pub fn verdict(of: impl Into<Evidence>, adjusted_p: f64, better: Better, margin: f64) -> Verdict {
     let Evidence { ratio, ci95, error } = of.into();
@@ -58,9 +59,9 @@ fn is_within(ci95: Option<[f64; 2]>, margin: f64) -> bool {
     ci95.is_some_and(|[low, high]| low >= 1.0 - margin && high <= 1.0 + margin)
 }
 
-/// How many blocks more would decide, if spread and ratio stayed as they are: after so many the p-value, times
-/// the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
-/// where [`MOST_BLOCKS`] would not do.
+/// The number of further blocks needed for a verdict, if spread and ratio stay the same: with them the p-value,
+/// times the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
+/// if [`MOST_BLOCKS`] would not suffice.
 #[must_use]
 pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {
@@ -70,7 +71,7 @@ pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<
     if !decides(MOST_BLOCKS) {
         return None;
     }
-    // More blocks never decide less: halve the range.
+    // The condition is monotonic in the number of blocks, so a binary search finds the limit.
     let (mut few, mut enough) = (difference.pairs, MOST_BLOCKS);
     while few + 1 < enough {
         let middle = usize::midpoint(few, enough);
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts() {
+    fn judges_by_p_value_and_margin() {
         let (up, down) = (of(1.1, 0.01, 5), of(0.9, 0.01, 5));
         assert_eq!(judge(&up, Better::Higher), Verdict::Faster);
         assert_eq!(judge(&up, Better::Lower), Verdict::Slower);
@@ -101,12 +102,12 @@ mod tests {
         assert_eq!(judge(&of(1.001, 0.004, 5), Better::Higher), Verdict::NoDifference);
         assert_eq!(judge(&of(1.001, 0.02, 5), Better::Higher), Verdict::Inconclusive);
         assert_eq!(judge(&Difference::nothing(3, Length::Fixed), Better::Lower), Verdict::Faster);
-        // Alone it would do; as one of many it does not.
+        // Significant alone, but not as one of many comparisons.
         assert_eq!(verdict(&up, 0.2, Better::Higher, DEFAULT_MARGIN), Verdict::Inconclusive);
     }
 
     #[test]
-    fn what_is_too_small_is_no_difference() {
+    fn unresolvable_ratios_are_no_difference() {
         let found = of(1.015, 0.001, 5);
         assert_eq!(judge(&found, Better::Higher), Verdict::Faster);
         assert_eq!(judge(&of(1.001_9, 0.000_1, 9), Better::Higher), Verdict::NoDifference);
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_more_would_decide_and_one_less_would_not() {
+    fn the_needed_blocks_decide_and_one_fewer_does_not() {
         let margin = DEFAULT_MARGIN;
         for found in [of(1.03, 0.02, 5), of(1.001, 0.02, 5), of(1.2, 0.2, 2)] {
             for factor in [1.0, 12.0] {

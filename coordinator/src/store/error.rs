@@ -1,44 +1,44 @@
-//! What can go wrong with a run directory, each with its remedy.
+//! Errors of a run directory, each with its remedy.
 
 use std::{io, path::PathBuf};
 
-/// Why a run directory could not be read or written. What was written before stays.
+/// Why a run directory could not be read or written. Files written before are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system said no.
+    /// The file system returned an error.
     #[error("{}: cannot {doing}: {source}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried, as in `cannot write it`.
+        /// The attempted operation, as in `cannot write it`.
         doing: &'static str,
-        /// The file system's answer.
+        /// The file system's error.
         source: io::Error,
     },
-    /// The directory asked for holds a run already.
-    #[error("{}: already holds a run", path.display())]
+    /// The requested directory already contains a run.
+    #[error("{}: already contains a run", path.display())]
     Taken {
         /// The directory.
         path: PathBuf,
     },
-    /// The directory is no run directory.
+    /// The directory is not a run directory.
     #[error("{}: not a run directory: it has no {missing}", path.display())]
     NotARun {
         /// The directory.
         path: PathBuf,
-        /// The file that every run has.
+        /// The missing file, which every run has.
         missing: &'static str,
     },
-    /// A file of the run is of a release that writes it in another way.
-    #[error("{}: its schema is {schema}, this release reads {reads}", path.display())]
+    /// A file of the run was written by a release with another schema.
+    #[error("{}: its schema is {schema}, but this release reads {reads}", path.display())]
     OtherSchema {
         /// The file.
         path: PathBuf,
-        /// What it says of itself.
+        /// The schema of the file.
         schema: u32,
-        /// What can be read.
+        /// The schemas that this release reads.
         reads: u32,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
     /// A file of the run is damaged.
@@ -46,21 +46,21 @@ pub enum StoreError {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// Where in it, such as `line 12`.
+        /// The position in it, such as `line 12`.
         place: String,
-        /// What is wrong there.
+        /// The problem.
         message: String,
     },
 }
 
 impl StoreError {
-    /// What to do about it.
+    /// The remedy.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
             Self::Io { path, source, .. } => io_remedy(path, source),
             Self::Taken { .. } => {
-                "name another directory with --out, or look at this one with `coordinator report`".into()
+                "choose another directory with --out, or read this one with `coordinator report`".into()
             }
             Self::NotARun { .. } => "name the directory of a run, such as results/latest".into(),
             Self::OtherSchema { remedy, .. } => (*remedy).into(),
@@ -76,8 +76,8 @@ fn io_remedy(path: &std::path::Path, source: &io::Error) -> String {
     let place = path.parent().unwrap_or(path).display();
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
-            "free space on the file system of {place}, or write elsewhere with --out; the trials recorded so \
-             far are kept"
+            "free space on the file system of {place}, or write elsewhere with --out; trials recorded \
+             so far are kept"
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("make {place} writable for this user, or write elsewhere with --out")
@@ -87,9 +87,9 @@ fn io_remedy(path: &std::path::Path, source: &io::Error) -> String {
     }
 }
 
-/// Adds path and deed to an error of the file system.
+/// Adds the path and the operation to an error of the file system.
 pub(super) trait At<T> {
-    /// Says what was being done to which path.
+    /// Converts the error, with the path and the operation.
     fn at(self, path: &std::path::Path, doing: &'static str) -> Result<T, StoreError>;
 }
 

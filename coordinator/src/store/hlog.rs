@@ -1,9 +1,9 @@
 //! Interval histograms as an HdrHistogram interval log: text, one line for each direction of each interval,
-//! payload V2 deflated and base64, which the log readers of Java and Python understand.
+//! with the V2 payload deflated and in base64, which the log readers for Java and Python accept.
 //!
 //! The log's time stamps are rounded to milliseconds by its format. The exact edges of the intervals are in
-//! `trials.jsonl`; a log is read together with them. Its wall-clock times begin when the trial was sent off,
-//! as if the first interval had begun then: good for telling logs apart, not for laying hosts side by side.
+//! `trials.jsonl`; a log is read together with them. Its wall-clock times assume that the first interval began
+//! when the trial was started. They identify a log, but they do not align hosts.
 
 use std::{
     io::{self, Write},
@@ -73,7 +73,7 @@ fn service_tag(direction: Direction) -> String {
     format!("{}-service", direction.as_str())
 }
 
-/// Reads a log back and joins it with the edges and bytes of the record. An error names the entry.
+/// Reads a log and joins it with the edges and bytes of the record. An error names the entry.
 pub(super) fn read(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
     let mut deserializer = Deserializer::new();
     let mut number = 0;
@@ -126,14 +126,14 @@ fn decode(deserializer: &mut Deserializer, encoded: &str) -> Result<Histogram<u6
     let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())?;
     let histogram: Histogram<u64> =
         deserializer.deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
-    // Histograms of other bounds could not be added up without loss.
+    // Histograms with other bounds could not be added without loss.
     if (histogram.low(), histogram.high(), histogram.sigfig()) != (LOWEST_NS, HIGHEST_NS, DIGITS) {
         return Err("bounds other than 1 ns to 60 s at 3 digits".into());
     }
     Ok(histogram)
 }
 
-/// What of the intervals goes into the record.
+/// The part of the intervals that goes into the record.
 pub(super) fn edges(intervals: &[Interval]) -> Vec<IntervalEdges> {
     let bytes = |interval: &Interval| -> Vec<(Direction, u64)> {
         interval.series.iter().map(|series| (series.direction, series.bytes)).collect()

@@ -1,4 +1,4 @@
-//! `trials.jsonl`: a line is a record, and only the last can be torn.
+//! `trials.jsonl`: each line is a record; only the last can be truncated.
 
 use std::{
     fs::File,
@@ -9,16 +9,16 @@ use proto::outcome::Warning;
 
 use super::{TRIALS, record::TrialRecord};
 
-/// What `trials.jsonl` holds.
+/// The contents of `trials.jsonl`.
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
-    /// In the order in which they ended.
+    /// The records, in the order in which the trials ended.
     pub records: Vec<TrialRecord>,
-    /// Where the last line was cut off by a crash.
+    /// A warning if a crash truncated the last line.
     pub torn: Option<Warning>,
 }
 
-/// Reads `trials.jsonl`. An error carries the number of the line.
+/// Reads `trials.jsonl`. An error has the line number.
 pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
     let mut trials = Trials::default();
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -27,15 +27,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
         }
         match serde_json::from_slice(line) {
             Ok(record) => trials.records.push(record),
-            // Only the last line can lack its end, and only because writing it was interrupted.
+            // Only the last line can be truncated, because its writing was interrupted.
             Err(_) if !line.ends_with(b"\n") => {
                 trials.torn = Some(Warning::new(
                     "torn-record",
                     format!(
-                        "{TRIALS} ends within line {}: a trial was being recorded when the run broke off",
+                        "{TRIALS} ends within line {}: the run ended while a trial was being recorded",
                         index + 1
                     ),
-                    "run the scenario again if that trial is missed; all others are whole",
+                    "run the scenario again if that trial is needed; all others are complete",
                 ));
             }
             Err(error) => return Err((index + 1, error.to_string())),
@@ -44,8 +44,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
     Ok(trials)
 }
 
-/// Sees to it that the next line begins on a line of its own: a torn record is cut off, one that lacks only
-/// its line end gets it.
+/// Ensures that the next record starts on its own line: removes a truncated record, and completes a record that
+/// lacks only its line end.
 pub(super) fn mend_end(file: &mut File) -> io::Result<()> {
     let len = file.seek(SeekFrom::End(0))?;
     if len == 0 {

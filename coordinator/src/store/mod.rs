@@ -1,9 +1,9 @@
-//! The run directory: the truth about a run, append-only.
+//! The run directory: the append-only source of all results of a run.
 //!
-//! Each trial is on disk, fsynced, before anything is concluded from it: first its histograms, then the line
-//! in `trials.jsonl` that names them. So a line never points at histograms that are not there, and a crash
-//! costs at most the trial that was being written. What is derived (`summary.json`, `summary.csv`,
-//! `report.html`) can be made again from these files at any time.
+//! Each trial is written and fsynced before it is evaluated: first its histograms, then the line in `trials.jsonl`
+//! that names them. A line thus never refers to missing histograms, and a crash loses at most the trial that was
+//! being written. Derived files (`summary.json`, `summary.csv`, `report.html`) can be regenerated from these files
+//! at any time.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -34,13 +34,13 @@ use record::TrialRecord;
 
 /// The scenario as it was read.
 pub const SCENARIO: &str = "scenario.yaml";
-/// All that the run is going to do.
+/// The plan of the run.
 pub const PLAN: &str = "plan.json";
 /// The hosts, with fingerprints and capabilities.
 pub const HOSTS: &str = "hosts.json";
 /// One line for each executed trial.
 pub const TRIALS: &str = "trials.jsonl";
-/// What was concluded; derived.
+/// The results; derived.
 pub const SUMMARY: &str = "summary.json";
 /// Interval logs.
 pub const HISTOGRAMS: &str = "histograms";
@@ -56,7 +56,7 @@ impl RunDir {
     /// `results/<time>-<name>`, and `results/latest` points at it.
     ///
     /// # Errors
-    /// Where the directory cannot be made, or `out` holds a run already.
+    /// The directory cannot be made, or `out` already contains a run.
     pub fn create(out: Option<&Path>, scenario_name: &str, scenario_text: &str) -> Result<Self, StoreError> {
         match out {
             Some(out) => Self::create_at(out, scenario_text),
@@ -69,10 +69,10 @@ impl RunDir {
         }
     }
 
-    /// Whether a new run could have this directory.
+    /// Checks that a new run can use this directory.
     ///
     /// # Errors
-    /// Where it holds a run already.
+    /// It already contains a run.
     pub fn check_free(path: &Path) -> Result<(), StoreError> {
         let taken = [SCENARIO, PLAN, TRIALS, HISTOGRAMS].iter().any(|name| path.join(name).exists());
         if taken { Err(StoreError::Taken { path: path.to_owned() }) } else { Ok(()) }
@@ -83,7 +83,7 @@ impl RunDir {
         fs::create_dir_all(path).at(path, "make it")?;
         let run = Self { path: path.to_owned() };
         let histograms = run.path.join(HISTOGRAMS);
-        // create_dir, not create_dir_all: of two runs that begin in one directory at once only one gets it.
+        // create_dir, not create_dir_all: if two runs start in one directory at once, only one succeeds.
         match fs::create_dir(&histograms) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(StoreError::Taken { path: path.to_owned() });
@@ -109,7 +109,7 @@ impl RunDir {
         let mut name = base.clone();
         for suffix in 2.. {
             let path = root.join(&name);
-            // create_dir, not create_dir_all: of two runs in the same second only one gets the name.
+            // create_dir, not create_dir_all: if two runs start in the same second, only one gets the name.
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     name = format!("{base}-{suffix}");
@@ -122,17 +122,17 @@ impl RunDir {
         }
         let run = Self::create_at(&root.join(&name), scenario_text)?;
         sync_dir(root)?;
-        // A convenience for people: that it could not be made is no reason to lose a run.
+        // The link is a convenience; a failure to make it must not lose the run.
         if let Err(error) = point_latest_at(root, &name) {
             tracing::warn!(path = %root.join("latest").display(), %error, "cannot point it at the new run");
         }
         Ok(run)
     }
 
-    /// Opens the directory of a run that exists, for reading and for appending.
+    /// Opens an existing run directory for reading and appending.
     ///
     /// # Errors
-    /// Where it is no run directory.
+    /// It is not a run directory.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let run = Self { path: path.to_owned() };
         if !run.path.join(PLAN).is_file() {
@@ -157,7 +157,7 @@ impl RunDir {
     /// The scenario as it was read.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// The file cannot be read.
     pub fn scenario(&self) -> Result<String, StoreError> {
         let path = self.path.join(SCENARIO);
         fs::read_to_string(&path).at(&path, "read it")
@@ -166,7 +166,7 @@ impl RunDir {
     /// Writes `plan.json`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The file cannot be written.
     pub fn write_plan(&mut self, plan: &Plan) -> Result<(), StoreError> {
         self.write_json(PLAN, plan)
     }
@@ -174,7 +174,7 @@ impl RunDir {
     /// Reads `plan.json`.
     ///
     /// # Errors
-    /// Where it cannot be read or is damaged.
+    /// The file cannot be read or is damaged.
     pub fn plan(&self) -> Result<Plan, StoreError> {
         self.read_json(PLAN)
     }
@@ -182,15 +182,15 @@ impl RunDir {
     /// Writes `hosts.json`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The file cannot be written.
     pub fn write_hosts(&mut self, hosts: &[HostEntry]) -> Result<(), StoreError> {
         self.write_json(HOSTS, hosts)
     }
 
-    /// Reads `hosts.json`; a run that ended before it met its hosts has none.
+    /// Reads `hosts.json`; a run that ended before it connected to its hosts has none.
     ///
     /// # Errors
-    /// Where it cannot be read or is damaged.
+    /// The file cannot be read or is damaged.
     pub fn hosts(&self) -> Result<Vec<HostEntry>, StoreError> {
         if self.path.join(HOSTS).exists() { self.read_json(HOSTS) } else { Ok(Vec::new()) }
     }
@@ -199,7 +199,7 @@ impl RunDir {
     /// when this returns. Returns the record as written, with edges and file names filled in.
     ///
     /// # Errors
-    /// Where something cannot be written; what was recorded before is untouched.
+    /// A file cannot be written; earlier records are untouched.
     pub fn append_trial(
         &mut self,
         mut record: TrialRecord,
@@ -214,7 +214,7 @@ impl RunDir {
                 continue;
             }
             host.histograms = Some(self.write_hlog(&id, &host.host, started, intervals)?);
-            // Whatever the caller put there: log and edges are read together and must agree.
+            // Overwrites the caller's values, because log and edges are read together and must agree.
             host.intervals = hlog::edges(intervals);
         }
         let path = self.path.join(TRIALS);
@@ -247,7 +247,7 @@ impl RunDir {
         let mut suffix = 2;
         let (path, file) = loop {
             let path = self.path.join(&name);
-            // Never over an older log: a trial that is run again keeps what its first try left.
+            // Never overwrites an older log: a repeated trial keeps the log of its first attempt.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     name = format!("{HISTOGRAMS}/{stem}-{suffix}.hlog");
@@ -261,7 +261,7 @@ impl RunDir {
             .and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error))
             .and_then(|file| file.sync_all());
         if written.is_err() {
-            // No record will name it, and on a full disk every byte helps.
+            // No record will name it, and a full disk needs the space.
             let _ = fs::remove_file(&path);
         }
         written.at(&path, "write it")?;
@@ -272,7 +272,7 @@ impl RunDir {
     /// The trials recorded so far, and whether the last line was cut off.
     ///
     /// # Errors
-    /// Where they cannot be read, or a line but the last is damaged.
+    /// The file cannot be read, or a line other than the last is damaged.
     pub fn read_trials(&self) -> Result<Trials, StoreError> {
         let path = self.path.join(TRIALS);
         let bytes = match fs::read(&path) {
@@ -290,7 +290,7 @@ impl RunDir {
     /// the interval log.
     ///
     /// # Errors
-    /// Where the log cannot be read or does not fit the record.
+    /// The log cannot be read or does not match the record.
     pub fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
         let Some(host) = trial.hosts.get(host) else { return Ok(Vec::new()) };
         let Some(name) = &host.histograms else { return Ok(Vec::new()) };
@@ -303,7 +303,7 @@ impl RunDir {
         })
     }
 
-    /// Writes a file whole or not at all: beside it, fsynced, then renamed over it.
+    /// Writes a file atomically: to a temporary file, fsynced, then renamed over it.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path.join(name);
         let beside = self.path.join(format!(".{name}.{}", std::process::id()));
@@ -347,7 +347,7 @@ fn sync_dir(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|dir| dir.sync_all()).at(path, "write it to disk")
 }
 
-/// Points `latest` at a run in one step, so that there is no moment without it.
+/// Points `latest` at a run atomically, so that the link always exists.
 fn point_latest_at(root: &Path, name: &str) -> io::Result<()> {
     let beside = root.join(format!(".latest.{}", std::process::id()));
     let _ = fs::remove_file(&beside);

@@ -1,5 +1,4 @@
-//! One line of `trials.jsonl`: all that is known of one executed trial, but for its histograms, which lie in
-//! `histograms/`.
+//! One line of `trials.jsonl`: the record of one executed trial. Its histograms are in `histograms/`.
 
 use proto::{
     outcome::{Direction, Finished, Ready, Refusal},
@@ -24,50 +23,50 @@ pub struct TrialRecord {
     pub block: u32,
     /// Timed, or the audit.
     pub measure: Measure,
-    /// When the coordinator sent it off, UTC, RFC 3339.
+    /// When the coordinator started it, in UTC, RFC 3339.
     pub started_at: String,
-    /// Why the trial is kept out of verdicts; empty: it counts. A marked trial is shown, never dropped.
+    /// Why the trial is excluded from verdicts; empty if it counts. A marked trial is shown, never dropped.
     pub marks: Vec<String>,
-    /// What each host did.
+    /// The results of each host.
     pub hosts: Vec<HostTrial>,
 }
 
 impl TrialRecord {
-    /// Whether its numbers may enter a verdict.
+    /// Whether it counts in verdicts.
     #[must_use]
     pub fn counts(&self) -> bool {
         self.marks.is_empty()
     }
 }
 
-/// What one host did in a trial.
+/// The result of one host in a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostTrial {
     /// The host's name in the inventory.
     pub host: String,
-    /// The host's monotonic clock less the coordinator's, in nanoseconds, and how far it may be off.
+    /// The host's monotonic clock minus the coordinator's, in nanoseconds, and its error bound.
     pub clock: ClockOffset,
-    /// What was granted; absent where the host never became ready.
+    /// The granted options; absent if the host never became ready.
     pub ready: Option<Ready>,
     /// The intervals that arrived, by their edges; their histograms are in [`HostTrial::histograms`].
     pub intervals: Vec<IntervalEdges>,
-    /// The host's own account of the whole trial; absent where it was refused or lost.
+    /// The host's totals of the trial; absent if it refused or was lost.
     pub finished: Option<Finished>,
-    /// Why it was refused or lost.
+    /// Why the host refused or was lost.
     pub refusal: Option<Refusal>,
-    /// The interval log within the run directory, such as `histograms/0007-uring-tuned-n1.hlog`; absent where
-    /// no interval arrived.
+    /// The interval log within the run directory, such as `histograms/0007-uring-tuned-n1.hlog`; absent if no
+    /// interval arrived.
     pub histograms: Option<String>,
 }
 
 /// An interval without its histograms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntervalEdges {
-    /// Counted from 0.
+    /// The index, from 0.
     pub index: u32,
     /// First edge on the host's monotonic clock, in nanoseconds.
     pub begin_ns: u64,
-    /// Second edge.
+    /// Second edge, in nanoseconds.
     pub end_ns: u64,
     /// Bytes moved, by direction.
     pub bytes: Vec<(Direction, u64)>,

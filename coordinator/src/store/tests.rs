@@ -1,4 +1,4 @@
-//! What is written reads back, and what is torn costs no more than itself.
+//! Records can be read back, and a truncated record affects no other.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn one_trial() -> (Fixture, TrialRecord) {
 }
 
 #[test]
-fn intervals_read_back_exactly() {
+fn intervals_can_be_read_back_exactly() {
     let (mut fixture, mut record) = one_trial();
     // A silent interval in between has edges but no line in the log.
     let intervals =
@@ -45,7 +45,7 @@ fn intervals_read_back_exactly() {
 }
 
 #[test]
-fn the_log_is_one_that_others_read() {
+fn other_readers_can_parse_the_log() {
     let (fixture, record) = one_trial();
     let name = record.hosts[0].histograms.as_deref().unwrap();
     let text = fs::read(fixture.run.path().join(name)).unwrap();
@@ -62,7 +62,7 @@ fn the_log_is_one_that_others_read() {
 }
 
 #[test]
-fn a_damaged_log_is_named() {
+fn names_a_damaged_log() {
     let (fixture, record) = one_trial();
     let name = record.hosts[0].histograms.clone().unwrap();
     let path = fixture.run.path().join(&name);
@@ -76,7 +76,7 @@ fn a_damaged_log_is_named() {
 }
 
 #[test]
-fn a_trial_run_again_keeps_the_older_log() {
+fn a_repeated_trial_keeps_the_older_log() {
     let (mut fixture, record) = one_trial();
     let again = fixture.run.append_trial(record.clone(), &[(0, vec![interval(0, &[5], &[])])]).unwrap();
     assert_eq!(again.hosts[0].histograms.as_deref(), Some("histograms/0001-sync-local-2.hlog"));
@@ -84,28 +84,28 @@ fn a_trial_run_again_keeps_the_older_log() {
 }
 
 #[test]
-fn a_torn_line_is_reported_then_mended() {
+fn reports_and_repairs_a_truncated_line() {
     let (mut fixture, record) = one_trial();
     let path = fixture.run.path().join(TRIALS);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
     let trials = fixture.run.read_trials().unwrap();
     assert_eq!(trials.records.len(), 1);
-    assert!(trials.torn.unwrap().message.contains("line 2"));
+    assert!(trials.torn.unwrap().message().contains("line 2"));
     fixture.run.append_trial(record.clone(), &[]).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
-    // A last line that lacks but its line end is a record.
+    // A last line that lacks only its line end is a record.
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     fixture.run.append_trial(record, &[]).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
-    // Damage in the middle is no crash while appending.
+    // Damage in the middle is an error, because no crash while appending causes it.
     fs::write(&path, [b"{}\n", &whole[..]].concat()).unwrap();
     let error = fixture.run.read_trials().unwrap_err().to_string();
     assert!(error.contains("trials.jsonl: line 1"), "{error}");
 }
 
 #[test]
-fn directories_get_their_names() {
+fn names_new_directories() {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("results");
     let now = OffsetDateTime::from_unix_timestamp(1_795_335_301).unwrap();
@@ -118,7 +118,7 @@ fn directories_get_their_names() {
     assert!(second.path().join(HISTOGRAMS).is_dir());
     let error = RunDir::create(Some(first.path()), "x", TEXT).unwrap_err();
     assert!(matches!(error, StoreError::Taken { .. }) && error.remedy().contains("--out"), "{error}");
-    // Another run has begun there, but written nothing yet.
+    // Another run has started there but written nothing yet.
     let begun = dir.path().join("begun");
     fs::create_dir_all(begun.join(HISTOGRAMS)).unwrap();
     assert!(matches!(RunDir::create(Some(&begun), "x", TEXT), Err(StoreError::Taken { .. })));
@@ -127,7 +127,7 @@ fn directories_get_their_names() {
 }
 
 #[test]
-fn what_cannot_be_written_is_named_with_the_remedy() {
+fn write_errors_name_the_file_and_the_remedy() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "x").unwrap();
@@ -148,7 +148,7 @@ fn what_cannot_be_written_is_named_with_the_remedy() {
 }
 
 #[test]
-fn plan_and_hosts_read_back() {
+fn plan_and_hosts_can_be_read_back() {
     let fixture = Fixture::new(&["sync", "uring"], &[1, 8], 2, &["n1", "n2"]);
     let run = RunDir::open(fixture.run.path()).unwrap();
     assert_eq!(run.plan().unwrap(), fixture.plan);
@@ -159,7 +159,7 @@ fn plan_and_hosts_read_back() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn a_file_cut_anywhere_keeps_its_whole_lines(lines in 1usize..4, share in 0.0..1.0f64) {
+    fn a_file_truncated_anywhere_keeps_its_complete_lines(lines in 1usize..4, share in 0.0..1.0f64) {
         let record = TrialRecord {
             id: "0001-ü".into(),
             cell: 0,
@@ -175,7 +175,7 @@ proptest! {
         let text = line.repeat(lines);
         let cut = (text.len() as f64 * share) as usize;
         let trials = jsonl::parse(&text.as_bytes()[..cut]).unwrap();
-        // A line that lacks but its line end is whole.
+        // A line that lacks only its line end is complete.
         let whole = (cut + 1) / line.len();
         prop_assert_eq!(trials.records.len(), whole);
         prop_assert_eq!(trials.torn.is_some(), ![cut, cut + 1].iter().any(|at| at.is_multiple_of(line.len())));

@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Latency};
 
+/// The urgent operations of a cell and the others. Both are null where no operation was to be urgent, and where no
+/// urgent one completed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Lanes {
+    /// Urgent operations, which are included in the numbers of all operations.
+    #[serde(default)]
+    pub urgent: Option<Lane>,
+    /// The others.
+    #[serde(default)]
+    pub bulk: Option<Lane>,
+}
+
 /// The urgent operations of a cell, or the others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lane {

@@ -1,4 +1,4 @@
-//! `coordinator calibrate`, and runs that heed what it found: whole processes, on the engine that does nothing.
+//! `coordinator calibrate`, and runs that use its result: whole processes, on the null engine.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests may panic")]
 
@@ -38,8 +38,8 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Calibrates. That a busy machine favours one of two that are alike, or spoils a trial, is not what is tested here,
-/// but that it is said.
+/// Calibrates. A busy machine may favour one of two equal arms or spoil a trial. That is allowed here, but it must
+/// be reported.
 fn calibrate(place: &Path, args: &[&str]) -> Value {
     let fixed = ["calibrate", "little.yaml", "--out", "calibration", "--no-progress", "--trials", "6"];
     let output = coordinator(place, &[&fixed, args].concat()).output().unwrap();
@@ -47,18 +47,18 @@ fn calibrate(place: &Path, args: &[&str]) -> Value {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!([0, 4].contains(&code) && !output.stdout.is_empty(), "{code}: {stderr}");
     let found = json(&place.join("calibration/calibration.json"));
-    let told = stderr.contains("BIASED") || found["trustworthy"] == false;
-    assert_eq!(code == 4, told, "{code}: {stderr} {found:#}");
+    let reported = stderr.contains("BIASED") || found["trustworthy"] == false;
+    assert_eq!(code == 4, reported, "{code}: {stderr} {found:#}");
     found
 }
 
 #[test]
-fn an_arm_is_run_against_itself() {
+fn compares_an_arm_with_itself() {
     let place = place();
     let found = calibrate(place.path(), &[]);
     assert_eq!((&found["arm"], &found["scenario"]), (&"none".into(), &"little".into()));
     assert_eq!((&found["blocks"], &found["trials"]), (&6.into(), &3.into()));
-    // slow against none, at two points.
+    // slow against itself, at two points.
     assert_eq!(found["comparisons"], 2);
     let points = found["points"].as_array().unwrap();
     assert_eq!(points.len(), 2);
@@ -71,7 +71,7 @@ fn an_arm_is_run_against_itself() {
         let [low, high] = [0, 1].map(|end| iops["smallest_visible_ci95"][end].as_f64().unwrap());
         assert!(visible > 0.0 && low <= visible && visible <= high, "{iops:#}");
     }
-    // It is a run like any other.
+    // It is an ordinary run.
     let run = place.path().join("calibration");
     let plan = json(&run.join("plan.json"));
     let arms: Vec<&str> =
@@ -84,10 +84,10 @@ fn an_arm_is_run_against_itself() {
 }
 
 #[test]
-fn a_run_heeds_it_and_its_report_too() {
+fn runs_and_reports_use_the_calibration() {
     let place = place();
     calibrate(place.path(), &["--arm", "slow"]);
-    // As if nothing below 4-fold could be seen.
+    // As if no difference below 4-fold could be detected.
     let path = place.path().join("calibration/calibration.json");
     let mut found = json(&path);
     for point in found["points"].as_array_mut().unwrap() {
@@ -99,7 +99,7 @@ fn a_run_heeds_it_and_its_report_too() {
     let run = ["run", "little.yaml", "--out", "run", "--no-progress", "--calibration", "calibration"];
     for command in [&run[..], &["report", "run"]] {
         let output = coordinator(place.path(), command).output().unwrap();
-        // 4 is of a trial that the machine spoiled.
+        // Exit code 4 comes from a trial that the machine spoiled.
         assert!([Some(0), Some(4)].contains(&output.status.code()), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -124,7 +124,7 @@ fn a_run_heeds_it_and_its_report_too() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_anything_is_measured() {
+fn refuses_mismatches_before_measuring() {
     let place = place();
     let refuses = |args: &[&str], says: &[&str]| {
         let output = coordinator(place.path(), args).assert().code(2).stdout(is_empty());
@@ -138,7 +138,7 @@ fn what_does_not_fit_is_refused_before_anything_is_measured() {
     refuses(&["calibrate", "little.yaml", "--trials", "0"], &["out of range"]);
     refuses(&["run", "little.yaml", "--calibration", "."], &["not a run directory", "coordinator calibrate"]);
     calibrate(place.path(), &[]);
-    refuses(&["calibrate", "little.yaml", "--out", "calibration"], &["already holds a run"]);
+    refuses(&["calibrate", "little.yaml", "--out", "calibration"], &["already contains a run"]);
     let other = ["run", "little.yaml", "--out", "run", "--calibration", "calibration", "--set"];
     refuses(
         &[&other[..], &["workload.runtime=50ms"]].concat(),
@@ -150,7 +150,7 @@ fn what_does_not_fit_is_refused_before_anything_is_measured() {
 }
 
 #[test]
-fn the_schema_is_that_of_the_file() {
+fn the_file_matches_its_schema() {
     let place = place();
     let found = calibrate(place.path(), &["--quick", "--format", "json"]);
     let output = coordinator(place.path(), &["schema", "calibration"]).output().unwrap();

@@ -1,4 +1,4 @@
-//! An agent that does what a test tells it to, over the real protocol and a real socket.
+//! A fake agent with scripted behaviour, over the real protocol and a real socket.
 
 use std::{
     net::SocketAddr,
@@ -23,16 +23,16 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
-/// What the agent does with a trial, or instead of one.
+/// The behaviour of the agent.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// All as it should be.
+    /// Behaves correctly.
     Run,
     /// Refuses trials whose id contains this.
     RefuseTrials(&'static str),
-    /// Is ready only after a while, and reports progress until then.
+    /// Becomes ready after a delay, and reports progress until then.
     LateReady(Duration),
-    /// Is ready only after a while, and reports progress all the time until then.
+    /// Becomes ready after a delay, and reports progress continuously until then.
     SlowReady(Duration),
     /// Cuts the connection after the first interval of the trial whose id contains this.
     CutDuring(&'static str),
@@ -40,11 +40,11 @@ pub enum Act {
     Hang,
     /// Is busy with another run.
     Busy,
-    /// Prepares for ever, and answers nothing but a cancel.
+    /// Prepares for ever, and answers only a cancel.
     PrepareForEver,
     /// Measures until it is cancelled.
     RunUntilCancelled,
-    /// The first so many runs of trials whose id contains this are disturbed.
+    /// The first runs, up to this number, of trials whose id contains this are disturbed.
     Noisy(&'static str, usize),
 }
 
@@ -52,15 +52,15 @@ pub enum Act {
 pub struct Fake {
     pub act: Act,
     pub protocol: u32,
-    /// Its clock less ours.
+    /// Its clock minus the coordinator's, in nanoseconds.
     pub offset_ns: i64,
-    /// The start orders it received: trial and time on its own clock.
+    /// The start requests it received: trial and time on its own clock.
     pub starts: Arc<Mutex<Vec<(String, u64)>>>,
-    /// What it was asked to prepare and to cancel.
+    /// The prepare and cancel requests it received.
     pub asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// A fake that listens; it ends with this.
+/// A listening fake; dropping it ends the fake.
 pub struct Running {
     pub fake: Fake,
     pub address: SocketAddr,
@@ -173,7 +173,7 @@ impl Fake {
                     tokio::time::sleep(Duration::from_nanos(end.saturating_sub(self.clock()))).await;
                     let _ = say(interval(&trial.id, begin, end)).await;
                     if matches!(self.act, Act::CutDuring(which) if trial.id.contains(which)) {
-                        // The interval must be on its way before the stream breaks.
+                        // The interval must be sent before the stream breaks.
                         tokio::time::sleep(Duration::from_millis(50)).await;
                         let _ = events.send(Err(Status::unavailable("the test cut it"))).await;
                         return;

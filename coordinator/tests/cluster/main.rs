@@ -1,4 +1,4 @@
-//! The coordinator against agents that behave, and agents that do not.
+//! The coordinator with correct and with faulty agents.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -39,7 +39,7 @@ use tokio::{
     },
 };
 
-/// Trials of 50 ms; and what is only waited for in vain is waited for briefly.
+/// Limits for trials of 50 ms; timeouts that must expire are short.
 fn timing() -> Timing {
     Timing {
         prepare: Duration::from_secs(2),
@@ -50,7 +50,7 @@ fn timing() -> Timing {
     }
 }
 
-/// Two trials of each arm, arm by arm in turn; an arm may ask for the host of a name.
+/// Two trials of each arm, alternating; an arm may require a host by name.
 fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
     let cell = |&(arm, host): &(&str, Option<&str>)| Cell {
         arm: arm.to_owned(),
@@ -132,14 +132,14 @@ fn nobody_stops() -> Stop {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_is_well() {
+async fn runs_all_trials_on_a_healthy_cluster() {
     let fake = Fake::new(Act::Run).listen().await;
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a", "0003-b"]);
     assert!(kept.0.iter().all(|(record, intervals)| record.counts() && *intervals == 1), "{:?}", kept.0);
     assert_eq!(outcome, RunOutcome { recorded: 4, ..RunOutcome::default() });
-    // The lease was given back in order: the next run finds the agent free.
+    // The lease ended in order, so the next run finds the agent free.
     let (kept, _) = run(&[&fake], &plan, &nobody_stops()).await;
     assert_eq!(kept.0.len(), 4);
 }
@@ -158,24 +158,24 @@ async fn a_run_ends_when_it_is_precise_enough() {
     plan.trials = (0..12).map(trial).collect();
     plan.trials_per_cell = 6;
     plan.stopping = Some(Stopping { min: 3, until: 0.5, baseline: "a".into() });
-    // The fake's trials are all alike, so the intervals are as narrow as can be.
+    // The fake's trials are identical, so the intervals have no width.
     let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
     assert_eq!((kept.0.len(), kept.1), (6, Some(3)));
     assert_eq!(outcome, RunOutcome { recorded: 6, stopped_after: Some(3), ..RunOutcome::default() });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_protocol_is_refused_by_name() {
+async fn refuses_another_protocol_version_by_host() {
     let (ours, other) = (proto::PROTOCOL_VERSION, proto::PROTOCOL_VERSION + 1);
     let fake = Fake { protocol: other, ..Fake::new(Act::Run) }.listen().await;
     let errors = connect(&[&fake]).await.unwrap_err();
-    let said = format!("host n1 speaks protocol {other}, this coordinator {ours}");
-    assert_eq!(errors[0].refusal.message, said);
-    assert_eq!(errors[0].refusal.remedy, "install the same release on both");
+    let expected = format!("host n1 speaks protocol {other}, this coordinator {ours}");
+    assert_eq!(errors[0].refusal.message(), expected);
+    assert_eq!(errors[0].refusal.remedy(), "install the same release on both");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_unreachable_hosts_are_named_at_once() {
+async fn names_all_unreachable_hosts_together() {
     let gone = Fake::new(Act::Run).listen().await;
     let (first, second) = (gone.spec("n1"), gone.spec("n2"));
     drop(gone);
@@ -183,28 +183,28 @@ async fn all_unreachable_hosts_are_named_at_once() {
     let errors = Cluster::connect(vec![first.clone(), second], timing()).await.unwrap_err();
     assert_eq!(errors.iter().map(|error| error.host.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
     assert!(errors[0].to_string().contains(&first.address.to_string()), "{}", errors[0]);
-    assert!(errors[0].refusal.message.contains("refused"), "{}", errors[0]);
-    assert!(errors[0].refusal.remedy.contains("coordinator agents --agents"));
+    assert!(errors[0].refusal.message().contains("refused"), "{}", errors[0]);
+    assert!(errors[0].refusal.remedy().contains("coordinator agents --agents"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_host_says_with_what() {
+async fn reports_which_run_keeps_a_host_busy() {
     let fake = Fake::new(Act::Busy).listen().await;
     let mut cluster = connect(&[&fake]).await.unwrap();
     let errors = cluster.open("run").await.unwrap_err();
-    assert_eq!(errors[0].refusal.code, "busy");
+    assert_eq!(errors[0].refusal.code(), "busy");
     assert!(errors[0].to_string().contains("run 2026-11-22-other"), "{}", errors[0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_cell_is_recorded_once_and_the_others_go_on() {
+async fn records_a_refused_cell_once_and_runs_the_others() {
     let fake = Fake::new(Act::RefuseTrials("-b")).listen().await;
     let willing = Fake::new(Act::Run).listen().await;
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
-    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to its end"]);
-    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy, "take a newer kernel");
+    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to the end"]);
+    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy(), "take a newer kernel");
     assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
     assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));
     assert!(outcome.lost_hosts.is_empty());
@@ -226,7 +226,7 @@ async fn a_lost_host_stops_its_cells_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hosts_start_together_however_late_one_is_ready_and_whatever_their_clocks_say() {
+async fn hosts_start_together_despite_delays_and_clock_offsets() {
     let offsets = [-1_000_000_000i64, 3_600_000_000_000];
     let quick = Fake { offset_ns: offsets[0], ..Fake::new(Act::Run) }.listen().await;
     let late = Act::LateReady(Duration::from_millis(300));
@@ -245,18 +245,18 @@ async fn hosts_start_together_however_late_one_is_ready_and_whatever_their_clock
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_host_is_given_up() {
+async fn gives_up_a_silent_host() {
     let silent = Fake::new(Act::Hang).listen().await;
     let begun = Instant::now();
     let (kept, outcome) = run(&[&silent], &plan(&[("a", None)]), &nobody_stops()).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(kept.ids(), ["0000-a"]);
-    assert_eq!(outcome.lost_hosts[0].1.code, "silent");
+    assert_eq!(outcome.lost_hosts[0].1.code(), "silent");
     assert_eq!(outcome.skipped, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_that_never_becomes_ready_is_given_up() {
+async fn gives_up_a_host_that_never_becomes_ready() {
     let stuck = Fake::new(Act::PrepareForEver).listen().await;
     let waiting = Fake::new(Act::Run).listen().await;
     let begun = Instant::now();
@@ -264,16 +264,13 @@ async fn a_host_that_never_becomes_ready_is_given_up() {
     let (kept, outcome) = run(&[&stuck, &waiting], &plan, &nobody_stops()).await;
     let took = begun.elapsed();
     assert!(took >= timing().prepare && took < Duration::from_secs(10), "{took:?}");
-    // What the other host can do alone goes on.
+    // Cells of the other host alone still run.
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0003-b"]);
     assert!(waiting.fake.asked.lock().unwrap().contains(&"cancel 0000-a".to_owned()));
     let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
-    assert_eq!((host.as_str(), refusal.code.as_str()), ("n1", "silent"));
-    assert!(
-        refusal.message.starts_with("does not become ready: nothing was heard of it for 2 s"),
-        "{refusal}"
-    );
-    assert!(refusal.remedy.contains("dmesg"), "{refusal}");
+    assert_eq!((host.as_str(), refusal.code()), ("n1", "silent"));
+    assert!(refusal.message().starts_with("did not become ready: no event for 2 s"), "{refusal}");
+    assert!(refusal.remedy().contains("dmesg"), "{refusal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -285,13 +282,13 @@ async fn a_host_that_waits_for_another_is_not_overdue() {
     cluster.open("run").await.unwrap();
     let plan = plan(&[("a", None)]);
     let trial = plan.trial(&plan.trials[0]);
-    // The second says all the time that it is at work: neither is given up, long as it takes.
+    // The second reports progress continuously, so neither is given up, however long it takes.
     let run = cluster.run_trial(&trial, &[0, 1], &mut (), &nobody_stops()).await;
     assert!(run.hosts.iter().all(|host| host.finished.is_some()), "{run:?}");
     cluster.close().await;
 }
 
-/// A wire to a host, which can be cut without either end being told.
+/// A connection to a host that can be cut without notice to either end.
 async fn wire_to(host: &Running) -> (HostSpec, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string().parse().unwrap();
@@ -318,7 +315,7 @@ async fn wire_to(host: &Running) -> (HostSpec, Arc<AtomicBool>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silently_cut_connection_is_noticed_while_preparing() {
+async fn detects_a_silently_cut_connection_while_preparing() {
     let fake = Fake::new(Act::PrepareForEver).listen().await;
     let (spec, cut) = wire_to(&fake).await;
     let timing = Timing {
@@ -333,30 +330,30 @@ async fn a_silently_cut_connection_is_noticed_while_preparing() {
     let trial = plan.trial(&plan.trials[0]);
     let begun = Instant::now();
     tokio::spawn(async move {
-        // Longer than the signs of life may take: while they come, preparing may last.
+        // Longer than the keep-alive limit: preparing may last while pings are answered.
         tokio::time::sleep(Duration::from_secs(1)).await;
         cut.store(true, Ordering::Relaxed);
     });
     let run = cluster.run_trial(&trial, &[0], &mut (), &nobody_stops()).await;
     assert!((1..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     assert!(run.hosts[0].lost);
-    let why = &run.hosts[0].refusal.as_ref().unwrap().message;
+    let why = run.hosts[0].refusal.as_ref().unwrap().message();
     assert!(why.contains("connection broke"), "{why}");
     cluster.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_embedded_agent_that_dies_is_quoted() {
-    // A shell does not know the hidden command either, and says so.
+async fn quotes_the_log_of_a_dead_embedded_agent() {
+    // A shell does not know the hidden command and prints an error.
     let options = EmbeddedOptions { program: "/bin/sh".into(), data_dir: ".".into() };
     let error = Cluster::embedded(&options, timing(), &Screen::new()).await.unwrap_err();
     assert_eq!(error.host, "local");
-    let message = error.refusal.message;
+    let message = error.refusal.message();
     assert!(message.starts_with("the embedded agent died (exit status:"), "{message}");
     assert!(message.contains("__agent"), "{message}");
 }
 
-/// Asks to stop after a while, and gives how long the run then took to end.
+/// Requests a stop after a delay, and returns how long the run then took to end.
 async fn interrupt(act: Act) -> (Kept, RunOutcome, Running, Duration) {
     let fake = Fake::new(act).listen().await;
     let (switch, stop) = Stop::channel();
@@ -371,14 +368,14 @@ async fn interrupt(act: Act) -> (Kept, RunOutcome, Running, Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupted_trial_is_kept_as_cut_short() {
+async fn keeps_an_interrupted_trial_as_cut_short() {
     let (kept, outcome, ..) = interrupt(Act::RunUntilCancelled).await;
     assert!(outcome.interrupted && outcome.lost_hosts.is_empty() && outcome.refused.is_empty());
     assert_eq!(kept.0[0].0.marks, ["interrupted: cut short"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interruption_while_preparing_leaves_nothing() {
+async fn an_interruption_while_preparing_records_nothing() {
     let (kept, outcome, fake, _) = interrupt(Act::PrepareForEver).await;
     assert_eq!((kept.0.len(), outcome.interrupted, outcome.refused.len()), (0, true, 0));
     assert_eq!(*fake.fake.asked.lock().unwrap(), ["prepare 0000-a", "cancel 0000-a"]);

@@ -1,4 +1,4 @@
-//! Noisy trials, of agents whose noise is known: marked, run again at the end of their block, within bounds.
+//! Noisy trials of agents with known noise: marked and repeated at the end of their block, within bounds.
 
 use coordinator::{plan::Plan, run::RunOutcome, scenario::noise::NoisePolicy, store::record::TrialRecord};
 
@@ -27,7 +27,7 @@ fn ids(records: &[TrialRecord]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_noisy_trial_is_run_again_at_the_end_of_its_block() {
+async fn repeats_a_noisy_trial_at_the_end_of_its_block() {
     let (records, outcome) = ran(Act::Noisy("0000-a", 1), &two()).await;
     assert_eq!(ids(&records), ["0000-a", "0001-b", "0000-a", "0002-a", "0003-b"]);
     assert!(
@@ -41,16 +41,16 @@ async fn a_noisy_trial_is_run_again_at_the_end_of_its_block() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lasting_noise_is_not_waited_out() {
+async fn limits_repeats_under_lasting_noise() {
     let (records, outcome) = ran(Act::Noisy("-a", usize::MAX), &two()).await;
-    // A cell of two trials has two repeats, and the first of them needs both.
+    // A cell of two trials has two repeats, and its first trial uses both.
     assert_eq!(ids(&records), ["0000-a", "0001-b", "0000-a", "0000-a", "0002-a", "0003-b"]);
     assert!(records.iter().all(|record| record.counts() == (record.arm == "b")), "{records:?}");
     assert_eq!(outcome, RunOutcome { recorded: 6, marked: 4, repeated: 2, ..RunOutcome::default() });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn noise_counts_only_if_it_is_to() {
+async fn marks_noise_only_if_the_policy_is_mark() {
     for noise in [NoisePolicy::Warn, NoisePolicy::Ignore] {
         let (records, outcome) = ran(Act::Noisy("-a", usize::MAX), &Plan { noise, ..two() }).await;
         assert!(records.iter().all(TrialRecord::counts), "{records:?}");
@@ -59,7 +59,7 @@ async fn noise_counts_only_if_it_is_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_noisy_host_is_named() {
+async fn names_the_noisy_host() {
     let (quiet, noisy) =
         (Fake::new(Act::Run).listen().await, Fake::new(Act::Noisy("0001-b", 1)).listen().await);
     let (kept, outcome) = run(&[&quiet, &noisy], &two(), &nobody_stops()).await;

@@ -1,5 +1,5 @@
-//! What goes wrong with the data in the middle of a trial, done to the target for real: no space, short transfers,
-//! a device that fails, bytes that change. Each is counted and shown, marks its trial, and costs no other.
+//! Data faults during a trial, caused on the real target: no space, short transfers, a failing device, changed
+//! bytes. Each is counted and shown, marks its trial and affects no other.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::{Place, Process, is_root, until};
 
-/// Writers, one after the other in every block, long enough to be caught at it.
+/// Writers, one after the other in every block, long enough to interfere with.
 fn writers(extra: &str) -> String {
     format!(
         "name: damaged\ntarget: {{file: {{size: 4MiB, direct: false}}}}\nworkload: {{block_size: 4KiB, read_percent: \
@@ -26,7 +26,7 @@ fn writers(extra: &str) -> String {
     )
 }
 
-/// The target of an embedded agent, through its open file, in whatever namespace that lies.
+/// The target of an embedded agent, through its open file in any namespace.
 fn target(place: &Place) -> (i32, PathBuf) {
     let agent = place.agent();
     let found = until("the target is there", || {
@@ -39,13 +39,13 @@ fn target(place: &Place) -> (i32, PathBuf) {
     (agent, found)
 }
 
-/// Waits until so many trials are on record, and the worker of the next one is hard at work.
+/// Waits until this number of trials is recorded and the worker of the next one is doing I/O.
 fn mid_trial(place: &Place, recorded: usize) {
     until("trials are recorded", || (place.trials().len() >= recorded).then_some(()));
     working(place);
 }
 
-/// Waits until the worker has made some calls more.
+/// Waits until the worker has made some more calls.
 fn working(place: &Place) {
     let agent = place.agent();
     until("the worker works", || {
@@ -55,7 +55,7 @@ fn working(place: &Place) {
     });
 }
 
-/// Reads and writes that the worker of a process has made.
+/// The number of reads and writes by the worker of a process.
 fn calls(process: i32) -> Option<u64> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten().map(|task| task.path());
     let worker =
@@ -69,14 +69,14 @@ fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
-/// Marked trials, and those that count.
+/// Marked trials, and the number of those that count.
 fn divided(place: &Place) -> (Vec<Value>, usize) {
     let (marked, whole): (Vec<Value>, Vec<Value>) =
         place.trials().into_iter().partition(|trial| !trial["marks"].as_array().unwrap().is_empty());
     (marked, whole.len())
 }
 
-/// Runs in a mount namespace where `data` is what a line of shell makes of it; skips where that is not allowed.
+/// Runs in a mount namespace in which a line of shell prepares `data`; skips if that is not allowed.
 fn mounted(place: &Place, prepare: &str, scenario: &str) -> Option<Process> {
     let works = place.finish(place.in_namespace(prepare, &place.command("true")));
     if !works.status.success() {
@@ -86,13 +86,13 @@ fn mounted(place: &Place, prepare: &str, scenario: &str) -> Option<Process> {
     Some(place.start(place.in_namespace(prepare, &place.run(scenario))))
 }
 
-/// Takes the blocks of every `step`th page of the target away, and with a file of its own all space there is, as
-/// others on a disk might. Writers are quick to take some back; so it is done over again until most are gone.
+/// Removes the blocks of every `step`th page of the target and fills the free space with another file, as other
+/// users of a disk might. Writers quickly reclaim some, so it repeats until most are gone.
 fn take_space(place: &Place, agent: i32, path: &Path, step: usize) -> PathBuf {
     let data = PathBuf::from(format!("/proc/{agent}/root")).join(place.data().strip_prefix("/").unwrap());
     let (target, filler) = (open(path), data.join("filler"));
     let mut file = File::create(&filler).unwrap();
-    // Of 8 MiB the target keeps what is not taken from it, and a little more.
+    // Of 8 MiB, the target keeps the blocks that are not removed, and a little more.
     let kept = (4 << 20) - (4 << 20) / step as u64;
     let (mut taken, enough) = (0, (7 << 20) - kept);
     until("the space is taken", || {
@@ -113,7 +113,7 @@ fn take_space(place: &Place, agent: i32, path: &Path, step: usize) -> PathBuf {
 }
 
 #[test]
-fn space_that_runs_out_in_the_middle() {
+fn reports_space_that_runs_out_during_a_trial() {
     let place = Place::new();
     let Some(run) = mounted(&place, "mount -t tmpfs -o size=8m none data", &writers("")) else { return };
     let (agent, path) = target(&place);
@@ -133,20 +133,20 @@ fn space_that_runs_out_in_the_middle() {
 }
 
 #[test]
-fn transfers_that_fall_short_in_the_middle() {
+fn reports_short_reads_during_a_trial() {
     let place = Place::new();
     let text = writers("").replace("read_percent: 0", "read_percent: 100");
     let run = place.start(place.run(&text));
     let (_, path) = target(&place);
     mid_trial(&place, 3);
-    // Half a block too short, so that some reads get half of what they ask for, and others nothing.
+    // Half a block too short, so that some reads return half a block and others nothing.
     let file = open(&path);
     file.set_len((2 << 20) + 2048).unwrap();
     working(&place);
-    // As long as it was: the trials that follow find nothing amiss.
+    // Restores the length, so that later trials run without fault.
     file.set_len(4 << 20).unwrap();
     let ran = run.wait().exits(4);
-    assert!(ran.stdout.contains("transferred less than was asked"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("were transferred only in part"), "{}", ran.stdout);
     let (marked, whole) = divided(&place);
     let finished = &marked[0]["hosts"][0]["finished"];
     assert!(finished["short_transfers"].as_u64().unwrap() > 0, "{finished}");
@@ -158,9 +158,9 @@ fn transfers_that_fall_short_in_the_middle() {
 }
 
 #[test]
-fn writes_that_fall_short_in_the_middle() {
+fn reports_short_writes_during_a_trial() {
     let place = Place::new();
-    // A block of two pages, of which there is room for one: the write stops half way.
+    // A block of two pages with room for one: the write stops half way.
     let text = writers("").replace("block_size: 4KiB", "block_size: 8KiB");
     let Some(run) = mounted(&place, "mount -t tmpfs -o size=8m none data", &text) else { return };
     let (agent, path) = target(&place);
@@ -176,7 +176,7 @@ fn writes_that_fall_short_in_the_middle() {
 }
 
 #[test]
-fn a_device_that_fails_in_the_middle() {
+fn reports_a_device_that_fails_during_a_trial() {
     let place = Place::new();
     if !is_root() {
         return agent::skip::skip("a loop device needs root");
@@ -187,7 +187,7 @@ fn a_device_that_fails_in_the_middle() {
     let prepare = "mkfs.ext4 -q -F -O ^has_journal disk && mount -o loop disk data && rm -rf data/lost+found";
     let Some(run) = mounted(&place, prepare, &text) else { return };
     mid_trial(&place, 3);
-    // What lies beyond the end of the file behind it, the device cannot read.
+    // The device cannot read beyond the end of its backing file.
     let file = OpenOptions::new().write(true).open(&backing).unwrap();
     file.set_len(1 << 20).unwrap();
     working(&place);
@@ -201,7 +201,7 @@ fn a_device_that_fails_in_the_middle() {
 }
 
 #[test]
-fn a_byte_that_changes_in_the_middle() {
+fn reports_a_byte_that_changes_during_a_trial() {
     let place = Place::new();
     let text = writers(", verify: true").replace("read_percent: 0", "read_percent: 100");
     let run = place.start(place.run(&text));
@@ -212,12 +212,12 @@ fn a_byte_that_changes_in_the_middle() {
     file.read_exact_at(&mut byte, at).unwrap();
     file.write_all_at(&[byte[0] ^ 1], at).unwrap();
     let ran = run.wait().exits(4);
-    for said in ["verify-failed", "at offset 2999808", "verify-costs"] {
+    for expected in ["verify-failed", "at offset 2999808", "verify-costs"] {
         let text: String = ran.stdout.split_whitespace().collect();
-        assert!(text.contains(&said.replace(' ', "")), "`{said}` is not in:\n{}", ran.stdout);
+        assert!(text.contains(&expected.replace(' ', "")), "`{expected}` is not in:\n{}", ran.stdout);
     }
     let (marked, whole) = divided(&place);
-    // The next trial fills the target anew.
+    // The next trial fills the target again.
     assert_eq!((marked.len(), whole), (1, 5), "{marked:#?}");
     let verified = &marked[0]["hosts"][0]["finished"]["verified"];
     assert!(verified["failures"].as_u64().unwrap() > 0, "{verified}");

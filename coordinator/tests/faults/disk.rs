@@ -1,11 +1,11 @@
-//! Data directories and results directories that give no space: refused by code and remedy, and what was
-//! measured before is kept. Small file systems are mounted in namespaces of their own.
+//! Data and results directories without space: refused with code and remedy; finished trials are kept. Small file
+//! systems are mounted in separate namespaces.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::support::{Place, bin, is_root, open_bin, scenario, tiny, unprivileged};
 
-/// Whether file systems can be mounted for a process of our own.
+/// Whether the test can mount file systems in a namespace.
 fn can_mount(place: &Place) -> bool {
     let works = place.in_namespace("mount -t tmpfs -o size=1m none data", &place.command("true"));
     let ran = place.finish(works);
@@ -20,7 +20,7 @@ fn sized(size: &str) -> String {
 }
 
 #[test]
-fn a_read_only_data_directory() {
+fn refuses_a_read_only_data_directory() {
     let place = Place::new();
     fs::set_permissions(place.data(), fs::Permissions::from_mode(0o555)).unwrap();
     let mut command = place.command(open_bin("coordinator"));
@@ -39,7 +39,7 @@ fn a_read_only_data_directory() {
 }
 
 #[test]
-fn a_data_directory_that_is_none() {
+fn refuses_a_data_directory_that_is_not_a_directory() {
     let place = Place::new();
     for (dir, says) in [("absent", "No such file"), ("scenario.yaml", "not a directory")] {
         let mut command = place.command(bin("coordinator"));
@@ -49,7 +49,7 @@ fn a_data_directory_that_is_none() {
 }
 
 #[test]
-fn a_full_data_directory() {
+fn refuses_a_full_data_directory() {
     let place = Place::new();
     if can_mount(&place) {
         let prepare =
@@ -60,7 +60,7 @@ fn a_full_data_directory() {
 }
 
 #[test]
-fn a_file_larger_than_the_disk_costs_its_own_cells_only() {
+fn a_file_larger_than_the_disk_affects_only_its_cells() {
     let place = Place::new();
     if can_mount(&place) {
         let text = tiny() + "sweep: {size: [64KiB, 64MiB]}\n";
@@ -78,7 +78,7 @@ fn a_file_larger_than_the_disk_costs_its_own_cells_only() {
 }
 
 #[test]
-fn a_limit_of_file_size() {
+fn reports_a_file_size_limit() {
     let place = Place::new();
     let mut command = place.command("sh");
     command.args(["-c", "ulimit -f 2048; exec \"$@\"", "sh"]);
@@ -89,12 +89,12 @@ fn a_limit_of_file_size() {
 }
 
 #[test]
-fn a_full_results_directory_keeps_what_it_holds() {
+fn a_full_results_directory_keeps_its_trials() {
     let place = Place::new();
     if can_mount(&place) {
         fs::create_dir(place.path("small")).unwrap();
         let text = tiny().replace("trials: 2", "trials: 30");
-        // The end is looked at in the namespace, which vanishes with what is mounted in it.
+        // The result is checked inside the namespace, because its mounts vanish with it.
         let mut shell = place.command("sh");
         let script = "\"$@\"; code=$?; wc -l <small/out/trials.jsonl; exit $code";
         shell.args(["-c", script, "sh"]).arg(bin("coordinator"));
@@ -110,7 +110,7 @@ fn a_full_results_directory_keeps_what_it_holds() {
 }
 
 #[test]
-fn a_results_directory_that_cannot_be_made() {
+fn refuses_a_results_directory_that_cannot_be_made() {
     let place = Place::new();
     let before_any_trial = |ran: crate::support::Ran| {
         assert!(ran.stdout.is_empty() && !ran.stderr.contains("[1/"), "{ran:?}");
@@ -120,7 +120,7 @@ fn a_results_directory_that_cannot_be_made() {
     command.arg("scenario.yaml/out");
     before_any_trial(place.finish(command).exits(2).says(&["scenario.yaml/out", "--out"]));
 
-    // The default, results/, in a directory that is not ours.
+    // The default, results/, in a directory without write permission.
     let closed = place.path("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();

@@ -1,4 +1,4 @@
-//! Hosts that are absent, silent, old or busy, and selectors that fit none: exit 3 or 2, each named.
+//! Absent, silent, outdated and busy hosts, and selectors without a match: exit 3 or 2, each named.
 
 use std::{
     io::ErrorKind,
@@ -12,15 +12,15 @@ use crate::{
     support::{Agent, Place, bin, scenario, tiny, until},
 };
 
-/// An address where nobody listens.
+/// An address on which no process listens.
 fn absent() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// A socket that listens, but whose queue is full: to a client it is as if packets vanished.
+/// A listening socket with a full queue: to a client, packets seem to vanish.
 fn deaf() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    // SAFETY: it is a listening socket of our own; asking again only shortens its queue.
+    // SAFETY: it is a listening socket of this test; calling listen again only shortens its queue.
     assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
     let address = listener.local_addr().unwrap();
     let mut queue = Vec::new();
@@ -37,11 +37,11 @@ fn deaf() -> (TcpListener, Vec<TcpStream>) {
 }
 
 #[test]
-fn all_hosts_that_do_not_answer_are_named_soon() {
+fn names_all_hosts_that_do_not_answer() {
     let place = Place::new();
     let (gone, (deaf, _queue)) = (absent().to_string(), deaf());
     let deaf = deaf.local_addr().unwrap().to_string();
-    // This one lets the system accept, and never says a word.
+    // The system accepts connections to this one, but it never answers.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute = mute.local_addr().map(|address| (mute, address.to_string())).unwrap();
     let begun = Instant::now();
@@ -60,14 +60,14 @@ fn all_hosts_that_do_not_answer_are_named_soon() {
 }
 
 #[test]
-fn a_name_that_nobody_knows() {
+fn reports_an_unknown_host_name() {
     let place = Place::new();
     let ran = place.finish(place.run_on("no-such-host.invalid:7420", &tiny())).exits(3);
     ran.says(&["cannot connect to no-such-host.invalid:7420", "lookup"]);
 }
 
 #[test]
-fn what_is_no_agent_at_all() {
+fn reports_a_server_that_is_not_an_agent() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -78,7 +78,7 @@ fn what_is_no_agent_at_all() {
         std::thread::sleep(Duration::from_millis(300));
     });
     let ran = place.finish(place.run_on(&address, &tiny())).exits(3);
-    ran.says(&[&address, "does that address belong to `agent serve`?"]);
+    ran.says(&[&address, "does `agent serve` listen on that address?"]);
     server.join().unwrap();
 }
 
@@ -94,7 +94,7 @@ fn against(fake: Fake, exit: i32, says: &[&str]) {
 }
 
 #[test]
-fn an_agent_of_another_protocol() {
+fn refuses_an_agent_with_another_protocol_version() {
     let (ours, other) = (proto::PROTOCOL_VERSION, proto::PROTOCOL_VERSION + 1);
     let says = format!("speaks protocol {other}, this coordinator {ours}");
     let newer = Fake { protocol: other, ..Fake::new(Act::Run) };
@@ -102,7 +102,7 @@ fn an_agent_of_another_protocol() {
 }
 
 #[test]
-fn a_busy_agent_names_the_other_run() {
+fn reports_a_busy_agent_with_the_other_run() {
     against(Fake::new(Act::Busy), 3, &["is busy with another run", "2026-11-22-other"]);
 
     let place = Place::new();
@@ -119,7 +119,7 @@ fn a_busy_agent_names_the_other_run() {
         "wait until that run has ended",
     ]);
     assert!(!place.out().exists());
-    // Killed, the first gives the agent up.
+    // Killing the first run frees the agent.
     drop(first);
     until("the agent is free", || {
         let ran = place.finish(place.run_on(&agent.address, &tiny()));
@@ -128,7 +128,7 @@ fn a_busy_agent_names_the_other_run() {
 }
 
 #[test]
-fn a_selector_that_fits_no_host() {
+fn refuses_a_selector_without_a_match() {
     let places = [Place::new(), Place::new()];
     let agents = places.each_ref().map(Agent::start);
     let inventory = format!(

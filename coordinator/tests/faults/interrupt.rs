@@ -1,4 +1,4 @@
-//! Ctrl-C, at any moment: 130, nothing left behind, and what was measured is kept.
+//! Ctrl-C at any moment: exit 130, nothing left behind, and finished trials are kept.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn text(size: &str, workload: &str) -> String {
     scenario(&format!("{{file: {{size: {size}, direct: false}}}}"), workload)
 }
 
-/// What holds after every interruption.
+/// The invariants after every interruption.
 fn assert_kept(place: &Place, ran: &Ran) {
     place.assert_clean();
     let whole = place.trials().iter().filter(|trial| trial["marks"].as_array().unwrap().is_empty()).count();
@@ -18,7 +18,7 @@ fn assert_kept(place: &Place, ran: &Ran) {
         let cells = place.summary()["cells"].clone();
         let complete =
             cells.as_array().unwrap().iter().map(|cell| cell["trials"]["complete"].as_u64().unwrap());
-        // Audits are trials too, and are not among the complete ones.
+        // Audits are trials too, but do not count as complete ones.
         assert!(complete.sum::<u64>() <= whole as u64, "{cells:#}");
         assert!(ran.stderr.contains("stopping; what was measured is kept"), "{ran:?}");
     }
@@ -32,7 +32,7 @@ fn interrupted(place: &Place, run: Process) -> Ran {
 }
 
 #[test]
-fn while_filling() {
+fn interrupts_while_filling() {
     let place = Place::new();
     let run = place.start(place.run(&text("1GiB", "warmup: 5ms, runtime: 100ms")));
     let agent = place.agent();
@@ -42,7 +42,7 @@ fn while_filling() {
 }
 
 #[test]
-fn while_warming_up() {
+fn interrupts_while_warming_up() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "warmup: 20s, runtime: 100ms")));
     let agent = place.agent();
@@ -52,7 +52,7 @@ fn while_warming_up() {
 }
 
 #[test]
-fn while_measuring() {
+fn interrupts_while_measuring() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "warmup: 5ms, runtime: 20s")));
     let agent = place.agent();
@@ -65,7 +65,7 @@ fn while_measuring() {
 }
 
 #[test]
-fn while_connecting() {
+fn interrupts_while_connecting() {
     let place = Place::new();
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = mute.local_addr().unwrap().to_string();
@@ -76,8 +76,8 @@ fn while_connecting() {
 }
 
 #[test]
-fn at_any_moment() {
-    // A run of some two seconds.
+fn interrupts_at_any_moment() {
+    // A run of about two seconds.
     let scenario = text("1MiB", "warmup: 10ms, runtime: 100ms").replace("trials: 2", "trials: 4");
     let jitter = u64::from(std::process::id()) % 50;
     for delay in [50, 350, 800, 1400, 1900, 2450].map(|delay| delay + jitter) {
@@ -89,7 +89,7 @@ fn at_any_moment() {
         let ran = run.wait();
         match ran.status.code() {
             Some(130) => assert_kept(&place, &ran),
-            // It was faster.
+            // The run ended before the signal.
             Some(0 | 4) => assert_eq!(place.trials().len(), 10),
             _ => panic!("after {delay} ms: {ran:?}"),
         }
@@ -97,12 +97,12 @@ fn at_any_moment() {
 }
 
 #[test]
-fn the_second_time_it_ends_at_once() {
+fn a_second_interrupt_ends_at_once() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "warmup: 5ms, runtime: 20s")));
     let agent = place.agent();
     until("a worker is there", || has_thread(agent, "worker-0").then_some(()));
-    // An agent that hangs makes an end in order last for seconds.
+    // With a hanging agent, an orderly end takes seconds.
     send(agent, Signal::STOP);
     run.send(Signal::INT);
     until("it has heard", || run.stderr().contains("once more to end at once").then_some(()));
@@ -115,7 +115,7 @@ fn the_second_time_it_ends_at_once() {
 }
 
 #[test]
-fn an_agent_that_hangs_does_not_keep_it() {
+fn an_interrupt_does_not_wait_for_a_hanging_agent() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "warmup: 5ms, runtime: 20s")));
     let agent = place.agent();

@@ -1,4 +1,4 @@
-//! SIGKILL, which nobody can heed: the other side notices, tidies up and says so.
+//! SIGKILL: the other process notices it, cleans up and reports it.
 
 use rustix::process::Signal;
 
@@ -10,7 +10,7 @@ fn text(size: &str, runtime: &str) -> String {
 }
 
 #[test]
-fn an_agent_that_is_killed_is_mourned_by_name() {
+fn reports_a_killed_agent_by_name() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "400ms")));
     until("a trial is kept", || (place.trials().len() >= 2).then_some(()));
@@ -27,7 +27,7 @@ fn an_agent_that_is_killed_is_mourned_by_name() {
 }
 
 #[test]
-fn an_agent_that_is_killed_while_filling() {
+fn reports_an_agent_killed_while_filling() {
     let place = Place::new();
     let run = place.start(place.run(&text("1GiB", "100ms")));
     let agent = place.agent();
@@ -38,7 +38,7 @@ fn an_agent_that_is_killed_while_filling() {
 }
 
 #[test]
-fn a_coordinator_that_is_killed_takes_its_agent_along() {
+fn an_embedded_agent_ends_with_a_killed_coordinator() {
     for size in ["64KiB", "1GiB"] {
         let place = Place::new();
         let run = place.start(place.run(&text(size, "20s")));

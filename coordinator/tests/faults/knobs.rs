@@ -1,5 +1,5 @@
-//! Knobs on hosts that do not have them: each is refused by name with what would grant it, or, where the scenario
-//! allows it, the trial runs without and says so.
+//! Options that a host does not support: each is refused by name with its remedy, or, if the scenario allows it,
+//! the trial runs without it and reports that.
 
 use std::{io, os::unix::process::CommandExt as _, process::Command};
 
@@ -12,7 +12,7 @@ const CACHED: &str = "{file: {size: 256KiB, direct: false}}";
 const DIRECT: &str = "{file: {size: 256KiB, direct: true}}";
 const SHORT: &str = "warmup: 5ms, runtime: 60ms";
 
-/// What is registered with a ring, as arms.
+/// Options that register resources with a ring, as arms.
 const REGISTERED: [(&str, &str); 4] = [
     ("fixed_files", "true"),
     ("fixed_buffers", "true"),
@@ -20,7 +20,7 @@ const REGISTERED: [(&str, &str); 4] = [
     ("iowq_workers", "{bounded: 1}"),
 ];
 
-/// A scenario with an arm beside `one` for each knob, named like it.
+/// A scenario with the arm `one` and an arm for each option, named like the option.
 fn with_arms(target: &str, engine: &str, knobs: &[(&str, &str)], more: &str) -> String {
     let arm =
         |(knob, value): &(&str, &str)| format!("  {knob}: {{engine: {engine}, {knob}: {value}{more}}}\n");
@@ -29,7 +29,7 @@ fn with_arms(target: &str, engine: &str, knobs: &[(&str, &str)], more: &str) -> 
     format!("{before}{}{after}", knobs.iter().map(arm).collect::<String>())
 }
 
-/// A kernel on which nothing can be registered.
+/// A kernel that refuses every registration.
 fn without_registrations(command: &mut Command) {
     fail_call(command, libc::SYS_io_uring_register, libc::EINVAL);
 }
@@ -43,7 +43,7 @@ fn warning<'a>(summary: &'a Value, code: &str) -> &'a Value {
 }
 
 #[test]
-fn what_cannot_be_registered_is_refused_by_name() {
+fn refuses_unsupported_registrations_by_name() {
     let place = Place::new();
     let mut command = place.run(&with_arms(CACHED, "io_uring", &REGISTERED, ""));
     without_registrations(&mut command);
@@ -61,7 +61,7 @@ fn what_cannot_be_registered_is_refused_by_name() {
 }
 
 #[test]
-fn what_cannot_be_registered_is_left_out_where_that_is_allowed() {
+fn omits_unsupported_registrations_if_allowed() {
     let place = Place::new();
     let mut command = place.run(&with_arms(CACHED, "io_uring", &REGISTERED, ", fallback: allow"));
     without_registrations(&mut command);
@@ -81,12 +81,12 @@ fn what_cannot_be_registered_is_left_out_where_that_is_allowed() {
 }
 
 #[test]
-fn polling_is_refused_where_the_device_does_not_poll() {
+fn refuses_polling_on_a_device_without_polling() {
     let place = Place::new();
     let rings = [("iopoll", "true"), ("hybrid_iopoll", "true, iopoll: true")];
     let calls = [("hipri", "true")];
     let no_queues = ["queue/io_poll", "poll_queues"];
-    // Kernels since 6.0 ignore the flag, whatever the device; older ones ask it as they ask for rings.
+    // Kernels since 6.0 ignore the flag for every device; older ones ask the device, as for rings.
     let ignored = ["ignores the flag RWF_HIPRI", "`engine: io_uring, iopoll: true`"];
     for (engine, knobs, why) in [("io_uring", &rings[..], no_queues), ("pvsync2", &calls[..], ignored)] {
         let ran = place.finish(place.run(&with_arms(DIRECT, engine, knobs, "")));
@@ -110,7 +110,7 @@ fn polling_is_refused_where_the_device_does_not_poll() {
 }
 
 #[test]
-fn a_polling_thread_without_a_cpu_of_its_own_is_told() {
+fn warns_of_a_polling_thread_that_shares_its_cpu() {
     let place = Place::new();
     let mut command = place.run(&with_arms(CACHED, "io_uring", &[("sqpoll", "{idle: 10ms}")], ""));
     let all = sched_getaffinity(None).unwrap();
@@ -126,9 +126,9 @@ fn a_polling_thread_without_a_cpu_of_its_own_is_told() {
     if ran.stderr.contains("ring-refused") {
         return agent::skip::skip("io_uring is not allowed here");
     }
-    // Both on one CPU are slow, but they measure.
+    // On one shared CPU both are slow, but they measure.
     assert_eq!(place.measured("sqpoll"), 3, "{ran:?}");
     let summary = place.summary();
-    let told = warning(&summary, "sqpoll-shares-cpu");
-    assert!(told["remedy"].as_str().is_some_and(|remedy| remedy.contains("CPU")), "{told:#}");
+    let warned = warning(&summary, "sqpoll-shares-cpu");
+    assert!(warned["remedy"].as_str().is_some_and(|remedy| remedy.contains("CPU")), "{warned:#}");
 }

@@ -1,4 +1,4 @@
-//! Limits and bans of the host: refused by name, with what would lift them, while the other arms go on.
+//! Limits and restrictions of the host: refused by name with the remedy, while the other arms run.
 
 use std::{io, os::unix::process::CommandExt as _, process::Command};
 
@@ -16,7 +16,7 @@ fn limit(command: &mut Command, resource: Resource, to: u64) {
     unsafe { command.pre_exec(change) };
 }
 
-/// Lets `io_uring_setup` fail with EPERM, as the seccomp profiles of containers do.
+/// Makes `io_uring_setup` fail with EPERM, as the seccomp profiles of containers do.
 fn forbid_rings(command: &mut Command) {
     fail_call(command, libc::SYS_io_uring_setup, libc::EPERM);
 }
@@ -26,7 +26,7 @@ fn with_ring(engine: &str) -> String {
 }
 
 #[test]
-fn rings_forbidden_by_seccomp() {
+fn reports_rings_forbidden_by_seccomp() {
     let place = Place::new();
     let mut command = place.run(&with_ring("engine: io_uring"));
     forbid_rings(&mut command);
@@ -37,15 +37,15 @@ fn rings_forbidden_by_seccomp() {
     place.assert_clean();
 }
 
-/// The sysctl is the whole machine's, so that it is not changed here: the ban is the filter's, and the agent sees
-/// a file that says who made it.
+/// The sysctl applies to the whole machine and is not changed here. A filter forbids the rings, and the agent
+/// reads a mounted file in place of the sysctl.
 #[test]
-fn rings_forbidden_by_sysctl() {
+fn reports_rings_forbidden_by_sysctl() {
     let sysctl = "/proc/sys/kernel/io_uring_disabled";
     for (value, says) in [("2", "`sysctl kernel.io_uring_disabled=0`"), ("1", "kernel.io_uring_group")] {
         let place = Place::new();
-        let said = place.write("said", value);
-        let prepare = format!("mount --bind '{}' {sysctl}", said.display());
+        let sysctl_file = place.write("sysctl", value);
+        let prepare = format!("mount --bind '{}' {sysctl}", sysctl_file.display());
         let ran = place.finish(place.in_namespace(&prepare, &place.command("true")));
         if !ran.status.success() {
             return agent::skip::skip(&format!("nothing can be mounted here: {}", ran.stderr));
@@ -58,7 +58,7 @@ fn rings_forbidden_by_sysctl() {
 }
 
 #[test]
-fn too_few_open_files_for_the_workers() {
+fn reports_too_few_open_files_for_the_workers() {
     let place = Place::new();
     let mut command = place.run(&scenario(CACHED, SHORT).replace("threads: 1", "threads: 128"));
     limit(&mut command, Resource::Nofile, 64);
@@ -67,7 +67,7 @@ fn too_few_open_files_for_the_workers() {
 }
 
 #[test]
-fn too_few_open_files_for_the_rings() {
+fn reports_too_few_open_files_for_the_rings() {
     let place = Place::new();
     let text = with_ring("engine: io_uring").replace("threads: 1", "threads: 32");
     let mut command = place.run(&text);
@@ -78,7 +78,7 @@ fn too_few_open_files_for_the_rings() {
 }
 
 #[test]
-fn too_few_open_files_for_perf_only_cost_its_count() {
+fn too_few_open_files_for_perf_lose_only_its_counts() {
     let place = Place::new();
     let mut command = place.run(&scenario(CACHED, SHORT).replace("threads: 1", "threads: 28"));
     limit(&mut command, Resource::Nofile, 64);
@@ -98,7 +98,7 @@ fn too_few_open_files_for_perf_only_cost_its_count() {
     }
 }
 
-/// As a user who may lock only so much memory.
+/// As a user with a limit of locked memory.
 fn with_locked_memory(place: &Place, limited: u64, engine: &str) -> Ran {
     let target = "{file: {size: 8MiB, direct: false}}";
     let text = scenario(target, SHORT).replace("4KiB", "2MiB");
@@ -110,10 +110,10 @@ fn with_locked_memory(place: &Place, limited: u64, engine: &str) -> Ran {
     place.finish(command)
 }
 
-/// What a ring of depth one needs; not what its buffers need.
+/// Enough for a ring of depth one, but not for its buffers.
 const ENOUGH_FOR_RINGS: u64 = 1 << 20;
 
-/// Whether rings are refused for another reason than memory.
+/// Whether rings are refused for a reason other than memory.
 fn forbidden(ran: &Ran) -> bool {
     let forbidden = ran.stderr.contains("Operation not permitted");
     if forbidden {
@@ -123,7 +123,7 @@ fn forbidden(ran: &Ran) -> bool {
 }
 
 #[test]
-fn no_locked_memory_for_fixed_buffers() {
+fn refuses_fixed_buffers_without_locked_memory() {
     let place = Place::new();
     let ran = with_locked_memory(&place, ENOUGH_FOR_RINGS, "engine: io_uring, fixed_buffers: true").exits(3);
     if forbidden(&ran) {
@@ -135,7 +135,7 @@ fn no_locked_memory_for_fixed_buffers() {
 }
 
 #[test]
-fn no_locked_memory_and_a_fallback() {
+fn falls_back_without_locked_memory_if_allowed() {
     let place = Place::new();
     let engine = "engine: io_uring, fixed_buffers: true, fallback: allow";
     let ran = with_locked_memory(&place, ENOUGH_FOR_RINGS, engine);
@@ -155,7 +155,7 @@ fn no_locked_memory_and_a_fallback() {
 
 /// Kernels differ in whether the ring itself counts as locked memory.
 #[test]
-fn no_locked_memory_at_all() {
+fn reports_a_zero_limit_of_locked_memory() {
     let place = Place::new();
     let ran = with_locked_memory(&place, 0, "engine: io_uring, fixed_buffers: true").exits(3);
     if !forbidden(&ran) {

@@ -1,5 +1,5 @@
-//! The real binaries against bad input, bad hosts and bad luck: each fault has its exit code, names its remedy,
-//! and loses nothing that was measured.
+//! The real binaries with invalid input, faulty hosts and runtime faults: each fault has its exit code, names its
+//! remedy and loses no finished trials.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -1,23 +1,23 @@
-//! Where results go: directories that hold a run already, and readers that have gone.
+//! Output: directories that already contain a run, and closed pipes.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use crate::support::{LONG, Place, bin, open_bin, tiny, unprivileged};
 
 #[test]
-fn a_directory_that_holds_a_run_is_left_alone() {
+fn refuses_a_directory_that_contains_a_run() {
     let place = Place::new();
     place.finish(place.run(&tiny())).completes();
     let before = fs::read(place.out().join("trials.jsonl")).unwrap();
     let ran = place.finish(place.run(&tiny())).exits(2);
-    let ran = ran.says(&["already holds a run", "name another directory with --out"]);
+    let ran = ran.says(&["already contains a run", "choose another directory with --out"]);
     assert!(ran.stdout.is_empty() && !ran.stderr.contains("[1/"), "{ran:?}");
     assert_eq!(fs::read(place.out().join("trials.jsonl")).unwrap(), before);
     place.assert_clean();
 }
 
 #[test]
-fn directories_are_checked_before_the_first_of_several_runs() {
+fn checks_all_directories_before_the_first_run() {
     let place = Place::new();
     let other = place.write("other.yaml", tiny().replace("name: tiny", "name: other"));
     let mut twice = place.run(&tiny());
@@ -28,12 +28,12 @@ fn directories_are_checked_before_the_first_of_several_runs() {
     fs::write(place.out().join("other/plan.json"), "{}").unwrap();
     let mut command = place.run(&tiny());
     command.arg(other);
-    place.finish(command).exits(2).says(&["out/other: already holds a run"]);
+    place.finish(command).exits(2).says(&["out/other: already contains a run"]);
     assert!(!place.out().join("tiny").exists());
 }
 
 #[test]
-fn a_run_in_a_read_only_place_is_reported_all_the_same() {
+fn reports_a_run_in_a_read_only_directory() {
     let place = Place::new();
     place.finish(place.run(&tiny())).completes();
     let report = || {
@@ -50,7 +50,7 @@ fn a_run_in_a_read_only_place_is_reported_all_the_same() {
     fs::set_permissions(place.out(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Runs a command whose reader has gone before the first word.
+/// Runs a command whose output pipe is closed from the start.
 fn unheard(mut command: std::process::Command, stderr: bool) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -73,12 +73,12 @@ fn unheard(mut command: std::process::Command, stderr: bool) {
         }
     };
     assert!(!text.contains("panicked"), "{text}");
-    // A trial that began late on a busy machine makes it 4.
+    // A trial that began late on a busy machine gives exit code 4.
     assert!(matches!(status.code(), Some(0 | 4)), "{status}: {text}");
 }
 
 #[test]
-fn nobody_listens() {
+fn survives_closed_output_pipes() {
     for stderr in [true, false] {
         let place = Place::new();
         unheard(place.run(&tiny()), stderr);
@@ -98,7 +98,7 @@ fn nobody_listens() {
 }
 
 #[test]
-fn a_full_standard_output_is_told() {
+fn reports_a_full_standard_output() {
     let place = Place::new();
     let mut command = place.command("sh");
     let run = place.run(&tiny());
@@ -108,7 +108,7 @@ fn a_full_standard_output_is_told() {
 }
 
 #[test]
-fn a_report_of_what_is_no_run() {
+fn refuses_to_report_a_directory_without_a_run() {
     let place = Place::new();
     for run in ["data", "absent", "scenario.yaml"] {
         place.write("scenario.yaml", tiny());
@@ -119,7 +119,7 @@ fn a_report_of_what_is_no_run() {
 }
 
 #[test]
-fn damaged_runs_are_named_by_file_and_line() {
+fn names_damaged_runs_by_file_and_line() {
     let place = Place::new();
     place.finish(place.run(&tiny())).completes();
     let trials = place.out().join("trials.jsonl");
@@ -129,7 +129,7 @@ fn damaged_runs_are_named_by_file_and_line() {
         command.arg("report").arg(place.out());
         place.finish(command)
     };
-    // A crash in the middle of a line: that trial is lost, the others are reported.
+    // A crash while writing a line: that trial is lost, the others are reported.
     fs::write(&trials, &good[..good.len() - 40]).unwrap();
     report().exits(4);
     fs::write(&trials, good.replacen('{', "<", 1)).unwrap();

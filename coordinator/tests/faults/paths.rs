@@ -1,4 +1,4 @@
-//! Targets that exist already: what cannot be read is refused by name, what can be is never changed.
+//! Existing targets: unreadable ones are refused by name, and readable ones are never changed.
 
 use std::{
     fs::{self, File},
@@ -22,7 +22,7 @@ fn data() -> Vec<u8> {
 }
 
 #[test]
-fn a_file_is_read_and_never_changed() {
+fn reads_a_file_without_changing_it() {
     let place = Place::new();
     let path = place.write("target", data());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
@@ -34,7 +34,7 @@ fn a_file_is_read_and_never_changed() {
 }
 
 #[test]
-fn writing_to_it_is_refused() {
+fn refuses_to_write_to_an_existing_file() {
     let place = Place::new();
     let path = place.write("target", data());
     let ran = place.finish(place.run(&text(&path, "warmup: 5ms, runtime: 60ms, read_percent: 50")));
@@ -45,7 +45,7 @@ fn writing_to_it_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_to_read() {
+fn refuses_paths_that_are_not_readable_files() {
     let place = Place::new();
     for (path, says) in [
         (place.path("absent"), "target-missing"),
@@ -60,7 +60,7 @@ fn what_is_no_file_to_read() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read() {
+fn refuses_a_file_without_read_permission() {
     let place = Place::new();
     let path = place.write("target", data());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
@@ -75,7 +75,7 @@ fn a_file_that_may_not_be_read() {
 }
 
 #[test]
-fn a_sparse_file_is_told() {
+fn warns_of_a_sparse_file() {
     let place = Place::new();
     let path = place.path("sparse");
     File::create(&path).unwrap().set_len(8 << 20).unwrap();
@@ -88,7 +88,7 @@ fn a_sparse_file_is_told() {
 }
 
 #[test]
-fn a_file_that_shrinks_meanwhile_is_noticed() {
+fn reports_a_file_that_shrinks_during_the_run() {
     let place = Place::new();
     let path = place.write("target", data());
     let process = place.start(place.run(&text(&path, "warmup: 5ms, runtime: 1s")));
@@ -99,7 +99,7 @@ fn a_file_that_shrinks_meanwhile_is_noticed() {
     File::options().write(true).open(&path).unwrap().set_len(64 << 10).unwrap();
     let ran = process.wait().exits(4);
     assert!(ran.stdout.contains("IOPS"), "the table is missing: {ran:?}");
-    let short = "requests transferred less than was asked";
+    let short = "requests were transferred only in part";
     let marked = place.trials().iter().filter(|trial| trial["marks"].to_string().contains(short)).count();
     assert!(marked > 0, "{:#?}", place.trials());
     place.assert_clean();

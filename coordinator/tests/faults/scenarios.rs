@@ -1,8 +1,8 @@
-//! Scenarios that cannot be run: exit 2, the place and the remedy named, nothing made.
+//! Invalid scenarios: exit 2 with line and remedy, and nothing is created.
 
 use crate::support::{Place, bin, tiny};
 
-/// `run` and `check` refuse the scenario alike.
+/// `run` and `check` refuse the scenario in the same way.
 #[track_caller]
 fn refused(from: &str, to: &str, says: &[&str]) {
     let place = Place::new();
@@ -20,14 +20,14 @@ fn refused(from: &str, to: &str, says: &[&str]) {
 }
 
 #[test]
-fn broken_yaml() {
+fn refuses_invalid_yaml() {
     refused("arms:\n", "arms: [\n", &["bad.yaml:", "this is not YAML", "check indentation"]);
     refused("name: tiny", "name: \"tiny", &["bad.yaml:", "this is not YAML"]);
     refused("name: tiny", "\t name: tiny", &["bad.yaml:", "this is not YAML"]);
 }
 
 #[test]
-fn an_empty_file_and_one_that_is_no_text() {
+fn refuses_empty_and_binary_files() {
     let place = Place::new();
     for content in [&b""[..], b"\xff\xfe\x00", b"- a\n- b\n", b"42"] {
         let path = place.write("bad.yaml", content);
@@ -43,14 +43,14 @@ fn an_empty_file_and_one_that_is_no_text() {
 }
 
 #[test]
-fn a_misspelt_key() {
+fn refuses_a_misspelt_key() {
     refused("baseline", "basline", &["bad.yaml:8:1", "no key `basline`", "did you mean `baseline`?"]);
     refused("block_size", "blocksize", &["bad.yaml:3:12", "did you mean `block_size`?"]);
     refused("engine", "engin", &["bad.yaml:5:9", "did you mean `engine`?"]);
 }
 
 #[test]
-fn a_wrong_unit() {
+fn refuses_a_wrong_unit() {
     refused(
         "block_size: 4KiB",
         "block_size: 4KiX",
@@ -60,33 +60,33 @@ fn a_wrong_unit() {
 }
 
 #[test]
-fn a_depth_out_of_range() {
+fn refuses_a_depth_out_of_range() {
     let range = "depth must be from 1 to 32768";
     refused("{engine: psync}", "{engine: psync, depth: 0}", &["bad.yaml:5:31", "0 is out of range", range]);
     refused("{engine: psync}", "{engine: psync, depth: 1000000}", &["bad.yaml:5:31", "1000000", range]);
 }
 
 #[test]
-fn an_empty_sweep() {
+fn refuses_an_empty_sweep() {
     refused("trials:", "sweep: {depth: []}\ntrials:", &["bad.yaml:7:16", "no values", "depth: [1, 8]"]);
 }
 
 #[test]
-fn a_baseline_that_is_no_arm() {
-    refused("baseline: one", "baseline: three", &["bad.yaml:8:11", "`three` is no arm", "one, two"]);
+fn refuses_an_unknown_baseline() {
+    refused("baseline: one", "baseline: three", &["bad.yaml:8:11", "`three` is not an arm", "one, two"]);
 }
 
 #[test]
-fn an_expectation_that_does_not_parse() {
+fn refuses_an_invalid_expectation() {
     let expect = |text: &str| format!("expect: [\"{text}\"]\ntrials:");
-    let reads = "an expectation reads like";
-    refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "`*` stands here", reads]);
+    let reads = "an expectation has the form";
+    refused("trials:", &expect("one.iops >= * two.iops"), &["bad.yaml:7:23", "found `*`", reads]);
     refused("trials:", &expect("one.iops >= 2 * twoo.iops"), &["bad.yaml:7:27", "did you mean `two`?"]);
     refused("trials:", &expect("one.iops"), &["bad.yaml:7:", reads]);
 }
 
 #[test]
-fn all_scenarios_are_read_before_the_first_is_run() {
+fn reads_all_scenarios_before_the_first_run() {
     let place = Place::new();
     let mut command = place.run(&tiny());
     command.arg(place.write("bad.yaml", "name: [")).arg(place.write("worse.yaml", "nam: x"));
@@ -95,7 +95,7 @@ fn all_scenarios_are_read_before_the_first_is_run() {
 }
 
 #[test]
-fn usage() {
+fn refuses_bad_usage() {
     let place = Place::new();
     for arguments in [
         &["run"][..],

@@ -1,4 +1,4 @@
-//! Agents that end while they are needed.
+//! Agents that end during a run.
 
 use rustix::process::Signal;
 
@@ -8,7 +8,7 @@ fn long(size: &str) -> String {
     scenario(&format!("{{file: {{size: {size}, direct: false}}}}"), "warmup: 5ms, runtime: 20s")
 }
 
-/// Sends SIGTERM to an agent at a moment of the run: it goes at once, and takes along all that it made.
+/// Sends SIGTERM to an agent at a moment of the run: it ends at once and removes its files.
 fn terminated(text: &str, moment: impl Fn(&Place, i32) -> bool) -> Place {
     let (place, on) = (Place::new(), Place::new());
     let agent = Agent::start(&on);
@@ -24,33 +24,33 @@ fn terminated(text: &str, moment: impl Fn(&Place, i32) -> bool) -> Place {
 }
 
 #[test]
-fn an_agent_that_is_told_to_end_ends_in_a_trial() {
+fn sigterm_ends_an_agent_during_a_trial() {
     let place = terminated(&long("64KiB"), |_, agent| has_thread(agent, "worker-0"));
     let trials = place.trials();
     assert!(trials.last().unwrap()["marks"].to_string().contains("host lost"), "{trials:#?}");
 }
 
 #[test]
-fn an_agent_that_is_told_to_end_ends_while_filling() {
+fn sigterm_ends_an_agent_while_filling() {
     terminated(&long("1GiB"), |on, agent| has_open(agent, &on.data()));
 }
 
 #[test]
-fn an_agent_that_is_killed_keeps_the_trials_before() {
+fn killing_an_agent_keeps_finished_trials() {
     let (place, on) = (Place::new(), Place::new());
     let agent = Agent::start(&on);
     let run = place.start(place.run_on(&agent.address, &tiny().replace("60ms", "300ms")));
     until("a trial is kept", || (!place.trials().is_empty()).then_some(()));
     let agent_address = agent.address.clone();
     drop(agent);
-    // It broke in a trial, or is gone when the next one is to begin.
+    // It was lost during a trial or before the next one.
     run.wait().exits(3).says(&[&agent_address, "the connection ", "finished trials are kept"]);
     assert!(!place.trials().is_empty() && place.out().join("summary.json").exists());
     on.assert_clean();
 }
 
 #[test]
-fn one_of_two_agents_ends_and_the_other_goes_on() {
+fn the_loss_of_one_agent_does_not_stop_the_other() {
     let (place, on, other) = (Place::new(), Place::new(), Place::new());
     let agents = [Agent::start(&on), Agent::start(&other)];
     let text = tiny().replace("two: {engine: psync", "two: {engine: psync, hosts: {role: other}");
@@ -67,7 +67,7 @@ fn one_of_two_agents_ends_and_the_other_goes_on() {
     until("a trial is kept", || (!place.trials().is_empty()).then_some(()));
     let [first, second] = agents;
     first.process.send(Signal::TERM);
-    // It does not wait for the coordinator, whose run goes on.
+    // It does not wait for the coordinator, whose run continues.
     first.process.wait().exits(0);
     run.wait().exits(3).says(&["host first", "trials were not run"]);
     let of_two = place.trials().iter().filter(|trial| trial["arm"] == "two").count();

@@ -1,4 +1,4 @@
-//! What every test here needs: places of its own, processes that cannot be left behind, and bounded waits.
+//! Support for these tests: a directory for each test, processes that end with it, and bounded waits.
 
 use std::{
     ffi::OsStr,
@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// For what must happen at all, on however busy a machine.
+/// The limit for events that must happen even on a busy machine.
 pub const LONG: Duration = Duration::from_secs(60);
 /// An unprivileged user that every system has.
 const NOBODY: u32 = 65534;
@@ -39,7 +39,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A directory for one test: a data directory in it, and room for all else.
+/// A directory for one test, with a data directory in it.
 pub struct Place {
     root: TempDir,
     ran: AtomicU32,
@@ -71,7 +71,7 @@ impl Place {
         self.path(name)
     }
 
-    /// A command that runs in this place and leaves what it says here.
+    /// A command that runs in this directory and writes its output here.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.root.path()).stdin(Stdio::null()).env_remove("RUST_LOG");
@@ -86,7 +86,7 @@ impl Place {
         command
     }
 
-    /// The same on agents that are named.
+    /// The same, on the given agents.
     pub fn run_on(&self, agents: &str, scenario: &str) -> Command {
         let mut command = self.command(bin("coordinator"));
         self.run_with(&mut command, scenario).args(["--agents", agents]);
@@ -98,7 +98,7 @@ impl Place {
         command.arg("run").arg(path).arg("--out").arg(self.out())
     }
 
-    /// The same in a mount namespace of its own, after a line of shell has prepared it there.
+    /// The same in a separate mount namespace, which a line of shell prepares.
     pub fn in_namespace(&self, prepare: &str, command: &Command) -> Command {
         let mut unshare = self.command("unshare");
         unshare.args(if is_root() { &["-m"][..] } else { &["-rm"] });
@@ -125,7 +125,7 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// How many trials of an arm have been measured, audits included.
+    /// The number of measured trials of an arm, audits included.
     pub fn measured(&self, arm: &str) -> usize {
         let of_arm = |trial: &&Value| trial["arm"] == arm && !trial["hosts"][0]["finished"].is_null();
         self.trials().iter().filter(of_arm).count()
@@ -135,7 +135,7 @@ impl Place {
         serde_json::from_slice(&fs::read(self.out().join("summary.json")).unwrap()).unwrap()
     }
 
-    /// The embedded agents of this place: its data directory is on their command line.
+    /// The embedded agents of this test: its data directory is on their command line.
     pub fn agents(&self) -> Vec<i32> {
         let data = self.data();
         processes(|arguments| arguments.contains(&"__agent") && arguments.contains(&data.to_str().unwrap()))
@@ -145,7 +145,7 @@ impl Place {
         until("an embedded agent starts", || self.agents().first().copied())
     }
 
-    /// That no agent, and no file of one, is left.
+    /// Asserts that no agent and no file of an agent remains.
     pub fn assert_clean(&self) {
         until("the embedded agent is gone", || self.agents().is_empty().then_some(()));
         let left: Vec<_> = fs::read_dir(self.data()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -172,8 +172,7 @@ pub fn has_thread(process: i32, name: &str) -> bool {
         .any(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name))
 }
 
-/// Whether a process has a target open in its data directory, unlike the small file by which it tries what can
-/// be done there.
+/// Whether a process has a target open in its data directory; its small probe file does not count.
 pub fn has_open(process: i32, dir: &Path) -> bool {
     let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
     files.flatten().map(|file| file.path()).any(|file| {
@@ -183,11 +182,11 @@ pub fn has_open(process: i32, dir: &Path) -> bool {
 }
 
 pub fn send(process: i32, signal: Signal) {
-    // One that has ended meanwhile is no fault of the test.
+    // A process may have ended meanwhile.
     let _ = rustix::process::kill_process(Pid::from_raw(process).unwrap(), signal);
 }
 
-/// Waits for something, but not for ever.
+/// Waits for a condition, with a time limit.
 pub fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -199,7 +198,7 @@ pub fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A process that is killed when the test ends, however that ends.
+/// A process that is killed at the end of the test, even if the test fails.
 pub struct Process {
     child: Child,
     stdout: PathBuf,
@@ -230,7 +229,7 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits until it catches SIGINT, which is some milliseconds after its start.
+    /// Waits until it handles SIGINT, some milliseconds after its start.
     pub fn listens_to_signals(&mut self) {
         let status = format!("/proc/{}/status", self.id());
         until("signals are caught", || {
@@ -247,7 +246,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(begun.elapsed() < LONG, "does not end; it said:\n{}", self.stderr());
+            assert!(begun.elapsed() < LONG, "does not end; its output:\n{}", self.stderr());
             std::thread::sleep(Duration::from_millis(5));
         };
         let ran = Ran { status, stdout: fs::read_to_string(&self.stdout).unwrap(), stderr: self.stderr() };
@@ -256,7 +255,7 @@ impl Process {
     }
 }
 
-/// What a process left.
+/// The output of a process.
 #[derive(Debug)]
 pub struct Ran {
     pub status: ExitStatus,
@@ -272,14 +271,15 @@ impl Ran {
         self
     }
 
-    /// It came to its end. On a busy machine a trial may begin late, and is then kept out of verdicts: 4.
+    /// Asserts that it ran to the end. On a busy machine a trial may begin late and be excluded from verdicts:
+    /// exit code 4.
     #[track_caller]
     pub fn completes(self) -> Self {
         let late = self.status.code() == Some(4) && self.stdout.contains("measuring began");
         if late { self } else { self.exits(0) }
     }
 
-    /// Standard error holds each of these, wherever lines were broken.
+    /// Asserts that standard error contains each of these, regardless of line breaks.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Self {
         let words = |text: &str| {
@@ -287,15 +287,15 @@ impl Ran {
                 .filter(|word| !word.is_empty())
                 .collect::<String>()
         };
-        let said = words(&self.stderr);
+        let output = words(&self.stderr);
         for text in texts {
-            assert!(said.contains(&words(text)), "`{text}` is not in:\n{}", self.stderr);
+            assert!(output.contains(&words(text)), "`{text}` is not in:\n{}", self.stderr);
         }
         self
     }
 }
 
-/// Lets a system call of a command fail with an errno of the test's choice.
+/// Makes a system call of a command fail with a chosen errno.
 pub fn fail_call(command: &mut Command, call: libc::c_long, errno: i32) {
     let call = u32::try_from(call).unwrap();
     let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
@@ -319,25 +319,24 @@ pub fn fail_call(command: &mut Command, call: libc::c_long, errno: i32) {
     unsafe { command.pre_exec(install) };
 }
 
-/// Lets a command run as an unprivileged user where we are root.
+/// Runs a command as an unprivileged user if the test runs as root.
 pub fn unprivileged(command: &mut Command) {
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
 }
 
-/// The same as a user whom nobody else is: the kernel counts locked memory by user, so tests that run beside
-/// this one would eat its limit.
+/// The same with a unique user: the kernel counts locked memory by user, so parallel tests would use up the limit.
 pub fn unprivileged_alone(command: &mut Command) {
     static USERS: AtomicU32 = AtomicU32::new(0);
     if is_root() {
-        // Small enough to be mapped where we are root of a container only.
+        // Small enough to be mapped if the test is root only in a container.
         let user = 60_000 + (std::process::id() * 8 + USERS.fetch_add(1, Ordering::Relaxed)) % 5_000;
         command.uid(user).gid(NOBODY);
     }
 }
 
-/// A binary that an unprivileged user can execute: a copy where the build tree is closed to others.
+/// A binary that an unprivileged user can execute: a copy if the build tree is not accessible.
 pub fn open_bin(name: &str) -> PathBuf {
     static COPIES: OnceLock<TempDir> = OnceLock::new();
     let path = bin(name).canonicalize().unwrap();
@@ -374,7 +373,7 @@ impl Agent {
     }
 }
 
-/// Two synchronous arms that are done within moments, whatever else this machine does.
+/// Two synchronous arms that finish within moments, even on a busy machine.
 pub fn tiny() -> String {
     scenario("{file: {size: 64KiB, direct: false}}", "warmup: 5ms, runtime: 60ms")
 }

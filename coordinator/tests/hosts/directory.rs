@@ -16,7 +16,7 @@ const FILES: [&str; 7] = [
     "report.html",
 ];
 
-/// Of the whole, of a cell, of a comparison, an expectation and a warning. A slash goes one level down.
+/// Keys of the whole file, a cell, a comparison, an expectation and a warning. A slash goes one level down.
 const TOP: &str = "schema run_id scenario cells comparisons expectations warnings";
 const CELL: &str = "arm params hosts host trials trials/planned trials/complete iops iops/mean iops/ci95 \
                     iops/samples bandwidth_bytes_per_s bandwidth_bytes_per_s/mean latency_ns latency_ns/mean \
@@ -38,7 +38,7 @@ fn has(value: &Value, keys: &str) {
 }
 
 #[test]
-fn the_run_directory_holds_what_is_promised() {
+fn the_run_directory_has_the_documented_files_and_keys() {
     let lab = Lab::new();
     let text = lab.scenario(
         2,
@@ -46,7 +46,7 @@ fn the_run_directory_holds_what_is_promised() {
         "  sync: {engine: psync}\n  uring: {engine: io_uring}\nsweep: {depth: [1, 4]}\nbaseline: sync\n\
          expect: [\"uring.iops > 0\"]\n",
     );
-    // Without --out. That a busy machine makes a trial begin late (4) changes nothing here.
+    // Without --out. A late trial on a busy machine (exit code 4) does not matter here.
     let code = lab.spawn(&[]).wait();
     assert!(code == 0 || code == 4, "{code}");
     let latest = fs::read_link(lab.path("results/latest")).expect("results/latest is a link");

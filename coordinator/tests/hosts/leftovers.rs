@@ -1,4 +1,4 @@
-//! Nothing is left: no file, no open file that was deleted, no process, no thread, however a run ends.
+//! No leftovers: no file, no deleted open file, no process and no thread, however a run ends.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::support::{Agent, Lab, until};
 
-/// Trials so long that a run is in the middle of one when it is looked at.
+/// Trials long enough for a check during a trial.
 const LONG: &str = "60s";
 const ARM: &str = "  uring: {engine: io_uring, depth: 8}\n";
 
@@ -19,7 +19,7 @@ fn entries(path: impl AsRef<Path>) -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-/// Open files of a process that lie in `data`, with or without a name.
+/// Open files of a process in `data`, including deleted ones.
 fn open_files(pid: u32, data: &Path) -> Vec<PathBuf> {
     let links = entries(format!("/proc/{pid}/fd")).into_iter().filter_map(|fd| fs::read_link(fd).ok());
     links.filter(|link| link.starts_with(data)).collect()
@@ -40,7 +40,7 @@ fn is_working(pid: u32, data: &Path) -> bool {
     !open_files(pid, data).is_empty() && threads(pid).iter().any(|name| name.starts_with("worker-"))
 }
 
-/// Waits until an agent that lives on has nothing of a run any more.
+/// Waits until a running agent has freed everything of a run.
 #[track_caller]
 fn until_clean(pid: u32, data: &Path) {
     let busy = |name: &String| name != "agent" && name != "runtime";
@@ -64,7 +64,7 @@ fn processes(data: &Path) -> Vec<u32> {
 }
 
 #[test]
-fn an_agent_that_serves_on_keeps_nothing_of_a_run() {
+fn a_serving_agent_keeps_nothing_of_a_run() {
     let (lab, mut agent) = (Lab::new(), Agent::start());
     let (pid, data) = (agent.process.pid(), agent.data.path().canonicalize().unwrap());
     let address = agent.address.clone();
@@ -85,7 +85,7 @@ fn an_agent_that_serves_on_keeps_nothing_of_a_run() {
         assert!(!lab.trials(out).is_empty(), "what was measured is kept");
     }
 
-    // In the middle of a trial the agent itself is told to end, and ends in order.
+    // SIGTERM during a trial ends the agent in order.
     let mut run = lab.spawn(&["--agents", &address, "--out", "ended"]);
     until("a trial runs", || is_working(pid, &data));
     agent.process.signal(Signal::TERM);
@@ -95,7 +95,7 @@ fn an_agent_that_serves_on_keeps_nothing_of_a_run() {
 }
 
 #[test]
-fn an_agent_that_is_killed_leaves_no_file() {
+fn a_killed_agent_leaves_no_file() {
     let (lab, mut agent) = (Lab::new(), Agent::start());
     lab.scenario(1, LONG, ARM);
     let mut run = lab.spawn(&["--agents", &agent.address, "--out", "run"]);

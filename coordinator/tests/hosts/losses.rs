@@ -1,23 +1,23 @@
-//! Hosts that refuse or die: the others go on, and what was measured is kept.
+//! Hosts that refuse or die: the others continue, and finished trials are kept.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Agent, Lab, is_late, rows, until};
 
-/// Why a trial does not count, lateness apart: on a busy machine that is nobody's fault.
+/// The marks of a trial, except lateness, which a busy machine can cause.
 fn marks(trial: &Value) -> String {
     let marks = trial["marks"].as_array().unwrap().iter().filter(|mark| !is_late(mark));
     marks.map(|mark| mark.as_str().unwrap()).collect::<Vec<_>>().join("; ")
 }
 
-/// Trials that took place, whether or not they count.
+/// Trials that ran, whether or not they count.
 fn run_to_the_end(row: &Value) -> u64 {
     row["trials"]["complete"].as_u64().unwrap() + row["trials"]["marked"].as_u64().unwrap()
 }
 
 #[test]
-fn one_host_refuses_and_the_data_of_the_other_is_kept() {
+fn keeps_the_data_of_one_host_if_the_other_refuses() {
     let (lab, good, bad) = (Lab::new(), Agent::start(), Agent::start());
     lab.scenario(
         2,
@@ -48,7 +48,7 @@ fn one_host_refuses_and_the_data_of_the_other_is_kept() {
 }
 
 #[test]
-fn one_host_is_killed_and_finished_trials_are_kept() {
+fn keeps_finished_trials_if_a_host_is_killed() {
     let (lab, agents) = (Lab::new(), [Agent::start(), Agent::start(), Agent::start()]);
     lab.scenario(4, "300ms", "  all: {engine: psync}\n  rest: {engine: psync, hosts: {stays: \"yes\"}}\n");
     let [a, b, mut c] = agents;
@@ -62,7 +62,7 @@ fn one_host_is_killed_and_finished_trials_are_kept() {
     assert_eq!(run.wait(), 3);
 
     let trials = lab.trials("run");
-    // It may have died between two trials: then the next one of all hosts is never begun.
+    // It may have died between two trials. Then the next trial of all hosts never begins.
     assert_eq!(trials[..before.len()], before, "what was written is not touched");
     let complete = trials.iter().filter(timed).filter(|trial| marks(trial).is_empty()).count();
     assert!((1..4).contains(&complete), "{complete} trials of all hosts are complete");
@@ -72,7 +72,7 @@ fn one_host_is_killed_and_finished_trials_are_kept() {
     assert_eq!(rows(&summary, "all")[0]["trials"]["planned"], 4);
     assert_eq!(run_to_the_end(rows(&summary, "rest")[0]), 4, "the others go on without it");
 
-    // They are free at once.
+    // The agents are free at once.
     lab.inventory(&[("a", &a, "stays: \"yes\""), ("b", &b, "stays: \"yes\"")]);
     lab.run("again", &["--inventory", "cluster.yaml", "--quick"]).expect(0);
 }

@@ -1,5 +1,5 @@
-//! Real processes on this machine: what several hosts measure together, what happens when one of them does
-//! not, what a run leaves in its directory, and that it leaves nothing else.
+//! Real processes on this machine: joint measurements of several hosts, the loss of a host, the contents of the
+//! run directory, and the absence of other leftovers.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take that takes a moment on a machine that is not busy.
+/// The limit for actions that take a moment on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A binary of this workspace: of `RINGBENCH_BIN_DIR`, or of this build.
+/// A binary of this workspace: from `RINGBENCH_BIN_DIR`, or from this build.
 pub fn bin(name: &str) -> PathBuf {
     let built = || Path::new(env!("CARGO_BIN_EXE_coordinator")).parent().unwrap().to_owned();
     let path = std::env::var_os("RINGBENCH_BIN_DIR").map_or_else(built, PathBuf::from).join(name);
@@ -25,7 +25,7 @@ pub fn bin(name: &str) -> PathBuf {
     path
 }
 
-/// A process that does not outlive the test.
+/// A process that ends with the test.
 pub struct Process(pub Child);
 
 impl Process {
@@ -37,7 +37,7 @@ impl Process {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Waits for its end; its exit code, or -1 of one that was killed.
+    /// Waits for its end. Returns its exit code, or -1 if it was killed.
     pub fn wait(&mut self) -> i32 {
         let mut code = None;
         until("the process ends", || {
@@ -55,7 +55,7 @@ impl Drop for Process {
     }
 }
 
-/// An agent on a free port of loopback, with a data directory of its own.
+/// An agent on a free loopback port, with its own data directory.
 pub struct Agent {
     pub process: Process,
     pub address: String,
@@ -79,20 +79,20 @@ impl Agent {
         };
         let log = Arc::<Mutex<String>>::default();
         let kept = Arc::clone(&log);
-        // Read to its end, or the agent would wait for room in the pipe.
+        // Read to the end; otherwise the agent would block on a full pipe.
         thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| *kept.lock().unwrap() += &(line + "\n"));
         });
         Self { process, address, data, log }
     }
 
-    /// What it said since it began to listen.
+    /// Its output since it began to listen.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 }
 
-/// Where a coordinator runs: scenario, inventory and results are in here.
+/// The working directory of a coordinator, with scenario, inventory and results.
 pub struct Lab(pub TempDir);
 
 impl Lab {
@@ -104,8 +104,8 @@ impl Lab {
         self.0.path().join(name)
     }
 
-    /// Writes a scenario of short trials on a small file that comes out of the page cache. These share CPUs with other
-    /// tests, which is no matter here.
+    /// Writes a scenario of short trials on a small cached file. Sharing CPUs with other tests does not matter
+    /// here.
     pub fn scenario(&self, trials: u32, runtime: &str, arms: &str) -> String {
         let text = format!(
             "# Kept to the letter, comments too.\nname: hosts\ntarget: {{file: {{size: 1MiB, direct: false}}}}\n\
@@ -131,8 +131,8 @@ impl Lab {
         command
     }
 
-    /// Runs the scenario to its end, into a directory. A trial that began late is kept out of the numbers, and
-    /// on a busy machine that is nobody's fault: then once more.
+    /// Runs the scenario to the end, into a directory. On a busy machine a trial may begin late and be excluded;
+    /// then it runs once more.
     pub fn run(&self, out: &str, args: &[&str]) -> Ran {
         for _ in 0..3 {
             let ran = Ran::of(&self.command(&[args, &["--out", out]].concat()).output().unwrap());
@@ -145,13 +145,13 @@ impl Lab {
         panic!("trials began late three times: this machine is too busy")
     }
 
-    /// Starts the scenario; the output is not looked at.
+    /// Starts the scenario; its output is ignored.
     pub fn spawn(&self, args: &[&str]) -> Process {
         let mut command = self.command(args);
         Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    /// The lines of a run's `trials.jsonl`, as far as they are written.
+    /// The lines written to a run's `trials.jsonl` so far.
     pub fn trials(&self, run: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(run).join("trials.jsonl")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -163,12 +163,12 @@ impl Lab {
     }
 }
 
-/// Whether a mark says that a trial began late.
+/// Whether a mark reports a late start.
 pub fn is_late(mark: &Value) -> bool {
     mark.as_str().is_some_and(|mark| mark.contains("measuring began"))
 }
 
-/// How a run ended.
+/// The result of a run.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -189,7 +189,7 @@ impl Ran {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();

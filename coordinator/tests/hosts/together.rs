@@ -1,4 +1,4 @@
-//! Several hosts, one trial.
+//! Trials on several hosts.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn mean(row: &Value) -> f64 {
     row["iops"]["mean"].as_f64().unwrap_or_else(|| panic!("no rate in {row}"))
 }
 
-/// Start of the measured window on the coordinator's clock, in nanoseconds, as the recorded offset has it.
+/// Start of the measured window on the coordinator's clock, in nanoseconds, by the recorded offset.
 fn begin(host: &Value) -> f64 {
     host["finished"]["begin_ns"].as_f64().unwrap() - host["clock"]["offset_ns"].as_f64().unwrap()
 }
@@ -41,24 +41,21 @@ fn two_hosts_run_the_same_trial_and_their_rates_add_up() {
         let hosts = trial["hosts"].as_array().unwrap();
         assert_eq!(hosts.len(), 2);
         for host in hosts {
-            // All of it is one machine with one clock, so the bound on the error can be held against the truth.
+            // All hosts share one clock, so the error bound can be checked.
             let (offset, error) = (&host["clock"]["offset_ns"], &host["clock"]["error_ns"]);
             let (offset, error) = (offset.as_i64().unwrap(), error.as_i64().unwrap());
-            assert!(
-                error > 0 && offset.abs() <= error,
-                "clock off by {offset} ns, said to be within {error}"
-            );
+            assert!(error > 0 && offset.abs() <= error, "clock off by {offset} ns, reported bound {error}");
             assert!(host["histograms"].as_str().is_some_and(|path| lab.path("run").join(path).is_file()));
         }
         let skew = (begin(&hosts[0]) - begin(&hosts[1])).abs();
         println!("{}: the hosts began within {:.0} us of each other", trial["id"], skew / 1e3);
-        // Far less on a machine that has a CPU for each of them.
+        // Much less on a machine with a CPU for each of them.
         assert!(skew < 150e6, "began {skew} ns apart");
     }
 }
 
 #[test]
-fn kernels_are_compared_by_the_labels_of_their_hosts() {
+fn compares_kernels_by_host_labels() {
     let (lab, agents) = (Lab::new(), [Agent::start(), Agent::start(), Agent::start()]);
     let text = lab.scenario(
         2,
@@ -94,7 +91,7 @@ fn kernels_are_compared_by_the_labels_of_their_hosts() {
         assert_eq!(on, expected);
     }
 
-    // Labels that nobody has are a slip of the scenario, found before anything is run.
+    // Labels that no host has are an error of the scenario, found before the run.
     std::fs::write(lab.path("hosts.yaml"), text.replace("kernel: patched", "kernel: mainline")).unwrap();
     let ran = lab.run("none", &["--inventory", "cluster.yaml"]).expect(2);
     assert!(ran.stderr.contains("mainline") && ran.stderr.contains("n1"), "{}", ran.stderr);

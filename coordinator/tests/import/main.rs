@@ -1,4 +1,4 @@
-//! `coordinator import` from outside: own job files, and those that fio ships where they are installed.
+//! `coordinator import` as a process: the job files of this test, and fio's examples if they are installed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -27,42 +27,42 @@ fn own(name: &str) -> PathBuf {
     Path::new("tests/import/jobs").join(name)
 }
 
-/// What was printed, which `coordinator check` accepts, and what was said.
+/// The YAML on standard output, checked by `coordinator check`, and the text on standard error.
 fn converted(job: &Path) -> (String, String) {
     let output = import(job).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     let yaml = String::from_utf8(output.stdout).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("job.yaml");
     fs::write(&path, &yaml).unwrap();
     coordinator().arg("check").arg(&path).assert().code(0);
-    (yaml, said)
+    (yaml, stderr)
 }
 
 #[test]
-fn own_job_files() {
+fn imports_the_job_files_of_this_test() {
     for name in ["engines", "grid", "open-loop", "disk"] {
-        let (yaml, said) = converted(&own(&format!("{name}.fio")));
-        insta::assert_snapshot!(name, format!("{yaml}--- on standard error\n{said}"));
+        let (yaml, stderr) = converted(&own(&format!("{name}.fio")));
+        insta::assert_snapshot!(name, format!("{yaml}--- on standard error\n{stderr}"));
     }
 }
 
 #[test]
-fn what_is_no_job_file_is_refused_by_code_2() {
+fn refuses_invalid_job_files_with_exit_code_2() {
     let missing = import(Path::new("no-such.fio")).assert().code(2);
-    let said = String::from_utf8(missing.get_output().stderr.clone()).unwrap();
-    assert!(said.contains("no-such.fio") && said.contains("name a job file"), "{said}");
+    let stderr = String::from_utf8(missing.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("no-such.fio") && stderr.contains("name a job file"), "{stderr}");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("net.fio");
     fs::write(&path, "[a]\nioengine=net\n").unwrap();
     let refused = import(&path).assert().code(2).stdout("");
-    let said = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
-    assert!(said.contains("line 2: ioengine=net ([a] is left out"), "{said}");
+    let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("line 2: ioengine=net ([a] is left out"), "{stderr}");
 }
 
 #[test]
-fn the_examples_that_fio_ships() {
+fn imports_or_refuses_the_examples_of_fio() {
     let dir = std::env::var_os("FIO_EXAMPLES").unwrap_or_else(|| "/usr/share/doc/fio/examples".into());
     let Ok(entries) = fs::read_dir(&dir) else {
         println!("SKIPPED: {} is not there; Debian has it in the package fio-examples", dir.display());
@@ -75,16 +75,16 @@ fn the_examples_that_fio_ships() {
     let (mut whole, mut partly, mut not) = (0, 0, 0);
     for job in &jobs {
         let output = import(job).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         match output.status.code() {
             Some(0) if output.stderr.is_empty() => whole += 1,
             Some(0) => partly += 1,
-            // Each says by line what stands in the way.
+            // Each refusal names the lines that cannot be imported.
             Some(2) => {
-                assert!(said.contains("not taken over: line "), "{}: {said}", job.display());
+                assert!(stderr.contains("not imported: line "), "{}: {stderr}", job.display());
                 not += 1;
             }
-            other => panic!("{}: {other:?}: {said}", job.display()),
+            other => panic!("{}: {other:?}: {stderr}", job.display()),
         }
     }
     println!("{} job files: {whole} whole, {partly} with omissions, {not} not at all", jobs.len());

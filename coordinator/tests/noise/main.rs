@@ -1,5 +1,5 @@
-//! Real noise on this machine: a busy program beside a worker is seen, its trials are marked and run again; and a quiet
-//! trial is left alone. A binary of its own, so that no other test is the noise.
+//! Real noise on this machine: a busy program next to a worker is detected, and its trials are marked and
+//! repeated; a quiet trial is not marked. This is a separate binary, so that no other test causes noise.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -22,20 +22,20 @@ use rustix::{
 use serde_json::Value;
 use support::{Lab, Process, Ran};
 
-/// One at a time: each is noise to the other.
+/// One test at a time, because each is noise to the other.
 static TURN: Mutex<()> = Mutex::new(());
-/// Quiet trials are tried for so often on a busy machine.
+/// The attempts to get a quiet trial on a busy machine.
 const TRIES: usize = 6;
-/// A busy worker that waits for less than this share of the time has its CPU for itself.
+/// A busy worker that waits for less than this share of the time has its CPU to itself.
 const QUIET: f64 = 0.005;
 
-/// A CPU that the embedded agent's runtime is not on; none where there is only one.
+/// A CPU without the embedded agent's runtime; `None` if there is only one CPU.
 fn spare_cpu() -> Option<usize> {
     let allowed = sched_getaffinity(None).unwrap();
     (0..CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).filter(|_| allowed.count() >= 2)
 }
 
-/// A program that is busy on a CPU until it is dropped.
+/// A program that keeps a CPU busy until it is dropped.
 fn hog(cpu: usize) -> Process {
     let mut command = Command::new("sh");
     command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
@@ -46,7 +46,7 @@ fn hog(cpu: usize) -> Process {
     Process(child)
 }
 
-/// One arm that is always busy, on that CPU. Nothing is read, so that the disk is no matter.
+/// One arm that is always busy on that CPU. It reads nothing, so the disk does not matter.
 fn lab(cpu: usize) -> Lab {
     let lab = Lab::new();
     let text = format!(
@@ -82,7 +82,7 @@ fn codes(lab: &Lab, out: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_busy_neighbour_is_seen_and_its_trials_are_run_again() {
+fn detects_a_busy_neighbour_and_repeats_the_trials() {
     let _turn = TURN.lock();
     let Some(cpu) = spare_cpu() else { return agent::skip::skip("one CPU is too few to disturb another") };
     let (lab, neighbour) = (lab(cpu), hog(cpu));
@@ -97,14 +97,14 @@ fn a_busy_neighbour_is_seen_and_its_trials_are_run_again() {
         assert!(mark.starts_with("noisy (foreign-load): other programs ran "), "{mark}");
         let noise = &trial["hosts"][0]["finished"]["noise"];
         let share = |ns: &Value| ns.as_f64().unwrap() / noise["span_ns"].as_f64().unwrap();
-        // Two that are busy share a CPU evenly; more of them leave less to us.
+        // Two busy programs share a CPU evenly; more of them leave less to the worker.
         let (ran, waited) = (share(&noise["foreign"]["user_ns"]), noise["waited_share"].as_f64().unwrap());
         assert!(ran > 0.25 && waited > 0.25, "{noise}");
         assert_eq!(noise["cpus"], serde_json::json!([cpu]));
     }
-    let told = codes(&lab, "loud");
+    let found = codes(&lab, "loud");
     for code in ["foreign-load", "repeated-for-noise", "trial-kept-out"] {
-        assert!(told.iter().any(|told| told == code), "no {code} in {told:?}");
+        assert!(found.iter().any(|found| found == code), "no {code} in {found:?}");
     }
 
     fs::remove_dir_all(lab.path("loud")).unwrap();
@@ -116,10 +116,11 @@ fn a_busy_neighbour_is_seen_and_its_trials_are_run_again() {
     assert!(codes(&lab, "warned").contains(&"foreign-load".to_owned()));
 }
 
-/// On a worker that is always busy two accounts of the kernel tell the same in different ways: what others ran on its CPU,
-/// by ticks, and how long it waited for that CPU, by the scheduler's clock. So what is quiet can be told without the guard.
+/// For a worker that is always busy, two kernel counters measure the same thing: the time of other tasks on its
+/// CPU, in ticks, and the worker's wait for that CPU, by the scheduler's clock. A quiet trial can therefore be
+/// identified without the noise guard.
 #[test]
-fn a_quiet_trial_is_left_alone() {
+fn does_not_mark_a_quiet_trial() {
     let _turn = TURN.lock();
     let Some(cpu) = spare_cpu() else { return agent::skip::skip("one CPU has the agent on it, too") };
     let lab = lab(cpu);

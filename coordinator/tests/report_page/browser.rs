@@ -13,10 +13,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// For what must happen at all, on however busy a machine.
+/// The limit for events that must happen even on a busy machine.
 const LONG: Duration = Duration::from_secs(90);
 
-/// The names under which it is installed.
+/// The names of the executable.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 pub struct Browser {
@@ -25,13 +25,13 @@ pub struct Browser {
     messages: Receiver<Value>,
     session: String,
     sent: u64,
-    /// Everything that happened meanwhile.
+    /// The events received so far.
     pub events: Vec<Value>,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// Starts one with an empty page; `None` where there is no Chromium.
+    /// Starts a browser with an empty page; `None` if Chromium is not installed.
     pub fn start() -> Option<Self> {
         let path = std::env::var_os("PATH")?;
         let found = std::env::split_paths(&path)
@@ -83,7 +83,7 @@ impl Browser {
         Some(browser)
     }
 
-    /// Calls a method, and gives its result.
+    /// Calls a method and returns its result.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": params});
@@ -105,7 +105,7 @@ impl Browser {
         self.messages.recv_timeout(LONG).expect("the browser answers")
     }
 
-    /// Opens a file, and waits until it is loaded.
+    /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, page: &Path) {
         self.events.clear();
         self.call("Page.navigate", json!({"url": format!("file://{}", page.display())}));
@@ -125,13 +125,13 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Lays the page out anew.
+    /// Changes the page's layout.
     pub fn width(&mut self, width: u32) {
         let params = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
         self.call("Emulation.setDeviceMetricsOverride", params);
     }
 
-    /// Prefers a colour scheme.
+    /// Sets the preferred colour scheme.
     pub fn scheme(&mut self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));

@@ -1,7 +1,7 @@
 //! The report in a real browser: it renders without an error and without the network, fits every width, follows the
-//! colour scheme, tells its numbers to pointer, finger and keys, and prints.
+//! colour scheme, shows its numbers to pointer, touch and keyboard, and prints.
 //!
-//! `RINGBENCH_SHOTS=DIR` keeps screenshots and the PDF, for people to look at.
+//! `RINGBENCH_SHOTS=DIR` keeps screenshots and the PDF for inspection.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -14,7 +14,7 @@ use browser::Browser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Two axes, two depths, and arms whose names would not fit anywhere.
+/// Two axes, two depths, and arms with very long names.
 const SCENARIO: &str = r#"
 name: page
 question: Does the page show what was measured?
@@ -52,7 +52,7 @@ fn keep(name: &str, base64: &Value) {
     std::fs::write(PathBuf::from(directory).join(name), bytes).unwrap();
 }
 
-/// What the page's tooltip says; null where it is hidden.
+/// The text of the page's tooltip; null if it is hidden.
 const TIP: &str =
     "(() => { const tip = document.getElementById('tip'); return tip.hidden ? null : tip.textContent })()";
 
@@ -63,12 +63,12 @@ const MARK: &str = "(async () => { const mark = document.querySelector('.plot .m
     return [box.left + box.width / 2, box.top + box.height / 2] })()";
 
 #[test]
-fn the_report_in_a_browser() {
+fn the_report_works_in_a_browser() {
     let Some(mut browser) = Browser::start() else {
         return agent::skip::skip("there is no chromium: install it to test the report");
     };
     let (_place, made) = report();
-    // Another run's page can be looked at in the same way.
+    // The page of another run can be checked in the same way.
     let page = std::env::var_os("RINGBENCH_PAGE").map_or(made, PathBuf::from);
     browser.width(1280);
     browser.scheme("light");
@@ -77,13 +77,13 @@ fn the_report_in_a_browser() {
     loads_cleanly(&browser);
     is_accessible(&mut browser);
     fits_and_follows_the_scheme(&mut browser);
-    tells_its_numbers(&mut browser);
+    shows_its_numbers(&mut browser);
     prints(&mut browser);
     loads_cleanly(&browser);
     works_without_script(&mut browser, &page);
 }
 
-/// Neither a message on the console, such as of a refused style, nor a request but for the page itself.
+/// No message on the console, for example about a refused style, and no request except for the page itself.
 fn loads_cleanly(browser: &Browser) {
     let complaints = ["Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"];
     let of = |event: &&Value| complaints.iter().any(|method| event["method"] == *method);
@@ -141,7 +141,7 @@ fn is_accessible(browser: &mut Browser) {
     assert_eq!(browser.eval("document.activeElement.className"), "skip");
 }
 
-/// Text and page differ enough (WCAG AA: 4.5), everywhere where a text stands on the page or on a card.
+/// The contrast of text is sufficient (WCAG AA: 4.5) on the page and on cards.
 const LOW_CONTRAST: &str = "(() => { \
     const luminance = (colour) => { const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(v => { v /= 255; \
         return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 }); return 0.2126 * r + 0.7152 * g + 0.0722 * b }; \
@@ -159,7 +159,7 @@ const LOW_CONTRAST: &str = "(() => { \
         if (found < 3) bad.push(e.outerHTML.slice(0, 90) + found) } \
     return bad.slice(0, 5) })()";
 
-/// What sticks out of the page, but for what scrolls by itself.
+/// Elements that overflow the page, except scrollable ones.
 const TOO_WIDE: &str = "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll > *, svg *') && \
     e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))";
 
@@ -185,7 +185,7 @@ fn fits_and_follows_the_scheme(browser: &mut Browser) {
     browser.width(1280);
 }
 
-fn tells_its_numbers(browser: &mut Browser) {
+fn shows_its_numbers(browser: &mut Browser) {
     assert_eq!(browser.eval(TIP), Value::Null);
     // A mouse over a mark.
     let at = browser.eval(MARK);
@@ -205,15 +205,15 @@ fn tells_its_numbers(browser: &mut Browser) {
         browser.key(key);
         tips.push(browser.eval(TIP));
     }
-    let told: Vec<&str> = tips.iter().filter_map(Value::as_str).collect();
-    assert!(told.len() == 4 && told.windows(2).all(|pair| pair[0] != pair[1]), "{tips:?}");
+    let texts: Vec<&str> = tips.iter().filter_map(Value::as_str).collect();
+    assert!(texts.len() == 4 && texts.windows(2).all(|pair| pair[0] != pair[1]), "{tips:?}");
     let arm = |tip: &str| tip.split(", ").next().map(str::to_owned);
-    assert!(told[0].starts_with("sync, depth ") && arm(told[3]) != arm(told[0]), "{told:?}");
+    assert!(texts[0].starts_with("sync, depth ") && arm(texts[3]) != arm(texts[0]), "{texts:?}");
     assert_eq!(browser.eval("document.querySelectorAll('.pt.on').length"), 1);
     browser.key("Escape");
     assert_eq!(browser.eval(TIP), Value::Null);
 
-    // A finger.
+    // Touch.
     let at = browser.eval(MARK);
     browser.call("Emulation.setTouchEmulationEnabled", json!({"enabled": true}));
     let touch = |kind: &str, points: Value| json!({"type": kind, "touchPoints": points});
@@ -228,9 +228,9 @@ fn prints(browser: &mut Browser) {
     let bytes = BASE64_STANDARD.decode(pdf["data"].as_str().unwrap()).unwrap();
     assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 20_000, "{} bytes", bytes.len());
     keep("page.pdf", &pdf["data"]);
-    // What was opened for paper is closed again.
+    // Sections opened for printing are closed again.
     assert_eq!(browser.eval("document.querySelectorAll('details[open]').length"), 0);
-    // On paper it is light, and no table is cut off.
+    // In print the scheme is light and no table is cut off.
     let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
     browser.call("Emulation.setEmulatedMedia", json!({"media": "print", "features": features}));
     browser.width(700);
@@ -242,7 +242,7 @@ fn prints(browser: &mut Browser) {
     browser.call("Emulation.setEmulatedMedia", json!({"media": "", "features": []}));
 }
 
-/// All numbers are there without the script: in the titles of the marks, which browsers show, and in the tables.
+/// Without the script, all numbers are in the titles of the marks, which browsers show, and in the tables.
 fn works_without_script(browser: &mut Browser, page: &std::path::Path) {
     browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     browser.open(page);

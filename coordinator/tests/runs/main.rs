@@ -1,5 +1,5 @@
-//! The real binary over runs that lie on disk: listed, found by name, held against each other; and what becomes of
-//! that where the index is damaged or the directory cannot be written.
+//! The real binary on runs on disk: listing, lookup by name and comparison, also with a damaged index or a
+//! read-only directory.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -17,8 +17,7 @@ use std::{
 use serde_json::Value;
 use support::{Place, Ran, bin, is_root, open_bin, unprivileged};
 
-/// A slowed read, and none at all: a hundred times apart, whatever else runs here, so that the verdict on these two is
-/// never in doubt.
+/// A slowed read and no I/O at all: they differ a hundredfold even on a busy machine, so the verdict is certain.
 const SCENARIO: &str = "name: pair
 target: {file: {size: 64KiB, direct: false}}
 workload: {warmup: 5ms, runtime: 60ms}
@@ -31,7 +30,7 @@ baseline: slow
 expect: [\"low(fast.iops / slow.iops) > 1\", \"verdict(fast.iops) == faster\"]
 ";
 
-/// Two runs of one scenario, made once and copied for each test.
+/// Two runs of one scenario, recorded once and copied for each test.
 fn runs() -> Place {
     static MADE: OnceLock<Place> = OnceLock::new();
     let made = MADE.get_or_init(|| {
@@ -40,7 +39,7 @@ fn runs() -> Place {
             let path = place.write("scenario.yaml", scenario);
             let mut run = place.command(bin("coordinator"));
             run.arg("run").arg(path).args(["--no-progress", "--data-dir"]).arg(place.data());
-            // On a busy machine a trial may begin late and is then kept out; three leave two.
+            // On a busy machine a trial may begin late and be excluded; of three, two remain.
             place.finish(run).completes();
         }
         place
@@ -52,7 +51,7 @@ fn runs() -> Place {
     place
 }
 
-/// Directories and files, with their times; links are left out.
+/// Copies directories and files with their times; links are skipped.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
@@ -97,7 +96,7 @@ fn index(place: &Place) -> PathBuf {
 }
 
 #[test]
-fn runs_are_listed_and_found_by_name() {
+fn lists_runs_and_finds_them_by_name() {
     let place = runs();
     let names = names(&place);
     assert!(index(&place).is_file(), "a run leaves the index up to date");
@@ -129,7 +128,7 @@ fn runs_are_listed_and_found_by_name() {
 }
 
 #[test]
-fn a_run_knows_how_its_cells_did_before() {
+fn shows_trends_of_earlier_runs() {
     let place = runs();
     let names = names(&place);
     let summary = |name: &str| -> Value {
@@ -147,16 +146,16 @@ fn a_run_knows_how_its_cells_did_before() {
         .map(|point| point["run_id"].as_str().unwrap())
         .collect();
     assert_eq!((lines[1]["arm"].as_str(), runs), (Some("slow"), names.iter().map(String::as_str).collect()));
-    let told = coordinator(&place, &["list", "--trend", "slow", "--format", "csv"]).exits(0).stdout;
-    assert_eq!(told.lines().count(), 3, "{told}");
-    let told = coordinator(&place, &["list", "--trend", "slow"]).exits(0).stdout;
-    assert!(told.starts_with("pair: slow\n") && told.contains(" x"), "{told}");
+    let trend = coordinator(&place, &["list", "--trend", "slow", "--format", "csv"]).exits(0).stdout;
+    assert_eq!(trend.lines().count(), 3, "{trend}");
+    let trend = coordinator(&place, &["list", "--trend", "slow"]).exits(0).stdout;
+    assert!(trend.starts_with("pair: slow\n") && trend.contains(" x"), "{trend}");
     coordinator(&place, &["list", "--trend", "slw"]).exits(2).says(&["did you mean `slow`?"]);
     coordinator(&place, &["list", "--trend", "slow@depth"]).exits(2).says(&["slow@depth", "uring@depth=32"]);
 }
 
 #[test]
-fn runs_are_held_against_each_other_and_gated() {
+fn compares_runs_and_gates_on_regressions() {
     let place = runs();
     let names = names(&place);
     let found = json(&coordinator(&place, &["compare", "latest~1", "latest", "--format", "json"]).exits(0));
@@ -173,7 +172,7 @@ fn runs_are_held_against_each_other_and_gated() {
         let ratio = comparison["ratio"].as_f64().unwrap();
         assert!(low <= high && ratio > 0.0 && comparison["alike"] == true, "{comparison}");
     }
-    // A run against itself is no slower; an arm with calls is slower than one without.
+    // A run is not slower than itself; an arm with calls is slower than one without.
     coordinator(&place, &["compare", "latest", "latest", "--fail-if", "slower"]).exits(0);
     let arms =
         ["compare", "latest~1", "latest", "--arms", "fast,slow", "--metric", "iops", "--fail-if", "slower"];
@@ -194,11 +193,11 @@ fn runs_are_held_against_each_other_and_gated() {
 }
 
 #[test]
-fn what_else_differs_stands_on_top() {
+fn lists_other_differences_first() {
     let place = runs();
     let names = names(&place);
     let old = place.path("results").join(&names[0]);
-    // As if it had been another machine, and other work in one of its cells.
+    // As if it were another machine, with different work in one of its cells.
     let change = |file: &str, from: &str, to: &str| {
         let text = fs::read_to_string(old.join(file)).unwrap();
         assert!(text.contains(from), "no {from} in {text:.2000}");
@@ -209,19 +208,15 @@ fn what_else_differs_stands_on_top() {
     let ran = coordinator(&place, &["compare", &names[0], &names[1], "--fail-if", "slower"]);
     let ran = ran.exits(4).says(&["could not be judged: iops of fast"]);
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines[1].trim(), "These hosts differ in: kernel.");
-    assert!(
-        lines[2].contains("Not of the same thing: the scenarios differ in workload.block_size."),
-        "{}",
-        ran.stdout
-    );
-    for text in ["kernel.release: 5.4-", "workload.block_size: 8KiB -> 4KiB (1 cell)", "not alike"] {
+    assert_eq!(lines[1].trim(), "The hosts differ in: kernel.");
+    assert!(lines[2].contains("The scenarios differ in workload.block_size:"), "{}", ran.stdout);
+    for text in ["kernel.release: 5.4-", "workload.block_size: 8KiB -> 4KiB (1 cell)", "not comparable"] {
         assert!(ran.stdout.contains(text), "no {text} in {}", ran.stdout);
     }
 }
 
 #[test]
-fn an_index_is_only_ever_derived() {
+fn rebuilds_the_index_from_the_runs() {
     let place = runs();
     let names = names(&place);
     let sound = fs::read(index(&place)).unwrap();
@@ -236,7 +231,7 @@ fn an_index_is_only_ever_derived() {
     coordinator(&place, &["list", "--rebuild"]).exits(0);
     assert_eq!(listed(&place), names);
 
-    // A run goes on where the index cannot be: here its place is taken.
+    // A run works without an index: here a directory takes its place.
     fs::remove_file(index(&place)).unwrap();
     fs::create_dir(index(&place)).unwrap();
     let path = place.write("again.yaml", SCENARIO);
@@ -248,7 +243,7 @@ fn an_index_is_only_ever_derived() {
 }
 
 #[test]
-fn results_that_cannot_be_written_can_be_read() {
+fn reads_a_read_only_results_directory() {
     let place = runs();
     let names = names(&place);
     fs::remove_file(index(&place)).unwrap();

@@ -1,5 +1,5 @@
-//! Urgent requests with the real binaries: measured apart by every means that this kernel has, and refused by name, or
-//! run without, where it has not.
+//! Urgent requests with the real binaries: measured separately by every method that this kernel supports;
+//! otherwise refused by name, or run without, if allowed.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests may panic")]
 
@@ -37,7 +37,7 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn urgent_and_bulk_are_measured_apart() {
+fn measures_urgent_and_bulk_requests_separately() {
     let place = Place::new();
     let text = scenario(&[
         ("plain", "none", ""),
@@ -46,7 +46,7 @@ fn urgent_and_bulk_are_measured_apart() {
         ("polled", "separate_ring", ", sqpoll: {idle: 10ms}"),
     ]) + "baseline: plain\nexpect:\n  - \"plain.urgent_p99 > 0\"\n  - \"rings.bulk_iops > rings.urgent_iops\"\n  \
           - \"verdict(rings.urgent_p50) != inconclusive\"\n  - \"low(plain.bulk_p50) <= high(plain.bulk_p50)\"\n";
-    // An expectation of a verdict may fail on a machine that is busy: what is asked here is that all are evaluated.
+    // An expected verdict may fail on a busy machine; here all expectations must be evaluated.
     let ran = place.finish(place.run(&text));
     if ran.stderr.contains("ring-refused") {
         return agent::skip::skip("io_uring is not allowed here");
@@ -61,7 +61,7 @@ fn urgent_and_bulk_are_measured_apart() {
         assert!((share + number(&bulk["share"]) - 1.0).abs() < 1e-9, "{arm}");
         let sum = number(&urgent["iops"]["mean"]) + number(&bulk["iops"]["mean"]);
         assert!((sum / number(&cell["iops"]["mean"]) - 1.0).abs() < 1e-6, "{arm}: {sum}");
-        // Each kind has a size of its own.
+        // Each kind has its own size.
         for (lane, size) in [(urgent, 4096.0), (bulk, 65536.0)] {
             let bytes = number(&lane["bandwidth_bytes_per_s"]["mean"]) / number(&lane["iops"]["mean"]);
             assert!((bytes / size - 1.0).abs() < 1e-6, "{arm}: {bytes} bytes");
@@ -98,7 +98,7 @@ fn urgent_and_bulk_are_measured_apart() {
     let log =
         fs::read_to_string(place.out().join(trial["hosts"][0]["histograms"].as_str().unwrap())).unwrap();
     assert!(log.contains("Tag=urgent-read,") && log.contains("Tag=read,"), "{log:.600}");
-    // What was written is read again, and comes to the same.
+    // The report of the written files gives the same result.
     let mut report = place.command(bin("coordinator"));
     report.arg("report").arg(place.out()).args(["--format", "json"]);
     let again: Value = serde_json::from_str(&place.finish(report).stdout).unwrap();
@@ -106,13 +106,13 @@ fn urgent_and_bulk_are_measured_apart() {
     place.assert_clean();
 }
 
-/// Arms whose requests only a patched kernel prefers.
+/// Arms whose urgent requests need a patched kernel.
 fn patched(more: &str) -> String {
     scenario(&[("plain", "none", ""), ("flagged", "iosqe_urgent", more)])
 }
 
 #[test]
-fn a_kernel_without_urgent_requests_refuses_them_by_name() {
+fn refuses_urgent_requests_without_kernel_support() {
     let place = Place::new();
     let ran = place.finish(place.run(&patched("")));
     if ran.stderr.contains("ring-refused") {
@@ -132,7 +132,7 @@ fn a_kernel_without_urgent_requests_refuses_them_by_name() {
 }
 
 #[test]
-fn a_kernel_without_urgent_requests_runs_without_where_that_is_allowed() {
+fn runs_without_urgent_requests_if_allowed() {
     let place = Place::new();
     let ran = place.finish(place.run(&patched(", fallback: allow")));
     if ran.stderr.contains("ring-refused") {
@@ -146,8 +146,8 @@ fn a_kernel_without_urgent_requests_runs_without_where_that_is_allowed() {
     }
     assert_eq!(granted, "none");
     let warnings = summary["warnings"].as_array().unwrap();
-    let told = warnings.iter().find(|warning| warning["code"] == "knob-not-granted").unwrap();
-    let says = |key: &str, text: &str| assert!(told[key].as_str().unwrap().contains(text), "{told}");
+    let warning = warnings.iter().find(|warning| warning["code"] == "knob-not-granted").unwrap();
+    let says = |key: &str, text: &str| assert!(warning[key].as_str().unwrap().contains(text), "{warning}");
     says("message", "iosqe_urgent was asked for and not granted");
     says("remedy", "kernel/lab run patched-6.12");
     assert!(
@@ -179,8 +179,9 @@ fn refuses_impossible_urgent_options_at_their_line() {
         ("engine: io_uring, urgent: {share: 1%, by: none, block_size: 24KiB}", "not a multiple of 24KiB"),
         ("engine: nop, urgent: {share: 1%, by: ioprio}", "reach no device"),
     ] {
-        let told = check(arm);
-        let plain: String = told.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
-        assert!(plain.contains(says) && told.contains("bad.yaml:6:"), "{arm}: {told}");
+        let output = check(arm);
+        let plain: String =
+            output.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(plain.contains(says) && output.contains("bad.yaml:6:"), "{arm}: {output}");
     }
 }

@@ -7,16 +7,19 @@ use crate::{
     facts::TargetFacts,
     knob::KnobValue,
     noise::{Foreign, Frequency, Noise},
+    notice::Recorded,
     outcome::{
         AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
-        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Warning, Window, WorkCounts,
+        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Window, WorkCounts,
     },
+    refusal::DeviceRefusal,
     trial::{
         Arrival, BlockSizes, Cache, Concurrency, Cpus, DeviceTarget, Engine, EngineKind, Fallback,
         FileTarget, IowqWorkers, Measure, PathTarget, Pattern, QueueOptions, RamdiskKind, RamdiskTarget,
         Rate, RingOptions, Share, Sharing, Sqpoll, Sync, SyncCall, Target, Urgent, UrgentBy, Workload,
     },
     units::{ByteSize, Nanos},
+    warning::{ResultWarning, Warning},
 };
 
 fn any_trial() -> impl Strategy<Value = Trial> {
@@ -201,7 +204,10 @@ prop_compose! {
             urgent: audited.then_some(UrgentCounts { ops: a, overtaken: b, overtakers: c, most_overtakers: d }),
             verified: window.2.then_some(Verified { sectors: a, failures: b }),
             overhead: Overhead { late_swaps: a, saturated: b, clock_drift_ppm: -0.25 },
-            warnings: text.map(|text| Warning::new(text, "b", "c")).into_iter().collect(),
+            warnings: text
+                .into_iter()
+                .flat_map(|text| [Warning::Recorded(Recorded { code: text, ..Recorded::default() }), ResultWarning::LinksParted { times: a }.into()])
+                .collect(),
             noise,
             ..Finished::default()
         }
@@ -319,9 +325,15 @@ fn refused_results_name_the_field() {
 
 #[test]
 fn text_of_other_machines_cannot_steer_a_terminal() {
-    let refusal = Refusal::new("x\r", "a\u{1b}[2Jb\nc\td\u{7}", "");
+    let (code, message) = ("x\r".into(), "a\u{1b}[2Jb\nc\td\u{7}".into());
+    let refusal = Refusal::Recorded(Recorded { code, message, ..Recorded::default() });
     let refusal = Refusal::try_from(refusal.into_wire("t".into())).unwrap();
-    assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("x ", "a[2Jb c d"));
+    assert_eq!((refusal.code(), refusal.message().as_str()), ("x ", "a[2Jb c d"));
+    let refusal: Refusal = DeviceRefusal::NotADevice { path: "/dev/\u{1b}x".into() }.into();
+    assert_eq!(
+        Refusal::try_from(refusal.into_wire("t".into())).unwrap().message(),
+        "/dev/x is not a block device"
+    );
     let knob = Knob::new("\u{1b}k", KnobValue::Switch(true), KnobValue::Other("\n".into()));
     let other = [("\u{1b}t".into(), "\u{7}v".into())].into();
     let target = TargetFacts { other, ..TargetFacts::default() };

@@ -1,4 +1,4 @@
-//! NVMe commands as the kernel takes them: in a ring's request, and through an ioctl.
+//! NVMe commands in the kernel's format, for a ring's request and for an ioctl.
 
 use crate::workload::{Op, OpKind};
 
@@ -18,10 +18,10 @@ const fn iowr(number: u32) -> u32 {
     3 << 30 | (size_of::<Command>() as u32) << 16 | (b'N' as u32) << 8 | number
 }
 
-/// What of a large request is the command's: the rest of its 128 bytes from the 48th on.
+/// The bytes of a large request that hold the command: from the 48th of its 128 bytes to the end.
 pub(super) const AREA: usize = 80;
 
-/// `struct nvme_uring_cmd`, and, but for what the last field is called, `struct nvme_passthru_cmd`.
+/// `struct nvme_uring_cmd`; `struct nvme_passthru_cmd` differs only in the name of the last field.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Command {
@@ -32,7 +32,7 @@ pub(super) struct Command {
     pub cdw2: u32,
     pub cdw3: u32,
     pub metadata: u64,
-    /// Of the data, in memory.
+    /// The address of the data in memory.
     pub addr: u64,
     pub metadata_len: u32,
     /// In bytes.
@@ -43,7 +43,7 @@ pub(super) struct Command {
     pub cdw13: u32,
     pub cdw14: u32,
     pub cdw15: u32,
-    /// 0: the kernel's own.
+    /// 0 means the kernel's default.
     pub timeout_ms: u32,
     pub rsvd2: u32,
 }
@@ -51,8 +51,8 @@ pub(super) struct Command {
 const _: () = assert!(size_of::<Command>() == 72 && align_of::<Command>() == 8);
 
 impl Command {
-    /// Reads or writes whole blocks of `1 << lba_shift` bytes, to or from `addr`; a sync has the drive make durable
-    /// all that it holds of the namespace.
+    /// Reads or writes whole blocks of `1 << lba_shift` bytes, from or to `addr`. A sync makes all data of the
+    /// namespace durable.
     #[inline]
     pub fn transfer(op: Op, nsid: u32, lba_shift: u8, addr: u64) -> Self {
         let first = op.offset >> lba_shift;
@@ -73,7 +73,7 @@ impl Command {
         }
     }
 
-    /// As it lies in a request.
+    /// The command as it lies in a request.
     #[inline]
     pub fn area(self) -> [u8; AREA] {
         #[repr(C)]
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_lie_as_the_kernel_reads_them() {
+    fn commands_have_the_layout_of_the_kernel() {
         assert_eq!((URING_CMD_IO, IOCTL_ADMIN_CMD, IOCTL_ID), (0xC048_4E80, 0xC048_4E41, 0x4E40));
         assert_eq!(offset_of!(Command, nsid), 4);
         assert_eq!((offset_of!(Command, metadata), offset_of!(Command, addr)), (16, 24));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_counts_in_blocks_from_zero() {
+    fn transfers_count_blocks_from_zero() {
         let op = Op::new(OpKind::Read, 0x12_3456_7890_0000, 8192);
         let read = Command::transfer(op, 7, 9, 0xABCD_0000);
         assert_eq!((read.opcode, read.nsid, read.addr, read.data_len), (2, 7, 0xABCD_0000, 8192));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_area_is_the_command_and_zeros() {
+    fn area_is_the_command_and_zeros() {
         let op = Op::new(OpKind::Read, 512, 1024);
         let area = Command::transfer(op, 0x0102_0304, 9, 0x1122_3344_5566_7788).area();
         let mut expected = [0u8; AREA];

@@ -1,4 +1,4 @@
-//! The engine `nvme`: read and write commands of the drive's own, through a ring, past the block layer
+//! The engine `nvme`: read and write commands sent to the drive through a ring, bypassing the block layer
 //! (`IORING_OP_URING_CMD` on the namespace's generic character device).
 
 mod command;
@@ -28,7 +28,7 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// What of an NVMe status says what went wrong: its type and its code. The rest says whether to try again.
+/// The part of an NVMe status that tells the error: its type and its code. The other bits tell whether to retry.
 const STATUS: i32 = 0x7FF;
 
 /// Commands to a namespace, in entries of the large size.
@@ -63,7 +63,8 @@ impl Requests for Commands {
         } else {
             opcode::UringCmd80::new(context.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
         };
-        // The completion does not tell how much was moved: all of it or nothing. So the request itself says.
+        // A completion does not report how much was moved: it is all or nothing. So the request's user data carries its
+        // length.
         entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(context.flags)
     }
 
@@ -74,22 +75,23 @@ impl Requests for Commands {
     }
 }
 
-/// What a completion means: all of `len` bytes, a negated errno, or a negated NVMe status beyond the errnos.
+/// The result that a completion stands for: all of `len` bytes, a negated errno, or a negated NVMe status above the
+/// errnos.
 #[inline]
-fn result(said: i32, len: i32) -> i32 {
-    match said {
+fn result(result: i32, len: i32) -> i32 {
+    match result {
         0 => len,
-        1.. => -(NVME_STATUS + (said & STATUS)),
+        1.. => -(NVME_STATUS + (result & STATUS)),
         errno => errno,
     }
 }
 
 impl Ring<Commands> {
-    /// Builds the ring, on the thread that is going to use it, for commands to the namespace whose generic
-    /// character device `file` is, and has one command make the way. Says of each knob what was granted.
+    /// Builds the ring, on the thread that is going to use it, for commands to the namespace whose generic character
+    /// device `file` is, and tests it with one command. Returns what was granted of each option.
     ///
     /// # Errors
-    /// As [`Ring::new`]; and where the command fails.
+    /// As [`Ring::new`], and when the command fails.
     pub fn passthrough(
         setup: &RingSetup<'_>,
         file: OwnedFd,
@@ -108,22 +110,26 @@ impl Ring<Commands> {
         if !ring.knows(opcode::UringCmd80::CODE) {
             return Err(too_old("the kernel's io_uring has no IORING_OP_URING_CMD (its probe says so)"));
         }
-        let mut proof = ring.prove(block);
-        if proof == -libc::EINVAL && ring.context.buffer(0).is_some() {
+        let mut outcome = ring.test_command(block);
+        if outcome == -libc::EINVAL && ring.context.buffer(0).is_some() {
             ring.unregister_buffers();
-            proof = ring.prove(block);
-            if proof == block as i32 {
+            outcome = ring.test_command(block);
+            if outcome == block as i32 {
                 knobs.retain(|knob| knob.name != "fixed_buffers");
                 let refused = io::Error::from_raw_os_error(libc::EINVAL);
                 setup::granted::<()>("fixed_buffers", Err(refused), setup.engine, &mut knobs)?;
             }
         }
-        if proof == block as i32 { Ok((ring, knobs)) } else { Err(disproved(proof, setup.engine, block)) }
+        if outcome == block as i32 {
+            Ok((ring, knobs))
+        } else {
+            Err(test_failed(outcome, setup.engine, block))
+        }
     }
 
-    /// Has the drive read its first block by a command that is written like all others. No setup of a ring tells
-    /// whether the driver takes commands, or registered buffers, or polls for them. Returns what came back.
-    fn prove(&mut self, block: u32) -> i32 {
+    /// Reads the drive's first block by a command that is made like all others, and returns its result. The setup of a
+    /// ring does not show whether the driver accepts commands or registered buffers, or polls for them.
+    fn test_command(&mut self, block: u32) -> i32 {
         self.queue(std::iter::once((0, Op::new(OpKind::Read, 0, block))));
         loop {
             let mut outcome = self.commit(1).err().map(|error| -error.raw_os_error().unwrap_or(libc::EIO));
@@ -140,13 +146,13 @@ fn too_old(message: impl Into<String>) -> Refusal {
     Refusal::new("passthrough-refused", message, remedy).at("engine.engine")
 }
 
-/// Why the first command failed, and what would make it work.
-fn disproved(result: i32, knobs: &Knobs, block: u32) -> Refusal {
-    let said = match -result - NVME_STATUS {
+/// Why the first command failed, with the remedy.
+fn test_failed(result: i32, knobs: &Knobs, block: u32) -> Refusal {
+    let cause = match -result - NVME_STATUS {
         status @ 0.. => format!("the drive refuses it (NVMe status {status:#05x})"),
         _ => io::Error::from_raw_os_error(-result).to_string(),
     };
-    let message = format!("a command that reads the first {block} bytes fails: {said}");
+    let message = format!("a command that reads the first {block} bytes fails: {cause}");
     let refused = |remedy: &str, field: &str| {
         Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
     };

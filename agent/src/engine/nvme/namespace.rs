@@ -1,4 +1,4 @@
-//! Which namespace a device is, and how its blocks are formatted: asked of the kernel and of the drive itself.
+//! The namespace that a device is, and the format of its blocks, from the kernel and from the drive itself.
 
 use std::{
     io,
@@ -7,15 +7,15 @@ use std::{
 
 use super::command::{Command, IDENTIFY, IOCTL_ADMIN_CMD, IOCTL_ID};
 
-/// Size of what Identify returns, in bytes.
+/// The size of the data that Identify returns, in bytes.
 const IDENTIFIED: usize = 4096;
 
-/// A namespace, by what commands need to know of it.
+/// The properties of a namespace that commands depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// Its number, as commands name it.
+    /// Its number in commands.
     pub id: u32,
-    /// Blocks in it.
+    /// Its number of blocks.
     pub blocks: u64,
     /// A block holds `1 << lba_shift` bytes of data.
     pub lba_shift: u8,
@@ -26,10 +26,10 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Asks the namespace behind a device: a block device, or its generic character device.
+    /// Queries the namespace behind a device, which is a block device or its generic character device.
     ///
     /// # Errors
-    /// ENOTTY where the device is none of NVMe; EIO where the drive does not answer.
+    /// ENOTTY when the device is not an NVMe device; EIO when the drive does not answer.
     pub fn of(device: BorrowedFd<'_>) -> io::Result<Self> {
         let id = id(device)?;
         let mut page = Box::new([0u8; IDENTIFIED]);
@@ -49,11 +49,11 @@ impl Namespace {
         }
     }
 
-    /// Reads the page that Identify returns of a namespace.
+    /// Parses the page that Identify returns for a namespace.
     fn read(id: u32, page: &[u8; IDENTIFIED]) -> io::Result<Self> {
         let number = |at: usize| u16::from_le_bytes([page[at], page[at + 1]]);
         let blocks = page[..8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        // The format in use: four bits of its number, and two more where there are more than 16.
+        // The index of the format in use: four bits, and two more if there are more than 16 formats.
         let (formats, in_use) = (page[25], page[26]);
         let high = if formats > 15 { in_use >> 1 & 0x30 } else { 0 };
         let format = 128 + 4 * usize::from(in_use & 0xF | high);
@@ -64,7 +64,7 @@ impl Namespace {
         Ok(Self { id, blocks, lba_shift, metadata: number(format), protected: page[29] & 7 != 0 })
     }
 
-    /// Size of a block, in bytes.
+    /// The size of a block in bytes.
     #[must_use]
     pub fn lba(&self) -> u64 {
         1 << self.lba_shift
@@ -75,7 +75,7 @@ impl Namespace {
 fn id(device: BorrowedFd<'_>) -> io::Result<u32> {
     // SAFETY: the call takes no argument and returns a number.
     let id = unsafe { libc::ioctl(device.as_raw_fd(), IOCTL_ID as _) };
-    // Of 32 bits; those with the topmost set are no namespace's.
+    // Namespace numbers have 32 bits, but none of them has the topmost bit set.
     if id > 0 { Ok(id.cast_unsigned()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_in_use_is_found() {
+    fn finds_the_format_in_use() {
         let plain = Namespace::read(3, &page(0, 0, 0, (0, 9))).unwrap();
         let expected =
             Namespace { id: 3, blocks: 0x1_0000_0002, lba_shift: 9, metadata: 0, protected: false };
@@ -104,14 +104,14 @@ mod tests {
         with_metadata[29] = 1;
         let found = Namespace::read(1, &with_metadata).unwrap();
         assert_eq!((found.metadata, found.lba(), found.protected), (8, 4096, true));
-        // Number 35 is 2 in the upper bits and 3 in the lower; they count only where there are so many.
+        // Index 35 is 2 in the upper bits and 3 in the lower; the upper bits count only if there are so many formats.
         assert_eq!(Namespace::read(1, &page(40, 0x43, 35, (0, 13))).unwrap().lba_shift, 13);
         assert_eq!(Namespace::read(1, &page(3, 0x43, 3, (0, 12))).unwrap().lba_shift, 12);
         assert!(Namespace::read(1, &[0; IDENTIFIED]).is_err(), "no NVM namespace");
     }
 
     #[test]
-    fn what_is_no_namespace_says_so() {
+    fn refuses_pages_without_a_namespace() {
         let null = std::fs::File::open("/dev/null").unwrap();
         assert_eq!(Namespace::of(null.as_fd()).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
     }

@@ -1,5 +1,5 @@
-//! What can be told without a drive: how a request lies in the ring, what completions mean, that rings with large
-//! entries work on this host, and what is said where there is no drive.
+//! What can be tested without a drive: the layout of requests in the ring, the meaning of completions, rings with large
+//! entries on this host, and the refusals without a drive.
 
 use std::mem::ManuallyDrop;
 
@@ -18,7 +18,7 @@ fn file() -> OwnedFd {
     tempfile::tempfile().unwrap().into()
 }
 
-/// NOPs in entries of the size that commands have.
+/// NOPs in entries of the size of commands.
 struct LargeNops;
 
 impl Requests for LargeNops {
@@ -55,7 +55,7 @@ fn large_nops(knobs: &trial::Engine) -> Result<(Ring<LargeNops>, Vec<Knob>), Ref
     Ring::with(LargeNops, &setup, vec![file()], Buffers::new(knobs.queue.depth, BLOCK, 1).unwrap())
 }
 
-/// Several rounds, so that both queues come round.
+/// Several rounds, so that both queues wrap around.
 fn completes(ring: &mut Ring<LargeNops>, depth: u32) {
     for round in 0..5 {
         ring.queue((0..depth).map(|slot| (slot, Op::new(OpKind::Read, 0, 512 * (1 + round * depth + slot)))));
@@ -73,7 +73,7 @@ fn completes(ring: &mut Ring<LargeNops>, depth: u32) {
 }
 
 #[test]
-fn large_entries_work_with_every_combination_of_knobs() {
+fn large_entries_work_with_every_combination_of_options() {
     for bits in 0..256u32 {
         let [files, buffers, single, defer, coop, ring_fd, array, polled] =
             std::array::from_fn(|bit| bits & (1 << bit) != 0);
@@ -93,7 +93,7 @@ fn large_entries_work_with_every_combination_of_knobs() {
             fallback: Fallback::Allow,
             ..trial::Engine::new(EngineKind::Nvme)
         };
-        // A thread has room for 16 registered rings in its life.
+        // A thread can register 16 rings during its life.
         let tried = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
                 let (mut ring, granted) = large_nops(&knobs)?;
@@ -104,21 +104,21 @@ fn large_entries_work_with_every_combination_of_knobs() {
             worker.join().unwrap()
         });
         match tried {
-            Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+            Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
             other => other.unwrap(),
         }
     }
 }
 
 #[test]
-fn a_flag_that_large_rings_cannot_have_is_not_granted() {
+fn does_not_grant_flags_that_large_rings_lack() {
     let mut knobs = trial::Engine {
         ring: trial::RingOptions { iopoll: true, hybrid_iopoll: true, ..trial::RingOptions::default() },
         ..trial::Engine::new(EngineKind::Nvme)
     };
     match large_nops(&knobs).map(|_| ()) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
-        other => assert_eq!(other.unwrap_err().field, "engine.hybrid_iopoll"),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
+        other => assert_eq!(other.unwrap_err().field(), "engine.hybrid_iopoll"),
     }
     knobs.fallback = Fallback::Allow;
     let (_, granted) = large_nops(&knobs).unwrap();
@@ -131,14 +131,14 @@ fn bytes(entry: squeue::Entry128) -> [u8; 128] {
 }
 
 #[test]
-fn a_request_lies_as_the_kernel_reads_it() {
+fn requests_have_the_layout_of_the_kernel() {
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
     let address = buffers.slot(3).addr() as u64;
     let mut context = RequestContext::new(vec![file()], 4, squeue::Flags::empty(), buffers);
     let mut commands = Commands { namespace: namespace() };
     let op = Op::new(OpKind::Write, 10 * 512, 4096);
     let written = bytes(commands.entry(&context, 3, op));
-    // IORING_OP_URING_CMD; the number of the command where an offset would be.
+    // IORING_OP_URING_CMD, with the number of the command in place of an offset.
     assert_eq!((written[0], written[1]), (46, 0));
     assert_eq!(written[4..8], context.fd(3).0.to_ne_bytes());
     assert_eq!(written[8..12], URING_CMD_IO.to_ne_bytes());
@@ -157,16 +157,16 @@ fn a_request_lies_as_the_kernel_reads_it() {
 }
 
 #[test]
-fn a_status_is_an_error_and_no_count_of_bytes() {
+fn status_is_an_error_not_a_length() {
     assert_eq!(result(0, 4096), 4096);
     assert_eq!(result(-libc::EINTR, 4096), -libc::EINTR);
-    // "Unrecovered Read Error", with the bits that say not to try again, and that there is more in the log.
+    // "Unrecovered Read Error", with the bits that say not to retry and that the log has more.
     assert_eq!(result(0x6281, 4096), -(NVME_STATUS + 0x281));
     assert!(-result(0x7FFF, 4096) < 4096, "within the table of the recorder");
 }
 
 #[test]
-fn what_is_no_drive_is_refused_with_the_remedy() {
+fn refuses_targets_that_are_not_nvme() {
     let knobs = trial::Engine::new(EngineKind::Nvme);
     let setup = RingSetup {
         opcode: Opcode::Transfer,
@@ -178,35 +178,35 @@ fn what_is_no_drive_is_refused_with_the_remedy() {
     };
     let refusal =
         Ring::passthrough(&setup, file(), Buffers::new(1, BLOCK, 1).unwrap()).map(|_| ()).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
-    assert!(refusal.remedy.contains("NVMe"), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
+    assert!(refusal.remedy().contains("NVMe"), "{refusal:?}");
 }
 
 #[test]
-fn the_first_command_says_why_it_fails() {
+fn failed_test_command_names_cause_and_remedy() {
     let knobs = trial::Engine::new(EngineKind::Nvme);
     let polled = trial::Engine { ring: trial::RingOptions { iopoll: true, ..knobs.ring }, ..knobs.clone() };
-    let said = |result: i32, knobs: &trial::Engine| {
-        let refusal = disproved(result, knobs, 4096);
-        (refusal.field, format!("{} / {}", refusal.message, refusal.remedy))
+    let refusal = |result: i32, knobs: &trial::Engine| {
+        let refusal = test_failed(result, knobs, 4096);
+        (refusal.field(), format!("{} / {}", refusal.message(), refusal.remedy()))
     };
-    let (field, text) = said(-(NVME_STATUS + 0x281), &knobs);
+    let (field, text) = refusal(-(NVME_STATUS + 0x281), &knobs);
     assert!(field == "engine.engine" && text.contains("NVMe status 0x281"), "{text}");
-    let (field, text) = said(-libc::EOPNOTSUPP, &polled);
+    let (field, text) = refusal(-libc::EOPNOTSUPP, &polled);
     assert!(field == "engine.iopoll" && text.contains("6.1"), "{text}");
-    let (field, text) = said(-libc::EOPNOTSUPP, &knobs);
+    let (field, text) = refusal(-libc::EOPNOTSUPP, &knobs);
     assert!(field == "engine.engine" && text.contains("5.19"), "{text}");
-    let (field, text) = said(-libc::EINVAL, &knobs);
+    let (field, text) = refusal(-libc::EINVAL, &knobs);
     assert!(field == "workload.block_size" && text.contains("max_hw_sectors_kb"), "{text}");
-    assert!(said(-libc::EACCES, &knobs).1.contains("root"));
+    assert!(refusal(-libc::EACCES, &knobs).1.contains("root"));
 }
 
-/// What is at an offset of the drive, by the test below: each eight bytes say where they are.
+/// The data at an offset of the drive in the test below: each eight bytes contain their own offset.
 fn expected(offset: u64, len: usize) -> Vec<u8> {
     (0..len as u64 / 8).flat_map(|word| (!(offset + 8 * word)).to_le_bytes()).collect()
 }
 
-/// The knobs that change how a command is made, submitted or waited for, each once and some together.
+/// The options that change how a command is made, submitted or awaited, each alone and some together.
 fn ways() -> Vec<trial::Engine> {
     let plain =
         trial::Engine { queue: trial::QueueOptions::of_depth(32), ..trial::Engine::new(EngineKind::Nvme) };
@@ -253,10 +253,10 @@ fn ways() -> Vec<trial::Engine> {
     ]
 }
 
-/// Reads and writes a drive that is named by the environment, whose contents are lost.
+/// Reads and writes the drive that the environment names. Its contents are lost.
 #[test]
 #[ignore = "destroys what is on a drive: kernel/checks/nvme.sh runs it in a guest"]
-fn a_drive_has_the_same_bytes_both_ways() {
+fn reads_the_same_data_through_ring_and_block_layer() {
     use std::os::unix::fs::FileExt;
     const SPAN: u64 = 8 << 20;
     const LARGEST: usize = 64 << 10;
@@ -293,7 +293,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
             let data = ops.iter().enumerate().map(|(slot, op)| data(slot, op.len as usize));
             (results, data.collect::<Vec<_>>())
         };
-        // Sizes from one block to the largest, at places that lie crosswise.
+        // Sizes from one block to the largest, at scattered offsets.
         let reads: Vec<Op> = (0..32u64)
             .map(|index| {
                 let len = (lba << (index % 8)).min(LARGEST as u64);
@@ -306,7 +306,7 @@ fn a_drive_has_the_same_bytes_both_ways() {
             assert_eq!(result, op.len as i32, "{knobs:?}: {op:?}");
             assert!(*data == expected(op.offset, data.len()), "{knobs:?}: {op:?} has other bytes");
         }
-        // What the buffers hold now, to places that do not overlap; and to no others.
+        // Writes the present contents of the buffers to offsets that do not overlap, and nowhere else.
         let writes: Vec<Op> = (0u64..)
             .zip(&reads)
             .map(|(index, read)| Op::new(OpKind::Write, index * (SPAN / 32), read.len))
@@ -317,19 +317,19 @@ fn a_drive_has_the_same_bytes_both_ways() {
         for (op, data) in writes.iter().zip(&written) {
             wanted[op.offset as usize..][..data.len()].copy_from_slice(data);
         }
-        // The page cache knows nothing of what went past it.
+        // The page cache does not know of writes that bypassed it.
         rustix::fs::fadvise(&disk, 0, std::num::NonZeroU64::new(SPAN), rustix::fs::Advice::DontNeed).unwrap();
         let mut found = vec![0; SPAN as usize];
         disk.read_exact_at(&mut found, 0).unwrap();
         assert!(found == wanted, "{knobs:?}: the drive has other bytes");
-        // Beyond the end the drive itself says no.
+        // Past its end the drive itself refuses.
         let beyond = Op::new(OpKind::Read, ring.requests().namespace.blocks * lba, lba as u32);
         ring.queue(std::iter::once((0, beyond)));
-        let mut said = None;
-        while said.is_none() {
+        let mut result = None;
+        while result.is_none() {
             ring.commit(1).unwrap();
-            ring.reap(|completion| said = Some(completion.result));
+            ring.reap(|completion| result = Some(completion.result));
         }
-        assert_eq!(said, Some(-(NVME_STATUS + 0x80)), "{knobs:?}: block out of range");
+        assert_eq!(result, Some(-(NVME_STATUS + 0x80)), "{knobs:?}: block out of range");
     }
 }

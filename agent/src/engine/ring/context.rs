@@ -1,4 +1,4 @@
-//! The file and the buffers of a ring's requests, by address or as they are registered.
+//! The files and buffers of a ring's requests, by address or as registered.
 
 use std::{
     mem::ManuallyDrop,
@@ -14,26 +14,26 @@ use crate::buffers::Buffers;
 /// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
 const LARGEST_REGISTERED: usize = 1 << 30;
 
-/// What the requests of a lane tell the kernel about their precedence, in addition to what all requests tell.
+/// How the requests of a lane tell the kernel about their precedence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint {
     /// Bits of the request's flags.
     pub(super) flags: u8,
-    /// Its I/O priority; 0: that of the thread.
+    /// Its I/O priority; 0 means the priority of the thread.
     pub(super) ioprio: u16,
 }
 
-/// What requests refer to, and how the kernel is told of it.
+/// The files, buffers and flags of requests, and what of them is registered.
 pub struct RequestContext {
     _files: Vec<OwnedFd>,
-    /// Their descriptors; each file is for as many slots as the others.
+    /// Their descriptors; each file serves the same number of slots.
     pub(super) fds: Box<[RawFd]>,
     slots_per_file: u32,
-    /// The files are registered, in their order.
+    /// Whether the files are registered, in their order.
     pub(in super::super) fixed_file: bool,
-    /// Slots in one registered buffer, where buffers are registered.
+    /// The number of slots in one registered buffer; `None` if buffers are not registered.
     pub(in super::super) slots_per_buffer: Option<u32>,
-    /// Flags of every request.
+    /// The flags of every request.
     pub(in super::super) flags: squeue::Flags,
     /// The hint of each lane's requests, by the lane's number.
     pub(super) hints: [Hint; Lane::ALL.len()],
@@ -41,7 +41,7 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// Nothing of it is registered yet. The first of n files has the first n-th of `slots`, and so on.
+    /// A context with nothing registered. The first of n files serves the first n-th of `slots`, and so on.
     pub(in super::super) fn new(
         files: Vec<OwnedFd>,
         slots: u32,
@@ -61,7 +61,7 @@ impl RequestContext {
         }
     }
 
-    /// The number of a slot's file, which it is registered by.
+    /// The index of a slot's file, also among the registered files.
     #[inline]
     pub(in super::super) fn file(&self, slot: Slot) -> u32 {
         if self.fds.len() == 1 { 0 } else { slot / self.slots_per_file }
@@ -73,15 +73,15 @@ impl RequestContext {
         types::Fd(self.fds[self.file(slot) as usize])
     }
 
-    /// The registered buffer that a slot's block lies in, where buffers are registered.
+    /// The index of the registered buffer that contains a slot's block; `None` if buffers are not registered.
     #[inline]
     pub(in super::super) fn buffer(&self, slot: Slot) -> Option<u16> {
-        // Nearly always there is one buffer, and no division.
+        // There is nearly always one buffer, which needs no division.
         self.slots_per_buffer.map(|per| if slot < per { 0 } else { (slot / per) as u16 })
     }
 }
 
-/// The buffers as they are registered: as few as the kernel's limit on one allows, with the slots in each.
+/// The buffers as they are registered, in as few pieces as the kernel's limit allows, and the number of slots in each.
 pub(super) fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
     let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
     let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {

@@ -1,9 +1,9 @@
-//! Two rings of one worker: urgent requests have one to themselves. It is handed over first; if some of them are
-//! complete by then, they are seen before the others are handed over at all.
+//! Two rings of one worker, one for each lane. The urgent lane's ring is submitted first; if some of its requests
+//! complete at once, they are reaped before the bulk lane is submitted at all.
 //!
-//! No call waits for two rings. Where nothing has come back, the worker waits in ppoll, which is one call more; under
-//! SQPOLL it looks at both, as it does at one. Both then have one polling thread, which takes at most eight requests
-//! of a ring in turn, as kernels do where rings share a thread.
+//! No system call waits for two rings. If nothing has completed, the worker waits in ppoll, which is an additional
+//! call; under SQPOLL it polls both rings as it would poll one. Both rings then share one polling thread, which takes
+//! at most eight requests from each ring in turn, as the kernel does for rings that share a thread.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use syscalls::{Errno, Sysno, syscall};
 use super::{Attach, Completion, Counts, Engine, Op, Ring, RingSetup, Slot};
 use crate::buffers::Buffers;
 
-/// A ring for urgent requests beside that of the others. A slot is one place among those in flight, in whichever.
+/// A ring for each lane. A slot is a position among the requests in flight of both rings together.
 pub struct DualRing {
     urgent: Ring,
     bulk: Ring,
@@ -27,7 +27,7 @@ pub struct DualRing {
 }
 
 impl DualRing {
-    /// Builds both alike; each has blocks of its own for all slots.
+    /// Builds both rings alike; each has its own block for every slot, from `buffers`.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -44,7 +44,7 @@ impl DualRing {
             )
         })?;
         let (bulk, knobs) = Ring::new(setup, file, buffers(Lane::Bulk)?)?;
-        // As the second of two workers, whose rings share the thread of the first.
+        // Set up as the second of two workers, whose rings share the thread of the first.
         let attach = Attach::default();
         attach.announce(Some(bulk.ring.as_raw_fd()));
         let sqpoll = setup.engine.ring.sqpoll.map(|sqpoll| trial::Sqpoll { shared: true, ..sqpoll });
@@ -57,7 +57,7 @@ impl DualRing {
         Ok((Self { urgent, bulk, polls: 0 }, knobs))
     }
 
-    /// Waits until one of the two has a completion. Signals end no wait here: workers block them.
+    /// Waits until one of the rings has a completion. Workers block signals, so these do not end the wait.
     fn wait(&mut self) -> io::Result<()> {
         let of = |ring: &Ring| libc::pollfd { fd: ring.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut fds = [of(&self.urgent), of(&self.bulk)];
@@ -90,12 +90,12 @@ impl Engine for DualRing {
                 Lane::Bulk => (&mut self.bulk.requests, &self.bulk.context, &mut queues.1, &mut queued.1),
             };
             let entry = super::Requests::entry(&mut **requests, context, slot, op);
-            // SAFETY: as in `Ring::queue`: the slot is free, so that neither ring has a request for its block.
+            // SAFETY: as in `Ring::queue`; the slot is free, so neither ring has a request for its block.
             let pushed = unsafe { queue.push(&entry) };
             debug_assert!(pushed.is_ok(), "there is room in both");
             *count += 1;
         }
-        // A polling thread sees the urgent ones first.
+        // The polling thread sees the urgent requests first.
         drop(queues.0);
         drop(queues.1);
         self.urgent.queued += queued.0;
@@ -185,15 +185,15 @@ mod tests {
                 assert!(knobs.contains(&urgent), "{knobs:?}");
                 Some(engine)
             }
-            Err(refusal) if refusal.code == "ring-refused" => {
-                crate::skip::skip(&refusal.message);
+            Err(refusal) if refusal.code() == "ring-refused" => {
+                crate::skip::skip(&refusal.message());
                 None
             }
             Err(refusal) => panic!("{refusal:?}"),
         }
     }
 
-    /// Each slot reads the block of its number, every third as an urgent one; so often.
+    /// Reads the block of each slot's number, every third slot in the urgent lane, for `rounds` rounds.
     fn run(engine: &mut DualRing, rounds: u32) {
         let urgent = |slot: u32| slot.is_multiple_of(3);
         for _ in 0..rounds {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn each_ring_has_its_own_and_the_urgent_one_is_seen_first() {
+    fn reaps_the_urgent_lane_before_submitting_the_bulk_lane() {
         let Some(mut engine) = dual(|_| ()) else { return };
         run(&mut engine, 20);
         engine.queue(
@@ -231,7 +231,7 @@ mod tests {
                 .enumerate()
                 .map(|(slot, lane)| (slot as u32, Op { lane, ..Op::new(OpKind::Read, 0, BLOCK as u32) })),
         );
-        // The page cache answers at once: before the others are handed over.
+        // The page cache serves the urgent request at once, before the others are submitted.
         assert_eq!(engine.commit(1).unwrap(), 1);
         let mut seen = Vec::new();
         engine.reap(|completion| seen.push(completion.slot));
@@ -241,8 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_come_at_once_is_awaited() {
-        // Threads of the kernel do the reads, whose completions come some time after the call.
+    fn waits_for_late_completions() {
+        // Threads of the kernel do these reads, so completions arrive after the call returns.
         let Some(mut engine) = dual(|engine| engine.ring.force_async = true) else { return };
         run(&mut engine, 200);
         let counts = engine.counts();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn one_polling_thread_serves_both() {
+    fn shares_one_polling_thread() {
         let sqpoll = Some(Sqpoll { idle: proto::units::Nanos(5_000_000), ..Sqpoll::default() });
         let Some(mut engine) = dual(|engine| engine.ring.sqpoll = sqpoll) else { return };
         run(&mut engine, 50);

@@ -24,77 +24,77 @@ pub use self::{context::RequestContext, dual::DualRing, setup::Attach, transfers
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
-/// What the ring's requests do.
+/// What a ring's requests do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// Nothing.
     Nop,
-    /// Read or write a block.
+    /// Reads or writes of a block.
     Transfer,
 }
 
 impl Opcode {
-    /// That of an engine's requests.
+    /// The opcode of an engine's requests.
     #[must_use]
     pub fn of(engine: trial::EngineKind) -> Self {
         if engine == trial::EngineKind::Nop { Self::Nop } else { Self::Transfer }
     }
 }
 
-/// A ring that is asked for.
+/// The configuration of a ring.
 pub struct RingSetup<'a> {
     /// What its requests do.
     pub opcode: Opcode,
-    /// Requests in flight, at most.
+    /// The maximum number of requests in flight.
     pub depth: u32,
-    /// The knobs.
+    /// The engine's options.
     pub engine: &'a trial::Engine,
-    /// The worker that it is for.
+    /// The number of the worker that the ring is for.
     pub worker: u32,
-    /// The CPU of its polling thread; none: the kernel's choice.
+    /// The CPU of its polling thread; `None` leaves the choice to the kernel.
     pub poller: Option<u32>,
-    /// Where rings that share a polling thread find each other.
+    /// Where rings that share a polling thread find the first ring.
     pub attach: &'a Attach,
 }
 
-/// How requests are written down in a ring's entries, and what its completions say.
+/// How requests are encoded in a ring's entries, and how completions are decoded.
 pub trait Requests {
     /// An entry of the submission queue.
     type Sqe: squeue::EntryMarker;
     /// An entry of the completion queue.
     type Cqe: cqueue::EntryMarker;
 
-    /// Sets up a ring with entries of these kinds. Where the kernel itself fills the parameters in, they have its
-    /// features then.
+    /// Sets up a ring with entries of these types. If the kernel itself fills in the parameters, they contain its
+    /// features afterwards.
     ///
     /// # Errors
-    /// What io_uring_setup said.
+    /// The error of io_uring_setup.
     fn open(params: &mut setup::Params, entries: u32) -> io::Result<IoUring<Self::Sqe, Self::Cqe>>;
 
-    /// Whether they move data; see [`Engine::moves_data`].
+    /// Whether requests move data; see [`Engine::moves_data`].
     fn moves_data(&self) -> bool;
 
-    /// The file and the buffers are as they are going to be used: registered, or not (any more).
+    /// Called when files and buffers have been registered or unregistered.
     fn settle(&mut self, _place: &RequestContext) {}
 
-    /// The request of a slot.
+    /// Encodes the request of a slot.
     fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> Self::Sqe;
 
-    /// What came back, and from which slot.
+    /// Decodes a completion.
     fn completion(entry: &Self::Cqe) -> Completion;
 }
 
-/// The engines `io_uring` and `nop`; with requests of another kind, `nvme`.
+/// The engines `io_uring` and `nop`; with [`super::Commands`] as requests, `nvme`.
 pub struct Ring<R: Requests = Transfers> {
     ring: IoUring<R::Sqe, R::Cqe>,
     requests: ManuallyDrop<R>,
     pub(super) context: RequestContext,
     ring_fd: RingFd,
-    /// A kernel thread takes the submissions: completions are awaited by looking.
+    /// A kernel thread takes the submissions, and completions are awaited by polling.
     sqpoll: bool,
-    /// Queued and not yet taken by the kernel.
+    /// Queued, and not yet taken by the kernel.
     queued: u32,
-    /// The polling thread was woken for what was queued last.
+    /// The polling thread has been woken for the requests that were queued last.
     woken: bool,
     visible: u32,
     enters: u64,
@@ -108,12 +108,12 @@ pub struct Ring<R: Requests = Transfers> {
 
 impl<R: Requests> Drop for Ring<R> {
     fn drop(&mut self) {
-        // With requests in flight, or queued where a polling thread takes them, the kernel may yet write to the
-        // buffers: then their memory is never given back. It comes to that only where the ring itself failed, or what
-        // was in flight did not come back before patience ended.
+        // While requests are in flight, or queued for a polling thread, the kernel may still write to the buffers, so
+        // their memory is never freed. This happens only if the ring itself failed, or requests did not complete before
+        // the drain deadline.
         if self.submitted == self.reaped && !(self.sqpoll && self.queued > 0) {
-            // A ring goes away some time after it is closed, and until then its buffers count as locked memory,
-            // which the next trial may need.
+            // A ring is destroyed some time after it is closed. Until then its buffers count as locked memory, which
+            // the next trial may need.
             self.unregister_buffers();
             // SAFETY: the fields are used nowhere after this, and nothing in the kernel refers to them.
             unsafe {
@@ -125,17 +125,17 @@ impl<R: Requests> Drop for Ring<R> {
 }
 
 impl Ring {
-    /// Builds the ring, on the thread that is going to use it, and registers what is to be registered. Says of
-    /// each knob what was granted.
+    /// Builds the ring on the thread that is going to use it, and registers files and buffers. Returns what was granted
+    /// of each option.
     ///
     /// # Errors
-    /// A refusal that names the knob and what would grant it; a knob is dropped only under
-    /// `fallback: allow`.
+    /// A refusal that names the option and what would grant it. With `fallback: allow` an option that is not granted is
+    /// dropped instead.
     pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
         Self::over(setup, vec![file], buffers)
     }
 
-    /// The same over several files: the first of n has the first n-th of the slots, and so on.
+    /// As [`Self::new`], over several files: the first of n files serves the first n-th of the slots, and so on.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -164,7 +164,7 @@ impl<R: Requests> Ring<R> {
         let setup::Built { ring, mut knobs, urgent: flagged } = setup::build::<R>(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
         let flags = if engine.ring.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
-        // Whole from the start: dropped, it gives the buffers back whatever is refused below.
+        // Complete from the start, so that drop frees the buffers whatever is refused below.
         let mut built = Self {
             requests: ManuallyDrop::new(requests),
             context: RequestContext::new(files, setup.depth, flags, buffers),
@@ -212,7 +212,7 @@ impl<R: Requests> Ring<R> {
         Ok((built, knobs))
     }
 
-    /// Takes registered buffers back; requests then name memory by its address alone. Nothing may be in flight.
+    /// Unregisters the buffers; requests then refer to memory by address only. Nothing may be in flight.
     pub(super) fn unregister_buffers(&mut self) {
         if self.context.slots_per_buffer.take().is_some() {
             let _ = self.ring.submitter().unregister_buffers();
@@ -220,13 +220,13 @@ impl<R: Requests> Ring<R> {
         }
     }
 
-    /// Whether the kernel knows a request, by its number.
+    /// Whether the kernel supports a request, by its opcode.
     pub(super) fn knows(&self, code: u8) -> bool {
         let mut probe = io_uring::Probe::new();
         self.ring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(code)
     }
 
-    /// What it is called by, for a thread that waits without holding it.
+    /// The descriptor by which a thread that does not own the ring can wait for it.
     pub(super) fn ring_fd(&self) -> RingFd {
         self.ring_fd
     }
@@ -236,12 +236,12 @@ impl<R: Requests> Ring<R> {
         self.sqpoll
     }
 
-    /// Whether completions show, or requests are taken, only for someone who looks.
+    /// Whether completions become visible, or requests are taken, only if the thread polls.
     pub(super) fn polls(&self) -> bool {
         self.sqpoll || self.ring.params().is_setup_iopoll()
     }
 
-    /// Calls made and requests submitted so far.
+    /// The numbers of calls made and requests submitted so far.
     pub(super) fn progress(&self) -> (u64, u64) {
         (self.enters, self.submitted)
     }
@@ -251,12 +251,12 @@ impl<R: Requests> Ring<R> {
         self.queued
     }
 
-    /// Queues a request of another kind, whose completion comes with its user data for a slot.
+    /// Queues a request of another type, whose user data stands for the slot in its completion.
     ///
     /// # Safety
-    /// What the entry refers to must live until its completion is reaped, and there must be room in the queue.
+    /// Everything that the entry refers to must live until its completion is reaped, and the queue must have room.
     pub(super) unsafe fn queue_entry(&mut self, entry: &R::Sqe) {
-        // SAFETY: what the entry refers to is the caller's promise.
+        // SAFETY: the caller guarantees that what the entry refers to lives long enough.
         let pushed = unsafe { self.ring.submission().push(entry) };
         debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
         self.queued += 1;
@@ -277,37 +277,37 @@ impl<R: Requests> Ring<R> {
         self.ring_fd.enter(submit, wait, flags, &mut self.enters)
     }
 
-    /// Lets the next reap take all that can be seen without a call; says how many.
+    /// Lets the next reap take all completions that are visible without a call; returns their number.
     #[inline]
     pub(super) fn look(&mut self) -> u32 {
         self.visible = self.ring.completion().len() as u32;
         self.visible
     }
 
-    /// Whether completions would show only after a call: those that are polled for or held back for us, or
-    /// found no room in the queue.
+    /// Whether some completions become visible only after a call: those that are polled for, held back for us, or found
+    /// no room in the queue.
     fn needs_call(&mut self) -> bool {
         let polled = self.ring.params().is_setup_iopoll() && self.submitted > self.reaped;
         let queue = self.ring.submission();
         polled || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// The kernel's thread has what is queued already. Looks for completions until there are enough, or it has looked
-    /// for long; calls the kernel only to wake the thread, or to have an overflown completion queue refilled.
+    /// The kernel's thread already has what is queued. Polls for completions until there are enough, or [`LOOKS`]
+    /// times; calls the kernel only to wake the thread, or to refill a completion queue that overflowed.
     fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
         if self.queued > 0 {
             self.submitted += u64::from(std::mem::take(&mut self.queued));
             self.woken = false;
         }
         for _ in 0..LOOKS {
-            // The thread sets the flag before it looks at the tail a last time; we moved the tail before
-            // looking at the flag. The fence keeps one of the two from being missed.
+            // The thread sets the flag before it reads the tail a last time; we moved the tail before reading the flag.
+            // The fence ensures that one of the two is seen.
             fence(Ordering::SeqCst);
             let queue = self.ring.submission();
-            // It wakes by itself for completions: only requests that it has not taken need the call.
+            // The thread wakes by itself for completions, so only requests that it has not taken need the call.
             let (asleep, overflown) = (queue.need_wakeup() && !queue.is_empty(), queue.cq_overflow());
             drop(queue);
-            // One call wakes it for all that is queued; until it is given a CPU, the flag stays as it was.
+            // One call wakes the thread for everything that is queued. The flag stays set until the thread runs.
             let wake = asleep && !std::mem::replace(&mut self.woken, asleep);
             if wake || overflown {
                 let wakeup = if wake { ENTER_SQ_WAKEUP } else { 0 };
@@ -360,8 +360,9 @@ impl<R: Requests> Engine for Ring<R> {
         self.batches[batch_class(taken)] += 1;
         self.queued -= taken;
         self.submitted += u64::from(taken);
-        // A chain ends with the submission: where that is cut short between a write and its sync, the sync that follows
-        // in the next one waits for nothing. Which request was the last to be taken cannot be seen any more.
+        // A chain of links ends with the submission. If the submission is cut between a write and its sync, the sync in
+        // the next one does not wait for the write. The ring no longer shows which request was the last one taken, so
+        // every partial submission counts.
         self.parted += u64::from(self.links && self.queued > 0);
         Ok(visible)
     }
@@ -376,7 +377,7 @@ impl<R: Requests> Engine for Ring<R> {
     }
 
     fn counts(&self) -> Counts {
-        // SAFETY: `&self` keeps the ring; the view is only looked at, for a counter that the kernel writes.
+        // SAFETY: `&self` keeps the ring alive; the view is used only to read a counter that the kernel writes.
         let overflows = unsafe { self.ring.completion_shared() }.overflow();
         Counts {
             syscalls: [("io_uring_enter", self.enters), ("", 0), ("", 0), ("", 0)],

@@ -1,34 +1,34 @@
-//! The one call of a ring, whoever makes it.
+//! The system call of a ring, for every thread that makes it.
 
 use std::{io, os::fd::RawFd};
 
 use syscalls::{Errno, Sysno, syscall};
 
-/// Completions are wanted: they are awaited, polled for, and those held back are let out.
+/// Wait for completions, poll for them, and release those that are held back.
 pub(super) const ENTER_GETEVENTS: u32 = 1 << 0;
-/// The polling thread is to be woken.
+/// Wake the polling thread.
 pub(super) const ENTER_SQ_WAKEUP: u32 = 1 << 1;
 /// The descriptor is a registered index.
 pub(super) const ENTER_REGISTERED_RING: u32 = 1 << 4;
 
-/// What stands for a ring in a call: its descriptor, or its registered index.
+/// A ring's descriptor, or its registered index.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct RingFd {
     /// The descriptor or the index.
     pub(super) fd: RawFd,
-    /// Flags that go with it in every call.
+    /// Flags of every call with it.
     pub(super) flags: u32,
 }
 
 impl RingFd {
-    /// One io_uring_enter, over again where a signal ended it; each is added to `calls`. Returns how many requests
-    /// it took.
+    /// Makes one io_uring_enter, again if a signal ends it; adds each call to `calls`. Returns how many requests were
+    /// taken.
     #[inline]
     pub(super) fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
         loop {
             *calls += 1;
-            // SAFETY: what is queued refers to slots that stay untouched until they are reaped; no other
-            // pointer is handed over.
+            // SAFETY: queued requests refer to slots that stay untouched until they are reaped; no other pointer is
+            // passed.
             let taken = unsafe {
                 syscall!(
                     Sysno::io_uring_enter,
@@ -48,8 +48,8 @@ impl RingFd {
         }
     }
 
-    /// Waits in the kernel until the completion queue holds `wait`, and submits nothing: for a thread that does
-    /// not hold the ring. It must be open.
+    /// Waits in the kernel until the completion queue holds `wait`, without submitting; for a thread that does not own
+    /// the ring. The ring must be open.
     pub(in crate::engine) fn wait(self, wait: u32, calls: &mut u64) -> io::Result<()> {
         self.enter(0, wait, ENTER_GETEVENTS, calls).map(drop)
     }

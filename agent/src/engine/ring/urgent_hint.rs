@@ -14,7 +14,7 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the level is the lowest three; 0 is the highest.
+/// `IOPRIO_PRIO_VALUE`: the class, above 13 bits of which the lowest three are the level; level 0 is the highest.
 const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
@@ -111,9 +111,9 @@ mod tests {
     }
 
     fn forbidden(refusal: &Refusal) -> bool {
-        let forbidden = refusal.code == "ring-refused";
+        let forbidden = refusal.code() == "ring-refused";
         if forbidden {
-            crate::skip::skip(&refusal.message);
+            crate::skip::skip(&refusal.message());
         }
         forbidden
     }
@@ -123,7 +123,7 @@ mod tests {
         knobs.iter().map(text).collect()
     }
 
-    /// A request's 64 bytes.
+    /// The 64 bytes of a request.
     fn bytes(ring: &mut Ring, kind: OpKind, lane: Lane) -> [u8; 64] {
         let entry = ring.requests.entry(&ring.context, 1, Op { lane, ..Op::new(kind, 512, 512) });
         // SAFETY: both are 64 bytes of plain numbers.
@@ -177,8 +177,8 @@ mod tests {
             Err(refusal) if forbidden(&refusal) => return,
             Err(refusal) => {
                 assert!(!patched, "{refusal:?}");
-                assert_eq!((&*refusal.code, &*refusal.field), ("knob-refused", "engine.urgent"));
-                assert!(refusal.remedy.contains("kernel/lab run patched-6.12"), "{refusal:?}");
+                assert_eq!((refusal.code(), &*refusal.field()), ("knob-refused", "engine.urgent"));
+                assert!(refusal.remedy().contains("kernel/lab run patched-6.12"), "{refusal:?}");
             }
             Ok((mut ring, knobs)) => {
                 assert!(patched);

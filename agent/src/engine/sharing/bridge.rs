@@ -1,4 +1,4 @@
-//! What the combiner and the workers' ends of its ring share; see [`super::combiner`].
+//! What the combiner and the workers' handles of its ring share; see [`super::combiner`].
 
 use std::{
     io,
@@ -16,27 +16,27 @@ use super::{
 };
 use crate::workload::Op;
 
-/// What both ends see.
+/// The state that both sides see.
 pub(super) struct Bridge {
-    /// The combiner sleeps, or is about to.
+    /// The combiner sleeps, or is about to sleep.
     pub(super) asleep: AtomicBool,
     /// Workers that may still queue something.
     pub(super) workers: AtomicU32,
-    /// Why the combiner could not go on, as an errno.
+    /// The errno of the combiner's failure; 0: none.
     pub(super) failed: AtomicI32,
     pub(super) waking: OwnedFd,
-    /// Where the read that ends the sleep goes to.
+    /// The destination of the read that wakes the combiner.
     pub(super) sink: AtomicU64,
     pub(super) seats: Box<[Seat]>,
-    /// How long workers look before sleeping, in ticks.
+    /// How long workers poll before they sleep, in ticks.
     pub(super) spin: u64,
     pub(super) moves_data: bool,
 }
 
-/// Where a worker waits. Not in one cache line with its neighbour's.
+/// Where a worker waits. It does not share a cache line with its neighbour's.
 #[repr(align(128))]
 pub(super) struct Seat {
-    /// Completions that it wants to have in its inbox before it is woken; 0: it does not sleep.
+    /// The number of completions in its inbox that the worker waits for; 0: it does not sleep.
     pub(super) wants: AtomicU32,
     pub(super) bed: Bed,
 }
@@ -52,12 +52,12 @@ pub(super) struct Request {
 #[derive(Clone, Copy)]
 pub(super) struct Done {
     pub(super) completion: Completion,
-    /// When it was taken out of the ring, in ticks.
+    /// When it was taken from the ring, in ticks.
     pub(super) at: u64,
 }
 
 impl Bridge {
-    /// Tells the workers why nothing will come any more; the first reason stands.
+    /// Reports a failure to the workers, which get no more completions; the first one stands.
     #[cold]
     pub(super) fn fail(&self, error: io::Error) -> io::Error {
         let errno = match error.kind() {
@@ -72,16 +72,16 @@ impl Bridge {
         error
     }
 
-    /// Ends the combiner's sleep.
+    /// Wakes the combiner.
     pub(super) fn call(&self) -> io::Result<()> {
         rustix::io::write(&self.waking, &1u64.to_ne_bytes())?;
         Ok(())
     }
 
-    /// Ends the combiner's sleep, if it sleeps; says how many system calls that took.
+    /// Wakes the combiner if it sleeps; returns the number of system calls that this took.
     #[inline]
     pub(super) fn rouse(&self) -> io::Result<u64> {
-        // What was queued comes before looking whether it sleeps.
+        // Requests are queued before looking whether the combiner sleeps.
         fence(SeqCst);
         if !self.asleep.load(Relaxed) || !self.asleep.swap(false, AcqRel) {
             return Ok(0);

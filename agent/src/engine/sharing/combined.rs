@@ -1,4 +1,4 @@
-//! A worker's end of a ring that a combiner has: see [`super::combiner`].
+//! A worker's handle of a combiner's ring; see [`super::combiner`].
 
 use std::{
     io,
@@ -20,26 +20,26 @@ use super::{
 };
 use crate::{clock::HotClock, workload::Op};
 
-/// One worker's end.
+/// The handle of one worker.
 pub struct Combined {
     bridge: Arc<Bridge>,
     index: usize,
     requests: Producer<Request>,
     inbox: Consumer<Done>,
     clock: HotClock,
-    /// Queued since the last commit.
+    /// Something was queued since the last commit.
     pushed: bool,
     visible: u32,
-    /// When what is visible was seen, in ticks.
+    /// When the visible completions were seen, in ticks.
     seen: u64,
-    /// From the combiner's taking a completion until it was seen, in ticks.
+    /// The time from the combiner's taking a completion until it was seen, in ticks; the sum over all completions.
     returning: u64,
     futexes: u64,
     writes: u64,
 }
 
 impl Combined {
-    /// The end of one worker: what it shares with the others, its queue to the combiner, and its inbox.
+    /// The handle of one worker: what it shares with the others, its queue to the combiner, and its inbox.
     pub(super) fn new(
         bridge: Arc<Bridge>,
         index: usize,
@@ -65,7 +65,7 @@ impl Combined {
         self.inbox.slots() as u32
     }
 
-    /// Why nothing more will come.
+    /// The error after which no more completions arrive.
     fn failure(&self) -> Option<io::Error> {
         match self.bridge.failed.load(Acquire) {
             0 => None,
@@ -73,7 +73,7 @@ impl Combined {
         }
     }
 
-    /// Waits until there are `wait` completions in the inbox, or nothing more will come.
+    /// Waits until there are `wait` completions in the inbox, or no more can arrive.
     fn wait(&mut self, wait: u32) {
         if self.bridge.spin > 0 {
             let until = self.clock.ticks() + self.bridge.spin;
@@ -143,10 +143,10 @@ impl Engine for Combined {
         }
     }
 
-    /// Its own calls alone: those of the ring are the combiner's. It is asked at the edges of the window, which the
-    /// combiner must not sleep through: so this wakes it, by a call that is not counted.
+    /// The worker's own calls only; those of the ring are the combiner's. This is called at the edges of the window,
+    /// and the combiner must not sleep through these, so it is woken by a call that is not counted.
     fn counts(&self) -> Counts {
-        // What keeps it from being woken will be met, and told, at the next commit.
+        // An error of the wake-up recurs, and is reported, at the next commit.
         let _ = self.bridge.rouse();
         Counts {
             syscalls: [("futex", self.futexes), ("write", self.writes), ("", 0), ("", 0)],
@@ -161,7 +161,7 @@ impl Engine for Combined {
 impl Drop for Combined {
     fn drop(&mut self) {
         self.bridge.workers.fetch_sub(1, AcqRel);
-        // It may sleep without a request in flight, and has to see that nobody is left.
+        // The combiner may be asleep without a request in flight, and has to see that no worker is left.
         let _ = self.bridge.rouse();
     }
 }

@@ -1,10 +1,10 @@
-//! `ring: combiner`: one thread has the ring, and nobody else touches it. A worker puts its requests into a queue of
-//! its own; the combiner takes what is in all queues, hands it to the kernel in one call, and puts each completion
-//! into its owner's inbox. Queues and inboxes have one writer and one reader each, and room for every slot.
+//! `ring: combiner`: one thread owns the ring, and no other touches it. A worker puts its requests into a queue of its
+//! own. The combiner takes the contents of all queues, submits them in one call, and puts each completion into its
+//! owner's inbox. Queues and inboxes have one writer and one reader each, and room for every slot.
 //!
-//! Both sides look for a while before they sleep, if they have CPUs of their own. A worker sleeps on a futex. The
+//! Both sides poll for a while before they sleep, if they have CPUs of their own. A worker sleeps on a futex. The
 //! combiner sleeps in io_uring_enter, with a read of an eventfd among its requests: a worker that finds it asleep
-//! writes to that, which completes the read.
+//! writes to the eventfd, which completes the read.
 
 use std::{
     io,
@@ -36,34 +36,34 @@ use super::{
 };
 use crate::{buffers::Buffers, clock::HotClock, drain::DrainDeadline, slot::WAKE_UP};
 
-/// How long either side looks before it sleeps: about what going to sleep and being woken takes.
+/// How long either side polls before it sleeps: about the time that sleeping and waking take.
 const SPIN_NS: u64 = 20_000;
 
-/// The other end: all that the combiner's thread works with.
+/// The combiner's side: everything that its thread works with.
 pub(crate) struct Combiner {
     bridge: Arc<Bridge>,
     ring: Ring,
     requests: Box<[Consumer<Request>]>,
     inboxes: Box<[Producer<Done>]>,
     clock: HotClock,
-    /// Slots of each worker.
+    /// The number of slots of each worker.
     depth: u32,
     in_flight: u32,
-    /// The read that ends its sleep is in the ring.
+    /// The read that wakes the combiner is in the ring.
     armed: bool,
-    /// From a worker's queue until taken out of it, in ticks.
+    /// The time from queueing a request until it is taken from the worker's queue, in ticks; the sum over all requests.
     coming: u64,
     futexes: u64,
-    /// How often that read was made. It is no request of the trial.
+    /// How often the wake-up read was made. It is not a request of the trial.
     wakings: u64,
-    /// How long it looks before it sleeps, in ticks.
+    /// How long it polls before it sleeps, in ticks.
     spin: u64,
 }
 
 impl Combiner {
-    /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and an end
-    /// for each worker. The setup's depth is that of all, and so are the buffers. `alone`: the combiner may look
-    /// before it sleeps, since nobody shares its CPU; `apart`: so may the workers, since each has its own.
+    /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and a handle for
+    /// each worker. Depth and buffers are those of all workers together. `alone`: the combiner has its CPU to itself,
+    /// so it may poll before it sleeps; `apart`: each worker has a CPU of its own, so workers may poll too.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -117,23 +117,24 @@ impl Combiner {
         Ok((combiner, ends, knobs))
     }
 
-    /// The ring, to be tried before the start.
+    /// The ring, for tests before the start.
     pub(crate) fn ring(&mut self) -> &mut Ring {
         &mut self.ring
     }
 
-    /// Serves the workers until all are gone and nothing is in flight. Counts shortages that passed into
-    /// `shortages`, by errno. Once it is to `stop`, or nobody is left, it does not wait for ever for what is in flight.
+    /// Serves the workers until all are gone and nothing is in flight. Reports the errno of each temporary shortage to
+    /// `shortages`. After `stop`, or once no worker is left, requests in flight have a drain deadline.
     ///
     /// # Errors
-    /// A call that failed for good, or requests that do not come back; the workers hear of it too.
+    /// A call that failed permanently, or requests that did not complete before the deadline. The workers get the error
+    /// too.
     pub(crate) fn run(
         &mut self,
         window: &mut impl WindowEdges,
         stop: &AtomicBool,
         mut shortages: impl FnMut(i32),
     ) -> io::Result<()> {
-        // A ring that is polled has to be looked at all the time.
+        // A polled ring shows completions only while it is polled.
         let sleeps = !self.ring.polls();
         let mut active = self.clock.ticks();
         let mut drain = DrainDeadline::default();
@@ -170,9 +171,9 @@ impl Combiner {
         self.in_flight == 0 && self.bridge.workers.load(Acquire) == 0
     }
 
-    /// Takes all that workers have queued by `now` into the ring.
+    /// Moves everything that workers have queued by `now` into the ring.
     fn take(&mut self, now: u64) -> bool {
-        // The read that ends the sleep takes up room until the kernel has taken it.
+        // The wake-up read needs the spare room until the kernel has taken it.
         if self.armed && self.ring.queued() > 0 {
             return false;
         }
@@ -194,7 +195,7 @@ impl Combiner {
         self.in_flight > before
     }
 
-    /// Puts what has completed into its owners' inboxes, and wakes those that have what they want.
+    /// Puts completions into their owners' inboxes, and wakes owners that have as many as they wait for.
     fn give_back(&mut self) -> io::Result<bool> {
         let (mut given, mut woken) = (0, None);
         let (at, depth) = (self.clock.ticks(), self.depth);
@@ -206,7 +207,7 @@ impl Combiner {
             }
             let owner = (completion.slot / depth) as usize;
             let completion = Completion { slot: completion.slot % depth, ..completion };
-            // There is room for every slot. An owner that failed has left its inbox, and loses nothing more.
+            // There is room for every slot. A worker that failed has dropped its inbox and needs nothing more.
             let _ = inboxes[owner].push(Done { completion, at });
             given += 1;
         });
@@ -220,8 +221,8 @@ impl Combiner {
             return Ok(false);
         }
         self.in_flight -= given;
-        // A worker says what it wants and then looks into its inbox a last time; the inboxes were filled before
-        // looking at what is wanted. The fence keeps one of the two from being missed.
+        // A worker stores the number that it waits for and then checks its inbox a last time; here the inboxes are
+        // filled before that number is read. The fence ensures that one of the two is seen.
         fence(SeqCst);
         for (seat, inbox) in self.bridge.seats.iter().zip(&self.inboxes) {
             let wants = seat.wants.load(Relaxed);
@@ -232,10 +233,10 @@ impl Combiner {
         Ok(true)
     }
 
-    /// Sleeps in the kernel until something completes or a worker calls.
+    /// Sleeps in the kernel until a request completes or a worker wakes it.
     fn sleep(&mut self) -> io::Result<()> {
         self.bridge.asleep.store(true, Relaxed);
-        // As above: workers queue first and then look whether the combiner sleeps.
+        // As above: workers queue first and then check whether the combiner sleeps.
         fence(SeqCst);
         if self.requests.iter().all(Consumer::is_empty) && !self.is_over() {
             if !self.armed && self.ring.queued() == 0 {
@@ -256,14 +257,14 @@ impl Combiner {
         Ok(())
     }
 
-    /// Ends the read that is still in the ring.
+    /// Ends a wake-up read that is still in the ring.
     fn disarm(&mut self) {
         while self.armed {
             let ended = self.bridge.call().and_then(|()| self.ring.commit(1));
             let armed = &mut self.armed;
             self.ring.reap(|completion| *armed &= completion.slot != WAKE_UP);
             if ended.is_err() && *armed {
-                // The kernel may yet write to the sink: then its memory is never given back.
+                // The kernel may still write to the sink, so its memory is never freed.
                 std::mem::forget(Arc::clone(&self.bridge));
                 return;
             }
@@ -272,7 +273,7 @@ impl Combiner {
 
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = self.ring.counts();
-        // The read that ends the sleep goes alone, so each was a batch of one.
+        // The wake-up read is submitted alone, so each was a batch of one.
         let wakings = self.wakings - u64::from(self.armed && self.ring.queued() > 0);
         counts.submitted -= wakings;
         if !self.ring.polls_submissions() {
@@ -291,7 +292,7 @@ impl Combiner {
 
 impl Drop for Combiner {
     fn drop(&mut self) {
-        // Where workers are left, something went wrong: they must not wait for ever.
+        // If workers are left, something failed: they must not wait for ever.
         if self.bridge.workers.load(Acquire) > 0 {
             self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
         }

@@ -1,5 +1,5 @@
-//! A lock and a place to sleep that count their system calls. Those of the standard library do the same things in
-//! the same way, but would hide calls that belong to the price of an I/O.
+//! A lock and a parking place that count their system calls. The standard library's do the same in the same way, but
+//! would hide calls that belong to the cost of an I/O.
 
 use std::{
     cell::UnsafeCell,
@@ -16,23 +16,23 @@ use rustix::thread::futex::{Flags, wait, wake};
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
-/// Taken, and somebody may be asleep for it.
+/// Taken, and a thread may be asleep on it.
 const SLEPT_ON: u32 = 2;
-/// Looks at a lock that is taken before sleeping on it, as in the standard library.
+/// How often a taken lock is polled before sleeping on it, as in the standard library.
 const LOOKS: u32 = 100;
 
-/// A mutual exclusion lock on a futex (Drepper, "Futexes Are Tricky", the third mutex, with looks before sleeping).
-/// Its word shares no cache line with anything but the value.
+/// A mutual exclusion lock on a futex (Drepper, "Futexes Are Tricky", the third mutex, with polling before sleeping).
+/// Its word shares its cache lines with the value only.
 #[repr(align(128))]
 pub(super) struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through a guard alone, of which there is one at a time.
+// SAFETY: the value is accessible only through a guard, of which one exists at a time.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
-/// The right to use what the lock protects.
+/// Exclusive access to the locked value.
 pub(super) struct Guard<'a, T>(&'a Lock<T>);
 
 impl<T> Lock<T> {
@@ -40,13 +40,13 @@ impl<T> Lock<T> {
         Self { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Takes it if it is free.
+    /// Takes the lock if it is free.
     #[inline]
     pub(super) fn try_lock(&self) -> Option<Guard<'_, T>> {
         self.state.compare_exchange(FREE, TAKEN, Acquire, Relaxed).ok().map(|_| Guard(self))
     }
 
-    /// Takes it, after others if need be. System calls are added to `calls`.
+    /// Takes the lock, waiting if necessary. Adds its system calls to `calls`.
     #[cold]
     pub(super) fn lock(&self, calls: &mut u64) -> Guard<'_, T> {
         let mut seen = self.look();
@@ -57,12 +57,12 @@ impl<T> Lock<T> {
             }
         }
         loop {
-            // Whoever has slept cannot know who else does, so it leaves the word saying that somebody may.
+            // A thread that has slept does not know whether others sleep, so it marks the lock as slept on.
             if seen != SLEPT_ON && self.state.swap(SLEPT_ON, Acquire) == FREE {
                 return Guard(self);
             }
             *calls += 1;
-            // An error says that the word has changed or a signal came: both are a reason to look again.
+            // An error means that the word has changed or a signal has arrived; both are reasons to check again.
             let _ = wait(&self.state, Flags::PRIVATE, SLEPT_ON, None);
             seen = self.look();
         }
@@ -82,10 +82,10 @@ impl<T> Lock<T> {
 }
 
 impl<T> Guard<'_, T> {
-    /// Gives the lock back, and says how many system calls that took.
+    /// Releases the lock, and returns the number of system calls that this took.
     #[inline]
     pub(super) fn release(self) -> u64 {
-        // Once is enough.
+        // Must happen once only.
         ManuallyDrop::new(self).free()
     }
 
@@ -104,7 +104,7 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the guard is the only one, so nobody writes while it is borrowed.
+        // SAFETY: there is one guard, so nothing writes to the value while the guard is borrowed.
         unsafe { &*self.0.value.get() }
     }
 }
@@ -112,7 +112,7 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard is the only one, and it is borrowed mutably.
+        // SAFETY: there is one guard, and it is borrowed mutably.
         unsafe { &mut *self.0.value.get() }
     }
 }
@@ -128,7 +128,7 @@ const EMPTY: u32 = 0;
 const NOTIFIED: u32 = 1;
 const ASLEEP: u32 = 2;
 
-/// Where one thread sleeps until another wakes it. A call to wake that comes first is not lost.
+/// Where one thread sleeps until another wakes it. A wake-up that comes before the sleep is not lost.
 pub(super) struct Bed(AtomicU32);
 
 impl Bed {
@@ -136,7 +136,7 @@ impl Bed {
         Self(AtomicU32::new(EMPTY))
     }
 
-    /// Sleeps until it is woken; for the one thread that the bed is of. Returns the number of system calls.
+    /// Sleeps until woken; for the one thread that owns the bed. Returns the number of system calls.
     pub(super) fn sleep(&self) -> u64 {
         let mut calls = 0;
         if self.0.compare_exchange(EMPTY, ASLEEP, Acquire, Acquire).is_ok() {
@@ -145,12 +145,13 @@ impl Bed {
                 let _ = wait(&self.0, Flags::PRIVATE, ASLEEP, None);
             }
         }
-        // By exchange, so that what the last caller did before its call is seen, even if it was not needed to wake.
+        // By exchange, so that the writes of the last waking thread before its wake-up are visible even if that wake-up
+        // was redundant.
         self.0.swap(EMPTY, Acquire);
         calls
     }
 
-    /// Wakes the sleeper, or lets its next sleep end at once. Returns the number of system calls.
+    /// Wakes the sleeper, or makes its next sleep end at once. Returns the number of system calls.
     pub(super) fn wake(&self) -> u64 {
         if self.0.swap(NOTIFIED, Release) != ASLEEP {
             return 0;
@@ -167,14 +168,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_lets_one_in_at_a_time() {
+    fn lock_excludes_other_threads() {
         let lock = Lock::new(0u64);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..5000 {
                         let mut guard = lock.try_lock().unwrap_or_else(|| lock.lock(&mut 0));
-                        // Not atomic: two at once would lose a count.
+                        // Not atomic: two threads at once would lose a count.
                         let seen = *guard;
                         std::hint::black_box(&mut guard);
                         *guard = seen + 1;
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_it_taken_sleeps_and_is_woken() {
+    fn waiters_sleep_and_are_woken() {
         let lock = Lock::new(());
         thread::scope(|scope| {
             let guard = lock.try_lock().unwrap();
@@ -206,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bed_loses_no_call() {
+    fn wake_ups_are_never_lost() {
         let (here, there) = (Bed::new(), Bed::new());
-        assert_eq!((here.wake(), here.sleep()), (0, 0), "a call that comes first");
+        assert_eq!((here.wake(), here.sleep()), (0, 0), "a wake-up before the sleep");
         thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..20_000 {

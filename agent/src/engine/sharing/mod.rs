@@ -1,5 +1,5 @@
-//! One ring for all workers of a host: behind a lock ([`shared`]), or in the hands of one thread more
-//! ([`combiner`]). Each worker runs the same hot loop over a handle; the ring itself is [`Ring`](super::Ring), with
+//! One ring for all workers of a host, either behind a lock ([`shared`]) or owned by an additional thread
+//! ([`combiner`]). Each worker runs the same hot loop over a handle. The ring itself is a [`Ring`](super::Ring) with
 //! the slots of the first worker first, then those of the second, and so on.
 
 mod bridge;
@@ -31,13 +31,13 @@ pub(crate) trait WindowEdges {
     fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts);
 }
 
-/// Where workers come for their handles of a ring that another thread builds.
+/// Where workers get their handles of a ring that another thread builds.
 pub(crate) struct HandleExchange<T> {
     handles: Mutex<Option<Result<Handles<T>, Refusal>>>,
     known: Condvar,
 }
 
-/// A handle for each worker, until it is fetched, and what was granted.
+/// A handle for each worker, until it is fetched, and what was granted of each option.
 struct Handles<T> {
     left: Vec<Option<T>>,
     knobs: Vec<Knob>,
@@ -50,7 +50,7 @@ impl<T> Default for HandleExchange<T> {
 }
 
 impl<T> HandleExchange<T> {
-    /// Lays the handles out, in worker order, or says why there are none. Only the first word counts.
+    /// Publishes the handles in worker order, or the reason why there are none. Only the first call has an effect.
     pub(crate) fn publish(&self, built: Result<(Vec<T>, Vec<Knob>), Refusal>) {
         let handles =
             built.map(|(handles, knobs)| Handles { left: handles.into_iter().map(Some).collect(), knobs });
@@ -58,8 +58,8 @@ impl<T> HandleExchange<T> {
         self.known.notify_all();
     }
 
-    /// Waits for a worker's handle. Where there is none everybody hears why, so that the cause is told whoever is
-    /// heard first.
+    /// Waits for a worker's handle. If there are none, every worker gets the reason, so that the cause is reported
+    /// whichever of them is read first.
     pub(crate) fn fetch(&self, worker: u32) -> Result<(T, Vec<Knob>), Refusal> {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -75,7 +75,7 @@ impl<T> HandleExchange<T> {
     }
 }
 
-/// Why there is no ring where whoever was to build it said nothing.
+/// The refusal if the thread that was to build the ring ended without a reason.
 pub(crate) fn nothing_built() -> Refusal {
     Refusal::new(
         "ring-refused",

@@ -1,11 +1,11 @@
-//! `ring: shared`: the ring behind a lock, which is held to hand requests over and to take completions, never while
+//! `ring: shared`: the ring is behind a lock, which is held to submit requests and to take completions, but never while
 //! sleeping.
 //!
-//! Completions belong to whoever queued them: whoever takes them out of the ring's queue puts each into its owner's
-//! inbox. Of the workers that have to wait, one *leads*: it sleeps in the kernel, without the lock; the others sleep
-//! beside it until they have what they wait for, or are called to lead. While somebody leads nobody else takes
-//! completions out of the ring: the kernel counts from what is in the queue when it is entered, so one that was
-//! taken out a moment before would be waited for in vain.
+//! A completion belongs to the worker that queued its request: whichever worker takes it from the ring puts it into the
+//! owner's inbox. Of the workers that have to wait, one *leads*: it sleeps in the kernel, without the lock. The others
+//! sleep beside it until they have the completions that they wait for, or are woken to lead. While a worker leads, no
+//! other takes completions from the ring: the kernel counts the completions that are in the queue when it is entered,
+//! so the leader would wait in vain for one that was taken a moment before.
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
@@ -22,19 +22,19 @@ use super::{
 };
 use crate::{buffers::Buffers, clock::HotClock, workload::Op};
 
-/// One worker's handle of a ring that all share.
+/// One worker's handle of the shared ring.
 pub struct Shared {
     hub: Arc<Hub>,
     me: Worker,
 }
 
-/// What all workers share.
+/// The state that all workers share.
 struct Hub {
     lock: Lock<Inner>,
-    /// Where each sleeps that does not lead.
+    /// Where each worker sleeps that does not lead.
     beds: Box<[Bed]>,
     ring_fd: RingFd,
-    /// Slots of each worker.
+    /// The number of slots of each worker.
     depth: u32,
     polls_submissions: bool,
     moves_data: bool,
@@ -44,23 +44,23 @@ struct Hub {
 struct Inner {
     ring: Ring,
     inboxes: Box<[Producer<Completion>]>,
-    /// How many more completions each worker that sleeps beside the leader needs; 0: it does not sleep. While
-    /// somebody sleeps, there is a leader, or one was called that has not come to the lock yet.
+    /// How many more completions each worker that sleeps beside the leader needs; 0: it does not sleep. While a worker
+    /// sleeps, there is a leader, or one has been woken and has not taken the lock yet.
     needs: Box<[u32]>,
-    /// Somebody sleeps in the kernel, or is on its way there or back.
+    /// A worker leads: it sleeps in the kernel, or is on its way there or back.
     led: bool,
 }
 
-/// A worker's own part.
+/// The part that belongs to one worker.
 struct Worker {
     index: usize,
-    /// Requests since the last commit. They are written into the ring under the lock, but made up before.
+    /// Requests since the last commit. They are made in advance and written into the ring under the lock.
     staged: Vec<(Slot, Op)>,
-    /// Something was left in the submission queue.
+    /// Some requests are still in the submission queue.
     unsent: bool,
     inbox: Consumer<Completion>,
     visible: u32,
-    /// Who is to be woken as soon as the lock is given back.
+    /// The workers to wake as soon as the lock is released.
     calls: Vec<usize>,
     clock: HotClock,
     enters: u64,
@@ -69,13 +69,13 @@ struct Worker {
     futexes: u64,
     locks: u64,
     contended: u64,
-    /// In ticks.
+    /// The time spent waiting for the lock, in ticks.
     waited: u64,
 }
 
 impl Shared {
-    /// Builds one ring for as many workers as there are files, and a handle for each of them. The setup's depth is
-    /// that of all, and so are the buffers.
+    /// Builds one ring for as many workers as there are files, and a handle for each of them. Depth and buffers are
+    /// those of all workers together.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -128,13 +128,14 @@ impl Shared {
 }
 
 impl Hub {
-    /// Puts what can be seen into its owners' inboxes, and notes who has all that it sleeps for.
+    /// Puts all visible completions into their owners' inboxes, and lists the owners that now have everything they
+    /// sleep for.
     fn deliver(&self, inner: &mut Inner, calls: &mut Vec<usize>) {
         let Inner { ring, inboxes, needs, .. } = inner;
         ring.reap(|completion| {
             let owner = (completion.slot / self.depth) as usize;
             let slot = completion.slot % self.depth;
-            // There is room for every slot. An owner that failed has left its inbox, and loses nothing more.
+            // There is room for every slot. A worker that failed has dropped its inbox and needs nothing more.
             let _ = inboxes[owner].push(Completion { slot, ..completion });
             if needs[owner] > 0 {
                 needs[owner] -= 1;
@@ -147,8 +148,7 @@ impl Hub {
 }
 
 impl Inner {
-    /// Calls one of those that sleep to lead, if there is one and nobody leads: the next after `index`, so that all
-    /// have their turn.
+    /// If no worker leads, picks one of the sleepers to wake as leader: the next after `index`, so that all take turns.
     fn call_leader(&self, index: usize, calls: &mut Vec<usize>) {
         let workers = self.needs.len();
         let mut others = (1..workers).map(|distance| (index + distance) % workers);
@@ -161,7 +161,7 @@ impl Inner {
 }
 
 impl Worker {
-    /// Takes the lock. The clock is read only if it is taken already.
+    /// Takes the lock. Reads the clock only if the lock is taken.
     #[inline]
     fn lock<'a>(&mut self, hub: &'a Hub) -> Guard<'a, Inner> {
         self.locks += 1;
@@ -184,7 +184,7 @@ impl Worker {
         self.inbox.slots() as u32
     }
 
-    /// Gives the lock back, and then wakes whoever is to be.
+    /// Releases the lock, and then wakes the workers on the list.
     fn unlock(&mut self, hub: &Hub, inner: Guard<'_, Inner>) {
         self.futexes += inner.release();
         for worker in self.calls.drain(..) {
@@ -192,7 +192,7 @@ impl Worker {
         }
     }
 
-    /// Lets the ring hand over what it has, without waiting, and counts it as this worker's doing.
+    /// Submits what the ring holds, without waiting, and counts it as this worker's.
     fn commit(&mut self, ring: &mut Ring) -> io::Result<()> {
         let before = ring.progress();
         let committed = ring.commit(0);
@@ -206,7 +206,7 @@ impl Worker {
         committed.map(drop)
     }
 
-    /// Hands over what is staged, and what was left over.
+    /// Submits staged requests and those that were left over.
     fn hand_over(&mut self, hub: &Hub) -> io::Result<()> {
         let mut inner = self.lock(hub);
         let first = self.index as u32 * hub.depth;
@@ -220,7 +220,7 @@ impl Worker {
         handed
     }
 
-    /// Looks whether something has come; leaves that to whoever holds the lock.
+    /// Polls for completions, unless another worker holds the lock and will do so.
     fn look(&mut self, hub: &Hub) -> io::Result<()> {
         let Some(mut inner) = hub.lock.try_lock() else { return Ok(()) };
         let looked = self.commit(&mut inner.ring);
@@ -256,7 +256,8 @@ impl Worker {
             }
             inner.led = true;
             self.unlock(hub, inner);
-            // As many as this worker misses must come, whosever they are: its own are among those in flight.
+            // As many completions as this worker lacks must arrive, whoever owns them: its own are among the requests
+            // in flight.
             let waited = hub.ring_fd.wait(missing, &mut self.enters);
             self.batches[batch_class(0)] += 1;
             inner = self.lock(hub);
@@ -269,8 +270,7 @@ impl Worker {
         }
     }
 
-    /// The same where a kernel thread takes the submissions: completions are awaited by looking, for so long and no
-    /// longer.
+    /// The same if a kernel thread takes the submissions: polls for completions, at most [`LOOKS`] times.
     fn wait_looking(&mut self, hub: &Hub, wait: u32) -> io::Result<()> {
         for _ in 0..LOOKS {
             if self.has() >= wait {
@@ -303,7 +303,7 @@ impl Engine for Shared {
         } else if wait == 0 && me.has() == 0 {
             outcome = me.look(hub);
         }
-        // What the kernel did not take cannot be waited for.
+        // Requests that the kernel did not take cannot be waited for.
         if outcome.is_ok() && !me.unsent && me.has() < wait {
             outcome = if hub.polls_submissions { me.wait_looking(hub, wait) } else { me.wait(hub, wait) };
         }
@@ -319,7 +319,7 @@ impl Engine for Shared {
         }
     }
 
-    /// What this worker did itself; of what only the ring knows, the first one tells.
+    /// What this worker did itself; the first worker also reports what only the ring knows.
     fn counts(&self) -> Counts {
         let me = &self.me;
         let overflows = match me.index {

@@ -1,5 +1,5 @@
-//! Both ways of sharing against real files, through the seam alone: every request comes back once, to the worker
-//! that queued it, with the data of its own block.
+//! Both ways of sharing a ring on real files, through the [`Engine`] interface only: every request completes once, for
+//! the worker that queued it, with the data of its own block.
 
 use std::{
     io::Write as _,
@@ -36,10 +36,10 @@ use crate::{
 
 const BLOCK: usize = 512;
 const BLOCKS: u64 = 256;
-/// Whatever hangs is a lost wake-up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A round that takes longer has lost a wake-up.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Blocks that begin with their own number.
+/// A file of blocks that begin with their own number.
 fn file() -> OwnedFd {
     let mut file = tempfile::tempfile().unwrap();
     for block in 0..BLOCKS {
@@ -50,7 +50,7 @@ fn file() -> OwnedFd {
     file.into()
 }
 
-/// Open files of one file, one for each worker.
+/// Open descriptions of one file, one for each worker.
 fn files(workers: u32) -> Vec<OwnedFd> {
     use std::os::fd::AsRawFd as _;
     let file = file();
@@ -63,7 +63,7 @@ fn read(slot: Slot, block: u64) -> (Slot, Op) {
     (slot, Op::new(OpKind::Read, block * BLOCK as u64, BLOCK as u32))
 }
 
-/// What a round of a test shares: how, by how many, how deep.
+/// The parameters of a round: the way of sharing, the number of workers, the depth.
 #[derive(Clone, Debug)]
 struct Round {
     sharing: Sharing,
@@ -82,8 +82,8 @@ impl Round {
         Self { sharing, workers, depth, opcode: Opcode::Transfer, knobs }
     }
 
-    /// Runs `work` on each worker's handle and thread, and hands back what the handles and the combiner counted.
-    /// `work` also gets the address of the worker's first block. `None` where the machine forbids rings.
+    /// Runs `work` with each worker's handle on a thread of its own, and returns the counts of the handles and the
+    /// combiner. `work` also gets the address of the worker's first block. `None` where the host forbids rings.
     fn run<W: Work>(&self, work: &W) -> Option<Counts> {
         let total = self.workers * self.depth;
         let attach = Attach::default();
@@ -99,8 +99,8 @@ impl Round {
         let blocks = buffers.slot(0).addr();
         let at = |index: usize| blocks + index * self.depth as usize * BLOCK;
         let clock = HotClock::new();
-        let given = |refusal: proto::outcome::Refusal| match refusal.code.as_str() {
-            "ring-refused" => crate::skip::skip(&refusal.message),
+        let given = |refusal: proto::outcome::Refusal| match refusal.code() {
+            "ring-refused" => crate::skip::skip(&refusal.message()),
             _ => panic!("{refusal:?}"),
         };
         thread::scope(|scope| {
@@ -117,7 +117,7 @@ impl Round {
                         })
                     });
                     let workers: Vec<_> = workers.collect();
-                    // Handles stay until all are done: the first one has the ring's account.
+                    // Handles are kept until all workers are done: the first one reports the ring's counts.
                     let handles: Vec<_> = workers.into_iter().map(|w| w.join().unwrap()).collect();
                     Some(sum(handles.iter().map(Engine::counts)))
                 }
@@ -183,19 +183,19 @@ fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
     sum
 }
 
-/// What each worker of a round does.
+/// What each worker does in a round.
 trait Work: Sync {
     fn work<E: Engine>(&self, worker: u32, engine: &mut E, blocks: usize);
 }
 
-/// Random reads in random batches, with random waits: each is checked when it comes back.
+/// Random reads in batches of random sizes, with random waits; each is checked when it completes.
 struct Reads {
     depth: u32,
-    /// Of each worker; they end one after another.
+    /// The number of requests of each worker, so that they end one after another.
     requests: fn(u32) -> u64,
     seed: u64,
     stop: AtomicBool,
-    /// The engine waits by looking, and may come back with less than was waited for.
+    /// The engine waits by polling, and may return with fewer completions than waited for.
     looks: bool,
 }
 
@@ -209,7 +209,7 @@ impl Work for Reads {
     fn work<E: Engine>(&self, worker: u32, engine: &mut E, blocks: usize) {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed ^ u64::from(worker) << 32);
         let depth = self.depth;
-        // Of each slot: the block, and whether it is a write, which the file does not allow.
+        // For each slot: its block, and whether the request is a write, which the file does not allow.
         let mut expected: Vec<Option<(u64, bool)>> = vec![None; depth as usize];
         let (mut left, mut in_flight) = ((self.requests)(worker), 0);
         while left > 0 || in_flight > 0 {
@@ -220,7 +220,7 @@ impl Work for Reads {
             let free: Vec<Slot> =
                 (0..depth).filter(|slot| expected[*slot as usize].is_none()).take(batch as usize).collect();
             engine.queue(free.into_iter().map(|slot| {
-                // Some lie past the end: they come back with nothing.
+                // Some blocks lie past the end of the file; these reads return 0.
                 let block = rng.next_u64() % (BLOCKS + 8);
                 let write = rng.next_u64() % 16 == 0;
                 expected[slot as usize] = Some((block, write));
@@ -237,7 +237,8 @@ impl Work for Reads {
             assert!(seen >= wait || self.looks, "{seen} of {wait}");
             let mut reaped = 0;
             engine.reap(|Completion { slot, result }| {
-                let (block, write) = expected[slot as usize].take().expect("nobody else's, and only once");
+                let (block, write) =
+                    expected[slot as usize].take().expect("owned by this worker, and completed once");
                 let whole = match write {
                     true => -libc::EBADF,
                     false if block < BLOCKS => BLOCK as i32,
@@ -258,11 +259,11 @@ impl Work for Reads {
     }
 }
 
-/// Runs a round beside the clock: what hangs fails, whoever holds what.
+/// Runs a round with a time limit, so that a deadlock fails the test.
 fn in_time<T: Send + 'static>(what: &str, round: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, done) = mpsc::channel();
     let running = thread::spawn(move || sender.send(round()));
-    match done.recv_timeout(PATIENCE) {
+    match done.recv_timeout(TIME_LIMIT) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what} hangs"),
         Err(mpsc::RecvTimeoutError::Disconnected) => {
@@ -275,17 +276,17 @@ fn in_time<T: Send + 'static>(what: &str, round: impl FnOnce() -> T + Send + 'st
 const BOTH: [Sharing; 2] = [Sharing::Shared, Sharing::Combiner];
 
 #[test]
-fn every_request_comes_back_once_and_to_its_own_worker() {
+fn completes_every_request_once_for_its_worker() {
     for sharing in BOTH {
         for (workers, depth) in [(1, 1), (1, 64), (2, 1), (2, 7), (3, 32), (16, 1), (16, 4), (16, 64)] {
-            // Later workers do less: they leave while others go on.
+            // Later workers have less to do: they leave while others go on.
             let requests = |worker| 4000 / (1 + u64::from(worker));
             let counts = in_time(&format!("{sharing:?}, {workers} workers at depth {depth}"), move || {
                 Round::new(sharing, workers, depth).run(&Reads::new(depth, requests, 7))
             });
             let Some(counts) = counts else { return };
             let asked: u64 = (0..workers).map(requests).sum();
-            // The combiner reads from its own eventfd too.
+            // The combiner also reads from its own eventfd.
             let slack = if sharing == Sharing::Combiner { asked } else { 0 };
             assert!((asked..=asked + slack).contains(&counts.submitted), "{counts:?}, {asked} asked");
             assert!(counts.syscalls[0].1 > 0);
@@ -294,7 +295,7 @@ fn every_request_comes_back_once_and_to_its_own_worker() {
 }
 
 #[test]
-fn a_round_can_stop_at_any_moment() {
+fn rounds_can_stop_at_any_moment() {
     for sharing in BOTH {
         for wait_us in [0, 50, 300, 2000, 9000] {
             in_time(&format!("{sharing:?} after {wait_us} us"), move || {
@@ -311,9 +312,9 @@ fn a_round_can_stop_at_any_moment() {
     }
 }
 
-/// Requests that complete late and out of order, by a worker thread of the kernel: somebody has to sleep.
+/// Requests complete late and out of order, by a worker thread of the kernel, so some workers have to sleep.
 #[test]
-fn who_waits_sleeps_and_is_woken() {
+fn waiting_workers_sleep_and_are_woken() {
     for sharing in BOTH {
         for fixed in [false, true] {
             let counts = in_time(&format!("{sharing:?}, fixed: {fixed}"), move || {
@@ -339,7 +340,7 @@ fn who_waits_sleeps_and_is_woken() {
 }
 
 #[test]
-fn one_submitter_may_promise_it() {
+fn combiner_may_be_a_single_issuer() {
     let counts = in_time("a tuned combiner", || {
         let mut round = Round::new(Sharing::Combiner, 4, 8);
         round.knobs.ring.single_issuer = true;
@@ -352,7 +353,7 @@ fn one_submitter_may_promise_it() {
 }
 
 #[test]
-fn a_kernel_thread_may_take_what_is_shared() {
+fn shared_rings_work_with_sqpoll() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?} with sqpoll"), move || {
             let mut round = Round::new(sharing, 2, 4);
@@ -377,7 +378,7 @@ impl Work for Deserter {
 }
 
 #[test]
-fn others_go_on_when_one_leaves_in_the_middle() {
+fn other_workers_continue_when_one_leaves() {
     for sharing in BOTH {
         in_time(&format!("{sharing:?}"), move || {
             let mut round = Round::new(sharing, 3, 4);
@@ -388,7 +389,7 @@ fn others_go_on_when_one_leaves_in_the_middle() {
 }
 
 #[test]
-fn workers_hear_of_a_combiner_that_is_gone() {
+fn workers_get_an_error_when_the_combiner_is_gone() {
     let setup_of = |knobs| RingSetup {
         opcode: Opcode::Nop,
         depth: 4,
@@ -403,7 +404,7 @@ fn workers_hear_of_a_combiner_that_is_gone() {
     let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, (false, false));
     let (combiner, mut ends, _) = match built {
         Ok(built) => built,
-        Err(refusal) => return crate::skip::skip(&refusal.message),
+        Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
     let mut last = ends.pop().unwrap();
     let waiting = thread::spawn(move || {
@@ -432,9 +433,9 @@ proptest! {
     }
 }
 
-/// Handles are sent to their workers.
+/// Handles are sent to the threads of their workers.
 #[test]
-fn handles_can_travel() {
+fn handles_are_send() {
     fn travels<T: Send>() {}
     travels::<Shared>();
     travels::<Combined>();

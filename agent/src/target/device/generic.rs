@@ -246,17 +246,17 @@ mod tests {
         let disk = root.path().join("devices/nvme0/nvme1n1");
         let part = Node { dir: disk.join("nvme1n1p1"), disk: disk.clone() };
         let refusal = find(root.path(), &part).unwrap_err();
-        assert!(refusal.message.contains("a partition of nvme1n1"), "{refusal:?}");
+        assert!(refusal.message().contains("a partition of nvme1n1"), "{refusal:?}");
         fs::remove_file(root.path().join("class/nvme-generic/ng0n1")).unwrap();
         let refusal = find(root.path(), &node(disk)).unwrap_err();
-        assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
-        assert!(refusal.message.contains("nvme1n1 has no generic character device"), "{refusal:?}");
+        assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
+        assert!(refusal.message().contains("nvme1n1 has no generic character device"), "{refusal:?}");
         assert!(
-            refusal.remedy.contains("Linux 5.19") && refusal.remedy.contains("/dev/ng0n1"),
+            refusal.remedy().contains("Linux 5.19") && refusal.remedy().contains("/dev/ng0n1"),
             "{refusal:?}"
         );
         let refusal = find(root.path(), &node(root.path().join("devices/loop0"))).unwrap_err();
-        assert!(refusal.message.contains("loop0 is no namespace"), "{refusal:?}");
+        assert!(refusal.message().contains("loop0 is no namespace"), "{refusal:?}");
     }
 
     #[test]
@@ -266,8 +266,8 @@ mod tests {
         fits(&plain, &limits, (4096, 512 << 10)).unwrap();
         let refused = |namespace, limits, sizes| {
             let refusal = fits(&namespace, &limits, sizes).unwrap_err();
-            assert_eq!(refusal.code, "passthrough-refused");
-            (refusal.field, format!("{} {}", refusal.message, refusal.remedy))
+            assert_eq!(refusal.code(), "passthrough-refused");
+            (refusal.field(), format!("{} {}", refusal.message(), refusal.remedy()))
         };
         let (field, said) = refused(plain, limits, (512, 512));
         assert_eq!(field, "workload.block_size");

@@ -128,8 +128,8 @@ mod tests {
         );
         assert_eq!(check(&node, "/dev/sda", "WD-1234", &["0x5000C5"]).unwrap(), "WD-1234 (device/vpd_pg80)");
         let refusal = check(&node, "/dev/sda", "other", &["WD-1234"]).unwrap_err();
-        assert!(refusal.message.contains("this device is naa.5000c5"), "{refusal:?}");
+        assert!(refusal.message().contains("this device is naa.5000c5"), "{refusal:?}");
         let refusal = check(&node, "/dev/sda", "WD-1234", &["other"]).unwrap_err();
-        assert!(refusal.message.contains("list allows /dev/sda as `other`"), "{refusal:?}");
+        assert!(refusal.message().contains("list allows /dev/sda as `other`"), "{refusal:?}");
     }
 }

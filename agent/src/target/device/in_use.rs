@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn code(root: &Path, number: (u32, u32)) -> String {
-        look(root, number).map_or_else(|refusal| refusal.code, |()| "free".to_owned())
+        look(root, number).map_or_else(|refusal| refusal.code().to_owned(), |()| "free".to_owned())
     }
 
     #[test]
@@ -206,12 +206,12 @@ mod tests {
         let (root, disk, first, second) = (root.path(), (8, 0), (8, 1), (8, 2));
         assert_eq!(code(root, disk), "device-held");
         assert_eq!(code(root, first), "free", "its sibling is held, not it");
-        assert!(look(root, second).unwrap_err().message.contains("part of md0"));
+        assert!(look(root, second).unwrap_err().message().contains("part of md0"));
         let mounts = root.join("proc/self/mountinfo");
         fs::write(&mounts, "29 1 253:9 / /data rw - ext4 none rw\n").unwrap();
         let refusal = look(root, disk).unwrap_err();
-        assert_eq!(refusal.code, "device-mounted", "through two layers");
-        assert!(refusal.message.contains("dm-0 is mounted at /data"), "{refusal:?}");
+        assert_eq!(refusal.code(), "device-mounted", "through two layers");
+        assert!(refusal.message().contains("dm-0 is mounted at /data"), "{refusal:?}");
         assert_eq!(code(root, first), "free");
         fs::write(&mounts, "29 1 8:0 / /old rw - ext4 none rw\n").unwrap();
         assert_eq!(code(root, first), "device-mounted", "the whole disk is mounted");
@@ -224,7 +224,7 @@ mod tests {
         let other = root.join("proc/77");
         fs::create_dir_all(&other).unwrap();
         fs::write(other.join("mountinfo"), "29 1 8:1 / /in/container rw - ext4 none rw\n").unwrap();
-        assert!(look(root, (8, 1)).unwrap_err().message.contains("/in/container"));
+        assert!(look(root, (8, 1)).unwrap_err().message().contains("/in/container"));
         fs::remove_file(other.join("mountinfo")).unwrap();
         assert_eq!(code(root, (8, 1)), "free");
         fs::write(root.join("proc/swaps"), "Filename Type\n/dev/sda1 partition 1 0 -2\n").unwrap();
@@ -237,6 +237,6 @@ mod tests {
         let over = root.join("sys/block/loop7/loop");
         fs::create_dir_all(&over).unwrap();
         fs::write(over.join("backing_file"), "/dev/sda1\n").unwrap();
-        assert!(look(root, (8, 1)).unwrap_err().message.contains("part of loop7"));
+        assert!(look(root, (8, 1)).unwrap_err().message().contains("part of loop7"));
     }
 }

@@ -52,10 +52,10 @@ fn prepare(targets: &mut Targets, wanted: &DeviceTarget, writes: bool) -> Result
 /// Refused for reading and for writing alike, though everything else is in order.
 fn refused(device: &Loop, code: &str) -> Refusal {
     let write = prepare(&mut allowing(device), &wanted(device, true), true).unwrap_err();
-    assert_eq!(write.code, code, "{write:?}");
+    assert_eq!(write.code(), code, "{write:?}");
     let read = prepare(&mut allowing(device), &wanted(device, false), false).unwrap_err();
-    assert_eq!((read.code.as_str(), read.field.as_str()), (code, "target.device.path"), "{read:?}");
-    assert!(!read.remedy.is_empty());
+    assert_eq!((read.code(), read.field().as_str()), (code, "target.device.path"), "{read:?}");
+    assert!(!read.remedy().is_empty());
     read
 }
 
@@ -89,7 +89,7 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
     drop((prepared, worker, plain));
     assert_eq!(exclusive().unwrap_err(), Errno::BUSY);
     let refusal = prepare(&mut targets, &wanted(&device, false), true).unwrap_err();
-    assert_eq!(refusal.code, "device-destroy");
+    assert_eq!(refusal.code(), "device-destroy");
     drop(targets);
     drop(exclusive().unwrap());
 }
@@ -100,7 +100,7 @@ fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
     let device = Loop::new(&[]);
     let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let refusal = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap_err();
-    assert_eq!(refusal.code, "device-held", "{refusal:?}");
+    assert_eq!(refusal.code(), "device-held", "{refusal:?}");
     thread::scope(|scope| {
         scope.spawn(move || {
             thread::sleep(PATIENCE / 5);
@@ -134,9 +134,9 @@ fn a_device_is_written_by_consent_only() {
     let device = Loop::new(&[]);
     let mut targets = allowing(&device);
     let refusal = prepare(&mut targets, &wanted(&device, false), true).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("device-destroy", "target.device.destroy"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("device-destroy", "target.device.destroy"));
     let other = DeviceTarget { destroy: Some("other".into()), ..wanted(&device, true) };
-    assert!(prepare(&mut targets, &other, true).unwrap_err().message.contains("`destroy: other`"));
+    assert!(prepare(&mut targets, &other, true).unwrap_err().message().contains("`destroy: other`"));
     let first = prepare(&mut targets, &wanted(&device, true), true).unwrap();
     let through_cache = direct::reopen(first.open().unwrap().as_fd(), OFlags::RDWR).unwrap();
     File::from(through_cache).write_all_at(&[7; 4096], 4096).unwrap();
@@ -160,17 +160,17 @@ fn what_is_not_listed_or_not_the_one_is_refused() {
     let read = wanted(&device, false);
     // As in an embedded agent.
     let refusal = prepare(&mut Targets::new(std::env::temp_dir()), &read, false).unwrap_err();
-    assert_eq!(refusal.code, "device-not-allowed");
-    assert!(refusal.remedy.contains(&format!("agent serve --allow-device {path}={}", device.serial)));
+    assert_eq!(refusal.code(), "device-not-allowed");
+    assert!(refusal.remedy().contains(&format!("agent serve --allow-device {path}={}", device.serial)));
     let refusal = prepare(&mut listing("/dev/other", &device.serial), &read, false).unwrap_err();
-    assert_eq!(refusal.code, "device-not-allowed");
+    assert_eq!(refusal.code(), "device-not-allowed");
 
     let refusal = prepare(&mut listing(path, "other"), &read, false).unwrap_err();
-    assert_eq!(refusal.code, "device-serial");
-    assert!(refusal.message.contains(&device.serial), "names what it is: {}", refusal.message);
+    assert_eq!(refusal.code(), "device-serial");
+    assert!(refusal.message().contains(&device.serial), "names what it is: {}", refusal.message());
     let other = DeviceTarget { serial: "other".into(), ..read.clone() };
     let refusal = prepare(&mut allowing(&device), &other, false).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("device-serial", "target.device.serial"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("device-serial", "target.device.serial"));
 
     // By another name of the same device.
     let dir = tempfile::TempDir::new().unwrap();
@@ -181,7 +181,7 @@ fn what_is_not_listed_or_not_the_one_is_refused() {
 
     let none = |path: &str| {
         let wanted = DeviceTarget { path: path.into(), ..read.clone() };
-        prepare(&mut allowing(&device), &wanted, false).unwrap_err().code
+        prepare(&mut allowing(&device), &wanted, false).unwrap_err().code().to_owned()
     };
     assert_eq!(none("/dev/none"), "target-missing");
     assert_eq!(none("/dev/null"), "not-a-device");
@@ -194,10 +194,10 @@ fn a_signature_forbids_writes_even_with_consent() {
     let device = Loop::new(&[(0, b"XFSB")]);
     let before = fs::read(&device.serial).unwrap();
     let mut targets = allowing(&device);
-    assert_eq!(prepare(&mut targets, &wanted(&device, false), true).unwrap_err().code, "device-destroy");
+    assert_eq!(prepare(&mut targets, &wanted(&device, false), true).unwrap_err().code(), "device-destroy");
     let refusal = prepare(&mut targets, &wanted(&device, true), true).unwrap_err();
-    assert_eq!(refusal.code, "device-signature");
-    assert!(refusal.message.contains("xfs") && refusal.remedy.contains("wipefs"), "{refusal:?}");
+    assert_eq!(refusal.code(), "device-signature");
+    assert!(refusal.message().contains("xfs") && refusal.remedy().contains("wipefs"), "{refusal:?}");
     let prepared = prepare(&mut targets, &wanted(&device, false), false).unwrap();
     assert_eq!(prepared.facts.other["signature"], "xfs");
     assert!(fs::read(&device.serial).unwrap() == before, "not a byte was written");
@@ -209,10 +209,13 @@ fn commands_go_to_nvme_only() {
     let device = Loop::new(&[]);
     let mut prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
     let refusal = prepared.pass_through(4096, 4096).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("passthrough-refused", "engine.engine"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
     let name = device.path.file_name().unwrap().to_str().unwrap();
-    assert!(refusal.message.contains(&format!("{name} is no namespace of an NVMe drive")), "{refusal:?}");
-    assert!(refusal.remedy.contains("Linux 5.19") && refusal.remedy.contains("/dev/ng0n1"), "{refusal:?}");
+    assert!(refusal.message().contains(&format!("{name} is no namespace of an NVMe drive")), "{refusal:?}");
+    assert!(
+        refusal.remedy().contains("Linux 5.19") && refusal.remedy().contains("/dev/ng0n1"),
+        "{refusal:?}"
+    );
     prepared.open().unwrap();
 }
 
@@ -221,7 +224,7 @@ fn zeros_are_said_to_be_zeros() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[(0, &vec![0; lab::SIZE as usize])]);
     let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
-    assert!(prepared.warnings.iter().any(|warning| warning.code == "blank-device"));
+    assert!(prepared.warnings.iter().any(|warning| warning.code() == "blank-device"));
 }
 
 #[test]
@@ -233,7 +236,7 @@ fn what_is_mounted_is_refused() {
     drop(before);
     let mounted = Mounted::new(&device.path);
     let refusal = refused(&device, "device-mounted");
-    assert!(refusal.message.contains(mounted.dir.path().to_str().unwrap()), "{}", refusal.message);
+    assert!(refusal.message().contains(mounted.dir.path().to_str().unwrap()), "{}", refusal.message());
     drop(mounted);
     prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
 }
@@ -277,19 +280,19 @@ fn a_disk_with_a_mounted_partition_is_refused() {
     };
     let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
     assert!(prepared.facts.other["signature"].contains("MBR"));
-    assert_eq!(part().unwrap_err().code, "device-held", "the whole disk is claimed");
+    assert_eq!(part().unwrap_err().code(), "device-held", "the whole disk is claimed");
     drop(prepared);
     let prepared = part().unwrap();
     assert_eq!(prepared.size, 8 << 20);
-    assert_eq!(refused(&device, "device-held").code, "device-held", "its partition is claimed");
+    assert_eq!(refused(&device, "device-held").code(), "device-held", "its partition is claimed");
     drop(prepared);
     if lab::make_ext4(&partition) {
         let mounted = Mounted::new(&partition);
         let refusal = refused(&device, "device-mounted");
-        assert!(refusal.message.contains("p1 is mounted at"), "{}", refusal.message);
-        assert_eq!(part().unwrap_err().code, "device-mounted");
+        assert!(refusal.message().contains("p1 is mounted at"), "{}", refusal.message());
+        assert_eq!(part().unwrap_err().code(), "device-mounted");
         drop(mounted);
-        assert_eq!(part().unwrap_err().code, "device-signature");
+        assert_eq!(part().unwrap_err().code(), "device-signature");
     }
 }
 
@@ -318,10 +321,10 @@ fn swap_is_refused() {
         return;
     }
     let refusal = refused(&device, "device-swap");
-    assert!(refusal.remedy.contains("swapoff"), "{refusal:?}");
+    assert!(refusal.remedy().contains("swapoff"), "{refusal:?}");
     drop(swap);
     let refusal = prepare(&mut allowing(&device), &wanted(&device, true), true).unwrap_err();
-    assert_eq!(refusal.code, "device-signature", "no longer in use, but still swap");
+    assert_eq!(refusal.code(), "device-signature", "no longer in use, but still swap");
 }
 
 #[test]
@@ -330,14 +333,14 @@ fn what_others_hold_is_refused() {
     let device = Loop::new(&[]);
     let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let refusal = refused(&device, "device-held");
-    assert!(refusal.message.contains("another program"), "{}", refusal.message);
+    assert!(refusal.message().contains("another program"), "{}", refusal.message());
     drop(other);
     // A loop device over it is neither a holder nor a claim in the kernel's books.
     let whole = File::options().read(true).write(true).open(&device.path).unwrap();
     let (upper, name) = loops::attach(whole.as_fd(), 4, |name, _| Ok(name.to_owned()), |_| ()).unwrap();
     assert!(upper.as_raw_fd() >= 0);
     let refusal = refused(&device, "device-held");
-    assert!(refusal.message.contains(&format!("part of {name}")), "{}", refusal.message);
+    assert!(refusal.message().contains(&format!("part of {name}")), "{}", refusal.message());
     drop((upper, whole));
     assert!(lab::wait_for(|| prepare(&mut allowing(&device), &wanted(&device, false), false).is_ok()));
 }

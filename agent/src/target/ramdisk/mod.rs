@@ -141,14 +141,14 @@ pub(super) fn make(
     {
         let place = format!("a RAM disk ({})", kind.name());
         file::fill(opened.as_fd(), Path::new(&place), size, progress, cancelled).map_err(|refusal| {
-            match refusal.code.as_str() {
-                "no-space" => too_large(refusal.message),
+            match refusal.code() {
+                "no-space" => too_large(refusal.message()),
                 _ => refusal,
             }
         })?;
     }
     if let Some(name) =
-        disk.record.as_ref().filter(|record| record.kind == "zram").map(|record| &record.device)
+        disk.record.as_ref().filter(|_| kind == RamdiskKind::Zram).map(|record| &record.device)
         && let Some(share) = zram::stored(name)
     {
         disk.facts.other.insert("stored".to_owned(), share);

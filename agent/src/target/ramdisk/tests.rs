@@ -48,7 +48,7 @@ fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
         (first.size, first.facts.other["ram"].as_str(), first.facts.made_by),
         (SIZE, "yes", Some(MadeBy::Agent))
     );
-    let warnings: Vec<_> = first.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    let warnings: Vec<_> = first.warnings.iter().map(|warning| warning.code()).collect();
     assert_eq!(warnings, ["ram-backed"]);
     let worker = first.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&worker).unwrap().contains(OFlags::DIRECT));
@@ -150,15 +150,15 @@ fn what_is_not_offered_is_named_with_its_remedy() {
         match prepare(&mut targets(&dir), disk(kind)) {
             Ok(prepared) => assert_eq!(prepared.facts.ramdisk, Some(kind)),
             Err(refusal) => {
-                let field = (refusal.code.as_str(), refusal.field.as_str());
-                assert_eq!(field, ("ramdisk-kind", "target.ramdisk.kind"));
-                assert!(refusal.remedy.contains(remedy), "{refusal:?}");
+                let field = (refusal.code(), refusal.field());
+                assert_eq!(field, ("ramdisk-kind", "target.ramdisk.kind".to_owned()));
+                assert!(refusal.remedy().contains(remedy), "{refusal:?}");
             }
         }
     }
     let huge = RamdiskTarget { size: ByteSize(1 << 50), ..disk(RamdiskKind::Tmpfs) };
     let refusal = prepare(&mut targets(&dir), huge).unwrap_err();
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("ramdisk-memory", "target.ramdisk.size"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("ramdisk-memory", "target.ramdisk.size"));
     assert_eq!(records(&dir), "");
 }
 
@@ -175,7 +175,7 @@ fn a_cancelled_fill_takes_the_disk_down() {
     };
     let target = Target::Ramdisk(disk(RamdiskKind::Loop));
     let refusal = targets.prepare(&target, 4096, true, true, &mut progress, &cancelled).unwrap_err();
-    assert_eq!(refusal.code, "cancelled");
+    assert_eq!(refusal.code(), "cancelled");
     let record: Record = serde_json::from_str(&seen).unwrap();
     assert!(!sys_block(&record.device).join("loop/backing_file").exists());
     assert_eq!(records(&dir), "");

@@ -49,8 +49,8 @@ pub(super) fn diagnose(set: &ComparisonSet, found: &Comparison, idle: &[&str]) -
 
 /// Arms with an offered rate reach it, or cannot.
 fn open_loop(verdict: Verdict, sides: &Sides<'_>) -> Option<Found> {
-    let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.offered_per_s?);
-    let offered_per_s = sides.arm.cell.offered_per_s.or(sides.base.cell.offered_per_s);
+    let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.throughput.offered_per_s?);
+    let offered_per_s = sides.arm.cell.throughput.offered_per_s.or(sides.base.cell.throughput.offered_per_s);
     let offered_per_s = offered_per_s.filter(|rate| rate.is_finite() && *rate > 0.0)?;
     let mut evidence = vec![Evidence::One(Quantity::OfferedRate, offered_per_s)];
     evidence.extend(sides.evidence(&[Quantity::Iops, Quantity::MeanLatency]));

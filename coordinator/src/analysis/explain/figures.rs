@@ -37,11 +37,11 @@ impl<'a> Figures<'a> {
     pub(super) fn of(cell: &'a CellSummary) -> Option<Self> {
         let number = |value: f64| (value.is_finite() && value >= 0.0).then_some(value);
         let above = |value: f64| number(value).filter(|value| *value > 0.0);
-        let iops = above(cell.iops.as_ref()?.mean)?;
-        let cpu = cell.cpu_ns_per_io;
-        let placement = &cell.placement;
+        let iops = above(cell.throughput.iops.as_ref()?.mean)?;
+        let cpu = cell.cost.cpu;
+        let placement = &cell.threads.placement;
         let slots = placement.workers.zip(placement.worker_cpus).map(|(workers, cpus)| workers.min(cpus));
-        let bandwidth = cell.bandwidth_bytes_per_s.as_ref();
+        let bandwidth = cell.throughput.bandwidth_bytes_per_s.as_ref();
         Some(Self {
             cell,
             iops,
@@ -49,9 +49,9 @@ impl<'a> Figures<'a> {
             user: cpu.and_then(|cpu| number(cpu.user)),
             system: cpu.and_then(|cpu| number(cpu.system)),
             kernel_threads: cpu.and_then(|cpu| cpu.kernel_threads).and_then(number),
-            calls: cell.syscalls_per_io.and_then(number),
-            switches: cell.context_switches_per_io.and_then(number),
-            latency: cell.latency_ns.as_ref().and_then(|latency| above(latency.mean)),
+            calls: cell.cost.syscalls_per_io.and_then(number),
+            switches: cell.cost.context_switches_per_io.and_then(number),
+            latency: cell.latency.all.as_ref().and_then(|latency| above(latency.mean)),
             bytes: bandwidth.and_then(|rate| above(rate.mean / iops)),
         })
     }
@@ -63,7 +63,7 @@ impl<'a> Figures<'a> {
 
     /// Time of a worker, in ns: workers / IOPS. More than [`Figures::time`] if workers take turns.
     pub(super) fn worker_time(&self) -> Option<f64> {
-        Some(1e9 * f64::from(self.cell.placement.workers?) / self.iops).filter(|time| *time > 0.0)
+        Some(1e9 * f64::from(self.cell.threads.placement.workers?) / self.iops).filter(|time| *time > 0.0)
     }
 
     /// CPU time of workers, in ns.
@@ -98,7 +98,7 @@ impl<'a> Figures<'a> {
 
     /// Interrupts of the device.
     pub(super) fn interrupts(&self) -> Option<f64> {
-        self.cell.interrupts_per_io.filter(|count| count.is_finite())
+        self.cell.cost.interrupts_per_io.filter(|count| count.is_finite())
     }
 
     /// Whether a knob was granted.
@@ -109,7 +109,7 @@ impl<'a> Figures<'a> {
     /// Whether workers keep looking for completions or at the clock. Their CPU is then full whatever they do.
     pub(super) fn spins(&self) -> bool {
         let polls = OPTIONS.iter().any(|option| option.polls && self.granted(option.name));
-        polls || self.granted("sqpoll") || self.cell.offered_per_s.is_some()
+        polls || self.granted("sqpoll") || self.cell.throughput.offered_per_s.is_some()
     }
 
     /// How the workers share a ring, if they do: by a lock, or through a combiner.
@@ -124,19 +124,19 @@ impl<'a> Figures<'a> {
 
     /// Whether requests bypass the page cache, or find it empty.
     pub(super) fn reaches_device(&self) -> bool {
-        self.cell.target.reaches_device()
+        self.cell.state.target.reaches_device()
     }
 
     /// Whether requests are served from the page cache.
     pub(super) fn cached(&self) -> bool {
-        self.cell.target.is_cached()
+        self.cell.state.target.is_cached()
     }
 
     /// The figure of a quantity.
     fn figure(&self, quantity: Quantity) -> Option<f64> {
         match quantity {
             Quantity::Iops => Some(self.iops),
-            Quantity::OfferedRate => self.cell.offered_per_s,
+            Quantity::OfferedRate => self.cell.throughput.offered_per_s,
             Quantity::InFlight => self.in_flight(),
             Quantity::MeanLatency => self.latency,
             Quantity::Time => self.time(),

@@ -52,7 +52,9 @@ fn steps<'a>(cells: impl Iterator<Item = &'a CellSummary>) -> Vec<WaterfallStep>
 
 /// Each trial that counts: its block, and a worker's time per I/O in ns: 1e9 * workers / IOPS.
 fn trials(cell: &CellSummary) -> Vec<(u32, f64)> {
-    let (Some(workers), Some(iops)) = (cell.placement.workers, &cell.iops) else { return Vec::new() };
+    let (Some(workers), Some(iops)) = (cell.threads.placement.workers, &cell.throughput.iops) else {
+        return Vec::new();
+    };
     let timed = cell.blocks.iter().zip(&iops.samples);
     let ns = timed.map(|(block, iops)| (*block, 1e9 * f64::from(workers) / iops));
     ns.filter(|(_, ns)| ns.is_finite() && *ns >= 0.0).collect()
@@ -61,14 +63,20 @@ fn trials(cell: &CellSummary) -> Vec<(u32, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::{Estimate, placement::Placement};
+    use crate::summary::{Estimate, Threads, Throughput, placement::Placement};
 
     fn cell(arm: &str, workers: u32, blocks: &[u32], samples: &[f64]) -> CellSummary {
         CellSummary {
             arm: arm.into(),
-            iops: Some(Estimate { mean: 0.0, ci95: None, samples: samples.to_vec() }),
+            throughput: Throughput {
+                iops: Some(Estimate { mean: 0.0, ci95: None, samples: samples.to_vec() }),
+                ..Throughput::default()
+            },
             blocks: blocks.to_vec(),
-            placement: Placement { workers: Some(workers), ..Placement::default() },
+            threads: Threads {
+                placement: Placement { workers: Some(workers), ..Placement::default() },
+                ..Threads::default()
+            },
             ..CellSummary::default()
         }
     }

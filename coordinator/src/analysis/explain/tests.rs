@@ -16,7 +16,8 @@ use super::{
 use crate::{
     params::Params,
     summary::{
-        CellSummary, Comparison, CpuPerIo, Estimate, Latency, Ring, Verdict,
+        CellSummary, Comparison, Cost, CpuPerIo, Estimate, Latencies, Latency, Ring, TargetState, Threads,
+        Throughput, Verdict,
         answer::Headline,
         audit::Completed,
         cause::Cause,
@@ -87,26 +88,40 @@ impl Of {
             arm: self.arm.into(),
             params: Params::from_iter([("depth".to_owned(), self.depth.into())]),
             hosts: vec!["local".into()],
-            iops: estimate(self.iops),
-            bandwidth_bytes_per_s: estimate(self.iops * self.bytes),
-            latency_ns: Some(Latency { mean: 1e9 * self.in_flight / self.iops, ..Latency::default() }),
-            offered_per_s: self.offered,
-            syscalls_per_io: Some(self.calls),
-            cpu_ns_per_io: Some(CpuPerIo {
-                user: self.user,
-                system: self.system,
-                kernel_threads: Some(self.threads),
-            }),
-            context_switches_per_io: Some(self.switches),
-            interrupts_per_io: self.interrupts,
+            throughput: Throughput {
+                iops: estimate(self.iops),
+                bandwidth_bytes_per_s: estimate(self.iops * self.bytes),
+                offered_per_s: self.offered,
+                ..Throughput::default()
+            },
+            latency: Latencies {
+                all: Some(Latency { mean: 1e9 * self.in_flight / self.iops, ..Latency::default() }),
+                ..Latencies::default()
+            },
+            cost: Cost {
+                syscalls_per_io: Some(self.calls),
+                cpu: Some(CpuPerIo {
+                    user: self.user,
+                    system: self.system,
+                    kernel_threads: Some(self.threads),
+                }),
+                context_switches_per_io: Some(self.switches),
+                interrupts_per_io: self.interrupts,
+                ..Cost::default()
+            },
             ring: self.ring.clone(),
-            target: TargetFacts { direct: Some(self.direct), ..TargetFacts::default() },
-            pinned_cpus: (1..=self.cpus).collect(),
-            placement: Placement {
-                workers: Some(self.workers),
-                worker_cpus: Some(self.cpus),
-                polling_cpus: self.polling.map(|shares| vec![u32::from(shares)]).unwrap_or_default(),
-                polling_shares: self.polling,
+            state: TargetState {
+                target: TargetFacts { direct: Some(self.direct), ..TargetFacts::default() },
+                ..TargetState::default()
+            },
+            threads: Threads {
+                pinned_cpus: (1..=self.cpus).collect(),
+                placement: Placement {
+                    workers: Some(self.workers),
+                    worker_cpus: Some(self.cpus),
+                    polling_cpus: self.polling.map(|shares| vec![u32::from(shares)]).unwrap_or_default(),
+                    polling_shares: self.polling,
+                },
             },
             ..CellSummary::default()
         }
@@ -542,8 +557,8 @@ fn claims_no_cause_that_the_figures_do_not_show() {
     // Neither CPU time nor threads are known.
     let mut bare = set(&[sync(1), uring(1, 90_000.0, 900.0, 0.1)], None);
     for cell in &mut bare.cells {
-        (cell.cpu_ns_per_io, cell.placement) = (None, Placement::default());
-        (cell.latency_ns, cell.syscalls_per_io) = (None, None);
+        (cell.cost.cpu, cell.threads.placement) = (None, Placement::default());
+        (cell.latency.all, cell.cost.syscalls_per_io) = (None, None);
     }
     explain(&mut bare, &["sync".into(), "uring".into()], &[]);
     assert_eq!(bare.explanations[0].finding, Finding::Unknown { time_ns: None, cpu_ns: None });

@@ -44,7 +44,7 @@ pub(super) fn cpu(facets: &Facets<'_>) -> Section {
         let rows: Vec<Row> = cells
             .iter()
             .filter_map(|cell| {
-                let cpu = cell.cpu_ns_per_io?;
+                let cpu = cell.cost.cpu?;
                 let parts = [Some(cpu.user), Some(cpu.system), cpu.kernel_threads];
                 let text = |part: Option<f64>| part.map_or_else(|| "-".into(), units::nanos);
                 let all = units::nanos(cpu.total());

@@ -50,7 +50,7 @@ fn percentiles(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let figures = shown.into_iter().filter_map(|(point, cells)| {
         let tail = |quantile: f64| -(1.0 - quantile).log10();
-        let longest = cells.iter().filter_map(|cell| cell.latency_curve.last());
+        let longest = cells.iter().filter_map(|cell| cell.latency.curve.last());
         let most = longest.map(|point| tail(point.quantile)).reduce(f64::max)?.max(1.0);
         let decades = (1..=most.floor() as usize).map(|decade| {
             let nines = "9".repeat(decade.saturating_sub(2));
@@ -61,7 +61,7 @@ fn percentiles(facets: &Facets<'_>) -> Section {
             [(std::f64::consts::LOG10_2 / most, "50 %".into())].into_iter().chain(decades).collect();
         let mut lines = Vec::new();
         for cell in cells {
-            let points = cell.latency_curve.iter().map(|point| Sample {
+            let points = cell.latency.curve.iter().map(|point| Sample {
                 x: tail(point.quantile) / most,
                 y: point.ns as f64,
                 ci95: None,
@@ -78,11 +78,11 @@ fn percentiles(facets: &Facets<'_>) -> Section {
             });
         }
         let mut quantiles: Vec<f64> =
-            cells.iter().flat_map(|cell| &cell.latency_curve).map(|point| point.quantile).collect();
+            cells.iter().flat_map(|cell| &cell.latency.curve).map(|point| point.quantile).collect();
         quantiles.sort_by(f64::total_cmp);
         quantiles.dedup();
         let at = |cell: &CellSummary, quantile: f64| {
-            let found = cell.latency_curve.iter().find(|point| point.quantile == quantile);
+            let found = cell.latency.curve.iter().find(|point| point.quantile == quantile);
             found.map_or_else(|| "-".into(), |point| units::nanos(point.ns as f64))
         };
         let row = |quantile: &f64| {
@@ -116,9 +116,9 @@ fn percentiles(facets: &Facets<'_>) -> Section {
 fn over_time(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let figures = shown.into_iter().filter_map(|(point, cells)| {
-        let times = || cells.iter().flat_map(|cell| &cell.latency_over_time).map(|at| at.t_s);
+        let times = || cells.iter().flat_map(|cell| &cell.latency.over_time).map(|at| at.t_s);
         let end = times().fold(0.0, f64::max);
-        if end <= 0.0 || cells.iter().all(|cell| cell.latency_over_time.len() < 2) {
+        if end <= 0.0 || cells.iter().all(|cell| cell.latency.over_time.len() < 2) {
             return None;
         }
         let scale = scale::Scale::linear(&[end], [0.0, 1.0]);
@@ -138,7 +138,7 @@ fn over_time(facets: &Facets<'_>) -> Section {
         for cell in cells {
             let look = Look::of(facets.index(&cell.arm));
             for (name, dash, of) in [("p50", "none", 0), ("p99", "6 4", 1)] {
-                let points = cell.latency_over_time.iter().map(|at| Sample {
+                let points = cell.latency.over_time.iter().map(|at| Sample {
                     x: at.t_s / end,
                     y: if of == 0 { at.p50 } else { at.p99 } as f64,
                     ci95: None,
@@ -152,10 +152,10 @@ fn over_time(facets: &Facets<'_>) -> Section {
                     look,
                     points: points.collect(),
                     joined: true,
-                    marked: cell.latency_over_time.len() <= MARKED,
+                    marked: cell.latency.over_time.len() <= MARKED,
                 });
             }
-            table.rows.extend(cell.latency_over_time.iter().map(|at| {
+            table.rows.extend(cell.latency.over_time.iter().map(|at| {
                 let (p50, p99) = (units::nanos(at.p50 as f64), units::nanos(at.p99 as f64));
                 vec![cell.arm.clone(), seconds(at.t_s), p50, p99, units::count(at.iops)]
             }));

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
+pub(crate) mod run_diff;
 
 use crate::{
     params::{self, Params, at, value},

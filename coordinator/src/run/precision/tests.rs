@@ -1,4 +1,4 @@
-//! Fed from synthetic runs, as a run feeds it.
+//! Feeds the rule with synthetic runs.
 
 use proto::outcome::Refusal;
 
@@ -12,7 +12,7 @@ fn fixture(arms: &[&str], trials: u32, until: f64) -> Fixture {
     fixture
 }
 
-/// The block after which it is reached, if it is.
+/// The block after which the precision is reached, if any.
 fn reached(fixture: &Fixture) -> Option<u32> {
     let mut precision = Precision::new(&fixture.plan);
     let records = fixture.run.read_trials().unwrap().records;
@@ -28,7 +28,7 @@ fn reached(fixture: &Fixture) -> Option<u32> {
 }
 
 #[test]
-fn it_is_reached_by_width_and_not_before_the_least() {
+fn stops_by_width_and_not_before_the_minimum() {
     let mut wide = fixture(&["sync", "uring"], 12, 0.05);
     wide.execute(usize::MAX);
     assert_eq!(reached(&wide), Some(5), "narrow from the first, but 5 is the least");
@@ -36,7 +36,7 @@ fn it_is_reached_by_width_and_not_before_the_least() {
     narrow.execute(usize::MAX);
     let after = reached(&narrow).unwrap();
     assert!((6..=12).contains(&after), "{after}");
-    // What a run decides by is what its report shows.
+    // A run decides by the same intervals as its report shows.
     let width = |blocks: u32| {
         let mut part = fixture(&["sync", "uring"], 12, 0.01);
         part.execute(4 * (blocks as usize + 1));
@@ -60,7 +60,7 @@ fn it_is_reached_by_width_and_not_before_the_least() {
 }
 
 #[test]
-fn a_cell_that_is_refused_has_no_part_in_it_and_one_that_is_marked_waits() {
+fn ignores_refused_cells_and_waits_for_marked_trials() {
     let mut refused = fixture(&["sync", "uring", "uring-tuned"], 8, 0.05);
     refused.change = |record| {
         if record.arm == "uring-tuned" {
@@ -85,11 +85,11 @@ fn a_cell_that_is_refused_has_no_part_in_it_and_one_that_is_marked_waits() {
         }
     };
     noisy.execute(usize::MAX);
-    assert_eq!(reached(&noisy), None, "a cell of which no trial counts is not precise");
+    assert_eq!(reached(&noisy), None, "a cell without counted trials is not precise");
 }
 
 #[test]
-fn one_arm_alone_has_intervals_too() {
+fn a_single_arm_uses_the_intervals_of_its_means() {
     let mut alone = fixture(&["sync"], 12, 0.05);
     alone.execute(usize::MAX);
     assert_eq!(reached(&alone), Some(5));
@@ -97,7 +97,7 @@ fn one_arm_alone_has_intervals_too() {
 }
 
 #[test]
-fn a_run_that_was_precise_enough_is_complete() {
+fn a_run_stopped_by_precision_is_complete() {
     let mut stopped = fixture(&["sync", "uring"], 12, 0.05);
     stopped.execute(4 * 6);
     assert!(!stopped.analyse(Some("sync")).trustworthy);

@@ -1,4 +1,4 @@
-//! Conditions: which points of the sweep a claim is about.
+//! Conditions select the points of the sweep that a claim is about.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Literal, Op, Place, Unit, shown};
 
-/// A condition that selects points.
+/// A condition on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     pub(super) axis: String,
@@ -19,7 +19,7 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Whether it selects a point; none if the two cannot be compared.
+    /// Whether it selects this value of the axis; `None` if the two cannot be compared.
     pub(super) fn selects(&self, actual: &Value) -> Option<bool> {
         let actual_has_parts = actual.is_object() || actual.is_array();
         let actual = match actual {
@@ -29,11 +29,11 @@ impl Condition {
         }
         .map_or_else(|| Err(shown(actual)), Ok);
         match (actual, self.literal) {
-            // A bare number goes with any unit: it is bytes or nanoseconds then.
+            // A bare number goes with any unit; it is in bytes or nanoseconds then.
             (Ok((actual, unit)), Some(wanted)) if wanted.unit == unit || wanted.unit == Unit::Count => {
                 Some(self.op.holds(actual, wanted.number))
             }
-            // What has parts, as a distribution of sizes, is no single value.
+            // A value with parts, such as a distribution of sizes, equals no single value.
             (Err(_), _) if actual_has_parts => match self.op {
                 Op::Equal => Some(false),
                 Op::Differs => Some(true),

@@ -1,11 +1,11 @@
-//! Expressions: what can stand on either side of a comparison.
+//! Expressions: the sides of a comparison.
 
 use std::{fmt, ops::Range};
 
 use super::{Literal, Unit};
 use crate::metric::Metric;
 
-/// Where something stands in the text. Says nothing of what it is: two places are always equal.
+/// A place in the text. Places do not affect equality: any two are equal.
 #[derive(Clone, Debug, Default)]
 pub struct Place(pub(super) Range<usize>);
 
@@ -71,7 +71,7 @@ impl Arithmetic {
         }
     }
 
-    /// What binds more tightly is higher.
+    /// Precedence; a higher operation binds more tightly.
     fn binds(self) -> u8 {
         match self {
             Self::Add | Self::Subtract => 0,
@@ -89,7 +89,7 @@ impl Arithmetic {
     }
 }
 
-/// A value, at each point another one.
+/// A value that depends on the point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A constant.
@@ -103,7 +103,7 @@ pub enum Expr {
 }
 
 impl Expr {
-    /// Every measured value in it, from left to right.
+    /// Every measured value, from left to right.
     pub(super) fn quantities(&self) -> Vec<&Quantity> {
         match self {
             Self::Literal(_) => Vec::new(),
@@ -113,21 +113,21 @@ impl Expr {
         }
     }
 
-    /// Whether nothing in it is measured.
+    /// Whether it contains no measured value.
     pub(crate) fn is_constant(&self) -> bool {
         self.quantities().is_empty()
     }
 
-    /// The two sides of a ratio of one metric of two arms, which has an interval of its own: the trials of the
-    /// two are compared.
+    /// The two sides of a ratio of one metric of two arms. Such a ratio has an interval of its own, from a comparison
+    /// of the arms' trials.
     pub(crate) fn ratio(&self) -> Option<(&Quantity, &Quantity)> {
         let Self::Both(Arithmetic::Divide, left, right) = self else { return None };
         let (Self::Quantity(left), Self::Quantity(right)) = (&**left, &**right) else { return None };
         (left.metric == right.metric && left.arm != right.arm).then_some((left, right))
     }
 
-    /// Whether there can be an interval of it: of a metric that has a value for each trial, of the ratio of one
-    /// metric of two arms, and of either with constants.
+    /// Whether it can have an interval: a metric with a value per trial, a ratio of one metric of two arms, and either
+    /// combined with constants.
     #[must_use]
     pub fn has_interval(&self) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl Expr {
 }
 
 impl fmt::Display for Expr {
-    /// Reads back as the same expression.
+    /// The text parses to the same expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(literal) => literal.fmt(f),
@@ -151,7 +151,7 @@ impl fmt::Display for Expr {
             Self::Edge(Edge::Low, of) => write!(f, "low({of})"),
             Self::Edge(Edge::High, of) => write!(f, "high({of})"),
             Self::Both(operation, left, right) => {
-                // Operations of one rank are read from the left.
+                // Operations of equal precedence associate to the left.
                 let looser =
                     |side: &Self, than: u8| matches!(side, Self::Both(inner, ..) if inner.binds() < than);
                 let side = |f: &mut fmt::Formatter<'_>, side: &Self, than: u8| {

@@ -1,13 +1,13 @@
-//! Text to tokens.
+//! Splits the text of an expectation into tokens.
 
 use std::ops::Range;
 
 use super::{ExpectError, Op, expr::Arithmetic};
 
-/// The longest text in tokens: more than anybody writes, and few enough for any stack.
+/// The maximum number of tokens. It bounds the recursion of the parser.
 const MOST: usize = 300;
 
-pub(super) const SHAPE: &str = "an expectation reads like: uring.iops >= 1.5 * sync.iops at depth >= 32";
+pub(super) const SHAPE: &str = "an expectation has the form: uring.iops >= 1.5 * sync.iops at depth >= 32";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token<'a> {
@@ -17,7 +17,7 @@ pub(super) enum Token<'a> {
     Close,
     /// A name, a keyword or a constant.
     Word(&'a str),
-    /// What stood between quotes.
+    /// A quoted text.
     Quoted(&'a str),
 }
 
@@ -41,7 +41,7 @@ impl<'a> Tokens<'a> {
                 at += c.len_utf8();
                 continue;
             }
-            // A minus that begins a constant, not one between two values.
+            // A minus sign at the start of a constant, not between two values.
             let after_value =
                 matches!(list.last(), Some((Token::Word(_) | Token::Close | Token::Quoted(_), _)));
             let negative = rest[c.len_utf8()..].starts_with(|c: char| c.is_ascii_digit() || c == '.');
@@ -72,7 +72,7 @@ impl<'a> Tokens<'a> {
                 },
             };
             if list.len() == MOST {
-                let message = "this expectation is too long";
+                let message = "the expectation is too long";
                 return Err(ExpectError::new(at..text.len(), message, "write several shorter ones"));
             }
             list.push((token, at..at + length));
@@ -85,32 +85,32 @@ impl<'a> Tokens<'a> {
         self.list.get(self.next).map(|(token, _)| *token)
     }
 
-    /// Where the next token is, or the end of the text.
+    /// The place of the next token, or the end of the text.
     pub(super) fn place(&self) -> Range<usize> {
         let end = self.text.trim_end().len();
         self.list.get(self.next).map_or(end..end, |(_, range)| range.clone())
     }
 
-    /// The text of a place.
+    /// The text at a place.
     pub(super) fn slice(&self, range: &Range<usize>) -> &'a str {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
-    /// Passes the next token.
+    /// Consumes the next token.
     pub(super) fn take(&mut self) -> Range<usize> {
         let place = self.place();
         self.next += 1;
         place
     }
 
-    /// Passes the next token if it is this one.
+    /// Consumes the next token if it is this one.
     pub(super) fn take_if(&mut self, token: Token<'_>) -> bool {
         let is = self.peek() == Some(token);
         self.next += usize::from(is);
         is
     }
 
-    /// Whether a name is called here, as in `low(`.
+    /// Whether a call of this function starts here, as in `low(`.
     pub(super) fn calls(&self, name: &str) -> bool {
         self.peek() == Some(Token::Word(name))
             && self.list.get(self.next + 1).is_some_and(|(token, _)| *token == Token::Open)
@@ -118,10 +118,10 @@ impl<'a> Tokens<'a> {
 
     pub(super) fn expected(&self, what: &str) -> ExpectError {
         let found = match self.list.get(self.next) {
-            Some((_, range)) => format!("`{}` stands here", self.slice(range)),
-            None => "the text ends here".to_owned(),
+            Some((_, range)) => format!("found `{}`", self.slice(range)),
+            None => "the text ends".to_owned(),
         };
-        ExpectError::new(self.place(), format!("{found}, where {what} is expected"), SHAPE)
+        ExpectError::new(self.place(), format!("{found}, expected {what}"), SHAPE)
     }
 
     pub(super) fn word(&mut self, what: &str) -> Result<(&'a str, Range<usize>), ExpectError> {

@@ -1,4 +1,4 @@
-//! Expectations: claims that a scenario makes and a run confirms or not.
+//! Expectations: claims of a scenario that a run confirms or refutes.
 //!
 //! ```text
 //! claim     = ( expr OP expr | verdict ) [ "at" condition { "and" condition } ]
@@ -13,8 +13,8 @@
 //! time (`p99 <= 200us`; a bare number is nanoseconds) and a size beside `bandwidth` (a second). Values of axes are
 //! numbers, sizes, durations or words (`at block_size >= 4KiB and pattern = random`).
 //!
-//! A claim holds only if it holds at **every** point that its conditions select. If they select none, or a
-//! value is missing at one of them and no other point fails, it could not be evaluated.
+//! A claim holds only if it holds at **every** point that its conditions select. If they select none, or a value is
+//! missing at one of the points and no other point fails, the claim cannot be evaluated.
 //!
 //! `lex` turns the text into tokens, `parse` the tokens into a claim. [`crate::analysis::expectations`] evaluates it.
 
@@ -51,14 +51,14 @@ pub enum Op {
     Above,
     /// `<`
     Below,
-    /// `=` or `==`; of axes and verdicts only.
+    /// `=` or `==`; only for axes and verdicts.
     Equal,
-    /// `!=`; of axes and verdicts only.
+    /// `!=`; only for axes and verdicts.
     Differs,
 }
 
 impl Op {
-    /// How they are written; the longer ones first.
+    /// How operators are written, longer ones first.
     const SIGNS: [(&str, Self); 7] = [
         (">=", Self::AtLeast),
         ("<=", Self::AtMost),
@@ -88,44 +88,44 @@ impl fmt::Display for Op {
     }
 }
 
-/// What is claimed at each point.
+/// The claim made at each point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
-    /// How two values compare.
+    /// A comparison of two values.
     Compare {
-        /// One side.
+        /// The left side.
         left: Expr,
-        /// How it compares.
+        /// The operator.
         op: Op,
-        /// The other.
+        /// The right side.
         right: Expr,
     },
-    /// What was concluded of an arm.
+    /// A verdict on an arm.
     Verdict {
-        /// The metric of the arm.
+        /// The arm's metric.
         of: Quantity,
-        /// The same metric of the arm that it is held against; none: the baseline.
+        /// The same metric of the arm it is compared with; `None` for the baseline.
         against: Option<Quantity>,
-        /// Whether the verdict is to be this one, or any other.
+        /// Whether the verdict must be this one, or any other.
         is: bool,
         /// The verdict.
         verdict: Verdict,
     },
 }
 
-/// An expectation, taken apart.
+/// A parsed expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
-    /// What is claimed.
+    /// The statement.
     pub statement: Statement,
-    /// What both sides are counted in.
+    /// The unit of both sides.
     pub unit: Unit,
-    /// At which points.
+    /// The conditions that select points.
     pub conditions: Vec<Condition>,
 }
 
 impl Claim {
-    /// Every measured value that is named.
+    /// Every measured value in the claim.
     fn quantities(&self) -> Vec<&Quantity> {
         match &self.statement {
             Statement::Compare { left, right, .. } => [left.quantities(), right.quantities()].concat(),
@@ -137,7 +137,7 @@ impl Claim {
 }
 
 impl fmt::Display for Claim {
-    /// Reads back as the same claim.
+    /// The text parses to the same claim.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.statement {
             Statement::Compare { left, op, right } => write!(f, "{left} {op} {right}")?,
@@ -156,12 +156,12 @@ impl fmt::Display for Claim {
     }
 }
 
-/// A claim written in a scenario.
+/// An expectation as written in a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
-    /// As written.
+    /// The text as written.
     pub text: String,
-    /// What it says.
+    /// The claim.
     pub claim: Claim,
 }
 
@@ -174,7 +174,8 @@ impl Expectation {
         })
     }
 
-    /// Checks the names of arms and, if they are known, those of axes, and that conditions suit their values.
+    /// Checks the names of arms and, if the axes are known, their names and that their values can be compared as the
+    /// conditions do.
     #[must_use]
     pub fn check(&self, arms: &[&str], axes: Option<&[(&str, &[Value])]>) -> Vec<ExpectError> {
         let mut errors = Vec::new();
@@ -191,7 +192,7 @@ impl Expectation {
             let Some((_, values)) = axes.iter().find(|(name, _)| *name == condition.axis) else {
                 let message = format!("`{}` is not swept here", condition.axis);
                 let help = if names.is_empty() {
-                    "there is no `sweep`: leave the `at …` out".to_owned()
+                    "there is no `sweep`: remove `at …`".to_owned()
                 } else {
                     one_of("the axes are", &condition.axis, &names)
                 };
@@ -215,7 +216,7 @@ pub(crate) fn place(point: &Params) -> String {
     if axes.is_empty() { String::new() } else { format!("at {}", axes.join(" ")) }
 }
 
-/// A value without quotes.
+/// A value, without quotes.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

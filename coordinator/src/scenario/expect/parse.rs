@@ -1,4 +1,4 @@
-//! Text to claim. A small hand-written parser, so that every refusal knows its column and its remedy.
+//! Parses an expectation. The parser is hand-written, so that every error has its place and its remedy.
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use crate::{
     summary::Verdict,
 };
 
-/// What is expected between two values.
+/// The token expected between two values.
 const COMPARISON: &str = "a comparison (>=, <=, > or <)";
 
-/// A part of an expression with what it is counted in and where it stands.
+/// A part of an expression with its unit and place.
 struct Part {
     expr: Expr,
     unit: Unit,
@@ -24,13 +24,13 @@ struct Part {
 }
 
 impl Part {
-    /// A constant without a unit, which takes on that of what stands beside it.
+    /// A constant without a unit, which takes the unit of the other side.
     fn is_bare(&self) -> bool {
         self.unit == Unit::Count && self.expr.is_constant()
     }
 }
 
-/// `ARM.METRIC`; a number may have a point too, but no letter after it.
+/// `ARM.METRIC`. A number may also contain a dot, but no letter after it.
 fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, ExpectError> {
     let Some((arm, metric)) = word.rsplit_once('.') else { return Ok(None) };
     if !metric.starts_with(|c: char| c.is_alphabetic()) || arm.is_empty() {
@@ -41,7 +41,7 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
         let names: Vec<&str> = metric::claimable().map(|metric| metric.name).collect();
         let message = format!("there is no metric `{metric}`");
         let help = match metric.split_once('-') {
-            Some((name, _)) if metric::find(name).is_some() => "write a minus between blanks".to_owned(),
+            Some((name, _)) if metric::find(name).is_some() => "put spaces around the minus sign".to_owned(),
             _ => one_of("the metrics are", metric, &names),
         };
         return Err(ExpectError::new(from..range.end, message, help));
@@ -50,10 +50,10 @@ fn quantity(word: &str, range: &Range<usize>) -> Result<Option<Quantity>, Expect
     Ok(Some(Quantity { arm: arm.to_owned(), metric: found, arm_at }))
 }
 
-/// Reads an expectation. Names of arms and axes are checked by [`Expectation::check`].
+/// Parses an expectation. [`Expectation::check`] checks the names of arms and axes.
 ///
 /// # Errors
-/// What is wrong first, with its place.
+/// The first problem, with its place.
 pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
     let mut tokens = Tokens::of(text)?;
     let (statement, unit) =
@@ -72,26 +72,26 @@ pub fn parse(text: &str) -> Result<Expectation, ExpectError> {
     Ok(Expectation { text: text.to_owned(), claim: Claim { statement, unit, conditions } })
 }
 
-/// `EXPR OP EXPR`, and what both sides are counted in.
+/// `EXPR OP EXPR`, and the unit of both sides.
 fn compare(tokens: &mut Tokens<'_>) -> Result<(Statement, Unit), ExpectError> {
     let left = sum(tokens)?;
     let (op, op_at) = tokens.op(COMPARISON)?;
     if matches!(op, Op::Equal | Op::Differs) {
         let message = "measured values are never exactly equal";
-        let help = "compare with >=, <=, > or <; only a verdict is equal to something, as in: verdict(uring.iops) == \
+        let help = "compare with >=, <=, > or <; only verdicts can be tested for equality: verdict(uring.iops) == \
                     faster";
         return Err(ExpectError::new(op_at, message, help));
     }
     let right = sum(tokens)?;
     if left.expr.is_constant() && right.expr.is_constant() {
-        let message = "nothing here is measured";
+        let message = "the expectation contains no measured value";
         return Err(ExpectError::new(left.at.start..right.at.end, message, SHAPE));
     }
     let unit = same_unit(tokens, &left, &right)?;
     Ok((Statement::Compare { left: left.expr, op, right: right.expr }, unit))
 }
 
-/// What two values that are added or compared are counted in.
+/// The common unit of two values that are added or compared.
 fn same_unit(tokens: &Tokens<'_>, left: &Part, right: &Part) -> Result<Unit, ExpectError> {
     match (left.is_bare(), right.is_bare()) {
         (true, _) => return Ok(right.unit),
@@ -99,15 +99,15 @@ fn same_unit(tokens: &Tokens<'_>, left: &Part, right: &Part) -> Result<Unit, Exp
         _ if left.unit == right.unit => return Ok(left.unit),
         _ => {}
     }
-    // The constant is what can be changed.
+    // Report the constant, because it can be changed.
     let (odd, other) = if left.expr.is_constant() { (left, right) } else { (right, left) };
     let (odd_text, other_text) = (tokens.slice(&odd.at), tokens.slice(&other.at));
     let (message, help) = if odd.expr.is_constant() {
         let message =
-            format!("`{odd_text}` does not go with {other_text}, which is counted in {}", other.unit.name());
+            format!("`{odd_text}` does not have the unit of {other_text}, which is in {}", other.unit.name());
         (message, other.unit.remedy())
     } else {
-        let message = format!("{other_text} and {odd_text} are not of one kind");
+        let message = format!("{other_text} and {odd_text} have different units");
         (message, "compare a metric with the same metric of another arm")
     };
     Err(ExpectError::new(odd.at.clone(), message, help))
@@ -139,7 +139,8 @@ fn product(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
             Arithmetic::Multiply if plain_right => left.unit,
             _ => {
                 let what = if sign == Arithmetic::Divide { "divided by" } else { "multiplied by" };
-                let message = format!("{} {what} {} are no metric", left.unit.name(), right.unit.name());
+                let message =
+                    format!("{} {what} {} have no meaning as a metric", left.unit.name(), right.unit.name());
                 let help = "divide a metric by the same metric of another arm, or multiply by a bare number";
                 return Err(ExpectError::new(left.at.start..right.at.end, message, help));
             }
@@ -167,8 +168,8 @@ fn factor(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
         tokens.close()?;
         if !of.expr.has_interval() {
             let message = format!("`{}` has no interval", tokens.slice(&of.at));
-            let help = "an interval is known of a metric that has a value for each trial, and of the ratio of one \
-                        metric of two arms: low(uring.iops / sync.iops)";
+            let help = "a metric with a value per trial has an interval, and so has the ratio of one metric of two \
+                        arms: low(uring.iops / sync.iops)";
             return Err(ExpectError::new(of.at, message, help));
         }
         return Ok(Part { expr: Expr::Edge(edge, Box::new(of.expr)), unit: of.unit, at: start..end });
@@ -189,9 +190,13 @@ fn factor(tokens: &mut Tokens<'_>) -> Result<Part, ExpectError> {
     }
     if tokens.peek() == Some(Token::Open) {
         let message = format!("there is no `{word}(…)`");
-        return Err(ExpectError::new(at, message, one_of("there are", word, &["low", "high", "verdict"])));
+        return Err(ExpectError::new(
+            at,
+            message,
+            one_of("the functions are", word, &["low", "high", "verdict"]),
+        ));
     }
-    Err(ExpectError::new(at, format!("`{word}` is neither a number nor of the form ARM.METRIC"), SHAPE))
+    Err(ExpectError::new(at, format!("`{word}` is neither a number nor ARM.METRIC"), SHAPE))
 }
 
 /// `verdict(ARM.METRIC) == VERDICT`, or of `ARM.METRIC / ARM.METRIC`.
@@ -200,8 +205,7 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
     tokens.take();
     let measured = |tokens: &mut Tokens<'_>| {
         let (word, at) = tokens.word("ARM.METRIC")?;
-        let refuse =
-            || ExpectError::new(at.clone(), format!("`{word}` is not of the form ARM.METRIC"), SHAPE);
+        let refuse = || ExpectError::new(at.clone(), format!("`{word}` is not ARM.METRIC"), SHAPE);
         Ok::<_, ExpectError>((quantity(word, &at)?.ok_or_else(refuse)?, at.clone()))
     };
     let (of, _) = measured(tokens)?;
@@ -209,7 +213,7 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
     if tokens.take_if(Token::Arithmetic(Arithmetic::Divide)) {
         let (other, at) = measured(tokens)?;
         if other.metric != of.metric || other.arm == of.arm {
-            let message = "a verdict is on one metric of two arms";
+            let message = "a verdict compares one metric of two arms";
             let help = format!("write {}.{}, or another arm", other.arm, of.metric.name);
             return Err(ExpectError::new(at, message, help));
         }
@@ -217,14 +221,14 @@ fn verdict(tokens: &mut Tokens<'_>) -> Result<Statement, ExpectError> {
     }
     tokens.close()?;
     let (op, op_at) = tokens.op("== or !=").map_err(|error| ExpectError {
-        help: "a verdict reads like: verdict(uring.iops) == faster".to_owned(),
+        help: "a verdict has the form: verdict(uring.iops) == faster".to_owned(),
         ..error
     })?;
     let is = match op {
         Op::Equal => true,
         Op::Differs => false,
         _ => {
-            return Err(ExpectError::new(op_at, "verdicts have no order", "compare with == or !="));
+            return Err(ExpectError::new(op_at, "verdicts are not ordered", "compare with == or !="));
         }
     };
     Ok(Statement::Verdict { of, against, is, verdict: verdict_word(tokens)? })
@@ -254,7 +258,7 @@ fn condition(tokens: &mut Tokens<'_>) -> Result<Condition, ExpectError> {
     let (value, value_at) = tokens.word("a value of the axis")?;
     let literal = Literal::parse(value);
     if literal.is_none() && !matches!(op, Op::Equal | Op::Differs) {
-        let message = format!("`{value}` is not a number, so it can only be equal or not");
+        let message = format!("`{value}` is not a number, so it can only be compared with = or !=");
         return Err(ExpectError::new(op_at, message, "write = or !="));
     }
     let (axis_at, value_at) = (Place(axis_at), Place(value_at));

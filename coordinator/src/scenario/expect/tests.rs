@@ -10,7 +10,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn reads_the_shipped_forms() {
+fn reads_the_documented_forms() {
     let claim = parse("uring-tuned.iops >= 1.5 * sync.iops at depth >= 32").unwrap().claim;
     let named: Vec<String> = claim.quantities().iter().map(ToString::to_string).collect();
     assert_eq!((named, claim.conditions.len()), (vec!["uring-tuned.iops".into(), "sync.iops".into()], 1));
@@ -21,7 +21,7 @@ fn reads_the_shipped_forms() {
 }
 
 #[test]
-fn what_is_read_is_printed_so() {
+fn prints_what_it_read() {
     for text in [
         "uring-tuned.iops >= 1.5 * sync.iops at depth >= 32",
         "low(uring.iops / sync.iops) >= 1.2 at depth >= 32 and block_size == 4KiB",
@@ -41,7 +41,7 @@ fn what_is_read_is_printed_so() {
 }
 
 #[test]
-fn refusals_know_their_place() {
+fn errors_have_place_and_remedy() {
     insta::assert_snapshot!(
         [
             "",
@@ -83,7 +83,7 @@ fn refusals_know_their_place() {
 }
 
 #[test]
-fn names_are_checked() {
+fn checks_names_of_arms_and_axes() {
     let depths = [json!(1), json!(8)];
     let axes: [(&str, &[Value]); 1] = [("depth", &depths)];
     let errors = |text: &str| {
@@ -139,7 +139,7 @@ fn expression() -> impl Strategy<Value = Expr> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+    fn reads_or_refuses_any_text(text in "\\PC{0,40}") {
         match parse(&text) {
             Err(error) => prop_assert!(text.get(error.part).is_some()),
             Ok(read) => prop_assert_eq!(parse(&read.claim.to_string()).map(|again| again.claim), Ok(read.claim)),
@@ -147,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_back(
+    fn printed_claims_parse_to_the_same_claim(
         left in expression(),
         right in expression(),
         op in prop::sample::select(vec![Op::AtLeast, Op::AtMost, Op::Above, Op::Below]),
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn any_words_are_read_or_refused(words in prop::collection::vec(
+    fn reads_or_refuses_any_tokens(words in prop::collection::vec(
         prop::sample::select(vec!["a.iops", "b-c.p99", ">=", "<", "=", "1.5", "*", "at", "and", "depth",
             "4KiB", "3us", ".", "-", "1e999", "µ.iops", "inf", "!", "low", "high", "verdict", "(", ")", "/", "+",
             "faster", "\"no difference\"", "a.p99", "2M", "'"]), 0..14)) {
@@ -188,7 +188,7 @@ proptest! {
 }
 
 #[test]
-fn no_depth_of_parentheses_is_too_much() {
+fn survives_deep_parentheses() {
     for count in [100, 100_000] {
         let text = format!("{}a.iops{} > 1", "(".repeat(count), ")".repeat(count));
         assert_eq!(parse(&text).is_ok(), count == 100);

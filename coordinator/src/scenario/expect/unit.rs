@@ -1,22 +1,22 @@
-//! What values are counted in, and how they are written.
+//! Units of values and constants, and how they are written.
 
 use proto::units::{ByteSize, Nanos};
 
 use crate::metric;
 
-/// What a value is counted in.
+/// The unit of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A bare number.
     Count,
     /// Nanoseconds.
     Nanos,
-    /// Bytes, or bytes a second.
+    /// Bytes, or bytes per second.
     Bytes,
 }
 
 impl Unit {
-    /// What a metric's values are written in.
+    /// The unit in which a metric's values are written.
     pub(super) fn of(unit: metric::Unit) -> Self {
         match unit {
             metric::Unit::Nanoseconds => Self::Nanos,
@@ -35,16 +35,16 @@ impl Unit {
         }
     }
 
-    /// How to write a constant of it.
+    /// How to write a constant of this unit.
     pub(super) fn remedy(self) -> &'static str {
         match self {
             Self::Count => "write a bare number",
             Self::Nanos => "write a duration, such as 200us",
-            Self::Bytes => "write a size a second, such as 100MiB",
+            Self::Bytes => "write a size (per second), such as 100MiB",
         }
     }
 
-    /// A value as people read it.
+    /// A value for display.
     pub(crate) fn show(self, value: f64) -> String {
         let scale = |steps: &[(f64, &str)]| {
             let (step, unit) = steps
@@ -76,12 +76,12 @@ pub(crate) fn figures(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A constant. A bare number (unit [`Unit::Count`]) goes with whatever stands beside it.
+/// A constant. A bare number (unit [`Unit::Count`]) takes the unit of the other side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Literal {
-    /// Finite; of times in nanoseconds, of sizes in bytes.
+    /// Finite; nanoseconds for times, bytes for sizes.
     pub number: f64,
-    /// As it was written.
+    /// The unit as written.
     pub unit: Unit,
 }
 
@@ -89,7 +89,7 @@ pub struct Literal {
 const FACTORS: [(char, f64); 3] = [('k', 1e3), ('M', 1e6), ('G', 1e9)];
 
 impl Literal {
-    /// A number, with `k`, `M` or `G` if wanted; a size, or a duration.
+    /// Parses a number, optionally with `k`, `M` or `G`, a size or a duration.
     pub(super) fn parse(word: &str) -> Option<Self> {
         if !word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit() || c == '.') {
             return None;
@@ -108,11 +108,11 @@ impl Literal {
 }
 
 impl std::fmt::Display for Literal {
-    /// In a form that reads back as the same value.
+    /// The text parses to the same value.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.unit {
             Unit::Count => write!(f, "{}", self.number),
-            // Whole numbers from 0 to 2^64, as they were read.
+            // Whole numbers from 0 to 2^64, as parsed.
             Unit::Nanos => Nanos(self.number as u64).fmt(f),
             Unit::Bytes => ByteSize(self.number as u64).fmt(f),
         }

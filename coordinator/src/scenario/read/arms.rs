@@ -1,4 +1,4 @@
-//! `arms`: an engine block each, with the hosts it is for and what is special about it.
+//! `arms`: an engine block each, with hosts and description.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use proto::trial::{Engine, EngineKind};
 use serde_json::{Map, Value};
 
 use super::{Arms, Fixed, Reader, is_name};
-use crate::scenario::{ARM_PATTERN, Arm, MAX_NAME, Problem, document::Spot, keys::Block, spans::KeyPath};
+use crate::scenario::{ARM_PATTERN, Arm, MAX_NAME, document::Spot, keys::Block, spans::KeyPath};
 
 impl Reader<'_> {
     pub(super) fn arms(&mut self, value: Option<Value>) -> (Arms, Fixed) {
@@ -15,22 +15,22 @@ impl Reader<'_> {
         let example = "`arms: {sync: {engine: psync}, uring: {engine: io_uring}}`";
         let Some(section) = self.section("arms", value, example) else { return (arms, fixed) };
         if section.is_empty() {
-            self.report(&at, "`arms` is empty", "nothing to run", format!("write {example}"));
+            self.report(&at, "`arms` is empty", "no arms", format!("write {example}"));
         }
         for (name, value) in section {
             let at = at.key(&name);
             if !is_name(&name, false) {
-                let message = format!("`{name}` cannot be an arm's name");
+                let message = format!("`{name}` is not a valid name for an arm");
                 let help = format!(
-                    "letters, digits, `-` and `_`, beginning with a letter or digit, at most {MAX_NAME} \
+                    "use letters, digits, `-` and `_`, starting with a letter or digit, at most {MAX_NAME} characters \
                      ({ARM_PATTERN})"
                 );
                 let problem = self.document.problem(&at, Spot::Key, message, "this name");
                 self.problems.push(problem.help(help));
             }
             let Value::Object(mapping) = value else {
-                let message = format!("the arm `{name}` is a mapping");
-                self.report(&at, message, "not a mapping", "write {engine: io_uring}, with knobs after it");
+                let message = format!("the arm `{name}` must be a mapping");
+                self.report(&at, message, "not a mapping", "write {engine: io_uring} and add options");
                 fixed.insert(name, Vec::new());
                 continue;
             };
@@ -50,44 +50,47 @@ impl Reader<'_> {
         let description = mapping.remove("description").filter(|text| !text.is_null());
         let description =
             description.and_then(|text| self.typed::<String>(text, &at.key("description"), Some(Block::Arm)));
-        self.engine_kind(&mut mapping, at);
-        let engine: Option<Engine> = match self.problems[before..].iter().any(Problem::is_engine) {
-            false => self.typed(Value::Object(mapping), at, Some(Block::Arm)),
-            true => {
-                // Only to find what else is wrong with the arm.
-                mapping.insert("engine".to_owned(), Value::from(EngineKind::IoUring.to_string()));
-                self.typed(Value::Object(mapping), at, Some(Block::Arm))
-            }
-        };
+        if !self.has_engine(&mut mapping, at) {
+            // Only to find further problems of the arm.
+            mapping.insert("engine".to_owned(), Value::from(EngineKind::IoUring.to_string()));
+        }
+        let engine: Option<Engine> = self.typed(Value::Object(mapping), at, Some(Block::Arm));
         engine.filter(|_| self.problems.len() == before).map(|engine| Arm { engine, hosts, description })
     }
 
-    /// Looks at the engine's name before serde does: a bare `null` is a name here.
-    fn engine_kind(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) {
+    /// Whether the arm names an engine; reports it otherwise. A bare `null` is the name of an engine, and becomes one
+    /// here.
+    fn has_engine(&mut self, mapping: &mut Map<String, Value>, at: &KeyPath) -> bool {
         let at = at.key("engine");
         let known: Vec<_> = EngineKind::ALL.iter().map(|kind| kind.name()).collect();
-        let engines = format!("the engines are: {}", known.join(", "));
-        let refused = match mapping.get("engine") {
+        let (message, label, help) = match mapping.get("engine") {
             Some(Value::Null) if self.document.written(&at).is_some_and(|text| text.trim() == "null") => {
                 mapping.insert("engine".to_owned(), Value::from("null"));
-                return;
+                return true;
             }
-            Some(Value::Null) => ("`engine` is empty".to_owned(), "no engine", engines),
-            None => {
-                let message = "the arm has no `engine`".to_owned();
-                (message, "missing here", "add `engine: io_uring` or `engine: psync`".to_owned())
+            Some(Value::Null) => {
+                ("`engine` is empty", "no engine", format!("the engines are: {}", known.join(", ")))
             }
-            Some(_) => return,
+            None => (
+                "the arm has no `engine`",
+                "missing here",
+                "add `engine: io_uring` or `engine: psync`".to_owned(),
+            ),
+            Some(_) => return true,
         };
-        let (message, label, help) = refused;
-        let problem = self.document.problem(&at, Spot::Value, message, label).help(help).of_engine();
-        self.problems.push(problem);
+        self.report(&at, message, label, help);
+        false
     }
 
     fn labels(&mut self, value: Value, at: &KeyPath) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::new();
         let Value::Object(mapping) = value else {
-            self.report(at, "`hosts` are labels", "not a mapping", "write {kernel: patched}");
+            self.report(
+                at,
+                "`hosts` must be a mapping of labels",
+                "not a mapping",
+                "write {kernel: patched}",
+            );
             return labels;
         };
         for (label, value) in mapping {
@@ -96,7 +99,7 @@ impl Reader<'_> {
                 Value::Number(number) => labels.insert(label, number.to_string()),
                 Value::Bool(truth) => labels.insert(label, truth.to_string()),
                 _ => {
-                    let message = format!("the label `{label}` has no plain value");
+                    let message = format!("the label `{label}` must have a plain value");
                     self.report(&at.key(&label), message, "this value", "write a word, such as patched");
                     None
                 }

@@ -1,4 +1,4 @@
-//! `ladder`: names of arms, in an order.
+//! `ladder`: an ordered list of arms.
 
 use serde_json::Value;
 
@@ -18,18 +18,18 @@ impl Reader<'_> {
         };
         let names: Vec<&str> = arms.keys().map(String::as_str).collect();
         if steps.len() < 2 {
-            let help = "name two arms or more, in order; each is held against the one before it";
-            self.report(&at, "a `ladder` of less than two arms has no step", "too short", help);
+            let help = "name at least two arms in order; each is compared with its predecessor";
+            self.report(&at, "a `ladder` needs at least two arms", "too short", help);
         }
         for (index, name) in steps.iter().enumerate() {
             let place = at.index(index);
             let twice = steps[..index].contains(name);
             let (message, label, help) = if twice {
-                let help = "keep one of them: a step from an arm to itself changes nothing";
-                (format!("the arm `{name}` is in the ladder twice"), "again here", help.to_owned())
+                let help = "keep one of them";
+                (format!("the arm `{name}` is in the ladder twice"), "repeated here", help.to_owned())
             } else if !arms.is_empty() && !arms.contains_key(name) {
                 let help = keys::one_of("the arms are", name, &names);
-                (format!("the ladder names `{name}`, which is no arm"), "no such arm", help)
+                (format!("the ladder names `{name}`, which is not an arm"), "no such arm", help)
             } else {
                 continue;
             };
@@ -47,7 +47,8 @@ mod tests {
 
     fn ladder(steps: &str) -> Result<Vec<String>, ScenarioError> {
         let text = format!(
-            "name: x\ntarget: {{file: {{size: 1MiB}}}}\narms:\n  pread: {{engine: psync}}\n  ring: {{engine: io_uring}}\n\
+            "name: x\ntarget: {{file: {{size: 1MiB}}}}\narms:\n  pread: {{engine: psync}}\n  ring: {{engine: \
+             io_uring}}\n\
              ladder: {steps}\n"
         );
         load_text(text, Path::new("x.yaml"), &[], false).map(|loaded| loaded.scenario.ladder)
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_their_order() {
+    fn keeps_the_order_of_arms() {
         assert_eq!(ladder("[ring, pread]").unwrap(), ["ring", "pread"]);
         assert!(ladder("~").unwrap().is_empty());
     }

@@ -1,5 +1,5 @@
-//! The tree to the typed model. Reading goes on after a problem wherever it can, so that a scenario is mended
-//! in one go.
+//! Reads the tree into the typed model. Reading continues after a problem where possible, so that all problems of a
+//! scenario are reported together.
 
 mod arms;
 mod ladder;
@@ -15,7 +15,7 @@ use super::{
     Arm, MAX_NAME, Problem, Scenario,
     document::{Document, Spot, remove},
     keys::{self, Block},
-    message::humane,
+    message::reworded,
     noise::NoisePolicy,
     spans::KeyPath,
     yaml,
@@ -25,11 +25,8 @@ use super::{
 pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec<Problem>> {
     let Value::Object(mut top) = tree else {
         let root = KeyPath::default();
-        let problem =
-            document.problem(&root, Spot::Value, "a scenario is a mapping of keys", "not a mapping");
-        return Err(vec![
-            problem.help("begin with `name: …`; shipped scenarios in scenarios/ show the rest"),
-        ]);
+        let problem = document.problem(&root, Spot::Value, "a scenario must be a mapping", "not a mapping");
+        return Err(vec![problem.help("start with `name: …`; see the shipped scenarios in scenarios/")]);
     };
     let mut reader = Reader { document, problems: Vec::new() };
     reader.known(Block::Scenario, &mut top, &KeyPath::default());
@@ -45,7 +42,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
     let sweep = reader.sweep(top.remove("sweep"), (&workload, &arms, &target), &fixed);
-    // Axes that are wrong themselves must not make every expectation wrong.
+    // Invalid axes must not invalidate every expectation.
     let sound = (reader.problems.len() == before).then_some(&sweep);
     reader.baseline(baseline.as_deref(), &fixed);
     let ladder = reader.ladder(top.remove("ladder"), &fixed);
@@ -78,7 +75,7 @@ struct Reader<'a> {
 }
 
 type Arms = IndexMap<String, Arm>;
-/// Arms that were written, well or not, with the keys that each fixes.
+/// The written arms, valid or not, with the keys that each one fixes.
 type Fixed = IndexMap<String, Vec<String>>;
 
 impl Reader<'_> {
@@ -86,20 +83,19 @@ impl Reader<'_> {
         self.problems.push(self.document.problem(path, Spot::Value, message, label).help(help));
     }
 
-    /// Reports keys that there are not, and takes them out.
+    /// Reports unknown keys and removes them.
     fn known(&mut self, block: Block, mapping: &mut Map<String, Value>, at: &KeyPath) {
         let unknown: Vec<String> = mapping.keys().filter(|key| !block.has(key)).cloned().collect();
         for key in unknown {
             mapping.remove(&key);
             let (message, help) = block.unknown(&key);
-            let label = if message.contains("release") { "not in this release" } else { "unknown" };
-            let problem = self.document.problem(&at.key(&key), Spot::Key, message, label);
+            let problem = self.document.problem(&at.key(&key), Spot::Key, message, "unknown");
             self.problems.push(problem.help(help));
         }
     }
 
-    /// Reads a value. A part that is refused is reported and taken out, and the rest is read again, so that
-    /// all problems of a block are found.
+    /// Reads a value. An invalid part is reported and removed, and the rest is read again, so that all problems of a
+    /// block are found.
     fn typed<T: DeserializeOwned>(
         &mut self,
         mut value: Value,
@@ -112,13 +108,13 @@ impl Reader<'_> {
                 Ok(read) => return sound.then_some(read),
                 Err(error) => error,
             };
-            // What is missing because it was taken out has been reported already.
+            // A part that is missing because it was removed has been reported already.
             if !sound && (error.path.0.is_empty() || error.message.starts_with("missing field")) {
                 return None;
             }
             sound = false;
             let place = at.join(&error.path);
-            let (message, label, help) = humane(&error.message, &place);
+            let (message, label, help) = reworded(&error.message, &place);
             let about = || place.last_key().and_then(|key| block?.about(key));
             let problem = self.document.problem(&place, Spot::Value, message, &label);
             self.problems.push(match help.or_else(about) {
@@ -136,18 +132,18 @@ impl Reader<'_> {
         self.typed(value, &KeyPath::of([key]), Some(Block::Scenario))
     }
 
-    /// A section that must be there and be a mapping.
+    /// A required section, which must be a mapping.
     fn section(&mut self, key: &str, value: Option<Value>, example: &str) -> Option<Map<String, Value>> {
         let at = KeyPath::of([key]);
         match value {
             Some(Value::Object(mapping)) => return Some(mapping),
             Some(Value::Null) => {
-                self.report(&at, format!("`{key}` is empty"), "nothing below", format!("write {example}"));
+                self.report(&at, format!("`{key}` is empty"), "empty", format!("write {example}"));
             }
             Some(_) => {
                 self.report(
                     &at,
-                    format!("`{key}` is a mapping"),
+                    format!("`{key}` must be a mapping"),
                     "not a mapping",
                     format!("write {example}"),
                 );
@@ -155,7 +151,7 @@ impl Reader<'_> {
             None => {
                 let root = KeyPath::default();
                 let message = format!("the scenario has no `{key}`");
-                self.report(&root, message, "missing from this scenario", format!("add {example}"));
+                self.report(&root, message, "missing", format!("add {example}"));
             }
         }
         None
@@ -166,21 +162,21 @@ impl Reader<'_> {
         let Some(value) = value.filter(|value| !value.is_null()) else {
             let message = "the scenario has no `name`";
             let help = "add a line such as `name: my-scenario`; it names the directory of results";
-            self.report(&KeyPath::default(), message, "missing from this scenario", help);
+            self.report(&KeyPath::default(), message, "missing", help);
             return String::new();
         };
         let name = match value {
-            // `name: 2024` is a number to YAML and a name to people.
+            // `name: 2024` is a number in YAML.
             Value::Number(number) => number.to_string(),
             value => {
                 self.typed::<String>(value, &at, Some(Block::Scenario)).unwrap_or_else(|| "x".to_owned())
             }
         };
         if !is_name(&name, true) {
-            let message = format!("`{name}` cannot be a scenario's name");
+            let message = format!("`{name}` is not a valid name for a scenario");
             let help = format!(
-                "it becomes a directory's name: letters, digits, `-`, `_` and `.`, beginning with a letter or \
-                 digit, at most {MAX_NAME}"
+                "it becomes part of a directory's name: use letters, digits, `-`, `_` and `.`, starting with a letter \
+                 or digit, at most {MAX_NAME} characters"
             );
             self.report(&at, message, "this name", help);
         }
@@ -224,13 +220,13 @@ impl Reader<'_> {
         if !arms.contains_key(name) && !arms.is_empty() {
             let names: Vec<&str> = arms.keys().map(String::as_str).collect();
             let help = keys::one_of("the arms are", name, &names);
-            let message = format!("the baseline `{name}` is no arm");
+            let message = format!("the baseline `{name}` is not an arm");
             self.report(&KeyPath::of(["baseline"]), message, "no such arm", help);
         }
     }
 }
 
-/// Whether a text can be the name of a scenario, or of an arm.
+/// Whether a text is a valid name; `points` allows dots, which names of arms must not have.
 fn is_name(name: &str, points: bool) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (points && c == '.');
     name.len() <= MAX_NAME && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)

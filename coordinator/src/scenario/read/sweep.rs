@@ -1,4 +1,4 @@
-//! `sweep` and `expect`: the axes, and the claims that are about their points.
+//! `sweep` and `expect`: the axes, and the claims about their points.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::scenario::{
     expand::canonical,
     expect,
     keys::Block,
-    message::humane,
+    message::reworded,
     spans::{KeyPath, Step},
 };
 
@@ -31,7 +31,7 @@ impl Reader<'_> {
         };
         let at = KeyPath::of(["sweep"]);
         self.known(Block::Sweep, &mut axes, &at);
-        // An axis is checked against blocks that are sound, so that it is not blamed for them.
+        // Axes are checked against valid blocks, so that problems of the blocks are not reported for the axes.
         let workload = workload.clone().unwrap_or_default();
         let engine =
             arms.values().next().map_or_else(|| Engine::new(EngineKind::IoUring), |arm| arm.engine.clone());
@@ -39,21 +39,22 @@ impl Reader<'_> {
             let at = at.key(&axis);
             for arm in fixed.iter().filter(|(_, keys)| keys.contains(&axis)).map(|(arm, _)| arm) {
                 let place = KeyPath::of(["arms", arm, &axis]);
-                let message = format!("`{axis}` is swept, and the arm `{arm}` fixes it");
-                let help = format!("take `{axis}` out of the arm, or out of `sweep`");
+                let message = format!("`{axis}` is swept, but the arm `{arm}` fixes it");
+                let help = format!("remove `{axis}` from the arm or from `sweep`");
                 self.report(&place, message, "fixed here", help);
             }
             let values = match value {
                 Value::Array(values) if !values.is_empty() => values,
                 Value::Array(_) => {
-                    let help = format!("list its values, such as `{axis}: [1, 8]`, or leave the axis out");
+                    let help = format!("list its values, such as `{axis}: [1, 8]`, or remove the axis");
                     self.report(&at, format!("the axis `{axis}` has no values"), "empty", help);
                     continue;
                 }
                 _ => {
-                    let help =
-                        format!("write a list, such as `{axis}: [1, 8]`; a single value goes elsewhere");
-                    self.report(&at, format!("the axis `{axis}` is no list"), "not a list", help);
+                    let help = format!(
+                        "write a list, such as `{axis}: [1, 8]`; a single value belongs in its block"
+                    );
+                    self.report(&at, format!("the axis `{axis}` must be a list"), "not a list", help);
                     continue;
                 }
             };
@@ -62,8 +63,8 @@ impl Reader<'_> {
                 continue;
             };
             if axis == "size" && matches!(target, Target::Path(_) | Target::Device(_)) {
-                let help = "take the axis out, or let the agent make the file: `target: {file: {size: …}}`";
-                self.report(&at, "a target that exists already has its size", "no axis here", help);
+                let help = "remove the axis, or let the agent create the file: `target: {file: {size: …}}`";
+                self.report(&at, "the size of an existing target cannot be swept", "not an axis here", help);
                 continue;
             }
             let values = self.values(&axis, values, &at, (&workload, &engine, target));
@@ -72,7 +73,7 @@ impl Reader<'_> {
         sweep
     }
 
-    /// Each value as it is printed; the same twice would make two cells that nothing tells apart.
+    /// The values in canonical form. A repeated value would make two identical cells.
     fn values(
         &mut self,
         axis: &str,
@@ -88,7 +89,7 @@ impl Reader<'_> {
             let read = if value.is_null() { null } else { canonical(axis, &value, parts) };
             match read {
                 Err(why) => {
-                    let (message, label, help) = humane(&why, &place);
+                    let (message, label, help) = reworded(&why, &place);
                     let about = help.or_else(|| Block::Sweep.about(axis));
                     let problem = self.document.problem(&place, Spot::Value, message, &label);
                     self.problems.push(match about {
@@ -99,7 +100,12 @@ impl Reader<'_> {
                 Ok(value) if !seen.insert(value.to_string()) => {
                     let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     let message = format!("the axis `{axis}` has {shown} twice");
-                    self.report(&place, message, "again", "take one out; `trials` says how often to repeat");
+                    self.report(
+                        &place,
+                        message,
+                        "again",
+                        "remove one; `trials` sets how often a cell is repeated",
+                    );
                 }
                 Ok(value) => known.push(value),
             }
@@ -116,8 +122,8 @@ impl Reader<'_> {
         let Some(value) = value.filter(|value| !value.is_null()) else { return Vec::new() };
         let at = KeyPath::of(["expect"]);
         let Value::Array(list) = value else {
-            let help = "write a list of texts: `- \"uring.iops >= sync.iops\"`";
-            self.report(&at, "`expect` is a list", "not a list", help);
+            let help = "write a list of strings: `- \"uring.iops >= sync.iops\"`";
+            self.report(&at, "`expect` must be a list", "not a list", help);
             return Vec::new();
         };
         let axes: Option<Vec<(&str, &[Value])>> = sweep

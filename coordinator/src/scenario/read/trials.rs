@@ -1,4 +1,4 @@
-//! How often each cell is run, and the margin: `trials` and `margin`.
+//! `trials` and `margin`.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ struct Written {
 }
 
 impl Reader<'_> {
-    /// The most trials of each cell, and when fewer will do.
+    /// The number of trials per cell, at most, and when to stop earlier.
     pub(super) fn trials(&mut self, top: &mut Map<String, Value>) -> (u32, Option<Precision>) {
         if let Some(Value::Object(block)) = top.get_mut("trials") {
             let block = std::mem::take(block);
@@ -45,13 +45,13 @@ impl Reader<'_> {
         self.in_range("trials.min", &at.key("min"), min, LEAST_MIN);
         self.in_range("trials.max", &at.key("max"), max, LEAST_MIN);
         if min > max && self.problems.len() == before {
-            let message = format!("`trials`: {min} trials at least are more than {max} at most");
+            let message = format!("`trials`: `min` ({min}) is greater than `max` ({max})");
             let place = if read.max.is_some() { at.key("max") } else { at.key("min") };
-            self.report(&place, message, "less than the least", "raise `max`, or lower `min`");
+            self.report(&place, message, "below `min`", "raise `max`, or lower `min`");
         }
         let Some(until) = read.until.filter(|until| !until.is_null()) else {
-            let message = "`trials`: it is not said how narrow the intervals shall be";
-            self.report(&at, message, "has no `until`", "add `until: 2%`, or give a number of trials");
+            let message = "`trials` needs `until`, the width of intervals at which to stop";
+            self.report(&at, message, "has no `until`", "add `until: 2%`, or write a number of trials");
             return without;
         };
         match self.percent("trials.until", &at.key("until"), &until) {
@@ -60,7 +60,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The margin, as a share: 0.02 for 2 %.
+    /// The margin as a share: 0.02 for 2 %.
     pub(super) fn margin(&mut self, top: &mut Map<String, Value>) -> f64 {
         let value = top.remove("margin").filter(|value| !value.is_null());
         value
@@ -71,7 +71,7 @@ impl Reader<'_> {
     fn in_range(&mut self, name: &str, at: &KeyPath, number: u32, least: u32) {
         if !(least..=MAX_TRIALS).contains(&number) {
             let message =
-                format!("`{name}`: {number} is out of range: it must be from {least} to {MAX_TRIALS}");
+                format!("`{name}`: {number} is out of range; it must be from {least} to {MAX_TRIALS}");
             let usual =
                 if least > 1 { "`{min: 5, max: 30, until: 2%}` is usual" } else { "3 to 10 is usual" };
             self.report(at, message, "out of range", usual);
@@ -82,13 +82,10 @@ impl Reader<'_> {
         let found = value.as_str().and_then(percent);
         if found.is_none() {
             let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let message = format!("`{name}`: {shown} is no percentage above 0% and up to {LARGEST_PERCENT}%");
-            self.report(
-                at,
-                message,
-                "must be a percentage",
-                format!("write `{name}: 2%`").replace("trials.", ""),
-            );
+            let message =
+                format!("`{name}`: {shown} is not a percentage above 0% and at most {LARGEST_PERCENT}%");
+            let key = at.last_key().unwrap_or(name);
+            self.report(at, message, "must be a percentage", format!("write `{key}: 2%`"));
         }
         found
     }

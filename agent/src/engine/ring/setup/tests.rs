@@ -18,8 +18,8 @@ fn refusals_of_registrations_name_the_remedy() {
     let refused = |name: &'static str, errno: i32| {
         let outcome = Err::<(), _>(io::Error::from_raw_os_error(errno));
         let refusal = granted(name, outcome, &Engine::new(EngineKind::IoUring), &mut Vec::new()).unwrap_err();
-        assert_eq!(refusal.field, format!("engine.{name}"));
-        refusal.remedy
+        assert_eq!(refusal.field(), format!("engine.{name}"));
+        refusal.remedy()
     };
     assert!(refused("registered_ring", libc::EINVAL).contains("Linux 5.18"));
     assert!(refused("iowq_workers", libc::EINVAL).contains("Linux 5.15"));
@@ -41,10 +41,10 @@ fn finds_the_flag_that_the_kernel_refuses() {
         ..Engine::new(EngineKind::IoUring)
     };
     let refusal = match negotiated::<Transfers>(&engine) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
         other => other.err().unwrap(),
     };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.sqpoll"));
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     engine.fallback = Fallback::Allow;
     let built = negotiated::<Transfers>(&engine).unwrap();
     let granted = [("single_issuer", true), ("defer_taskrun", true), ("sqpoll", false)];
@@ -87,12 +87,12 @@ fn refuses_an_urgent_flag_that_the_kernel_accepts_but_ignores() {
         ..Engine::new(EngineKind::IoUring)
     };
     let refusal = match negotiated::<HalfPatched>(&engine) {
-        Err(refusal) if refusal.code == "ring-refused" => return crate::skip::skip(&refusal.message),
+        Err(refusal) if refusal.code() == "ring-refused" => return crate::skip::skip(&refusal.message()),
         other => other.err().unwrap(),
     };
-    assert_eq!((refusal.code.as_str(), refusal.field.as_str()), ("knob-refused", "engine.urgent"));
-    assert!(refusal.message.contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
-    assert!(refusal.remedy.contains(NEEDS_PATCH), "{refusal:?}");
+    assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.urgent"));
+    assert!(refusal.message().contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
+    assert!(refusal.remedy().contains(NEEDS_PATCH), "{refusal:?}");
     engine.fallback = Fallback::Allow;
     let built = negotiated::<HalfPatched>(&engine).unwrap();
     assert_eq!((built.knobs, built.urgent), (vec![Knob::switch("single_issuer", true)], false));

@@ -23,14 +23,15 @@ pub(super) fn cpus(change: &Change<'_>) -> Option<Candidate> {
 /// More workers than CPUs.
 pub(super) fn too_few_cpus(change: &Change<'_>) -> Option<Candidate> {
     let (arm, base) = (&change.sides.arm, &change.sides.base);
-    let crowd = |side: &Figures<'_>| Some(f64::from(side.cell.placement.workers?) / side.slots?);
+    let crowd = |side: &Figures<'_>| Some(f64::from(side.cell.threads.placement.workers?) / side.slots?);
     let more_switches = arm.switches? - base.switches?;
     let crowded = crowd(arm)? > crowd(base)?.max(1.0);
     if change.faster || !crowded || more_switches < CALLS_CHANGED || !change.cpu_counts() {
         return None;
     }
     let share = change.share_of(Quantity::WorkerCpuTime)?;
-    let reason = Reason::TooFewCpus { workers: arm.cell.placement.workers?, cpus: arm.slots?, more_switches };
+    let reason =
+        Reason::TooFewCpus { workers: arm.cell.threads.placement.workers?, cpus: arm.slots?, more_switches };
     let evidence = change.sides.evidence(&[Quantity::ContextSwitches, Quantity::WorkerCpuTime]);
     Some(Candidate::new(share, reason, evidence))
 }

@@ -24,7 +24,7 @@ pub(super) fn locks(change: &Change<'_>) -> Option<Candidate> {
     // Each worker waits for itself, whichever CPU it is on.
     let longer = arm.worker_time()? - base.worker_time()?;
     let share = (wait_ns.arm - wait_ns.baseline) / longer;
-    let same = arm.cell.placement.workers == base.cell.placement.workers;
+    let same = arm.cell.threads.placement.workers == base.cell.threads.placement.workers;
     if !same || (longer < 0.0) != change.faster || !share.is_finite() {
         return None;
     }
@@ -69,16 +69,16 @@ pub(super) fn punts(change: &Change<'_>) -> Option<Candidate> {
 /// A polling thread on the CPU of a worker.
 pub(super) fn poll_thread(change: &Change<'_>) -> Option<Candidate> {
     let arm = &change.sides.arm;
-    if change.faster || !arm.granted("sqpoll") || arm.cell.placement.polling_shares != Some(true) {
+    if change.faster || !arm.granted("sqpoll") || arm.cell.threads.placement.polling_shares != Some(true) {
         return None;
     }
     let (time_ns, worker, thread) = (arm.time()?, arm.cpu()?, arm.kernel_threads?);
     if (worker + thread) / time_ns < TOGETHER {
         return None;
     }
-    let cpus = arm.cell.placement.polling_cpus.clone();
+    let cpus = arm.cell.threads.placement.polling_cpus.clone();
     let mut evidence = vec![
-        Evidence::Placement { polling: cpus.clone(), workers: arm.cell.pinned_cpus.clone() },
+        Evidence::Placement { polling: cpus.clone(), workers: arm.cell.threads.pinned_cpus.clone() },
         Evidence::SharedCpu { time_ns, worker: worker / time_ns, polling_thread: thread / time_ns },
     ];
     evidence.extend(change.sides.evidence(&[Quantity::Time, Quantity::ContextSwitches]));
@@ -89,12 +89,12 @@ pub(super) fn poll_thread(change: &Change<'_>) -> Option<Candidate> {
 /// A polling thread on its own CPU that sets the pace.
 pub(super) fn poll_pace(change: &Change<'_>) -> Option<Candidate> {
     let arm = &change.sides.arm;
-    let apart = arm.cell.placement.polling_shares == Some(false);
+    let apart = arm.cell.threads.placement.polling_shares == Some(false);
     if change.faster || !apart || !arm.granted("sqpoll") || arm.calls? >= FEWEST_CALLS {
         return None;
     }
     let share = change.share_of(Quantity::UserTime)?;
-    let reason = Reason::PollPace { cpus: arm.cell.placement.polling_cpus.clone() };
+    let reason = Reason::PollPace { cpus: arm.cell.threads.placement.polling_cpus.clone() };
     let mut evidence =
         change.sides.evidence(&[Quantity::SystemCalls, Quantity::UserTime, Quantity::SystemTime]);
     evidence.extend(arm.kernel_threads.map(|ns| Evidence::One(Quantity::KernelThreads, ns)));
@@ -105,7 +105,7 @@ pub(super) fn poll_pace(change: &Change<'_>) -> Option<Candidate> {
 pub(super) fn offload(change: &Change<'_>) -> Option<Candidate> {
     let (arm, base) = (&change.sides.arm, &change.sides.base);
     let threads = change.sides.kernel_threads()?;
-    let shares = arm.cell.placement.polling_shares == Some(true);
+    let shares = arm.cell.threads.placement.polling_shares == Some(true);
     if !change.faster || shares || threads.arm - threads.baseline < SAME * base.time()? {
         return None;
     }

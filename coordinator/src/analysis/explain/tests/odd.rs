@@ -50,13 +50,13 @@ fn any_cell(arm: &'static str) -> impl Strategy<Value = CellSummary> {
             };
             let mut cell = of.cell();
             if gaps[1] {
-                cell.cpu_ns_per_io = None;
+                cell.cost.cpu = None;
             }
             if gaps[2] {
-                cell.placement = Placement::default();
+                cell.threads.placement = Placement::default();
             }
             if gaps[3] {
-                cell.iops = None;
+                cell.throughput.iops = None;
             }
             cell.blocks = (0..trials as u32 + u32::from(gaps[4])).collect();
             cell

@@ -1,8 +1,24 @@
+//! Two synthetic runs compared.
+
 use super::{
-    super::fixture::{Fixture, model},
+    super::{
+        fixture::{Fixture, model, params},
+        unpaired::{self, Sample},
+    },
     *,
 };
-use crate::metric::{USUAL, latency::SYNC_P99};
+use crate::{
+    metric::{Better, USUAL, latency::SYNC_P99},
+    stats::difference::Length,
+    summary::{
+        Verdict,
+        run_diff::{CellDiff, CellName, VerdictTally},
+    },
+};
+
+fn name(arm: &str, depth: u64) -> CellName {
+    CellName { arm: arm.into(), params: params(depth) }
+}
 
 fn selection() -> Selection {
     Selection { metrics: USUAL.to_vec(), arms: None, margin: None }
@@ -16,7 +32,7 @@ fn run(change: impl FnOnce(&mut Fixture)) -> (Fixture, ComparisonSet) {
     (run, set)
 }
 
-fn held(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: &Selection) -> RunComparison {
+fn diff(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: &Selection) -> RunDiff {
     let side = |(fixture, set)| -> Side<'_> {
         let (fixture, set): (&Fixture, &ComparisonSet) = (fixture, set);
         Side { set, plan: &fixture.plan }
@@ -24,10 +40,8 @@ fn held(old: &(Fixture, ComparisonSet), new: &(Fixture, ComparisonSet), chosen: 
     compare(side((&old.0, &old.1)), side((&new.0, &new.1)), chosen)
 }
 
-use crate::stats::difference::Length;
-
 #[test]
-fn a_slower_cell_is_found_and_the_others_are_not() {
+fn finds_the_slower_cell_and_no_other() {
     let old = run(|_| {});
     let new = run(|run| {
         run.model = |arm, depth| match (arm, depth, model(arm, depth)) {
@@ -35,10 +49,9 @@ fn a_slower_cell_is_found_and_the_others_are_not() {
             (_, _, same) => same,
         };
     });
-    let found = held(&old, &new, &selection());
+    let found = diff(&old, &new, &selection());
     let verdict = |arm: &str, depth: u64, metric: &str| {
-        let is =
-            |one: &&CellComparison| one.arm == arm && one.params["depth"] == depth && one.metric == metric;
+        let is = |one: &&CellDiff| one.arm == arm && one.params["depth"] == depth && one.metric == metric;
         let one = found.comparisons.iter().find(is).unwrap();
         assert!(one.alike && one.p_adjusted >= one.p_value, "{one:?}");
         (one.verdict, one.ratio.unwrap())
@@ -48,16 +61,18 @@ fn a_slower_cell_is_found_and_the_others_are_not() {
     assert_ne!(verdict("sync", 32, "iops").0, Verdict::Slower);
     assert_eq!(verdict("sync", 32, "p99").0, Verdict::NoDifference);
     assert_eq!(found.comparisons.len(), 8);
-    assert_eq!(found.answer[0], "The hosts tell of no difference between them.");
-    assert!(
-        found.answer[1].contains("slower in 1 (most: x0.80, uring-tuned at depth 32)"),
-        "{:?}",
-        found.answer
-    );
+    assert!(found.host_changes.is_empty());
+    let iops = &found.tallies[0];
+    assert_eq!((iops.metric.as_str(), iops.cells, iops.unmeasured, iops.unlike), ("iops", 4, 0, 0));
+    let VerdictTally { verdict: Verdict::Slower, cells: 1, most: Some((cell, most)) } = &iops.verdicts[0]
+    else {
+        panic!("{iops:?}")
+    };
+    assert_eq!((cell, *most), (&name("uring-tuned", 32), ratio));
 }
 
 #[test]
-fn hosts_and_scenarios_that_differ_are_said() {
+fn reports_what_differs_between_hosts_and_scenarios() {
     let old = run(|run| {
         run.hosts[0].description.facts.insert("thp".into(), "always".into());
     });
@@ -72,30 +87,25 @@ fn hosts_and_scenarios_that_differ_are_said() {
         }
     });
     new.0.plan.cells.remove(3);
-    let found = held(&old, &new, &selection());
+    let found = diff(&old, &new, &selection());
     let facts: Vec<&str> = found.host_changes.iter().map(|change| change.fact.as_str()).collect();
     assert_eq!(facts, ["kernel.release", "data_dir.scheduler", "thp"]);
     assert_eq!(found.host_changes[2].run, None);
-    // What only one of them tells is shown, and called no difference.
-    assert_eq!(found.answer[0], "These hosts differ in: kernel.");
     let parts: Vec<(&str, usize)> =
         found.scenario_changes.iter().map(|change| (change.part.as_str(), change.cells)).collect();
     assert_eq!(parts, [("workload.read_percent", 2), ("workload.runtime", 3)]);
-    assert!(
-        found.answer[1].starts_with("Not of the same thing: the scenarios differ in workload.read_percent.")
-    );
     for one in &found.comparisons {
         assert_eq!(one.alike, one.arm != "sync", "how long was measured makes no other thing");
     }
     assert_eq!((found.only_in_baseline.len(), found.only_in_run.len()), (1, 0));
-    assert_eq!(found.only_in_baseline[0], "uring-tuned at depth 32");
+    assert_eq!(found.only_in_baseline[0], name("uring-tuned", 32));
 }
 
 #[test]
-fn one_arm_against_another() {
+fn compares_selected_arms() {
     let (old, new) = (run(|_| {}), run(|_| {}));
     let chosen = Selection { arms: Some(("sync".into(), "uring-tuned".into())), ..selection() };
-    let found = held(&old, &new, &chosen);
+    let found = diff(&old, &new, &chosen);
     assert_eq!(found.comparisons.len(), 4);
     let at_32 = found.comparisons.iter().find(|one| one.params["depth"] == 32).unwrap();
     assert_eq!((at_32.verdict, at_32.baseline_arm.as_str(), at_32.alike), (Verdict::Faster, "sync", true));
@@ -103,15 +113,15 @@ fn one_arm_against_another() {
 }
 
 #[test]
-fn many_cells_must_not_differ_by_chance() {
+fn corrects_for_many_cells() {
     let (old, new) = (run(|_| {}), run(|_| {}));
-    let template = held(&old, &new, &selection()).comparisons[0].clone();
+    let template = diff(&old, &new, &selection()).comparisons[0].clone();
     let sample = |values| Sample { values, length: Length::Fixed };
     let slower = unpaired::compare(sample(&[80.0, 81.0, 79.0]), sample(&[100.0, 101.0, 99.0]));
     let judged = |p_values: [f64; 4]| {
-        let one = |p| (CellComparison { p_value: Some(p), ..template.clone() }, slower);
+        let one = |p| (CellDiff { p_value: Some(p), ..template.clone() }, slower);
         let mut family = p_values.map(one);
-        together(family.iter_mut(), Better::Higher, 0.02);
+        judge::judge(family.iter_mut(), Better::Higher, 0.02);
         family.map(|(found, _)| (found.p_adjusted.unwrap(), found.verdict == Verdict::Slower))
     };
     let found = judged([0.04, 0.001, 0.02, 0.03]);
@@ -127,35 +137,35 @@ fn many_cells_must_not_differ_by_chance() {
 }
 
 #[test]
-fn a_run_that_precision_ended_is_less_sure() {
+fn precision_widens_the_interval() {
     let (mut old, new) = (run(|_| {}), run(|_| {}));
-    let interval = |found: &RunComparison| found.comparisons[0].ci95.unwrap();
-    let [low, high] = interval(&held(&old, &new, &selection()));
+    let interval = |found: &RunDiff| found.comparisons[0].ci95.unwrap();
+    let [low, high] = interval(&diff(&old, &new, &selection()));
     old.1.least_trials = Some(2);
-    let wider = interval(&held(&old, &new, &selection()));
+    let wider = interval(&diff(&old, &new, &selection()));
     assert!(wider[0] < low && wider[1] > high, "{wider:?} {low} {high}");
 }
 
 #[test]
-fn the_margin_is_that_of_the_runs_or_the_larger() {
+fn takes_the_larger_margin_of_the_runs() {
     let (mut old, mut new) = (run(|_| {}), run(|_| {}));
     (old.1.margin, new.1.margin) = (Some(0.001), Some(0.001));
-    let said = |found: &RunComparison| found.answer.iter().any(|line| line.contains("The margin of"));
-    let found = held(&old, &new, &selection());
-    assert!(found.margin == 0.001 && !said(&found));
-    let verdict = |found: &RunComparison| found.comparisons[0].verdict;
+    let found = diff(&old, &new, &selection());
+    assert_eq!((found.margin, found.margins), (0.001, None));
+    let verdict = |found: &RunDiff| found.comparisons[0].verdict;
     assert_eq!(verdict(&found), Verdict::Inconclusive, "four trials each do not exclude 0.1 %");
     old.1.margin = Some(0.05);
-    let found = held(&old, &new, &selection());
-    assert!(found.margin == 0.05 && said(&found), "{:?}", found.answer);
+    let found = diff(&old, &new, &selection());
+    assert_eq!((found.margin, found.margins), (0.05, Some([0.05, 0.001])));
     assert_eq!(verdict(&found), Verdict::NoDifference);
     let asked = Selection { margin: Some(0.001), ..selection() };
-    let found = held(&old, &new, &asked);
-    assert!(found.margin == 0.001 && !said(&found) && verdict(&found) == Verdict::Inconclusive);
+    let found = diff(&old, &new, &asked);
+    assert_eq!((found.margin, found.margins), (0.001, None));
+    assert_eq!(verdict(&found), Verdict::Inconclusive);
 }
 
 #[test]
-fn what_neither_run_measured_is_told() {
+fn reports_cells_that_neither_run_measured() {
     let refused = |fixture: &mut Fixture| {
         fixture.change = |record| {
             if record.arm == "uring-tuned" && record.params["depth"] == 32 {
@@ -163,12 +173,12 @@ fn what_neither_run_measured_is_told() {
             }
         };
     };
-    let found = held(&run(refused), &run(refused), &selection());
-    let none: Vec<&CellComparison> = found.comparisons.iter().filter(|one| one.ratio.is_none()).collect();
+    let found = diff(&run(refused), &run(refused), &selection());
+    let none: Vec<&CellDiff> = found.comparisons.iter().filter(|one| one.ratio.is_none()).collect();
     assert_eq!(none.len(), 2, "each metric of the cell");
     assert!(none.iter().all(|one| one.baseline.is_none() && one.run.is_none() && one.params["depth"] == 32));
-    assert!(found.answer.iter().any(|line| line.contains("not measured in both in 1")), "{:?}", found.answer);
+    assert!(found.tallies.iter().all(|tally| tally.unmeasured == 1), "{:?}", found.tallies);
     // What nobody has, though it was measured, is no gap: nothing is synced here.
     let syncs = Selection { metrics: vec![&SYNC_P99], ..selection() };
-    assert!(held(&run(|_| {}), &run(|_| {}), &syncs).comparisons.is_empty());
+    assert!(diff(&run(|_| {}), &run(|_| {}), &syncs).comparisons.is_empty());
 }

@@ -1,5 +1,5 @@
-//! A scenario of one arm against itself, out of a scenario: what calibration runs. It is a scenario like any other,
-//! so that its run directory can be read, reported and run again like any other.
+//! Derives the scenario that calibration runs: one arm of a scenario compared with itself. The result is an ordinary
+//! scenario, so its run directory can be read, reported and repeated like any other.
 
 use std::path::Path;
 
@@ -7,30 +7,34 @@ use serde_json::{Map, Value};
 
 use super::{Loaded, MAX_NAME, Problem, ScenarioError, document::Document, keys, load_text, yaml};
 
-/// What the second of the two arms is called, after the first.
+/// The suffix of the second arm's name.
 const AGAIN: &str = "-again";
-/// What the scenario is called, before its own name.
+/// The prefix of the scenario's name.
 const CALIBRATE: &str = "calibrate-";
-/// Keys that speak of arms which are gone.
+/// Keys that refer to arms which the derived scenario does not have.
 const OF_ARMS: [&str; 2] = ["expect", "ladder"];
 
-/// A scenario of one arm against itself.
+/// A scenario that compares an arm with itself.
 #[derive(Clone, Debug)]
-pub struct Itself {
-    /// The scenario to run; its baseline is the arm, its only other arm is the same once more.
+pub struct SelfComparison {
+    /// The scenario to run. Its baseline is the arm, its only other arm is a copy of it.
     pub loaded: Loaded,
-    /// The arm.
+    /// The name of the arm.
     pub arm: String,
-    /// The other.
+    /// The name of the copy.
     pub again: String,
 }
 
-/// Lays an arm of a scenario against itself: the named one, or the scenario's baseline. Each cell runs `trials`
-/// times. What `--set` and `--quick` changed is changed here too.
+/// Compares an arm of a scenario with itself: the named arm, or the scenario's baseline. Each cell runs `trials` times.
+/// `--set` and `--quick` apply as they did to the scenario.
 ///
 /// # Errors
-/// Where there is no such arm, or the scenario has too many points for so many trials.
-pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Itself, ScenarioError> {
+/// If there is no such arm, or the scenario has too many points for this number of trials.
+pub fn compare_with_itself(
+    of: &Loaded,
+    arm: Option<&str>,
+    trials: u32,
+) -> Result<SelfComparison, ScenarioError> {
     let name = of.path.display().to_string();
     let refuse = |problem: Problem| ScenarioError::new(name.clone(), vec![problem]);
     let arm = arm.unwrap_or_else(|| of.scenario.baseline_arm());
@@ -39,7 +43,7 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         let help = keys::one_of("the arms are", arm, &names);
         return Err(refuse(Problem::new(format!("{name} has no arm `{arm}`")).help(help)));
     }
-    // The tree as it was written, not the typed model: what was not written must stay free to be swept.
+    // Work on the tree as written, not on the typed model: keys that are not written must stay free for the sweep.
     let (mut document, mut tree) =
         Document::read(&name, &of.text).map_err(|problems| ScenarioError::new(name.clone(), problems))?;
     for set in &of.overrides {
@@ -50,13 +54,13 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         let definition = top["arms"][arm].clone();
         let arms = [(arm.to_owned(), definition.clone()), (again.clone(), definition)];
         let question = format!(
-            "How small a difference can be seen here? `{arm}` of the scenario {} against itself",
+            "What is the smallest detectable difference here? `{arm}` of the scenario {} against itself",
             of.scenario.name
         );
         for key in OF_ARMS {
             top.shift_remove(key);
         }
-        // A name that YAML took for a number is a text from here on.
+        // A name that YAML reads as a number becomes text here.
         let own = &of.scenario.name;
         let called = CALIBRATE.to_owned() + &cut(own, MAX_NAME - CALIBRATE.len());
         top.insert("name".into(), called.into());
@@ -66,14 +70,14 @@ pub fn against_itself(of: &Loaded, arm: Option<&str>, trials: u32) -> Result<Its
         top.insert("trials".into(), trials.into());
     }
     let text = yaml::print(&tree).map_err(|message| refuse(Problem::new(message)))?;
-    // `--quick` has its own idea of trials, which a `--set` overrules.
+    // `--quick` limits the trials; `--set` overrides it.
     let overrides = if of.quick { vec![format!("trials={trials}")] } else { Vec::new() };
-    let path = Path::new("the scenario against itself");
+    let path = Path::new("the calibration scenario");
     let loaded = load_text(text, path, &overrides, of.quick)?;
-    Ok(Itself { loaded, arm: arm.to_owned(), again })
+    Ok(SelfComparison { loaded, arm: arm.to_owned(), again })
 }
 
-/// The beginning of a name, in ASCII.
+/// The first characters of a name. Names are ASCII.
 fn cut(name: &str, most: usize) -> String {
     name.chars().take(most).collect()
 }
@@ -100,37 +104,37 @@ expect: [\"off.iops >= 1 * sync.iops\"]
     }
 
     #[test]
-    fn the_baseline_stands_against_itself() {
+    fn compares_the_baseline_with_itself() {
         let of = load(&["workload.runtime=2s", "arms.sync.concurrency=threads"], false);
-        let itself = against_itself(&of, None, 16).unwrap();
-        let scenario = &itself.loaded.scenario;
-        assert_eq!((itself.arm.as_str(), itself.again.as_str()), ("sync", "sync-again"));
+        let compared = compare_with_itself(&of, None, 16).unwrap();
+        let scenario = &compared.loaded.scenario;
+        assert_eq!((compared.arm.as_str(), compared.again.as_str()), ("sync", "sync-again"));
         assert_eq!((scenario.name.as_str(), scenario.baseline_arm()), ("calibrate-2024", "sync"));
         assert_eq!(scenario.arms["sync"], scenario.arms["sync-again"]);
         assert_eq!(scenario.arms["sync"], of.scenario.arms["sync"]);
         assert_eq!((scenario.arms.len(), scenario.trials, scenario.expect.len()), (2, 16, 0));
         assert_eq!((&scenario.workload, &scenario.sweep), (&of.scenario.workload, &of.scenario.sweep));
         // Two arms at four points: an audit and sixteen trials of each.
-        assert_eq!(plan::plan(&itself.loaded, 1).unwrap().trials.len(), 8 * 17);
+        assert_eq!(plan::plan(&compared.loaded, 1).unwrap().trials.len(), 8 * 17);
     }
 
     #[test]
-    fn an_arm_can_be_named_and_quick_stays_quick() {
+    fn accepts_an_arm_and_keeps_quick() {
         let of = load(&[], true);
-        let itself = against_itself(&of, Some("off"), 5).unwrap();
-        assert_eq!(itself.loaded.scenario.arms["off-again"], of.scenario.arms["off"]);
-        assert_eq!(itself.loaded.scenario.trials, 5);
-        assert_eq!(itself.loaded.scenario.workload, of.scenario.workload);
-        let error = against_itself(&of, Some("of"), 5).unwrap_err().to_string();
+        let compared = compare_with_itself(&of, Some("off"), 5).unwrap();
+        assert_eq!(compared.loaded.scenario.arms["off-again"], of.scenario.arms["off"]);
+        assert_eq!(compared.loaded.scenario.trials, 5);
+        assert_eq!(compared.loaded.scenario.workload, of.scenario.workload);
+        let error = compare_with_itself(&of, Some("of"), 5).unwrap_err().to_string();
         assert!(error.contains("no arm `of`"), "{error}");
     }
 
     #[test]
-    fn a_long_name_is_cut() {
+    fn shortens_long_names() {
         let long = "a".repeat(MAX_NAME);
         let text = TEXT.replace("'off'", &long).replace("off.", &format!("{long}."));
         let of = load_text(text, Path::new("x.yaml"), &[], false).unwrap();
-        let itself = against_itself(&of, Some(&long), 2).unwrap();
-        assert_eq!(itself.again.len(), MAX_NAME);
+        let compared = compare_with_itself(&of, Some(&long), 2).unwrap();
+        assert_eq!(compared.again.len(), MAX_NAME);
     }
 }

@@ -1,0 +1,98 @@
+//! An arm against the baseline.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::params::Params;
+
+/// An arm against the baseline at the same point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// The arm that it is compared with.
+    pub baseline: String,
+    /// The arm.
+    pub arm: String,
+    /// The point.
+    pub params: Params,
+    /// The metric: `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or
+    /// `syscalls_per_io`; where some operations are urgent also `urgent_p50`, `urgent_p99` and `bulk_iops`.
+    pub metric: String,
+    /// The arm over the baseline, over the blocks in which both have a trial that counts: for latencies, the ratio of
+    /// the merged means or percentiles; for other metrics, the geometric mean of the blocks' ratios. null without such
+    /// a block.
+    pub ratio: Option<f64>,
+    /// Confidence interval of the ratio, not corrected for multiple comparisons; null below two blocks.
+    pub ci95: Option<[f64; 2]>,
+    /// Two-sided: how likely a difference of this size is if there is none.
+    pub p_value: Option<f64>,
+    /// The same after Holm's correction over all comparisons of this metric in the run.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
+    /// Blocks in which both sides have a trial that counts.
+    #[serde(default)]
+    pub pairs: u32,
+    /// What can be concluded.
+    pub verdict: Verdict,
+    /// Where it is inconclusive: about how many more trials of each cell would decide, if they are like those so far.
+    /// null where no number of trials would, and where too few trials count to tell.
+    #[serde(default)]
+    pub trials_more: Option<u32>,
+    /// Why it is inconclusive whatever the figures say; in the file, a text.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub reason: Option<TooFewUrgent>,
+}
+
+/// A cell has too few urgent operations for a verdict on their slowest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TooFewUrgent {
+    /// The arm of the cell.
+    pub arm: String,
+    /// Urgent operations per trial, on average.
+    pub per_trial: f64,
+    /// How many a verdict needs.
+    pub needed: u64,
+}
+
+/// What can be concluded from a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Verdict {
+    /// Better than the baseline.
+    #[serde(rename = "faster")]
+    Faster,
+    /// Worse than the baseline.
+    #[serde(rename = "slower")]
+    Slower,
+    /// Equal within the margin.
+    #[serde(rename = "no difference")]
+    NoDifference,
+    /// The trials allow no conclusion.
+    #[serde(rename = "inconclusive")]
+    Inconclusive,
+}
+
+impl Verdict {
+    /// All verdicts, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Faster, Self::Slower, Self::NoDifference, Self::Inconclusive];
+
+    /// The verdict with the two sides exchanged.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Faster => Self::Slower,
+            Self::Slower => Self::Faster,
+            same => same,
+        }
+    }
+
+    /// The word used in every report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Faster => "faster",
+            Self::Slower => "slower",
+            Self::NoDifference => "no difference",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What warnings and refusals have in common: a code, the facts, and the text made of them.
+//!
+//! [`notices!`](crate::notices) declares an enum of notices on one subject. A variant is the only place that knows its
+//! code, when it is given, its facts, its message and its remedy. [`notice_groups!`](crate::notice_groups) makes one
+//! closed enum of several subjects, with the variant [`Recorded`] for notices of other releases.
+//!
+//! Written, a notice has the keys `code`, `message`, `remedy`, `field` (refusals) and `facts`. Read, its facts decide
+//! what it is and its text is made anew. Only where there are no facts that this release understands does the text that
+//! was written stand for the notice, and nothing depends on what that text says.
+
+mod macros;
+mod os_error;
+mod text;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+pub use self::{
+    os_error::OsError,
+    text::{CachedShare, CpuList, plural, rough},
+};
+
+/// A warning or a refusal.
+pub trait Notice {
+    /// A stable word for programs, such as `too-few-cpus`.
+    fn code(&self) -> &str;
+
+    /// What is the matter.
+    fn message(&self) -> String;
+
+    /// What to do about it; empty where there is nothing to do.
+    fn remedy(&self) -> String;
+
+    /// The field of the trial at fault, such as `engine.depth`; empty where there is none.
+    fn field(&self) -> String {
+        String::new()
+    }
+
+    /// How bad it is among notices of the same code. Of several that are merged, the worst is shown.
+    fn weight(&self) -> f64 {
+        0.0
+    }
+
+    /// The facts in their JSON form; none where only the text is known.
+    fn facts(&self) -> Option<Value>;
+
+    /// Its written form.
+    fn written(&self) -> Written {
+        Written {
+            code: self.code().to_owned(),
+            message: self.message(),
+            remedy: self.remedy(),
+            field: self.field(),
+            facts: self.facts(),
+        }
+    }
+}
+
+/// What the list of all notices says about one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The stable word.
+    pub code: &'static str,
+    /// When it is given, as one sentence.
+    pub when: &'static str,
+    /// Its remedies, as format strings whose arguments are facts. The facts decide which one is shown.
+    pub remedies: &'static [&'static str],
+}
+
+/// A notice as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// The stable word.
+    pub code: String,
+    /// What is the matter.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The field of the trial at fault.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// The facts; absent in what the first release wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Value>,
+}
+
+/// A notice of another release, of which only the text is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The stable word.
+    pub code: String,
+    /// What was the matter.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The field of the trial at fault.
+    pub field: String,
+}
+
+impl From<Written> for Recorded {
+    fn from(Written { code, message, remedy, field, .. }: Written) -> Self {
+        Self { code, message, remedy, field }
+    }
+}
+
+impl Notice for Recorded {
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn message(&self) -> String {
+        self.message.clone()
+    }
+
+    fn remedy(&self) -> String {
+        self.remedy.clone()
+    }
+
+    fn field(&self) -> String {
+        self.field.clone()
+    }
+
+    fn facts(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// The facts of a notice that serialises as its code and its facts.
+#[doc(hidden)]
+pub fn facts_of(notice: &impl Serialize) -> Option<Value> {
+    match serde_json::to_value(notice) {
+        Ok(Value::Object(mut parts)) => parts.shift_remove("facts"),
+        _ => None,
+    }
+}
+
+/// The notice that has this code and these facts, if it is one of `T`.
+#[doc(hidden)]
+pub fn typed<T: DeserializeOwned>(code: &str, facts: &Value) -> Option<T> {
+    serde_json::from_value(serde_json::json!({"code": code, "facts": facts})).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The macros that declare notices.
+
+/// Declares an enum of notices on one subject. For each variant:
+///
+/// ```text
+/// /// When it is given: one sentence, which the list of all notices shows.
+/// "the-code" Variant {
+///     /// A fact.
+///     fact: Type,
+/// }
+/// let derived = expression;                  // any number of these, for the text below
+/// message: expression,                       // a `String`; facts are references
+/// remedy:
+///     if condition => "format string",       // any number of these
+///     else => "format string",
+/// field: expression,                         // optional: the field of the trial at fault
+/// weight: expression,                        // optional: an `f64`, by which the worst of several is found
+/// ```
+///
+/// Serialised, an enum has the keys `code` and `facts`.
+#[macro_export]
+macro_rules! notices {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident {
+            $(
+                $(#[doc = $when:literal])+
+                $code:literal $variant:ident {
+                    $( $(#[$fact_meta:meta])* $fact:ident: $type:ty ),* $(,)?
+                }
+                $(let $local:pat_param = $value:expr;)*
+                message: $message:expr,
+                remedy:
+                    $(if $case:expr => $advice:literal,)*
+                    else => $otherwise:literal,
+                $(field: $place:expr,)?
+                $(weight: $weight:expr,)?
+            )+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(tag = "code", content = "facts")]
+        $vis enum $name {
+            $(
+                $(#[doc = $when])+
+                #[serde(rename = $code)]
+                $variant { $( $(#[$fact_meta])* $fact: $type ),* },
+            )+
+        }
+
+        impl $name {
+            /// All of them, for the list of notices.
+            $vis const LIST: &'static [$crate::notice::Entry] = &[
+                $(
+                    $crate::notice::Entry {
+                        code: $code,
+                        when: concat!($($when),+),
+                        remedies: &[$($advice,)* $otherwise],
+                    },
+                )+
+            ];
+        }
+
+        #[allow(unused_variables, clippy::redundant_locals)]
+        impl $crate::notice::Notice for $name {
+            fn code(&self) -> &str {
+                match self {
+                    $( Self::$variant { .. } => $code, )+
+                }
+            }
+
+            fn message(&self) -> String {
+                match self {
+                    $(
+                        Self::$variant { $($fact),* } => {
+                            $(let $local = $value;)*
+                            $message
+                        }
+                    )+
+                }
+            }
+
+            fn remedy(&self) -> String {
+                match self {
+                    $(
+                        Self::$variant { $($fact),* } => {
+                            $(let $local = $value;)*
+                            $(if $case { return format!($advice); })*
+                            format!($otherwise)
+                        }
+                    )+
+                }
+            }
+
+            fn field(&self) -> String {
+                match self {
+                    $(
+                        Self::$variant { $($fact),* } => {
+                            let place = String::new();
+                            $(let place = String::from($place);)?
+                            place
+                        }
+                    )+
+                }
+            }
+
+            fn weight(&self) -> f64 {
+                match self {
+                    $(
+                        Self::$variant { $($fact),* } => {
+                            let weight = 0.0;
+                            $(let weight: f64 = $weight;)?
+                            weight
+                        }
+                    )+
+                }
+            }
+
+            fn facts(&self) -> Option<::serde_json::Value> {
+                $crate::notice::facts_of(self)
+            }
+        }
+    };
+}
+
+/// Declares a closed enum of the notices on several subjects, and of those of other releases.
+#[macro_export]
+macro_rules! notice_groups {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident {
+            $( $(#[$group_meta:meta])* $group:ident($type:ty) ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        $vis enum $name {
+            $( $(#[$group_meta])* $group($type), )+
+            /// One of another release.
+            Recorded($crate::notice::Recorded),
+        }
+
+        impl $name {
+            /// All of them by subject, for the list of notices.
+            $vis const LISTS: &'static [&'static [$crate::notice::Entry]] = &[$(<$type>::LIST),+];
+
+            fn as_notice(&self) -> &dyn $crate::notice::Notice {
+                match self {
+                    $( Self::$group(notice) => notice, )+
+                    Self::Recorded(notice) => notice,
+                }
+            }
+
+            /// A stable word for programs.
+            #[must_use]
+            pub fn code(&self) -> &str {
+                self.as_notice().code()
+            }
+
+            /// What is the matter.
+            #[must_use]
+            pub fn message(&self) -> String {
+                self.as_notice().message()
+            }
+
+            /// What to do about it; empty where there is nothing to do.
+            #[must_use]
+            pub fn remedy(&self) -> String {
+                self.as_notice().remedy()
+            }
+
+            /// The field of the trial at fault; empty where there is none.
+            #[must_use]
+            pub fn field(&self) -> String {
+                self.as_notice().field()
+            }
+        }
+
+        $(
+            impl From<$type> for $name {
+                fn from(notice: $type) -> Self {
+                    Self::$group(notice)
+                }
+            }
+        )+
+
+        impl $crate::notice::Notice for $name {
+            fn code(&self) -> &str {
+                self.as_notice().code()
+            }
+
+            fn message(&self) -> String {
+                self.as_notice().message()
+            }
+
+            fn remedy(&self) -> String {
+                self.as_notice().remedy()
+            }
+
+            fn field(&self) -> String {
+                self.as_notice().field()
+            }
+
+            fn weight(&self) -> f64 {
+                self.as_notice().weight()
+            }
+
+            fn facts(&self) -> Option<::serde_json::Value> {
+                self.as_notice().facts()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.message())
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                ::serde::Serialize::serialize(&$crate::notice::Notice::written(self), serializer)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let written = <$crate::notice::Written as ::serde::Deserialize>::deserialize(deserializer)?;
+                if let Some(facts) = &written.facts {
+                    $(
+                        if let Some(notice) = $crate::notice::typed::<$type>(&written.code, facts) {
+                            return Ok(Self::$group(notice));
+                        }
+                    )+
+                }
+                Ok(Self::Recorded(written.into()))
+            }
+        }
+    };
+}

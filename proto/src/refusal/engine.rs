@@ -1,0 +1,273 @@
+//! Engines that could not be built as requested.
+
+use serde::{Deserialize, Serialize};
+
+use super::PassthroughFailure;
+use crate::notice::OsError;
+
+/// Why there is no ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingFailure {
+    /// The kernel has no io_uring.
+    NotSupported(OsError),
+    /// It is disabled for all.
+    Disabled(OsError),
+    /// It is disabled for processes without privileges.
+    Unprivileged(OsError),
+    /// Something else forbids it, such as a seccomp filter.
+    Forbidden(OsError),
+    /// The limit of locked memory is too low.
+    LockedMemory(OsError),
+    /// The kernel has no rings with large entries.
+    LargeEntries(OsError),
+    /// Another error at this depth.
+    Other {
+        /// The depth.
+        depth: u32,
+        /// The error.
+        error: OsError,
+    },
+    /// The first worker, whose polling thread was to be shared, built no ring.
+    NoFirstRing,
+    /// The ring that all workers were to share was not built.
+    NoSharedRing,
+}
+
+impl RingFailure {
+    fn error(&self) -> String {
+        match self {
+            Self::NotSupported(error)
+            | Self::Disabled(error)
+            | Self::Unprivileged(error)
+            | Self::Forbidden(error)
+            | Self::LockedMemory(error)
+            | Self::LargeEntries(error)
+            | Self::Other { error, .. } => error.to_string(),
+            Self::NoFirstRing | Self::NoSharedRing => String::new(),
+        }
+    }
+}
+
+/// Why an option is not granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnobFailure {
+    /// The kernel refuses a flag of the ring.
+    Flag {
+        /// The error.
+        error: OsError,
+        /// The first kernel that has it, such as `6.1`; none where only a patched one does.
+        since: Option<String>,
+        /// The CPU that the polling thread was to have.
+        poller: Option<u32>,
+    },
+    /// The kernel refuses a registration.
+    Registration {
+        /// The error.
+        error: OsError,
+        /// The first kernel that has it, if a kernel without it gives this error.
+        since: Option<String>,
+    },
+    /// A registration needs more locked memory.
+    LockedMemory(OsError),
+    /// A registration needs more open files.
+    OpenFiles(OsError),
+    /// Requests with an I/O priority fail.
+    IoPriority(OsError),
+    /// This kernel ignores RWF_HIPRI.
+    HipriIgnored {
+        /// The kernel's release.
+        release: String,
+    },
+    /// The device has no poll queues.
+    NoPollQueues {
+        /// The device, if there is one.
+        device: Option<String>,
+        /// Its `queue/io_poll`, if it has one.
+        io_poll: Option<String>,
+    },
+    /// Commands cannot be polled for.
+    PassthroughPolling {
+        /// Bytes that the first command was to read.
+        block: u32,
+        /// The error.
+        error: OsError,
+    },
+}
+
+/// Why there is no context for asynchronous I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AioFailure {
+    /// The host's limit is reached.
+    Exhausted,
+    /// The kernel has no libaio.
+    NotSupported,
+    /// A seccomp filter forbids it.
+    Forbidden,
+    /// Anything else.
+    Other,
+}
+
+crate::notices! {
+    /// Refusals about an engine.
+    #[derive(Eq)]
+    pub enum EngineRefusal {
+        /// The host gives no ring, whatever its options.
+        "ring-refused" Ring {
+            /// Why not.
+            failure: RingFailure,
+        }
+        let depth = match failure {
+            RingFailure::Other { depth, .. } => *depth,
+            _ => 0,
+        };
+        message: match failure {
+            RingFailure::NoFirstRing => "the ring whose polling thread is to be shared was not built".into(),
+            RingFailure::NoSharedRing => "the ring that all workers were to share was not built".into(),
+            _ => format!("io_uring_setup: {}", failure.error()),
+        },
+        remedy:
+            if matches!(failure, RingFailure::NotSupported(_)) =>
+                "use Linux 5.1 or newer with CONFIG_IO_URING: this kernel has no io_uring",
+            if matches!(failure, RingFailure::Disabled(_)) =>
+                "enable io_uring: `sysctl kernel.io_uring_disabled=0`",
+            if matches!(failure, RingFailure::Unprivileged(_)) =>
+                "io_uring is only for privileged processes here: run the agent as root, put it into the group of \
+                 kernel.io_uring_group, or `sysctl kernel.io_uring_disabled=0`",
+            if matches!(failure, RingFailure::Forbidden(_)) =>
+                "a seccomp filter forbids it, as containers do by default: run the agent outside, or with a profile that \
+                 allows io_uring_setup, io_uring_enter and io_uring_register",
+            if matches!(failure, RingFailure::LockedMemory(_)) =>
+                "raise the limit of locked memory (`ulimit -l`, LimitMEMLOCK=), or lower the depth",
+            if matches!(failure, RingFailure::LargeEntries(_)) =>
+                "use Linux 5.19 or newer: this kernel has no rings with large entries (IORING_SETUP_SQE128, \
+                 IORING_SETUP_CQE32)",
+            if *failure == RingFailure::NoFirstRing => "see why the first worker was refused",
+            if *failure == RingFailure::NoSharedRing => "this is a bug in the agent; its log shows where",
+            else => "try a lower depth than {depth}; `agent probe` shows what this host grants",
+        field: match failure {
+            RingFailure::NoFirstRing => "engine.sqpoll",
+            RingFailure::NoSharedRing => "engine.ring",
+            _ => "engine.engine",
+        },
+
+        /// The host does not grant an option, and the scenario requires it (`fallback: refuse`).
+        "knob-refused" Knob {
+            /// The option.
+            knob: String,
+            /// Why not.
+            failure: KnobFailure,
+        }
+        let (since, poller) = match failure {
+            KnobFailure::Flag { since, poller, .. } => (since.as_deref(), *poller),
+            KnobFailure::Registration { since, .. } => (since.as_deref(), None),
+            _ => (None, None),
+        };
+        let (version, cpu) = (since.unwrap_or_default(), poller.unwrap_or_default());
+        message: match failure {
+            KnobFailure::Flag { error, .. } if knob == "urgent" => {
+                format!("this host does not grant urgent by: iosqe_urgent ({error})")
+            }
+            KnobFailure::Flag { error, .. } => format!("this host does not grant {knob} ({error})"),
+            KnobFailure::Registration { error, .. }
+            | KnobFailure::LockedMemory(error)
+            | KnobFailure::OpenFiles(error) => format!("{knob} was not granted: {error}"),
+            KnobFailure::IoPriority(error) => format!("requests with an I/O priority fail: {error}"),
+            KnobFailure::HipriIgnored { release } => format!(
+                "Linux {release} ignores the flag RWF_HIPRI of synchronous requests, as all kernels do since 6.0"
+            ),
+            KnobFailure::NoPollQueues { device, io_poll } => {
+                let device = device.as_deref().unwrap_or("no block device");
+                let found = io_poll.as_ref().map_or_else(
+                    || "has no queue/io_poll".to_owned(),
+                    |value| format!("has queue/io_poll = {value}"),
+                );
+                format!("{knob} was requested, but the device behind the target ({device}) {found}")
+            }
+            KnobFailure::PassthroughPolling { block, error } => {
+                format!("a command that reads the first {block} bytes fails: {error}")
+            }
+        },
+        remedy:
+            if matches!(failure, KnobFailure::LockedMemory(_)) =>
+                "raise the limit of locked memory (`ulimit -l unlimited`, LimitMEMLOCK=infinity), give the agent \
+                 CAP_IPC_LOCK, or lower depth or block size",
+            if matches!(failure, KnobFailure::OpenFiles(_)) =>
+                "raise the limit of open files (`ulimit -n`, LimitNOFILE=)",
+            if matches!(failure, KnobFailure::HipriIgnored { .. }) =>
+                "poll with `engine: io_uring, iopoll: true`, or run with interrupts: `fallback: allow`",
+            if matches!(failure, KnobFailure::NoPollQueues { .. }) =>
+                "use a device with poll queues: load nvme with poll_queues=1 (or null_blk or virtio-blk with theirs); or \
+                 run with interrupts: `fallback: allow`",
+            if matches!(failure, KnobFailure::PassthroughPolling { .. }) =>
+                "use Linux 6.1 and a drive with poll queues, or remove the option",
+            if matches!(failure, KnobFailure::Flag { since: None, .. }) =>
+                "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- coordinator run …` boots it in a \
+                 guest); or remove the option, or allow running without it: `fallback: allow`",
+            if poller.is_some() =>
+                "check that CPU {cpu} exists and is allowed for the agent; otherwise use Linux {version}, remove the \
+                 option, or allow running without it: `fallback: allow`",
+            if since.is_some() =>
+                "use Linux {version} or newer, remove the option, or allow running without it: `fallback: allow`",
+            else => "remove the option, or allow running without it: `fallback: allow`",
+        field: format!("engine.{knob}"),
+
+        /// The host gives no context for libaio.
+        "aio-refused" Aio {
+            /// The depth.
+            depth: u32,
+            /// Why not.
+            failure: AioFailure,
+            /// The error.
+            error: OsError,
+        }
+        message: format!("io_setup for {depth} requests: {error}"),
+        remedy:
+            if *failure == AioFailure::Exhausted =>
+                "all asynchronous requests of this host are in use: raise fs.aio-max-nr with sysctl, or lower the depth",
+            if *failure == AioFailure::NotSupported =>
+                "use a kernel with CONFIG_AIO, or compare with io_uring instead",
+            if *failure == AioFailure::Forbidden =>
+                "a seccomp filter forbids it: run the agent outside the container",
+            else => "try a lower depth",
+        field: "engine.engine",
+
+        /// Commands cannot be sent to the drive (`engine: nvme`).
+        "passthrough-refused" Passthrough {
+            /// Why not.
+            failure: PassthroughFailure,
+        }
+        let (unit, most) = failure.bounds();
+        message: failure.to_string(),
+        remedy:
+            if failure.no_namespace() =>
+                "use `target: {{device: ..}}` with a whole namespace of an NVMe drive (/dev/nvme0n1) on Linux 5.19 or \
+                 newer, whose nvme driver creates the generic character device (/dev/ng0n1); or `engine: io_uring`",
+            if failure.too_old() =>
+                "use Linux 5.19 or newer, with the nvme driver's generic character devices",
+            if matches!(failure, PassthroughFailure::NotAligned { .. }) =>
+                "use a block_size that is a multiple of {unit}",
+            if matches!(failure, PassthroughFailure::TooLong { .. }) =>
+                "use a block_size of at most {most}; the block layer would split a request, but a command is not split",
+            if matches!(failure, PassthroughFailure::Invalid { .. }) =>
+                "use a smaller block_size: a command takes at most queue/max_hw_sectors_kb, in at most \
+                 queue/max_segments pieces of memory",
+            if matches!(failure, PassthroughFailure::NotPermitted { .. }) =>
+                "run the agent as root, or with CAP_SYS_ADMIN",
+            if matches!(failure, PassthroughFailure::NotAnNvmeNamespace { .. }) =>
+                "use `target: {{device: ..}}` with an NVMe drive",
+            else => "check the host's kernel log (`dmesg`)",
+        field: failure.field(),
+
+        /// The target cannot be verified.
+        "verify-refused" Verify {
+            /// Why not, and what would help.
+            why: String,
+        }
+        message: why.clone(),
+        remedy: else => "change the target as described, or use `verify: false`",
+        field: "workload.verify",
+    }
+}

@@ -1,0 +1,114 @@
+//! Trials that were called off, and messages that one end cannot accept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::trial::FieldError;
+
+/// A field of a trial that the agent does not accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidField {
+    /// Its path.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl From<&FieldError> for InvalidField {
+    fn from(error: &FieldError) -> Self {
+        Self { field: error.field.clone(), message: error.to_string() }
+    }
+}
+
+/// When a trial was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelledWhen {
+    /// While its target was being prepared.
+    Preparing,
+    /// Before it started.
+    Waiting,
+    /// With the run; the host did not answer in time.
+    Unanswered,
+}
+
+/// What a message does wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolError {
+    /// A trial is prepared while another one runs.
+    TrialUnderWay,
+    /// The lease is opened twice.
+    LeaseOpen,
+    /// The agent's first event is not `opened`.
+    NotOpened,
+    /// An event has no place in an open lease.
+    UnexpectedEvent,
+    /// A message cannot be decoded.
+    Undecodable {
+        /// The first field at fault.
+        why: String,
+    },
+}
+
+crate::notices! {
+    /// Refusals about a lease and its messages.
+    #[derive(Eq)]
+    pub enum SessionRefusal {
+        /// The agent does not accept a trial that the coordinator accepted.
+        "invalid-trial" InvalidTrial {
+            /// The fields at fault.
+            errors: Vec<InvalidField>,
+        }
+        let all = errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>();
+        message: all.join("; "),
+        remedy: else =>
+            "the coordinator should have refused this scenario: check that both ends are of the same release",
+        field: errors.first().map_or("", |error| error.field.as_str()),
+
+        /// One end sent a message that the other does not understand or expect.
+        "protocol" Protocol {
+            /// What is wrong with it.
+            error: ProtocolError,
+        }
+        message: match error {
+            ProtocolError::TrialUnderWay => "a trial is already under way".into(),
+            ProtocolError::LeaseOpen => "the lease is already open".into(),
+            ProtocolError::NotOpened => "sent a message that cannot be understood: no `opened` at first".into(),
+            ProtocolError::UnexpectedEvent => {
+                "sent a message that cannot be understood: the event has no place in an open lease".into()
+            }
+            ProtocolError::Undecodable { why } => format!("sent a message that cannot be understood: {why}"),
+        },
+        remedy:
+            if *error == ProtocolError::TrialUnderWay => "wait for its Finished or Failed before the next Prepare",
+            if *error == ProtocolError::LeaseOpen => "send Open once",
+            else => "install the same release on both; if they are the same, report this as a bug",
+
+        /// The trial was cancelled.
+        "cancelled" Cancelled {
+            /// When.
+            when: CancelledWhen,
+        }
+        message: match when {
+            CancelledWhen::Preparing => "the trial was cancelled while its target was being prepared".into(),
+            CancelledWhen::Waiting => "the trial was cancelled before it started".into(),
+            CancelledWhen::Unanswered => "did not answer in time when the run was interrupted".into(),
+        },
+        remedy:
+            if *when == CancelledWhen::Unanswered => "run it again",
+            else => "",
+
+        /// The start of a trial lies too far in the future.
+        "start-too-far" StartTooFar {}
+        message: "the start is more than a minute ahead".into(),
+        remedy: else => "give it in nanoseconds of this host's CLOCK_MONOTONIC, as returned by ReadClock",
+
+        /// An interval's histogram could not be encoded.
+        "interval-not-encoded" IntervalNotEncoded {
+            /// The codec's error.
+            why: String,
+        }
+        message: why.clone(),
+        remedy: else => "this is a bug in the agent; please report it",
+    }
+}

@@ -1,0 +1,83 @@
+//! Warnings about what a trial's I/O goes to.
+
+use crate::{
+    notice::{CachedShare, rough},
+    units::ByteSize,
+};
+
+crate::notices! {
+    /// Warnings about a target.
+    #[derive(Eq)]
+    pub enum TargetWarning {
+        /// The target lies in memory.
+        "ram-backed" RamBacked {
+            /// What it lies on, such as `tmpfs` or `zram0`.
+            memory: String,
+        }
+        message: format!("the target is on {memory}, which is RAM and not a disk"),
+        remedy: else => "to measure a disk, use --data-dir or `target.path` on its file system",
+
+        /// The RAM disk has no storage (`memory_backed: false`).
+        "contents-not-kept" ContentsNotKept {}
+        message: "this RAM disk does not store data: reads transfer nothing from any medium".into(),
+        remedy: else => "use `memory_backed: true` for a RAM disk that stores its data",
+
+        /// The file system does not report how much of the target is in the page cache.
+        "not-cached" NotCached {
+            /// The file system.
+            file_system: String,
+        }
+        message: format!("{file_system} does not report how much of the target is cached"),
+        remedy: else => "use another file system, or treat these results with caution",
+
+        /// A file named by `target.path` has a hole, or is compressed.
+        "holes" Holes {
+            /// The file.
+            path: String,
+            /// Its size.
+            size: ByteSize,
+            /// How much of it is allocated.
+            allocated: ByteSize,
+            /// Where the first hole begins, in bytes, if the file system reports holes.
+            first_hole: Option<u64>,
+        }
+        let what = match first_hole {
+            Some(hole) => format!("has a hole at byte {hole}"),
+            None => "is sparse or compressed".to_owned(),
+        };
+        message: format!(
+            "{path} {what} ({} of {} are allocated): reading a hole does no I/O",
+            rough(*allocated),
+            rough(*size)
+        ),
+        remedy: else => "fill the file with data, or let the agent create one: `target: {{file: {{size: ..}}}}`",
+
+        /// A target that was to be cold was partly in the page cache during the trial, or this is unknown.
+        "cache-not-cold" CacheNotCold {
+            /// The most of it that was cached at any time; none where it is not known.
+            cached: Option<CachedShare>,
+        }
+        message: match cached {
+            Some(cached) => format!("up to {cached} of the target was in the page cache, so it was not cold"),
+            None => "how much of the target was in the page cache is unknown".into(),
+        },
+        remedy: else => "use a larger `target.file.size`, or fewer reads per second",
+        weight: cached.map_or(f64::INFINITY, |cached| f64::from(cached.0)),
+
+        /// Most sampled blocks of a device contain only zeros.
+        "blank-device" BlankDevice {
+            /// The device.
+            path: String,
+            /// Sampled blocks that contain only zeros.
+            zeros: u64,
+            /// Sampled blocks.
+            samples: u64,
+        }
+        message: format!(
+            "{zeros} of {samples} sampled blocks of {path} contain only zeros: a drive answers reads of blocks that were \
+             never written, or were trimmed, without reading its medium"
+        ),
+        remedy: else => "write data to the whole device once before reading it",
+        weight: *zeros as f64,
+    }
+}
