@@ -6,8 +6,11 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use proto::{
-    outcome::{Cpu, Refusal, Warning},
+    notice::CpuList,
+    outcome::Cpu,
+    refusal::{CpuFailure, Refusal, WorkerRefusal},
     trial::{Cpus, Sqpoll},
+    warning::{CpuWarning, PollerPlacement, Warning},
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -54,7 +57,7 @@ impl Topology {
     pub fn assign(&self, wanted: &Cpus, workers: u32) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
         let choice = match wanted {
             Cpus::Auto => self.preferred(),
-            Cpus::List(list) => self.checked(list)?,
+            Cpus::List(list) => self.checked(list, false)?,
         };
         let used: Vec<u32> = choice.iter().copied().cycle().take(workers as usize).collect();
         let warnings = self.concerns(&used, matches!(wanted, Cpus::Auto));
@@ -87,21 +90,17 @@ impl Topology {
         ranked.into_iter().map(|(_, _, id)| id).collect()
     }
 
-    fn checked(&self, list: &[u32]) -> Result<Vec<u32>, Refusal> {
+    fn checked(&self, list: &[u32], poller: bool) -> Result<Vec<u32>, Refusal> {
         let missing: Vec<u32> = list.iter().copied().filter(|id| self.core_of(*id).is_none()).collect();
         if missing.is_empty() && !list.is_empty() {
             return Ok(list.to_vec());
         }
-        let allowed = print_list(self.cpus.iter().map(|cpu| cpu.id));
-        let message = if list.is_empty() {
-            "no CPU is named".to_owned()
-        } else {
-            format!("CPU {} cannot be used by this agent, which may use {allowed}", print_list(missing))
+        let allowed = self.cpus.iter().map(|cpu| cpu.id).collect();
+        let failure = match list {
+            [] => CpuFailure::NoneListed { allowed },
+            _ => CpuFailure::NotAllowed { cpus: CpuList(missing), allowed, poller },
         };
-        let remedy = format!(
-            "name CPUs among {allowed}, leave `cpus` out, or start the agent with a wider affinity or cpuset"
-        );
-        Err(Refusal::new("cpu-not-available", message, remedy).at("workload.cpus"))
+        Err(WorkerRefusal::CpuNotAvailable { failure }.into())
     }
 
     /// Warnings about workers on these CPUs.
@@ -111,41 +110,12 @@ impl Topology {
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < used.len() {
-            let (message, more) = if auto {
-                (
-                    format!(
-                        "{} workers take turns on {} {}: what they wait for each other is in their latency",
-                        used.len(),
-                        distinct.len(),
-                        plural(distinct.len())
-                    ),
-                    "a larger machine",
-                )
-            } else {
-                (
-                    format!(
-                        "{} workers take turns on the {} {} listed ({}): what they wait for each other is in \
-                         their latency",
-                        used.len(),
-                        distinct.len(),
-                        plural(distinct.len()),
-                        print_list(distinct.iter().copied())
-                    ),
-                    "more entries in `cpus: [..]`",
-                )
-            };
-            let remedy = format!("fewer threads, a lower depth with `concurrency: threads`, or {more}");
-            warnings.push(Warning::new("too-few-cpus", message, remedy));
+            let cpus = CpuList(distinct.clone());
+            warnings.push(CpuWarning::TooFewCpus { workers: used.len() as u32, cpus, listed: !auto }.into());
         }
         if distinct.contains(&self.runtime_cpu) {
-            let (only, remedy) = if self.cpus.len() == 1 {
-                (", the only one it may use", "give the agent a second CPU (affinity, cpuset, or machine)")
-            } else {
-                ("", "leave that CPU out of `workload.cpus`, or leave `cpus` out")
-            };
-            let message =
-                format!("a worker shares CPU {} with the agent's own runtime{only}", self.runtime_cpu);
-            warnings.push(Warning::new("shares-runtime-cpu", message, remedy));
+            let (cpu, only_cpu) = (self.runtime_cpu, self.cpus.len() == 1);
+            warnings.push(CpuWarning::SharesRuntimeCpu { cpu, only_cpu }.into());
         }
         let mut on_core: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
         for id in distinct {
@@ -153,16 +123,10 @@ impl Topology {
                 on_core.entry(core).or_default().push(id);
             }
         }
-        let shared = on_core.values().filter(|threads| threads.len() > 1);
-        let shared: Vec<String> = shared.map(|threads| print_list(threads.iter().copied())).collect();
-        if let Some(first) = shared.first() {
-            let message = format!(
-                "workers share {} physical {} (CPUs {first} are one core), and slow each other down",
-                shared.len(),
-                if shared.len() == 1 { "core" } else { "cores" },
-            );
-            let remedy = "fewer threads, or turn SMT off: echo off > /sys/devices/system/cpu/smt/control";
-            warnings.push(Warning::new("shares-core", message, remedy));
+        let cores: Vec<CpuList> =
+            on_core.into_values().filter(|threads| threads.len() > 1).map(CpuList).collect();
+        if !cores.is_empty() {
+            warnings.push(CpuWarning::SharesCore { cores }.into());
         }
         warnings
     }
@@ -175,36 +139,23 @@ impl Topology {
     pub fn pollers(&self, sqpoll: Sqpoll, workers: &[u32]) -> Result<(Vec<u32>, Vec<Warning>), Refusal> {
         let threads = if sqpoll.shared { 1 } else { workers.len() };
         let cpus = match sqpoll.cpu {
-            Some(cpu) => self.checked(&[cpu]).map_err(|refusal| refusal.at("engine.sqpoll"))?,
+            Some(cpu) => self.checked(&[cpu], true)?,
             None => self.beside(workers, threads),
         };
         let placed: Vec<u32> = (0..workers.len()).map(|worker| cpus[worker % cpus.len()]).collect();
         let used = &placed[..threads.min(placed.len())];
-        let mut warnings = Vec::new();
-        let mut warn =
-            |what: String, remedy: &str| warnings.push(Warning::new("sqpoll-shares-cpu", what, remedy));
-        if let Some(cpu) = used.iter().find(|cpu| workers.contains(cpu)) {
-            let what =
-                format!("the polling thread and a worker take turns on CPU {cpu}: each waits for the other");
-            warn(
-                what,
-                "SQPOLL needs a CPU of its own: fewer threads, another `sqpoll.cpu`, or a larger machine",
-            );
+        let placement = if let Some(&cpu) = used.iter().find(|cpu| workers.contains(cpu)) {
+            Some(PollerPlacement::WithWorker { cpu })
         } else if used.len() > cpus.len() {
-            let what = format!("{} polling threads take turns on {}", used.len(), plural_cpus(cpus.len()));
-            warn(what, "fewer threads, `sqpoll: {shared: true}`, or a larger machine");
-        } else if let Some((cpu, worker)) = self.neighbours(used, workers) {
-            let what = format!(
-                "the polling thread on CPU {cpu} and a worker on CPU {worker} share a physical core, and slow each \
-                 other down"
-            );
-            warn(what, "fewer threads, another `sqpoll.cpu`, or a larger machine");
-        } else if used.contains(&self.runtime_cpu) {
-            let what =
-                format!("the polling thread shares CPU {} with the agent's own runtime", self.runtime_cpu);
-            warn(what, "fewer threads, or a larger machine");
-        }
-        Ok((placed, warnings))
+            Some(PollerPlacement::Crowded { threads: used.len() as u32, cpus: cpus.len() as u32 })
+        } else if let Some((cpu, worker_cpu)) = self.neighbours(used, workers) {
+            Some(PollerPlacement::OnWorkersCore { cpu, worker_cpu })
+        } else {
+            let cpu = self.runtime_cpu;
+            used.contains(&cpu).then_some(PollerPlacement::WithRuntime { cpu })
+        };
+        let warnings = placement.map(|placement| CpuWarning::SqpollSharesCpu { placement }.into());
+        Ok((placed, warnings.into_iter().collect()))
     }
 
     /// The first pair of CPUs, one from each list, that are threads of one physical core.
@@ -234,30 +185,15 @@ impl Topology {
     pub fn combiner(&self, workers: &[u32]) -> (u32, bool, Vec<Warning>) {
         let cpu = self.beside(workers, 1).first().copied().unwrap_or(self.runtime_cpu);
         let alone = !workers.contains(&cpu);
-        let (what, remedy) = if !alone {
-            (
-                format!("the combiner and a worker take turns on CPU {cpu}: each waits for the other"),
-                "the combiner needs a CPU of its own: fewer threads, fewer `cpus`, or a larger machine",
-            )
-        } else if cpu == self.runtime_cpu {
-            (
-                format!("the combiner shares CPU {cpu} with the agent's own runtime"),
-                "fewer threads, or a larger machine",
-            )
-        } else {
-            return (cpu, alone, Vec::new());
-        };
-        (cpu, alone, vec![Warning::new("combiner-shares-cpu", what, remedy)])
+        let shared = !alone || cpu == self.runtime_cpu;
+        let warning = shared.then(|| CpuWarning::CombinerSharesCpu { cpu, with_worker: !alone }.into());
+        (cpu, alone, warning.into_iter().collect())
     }
 
     fn core_of(&self, id: u32) -> Option<(u32, u32)> {
         let at = self.cpus.binary_search_by_key(&id, |cpu| cpu.id).ok()?;
         Some((self.cpus[at].package, self.cpus[at].core))
     }
-}
-
-fn plural_cpus(n: usize) -> String {
-    format!("{n} {}", plural(n))
 }
 
 /// Pins the calling thread to one CPU.
@@ -296,27 +232,6 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
         all.extend(first..=last);
     }
     Some(all)
-}
-
-/// Formats a CPU list such as `0-3,8`.
-fn print_list(ids: impl IntoIterator<Item = u32>) -> String {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for id in ids {
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(id) => *last = id,
-            _ => runs.push((id, id)),
-        }
-    }
-    let text = runs.iter().map(|(first, last)| match last - first {
-        0 => first.to_string(),
-        1 => format!("{first},{last}"),
-        _ => format!("{first}-{last}"),
-    });
-    text.collect::<Vec<_>>().join(",")
-}
-
-fn plural(n: usize) -> &'static str {
-    if n == 1 { "CPU" } else { "CPUs" }
 }
 
 #[cfg(test)]
@@ -389,7 +304,7 @@ mod tests {
         assert!((cpu, alone) == (0, true) && warning.unwrap().1.contains("runtime"));
         let (cpu, alone, warning) = code(machine(1, 2, 1).combiner(&[0, 1]));
         let (code, message) = warning.unwrap();
-        assert!(!alone && cpu < 2 && code == "combiner-shares-cpu" && message.contains("take turns"));
+        assert!(!alone && cpu < 2 && code == "combiner-shares-cpu" && message.contains("share CPU"));
     }
 
     #[test]
@@ -397,7 +312,7 @@ mod tests {
         let (cpus, warnings) = assigned(&machine(1, 2, 1), &Cpus::Auto, 3);
         assert_eq!(cpus, [1, 1, 1]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].message().contains("3 workers take turns on 1 CPU:"), "{warnings:?}");
+        assert!(warnings[0].message().contains("3 workers share 1 CPU:"), "{warnings:?}");
         assert!(warnings[0].remedy().contains("concurrency: threads"));
     }
 
@@ -425,10 +340,10 @@ mod tests {
         assert!(warnings[0].contains("agent's own runtime"), "{warnings:?}");
         let (cpus, warnings) = pollers(&machine(1, 1, 1), any, &[0]);
         assert_eq!(cpus, [0]);
-        assert!(warnings[0].contains("take turns on CPU 0"), "{warnings:?}");
+        assert!(warnings[0].contains("share CPU 0,"), "{warnings:?}");
         let (cpus, warnings) = pollers(&machine(1, 4, 1), any, &[1, 2, 3]);
         assert_eq!(cpus, [0, 0, 0]);
-        assert!(warnings[0].contains("3 polling threads take turns on 1 CPU"), "{warnings:?}");
+        assert!(warnings[0].contains("3 polling threads share 1 CPU"), "{warnings:?}");
         let shared = Sqpoll { shared: true, ..any };
         assert_eq!(pollers(&machine(1, 8, 1), shared, &[1, 2]).1, Vec::<String>::new());
         // CPU 5 is the other thread of the core of CPU 1.
@@ -437,7 +352,7 @@ mod tests {
         assert_eq!(cpus, [5]);
         assert!(warnings[0].contains("CPU 5 and a worker on CPU 1 share a physical core"), "{warnings:?}");
         let own = Sqpoll { cpu: Some(1), ..any };
-        assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("take turns on CPU 1"));
+        assert!(pollers(&machine(1, 4, 1), own, &[1]).1[0].contains("share CPU 1,"));
         let absent = Sqpoll { cpu: Some(9), ..any };
         assert_eq!(machine(1, 4, 1).pollers(absent, &[1]).unwrap_err().field(), "engine.sqpoll");
     }
@@ -451,15 +366,14 @@ mod tests {
         assert_eq!(cpus, [0, 2, 0]);
         let codes: Vec<_> = warnings.iter().map(|warning| warning.code()).collect();
         assert_eq!(codes, ["too-few-cpus", "shares-runtime-cpu"]);
-        assert!(warnings[0].message().contains("2 CPUs listed (0,2)"), "{warnings:?}");
+        assert!(warnings[0].message().contains("2 CPUs listed in `cpus` (0,2)"), "{warnings:?}");
     }
 
     #[test]
     fn refuses_absent_cpus_by_number() {
         let refusal = machine(1, 4, 1).assign(&Cpus::List(vec![1, 4, 9]), 1).unwrap_err();
         assert_eq!((refusal.code(), refusal.field().as_str()), ("cpu-not-available", "workload.cpus"));
-        assert!(refusal.message().contains("CPU 4,9 cannot be used"), "{}", refusal.message());
-        assert!(refusal.message().contains("may use 0-3"));
+        assert_eq!(refusal.message(), "the agent may not use CPU 4,9, only 0-3");
     }
 
     proptest! {
@@ -485,7 +399,7 @@ mod tests {
         #[test]
         fn cpu_lists_survive_a_round_trip(ids in prop::collection::btree_set(0u32..300, 0..40)) {
             let ids: Vec<u32> = ids.into_iter().collect();
-            prop_assert_eq!(parse_list(&print_list(ids.iter().copied())), Some(ids));
+            prop_assert_eq!(parse_list(&CpuList(ids.clone()).to_string()), Some(ids));
         }
     }
 

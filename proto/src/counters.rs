@@ -103,7 +103,7 @@ impl<T: Counters> Counters for (&'static str, T) {
     }
 }
 
-/// Declares a struct whose fields are counters, and implements [`Counters`](crate::counters::Counters) for it field by
+/// Declares a struct whose fields are counters, and implements [`Counters`] for it field by
 /// field. A field is added by its own type's rule, or by the one that follows it:
 ///
 /// * `=> max`: the larger one counts, such as the largest batch.

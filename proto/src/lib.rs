@@ -6,7 +6,7 @@
 //! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`facts`]: what a target really is.
-//! * [`counters`]: adding and subtracting what was counted.
+//! * [`mod@counters`]: adding and subtracting what was counted.
 //! * [`series`]: the kinds and lanes of operations, and their latencies.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use self::{
     os_error::OsError,
-    text::{CachedShare, CpuList, plural, rough},
+    text::{CpuList, plural, rough},
 };
 
 /// A warning or a refusal.

@@ -11,7 +11,7 @@ mod worker;
 
 pub use self::{
     device::{DeviceRefusal, HeldBy, IdentityFailure},
-    engine::{AioFailure, EngineRefusal, KnobFailure, RingFailure},
+    engine::{AioFailure, EngineRefusal, KnobFailure, RingFailure, VerifyFailure},
     host::{EmbeddedFailure, HostRefusal, LossCause, Question, SilentWhile, VersionMismatch},
     passthrough::PassthroughFailure,
     ramdisk::{BrdDisk, KindFailure, KindProblem, MemoryShortage, RamdiskRefusal, RamdiskStep},

@@ -7,8 +7,9 @@
 use std::{io, os::fd::RawFd};
 
 use proto::{
-    outcome::{AuditCounts, BatchCounts, HardwareCounts, Knob, PathCounts, Warning},
+    outcome::{AuditCounts, BatchCounts, HardwareCounts, Knob, PathCounts},
     trial::{Sharing, Trial},
+    warning::{AuditWarning, HardwareFailure, PathsPhase, Warning},
 };
 
 use super::{batches::Batches, hardware::Hardware, paths::Paths, perf::Perf, submitter::Submitter};
@@ -25,7 +26,7 @@ pub struct Audit {
     /// The ring is another thread's.
     batches_elsewhere: bool,
     /// Why counting calls could not be ended.
-    failed: Option<String>,
+    failed: Option<io::Error>,
     /// Which instruments failed after they were opened, and why.
     said: Vec<Warning>,
 }
@@ -39,17 +40,12 @@ pub struct Audited {
     pub warnings: Vec<Warning>,
 }
 
-fn paths_warning(what: &str, error: &io::Error) -> Warning {
-    Warning::new(
-        "paths-not-measured",
-        format!("how requests complete (inline, by task work, punted) {what}: {error}"),
-        "it needs the tracepoints of io_uring (Linux 6.1, CONFIG_FTRACE) and the rights for perf",
-    )
+fn paths_warning(phase: PathsPhase, error: &io::Error) -> Warning {
+    AuditWarning::PathsNotMeasured { phase, error: error.into() }.into()
 }
 
-fn hardware_warning(why: &str, remedy: &str) -> Warning {
-    let message = format!("no cycles and instructions per I/O: {why}; nothing else is affected");
-    Warning::new("hardware-counters-not-available", message, remedy)
+fn hardware_warning(failure: HardwareFailure) -> Warning {
+    AuditWarning::HardwareCountersNotAvailable { failure }.into()
 }
 
 impl Audit {
@@ -76,11 +72,7 @@ impl Audit {
             Some(submitter) => Perf::open(submitter),
             None => Err(io::Error::other("the ring's polling thread is not among this process's threads")),
         };
-        let perf = perf
-            .map_err(|error| {
-                warnings.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)))
-            })
-            .ok();
+        let perf = perf.map_err(|error| warnings.push(super::perf::unavailable(&error))).ok();
         let mut audit = Self {
             perf,
             batches: Batches::open(rings),
@@ -95,14 +87,13 @@ impl Audit {
                     audit.paths_elsewhere = paths.is_none();
                     audit.paths = paths;
                 }
-                Err(error) => warnings.push(paths_warning("could not be recorded", &error)),
+                Err(error) => warnings.push(paths_warning(PathsPhase::Begin, &error)),
             }
         }
         match Hardware::open() {
             Ok(hardware) => audit.hardware = Some(hardware),
             Err(error) => {
-                let (why, remedy) = super::hardware::why_not(&error);
-                warnings.push(hardware_warning(&why, remedy));
+                warnings.push(hardware_warning(super::hardware::failure(&error)));
             }
         }
         (audit, warnings)
@@ -117,13 +108,13 @@ impl Audit {
 
     /// The warm-up begins.
     pub fn begin(&mut self) {
-        self.with_paths(Paths::start, "could not be recorded");
+        self.with_paths(Paths::start, PathsPhase::Begin);
     }
 
     /// Does something with what records the paths, and gives it up where that fails.
-    fn with_paths(&mut self, step: impl FnOnce(&mut Paths) -> io::Result<()>, what: &str) {
+    fn with_paths(&mut self, step: impl FnOnce(&mut Paths) -> io::Result<()>, phase: PathsPhase) {
         if let Some(Err(error)) = self.paths.as_mut().map(step) {
-            self.said.push(paths_warning(what, &error));
+            self.said.push(paths_warning(phase, &error));
             self.paths = None;
         }
     }
@@ -131,8 +122,7 @@ impl Audit {
     /// The same with the hardware counters.
     fn with_hardware(&mut self, step: impl FnOnce(&mut Hardware) -> io::Result<()>) {
         if let Some(Err(error)) = self.hardware.as_mut().map(step) {
-            let (why, remedy) = super::hardware::why_not(&error);
-            self.said.push(hardware_warning(&why, remedy));
+            self.said.push(hardware_warning(super::hardware::failure(&error)));
             self.hardware = None;
         }
     }
@@ -143,31 +133,31 @@ impl Audit {
             batches.begin();
         }
         if warmed_up {
-            self.with_paths(Paths::stop, "could not be recorded to the end");
+            self.with_paths(Paths::stop, PathsPhase::End);
         }
         self.with_hardware(Hardware::arm);
         if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
-            self.said.push(super::perf::unavailable(&error.to_string(), super::perf::remedy(&error)));
+            self.said.push(super::perf::unavailable(&error));
             self.perf = None;
         }
     }
 
     /// The window ends: the first call that this makes is the one that ends counting calls.
     pub fn disarm(&mut self) {
-        self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err()).map(|error| error.to_string());
+        self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err());
         self.with_hardware(Hardware::disarm);
         if let Some(batches) = &mut self.batches {
             batches.end();
         }
-        self.with_paths(Paths::stop, "could not be recorded to the end");
+        self.with_paths(Paths::stop, PathsPhase::End);
     }
 
     /// The results, once counting has ended. Takes some milliseconds.
     pub fn read(&mut self) -> Audited {
         let failed = self.failed.take();
         let perf = self.perf.as_mut().and_then(|perf| {
-            let read = failed.map_or_else(|| perf.read().map_err(|error| error.to_string()), Err);
-            read.map_err(|error| self.said.push(super::perf::unavailable(&error, "run the audit again"))).ok()
+            let read = failed.map_or_else(|| perf.read(), Err);
+            read.map_err(|error| self.said.push(super::perf::unread(&error))).ok()
         });
         let paths = match &mut self.paths {
             Some(paths) => Some(paths.read()),
@@ -180,11 +170,7 @@ impl Audit {
         let hardware = self.hardware.as_mut().map(Hardware::read).filter(|counts| {
             let counted = *counts != HardwareCounts::default();
             if !counted {
-                let why = "the processor's counters were opened, and could not be read or never ran";
-                self.said.push(hardware_warning(
-                    why,
-                    "see who else uses them (kernel.nmi_watchdog, another perf)",
-                ));
+                self.said.push(hardware_warning(HardwareFailure::NeverCounted));
             }
             counted
         });
@@ -203,8 +189,7 @@ mod tests {
             return crate::skip::skip("perf and the tracepoints of io_uring are not to be had here");
         };
         let mut audit = Audit { paths, ..Audit::default() };
-        audit
-            .with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), "could not be recorded to the end");
+        audit.with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), PathsPhase::End);
         let audited = audit.read();
         assert_eq!(audited.counts.paths, None);
         let [warning] = &audited.warnings[..] else { panic!("{:?}", audited.warnings) };

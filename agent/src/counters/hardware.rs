@@ -4,7 +4,10 @@
 use std::io;
 
 use perf_event::{Builder, Counter, events::Hardware as Event};
-use proto::outcome::{Capability, HardwareCounts};
+use proto::{
+    outcome::{Capability, HardwareCounts},
+    warning::{AuditWarning, HardwareFailure, Warning},
+};
 
 /// Counters on the calling thread; closed when dropped.
 pub struct Hardware {
@@ -87,18 +90,11 @@ fn scaled(count: u64, enabled: u64, running: u64) -> Option<u64> {
 
 /// Why there are none, and what would give some.
 #[must_use]
-pub fn why_not(error: &io::Error) -> (String, &'static str) {
+pub fn failure(error: &io::Error) -> HardwareFailure {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV) => (
-            "the processor offers no counters of cycles and instructions here, as in most virtual machines"
-                .into(),
-            "for these figures: a physical machine, or a virtual one with a virtual PMU",
-        ),
-        Some(libc::EPERM | libc::EACCES) => (
-            format!("hardware counters are not allowed: {error}"),
-            "run the agent as root, or with CAP_PERFMON",
-        ),
-        _ => (format!("hardware counters could not be opened: {error}"), super::perf::remedy(error)),
+        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV) => HardwareFailure::NoCounters,
+        Some(libc::EPERM | libc::EACCES) => HardwareFailure::NotPermitted(error.into()),
+        _ => HardwareFailure::NotOpened { error: error.into(), perf: super::perf::failure(error) },
     }
 }
 
@@ -113,22 +109,19 @@ pub fn self_test() -> Capability {
         Ok(hardware.read())
     };
     let name = "perf.hardware".to_owned();
+    let missing = |failure: HardwareFailure| Capability {
+        name: "perf.hardware".to_owned(),
+        available: false,
+        detail: failure.to_string(),
+        remedy: Warning::from(AuditWarning::HardwareCountersNotAvailable { failure }).remedy(),
+    };
     match count() {
         Ok(HardwareCounts { cycles: Some(cycles @ 1..), .. }) => {
             let detail = format!("counted {cycles} cycles of a short loop");
             Capability { name, available: true, detail, remedy: String::new() }
         }
-        Ok(_) => Capability {
-            name,
-            available: false,
-            detail: "the processor's counters open, and count nothing".to_owned(),
-            remedy: "see who else uses them: another perf, or the NMI watchdog (kernel.nmi_watchdog)"
-                .to_owned(),
-        },
-        Err(error) => {
-            let (detail, remedy) = why_not(&error);
-            Capability { name, available: false, detail, remedy: remedy.to_owned() }
-        }
+        Ok(_) => missing(HardwareFailure::NeverCounted),
+        Err(error) => missing(failure(&error)),
     }
 }
 

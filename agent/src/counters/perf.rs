@@ -7,7 +7,10 @@
 use std::{collections::BTreeMap, io};
 
 use perf_event::{Builder, Counter, Group, events::Tracepoint};
-use proto::outcome::{Capability, PerfCounts, Warning};
+use proto::{
+    outcome::{Capability, PerfCounts},
+    warning::{AuditWarning, PerfFailure, Warning},
+};
 
 use super::{submitter::Submitter, tracefs::Tracefs};
 
@@ -182,39 +185,32 @@ pub fn self_test() -> Capability {
             name,
             available: false,
             detail: error.to_string(),
-            remedy: remedy(&error).to_owned(),
+            remedy: unavailable(&error).remedy(),
         },
     }
 }
 
-/// What would let perf count.
+/// Why perf is not available, by the error of opening it.
 #[must_use]
-pub fn remedy(error: &io::Error) -> &'static str {
+pub fn failure(error: &io::Error) -> PerfFailure {
     match error.raw_os_error() {
-        Some(libc::EMFILE) => {
-            "raise the open-file limit (`ulimit -n`, LimitNOFILE=): an audit needs about two \
-             dozen files for each worker thread"
-        }
-        Some(libc::EPERM | libc::EACCES) => {
-            "run the agent as root, or with CAP_PERFMON and read access to \
-             /sys/kernel/tracing"
-        }
-        Some(libc::ENOENT) => "it needs a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS",
-        _ => {
-            "run the agent as root on a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS; system calls are \
-             counted by the engine alone until then"
-        }
+        Some(libc::EMFILE) => PerfFailure::OpenFiles,
+        Some(libc::EPERM | libc::EACCES) => PerfFailure::NotPermitted,
+        Some(libc::ENOENT) => PerfFailure::NotSupported,
+        _ => PerfFailure::Other,
     }
+}
+
+/// A warning that counts cannot be read.
+#[must_use]
+pub fn unread(error: &io::Error) -> Warning {
+    AuditWarning::PerfNotAvailable { failure: PerfFailure::NotRead, error: error.into() }.into()
 }
 
 /// A warning that an audit goes without perf.
 #[must_use]
-pub fn unavailable(error: &str, remedy: &str) -> Warning {
-    Warning::new(
-        "perf-not-available",
-        format!("system calls could not be counted by perf ({error}); the engine's own count stands alone"),
-        remedy,
-    )
+pub fn unavailable(error: &io::Error) -> Warning {
+    AuditWarning::PerfNotAvailable { failure: failure(error), error: error.into() }.into()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use proto::outcome::Refusal;
+use proto::refusal::{AioFailure, EngineRefusal, Refusal};
 use syscalls::{Errno, Sysno, syscall};
 
 use super::{Completion, Counts, Engine, Slot};
@@ -95,21 +95,13 @@ impl Libaio {
         let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
         if made != 0 {
             let error = io::Error::last_os_error();
-            let remedy = match error.raw_os_error() {
-                Some(libc::EAGAIN) => {
-                    "all asynchronous requests of this host are taken: raise fs.aio-max-nr by \
-                     sysctl, or lower the depth"
-                }
-                Some(libc::ENOSYS) => "this kernel has no CONFIG_AIO; compare with io_uring instead",
-                Some(libc::EPERM) => "a seccomp filter forbids it: run the agent outside the container",
-                _ => "try a lower depth",
+            let failure = match error.raw_os_error() {
+                Some(libc::EAGAIN) => AioFailure::Exhausted,
+                Some(libc::ENOSYS) => AioFailure::NotSupported,
+                Some(libc::EPERM) => AioFailure::Forbidden,
+                _ => AioFailure::Other,
             };
-            return Err(Refusal::new(
-                "aio-refused",
-                format!("io_setup for {depth} requests: {error}"),
-                remedy,
-            )
-            .at("engine.engine"));
+            return Err(EngineRefusal::Aio { depth, failure, error: error.into() }.into());
         }
         Ok(Self {
             context,

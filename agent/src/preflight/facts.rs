@@ -7,11 +7,12 @@ use std::{
     path::Path,
 };
 
+use proto::{notice::rough, units::ByteSize};
 use rustix::process::Resource;
 
 use super::{hypervisor, limits::limit};
 use crate::{
-    target::{facts as storage, meminfo, mib},
+    target::{facts as storage, meminfo},
     topology::Topology,
 };
 
@@ -150,8 +151,9 @@ fn cpu(facts: &mut Facts, topology: &Topology) {
 
 fn machine(facts: &mut Facts) {
     let memory = read("/proc/meminfo").unwrap_or_default();
-    facts.put("memory.total", meminfo(&memory, "MemTotal").map(mib));
-    facts.put("memory.swap", meminfo(&memory, "SwapTotal").map(mib));
+    let size = |bytes| rough(ByteSize(bytes));
+    facts.put("memory.total", meminfo(&memory, "MemTotal").map(size));
+    facts.put("memory.swap", meminfo(&memory, "SwapTotal").map(size));
     for name in ["sys_vendor", "product_name"] {
         facts.put(&format!("machine.{name}"), read(format!("/sys/class/dmi/id/{name}")));
     }

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
-use proto::outcome::Capability;
+use proto::{notice::rough, outcome::Capability, units::ByteSize};
 use rustix::{
     fs::{Access, access, statvfs},
     process::{Resource, getrlimit},
 };
 
 use super::{capability, limits::memlock_limit};
-use crate::{
-    target::{mib, probe_direct_io},
-    topology::Topology,
-};
+use crate::{target::probe_direct_io, topology::Topology};
 
 /// Fewer open files than this do not carry a trial with many threads.
 const OPEN_FILES: u64 = 4096;
@@ -40,7 +37,7 @@ fn writable(data_dir: &Path) -> Result<String, (String, String)> {
         .map_err(|errno| (format!("{shown} cannot be written: {}", std::io::Error::from(errno)), remedy()))?;
     let free = statvfs(data_dir).map_or_else(
         |_| "free space unknown".to_owned(),
-        |fs| format!("{} free", mib(fs.f_bavail.saturating_mul(fs.f_frsize))),
+        |fs| format!("{} free", rough(ByteSize(fs.f_bavail.saturating_mul(fs.f_frsize)))),
     );
     Ok(format!("{shown}: writable, {free}"))
 }

@@ -3,12 +3,11 @@
 use proto::{
     engine::OPTIONS,
     facts::{Device, Scheduler, Setting, TargetFacts},
-    knob::{DEPTH, Knob, KnobValue, SQPOLL_CPU, URGENT, URGENT_IOPRIO},
-    outcome::{Refusal, Warning},
+    knob::{DEPTH, Knob, KnobValue, SQPOLL_CPU},
+    refusal::{EngineRefusal, KnobFailure, Refusal},
     trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
+    warning::{GrantWarning, Warning},
 };
-
-use crate::engine::ring::abi;
 
 /// The depth, which an engine without a queue does not grant.
 pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
@@ -43,31 +42,19 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
     if name == "hipri" && !polls_synchronously(release) {
         return match engine.fallback {
             Fallback::Allow => Ok(vec![Knob::switch(name, false)]),
-            Fallback::Refuse => Err(Refusal::new(
-                "knob-refused",
-                format!(
-                    "Linux {release} ignores the flag RWF_HIPRI of synchronous requests, as all do since 6.0"
-                ),
-                "poll by `engine: io_uring, iopoll: true`; or run with interrupts by `fallback: allow`",
-            )
-            .at("engine.hipri")),
+            Fallback::Refuse => {
+                let failure = KnobFailure::HipriIgnored { release: release.to_owned() };
+                Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into())
+            }
         };
     }
     // Through the page cache nothing is polled for, whatever the device; asked for nevertheless, that was allowed.
     let polls = target.direct.unwrap_or(true) && target.io_poll == Some(Setting(true));
     if !polls && engine.fallback == Fallback::Refuse {
-        let device = target.device.as_ref().map_or("no block device".to_owned(), Device::to_string);
-        let queue = match target.io_poll {
-            None => "has no queue/io_poll".to_owned(),
-            Some(Setting(polls)) => format!("has queue/io_poll = {}", u8::from(polls)),
-        };
-        return Err(Refusal::new(
-            "knob-refused",
-            format!("{name} was asked for, but the device behind the target ({device}) {queue}"),
-            "polling needs a device with poll queues: load nvme with poll_queues=1 (or null_blk, virtio-blk \
-             with theirs); or run with interrupts by `fallback: allow`",
-        )
-        .at(format!("engine.{name}")));
+        let device = target.device.as_ref().map(Device::to_string);
+        let io_poll = target.io_poll.map(|Setting(polls)| polls);
+        let failure = KnobFailure::NoPollQueues { device, io_poll };
+        return Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into());
     }
     let mut knobs = vec![Knob::switch(name, polls)];
     if !polls {
@@ -85,20 +72,12 @@ fn polls_synchronously(release: &str) -> bool {
 
 /// The warning of a knob that was not granted as requested.
 pub(super) fn not_granted(knob: &Knob) -> Warning {
-    let Knob { name, requested, granted } = knob;
-    let remedy = "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`";
-    let (message, remedy) = match name.as_str() {
-        URGENT => (
-            format!("urgent by: {requested} was asked for and not granted; the trial ran with by: {granted}"),
-            format!("{}; {remedy}", abi::NEEDS_PATCH),
-        ),
-        URGENT_IOPRIO => (
-            format!("urgent requests were to have the I/O priority {requested}, and have {granted}"),
-            "run the agent as root, or with CAP_SYS_NICE".to_owned(),
-        ),
-        _ => (format!("{name} was asked for and not granted; the trial ran without it"), remedy.to_owned()),
-    };
-    Warning::new("knob-not-granted", message, remedy)
+    GrantWarning::KnobNotGranted {
+        knob: knob.name.clone(),
+        requested: knob.requested.to_string(),
+        granted: knob.granted.to_string(),
+    }
+    .into()
 }
 
 /// That an I/O priority goes unheeded: only some schedulers of a disk look at it.
@@ -106,15 +85,8 @@ pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning>
     let asked = engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::Ioprio);
     let direct = target.direct == Some(true);
     let scheduler = target.scheduler.as_ref().unwrap_or(&Scheduler::None);
-    (asked && direct && !scheduler.heeds_priority()).then(|| {
-        Warning::new(
-            "ioprio-unheeded",
-            format!(
-                "the disk's scheduler, {scheduler}, does not look at the I/O priority of urgent requests"
-            ),
-            "as root: echo mq-deadline > /sys/block/DISK/queue/scheduler",
-        )
-    })
+    (asked && direct && !scheduler.heeds_priority())
+        .then(|| GrantWarning::IoprioUnheeded { scheduler: scheduler.to_string() }.into())
 }
 
 /// The trial with interrupts instead of polling.
@@ -178,7 +150,11 @@ mod tests {
             not_granted(&Knob::new(name, value(requested), value(granted)))
         };
         assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
-        assert!(knob("urgent_ioprio", "real-time", "best-effort-0").message().contains("have best-effort-0"));
+        assert!(
+            knob("urgent_ioprio", "real-time", "best-effort-0")
+                .message()
+                .contains("best-effort-0 was granted")
+        );
         assert!(knob("vectored", "true", "false").message().contains("ran without it"));
     }
 

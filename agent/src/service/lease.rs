@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use proto::{
-    outcome::Refusal,
+    refusal::{ProtocolError, Refusal, SessionRefusal},
     wire::{LeaseEvent, LeaseRequest, lease_event::Event, lease_request::Request as Ask},
 };
 use tokio::sync::mpsc::Sender;
@@ -59,11 +59,7 @@ impl Lease {
                 // For a trial that has ended in the meantime.
                 Ask::Start(_) | Ask::Cancel(_) => {}
                 Ask::Prepare(other) => {
-                    let refusal = Refusal::new(
-                        "protocol",
-                        "a trial is under way already",
-                        "wait for its Finished or Failed before the next Prepare",
-                    );
+                    let refusal = SessionRefusal::Protocol { error: ProtocolError::TrialUnderWay }.into();
                     self.refuse(other.id, refusal).await?;
                 }
                 Ask::Open(_) => {
@@ -75,7 +71,7 @@ impl Lease {
     }
 
     pub(super) async fn open_already(&self) {
-        let refusal = Refusal::new("protocol", "the lease is open already", "send Open once");
+        let refusal = SessionRefusal::Protocol { error: ProtocolError::LeaseOpen }.into();
         let _ = self.refuse(String::new(), refusal).await;
     }
 

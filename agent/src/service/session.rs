@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proto::{
-    outcome::Refusal,
+    refusal::{InvalidField, Refusal, SessionRefusal},
     trial::{FieldError, Trial},
     wire::{Opened, lease_event::Event, lease_request::Request as Ask},
 };
@@ -55,12 +55,5 @@ impl Lease {
 }
 
 fn invalid(errors: &[FieldError]) -> Refusal {
-    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let field = errors.first().map_or("", |error| error.field.as_str());
-    Refusal::new(
-        "invalid-trial",
-        all.join("; "),
-        "the coordinator should have refused this scenario: are both of the same release?",
-    )
-    .at(field)
+    SessionRefusal::InvalidTrial { errors: errors.iter().map(InvalidField::from).collect() }.into()
 }

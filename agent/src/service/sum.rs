@@ -2,10 +2,9 @@
 
 use proto::{
     counters::{self, Counters as _},
-    outcome::{
-        CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Warning, Window, WorkCounts,
-    },
+    outcome::{CallCounts, Direction, Finished, Kind, Lane, Overhead, UrgentCounts, Window, WorkCounts},
     trial::Trial,
+    warning::{ResultWarning, Warning},
 };
 
 use super::sampler::WindowSampler;
@@ -108,15 +107,7 @@ fn urgent(tally: &Tally) -> UrgentCounts {
 
 /// That syncs may have been parted from the writes that they were linked to.
 fn parted_warning(times: u64) -> Warning {
-    Warning::new(
-        "links-parted",
-        format!(
-            "the kernel took a batch in part {times} times; a sync that was parted from its write by that did not wait \
-             for it, and is no measure of a durable write"
-        ),
-        "look at `errors` of the trial and at the host's memory (the kernel takes less where it is short of it), or \
-         use `link_sync: false`",
-    )
+    ResultWarning::LinksParted { times }.into()
 }
 
 /// The counts of the audit, where every worker has them, and the workers' warnings, each once.
@@ -137,7 +128,7 @@ mod tests {
 
     #[test]
     fn reports_a_failure_of_all_workers_once() {
-        let warning = Warning::new("paths-not-measured", "they failed", "do something");
+        let warning = Warning::from(ResultWarning::LinksParted { times: 1 });
         let audit = Audited { warnings: vec![warning.clone()], ..Audited::default() };
         let report = || Report {
             window: Some(Box::new(Closed { audit: audit.clone(), ..Default::default() })),

@@ -12,8 +12,13 @@ use std::{
 
 use proto::{
     facts::Interrupts,
-    outcome::{Finished, Knob, Ready, Refusal, Warning},
+    notice::OsError,
+    outcome::{Finished, Knob, Ready},
+    refusal::{
+        CancelledWhen, EngineRefusal, Refusal, SessionRefusal, TargetRefusal, TargetStep, WorkerRefusal,
+    },
     trial::{EngineKind, Pattern, Sharing, Sqpoll, Trial},
+    warning::Warning,
     wire::{Progress, lease_event::Event},
 };
 use tokio::time::MissedTickBehavior;
@@ -151,10 +156,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             target.pass_through(sizes.unit().0, sizes.largest().0)?;
         }
         if work.verify {
-            trial.verifiable(target.size).map_err(|rule| {
-                let remedy = rule.remedy("verify").unwrap_or_else(|| "set `verify: false`".to_owned());
-                Refusal::new("verify-refused", rule.to_string(), remedy).at("workload.verify")
-            })?;
+            trial.verifiable(target.size).map_err(|rule| EngineRefusal::Verify { failure: rule.into() })?;
             target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
         }
         // Each worker has an open file of its own: threads that share one contend for its reference count.
@@ -169,11 +171,12 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
         let over = tokio::select! {
             done = &mut task => return match done {
                 Ok(prepared) => Ok(prepared?),
-                Err(error) => Err(Refusal::new(
-                    "target-failed",
-                    format!("the target could not be prepared: {error}"),
-                    "this is a defect of the agent; its log says where",
-                ).into()),
+                Err(error) => {
+                    let error = OsError { errno: None, text: error.to_string() };
+                    let step = TargetStep::Prepare;
+                    let failed = TargetRefusal::TargetFailed { step, error, target_field: String::new() };
+                    Err(Ended::Refused(failed.into()))
+                }
             },
             turn = lease.turn(&trial_id) => match turn {
                 Ok(Turn::Cancel) => Ended::Refused(cancelled_refusal()),
@@ -188,7 +191,7 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
 }
 
 fn cancelled_refusal() -> Refusal {
-    Refusal::new("cancelled", "the trial was called off before it began", "")
+    SessionRefusal::Cancelled { when: CancelledWhen::Waiting }.into()
 }
 
 /// What is known of a trial before its workers are ready.
@@ -219,12 +222,7 @@ async fn with_pool(
         Turn::Cancel => return Err(cancelled_refusal().into()),
     };
     if start_ns > monotonic_ns().saturating_add(LONGEST_WAIT_NS) {
-        return Err(Refusal::new(
-            "start-too-far",
-            "the start lies more than a minute ahead",
-            "give it in nanoseconds of this host's CLOCK_MONOTONIC, as ReadClock tells it",
-        )
-        .into());
+        return Err(Ended::Refused(SessionRefusal::StartTooFar {}.into()));
     }
     // Dropped, it ends, whatever becomes of the trial.
     let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
@@ -336,13 +334,13 @@ async fn send_interval(
     trial: &Trial,
     interval: &proto::outcome::Interval,
 ) -> Result<(), Ended> {
-    let interval = interval.to_wire(trial.id.clone()).map_err(|error| {
-        Refusal::new("interval-not-encoded", error.to_string(), "this is a defect of the agent")
-    })?;
+    let interval = interval
+        .to_wire(trial.id.clone())
+        .map_err(|error| Refusal::from(SessionRefusal::IntervalNotEncoded { why: error.to_string() }))?;
     lease.send(Event::Interval(interval)).await?;
     Ok(())
 }
 
 fn lost_worker() -> Refusal {
-    Refusal::new("worker-lost", "a worker ended without a word", "this is a defect of the agent")
+    WorkerRefusal::Lost {}.into()
 }

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use proto::outcome::Refusal;
+use proto::refusal::{Refusal, TargetStep};
 use rustix::{
     fs::{Access, Advice, fadvise, fdatasync, fstat},
     io::{Errno, ReadWriteFlags, preadv2},
@@ -97,7 +97,7 @@ pub(super) fn share_by_reading(
             Err(Errno::AGAIN) => offset += page_size() as u64,
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Ok(None),
-            Err(errno) => return Err(failed("tell whether the target is cached", errno)),
+            Err(errno) => return Err(failed(TargetStep::AskCached, errno)),
         }
     }
     Ok(Some(cached as f64 / size.max(1) as f64))
@@ -119,7 +119,7 @@ pub(super) fn warm(
             Ok(0) => break,
             Ok(n) => offset += n as u64,
             Err(Errno::INTR) => continue,
-            Err(errno) => return Err(failed("read the target to warm the page cache", errno)),
+            Err(errno) => return Err(failed(TargetStep::Warm, errno)),
         }
         if offset % super::PROGRESS_STEP < CHUNK as u64 || offset >= size {
             progress("warming", offset.min(size), size);

@@ -16,7 +16,8 @@ use std::{
 
 use proto::{
     facts::{CachedShare, FileSystem},
-    outcome::{Refusal, Warning},
+    refusal::{Refusal, TargetRefusal, TargetStep, ThreadName, WarmTarget, WorkerRefusal},
+    warning::{TargetWarning, Warning},
 };
 use rustix::fs::{Advice, fadvise};
 
@@ -52,11 +53,7 @@ impl Keeper {
             keep(file.as_fd(), size, &stopped)
         };
         let thread = Builder::new().name("keep-cold".to_owned()).spawn(keep).map_err(|error| {
-            Refusal::new(
-                "no-threads",
-                format!("the thread that keeps the target cold could not be started: {error}"),
-                "raise the limit on processes (`ulimit -u`, TasksMax=)",
-            )
+            WorkerRefusal::NoThreads { thread: ThreadName::CacheDropper, error: error.into() }
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -137,30 +134,25 @@ pub(super) fn cooled(
     cache::drop_cached(fd, size);
     match cache::cached_share(fd, size, cancelled)? {
         Some(share) if share <= COLD_ENOUGH && *file_system != FileSystem::Zfs => Ok(CachedShare::of(share)),
-        Some(share) if *file_system != FileSystem::Zfs => Err(not_cold(format!(
-            "after dropping it, {} of the target is still cached",
-            CachedShare::of(share)
-        ))),
-        _ => Err(not_cold(format!("{file_system} does not tell how much of the target is cached"))),
+        Some(share) if *file_system != FileSystem::Zfs => {
+            Err(not_cold(WarmTarget::Cached { cached: CachedShare::of(share) }))
+        }
+        _ => Err(not_cold(WarmTarget::Unknown { file_system: file_system.to_string() })),
     }
 }
 
-fn not_cold(message: String) -> Refusal {
-    let remedy = "--data-dir on a disk's file system (memory cannot be cold), or `cache: warm`";
-    Refusal::new("not-cold", message, remedy).at("target.file.cache")
+fn not_cold(target: WarmTarget) -> Refusal {
+    TargetRefusal::NotCold { target }.into()
 }
 
 /// That more of the target was cached than a cold one may have; nothing where it was cold.
 #[must_use]
 pub fn warning(share: Option<f64>) -> Option<Warning> {
-    let message = match share {
-        Some(share) if share <= COLD_ENOUGH => return None,
-        Some(share) => {
-            format!("up to {} of the target was in the page cache: it was not cold", CachedShare::of(share))
-        }
-        None => "how much of the target was in the page cache could not be told".to_owned(),
-    };
-    Some(Warning::new("cache-not-cold", message, "a larger `target.file.size`, or fewer reads a second"))
+    if share.is_some_and(|share| share <= COLD_ENOUGH) {
+        return None;
+    }
+    let cached = share.map_or(CachedShare::Unknown, CachedShare::of);
+    Some(TargetWarning::CacheNotCold { cached }.into())
 }
 
 /// Tells the kernel that reads through this file go to random places, so that it reads nothing ahead.
@@ -168,8 +160,7 @@ pub fn warning(share: Option<f64>) -> Option<Warning> {
 /// # Errors
 /// What the system call said.
 pub fn expect_random(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
-    fadvise(fd, 0, None, Advice::Random)
-        .map_err(|errno| super::failed("keep the kernel from reading ahead", errno))
+    fadvise(fd, 0, None, Advice::Random).map_err(|errno| super::failed(TargetStep::DisableReadahead, errno))
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use proto::{facts::FileSystem, outcome::Refusal};
+use proto::{
+    facts::FileSystem,
+    refusal::{DirectFailure, Refusal, TargetRefusal, TargetStep},
+};
 use rustix::{
     fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx},
     io::{Errno, pread},
@@ -25,37 +28,28 @@ pub(super) fn check(
     file_system: &FileSystem,
     field: &str,
 ) -> Result<(), Refusal> {
-    let refused = |why: &str| {
-        Refusal::new(
-            "direct-refused",
-            format!("{file_system} does not do direct I/O on this file: {why}"),
-            "`direct: false` to go through the page cache, or --data-dir on another file system",
-        )
-        .at(field)
+    let refused = |failure| -> Refusal {
+        let (file_system, direct_field) = (file_system.to_string(), field.to_owned());
+        TargetRefusal::DirectRefused { file_system, direct_field, failure }.into()
     };
     if let Some(align) = offset_align(fd) {
         if align == 0 {
-            return Err(refused("the kernel says so (STATX_DIOALIGN)"));
+            return Err(refused(DirectFailure::NotSupported));
         }
         if !block_size.is_multiple_of(align) {
-            let message = format!(
-                "direct I/O on this {file_system} wants offsets and lengths in multiples of {align} bytes, and \
-                 blocks of {block_size} are none"
-            );
-            let remedy = format!("a block_size that is a multiple of {align}B, or `direct: false`");
-            return Err(Refusal::new("direct-refused", message, remedy).at("workload.block_size"));
+            return Err(refused(DirectFailure::Alignment { align, block_size }));
         }
     }
     let direct = match reopen(fd, OFlags::RDONLY | OFlags::DIRECT) {
         Ok(direct) => direct,
-        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Err(refused("open with O_DIRECT fails")),
-        Err(errno) => return Err(failed("open the target past the page cache", errno)),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Err(refused(DirectFailure::NotOpened)),
+        Err(errno) => return Err(failed(TargetStep::OpenDirect, errno)),
     };
     match read_block(direct.as_fd(), block_size as usize) {
         Ok(n) if n as u64 == block_size => Ok(()),
-        Ok(n) => Err(refused(&format!("a read of {block_size} bytes returned {n}"))),
-        Err(Errno::INVAL) => Err(refused(&format!("a read of {block_size} aligned bytes fails with EINVAL"))),
-        Err(errno) => Err(failed("read the target past the page cache", errno)),
+        Ok(n) => Err(refused(DirectFailure::ShortRead { block_size, read: n as u64 })),
+        Err(Errno::INVAL) => Err(refused(DirectFailure::NotRead { block_size })),
+        Err(errno) => Err(failed(TargetStep::ReadDirect, errno)),
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use proto::{outcome::Refusal, units::ByteSize};
+use proto::{
+    refusal::{NoSpaceCause, Refusal, TargetRefusal, TargetStep},
+    units::ByteSize,
+};
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rustix::{
@@ -18,7 +21,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use super::{Progress, check_cancelled, direct, facts, failed, memory_available, mib, room_in_cache, said};
+use super::{Progress, check_cancelled, direct, facts, failed, memory_available, os_error, room_in_cache};
 
 /// What one write fills, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -69,17 +72,14 @@ pub(super) fn make(
 
 /// That the data directory is one, and can be written for all that can be known without writing.
 fn check_dir(data_dir: &Path) -> Result<(), Refusal> {
-    let shown = data_dir.display();
-    let remedy = "start the agent with --data-dir on a directory that it may write";
+    let path = || data_dir.display().to_string();
     match std::fs::metadata(data_dir) {
         Ok(found) if !found.is_dir() => {
-            let message = format!("the data directory {shown} is not a directory");
-            return Err(Refusal::new("data-dir-not-a-directory", message, remedy));
+            return Err(TargetRefusal::DataDirNotADirectory { path: path() }.into());
         }
         Ok(_) => {}
         Err(error) => {
-            let message = format!("cannot use the data directory {shown}: {error}");
-            return Err(Refusal::new("data-dir-missing", message, remedy));
+            return Err(TargetRefusal::DataDirMissing { path: path(), error: error.into() }.into());
         }
     }
     if statvfs(data_dir).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY)) {
@@ -89,22 +89,15 @@ fn check_dir(data_dir: &Path) -> Result<(), Refusal> {
 }
 
 fn read_only(data_dir: &Path, errno: Errno) -> Refusal {
-    Refusal::new(
-        "data-dir-read-only",
-        format!("no file can be made in the data directory {}: {}", data_dir.display(), said(errno)),
-        "start the agent with --data-dir on a directory that it may write",
-    )
+    TargetRefusal::DataDirReadOnly { path: data_dir.display().to_string(), error: os_error(errno) }.into()
 }
 
 /// Beyond RLIMIT_FSIZE the kernel does not only refuse, it kills.
 fn check_limit(size: u64) -> Result<(), Refusal> {
     match getrlimit(Resource::Fsize).current {
-        Some(limit) if size > limit => Err(Refusal::new(
-            "file-size-limit",
-            format!("the target needs {}, and the agent may make files of {} at most", mib(size), mib(limit)),
-            "raise the agent's limit (ulimit -f, LimitFSIZE=), or a smaller target.file.size",
-        )
-        .at("target.file.size")),
+        Some(limit) if size > limit => {
+            Err(TargetRefusal::FileSizeLimit { needed: ByteSize(size), limit: ByteSize(limit) }.into())
+        }
         _ => Ok(()),
     }
 }
@@ -116,8 +109,8 @@ fn check_space(data_dir: &Path, size: u64) -> Result<(), Refusal> {
     // A full disk hurts more than this benchmark: some is left for the rest of the host.
     let margin = (fs.f_blocks.saturating_mul(fs.f_frsize) / 100).clamp(1 << 20, 1 << 30);
     if size.saturating_add(margin) > free {
-        let more = format!("{} of which stay free", mib(margin));
-        return Err(no_space(data_dir, size, &format!("{} are free, {more}", mib(free))));
+        let cause = NoSpaceCause::Free { free: ByteSize(free), reserved: ByteSize(margin) };
+        return Err(no_space(data_dir, size, cause));
     }
     Ok(())
 }
@@ -125,31 +118,25 @@ fn check_space(data_dir: &Path, size: u64) -> Result<(), Refusal> {
 /// On tmpfs the disk is memory, and running out of it ends processes.
 fn check_memory(data_dir: &Path, size: u64) -> Result<(), Refusal> {
     match memory_available() {
-        Some(available) if size > available / 10 * 9 => Err(no_space(
-            data_dir,
-            size,
-            &format!("it lies in memory, of which {} are available (a tenth stays free)", mib(available)),
-        )),
+        Some(available) if size > available / 10 * 9 => {
+            Err(no_space(data_dir, size, NoSpaceCause::Memory { available: ByteSize(available) }))
+        }
         _ => Ok(()),
     }
 }
 
-fn no_space(data_dir: &Path, size: u64, found: &str) -> Refusal {
-    Refusal::new(
-        "no-space",
-        format!("the target needs {} in {}: {found}", mib(size), data_dir.display()),
-        "a smaller target.file.size, or another --data-dir",
-    )
-    .at("target.file.size")
+fn no_space(data_dir: &Path, size: u64, cause: NoSpaceCause) -> Refusal {
+    let place = data_dir.display().to_string();
+    TargetRefusal::NoSpace { place, needed: ByteSize(size), cause }.into()
 }
 
 fn no_space_or(errno: Errno, data_dir: &Path, size: u64, written: u64) -> Refusal {
     match errno {
         Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {
-            let found = format!("{} after {}; the file is removed", said(errno), mib(written));
-            no_space(data_dir, size, &found)
+            let (written, error) = (ByteSize(written), os_error(errno));
+            no_space(data_dir, size, NoSpaceCause::Write { written, error })
         }
-        _ => failed(&format!("fill the target in {}", data_dir.display()), errno),
+        _ => failed(TargetStep::Fill(data_dir.display().to_string()), errno),
     }
 }
 
@@ -168,7 +155,8 @@ pub(super) fn create(data_dir: &Path) -> Result<(OwnedFd, bool), Refusal> {
         let path = data_dir.join(format!("ringbench-{}-{random:016x}.tmp", std::process::id()));
         match open(&path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
             Ok(file) => {
-                unlink(&path).map_err(|errno| failed(&format!("take {} away", path.display()), errno))?;
+                unlink(&path)
+                    .map_err(|errno| failed(TargetStep::Unlink(path.display().to_string()), errno))?;
                 return Ok((file, false));
             }
             Err(Errno::EXIST) => {}
@@ -182,8 +170,8 @@ fn create_failed(data_dir: &Path, errno: Errno) -> Refusal {
     match errno {
         // procfs says that there is no such file.
         Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT => read_only(data_dir, errno),
-        Errno::NOSPC | Errno::DQUOT => no_space(data_dir, 0, &format!("{} (even for no data)", said(errno))),
-        _ => failed(&format!("make a file in {}", data_dir.display()), errno),
+        Errno::NOSPC | Errno::DQUOT => no_space(data_dir, 0, NoSpaceCause::Create { error: os_error(errno) }),
+        _ => failed(TargetStep::Create(data_dir.display().to_string()), errno),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{os::fd::AsFd as _, sync::atomic::AtomicBool};
 
-use proto::outcome::Refusal;
+use proto::refusal::{Refusal, TargetStep};
 use rand_core::{RngCore as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rustix::{
@@ -30,7 +30,7 @@ impl Prepared {
         let size = self.size / SECTOR as u64 * SECTOR as u64;
         let mut tile = vec![0u8; CHUNK];
         Xoshiro256PlusPlus::seed_from_u64(mark).fill_bytes(&mut tile);
-        let failed = |errno| failed("fill the target for verification", errno);
+        let failed = |errno| failed(TargetStep::FillMarked, errno);
         let (mut offset, mut told) = (0, 0);
         progress("filling for verification", 0, size);
         while offset < size {

@@ -35,9 +35,14 @@ use std::{
 
 use proto::{
     facts::{CachedShare, FileSystem, MadeBy, TargetFacts},
-    outcome::{Refusal, Warning},
+    notice::OsError,
+    refusal::{
+        CacheShortage, CancelledWhen, OpenFor, Refusal, SessionRefusal, TargetRefusal, TargetStep,
+        WorkerRefusal,
+    },
     trial::{BlockSizes, Cache, Target, Trial},
     units::ByteSize,
+    warning::{TargetWarning, Warning},
 };
 use rustix::{fs::OFlags, io::Errno};
 
@@ -167,11 +172,7 @@ impl Targets {
         let mut facts = storage.facts;
         let memory = disk.as_ref().map(|disk| format!("a RAM disk ({})", disk.kind())).or(storage.memory);
         if let Some(memory) = memory {
-            warnings.push(Warning::new(
-                "ram-backed",
-                format!("the target lies on {memory}: RAM, not a disk"),
-                "for a disk: --data-dir, or `target.path`, on its file system",
-            ));
+            warnings.push(TargetWarning::RamBacked { memory }.into());
         }
         if direct {
             cache::drop_cached(file.as_fd(), size);
@@ -222,9 +223,7 @@ impl Targets {
             }
             Target::Path(wanted) => {
                 if writes {
-                    let message = format!("{} exists already, and is never written", wanted.path);
-                    let remedy = "`read_percent: 100`, or `target: {file: {size: ..}}`";
-                    return Err(Refusal::new("target-read-only", message, remedy).at("workload.read_percent"));
+                    return Err(TargetRefusal::TargetReadOnly { path: wanted.path.clone() }.into());
                 }
                 let (file, size) = path::open(&wanted.path, block_size, warnings)?;
                 let facts = TargetFacts { made_by: Some(MadeBy::Exists), ..TargetFacts::default() };
@@ -247,11 +246,9 @@ impl Targets {
                     }
                 };
                 let disk = self.disk.insert(disk);
-                let Some(file) = disk.file() else { return Err(failed("use the RAM disk", Errno::BADF)) };
+                let Some(file) = disk.file() else { return Err(failed(TargetStep::UseRamdisk, Errno::BADF)) };
                 if !wanted.memory_backed {
-                    let message = "this RAM disk keeps no contents: reads move no data from anywhere";
-                    let remedy = "`memory_backed: true` for a disk that has its data";
-                    warnings.push(Warning::new("contents-not-kept", message, remedy));
+                    warnings.push(TargetWarning::ContentsNotKept {}.into());
                 }
                 let mut facts = disk.facts.clone();
                 facts.made_by = Some(MadeBy::Agent);
@@ -323,12 +320,10 @@ impl Prepared {
         }
         let file = self.generic.as_ref().unwrap_or(&self.file);
         direct::reopen(file.as_fd(), flags).map_err(|errno| match errno {
-            Errno::MFILE | Errno::NFILE => Refusal::new(
-                "open-files",
-                format!("a worker cannot open the target: {}", said(errno)),
-                "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
-            ),
-            _ => failed("open the target for a worker", errno),
+            Errno::MFILE | Errno::NFILE => {
+                WorkerRefusal::OpenFiles { by: OpenFor::Target, error: os_error(errno) }.into()
+            }
+            _ => failed(TargetStep::OpenForWorker, errno),
         })
     }
 }
@@ -356,18 +351,13 @@ fn warmed(
         share = ask()?;
     }
     match share {
-        Some(share) if share < CACHED_ENOUGH => Err(not_cached(
-            format!("after reading the target through, only {} of it is cached", CachedShare::of(share)),
-            field,
-        )),
+        Some(share) if share < CACHED_ENOUGH => {
+            Err(not_cached(CacheShortage::NotKept { cached: CachedShare::of(share) }, field))
+        }
         Some(share) => Ok(CachedShare::of(share)),
         None => {
-            let message = format!("{file_system} does not tell how much of the target is cached");
-            warnings.push(Warning::new(
-                "not-cached",
-                message,
-                "another file system, or take the numbers with that doubt",
-            ));
+            let file_system = file_system.to_string();
+            warnings.push(TargetWarning::NotCached { file_system }.into());
             Ok(CachedShare::Unknown)
         }
     }
@@ -376,20 +366,20 @@ fn warmed(
 /// Refuses early what cannot be cached anyway.
 fn room_in_cache(bytes: u64, field: &str) -> Result<(), Refusal> {
     match memory_available() {
-        Some(available) if bytes > available => Err(not_cached(
-            format!("{} of the target are to be cached, and {} are available", mib(bytes), mib(available)),
-            field,
-        )),
+        Some(available) if bytes > available => {
+            let (needed, available) = (ByteSize(bytes), ByteSize(available));
+            Err(not_cached(CacheShortage::Memory { needed, available }, field))
+        }
         _ => Ok(()),
     }
 }
 
-fn not_cached(message: String, field: &str) -> Refusal {
-    Refusal::new("not-cached", message, "a smaller target, more memory, or `direct: true`").at(field)
+fn not_cached(shortage: CacheShortage, field: &str) -> Refusal {
+    TargetRefusal::NotCached { direct_field: field.to_owned(), shortage }.into()
 }
 
 fn cancelled_refusal() -> Refusal {
-    Refusal::new("cancelled", "the trial was cancelled while its target was being made ready", "")
+    SessionRefusal::Cancelled { when: CancelledWhen::Preparing }.into()
 }
 
 fn check_cancelled(cancelled: &AtomicBool) -> Result<(), Refusal> {
@@ -397,13 +387,13 @@ fn check_cancelled(cancelled: &AtomicBool) -> Result<(), Refusal> {
 }
 
 /// A system call that failed for no reason foreseen.
-fn failed(what: &str, errno: Errno) -> Refusal {
-    Refusal::new("target-failed", format!("cannot {what}: {}", said(errno)), "see the kernel's log (dmesg)")
+fn failed(step: TargetStep, errno: Errno) -> Refusal {
+    TargetRefusal::TargetFailed { step, error: os_error(errno), target_field: String::new() }.into()
 }
 
-/// An errno in words.
-fn said(errno: Errno) -> String {
-    std::io::Error::from(errno).to_string()
+/// An errno as a fact.
+fn os_error(errno: Errno) -> OsError {
+    OsError::from_errno(errno.raw_os_error())
 }
 
 /// The name under which an open file can be opened once more.
@@ -415,16 +405,6 @@ fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
 pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
-}
-
-/// A size for a message: short rather than exact.
-pub(crate) fn mib(bytes: u64) -> String {
-    const MIB: f64 = (1u64 << 20) as f64;
-    match bytes {
-        0..1_048_576 => ByteSize(bytes).to_string(),
-        1_048_576..10_737_418_240 => format!("{:.0} MiB", bytes as f64 / MIB),
-        _ => format!("{:.1} GiB", bytes as f64 / MIB / 1024.0),
-    }
 }
 
 fn yes_no(yes: bool) -> String {

@@ -3,15 +3,17 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use proto::outcome::{Refusal, Warning};
+use proto::{
+    refusal::{FileKind, Refusal, TargetRefusal, TargetStep},
+    units::ByteSize,
+    warning::{TargetWarning, Warning},
+};
 use rustix::{
     fs::{self, FileType, Mode, OFlags, SeekFrom, Stat},
     io::Errno,
 };
 
-use super::{direct, failed, mib};
-
-const FIELD: &str = "target.path";
+use super::{direct, os_error};
 
 /// Opens a regular file for reading; its size in bytes. A hole in it is told.
 pub(super) fn open(
@@ -29,64 +31,46 @@ pub(super) fn open(
     let file = direct::reopen(place.as_fd(), OFlags::RDONLY).map_err(|errno| open_failed(path, errno))?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size < block_size {
-        let message = format!("{path} has {size} bytes: not one block of {block_size}");
-        return Err(
-            Refusal::new("target-too-small", message, "a larger file, or a smaller block_size").at(FIELD)
-        );
+        let path = path.to_owned();
+        return Err(TargetRefusal::TargetTooSmall { path, device: false, size, block_size }.into());
     }
-    if let Some(message) = holes(&file, path, &stat, size) {
-        let remedy = "fill the file with data, or let the agent make one: `target: {file: {size: ..}}`";
-        warnings.push(Warning::new("holes", message, remedy));
-    }
+    warnings.extend(holes(&file, path, &stat, size).map(Warning::from));
     Ok((file, size))
 }
 
 fn not_a_file(path: &str, kind: FileType) -> Refusal {
-    let (what, remedy) = match kind {
-        FileType::BlockDevice => {
-            ("a block device", "name a file on it, or claim it: `target: {device: {path: .., serial: ..}}`")
-        }
-        FileType::CharacterDevice => ("a character device", "name a regular file"),
-        FileType::Directory => ("a directory", "name a file in it"),
-        FileType::Fifo => ("a FIFO", "name a regular file"),
-        FileType::Socket => ("a socket", "name a regular file"),
-        _ => ("no regular file", "name a regular file"),
+    let kind = match kind {
+        FileType::BlockDevice => FileKind::BlockDevice,
+        FileType::CharacterDevice => FileKind::CharacterDevice,
+        FileType::Directory => FileKind::Directory,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::Socket => FileKind::Socket,
+        _ => FileKind::Other,
     };
-    Refusal::new("not-a-file", format!("{path} is {what}"), remedy).at(FIELD)
+    TargetRefusal::NotAFile { path: path.to_owned(), kind }.into()
 }
 
 fn open_failed(path: &str, errno: Errno) -> Refusal {
+    let (path, device, error) = (path.to_owned(), false, os_error(errno));
     let refusal = match errno {
-        Errno::NOENT | Errno::NOTDIR => Refusal::new(
-            "target-missing",
-            format!("there is no {path} on this host"),
-            "name a file that exists on every host of the trial; it is never made",
-        ),
-        Errno::ACCESS | Errno::PERM => Refusal::new(
-            "target-permission",
-            format!("the agent may not read {path}"),
-            "let the agent's user read it (and enter the directories above it), or name another",
-        ),
-        _ => failed(&format!("open {path}"), errno),
+        Errno::NOENT | Errno::NOTDIR => TargetRefusal::TargetMissing { path, device },
+        Errno::ACCESS | Errno::PERM => TargetRefusal::TargetPermission { path, device, error },
+        _ => {
+            let target_field = "target.path".to_owned();
+            TargetRefusal::TargetFailed { step: TargetStep::Open(path), error, target_field }
+        }
     };
-    refusal.at(FIELD)
+    refusal.into()
 }
 
-/// What is not really there, in words; nothing where all of it is.
-fn holes(file: &OwnedFd, path: &str, stat: &Stat, size: u64) -> Option<String> {
+/// What is not really there; `None` where all of the file is allocated.
+fn holes(file: &OwnedFd, path: &str, stat: &Stat, size: u64) -> Option<TargetWarning> {
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-    let first = fs::seek(file, SeekFrom::Hole(0)).ok().filter(|&hole| hole < size);
-    match first {
-        Some(hole) => Some(format!(
-            "{path} has a hole at byte {hole} ({} of {} are allocated): a hole in a sparse file is not a read",
-            mib(allocated.min(size)),
-            mib(size)
-        )),
-        None if allocated < size => Some(format!(
-            "{path} is sparse or compressed ({} of {} are allocated): a hole in a sparse file is not a read",
-            mib(allocated),
-            mib(size)
-        )),
-        None => None,
-    }
+    let first_hole = fs::seek(file, SeekFrom::Hole(0)).ok().filter(|&hole| hole < size);
+    (first_hole.is_some() || allocated < size).then(|| TargetWarning::Holes {
+        path: path.to_owned(),
+        size: ByteSize(size),
+        allocated: ByteSize(allocated.min(size)),
+        first_hole,
+    })
 }

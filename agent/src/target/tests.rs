@@ -296,7 +296,7 @@ fn a_hole_is_not_a_read() {
     let prepared = prepare(&mut Targets::new(dir.path().into()), &path(&name, false)).unwrap();
     let warning = prepared.warnings.iter().find(|warning| warning.code() == "holes").unwrap();
     assert!(warning.message().contains("a hole at byte 0"), "{}", warning.message());
-    assert!(warning.message().contains("a hole in a sparse file is not a read"));
+    assert!(warning.message().contains("reading a hole does no I/O"));
 }
 
 #[test]
@@ -329,9 +329,6 @@ fn what_is_no_file_is_refused_at_the_path() {
 }
 
 #[test]
-fn sizes_in_messages() {
-    assert_eq!(mib(512), "512B");
-    assert_eq!(mib(1 << 20), "1 MiB");
-    assert_eq!(mib(32 << 30), "32.0 GiB");
+fn reads_sizes_of_meminfo() {
     assert_eq!(meminfo("MemTotal:  8 kB\nMemAvailable:   2 kB\n", "MemAvailable"), Some(2048));
 }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use proto::{
-    outcome::{Lane, Refusal},
+    outcome::Lane,
+    refusal::{Refusal, ThreadName},
     trial::Trial,
 };
 use tokio::sync::mpsc::UnboundedSender;
@@ -49,7 +50,7 @@ pub(super) struct Thread {
 
 impl Thread {
     pub(super) fn live(self, files: Vec<OwnedFd>) {
-        let outcome = caught("the combiner", || self.work(files));
+        let outcome = caught(ThreadName::Combiner, || self.work(files));
         // Workers may be waiting for their handles: if the ring was never built, end their wait.
         self.handles.give_up(&outcome.as_ref().err().cloned().unwrap_or_else(nothing_built));
         // Nothing receives events of a trial that was dropped.
@@ -58,7 +59,7 @@ impl Thread {
 
     /// Builds the ring on the only thread that is going to use it, and serves the workers.
     fn work(&self, files: Vec<OwnedFd>) -> Result<Report, Refusal> {
-        settle("the combiner", self.cpu)?;
+        settle(ThreadName::Combiner, self.cpu)?;
         let trial = &*self.trial;
         let clock = HotClock::new();
         let depth = trial.shared_depth().ok_or_else(nothing_built)?;
@@ -93,7 +94,7 @@ impl Thread {
         let ran = combiner.run(&mut window, &self.stop, |errno| *shortages.entry(errno).or_default() += 1);
         // The workers' windows end a moment earlier or later, so the window is not cut short when all workers are gone.
         window.close(clock.ticks(), || combiner.counts(), self.stop.load(Ordering::Relaxed));
-        ran.map_err(|error| engine_failed("the combiner", trial, &error))?;
+        ran.map_err(|error| engine_failed(ThreadName::Combiner, trial, &error))?;
         let window = window.into_accounts()?.map(Box::new);
         let errors = if window.is_some() { shortages.into_iter().collect() } else { Vec::new() };
         Ok(Report { window, tally: Tally::default(), errors, verified: None })

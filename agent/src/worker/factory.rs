@@ -4,7 +4,8 @@
 use std::os::fd::OwnedFd;
 
 use proto::{
-    outcome::{Knob, Lane, Refusal},
+    outcome::{Knob, Lane},
+    refusal::{OpenFor, Refusal, WorkerRefusal},
     trial::{EngineKind, Sharing},
 };
 
@@ -115,9 +116,5 @@ fn ring_setup(worker: &Worker, depth: u32) -> RingSetup<'_> {
 }
 
 fn too_few_files(error: &std::io::Error) -> Refusal {
-    Refusal::new(
-        "open-files",
-        format!("a worker cannot open the target once more: {error}"),
-        "raise the limit of open files (ulimit -n, LimitNOFILE=), or use fewer threads",
-    )
+    WorkerRefusal::OpenFiles { by: OpenFor::Verification, error: error.into() }.into()
 }

@@ -1,11 +1,14 @@
-//! One worker thread: is pinned, gets its engine from the [`factory`](super::factory), runs it, and reports.
+//! One worker thread: is pinned, gets its engine from the [`factory`], runs it, and reports.
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
 };
 
-use proto::{outcome::Refusal, trial::Sharing};
+use proto::{
+    refusal::{OpenFor, Refusal, ThreadName, WorkerRefusal},
+    trial::Sharing,
+};
 
 use super::{
     context::Worker,
@@ -20,7 +23,7 @@ use crate::engine::sharing::nothing_built;
 impl Worker {
     /// The body of the thread: does the work and reports the outcome.
     pub(super) fn live(self, files: Vec<Arc<OwnedFd>>) {
-        let outcome = caught(&format!("worker {}", self.index), || self.work(files));
+        let outcome = caught(ThreadName::Worker(self.index), || self.work(files));
         // Others may be waiting for the first worker's ring: if it was never built, end their wait.
         if self.index == 0 {
             self.attach.announce(None);
@@ -34,15 +37,11 @@ impl Worker {
 
     /// Builds the engine on the thread that is going to use it, and runs it.
     fn work(&self, files: Vec<Arc<OwnedFd>>) -> Result<Report, Refusal> {
-        settle(&format!("worker {}", self.index), self.cpu)?;
+        settle(ThreadName::Worker(self.index), self.cpu)?;
         let own =
             |file| Arc::try_unwrap(file).or_else(|lone: Arc<OwnedFd>| descriptors::own_table(lone.as_fd()));
         let files = files.into_iter().map(own).collect::<Result<Vec<_>, _>>().map_err(|error| {
-            Refusal::new(
-                "open-files",
-                format!("worker {} cannot keep the target open: {error}", self.index),
-                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
-            )
+            WorkerRefusal::OpenFiles { by: OpenFor::Table(self.index), error: error.into() }
         })?;
         factory::construct(self, files, Operations(self))
     }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use proto::outcome::{Knob, Refusal};
+use proto::{
+    outcome::Knob,
+    refusal::{Refusal, ThreadName},
+};
 
 use super::{
     context::Worker,
@@ -48,7 +51,7 @@ pub(super) fn measure<E: Engine>(
         }
     };
     window.close(clock.ticks(), || engine.counts(), true);
-    ran.map_err(|error| engine_failed(&format!("worker {}", worker.index), trial, &error))?;
+    ran.map_err(|error| engine_failed(ThreadName::Worker(worker.index), trial, &error))?;
     let window = window.into_accounts()?.map(Box::new);
     if window.is_none() {
         // Cancelled during the warm-up, which does not count.

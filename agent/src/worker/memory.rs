@@ -3,18 +3,16 @@
 
 use proto::{
     histogram,
-    outcome::Refusal,
+    refusal::{MemoryFailure, Refusal, WorkerRefusal},
     trial::{Arrival, Trial},
+    units::ByteSize,
 };
 
 use super::{
     pacer,
     recorder::{Recorded, spares},
 };
-use crate::{
-    target::{memory_available, mib},
-    workload::Ops,
-};
+use crate::{target::memory_available, workload::Ops};
 
 /// Memory of a worker for other purposes: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;
@@ -26,19 +24,16 @@ const BESIDES: u64 = 256 << 10;
 pub fn check(trial: &Trial, size: u64) -> Result<(), Refusal> {
     let needed = needed(trial) + ledgers(trial, size);
     match memory_available() {
-        Some(available) if needed > available => Err(Refusal::new(
-            "no-memory",
-            format!(
-                "{} workers at depth {} with blocks of {} need {}, and {} are available",
-                trial.workers(),
-                trial.depth_per_worker(),
-                trial.workload.block_size.largest(),
-                mib(needed),
-                mib(available)
-            ),
-            "lower depth, block size or threads",
-        )
-        .at("workload.block_size")),
+        Some(available) if needed > available => {
+            let failure = MemoryFailure::Available {
+                workers: trial.workers(),
+                depth: trial.depth_per_worker(),
+                block: trial.workload.block_size.largest(),
+                needed: ByteSize(needed),
+                available: ByteSize(available),
+            };
+            Err(WorkerRefusal::NoMemory { failure }.into())
+        }
         _ => Ok(()),
     }
 }

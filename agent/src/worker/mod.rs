@@ -1,5 +1,5 @@
-//! The worker threads of a trial. The [`pool`] starts, stops and joins them; each builds its engine on its own CPU
-//! ([`lifecycle`], [`factory`]), waits at the start line ([`gate`]) and runs the hot loop ([`operations`], [`measure`],
+//! The worker threads of a trial. The `pool` starts, stops and joins them; each builds its engine on its own CPU
+//! (`lifecycle`, `factory`), waits at the start line (`gate`) and runs the hot loop (`operations`, `measure`,
 //! [`hot`]).
 
 mod combiner;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use proto::{
-    outcome::Refusal,
+    refusal::{Refusal, ThreadName, WorkerRefusal},
     trial::{Sharing, Trial},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -86,7 +86,7 @@ impl WorkerPool {
             };
             let files = std::mem::take(&mut files);
             let spawned = Builder::new().name("combiner".into()).spawn(move || combiner.live(files));
-            pool.threads.push(spawned.map_err(|error| no_thread("the combiner's thread", &error))?);
+            pool.threads.push(spawned.map_err(|error| no_thread(ThreadName::Combiner, &error))?);
         }
         let shared = trial.engine.ring.sharing != Sharing::PerThread;
         for (index, cpu) in places.workers.iter().enumerate() {
@@ -110,7 +110,7 @@ impl WorkerPool {
                 read_back: Arc::clone(&pool.read_back),
             };
             let spawned = Builder::new().name(format!("worker-{index}")).spawn(move || worker.live(files));
-            let spawned = spawned.map_err(|error| no_thread(&format!("worker thread {index}"), &error));
+            let spawned = spawned.map_err(|error| no_thread(ThreadName::Worker(index as u32), &error));
             pool.threads.push(spawned.inspect_err(|refusal| handles.give_up(refusal))?);
         }
         Ok(pool)
@@ -155,11 +155,6 @@ impl Drop for WorkerPool {
     }
 }
 
-fn no_thread(which: &str, error: &std::io::Error) -> Refusal {
-    Refusal::new(
-        "no-threads",
-        format!("{which} could not be started: {error}"),
-        "raise the limit on processes (`ulimit -u`, TasksMax=) or ask for fewer threads",
-    )
-    .at("workload.threads")
+fn no_thread(thread: ThreadName, error: &std::io::Error) -> Refusal {
+    WorkerRefusal::NoThreads { thread, error: error.into() }.into()
 }

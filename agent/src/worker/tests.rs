@@ -311,7 +311,7 @@ fn audits_count_the_calls_of_shared_rings() {
         };
         let (mut calls, mut restarted) = (0, 0);
         for window in reports.iter().map(|report| report.window.as_ref().unwrap()) {
-            assert!(!perf_failed(&window), "{:?}", window.audit.warnings);
+            assert!(!perf_failed(window), "{:?}", window.audit.warnings);
             let Some(counted) = &window.audit.counts.perf else {
                 return crate::skip::skip("perf is not allowed here");
             };

@@ -7,8 +7,10 @@ use std::{
 };
 
 use proto::{
-    outcome::{Knob, Lane, Refusal, Warning},
+    outcome::{Knob, Lane},
+    refusal::{CpuFailure, MemoryFailure, Refusal, ThreadName, WorkerRefusal},
     trial::{Measure, Trial},
+    warning::Warning,
 };
 
 use super::event::Report;
@@ -17,26 +19,19 @@ use crate::{
 };
 
 /// Runs a thread's work and turns a panic into a refusal.
-pub(super) fn caught(who: &str, work: impl FnOnce() -> Result<Report, Refusal>) -> Result<Report, Refusal> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Refusal::new(
-            "worker-panicked",
-            format!("{who} failed unexpectedly"),
-            "this is a defect of the agent; its log says where",
-        ))
-    })
+pub(super) fn caught(
+    thread: ThreadName,
+    work: impl FnOnce() -> Result<Report, Refusal>,
+) -> Result<Report, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(WorkerRefusal::Panicked { thread }.into()))
 }
 
 /// Prepares the calling thread: blocks signals and pins it to its CPU.
-pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
+pub(super) fn settle(thread: ThreadName, cpu: u32) -> Result<(), Refusal> {
     block_signals();
     topology::pin_current_thread(cpu).map_err(|error| {
-        Refusal::new(
-            "cpu-not-available",
-            format!("{who} could not be pinned to CPU {cpu}: {error}"),
-            "choose other `cpus`, or widen the agent's CPU set (AllowedCPUs=, cpuset)",
-        )
-        .at("workload.cpus")
+        let failure = CpuFailure::NotPinned { thread, cpu, error: error.into() };
+        WorkerRefusal::CpuNotAvailable { failure }.into()
     })
 }
 
@@ -44,12 +39,8 @@ pub(super) fn settle(who: &str, cpu: u32) -> Result<(), Refusal> {
 pub(super) fn buffers(trial: &Trial, lane: Lane, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
     let block = trial.largest_block(lane);
     Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(worker)).map_err(|error| {
-        Refusal::new(
-            "no-memory",
-            format!("no memory for {depth} buffers of {block}: {error}"),
-            "lower depth, block size or threads, or raise the agent's memory limit",
-        )
-        .at("workload.block_size")
+        let failure = MemoryFailure::Buffers { depth, block, error: error.into() };
+        WorkerRefusal::NoMemory { failure }.into()
     })
 }
 
@@ -89,21 +80,12 @@ pub(super) fn try_sync(trial: &Trial, engine: &mut impl Engine, stop: &AtomicBoo
         (Err(error), None) => error,
         (Ok(_), None) => return Ok(()),
     };
-    let (name, call) = (trial.engine.kind, sync.call.as_str());
-    Err(Refusal::new(
-        "sync-refused",
-        format!("{name} cannot do {call} on this target: {error}"),
-        "another engine, or another target; libaio syncs from Linux 4.18 on",
-    )
-    .at("workload.sync"))
+    let (engine, call) = (trial.engine.kind, sync.call);
+    Err(WorkerRefusal::SyncRefused { engine, call, error: error.into() }.into())
 }
 
-pub(super) fn engine_failed(who: &str, trial: &Trial, error: &std::io::Error) -> Refusal {
-    Refusal::new(
-        "engine-failed",
-        format!("{who} could not go on: {}: {error}", trial.engine.kind),
-        "look at the host's kernel log (`dmesg`)",
-    )
+pub(super) fn engine_failed(thread: ThreadName, trial: &Trial, error: &std::io::Error) -> Refusal {
+    WorkerRefusal::EngineFailed { thread, engine: trial.engine.kind, error: error.into() }.into()
 }
 
 /// Signals are handled by the runtime's threads: on a worker, a signal would end a wait in the kernel early.

@@ -2,7 +2,11 @@
 
 use std::io;
 
-use proto::{counters::Counters as _, outcome::Refusal, trial::Workload};
+use proto::{
+    counters::Counters as _,
+    refusal::{Refusal, WorkerRefusal},
+    trial::Workload,
+};
 
 use super::{hot::Edges, recorder::Recorder};
 use crate::{
@@ -150,12 +154,7 @@ impl Window {
     pub fn into_accounts(self) -> Result<Option<Closed>, Refusal> {
         match self.unread {
             None => Ok(self.closed),
-            Some(error) => Err(Refusal::new(
-                "cpu-time-not-read",
-                format!("the CPU time of a thread could not be read (getrusage): {error}"),
-                "allow the agent getrusage: a seccomp filter of its container or its unit (SystemCallFilter=) may \
-                 forbid it",
-            )),
+            Some(error) => Err(WorkerRefusal::CpuTimeNotRead { error: error.into() }.into()),
         }
     }
 }

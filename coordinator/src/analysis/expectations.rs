@@ -13,9 +13,9 @@ use crate::{
 pub trait Measured {
     /// A metric of an arm at a point.
     fn value(&self, arm: &str, metric: &Metric, point: &Params) -> Option<f64>;
-    /// Its 95 % confidence interval.
+    /// Its confidence interval.
     fn interval(&self, arm: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]>;
-    /// The 95 % confidence interval of the ratio of one arm's metric to another arm's.
+    /// The confidence interval of the ratio of one arm's metric to another arm's.
     fn ratio_interval(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]>;
     /// The verdict on an arm's metric against another arm, or against the baseline.
     fn verdict(&self, arm: &str, other: Option<&str>, metric: &Metric, point: &Params) -> Option<Verdict>;

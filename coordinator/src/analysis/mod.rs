@@ -1,7 +1,7 @@
 //! From the run directory to one [`ComparisonSet`]: merge, statistics, verdicts, warnings.
 //!
 //! Each trial is a sample: per trial, hosts are merged over their common window ([`window`], [`merge`]); over
-//! trials, there are means with intervals, and ratios with verdicts ([`stats`]). A trial that is marked is
+//! trials, there are means with intervals, and ratios with verdicts ([`stats`](crate::stats)). A trial that is marked is
 //! counted and shown, and enters no number but the counts of errors.
 
 use std::collections::BTreeMap;

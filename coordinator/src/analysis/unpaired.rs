@@ -35,7 +35,7 @@ pub struct Sample<'a> {
 pub struct Ratio {
     /// Mean of the arm over mean of the baseline; `None` where either has no sample.
     pub ratio: Option<f64>,
-    /// 95 % confidence interval of it; `None` below two samples on a side, and with one that is not above zero.
+    /// Confidence interval of it; `None` below two samples on a side, and with one that is not above zero.
     pub ci95: Option<[f64; 2]>,
     /// Two-sided: how likely a difference of this size is if there is none.
     pub p_value: Option<f64>,

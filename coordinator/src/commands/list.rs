@@ -10,12 +10,13 @@ use super::{print, report::appearance};
 use crate::{
     exit::Exit,
     history::{
-        self, History, RESULTS, RunEntry,
+        self, History, RESULTS,
         filter::{self, Filter},
     },
     report::{self, Plain},
     scenario::{expect, keys::one_of},
     screen::Screen,
+    summary::RunEntry,
 };
 
 /// List the runs of a results directory, oldest first; or show how a cell did over them.

@@ -1,13 +1,7 @@
 //! Reads the entry of a run from its directory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, fs, path::Path, time::SystemTime};
 
-use serde::{Deserialize, Serialize};
 use time::{
     OffsetDateTime, PrimitiveDateTime, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -20,43 +14,8 @@ use crate::{
     report::words,
     scenario::Cell,
     store::{HOSTS, HostEntry, PLAN, RunDir, SCENARIO, SUMMARY, TRIALS},
-    summary::ComparisonSet,
+    summary::{ComparisonSet, RunEntry},
 };
-
-/// A run as one line of the list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RunEntry {
-    /// The name of its directory.
-    pub name: String,
-    /// When it began, UTC, RFC 3339.
-    pub started_at: String,
-    /// The scenario's name.
-    pub scenario: String,
-    /// Whether `--quick` shortened it.
-    pub quick: bool,
-    /// The hosts that took part, each with its labels.
-    pub hosts: BTreeMap<String, BTreeMap<String, String>>,
-    /// The kernels of the hosts, without duplicates.
-    pub kernels: Vec<String>,
-    /// The arms, in the scenario's order.
-    pub arms: Vec<String>,
-    /// Timed trials that were planned.
-    pub trials_planned: u32,
-    /// Timed trials that count.
-    pub trials_complete: u32,
-    /// The answer in one sentence; null if the run was never analysed.
-    pub answer: Option<String>,
-    /// Expectations that held.
-    pub expectations_held: u32,
-    /// Expectations that failed.
-    pub expectations_failed: u32,
-    /// Expectations that could not be evaluated.
-    pub expectations_unknown: u32,
-    /// The exit code for the run's data; null if the run was never analysed.
-    pub exit: Option<u8>,
-    /// Why the run cannot be read; null if it can.
-    pub problem: Option<String>,
-}
 
 /// A cell of a run, for trends.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,16 +28,8 @@ pub struct CellEntry {
     pub template: String,
     /// Operations per second, mean over the trials.
     pub iops: f64,
-    /// 95 % confidence interval of the mean.
+    /// Confidence interval of the mean.
     pub ci95: Option<[f64; 2]>,
-}
-
-impl RunEntry {
-    /// Whether the run failed or its result is unknown.
-    #[must_use]
-    pub fn failed(&self) -> bool {
-        self.exit != Some(Exit::Done.code())
-    }
 }
 
 /// The indexed data of a run.

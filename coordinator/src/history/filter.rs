@@ -5,7 +5,7 @@ use time::{
     format_description::well_known::{Iso8601, Rfc3339},
 };
 
-use super::RunEntry;
+use crate::summary::RunEntry;
 
 /// Criteria of the list; absent ones select every run.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CellKey, INDEX, RunEntry, entry};
-use crate::summary::insight::TrendPoint;
+use super::{CellKey, INDEX, entry};
+use crate::summary::{RunEntry, insight::TrendPoint};
 
 /// Raised when the tables or their contents change. An index of another version is rebuilt.
 const VERSION: i64 = 2;

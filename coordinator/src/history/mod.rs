@@ -19,14 +19,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::entry::{CellEntry, RunEntry};
+pub use self::entry::CellEntry;
 use crate::{
     analysis::fingerprint,
     params::Params,
     plan::Plan,
     store::PLAN,
     summary::{
-        ComparisonSet,
+        ComparisonSet, RunEntry,
         insight::{TrendLine, TrendPoint},
     },
 };

@@ -10,8 +10,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RunEntry, load};
-use crate::{scenario::keys::nearest, store::PLAN};
+use super::load;
+use crate::{scenario::keys::nearest, store::PLAN, summary::RunEntry};
 
 /// The name of the newest run.
 pub const LATEST: &str = "latest";

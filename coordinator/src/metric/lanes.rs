@@ -1,5 +1,5 @@
 //! The urgent operations and the others (*bulk*), each by themselves. What both lanes have is listed once, in
-//! [`lane!`]; the names of a lane's metrics begin with the lane.
+//! `lane!`; the names of a lane's metrics begin with the lane.
 
 /// Declares the metrics of a lane: those that both lanes have, with what each adds to them, then its own.
 macro_rules! lane {
@@ -28,6 +28,7 @@ macro_rules! lane {
                     |trial| part(trial).map(|part| part.iops),
                 )
                 .titled(concat!($prefix, " IOPS"))
+                .heading(concat!($prefix, " IOPS"))
                 .help(concat!("Completed ", $what, "; hosts are added up."))
                 .higher_is_better()
                 .csv(&[(concat!($prefix, "_iops_mean"), Value)])
@@ -36,6 +37,7 @@ macro_rules! lane {
                 /// Median latency.
                 P50 = Metric::latency(concat!($prefix, "_p50"), Operations::$operations, Statistic::P50)
                     .titled(concat!($prefix, " p50"))
+                    .heading(concat!($prefix, " p50"))
                     .help(concat!("Median latency of ", $what, "."))
                     .csv(&[(concat!($prefix, "_latency_ns_p50"), Value)])
                     $($p50)*;

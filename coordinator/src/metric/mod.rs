@@ -10,7 +10,7 @@
 
 use crate::{
     params::Params,
-    summary::{CellSummary, Comparison, ComparisonSet},
+    summary::{CellSummary, Comparison, ComparisonSet, crossover::CrossoverMetric},
 };
 
 mod build;
@@ -232,6 +232,17 @@ impl CellSummary {
     #[must_use]
     pub fn samples(&self, name: &str) -> &[f64] {
         find(name).map_or(&[], |metric| metric.samples(self))
+    }
+}
+
+impl CrossoverMetric {
+    /// The metric that it is.
+    #[must_use]
+    pub fn metric(self) -> &'static Metric {
+        match self {
+            Self::Iops => &IOPS,
+            Self::LatencyP99 => &P99,
+        }
     }
 }
 

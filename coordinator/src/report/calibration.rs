@@ -6,6 +6,7 @@ use super::text::{Align, Entry, Line, Style, clean, columns, wrap};
 use crate::{
     metric::{self, throughput::IOPS},
     params,
+    stats::confidence::{INTERVAL, ONE_IN},
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration, CalibrationUse},
     units::some,
 };
@@ -38,19 +39,21 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     text.push_str(&table(found, width, colour));
     for line in [
         format!(
-            "sees from: the smallest difference that {} trials find in {:.0} % of runs{}, and its 95 % interval: the \
+            "sees from: the smallest difference that {} trials find in {:.0} % of runs{}, and its {INTERVAL}: the \
              spread is known from {} only.",
             found.trials,
             100.0 * found.power,
             match found.comparisons {
                 0 | 1 => String::new(),
-                many => format!(", as the only one of the {many} that the scenario compares and judges together"),
+                many =>
+                    format!(", as the only one of the {many} that the scenario compares and judges together"),
             },
             some(found.blocks as usize, "block")
         ),
-        "sd: standard deviation within blocks. itself: second over first, with its 95 % interval; in one of 20 lines \
-         the interval excludes 1 by chance, and BIASED is said only where all lines together leave no doubt."
-            .to_owned(),
+        format!(
+            "sd: standard deviation within blocks. itself: second over first, with its {INTERVAL}; in one of {ONE_IN} \
+             lines the interval excludes 1 by chance. BIASED appears only where all lines together leave no doubt."
+        ),
         format!("Run: {}", clean(&directory.display().to_string())),
     ] {
         text.push_str(&Style::Dim.paint(&wrap(&line, width, 0), colour));
@@ -104,7 +107,7 @@ fn at(point: &CalibratedPoint) -> String {
 }
 
 fn table(found: &Calibration, width: usize, colour: bool) -> String {
-    let titles = ["", "sees from", "95 % interval", "sd", "itself"];
+    let titles = ["", "sees from", INTERVAL, "sd", "itself"];
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let mut lines = vec![Line::Entries(titles.iter().map(|title| Entry::new(title, Style::Bold)).collect())];
     for point in found.points.iter().filter(|point| !point.metrics.is_empty()) {

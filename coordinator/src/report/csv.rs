@@ -1,7 +1,7 @@
 //! CSV of cells: one row for each cell, merged and on each host. Numbers are plain; units are in the names of the
 //! columns. An empty field means *not measured*.
 
-use super::export::Export;
+use super::format::Export;
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
@@ -28,7 +28,8 @@ pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-type Field = (&'static str, String);
+/// A column's name and a cell's value.
+type Field = (String, String);
 
 pub(super) fn render(set: &ComparisonSet) -> String {
     let mut axes: Vec<&String> = Vec::new();
@@ -39,7 +40,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     }
     let mut lines = Vec::with_capacity(set.cells.len() + 1);
     let empty = CellSummary::default();
-    let names = |fields: Vec<Field>| fields.into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let names = |fields: Vec<Field>| fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     let mut header = names(identity(set, &empty));
     header.extend(axes.iter().map(|axis| (*axis).clone()));
     header.extend(names(numbers(set, &empty)));
@@ -55,13 +56,14 @@ pub(super) fn render(set: &ComparisonSet) -> String {
 }
 
 fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
-    vec![
+    let fields = [
         ("run_id", set.run_id.clone()),
         ("scenario", set.scenario.clone()),
         ("arm", cell.arm.clone()),
         ("host", cell.host.clone().unwrap_or_default()),
         ("hosts", cell.hosts.join(";")),
-    ]
+    ];
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Facts that are no numbers, each after the column of the metric that it is about.
@@ -74,15 +76,15 @@ const FACTS: [(&Metric, &str, Fact); 2] = [
 ];
 
 fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
-    let mut fields = vec![
-        ("trials_planned", cell.trials.planned.to_string()),
-        ("trials_complete", cell.trials.complete.to_string()),
-        ("trials_marked", cell.trials.marked.to_string()),
-    ];
+    let counts = cell.trials;
+    let trials = [("planned", counts.planned), ("complete", counts.complete), ("marked", counts.marked)];
+    let mut fields: Vec<Field> =
+        trials.map(|(state, count)| (format!("trials_{state}"), count.to_string())).into();
     for metric in metric::all() {
-        fields.extend(metric.csv.iter().map(|(name, value)| (*name, text(metric, *value, cell))));
+        fields
+            .extend(metric.csv.iter().map(|(name, value)| ((*name).to_owned(), text(metric, *value, cell))));
         let facts = FACTS.iter().filter(|(after, ..)| *after == metric);
-        fields.extend(facts.map(|(_, name, fact)| (*name, fact(cell))));
+        fields.extend(facts.map(|(_, name, fact)| ((*name).to_owned(), fact(cell))));
     }
     fields.extend(comparison(set, cell));
     fields
@@ -102,14 +104,15 @@ fn comparison(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
     let found = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
     let edge = |edge: usize| number(found.and_then(|found| found.ci95).map(|interval| interval[edge]));
     let word = |of: fn(&Comparison) -> Option<String>| found.and_then(of).unwrap_or_default();
-    vec![
-        ("iops_vs_baseline", number(found.and_then(|found| found.ratio))),
-        ("iops_vs_baseline_ci95_low", edge(0)),
-        ("iops_vs_baseline_ci95_high", edge(1)),
-        ("iops_vs_baseline_p_value", number(found.and_then(|found| found.p_value))),
-        ("iops_verdict", word(|found| Some(found.verdict.as_str().into()))),
-        ("iops_vs_baseline_p_adjusted", number(found.and_then(|found| found.p_adjusted))),
-        ("iops_vs_baseline_pairs", word(|found| Some(found.pairs.to_string()))),
-        ("iops_trials_more", word(|found| found.trials_more.map(|more| more.to_string()))),
-    ]
+    let values = [
+        ("vs_baseline", number(found.and_then(|found| found.ratio))),
+        ("vs_baseline_ci95_low", edge(0)),
+        ("vs_baseline_ci95_high", edge(1)),
+        ("vs_baseline_p_value", number(found.and_then(|found| found.p_value))),
+        ("verdict", word(|found| Some(found.verdict.as_str().into()))),
+        ("vs_baseline_p_adjusted", number(found.and_then(|found| found.p_adjusted))),
+        ("vs_baseline_pairs", word(|found| Some(found.pairs.to_string()))),
+        ("trials_more", word(|found| found.trials_more.map(|more| more.to_string()))),
+    ];
+    values.map(|(column, value)| (format!("{}_{column}", IOPS.name), value)).into()
 }

@@ -10,6 +10,7 @@ use crate::{
     metric::throughput::IOPS,
     params,
     report::text::indented,
+    stats::confidence::confidence_percent,
     summary::{
         ComparisonSet,
         answer::Points,
@@ -25,8 +26,11 @@ const BAR: [usize; 2] = [28, 6];
 /// Columns that a name and four numbers want beside it.
 const BESIDE: usize = 66;
 /// How to read a ladder.
-const LEGEND: &str =
-    "time/IO: workers / IOPS. change: against the step before, paired by block. ±: 95 % interval.";
+const LEGEND: &str = concat!(
+    "time/IO: workers / IOPS. change: from the step before, paired by block. ±: ",
+    confidence_percent!(),
+    " % interval."
+);
 
 /// For each arm a line for each cause: the arm with its points, and the explanation of the point where it differs most.
 fn lines(set: &ComparisonSet) -> Vec<(String, String)> {

@@ -15,7 +15,7 @@ use proto::{
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::export::Export;
+use super::format::Export;
 use crate::{
     analysis::export_rows::{self, CellTotals, DirectionTotals},
     params,

@@ -8,7 +8,13 @@ use super::{
     text::{Align, Style, clean, escape},
     view::ratio,
 };
-use crate::{history::RunEntry, params, summary::insight::TrendLine, units};
+use crate::{
+    metric::throughput::IOPS,
+    params,
+    stats::confidence::INTERVAL,
+    summary::{RunEntry, insight::TrendLine},
+    units,
+};
 
 /// The most arms that a row names.
 const FEW_ARMS: usize = 3;
@@ -174,8 +180,8 @@ fn trend_table(line: &TrendLine, kernels: &dyn Fn(&str) -> String) -> Grid {
         ("began (UTC)", Align::Left),
         ("run", Align::Left),
         ("kernel", Align::Left),
-        ("IOPS", Align::Right),
-        ("95 % interval", Align::Left),
+        (IOPS.title, Align::Right),
+        (INTERVAL, Align::Left),
         ("to the one before", Align::Left),
     ];
     let mut grid = Grid::new(&titles, 1);
@@ -198,7 +204,8 @@ fn trend_table(line: &TrendLine, kernels: &dyn Fn(&str) -> String) -> Grid {
 }
 
 fn trends_csv(scenario: &str, lines: &[TrendLine], kernels: &dyn Fn(&str) -> String) -> Grid {
-    let titles = ["scenario", "arm", "point", "run", "started_at", "kernel", "iops", "ci95_low", "ci95_high"];
+    let titles =
+        ["scenario", "arm", "point", "run", "started_at", "kernel", IOPS.name, "ci95_low", "ci95_high"];
     let mut grid = Grid::new(&titles.map(|title| (title, Align::Left)), 0);
     for line in lines {
         for point in &line.points {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{export::Export, words};
+use super::{format::Export, words};
 use crate::{
     params::Params,
     summary::{Comparison, ComparisonSet, crossover::Crossover, explanation::Explanation},
@@ -124,7 +124,7 @@ impl<'a> CrossoverDocument<'a> {
         Self {
             arm: &found.arm,
             axis: &found.axis,
-            metric: found.metric.as_str(),
+            metric: found.metric.metric().compared_as().unwrap_or_default(),
             after: found.after(),
             from: found.from(),
             ends: found.ends(),

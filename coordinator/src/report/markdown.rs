@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::{
     calibration, explain,
-    export::Export,
+    format::Export,
     text::escape,
     view::{View, outcome},
     words,
 };
-use crate::{metric::throughput::IOPS, summary::ComparisonSet};
+use crate::{metric::throughput::IOPS, stats::confidence::INTERVAL, summary::ComparisonSet};
 
 pub(super) static EXPORT: Export = Export {
     name: "markdown",
@@ -76,7 +76,7 @@ fn table(set: &ComparisonSet, out: &mut String) {
     titles.extend(["arm", IOPS.title, "±"].map(Into::into));
     if compared {
         titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
-        titles.extend(["95 % interval", "verdict"].map(Into::into));
+        titles.extend([INTERVAL, "verdict"].map(Into::into));
     }
     titles.extend(view.columns.iter().map(|column| column.title().to_owned()));
     titles.push("trials".to_owned());

@@ -13,6 +13,7 @@ mod differences;
 mod explain;
 mod export;
 mod fio;
+mod format;
 mod grid;
 pub mod history;
 mod html;
@@ -30,7 +31,8 @@ mod view;
 pub(crate) mod words;
 
 pub use calibration::render as render_calibration;
-pub use export::{Format, Source};
+pub use export::Format;
+pub use format::Source;
 pub use json::summary_schema;
 
 /// How what needs no trials is rendered: a comparison, two runs, or a list of them.

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 
 use proto::outcome::Direction;
 
-use super::export::Export;
+use super::format::Export;
 use crate::{
     analysis::export_rows::{self, CellTotals},
     metric, params,
     params::Params,
+    stats::confidence::confidence_percent,
     summary::{ComparisonSet, Verdict},
 };
 
@@ -218,8 +219,14 @@ fn latency(set: &ComparisonSet, totals: &[CellTotals]) -> Family {
 fn verdicts(set: &ComparisonSet) -> Vec<Family> {
     let gauge = |name, help| Family::new(name, "gauge", "ratio", help);
     let mut ratio = gauge("ringbench_comparison_ratio", "An arm's metric against the baseline's.");
-    let mut low = gauge("ringbench_comparison_low_ratio", "The lower end of its 95 % interval.");
-    let mut high = gauge("ringbench_comparison_high_ratio", "The upper end of its 95 % interval.");
+    let mut low = gauge(
+        "ringbench_comparison_low_ratio",
+        concat!("The lower end of its ", confidence_percent!(), " % interval."),
+    );
+    let mut high = gauge(
+        "ringbench_comparison_high_ratio",
+        concat!("The upper end of its ", confidence_percent!(), " % interval."),
+    );
     let mut verdict = Family::new("ringbench_verdict", "stateset", "", "What the trials allow to say.");
     for found in &set.comparisons {
         let at = |more: &[(&str, &str)]| {

@@ -4,7 +4,7 @@ use super::{
     calibration,
     column::Column,
     explain,
-    export::Export,
+    format::Export,
     text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
     view::{Row, View, outcome},
     words,

@@ -4,7 +4,7 @@ use proto::trial::Measure;
 
 use super::{
     csv::{field, number},
-    export::Export,
+    format::Export,
 };
 use crate::{
     analysis::export_rows::{self, TrialRow},

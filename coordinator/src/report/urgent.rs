@@ -7,6 +7,7 @@ use crate::{
     metric::{
         Metric,
         lanes::{bulk, urgent},
+        latency::P99,
     },
     params,
     report::text::escape,
@@ -26,9 +27,13 @@ struct Row<'a> {
     bulk: [String; 3],
 }
 
-/// Titles of the columns of [`Row`], but for the versus.
-const URGENT: [&str; 3] = ["urgent p50", "p99", "overtaken"];
-const BULK: [&str; 3] = ["bulk IOPS", "p99", "starved"];
+/// The columns of a row: first of the urgent operations, then of the others, each group with its name in the first.
+static URGENT: [&Metric; 3] = [&urgent::P50, &urgent::P99, &urgent::OVERTAKEN_SHARE];
+static BULK: [&Metric; 3] = [&bulk::IOPS, &bulk::P99, &bulk::STARVED_SHARE];
+
+fn titles([first, _, share]: [&'static Metric; 3]) -> [&'static str; 3] {
+    [first.heading, P99.title, share.title]
+}
 
 /// Merged cells with urgent operations, and what they are on each of several hosts.
 fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
@@ -52,13 +57,13 @@ fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
     };
     Row {
         cell,
-        numbers: [&urgent::P50, &urgent::P99, &urgent::OVERTAKEN_SHARE].map(text),
+        numbers: URGENT.map(text),
         verdict: compared.map(|found| found.verdict),
         versus: [
             compared.and_then(|found| found.ratio).map(|ratio| format!("x{ratio:.2}")).unwrap_or_default(),
             word,
         ],
-        bulk: [&bulk::IOPS, &bulk::P99, &bulk::STARVED_SHARE].map(text),
+        bulk: BULK.map(text),
     }
 }
 
@@ -69,11 +74,11 @@ pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let compared = rows.iter().any(|row| row.verdict.is_some());
     let mut titles = vec![("arm", Align::Left)];
-    titles.extend(URGENT.map(|title| (title, Align::Right)));
+    titles.extend(self::titles(URGENT).map(|title| (title, Align::Right)));
     if compared {
         titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
     }
-    titles.extend(BULK.map(|title| (title, Align::Right)));
+    titles.extend(self::titles(BULK).map(|title| (title, Align::Right)));
     let title = |(text, _): &(&str, Align)| Entry::new(super::text::cut(text, 16), Style::Bold);
     let align: Vec<Align> = titles.iter().map(|(_, align)| *align).collect();
     let mut lines = vec![Line::Entries(titles.iter().map(title).collect()), Line::Rule];
@@ -111,7 +116,11 @@ pub(super) fn markdown(set: &ComparisonSet, out: &mut String) {
         return;
     }
     let versus = format!("p99 vs {}", escape(set.baseline.as_deref().unwrap_or("")));
-    let titles = ["point", "arm"].into_iter().chain(URGENT).chain([versus.as_str(), "verdict"]).chain(BULK);
+    let titles = ["point", "arm"]
+        .into_iter()
+        .chain(titles(URGENT))
+        .chain([versus.as_str(), "verdict"])
+        .chain(titles(BULK));
     let titles: Vec<&str> = titles.collect();
     let _ = writeln!(out, "\n#### Urgent I/Os\n\n| {} |", titles.join(" | "));
     let rule = (0..titles.len()).map(|index| if index < 2 { "---" } else { "---:" });

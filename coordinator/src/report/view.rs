@@ -5,6 +5,7 @@ use crate::{
     metric::throughput::IOPS,
     params,
     params::Params,
+    stats::confidence::confidence_percent,
     summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, Verdict},
     units,
 };
@@ -181,7 +182,15 @@ const SPREAD: &str =
     "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.";
 /// How to read verdicts.
 const VERDICTS: [&str; 3] = [
-    "faster, slower: not by chance, all comparisons of the table together (95 % sure).",
-    "An interval is of one comparison alone, at 95 %: where it excludes 1 that may not be enough.",
+    concat!(
+        "faster, slower: not by chance, all comparisons of the table together (",
+        confidence_percent!(),
+        " % sure)."
+    ),
+    concat!(
+        "An interval is of one comparison alone, at ",
+        confidence_percent!(),
+        " %: where it excludes 1 that may not be enough."
+    ),
     "inconclusive: the trials differ too much to tell.",
 ];

@@ -11,6 +11,7 @@ use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
     cluster::trial::Watch,
+    metric::{latency::P99, throughput::IOPS},
     params,
     params::Params,
     plan::{OVERHEAD_PER_TRIAL, Plan, PlannedTrial},
@@ -260,7 +261,7 @@ fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
         n if n < 1e6 => format!("{:.1}k", n / 1e3),
         n => format!("{:.2}M", n / 1e6),
     };
-    format!("{iops} IOPS, p99 {p99}")
+    format!("{iops} {}, {} {p99}", IOPS.title, P99.title)
 }
 
 /// A cell as text, such as `uring depth=8`.

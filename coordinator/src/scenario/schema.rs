@@ -10,6 +10,7 @@ use super::{
     noise::NoisePolicy,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
 };
+use crate::stats::confidence::INTERVAL;
 
 /// Percentages such as `2%`, as a regular expression.
 const PERCENT_PATTERN: &str = r"^\s*[0-9]*\.?[0-9]+\s*%\s*$";
@@ -131,8 +132,10 @@ fn open_trials() -> Value {
             "min": number("Minimum number of trials per cell.", DEFAULT_MIN),
             "max": number("Maximum number of trials per cell.", DEFAULT_MAX),
             "until": {
-                "description": "Trials end when every 95 % interval of IOPS and of mean latency, against the \
-                                baseline, is within \u{b1} this, such as 2%.",
+                "description": format!(
+                    "Trials end when every {INTERVAL} of IOPS and of mean latency, against the baseline, is within \
+                     \u{b1} this, such as 2%."
+                ),
                 "type": "string",
                 "pattern": PERCENT_PATTERN,
             },

@@ -91,7 +91,7 @@ impl Difference {
         self.error == 0.0
     }
 
-    /// Half the width of the 95 % interval, in logarithms: `t(freedom) * error`.
+    /// Half the width of the confidence interval, in logarithms: `t(freedom) * error`.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         if self.is_exact() {
@@ -100,7 +100,7 @@ impl Difference {
         Some(t_quantile(self.length.freedom(self.pairs))? * self.error)
     }
 
-    /// The 95 % confidence interval of the ratio: `exp(log_ratio ± half_width)`.
+    /// The confidence interval of the ratio: `exp(log_ratio ± half_width)`.
     #[must_use]
     pub fn ci95(&self) -> Option<[f64; 2]> {
         if self.is_exact() {

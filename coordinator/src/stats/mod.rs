@@ -3,6 +3,7 @@
 //! [`estimate`] describes one cell; [`difference`] compares two arms block by block; [`remerge`] prepares
 //! percentiles for it; [`holm`] and [`verdict`] judge a whole sweep.
 
+pub mod confidence;
 pub mod difference;
 pub mod holm;
 pub mod remerge;
@@ -12,10 +13,8 @@ pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use self::confidence::CONFIDENCE;
 use crate::summary::Estimate;
-
-/// Confidence of every interval.
-pub const CONFIDENCE: f64 = 0.95;
 
 /// Arithmetic mean; `None` without samples.
 #[must_use]

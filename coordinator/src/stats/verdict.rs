@@ -20,7 +20,7 @@ const MOST_BLOCKS: usize = 1000;
 pub struct Evidence {
     /// The ratio of the arm to the baseline.
     pub ratio: f64,
-    /// The 95 % interval around it.
+    /// The confidence interval around it.
     pub ci95: Option<[f64; 2]>,
     /// The standard error of its logarithm.
     pub error: f64,
@@ -35,7 +35,7 @@ impl From<&Difference> for Evidence {
 /// The verdict on a difference, with its p-value after correction. The same rule applies within a run and between
 /// two runs.
 ///
-/// *faster* or *slower*: the adjusted p is below [`SIGNIFICANCE`], and so the 95 % interval excludes 1 too; and
+/// *faster* or *slower*: the adjusted p is below [`SIGNIFICANCE`], and so the confidence interval excludes 1 too; and
 /// the ratio is farther from 1 than [`RESOLUTION`]; otherwise it is *no difference*. Also *no difference*: the
 /// interval lies within 1 ± `margin`. Otherwise *inconclusive*.
 ///
@@ -61,7 +61,7 @@ fn is_within(ci95: Option<[f64; 2]>, margin: f64) -> bool {
 
 /// The number of further blocks needed for a verdict, if spread and ratio stay the same: with them the p-value,
 /// times the `factor` of its correction, is below [`SIGNIFICANCE`], or the interval lies within the margin. `None`
-/// if [`MOST_BLOCKS`] would not suffice.
+/// if `MOST_BLOCKS` would not suffice.
 #[must_use]
 pub fn trials_more(difference: &Difference, factor: f64, margin: f64) -> Option<u32> {
     let decides = |pairs: usize| {

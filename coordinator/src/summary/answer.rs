@@ -86,7 +86,7 @@ pub struct Fastest {
     pub baseline: String,
     /// Its IOPS over those of the baseline, and the point where the ratio is largest.
     pub best: RatioAt,
-    /// 95 % confidence interval of the ratio.
+    /// Confidence interval of the ratio.
     pub ci95: Option<[f64; 2]>,
     /// Operations per second.
     pub iops: Option<Pair>,

@@ -63,11 +63,11 @@ pub struct CalibratedMetric {
     pub pairs: u32,
     /// Standard deviation over the blocks of the logarithm of the second trial's value over the first's.
     pub sd: f64,
-    /// 95 % confidence interval of it, by chi square.
+    /// Confidence interval of it, by chi square.
     pub sd_ci95: [f64; 2],
     /// The arm over itself: geometric mean of the ratios. Nothing but chance and order keeps it from 1.
     pub ratio: f64,
-    /// 95 % confidence interval of it, by Student's t.
+    /// Confidence interval of it, by Student's t.
     pub ci95: [f64; 2],
     /// Two-sided: how likely a ratio so far from 1 is if the two are alike.
     pub p_value: f64,

@@ -82,14 +82,3 @@ impl Crossover {
         matches!(self.kind, CrossoverKind::Ends { .. })
     }
 }
-
-impl CrossoverMetric {
-    /// Its name among the comparisons.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Iops => "iops",
-            Self::LatencyP99 => "latency_p99",
-        }
-    }
-}

@@ -63,7 +63,7 @@ pub enum Finding {
     },
     /// The trials vary too much.
     Noise {
-        /// 95 % confidence interval of the ratio.
+        /// Confidence interval of the ratio.
         ci95: [f64; 2],
         /// How much the ratios of the blocks vary: the standard deviation as a share.
         spread: Option<f64>,
@@ -255,7 +255,7 @@ pub enum Open {
     Nothing,
     /// A small difference that no cause accounts for.
     Remainder,
-    /// What the 95 % confidence interval of the ratio contains.
+    /// What the confidence interval of the ratio contains.
     Interval([f64; 2]),
 }
 

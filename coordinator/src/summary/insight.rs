@@ -24,11 +24,11 @@ pub struct WaterfallStep {
     pub arm: String,
     /// Nanoseconds of a worker's time for an I/O: workers / IOPS. null where no trial counts.
     pub ns_per_io: Option<f64>,
-    /// 95 % confidence interval of it.
+    /// Confidence interval of it.
     pub ci95: Option<[f64; 2]>,
     /// What it takes more (above zero) or less than the step before it. null at the first.
     pub change_ns: Option<f64>,
-    /// 95 % confidence interval of the change.
+    /// Confidence interval of the change.
     pub change_ci95: Option<[f64; 2]>,
 }
 
@@ -61,6 +61,6 @@ pub struct TrendPoint {
     pub at: String,
     /// Operations per second, mean over its trials.
     pub iops: f64,
-    /// 95 % confidence interval of the mean.
+    /// Confidence interval of the mean.
     pub ci95: Option<[f64; 2]>,
 }

@@ -26,6 +26,7 @@ mod latency;
 pub mod placement;
 mod ring;
 pub mod run_diff;
+mod run_entry;
 pub mod timeline;
 
 use self::{
@@ -42,6 +43,7 @@ pub use self::{
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
     ring::Ring,
+    run_entry::RunEntry,
 };
 use crate::params::Params;
 

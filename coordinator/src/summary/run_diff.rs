@@ -104,7 +104,7 @@ pub struct CellDiff {
     pub run: Option<f64>,
     /// Mean of the run over mean of the baseline; null if either has no trial that counts.
     pub ratio: Option<f64>,
-    /// 95 % confidence interval of the ratio; null below two trials on either side.
+    /// Confidence interval of the ratio; null below two trials on either side.
     pub ci95: Option<[f64; 2]>,
     /// How likely a difference of this size is if there is none.
     pub p_value: Option<f64>,

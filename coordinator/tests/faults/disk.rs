@@ -26,7 +26,7 @@ fn refuses_a_read_only_data_directory() {
     let mut command = place.command(open_bin("coordinator"));
     place.run_with(&mut command, &tiny()).arg("--data-dir").arg(place.data());
     unprivileged(&mut command);
-    let says = ["data-dir-read-only", "Permission denied", "--data-dir on a directory that it may write"];
+    let says = ["data-dir-read-only", "Permission denied", "--data-dir on a directory that it can write to"];
     place.finish(command).exits(3).says(&says);
 
     if can_mount(&place) {

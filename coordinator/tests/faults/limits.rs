@@ -89,7 +89,7 @@ fn too_few_open_files_for_perf_lose_only_its_counts() {
     let warnings = summary["warnings"].as_array().unwrap();
     let perf = warnings.iter().find(|warning| warning["code"] == "perf-not-available").unwrap();
     if is_root() {
-        assert!(perf["remedy"].as_str().unwrap().contains("open-file limit"), "{perf:#}");
+        assert!(perf["remedy"].as_str().unwrap().contains("limit of open files"), "{perf:#}");
     }
     for trial in place.trials() {
         let finished = &trial["hosts"][0]["finished"];
@@ -159,7 +159,7 @@ fn reports_a_zero_limit_of_locked_memory() {
     let place = Place::new();
     let ran = with_locked_memory(&place, 0, "engine: io_uring, fixed_buffers: true").exits(3);
     if !forbidden(&ran) {
-        ran.says(&["refused: two", "LimitMEMLOCK=", "locked-memory limit"]);
+        ran.says(&["refused: two", "LimitMEMLOCK=", "limit of locked memory"]);
         assert_eq!(place.measured("one"), 3);
     }
 }

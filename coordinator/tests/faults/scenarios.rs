@@ -61,7 +61,7 @@ fn refuses_a_wrong_unit() {
 
 #[test]
 fn refuses_a_depth_out_of_range() {
-    let range = "depth must be from 1 to 32768";
+    let range = "out of range: from 1 to 32768";
     refused("{engine: psync}", "{engine: psync, depth: 0}", &["bad.yaml:5:31", "0 is out of range", range]);
     refused("{engine: psync}", "{engine: psync, depth: 1000000}", &["bad.yaml:5:31", "1000000", range]);
 }

@@ -148,7 +148,7 @@ fn runs_without_urgent_requests_if_allowed() {
     let warnings = summary["warnings"].as_array().unwrap();
     let warning = warnings.iter().find(|warning| warning["code"] == "knob-not-granted").unwrap();
     let says = |key: &str, text: &str| assert!(warning[key].as_str().unwrap().contains(text), "{warning}");
-    says("message", "iosqe_urgent was asked for and not granted");
+    says("message", "iosqe_urgent` was requested and not granted");
     says("remedy", "kernel/lab run patched-6.12");
     assert!(
         number(&cell(&summary, "flagged")["urgent"]["latency_ns"]["p99"]) > 0.0,

@@ -62,8 +62,6 @@ fn facts_are_printed_for_people() {
     assert_eq!(CpuList(vec![0, 1, 2, 3, 8, 9]).to_string(), "0-3,8,9");
     assert_eq!(CpuList(vec![]).to_string(), "");
     assert_eq!(CpuList(vec![u32::MAX, 0]).to_string(), "4294967295,0");
-    let shares = [0.0, 0.0444, 0.9999, 1.0].map(|share| CachedShare::new(share).to_string());
-    assert_eq!(shares, ["0.0%", "4.4%", "99.9%", "100.0%"]);
     assert_eq!((plural(1u32, "CPU"), plural(2u32, "CPU")), ("1 CPU".into(), "2 CPUs".into()));
     let sizes = [512, 3 << 20, 20 << 30].map(|size| rough(ByteSize(size)));
     assert_eq!(sizes, ["512B", "3 MiB", "20.0 GiB"]);

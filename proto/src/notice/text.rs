@@ -38,27 +38,6 @@ impl fmt::Display for CpuList {
     }
 }
 
-/// The part of a target that is in the page cache, in parts per thousand. Only a target that is cached completely has
-/// 1000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CachedShare(pub u32);
-
-impl CachedShare {
-    /// From a share between 0 and 1.
-    #[must_use]
-    pub fn new(share: f64) -> Self {
-        let rounded = (share.clamp(0.0, 1.0) * 1000.0).round() as u32;
-        Self(if share < 1.0 { rounded.min(999) } else { 1000 })
-    }
-}
-
-impl fmt::Display for CachedShare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}%", self.0 / 10, self.0 % 10)
-    }
-}
-
 /// `1 worker`, `2 workers`.
 #[must_use]
 pub fn plural(count: impl Into<u64>, what: &str) -> String {

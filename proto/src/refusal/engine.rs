@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PassthroughFailure;
-use crate::notice::OsError;
+use crate::{notice::OsError, rule::Rule, trial::MAX_VERIFIED, units::ByteSize};
 
 /// Why there is no ring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub enum KnobFailure {
     Flag {
         /// The error.
         error: OsError,
-        /// The first kernel that has it, such as `6.1`; none where only a patched one does.
+        /// The first kernel that has it, such as `6.1`; `None` where only a patched one does.
         since: Option<String>,
         /// The CPU that the polling thread was to have.
         poller: Option<u32>,
@@ -85,7 +85,7 @@ pub enum KnobFailure {
         /// The device, if there is one.
         device: Option<String>,
         /// Its `queue/io_poll`, if it has one.
-        io_poll: Option<String>,
+        io_poll: Option<bool>,
     },
     /// Commands cannot be polled for.
     PassthroughPolling {
@@ -108,6 +108,43 @@ pub enum AioFailure {
     Forbidden,
     /// Anything else.
     Other,
+}
+
+/// Why a target cannot be verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyFailure {
+    /// Its blocks cannot be counted.
+    TooManyBlocks {
+        /// How many it has.
+        blocks: u64,
+        /// Their size.
+        unit: ByteSize,
+        /// How many it may have.
+        most: u64,
+    },
+    /// It has no part for each worker.
+    TooSmall {
+        /// The workers.
+        workers: u32,
+        /// The size that they need.
+        needed: ByteSize,
+    },
+    /// Another rule is broken.
+    Other {
+        /// Which one.
+        rule: String,
+    },
+}
+
+impl From<Rule> for VerifyFailure {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::TooManyBlocks { blocks, unit } => Self::TooManyBlocks { blocks, unit, most: MAX_VERIFIED },
+            Rule::TooSmallToVerify { workers, needed } => Self::TooSmall { workers, needed },
+            other => Self::Other { rule: other.to_string() },
+        }
+    }
 }
 
 crate::notices! {
@@ -180,10 +217,10 @@ crate::notices! {
             ),
             KnobFailure::NoPollQueues { device, io_poll } => {
                 let device = device.as_deref().unwrap_or("no block device");
-                let found = io_poll.as_ref().map_or_else(
-                    || "has no queue/io_poll".to_owned(),
-                    |value| format!("has queue/io_poll = {value}"),
-                );
+                let found = match io_poll {
+                    None => "has no queue/io_poll".to_owned(),
+                    Some(polls) => format!("has queue/io_poll = {}", u8::from(*polls)),
+                };
                 format!("{knob} was requested, but the device behind the target ({device}) {found}")
             }
             KnobFailure::PassthroughPolling { block, error } => {
@@ -263,11 +300,24 @@ crate::notices! {
 
         /// The target cannot be verified.
         "verify-refused" Verify {
-            /// Why not, and what would help.
-            why: String,
+            /// Why not.
+            failure: VerifyFailure,
         }
-        message: why.clone(),
-        remedy: else => "change the target as described, or use `verify: false`",
+        message: match failure {
+            VerifyFailure::TooManyBlocks { blocks, unit, most } => {
+                format!("a target of {blocks} blocks of {unit} is too large to verify; at most {most} blocks")
+            }
+            VerifyFailure::TooSmall { workers, needed } => {
+                format!("each of {workers} workers verifies its own part of the target, which takes {needed}")
+            }
+            VerifyFailure::Other { rule } => rule.clone(),
+        },
+        remedy:
+            if matches!(failure, VerifyFailure::TooManyBlocks { .. }) =>
+                "use a smaller target or larger blocks, or `verify: false`",
+            if matches!(failure, VerifyFailure::TooSmall { .. }) =>
+                "use a larger target or fewer workers, or `verify: false`",
+            else => "use `verify: false`",
         field: "workload.verify",
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    notice::{CachedShare, OsError, rough},
+    facts::CachedShare,
+    notice::{OsError, rough},
     units::ByteSize,
 };
 

@@ -1,9 +1,6 @@
 //! Warnings about what a trial's I/O goes to.
 
-use crate::{
-    notice::{CachedShare, rough},
-    units::ByteSize,
-};
+use crate::{facts::CachedShare, notice::rough, units::ByteSize};
 
 crate::notices! {
     /// Warnings about a target.
@@ -54,15 +51,18 @@ crate::notices! {
 
         /// A target that was to be cold was partly in the page cache during the trial, or this is unknown.
         "cache-not-cold" CacheNotCold {
-            /// The most of it that was cached at any time; none where it is not known.
-            cached: Option<CachedShare>,
+            /// The most of it that was cached at any time.
+            cached: CachedShare,
         }
         message: match cached {
-            Some(cached) => format!("up to {cached} of the target was in the page cache, so it was not cold"),
-            None => "how much of the target was in the page cache is unknown".into(),
+            CachedShare::Known(_) => format!("up to {cached} of the target was in the page cache, so it was not cold"),
+            CachedShare::Unknown => "how much of the target was in the page cache is unknown".into(),
         },
         remedy: else => "use a larger `target.file.size`, or fewer reads per second",
-        weight: cached.map_or(f64::INFINITY, |cached| f64::from(cached.0)),
+        weight: match cached {
+            CachedShare::Known(tenths) => f64::from(*tenths),
+            CachedShare::Unknown => f64::INFINITY,
+        },
 
         /// Most sampled blocks of a device contain only zeros.
         "blank-device" BlankDevice {

@@ -13,7 +13,9 @@ use std::{
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use proto::{
-    outcome::{Knob, NVME_STATUS, Refusal},
+    notice::OsError,
+    outcome::{Knob, NVME_STATUS},
+    refusal::{EngineRefusal, KnobFailure, PassthroughFailure, Refusal},
     trial::Engine as Knobs,
 };
 
@@ -97,18 +99,12 @@ impl Ring<Commands> {
         file: OwnedFd,
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let namespace = Namespace::of(file.as_fd()).map_err(|error| {
-            Refusal::new(
-                "passthrough-refused",
-                format!("the target is no namespace that takes NVMe commands: {error}"),
-                "`target: {device: ..}` with an NVMe drive",
-            )
-            .at("engine.engine")
-        })?;
+        let namespace = Namespace::of(file.as_fd())
+            .map_err(|error| refused(PassthroughFailure::NotAnNvmeNamespace(error.into())))?;
         let block = buffers.block() as u32;
         let (mut ring, mut knobs) = Self::with(Commands { namespace }, setup, vec![file], buffers)?;
         if !ring.knows(opcode::UringCmd80::CODE) {
-            return Err(too_old("the kernel's io_uring has no IORING_OP_URING_CMD (its probe says so)"));
+            return Err(refused(PassthroughFailure::NoUringCmd));
         }
         let mut outcome = ring.test_command(block);
         if outcome == -libc::EINVAL && ring.context.buffer(0).is_some() {
@@ -141,35 +137,24 @@ impl Ring<Commands> {
     }
 }
 
-fn too_old(message: impl Into<String>) -> Refusal {
-    let remedy = "Linux 5.19 or newer, with the nvme driver's generic character devices";
-    Refusal::new("passthrough-refused", message, remedy).at("engine.engine")
+fn refused(failure: PassthroughFailure) -> Refusal {
+    EngineRefusal::Passthrough { failure }.into()
 }
 
-/// Why the first command failed, with the remedy.
+/// Why the first command failed.
 fn test_failed(result: i32, knobs: &Knobs, block: u32) -> Refusal {
-    let cause = match -result - NVME_STATUS {
-        status @ 0.. => format!("the drive refuses it (NVMe status {status:#05x})"),
-        _ => io::Error::from_raw_os_error(-result).to_string(),
-    };
-    let message = format!("a command that reads the first {block} bytes fails: {cause}");
-    let refused = |remedy: &str, field: &str| {
-        Refusal::new("passthrough-refused", message.clone(), remedy).at(field.to_owned())
-    };
-    match -result {
-        libc::EOPNOTSUPP if knobs.ring.iopoll => {
-            let remedy = "polling for commands needs Linux 6.1 and a drive with poll queues; drop the knob";
-            Refusal::new("knob-refused", message, remedy).at("engine.iopoll")
-        }
-        libc::EOPNOTSUPP | libc::ENOTTY => too_old(message),
-        libc::EINVAL => refused(
-            "a smaller block_size: a command takes at most queue/max_hw_sectors_kb, in at most \
-             queue/max_segments pieces of memory",
-            "workload.block_size",
-        ),
-        libc::EACCES | libc::EPERM => {
-            refused("run the agent as root, or with CAP_SYS_ADMIN", "engine.engine")
-        }
-        _ => refused("look at the host's kernel log (`dmesg`)", "engine.engine"),
+    if let status @ 0.. = -result - NVME_STATUS {
+        return refused(PassthroughFailure::Status { block, status });
     }
+    let error = OsError::from_errno(-result);
+    refused(match -result {
+        libc::EOPNOTSUPP if knobs.ring.iopoll => {
+            let failure = KnobFailure::PassthroughPolling { block, error };
+            return EngineRefusal::Knob { knob: "iopoll".to_owned(), failure }.into();
+        }
+        libc::EOPNOTSUPP | libc::ENOTTY => PassthroughFailure::NotSupported { block, error },
+        libc::EINVAL => PassthroughFailure::Invalid { block, error },
+        libc::EACCES | libc::EPERM => PassthroughFailure::NotPermitted { block, error },
+        _ => PassthroughFailure::Failed { block, error },
+    })
 }

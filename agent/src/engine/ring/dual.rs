@@ -11,7 +11,8 @@ use std::{
 };
 
 use proto::{
-    outcome::{Knob, Lane, Refusal},
+    outcome::{Knob, Lane},
+    refusal::{OpenFor, Refusal, WorkerRefusal},
     trial,
 };
 use syscalls::{Errno, Sysno, syscall};
@@ -36,13 +37,9 @@ impl DualRing {
         file: OwnedFd,
         mut buffers: impl FnMut(Lane) -> Result<Buffers, Refusal>,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
-        let again = file.try_clone().map_err(|error| {
-            Refusal::new(
-                "open-files",
-                format!("the target cannot be opened once more, for the ring of urgent requests: {error}"),
-                "raise the limit of open files (ulimit -n, LimitNOFILE=)",
-            )
-        })?;
+        let again = file
+            .try_clone()
+            .map_err(|error| WorkerRefusal::OpenFiles { by: OpenFor::SecondRing, error: error.into() })?;
         let (bulk, knobs) = Ring::new(setup, file, buffers(Lane::Bulk)?)?;
         // Set up as the second of two workers, whose rings share the thread of the first.
         let attach = Attach::default();

@@ -12,14 +12,12 @@ use io_uring::{IoUring, cqueue, squeue};
 use proto::{
     engine::{EngineOption, Grant},
     knob::{Knob, URGENT},
-    outcome::Refusal,
+    notice::OsError,
+    refusal::{EngineRefusal, KnobFailure, OpenFor, Refusal, RingFailure, WorkerRefusal},
     trial::{Engine, Fallback, UrgentBy},
 };
 
 use super::{Requests, RingSetup, abi::*};
-
-/// The remedy where an option is not granted.
-pub(super) const FALLBACK: &str = "remove the option, or run without it by `fallback: allow`";
 
 /// A flag that a trial requests of io_uring_setup.
 #[derive(Clone, Copy, PartialEq)]
@@ -99,14 +97,7 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<Built<R>, Refu
     let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
         (false, _) | (true, 0) => None,
-        (true, _) => Some(attach.wait().ok_or_else(|| {
-            Refusal::new(
-                "ring-refused",
-                "the ring whose thread is to be shared was not built",
-                "see what the first worker was refused for",
-            )
-            .at("engine.sqpoll")
-        })?),
+        (true, _) => Some(attach.wait().ok_or(EngineRefusal::Ring { failure: RingFailure::NoFirstRing })?),
     };
     let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
@@ -159,31 +150,18 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
     }
     let refused = requested.iter().find(|flag| !granted.contains(flag));
     if let (Some(flag), Fallback::Refuse) = (refused, engine.fallback) {
-        return Err(flag_refusal(*flag, setup, &error));
+        let poller = setup.poller.filter(|_| flag.bit == SETUP_SQPOLL);
+        let failure = KnobFailure::Flag { error: error.into(), since: since(flag.name), poller };
+        return Err(EngineRefusal::Knob { knob: flag.name.to_owned(), failure }.into());
     }
     let ring = attempt(&granted).map_err(|error| setup_refusal::<R>(&error, depth))?;
     Ok(built(ring, &granted))
 }
 
-/// The refusal of a flag that the kernel does not grant.
-fn flag_refusal(flag: Flag, setup: &RingSetup<'_>, error: &io::Error) -> Refusal {
-    let name = flag.name;
-    let (option, remedy) = match name {
-        URGENT => (format!("{name} by: iosqe_urgent"), NEEDS_PATCH.to_owned()),
-        _ => (name.to_owned(), newer_kernel(name).unwrap_or_default()),
-    };
-    let remedy = match setup.poller.filter(|_| flag.bit == SETUP_SQPOLL) {
-        Some(cpu) => format!("check that CPU {cpu} exists and that the agent may use it; otherwise {remedy}"),
-        None => remedy,
-    };
-    let message = format!("this host does not grant {option} ({error})");
-    Refusal::new("knob-refused", message, format!("{remedy}; {FALLBACK}")).at(format!("engine.{name}"))
-}
-
-/// That an option needs a newer kernel; `None` where every kernel with io_uring has it.
-fn newer_kernel(name: &str) -> Option<String> {
-    let since = EngineOption::named(name)?.since?;
-    Some(format!("it needs Linux {since}"))
+/// The first Linux release that has an option; `None` where every kernel with io_uring has it, and where none has it
+/// without patches.
+fn since(name: &str) -> Option<String> {
+    EngineOption::named(name)?.since.map(str::to_owned)
 }
 
 fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
@@ -282,32 +260,21 @@ pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
 /// Why there is no ring at all, and what would give one.
 fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    let remedy = match (error.raw_os_error(), disabled.trim()) {
-        (Some(libc::ENOSYS), _) => {
-            "this kernel has no io_uring: it needs Linux 5.1 with CONFIG_IO_URING".into()
+    let failure = match (error.raw_os_error(), disabled.trim()) {
+        (Some(libc::EMFILE), _) => {
+            return WorkerRefusal::OpenFiles { by: OpenFor::Ring, error: error.into() }.into();
         }
-        (Some(libc::EPERM), "2") => "io_uring is switched off: `sysctl kernel.io_uring_disabled=0`".into(),
-        (Some(libc::EPERM), "1") => {
-            "io_uring is for privileged processes here: run the agent as root, put it \
-             into the group of kernel.io_uring_group, or `sysctl kernel.io_uring_disabled=0`"
-                .into()
-        }
-        (Some(libc::EPERM), _) => "a seccomp filter forbids it, as containers do by default: run the agent \
-             outside, or with a profile that allows io_uring_setup, io_uring_enter and io_uring_register"
-            .into(),
-        (Some(libc::ENOMEM), _) => {
-            "raise the locked-memory limit (`ulimit -l`, LimitMEMLOCK=) or lower the depth".into()
-        }
+        (Some(libc::ENOSYS), _) => RingFailure::NotSupported(error.into()),
+        (Some(libc::EPERM), "2") => RingFailure::Disabled(error.into()),
+        (Some(libc::EPERM), "1") => RingFailure::Unprivileged(error.into()),
+        (Some(libc::EPERM), _) => RingFailure::Forbidden(error.into()),
+        (Some(libc::ENOMEM), _) => RingFailure::LockedMemory(error.into()),
         (Some(libc::EINVAL), _) if size_of::<R::Sqe>() > size_of::<squeue::Entry>() => {
-            "this kernel has no rings with large entries (IORING_SETUP_SQE128, IORING_SETUP_CQE32): it needs \
-             Linux 5.19"
-                .into()
+            RingFailure::LargeEntries(error.into())
         }
-        (Some(libc::EMFILE), _) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".into(),
-        _ => format!("try a lower depth than {depth}; `agent probe` shows what this host grants"),
+        _ => RingFailure::Other { depth, error: error.into() },
     };
-    let code = if error.raw_os_error() == Some(libc::EMFILE) { "open-files" } else { "ring-refused" };
-    Refusal::new(code, format!("io_uring_setup: {error}"), remedy).at("engine.engine")
+    EngineRefusal::Ring { failure }.into()
 }
 
 /// Records whether a registration was granted; refuses the trial where it was not but has to be.
@@ -322,21 +289,14 @@ pub(in super::super) fn granted<T>(
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
-            let remedy = match error.raw_os_error() {
-                Some(libc::ENOMEM) => {
-                    "raise the locked-memory limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity), \
-                                       give the agent CAP_IPC_LOCK, or lower depth or block size"
-                        .to_owned()
-                }
-                Some(libc::EMFILE) => "raise the open-file limit (`ulimit -n`, LimitNOFILE=)".to_owned(),
-                Some(libc::EINVAL) => match newer_kernel(name) {
-                    Some(needs) => format!("{needs}; {FALLBACK}"),
-                    None => FALLBACK.to_owned(),
-                },
-                _ => FALLBACK.to_owned(),
+            let (errno, error) = (error.raw_os_error(), OsError::from(error));
+            let failure = match errno {
+                Some(libc::ENOMEM) => KnobFailure::LockedMemory(error),
+                Some(libc::EMFILE) => KnobFailure::OpenFiles(error),
+                Some(libc::EINVAL) => KnobFailure::Registration { error, since: since(name) },
+                _ => KnobFailure::Registration { error, since: None },
             };
-            Err(Refusal::new("knob-refused", format!("{name} was not granted: {error}"), remedy)
-                .at(format!("engine.{name}")))
+            Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into())
         }
     }
 }

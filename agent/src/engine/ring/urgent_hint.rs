@@ -4,11 +4,12 @@ use std::io;
 
 use proto::{
     knob::{Knob, KnobValue, Priority, URGENT, URGENT_IOPRIO},
-    outcome::{Lane, Refusal},
+    outcome::Lane,
+    refusal::{EngineRefusal, KnobFailure, Refusal},
     trial::{Urgent, UrgentBy},
 };
 
-use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, context::Hint, setup::FALLBACK};
+use super::{Opcode, Requests, Ring, RingSetup, abi::IOSQE_URGENT, context::Hint};
 use crate::{
     engine::Engine as _,
     workload::{Op, OpKind},
@@ -54,9 +55,9 @@ impl<R: Requests> Ring<R> {
                 Err(error) => why = Some(error),
             }
         }
-        let why = why.map_or_else(String::new, |error| error.to_string());
-        let message = format!("requests with an I/O priority are refused: {why}");
-        Err(Refusal::new("knob-refused", message, FALLBACK).at("engine.urgent"))
+        let error = why.unwrap_or_else(|| io::ErrorKind::Other.into());
+        let failure = KnobFailure::IoPriority(error.into());
+        Err(EngineRefusal::Knob { knob: "urgent".to_owned(), failure }.into())
     }
 
     fn try_read(&mut self, urgent: Urgent) -> io::Result<()> {

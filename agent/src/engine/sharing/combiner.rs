@@ -21,7 +21,8 @@ use std::{
 
 use io_uring::{opcode, types};
 use proto::{
-    outcome::{HandoverCosts, Knob, Refusal, SharingCosts},
+    outcome::{HandoverCosts, Knob, SharingCosts},
+    refusal::{OpenFor, Refusal, WorkerRefusal},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -79,8 +80,9 @@ impl Combiner {
         let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
         knobs.push(knob(Sharing::Combiner));
         let spin = clock.ticks_in(SPIN_NS);
-        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| {
-            Refusal::new("open-files", format!("eventfd: {error}"), "raise the open-file limit (`ulimit -n`)")
+        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| WorkerRefusal::OpenFiles {
+            by: OpenFor::EventFd,
+            error: io::Error::from(error).into(),
         })?;
         let bridge = Arc::new(Bridge {
             asleep: AtomicBool::new(false),

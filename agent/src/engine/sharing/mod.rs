@@ -15,7 +15,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 pub use combined::Combined;
 use proto::{
     knob::{Knob, KnobValue, RING},
-    outcome::Refusal,
+    refusal::{EngineRefusal, Refusal, RingFailure},
     trial::Sharing,
 };
 pub use shared::Shared;
@@ -77,12 +77,7 @@ impl<T> HandleExchange<T> {
 
 /// The refusal if the thread that was to build the ring ended without a reason.
 pub(crate) fn nothing_built() -> Refusal {
-    Refusal::new(
-        "ring-refused",
-        "the ring that all workers were to share was not built",
-        "this is a defect of the agent; its log says where",
-    )
-    .at("engine.ring")
+    EngineRefusal::Ring { failure: RingFailure::NoSharedRing }.into()
 }
 
 /// A ring that is shared as requested.

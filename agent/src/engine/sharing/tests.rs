@@ -76,7 +76,7 @@ struct Round {
 impl Round {
     fn new(sharing: Sharing, workers: u32, depth: u32) -> Self {
         let knobs = trial::Engine {
-            ring: trial::RingOptions { sharing: sharing, ..trial::RingOptions::default() },
+            ring: trial::RingOptions { sharing, ..trial::RingOptions::default() },
             ..trial::Engine::new(EngineKind::IoUring)
         };
         Self { sharing, workers, depth, opcode: Opcode::Transfer, knobs }

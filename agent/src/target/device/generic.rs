@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto::{outcome::Refusal, units::ByteSize};
+use proto::{
+    refusal::{EngineRefusal, PassthroughFailure, Refusal, TargetStep},
+    units::ByteSize,
+};
 use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 
 use super::{SYS, failed, identity::Node, open_failed};
@@ -36,32 +39,34 @@ pub(in crate::target) fn open_beside(
     writes: bool,
     (smallest, largest): (u64, u64),
 ) -> Result<Generic, Refusal> {
-    let stat = fstat(block).map_err(|errno| failed("look at the target", errno))?;
+    let stat = fstat(block).map_err(|errno| failed(TargetStep::Stat, errno))?;
     if !FileType::from_raw_mode(stat.st_mode).is_block_device() {
-        return Err(no_namespace("the target is no block device".into()));
+        return Err(refused(PassthroughFailure::NotABlockDevice));
     }
     let sys = Path::new(SYS);
     let node = Node::find(sys, (major(stat.st_rdev), minor(stat.st_rdev)))
-        .map_err(|error| no_namespace(format!("the kernel does not tell what the target is: {error}")))?;
+        .map_err(|error| refused(PassthroughFailure::UnknownDevice(error.into())))?;
     let found = find(sys, &node)?;
     let file = open_node(&found, writes)?;
     let name = &found.name;
-    let asked = |device: BorrowedFd<'_>, what: &str| {
-        Namespace::of(device)
-            .map_err(|error| no_namespace(format!("{what} does not say what it is: {error}")))
+    let asked = |fd: BorrowedFd<'_>, device: Option<&String>| {
+        Namespace::of(fd).map_err(|error| {
+            let (device, error) = (device.cloned(), error.into());
+            refused(PassthroughFailure::NotIdentified { device, error })
+        })
     };
-    let namespace = asked(file.as_fd(), name)?;
+    let namespace = asked(file.as_fd(), Some(name))?;
     let limits = Limits::of(&node.disk);
-    let same = asked(block, "the claimed device")? == namespace
+    let same = asked(block, None)? == namespace
         && namespace.blocks.checked_mul(namespace.lba()) == Some(size)
         && limits.logical_block.is_none_or(|logical| logical == namespace.lba());
     if !same {
-        return Err(no_namespace(format!(
-            "{name} is not the namespace that was claimed: it has {} blocks of {} bytes, number {}",
-            namespace.blocks,
-            namespace.lba(),
-            namespace.id
-        )));
+        return Err(refused(PassthroughFailure::OtherNamespace {
+            device: name.clone(),
+            id: namespace.id,
+            blocks: namespace.blocks,
+            lba: namespace.lba(),
+        }));
     }
     fits(&namespace, &limits, (smallest, largest))?;
     let facts = vec![
@@ -83,13 +88,11 @@ struct Found {
 fn find(sys: &Path, node: &Node) -> Result<Found, Refusal> {
     let own = node.disk.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if node.dir != node.disk {
-        return Err(no_namespace(format!(
-            "the target is a partition of {own}, and commands address the whole namespace: name /dev/{own}"
-        )));
+        return Err(refused(PassthroughFailure::Partition { disk: own }));
     }
     let index = own.starts_with("nvme").then(|| namespace_index(&own)).flatten();
     let (Some(index), Ok(parent)) = (index, fs::canonicalize(node.disk.join("device"))) else {
-        return Err(no_namespace(format!("{own} is no namespace of an NVMe drive")));
+        return Err(refused(PassthroughFailure::NotANamespace { disk: own }));
     };
     let entries = fs::read_dir(sys.join("class/nvme-generic")).into_iter().flatten().flatten();
     let beside = |dir: &PathBuf| {
@@ -100,9 +103,10 @@ fn find(sys: &Path, node: &Node) -> Result<Found, Refusal> {
         let (major, minor) = number.trim().split_once(':')?;
         same.then_some(Found { name, number: (major.parse().ok()?, minor.parse().ok()?) })
     };
-    entries.map(|entry| entry.path()).find_map(|dir| beside(&dir)).ok_or_else(|| {
-        no_namespace(format!("{own} has no generic character device (/sys/class/nvme-generic)"))
-    })
+    entries
+        .map(|entry| entry.path())
+        .find_map(|dir| beside(&dir))
+        .ok_or_else(|| refused(PassthroughFailure::NoGenericDevice { disk: own }))
 }
 
 /// The 2 of nvme0n2 and ng0n2: unique below one parent.
@@ -119,7 +123,7 @@ fn open_node(found: &Found, writes: bool) -> Result<OwnedFd, Refusal> {
     let stat = fstat(&place).map_err(|errno| open_failed(&shown, errno))?;
     let number = (major(stat.st_rdev), minor(stat.st_rdev));
     if !FileType::from_raw_mode(stat.st_mode).is_char_device() || number != found.number {
-        return Err(no_namespace(format!("{shown} is not the device that sysfs has by that name")));
+        return Err(refused(PassthroughFailure::OtherNode { path: shown }));
     }
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     direct::reopen(place.as_fd(), access).map_err(|errno| open_failed(&shown, errno))
@@ -148,54 +152,27 @@ impl Limits {
 /// That commands of these sizes can be given to a namespace that is formatted so.
 fn fits(namespace: &Namespace, limits: &Limits, (smallest, largest): (u64, u64)) -> Result<(), Refusal> {
     if namespace.metadata > 0 || namespace.protected {
-        return Err(no_namespace(format!(
-            "the namespace is formatted with {} bytes of metadata in each block{}, which commands would have to \
-             carry (`nvme format` chooses another format, and destroys all data)",
-            namespace.metadata,
-            if namespace.protected { " and protection information" } else { "" }
-        )));
+        let (bytes, protected) = (namespace.metadata, namespace.protected);
+        return Err(refused(PassthroughFailure::Metadata { bytes, protected }));
     }
     if limits.zoned {
-        return Err(no_namespace("the namespace is zoned: it cannot be written at any place".into()));
+        return Err(refused(PassthroughFailure::Zoned));
     }
     let lba = namespace.lba();
-    let refused = |message: String, remedy: String| {
-        Err(Refusal::new("passthrough-refused", message, remedy).at("workload.block_size"))
-    };
     if !smallest.is_multiple_of(lba) || !largest.is_multiple_of(lba) {
-        return refused(
-            format!(
-                "commands count in the namespace's blocks of {lba} bytes, and {smallest} bytes are not whole ones"
-            ),
-            format!("a block_size that is a multiple of {}", ByteSize(lba)),
-        );
+        let (lba, block_size) = (ByteSize(lba), smallest);
+        return Err(refused(PassthroughFailure::NotAligned { lba, block_size }));
     }
     let most = limits.most.unwrap_or(u64::MAX).min(MOST_BLOCKS * lba);
     if largest > most {
-        return refused(
-            format!(
-                "one command to this drive moves at most {} (queue/max_hw_sectors_kb), not {}",
-                ByteSize(most),
-                ByteSize(largest)
-            ),
-            format!(
-                "a block_size of at most {}; the block layer would split it, a command is not",
-                ByteSize(most)
-            ),
-        );
+        let (most, block_size) = (ByteSize(most), ByteSize(largest));
+        return Err(refused(PassthroughFailure::TooLong { most, block_size }));
     }
     Ok(())
 }
 
-/// There is nothing to send commands to.
-fn no_namespace(message: String) -> Refusal {
-    Refusal::new(
-        "passthrough-refused",
-        format!("engine nvme cannot be used here: {message}"),
-        "`target: {device: ..}` with a whole namespace of an NVMe drive (/dev/nvme0n1) on Linux 5.19 or newer, whose nvme \
-         driver makes the generic character device (/dev/ng0n1); or `engine: io_uring`",
-    )
-    .at("engine.engine")
+fn refused(failure: PassthroughFailure) -> Refusal {
+    EngineRefusal::Passthrough { failure }.into()
 }
 
 #[cfg(test)]
@@ -256,7 +233,7 @@ mod tests {
             "{refusal:?}"
         );
         let refusal = find(root.path(), &node(root.path().join("devices/loop0"))).unwrap_err();
-        assert!(refusal.message().contains("loop0 is no namespace"), "{refusal:?}");
+        assert!(refusal.message().contains("loop0 is not a namespace"), "{refusal:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto::outcome::Refusal;
+use proto::refusal::{DeviceRefusal, IdentityFailure, Refusal};
 
 /// A block device in sysfs.
 #[derive(Clone, Debug)]
@@ -71,28 +71,18 @@ fn is(written: &str, found: &str) -> bool {
 /// That the device is the one that both the scenario and the host's list mean; its identity for the record.
 pub(super) fn check(node: &Node, path: &str, serial: &str, allowed: &[&str]) -> Result<String, Refusal> {
     let found = identities(node);
-    let refused = |message: String, remedy: &str| {
-        Err(Refusal::new("device-serial", message, remedy).at("target.device.serial"))
-    };
+    let refused = |failure| Err(DeviceRefusal::Serial { path: path.to_owned(), failure }.into());
     if found.is_empty() {
-        return refused(
-            format!("{path} has no serial number, WWN or other identity in sysfs, so it cannot be claimed"),
-            "another device; for RAM disks `target: {ramdisk: {size: ..}}`",
-        );
+        return refused(IdentityFailure::None);
     }
-    let shown: Vec<String> = found.iter().map(|(place, text)| format!("{text} ({place})")).collect();
-    let shown = shown.join(", ");
+    let identities = || found.iter().map(|(place, text)| format!("{text} ({place})")).collect();
     let Some((place, text)) = found.iter().find(|(_, text)| is(serial, text)) else {
-        return refused(
-            format!("{path} is not `{serial}`; this device is {shown}"),
-            "names move between boots: look for the device with that serial (lsblk -o PATH,SERIAL,WWN)",
-        );
+        let serial = serial.to_owned();
+        return refused(IdentityFailure::Scenario { serial, identities: identities() });
     };
     if !allowed.iter().any(|allowed| found.iter().any(|(_, text)| is(allowed, text))) {
-        return refused(
-            format!("the agent's list allows {path} as `{}`; this device is {shown}", allowed.join("` or `")),
-            "put right what the agent was started with (--allow-device), if this is the device that is meant",
-        );
+        let allowed = allowed.iter().map(|&allowed| allowed.to_owned()).collect();
+        return refused(IdentityFailure::AllowList { allowed, identities: identities() });
     }
     Ok(format!("{text} ({place})"))
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto::outcome::Refusal;
+use proto::refusal::{DeviceRefusal, HeldBy};
 
 use super::{allow::device_number, identity::Node};
 
@@ -20,32 +20,19 @@ struct Member {
 }
 
 /// Refuses a device that is mounted, swap, or part of something else.
-pub(super) fn check(sys: &Path, proc: &Path, node: &Node) -> Result<(), Refusal> {
+pub(super) fn check(sys: &Path, proc: &Path, node: &Node) -> Result<(), DeviceRefusal> {
     let members = family(node);
-    let own = name_of(&node.dir);
-    let say = |member: &Member| match member.name == own {
-        true => format!("/dev/{own} is"),
-        false => format!("/dev/{own} cannot be used: {} is", member.name),
-    };
-    if let Some((member, place)) = mounted(sys, proc, &members) {
-        let message = format!("{} mounted at {place}", say(member));
-        let remedy = format!("umount {place}, if nothing on it is needed while trials run");
-        return Err(Refusal::new("device-mounted", message, remedy));
+    let node_of = |name: &str| format!("/dev/{name}");
+    let path = node_of(&name_of(&node.dir));
+    if let Some((member, mount)) = mounted(sys, proc, &members) {
+        return Err(DeviceRefusal::Mounted { path, member: node_of(&member.name), mount });
     }
     if let Some(member) = swap(proc, &members) {
-        let message = format!("{} swap space in use", say(member));
-        return Err(Refusal::new("device-swap", message, format!("swapoff /dev/{}", member.name)));
+        return Err(DeviceRefusal::Swap { path, member: node_of(&member.name) });
     }
-    let held = |by: &str| {
-        let message = format!("/dev/{own} is part of {by}");
-        let remedy = format!("take it out of there first (lsblk /dev/{own}), or measure /dev/{by} instead");
-        Err(Refusal::new("device-held", message, remedy))
-    };
-    if let Some(holder) = members.iter().find(|member| member.holder) {
-        return held(&holder.name);
-    }
-    match loop_over(sys, &members) {
-        Some(name) => held(&name),
+    let holder = members.iter().find(|member| member.holder).map(|holder| holder.name.clone());
+    match holder.or_else(|| loop_over(sys, &members)) {
+        Some(name) => Err(DeviceRefusal::Held { path, by: HeldBy::Device(name) }),
         None => Ok(()),
     }
 }
@@ -165,6 +152,8 @@ fn loop_over(sys: &Path, members: &[Member]) -> Option<String> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use proto::refusal::Refusal;
+
     use super::*;
 
     /// A disk sda (8:0) with partitions, of which sda2 is part of md0 (9:0), itself part of dm-0 (253:9).
@@ -193,7 +182,7 @@ mod tests {
 
     fn look(root: &Path, number: (u32, u32)) -> Result<(), Refusal> {
         let sys = root.join("sys");
-        check(&sys, &root.join("proc"), &Node::find(&sys, number).unwrap())
+        Ok(check(&sys, &root.join("proc"), &Node::find(&sys, number).unwrap())?)
     }
 
     fn code(root: &Path, number: (u32, u32)) -> String {

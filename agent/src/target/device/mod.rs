@@ -29,8 +29,9 @@ use std::{
 
 use proto::{
     facts::TargetFacts,
-    outcome::{Refusal, Warning},
+    refusal::{DeviceRefusal, HeldBy, IdentityFailure, Refusal, TargetRefusal, TargetStep},
     trial::DeviceTarget,
+    warning::{TargetWarning, Warning},
 };
 use rustix::{
     fs::{FileType, Mode, OFlags, SeekFrom, fstat, major, minor, open, seek},
@@ -38,7 +39,7 @@ use rustix::{
 };
 
 use self::{allow::AllowList, identity::Node};
-use super::{direct, failed, proc_path, said};
+use super::{direct, failed, os_error, proc_path};
 
 /// Where the kernel tells of devices.
 pub(super) const SYS: &str = "/sys";
@@ -75,18 +76,8 @@ impl Claim {
 /// Consent to destroy: each trial that writes is asked for it, even where the claim stands already.
 pub(super) fn check_consent(wanted: &DeviceTarget, writes: bool) -> Result<(), Refusal> {
     if writes && wanted.destroy.as_deref() != Some(wanted.serial.as_str()) {
-        let message = match &wanted.destroy {
-            None => format!(
-                "the trial writes, and the scenario does not say that {} may be destroyed",
-                wanted.path
-            ),
-            Some(other) => {
-                format!("`destroy: {other}` is not the serial `{}` of {}", wanted.serial, wanted.path)
-            }
-        };
-        let remedy =
-            format!("`destroy: {}` if nothing on it is needed, or `read_percent: 100`", wanted.serial);
-        return Err(Refusal::new("device-destroy", message, remedy).at("target.device.destroy"));
+        let DeviceTarget { path, serial, destroy: consent, .. } = wanted.clone();
+        return Err(DeviceRefusal::Destroy { path, serial, consent }.into());
     }
     Ok(())
 }
@@ -109,17 +100,14 @@ pub(super) fn claim(
         .map_err(|errno| open_failed(path, errno))?;
     let stat = fstat(&place).map_err(|errno| open_failed(path, errno))?;
     if !FileType::from_raw_mode(stat.st_mode).is_block_device() {
-        let message = format!("{path} is not a block device");
-        let remedy = "name a block device, or a file by `target: {path: ..}`";
-        return Err(Refusal::new("not-a-device", message, remedy).at("target.device.path"));
+        return Err(DeviceRefusal::NotADevice { path: path.to_owned() }.into());
     }
     let number = (major(stat.st_rdev), minor(stat.st_rdev));
     let sys = Path::new(SYS);
     let node = Node::find(sys, number).map_err(|error| failed_to_look(path, &error))?;
     let allowed = list.find(path, number).ok_or_else(|| not_allowed(path, &wanted.serial))?;
     let found = identity::check(&node, path, &wanted.serial, &allowed)?;
-    let look =
-        || in_use::check(sys, Path::new(PROC), &node).map_err(|refusal| refusal.at("target.device.path"));
+    let look = || in_use::check(sys, Path::new(PROC), &node).map_err(Refusal::from);
     look()?;
 
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
@@ -131,29 +119,24 @@ pub(super) fn claim(
     identity::check(&node, path, &wanted.serial, &allowed)?;
 
     let size =
-        seek(&file, SeekFrom::End(0)).map_err(|errno| failed(&format!("tell the size of {path}"), errno))?;
+        seek(&file, SeekFrom::End(0)).map_err(|errno| failed(TargetStep::Size(path.to_owned()), errno))?;
     if size < block_size {
-        let message = format!("{path} has {size} bytes: not one block of {block_size}");
-        let remedy = "another device, or a smaller block_size";
-        return Err(Refusal::new("target-too-small", message, remedy).at("target.device.path"));
+        let path = path.to_owned();
+        return Err(TargetRefusal::TargetTooSmall { path, device: true, size, block_size }.into());
     }
     let mut facts = TargetFacts::default();
     let mut warnings = Vec::new();
     facts.other.insert("identity".to_owned(), found);
-    match signature::find(file.as_fd(), size).map_err(|errno| failed(&format!("read {path}"), errno))? {
+    match signature::find(file.as_fd(), size)
+        .map_err(|errno| failed(TargetStep::Read(path.to_owned()), errno))?
+    {
         Some(what) if writes => return Err(signed(path, what)),
         Some(what) => _ = facts.other.insert("signature".to_owned(), what.to_owned()),
         None => _ = facts.other.insert("signature".to_owned(), "none".to_owned()),
     }
     if let Some(zeros) = blank(&file, size) {
-        warnings.push(Warning::new(
-            "blank-device",
-            format!(
-                "{zeros} of {SAMPLES} blocks looked at on {path} are all zeros: a drive answers for blocks that \
-                 were never written, or were trimmed, without reading its medium"
-            ),
-            "write the device through once with data before reading it",
-        ));
+        let path = path.to_owned();
+        warnings.push(TargetWarning::BlankDevice { path, zeros, samples: SAMPLES }.into());
     }
     let (path, serial) = (wanted.path.clone(), wanted.serial.clone());
     Ok(Claim { file: Arc::new(file), size, facts, warnings, path, serial, writes })
@@ -171,53 +154,33 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errn
 }
 
 fn not_allowed(path: &str, serial: &str) -> Refusal {
-    Refusal::new(
-        "device-not-allowed",
-        format!("this agent has no permission to use {path}: it is not on the list that it was started with"),
-        format!(
-            "on that host: agent serve --allow-device {path}={serial} (or --allow-devices FILE), and name the \
-             agent by --agents; the embedded agent uses no devices"
-        ),
-    )
-    .at("target.device.path")
+    DeviceRefusal::NotAllowed { path: path.to_owned(), serial: serial.to_owned() }.into()
 }
 
-fn signed(path: &str, what: &str) -> Refusal {
-    Refusal::new(
-        "device-signature",
-        format!("{path} bears the signature of {what}: there is something on it that writes would destroy"),
-        format!("if nothing on it is needed, say so on its host: wipefs --all {path}"),
-    )
-    .at("target.device.path")
+fn signed(path: &str, signature: &str) -> Refusal {
+    DeviceRefusal::Signature { path: path.to_owned(), signature: signature.to_owned() }.into()
 }
 
 fn failed_to_look(path: &str, error: &std::io::Error) -> Refusal {
-    let message = format!("the kernel does not tell what {path} is: {error}");
-    Refusal::new("device-serial", message, "mount sysfs at /sys").at("target.device.path")
+    let failure = IdentityFailure::Unknown { error: error.into() };
+    DeviceRefusal::Serial { path: path.to_owned(), failure }.into()
 }
 
 fn open_failed(path: &str, errno: Errno) -> Refusal {
-    let refusal = match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV => Refusal::new(
-            "target-missing",
-            format!("there is no device {path} on this host"),
-            "name one that is there (lsblk -o PATH,SERIAL,WWN)",
-        ),
-        Errno::BUSY => Refusal::new(
-            "device-held",
-            format!(
-                "{path} is claimed by another program (or a file system, RAID or LVM that is not seen from here)"
-            ),
-            format!("find it (lsblk {path}; fuser -v {path}) and end its use"),
-        ),
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => Refusal::new(
-            "target-permission",
-            format!("the agent may not open {path}: {}", said(errno)),
-            "run the agent as root, or let its user open the device (and see that it is not read-only)",
-        ),
-        _ => failed(&format!("open {path}"), errno),
-    };
-    refusal.at("target.device.path")
+    let (path, device, error) = (path.to_owned(), true, os_error(errno));
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV => {
+            TargetRefusal::TargetMissing { path, device }.into()
+        }
+        Errno::BUSY => DeviceRefusal::Held { path, by: HeldBy::Claim }.into(),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            TargetRefusal::TargetPermission { path, device, error }.into()
+        }
+        _ => {
+            let target_field = "target.device.path".to_owned();
+            TargetRefusal::TargetFailed { step: TargetStep::Open(path), error, target_field }.into()
+        }
+    }
 }
 
 /// How many of the blocks looked at are nothing but zeros, where that is most of them.

@@ -211,7 +211,10 @@ fn commands_go_to_nvme_only() {
     let refusal = prepared.pass_through(4096, 4096).unwrap_err();
     assert_eq!((refusal.code(), refusal.field().as_str()), ("passthrough-refused", "engine.engine"));
     let name = device.path.file_name().unwrap().to_str().unwrap();
-    assert!(refusal.message().contains(&format!("{name} is no namespace of an NVMe drive")), "{refusal:?}");
+    assert!(
+        refusal.message().contains(&format!("{name} is not a namespace of an NVMe drive")),
+        "{refusal:?}"
+    );
     assert!(
         refusal.remedy().contains("Linux 5.19") && refusal.remedy().contains("/dev/ng0n1"),
         "{refusal:?}"

@@ -8,10 +8,14 @@ use std::{
     path::Path,
 };
 
+use proto::{
+    refusal::{BrdDisk, KindFailure, RamdiskStep},
+    units::ByteSize,
+};
 use rustix::{fs::Advice, io::pread};
 
 use super::{
-    Made, Why, disk_sequence,
+    Made, disk_sequence, failed,
     state::{Owner, Record, State},
     sys_block,
 };
@@ -23,15 +27,14 @@ const BLKFLSBUF: u32 = 0x1261;
 /// Looked at in one step to tell whether a disk is blank, in bytes.
 const LOOK: usize = 1 << 20;
 
-pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
-    let remedy = || format!("modprobe brd rd_nr=1 max_part=0 rd_size={}", size >> 10);
-    let mut found = String::from("there is no /dev/ram0 (the module brd is not loaded)");
+pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
+    let mut last = BrdDisk::None;
     for number in 0.. {
         let name = format!("ram{number}");
         let Ok(sectors) = fs::read_to_string(sys_block(&name).join("size")) else { break };
         let len = sectors.trim().parse::<u64>().unwrap_or(0) << 9;
         if len < size {
-            found = format!("{name} has {}", super::mib(len));
+            last = BrdDisk::TooSmall { name, size: ByteSize(len) };
             continue;
         }
         let path = Path::new("/dev").join(&name);
@@ -39,12 +42,12 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
         let file = match rustix::fs::open(&path, flags, rustix::fs::Mode::empty()) {
             Ok(file) => file,
             Err(errno) => {
-                found = format!("{name} cannot be claimed: {}", super::said(errno));
+                last = BrdDisk::Claimed { name, error: super::os_error(errno) };
                 continue;
             }
         };
         if !blank(file.as_fd(), len) {
-            found = format!("{name} has something on it");
+            last = BrdDisk::NotBlank { name };
             continue;
         }
         let record = Record {
@@ -52,12 +55,12 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
             identity: disk_sequence(&name).unwrap_or_default(),
             device: name,
             size,
-            owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+            owner: Owner::this().map_err(|error| failed(RamdiskStep::IdentifyProcess, &error))?,
         };
-        state.add(&record).map_err(|error| Why::failed("write down what is used", &error))?;
+        state.add(&record).map_err(|error| failed(RamdiskStep::Record, &error))?;
         return Ok(Made { file, facts: Vec::new(), asynchronous: false, record: Some(record) });
     }
-    Err(Why::new(found, remedy()))
+    Err(KindFailure::NoBrdDisk { needed: ByteSize(size), last })
 }
 
 /// Nothing but zeros, all of it: what lies anywhere on it would be destroyed. It is memory, and soon read.

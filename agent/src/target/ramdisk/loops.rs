@@ -8,10 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use proto::refusal::{KindFailure, RamdiskStep};
 use rustix::fs::{Mode, OFlags, open};
 
 use super::{
-    Made, Why,
+    Made, failed,
     state::{Owner, Record, State},
     sys_block, tmpfs,
 };
@@ -82,12 +83,12 @@ impl LoopInfo {
     }
 }
 
-pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
+pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
     if !Path::new(CONTROL).exists() {
-        return Err(Why::new("the kernel offers no loop devices (no /dev/loop-control)", "modprobe loop"));
+        return Err(KindFailure::NotOffered { path: CONTROL.to_owned() });
     }
     let (backing, place) = tmpfs::file(size)?;
-    let owner = Owner::this().map_err(|error| Why::failed("tell this process", &error))?;
+    let owner = Owner::this().map_err(|error| failed(RamdiskStep::IdentifyProcess, &error))?;
     let (device, record) = attach(
         backing.as_fd(),
         LO_FLAGS_AUTOCLEAR,
@@ -103,7 +104,7 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
         },
         |record| state.remove(record),
     )
-    .map_err(|error| Why::failed("set up a loop device", &error))?;
+    .map_err(|error| failed(RamdiskStep::SetUpLoop, &error))?;
     let dio = fs::read_to_string(sys_block(&record.device).join("loop/dio"));
     let facts = vec![
         ("ramdisk_on", place.to_owned()),
@@ -133,7 +134,7 @@ pub(in crate::target) fn attach<N>(
         let device = match open(&path, OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
             Ok(device) => device,
             Err(errno) => {
-                last = io::Error::other(format!("{}: {}", path.display(), super::said(errno)));
+                last = io::Error::other(format!("{}: {}", path.display(), super::os_error(errno)));
                 std::thread::sleep(super::PATIENCE / 10);
                 continue;
             }

@@ -32,8 +32,11 @@ use std::{
 
 use proto::{
     facts::TargetFacts,
-    outcome::Refusal,
+    refusal::{
+        KindFailure, KindProblem, MemoryShortage, RamdiskRefusal, RamdiskStep, Refusal, TargetRefusal,
+    },
     trial::{RamdiskKind, RamdiskTarget},
+    units::ByteSize,
 };
 use rustix::{
     fs::{Mode, OFlags, open},
@@ -41,7 +44,7 @@ use rustix::{
 };
 
 use self::state::{Record, State};
-use super::{Progress, check_cancelled, file, memory_available, mib, said};
+use super::{Progress, check_cancelled, file, memory_available, os_error};
 
 /// What `auto` tries, in this order.
 const ORDER: [RamdiskKind; 4] =
@@ -117,7 +120,10 @@ pub(super) fn make(
     }
     let (kind, made) = match wanted.kind {
         RamdiskKind::Auto => first_of(wanted, state)?,
-        kind => (kind, make_kind(kind, wanted, state).map_err(|why| not_offered(kind, &why))?),
+        kind => {
+            let made = make_kind(kind, wanted, state);
+            (kind, made.map_err(|failure| not_offered(kind, vec![KindProblem { kind, failure }]))?)
+        }
     };
     let mut facts = TargetFacts {
         ramdisk: Some(kind),
@@ -141,9 +147,11 @@ pub(super) fn make(
     {
         let place = format!("a RAM disk ({})", kind.name());
         file::fill(opened.as_fd(), Path::new(&place), size, progress, cancelled).map_err(|refusal| {
-            match refusal.code() {
-                "no-space" => too_large(refusal.message()),
-                _ => refusal,
+            match refusal {
+                Refusal::Target(TargetRefusal::NoSpace { cause, .. }) => {
+                    too_large(size, MemoryShortage::Filling(cause))
+                }
+                other => other,
             }
         })?;
     }
@@ -156,28 +164,13 @@ pub(super) fn make(
     Ok(disk)
 }
 
-/// Why a kind cannot be had on this host: what is missing, and what to do about it.
-struct Why {
-    message: String,
-    remedy: String,
+/// A step of making a kind that the system refused.
+fn failed(step: RamdiskStep, error: &io::Error) -> KindFailure {
+    let not_permitted = error.kind() == io::ErrorKind::PermissionDenied;
+    KindFailure::Step { step, error: error.into(), not_permitted }
 }
 
-impl Why {
-    fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { message: message.into(), remedy: remedy.into() }
-    }
-
-    /// A step that the system refused.
-    fn failed(what: &str, error: &io::Error) -> Self {
-        let remedy = match error.kind() {
-            io::ErrorKind::PermissionDenied => "run the agent as root, or use `kind: tmpfs`",
-            _ => "see the kernel's log (dmesg), or use another kind",
-        };
-        Self::new(format!("cannot {what}: {error}"), remedy)
-    }
-}
-
-fn make_kind(kind: RamdiskKind, wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
+fn make_kind(kind: RamdiskKind, wanted: &RamdiskTarget, state: &State) -> Result<Made, KindFailure> {
     match kind {
         RamdiskKind::NullBlk => null_blk::make(wanted, state),
         RamdiskKind::Loop => loops::make(wanted.size.0, state),
@@ -188,38 +181,34 @@ fn make_kind(kind: RamdiskKind, wanted: &RamdiskTarget, state: &State) -> Result
 }
 
 fn first_of(wanted: &RamdiskTarget, state: &State) -> Result<(RamdiskKind, Made), Refusal> {
-    let mut reasons = Vec::new();
+    let mut problems = Vec::new();
     for kind in ORDER {
         match make_kind(kind, wanted, state) {
             Ok(made) => return Ok((kind, made)),
-            Err(why) => {
-                tracing::debug!("no RAM disk of kind {}: {}", kind.name(), why.message);
-                reasons.push(format!("{}: {}", kind.name(), why.message));
+            Err(failure) => {
+                let problem = KindProblem { kind, failure };
+                tracing::debug!("no RAM disk of kind {}: {problem}", kind.name());
+                problems.push(problem);
             }
         }
     }
-    let why = Why::new(reasons.join("; "), "run the agent as root, or use `target: {file: {size: ..}}`");
-    Err(not_offered(RamdiskKind::Auto, &why))
+    Err(not_offered(RamdiskKind::Auto, problems))
 }
 
-fn not_offered(kind: RamdiskKind, why: &Why) -> Refusal {
-    let message = format!("no RAM disk of kind {} can be made on this host: {}", kind.name(), why.message);
-    Refusal::new("ramdisk-kind", message, why.remedy.clone()).at("target.ramdisk.kind")
+fn not_offered(kind: RamdiskKind, problems: Vec<KindProblem>) -> Refusal {
+    RamdiskRefusal::Kind { kind, problems }.into()
 }
 
-fn too_large(message: String) -> Refusal {
-    Refusal::new("ramdisk-memory", message, "a smaller target.ramdisk.size, or a host with more memory")
-        .at("target.ramdisk.size")
+fn too_large(size: u64, shortage: MemoryShortage) -> Refusal {
+    RamdiskRefusal::Memory { needed: ByteSize(size), shortage }.into()
 }
 
 /// Running out of memory ends processes, not only trials.
 fn check_memory(size: u64) -> Result<(), Refusal> {
     match memory_available() {
-        Some(available) if size > available / 10 * 9 => Err(too_large(format!(
-            "the RAM disk needs {}, and {} of memory are available (a tenth stays free)",
-            mib(size),
-            mib(available)
-        ))),
+        Some(available) if size > available / 10 * 9 => {
+            Err(too_large(size, MemoryShortage::Available(ByteSize(available))))
+        }
         _ => Ok(()),
     }
 }
@@ -278,7 +267,7 @@ fn open_exclusively(path: &Path) -> io::Result<OwnedFd> {
                 left -= 1;
                 thread::sleep(PATIENCE);
             }
-            Err(errno) => return Err(io::Error::other(format!("{}: {}", path.display(), said(errno)))),
+            Err(errno) => return Err(io::Error::other(format!("{}: {}", path.display(), os_error(errno)))),
         }
     }
 }

@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proto::trial::RamdiskTarget;
+use proto::{
+    refusal::{KindFailure, RamdiskStep},
+    trial::RamdiskTarget,
+};
 
 use super::{
-    Made, Why, open_exclusively,
+    Made, failed, open_exclusively,
     state::{Owner, Record, State},
 };
 
@@ -22,15 +25,14 @@ struct Roots<'a> {
     dev: &'a Path,
 }
 
-pub(super) fn make(wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
+pub(super) fn make(wanted: &RamdiskTarget, state: &State) -> Result<Made, KindFailure> {
     let roots = Roots { config: Path::new(CONFIG), block: Path::new("/sys/block"), dev: Path::new("/dev") };
     make_in(&roots, wanted, state)
 }
 
-fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<Made, Why> {
-    let remedy = "modprobe null_blk nr_devices=0, with configfs mounted at /sys/kernel/config";
+fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<Made, KindFailure> {
     if !roots.config.is_dir() {
-        return Err(Why::new("the kernel offers no null_blk (no /sys/kernel/config/nullb)", remedy));
+        return Err(KindFailure::NotOffered { path: CONFIG.to_owned() });
     }
     let features = fs::read_to_string(roots.config.join("features")).unwrap_or_default();
     let queues = std::thread::available_parallelism().map_or(1, usize::from);
@@ -43,9 +45,9 @@ fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<M
         // The name is ours: nobody else makes one of that name.
         identity: dir.to_string_lossy().into_owned(),
         size: wanted.size.0,
-        owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+        owner: Owner::this().map_err(|error| failed(RamdiskStep::IdentifyProcess, &error))?,
     };
-    state.add(&record).map_err(|error| Why::failed("write down what is made", &error))?;
+    state.add(&record).map_err(|error| failed(RamdiskStep::Record, &error))?;
     let made = set_up(roots, &dir, &settings);
     let file = made.inspect_err(|_| {
         let _ = take_down(&record);
@@ -66,7 +68,7 @@ fn settings(
     wanted: &RamdiskTarget,
     features: &str,
     queues: usize,
-) -> Result<Vec<(&'static str, String)>, Why> {
+) -> Result<Vec<(&'static str, String)>, KindFailure> {
     let offered = |name: &str| features.trim().split(',').any(|feature| feature == name);
     let mut settings = vec![
         ("size", (wanted.size.0 >> 20).to_string()),
@@ -82,8 +84,7 @@ fn settings(
     ] {
         if needed {
             if !offered(name) {
-                let message = format!("the kernel's null_blk has no {name}");
-                return Err(Why::new(message, "a newer kernel, or another kind"));
+                return Err(KindFailure::NoFeature { feature: name.to_owned() });
             }
             settings.push((name, value));
         }
@@ -105,18 +106,20 @@ fn free_name(config: &Path) -> String {
     names.into_iter().find(|name| !config.join(name).exists()).unwrap_or_default()
 }
 
-fn set_up(roots: &Roots<'_>, dir: &Path, settings: &[(&str, String)]) -> Result<std::os::fd::OwnedFd, Why> {
-    fs::create_dir(dir).map_err(|error| Why::failed("make a null_blk device", &error))?;
+fn set_up(
+    roots: &Roots<'_>,
+    dir: &Path,
+    settings: &[(&str, String)],
+) -> Result<std::os::fd::OwnedFd, KindFailure> {
+    fs::create_dir(dir).map_err(|error| failed(RamdiskStep::CreateNullBlk, &error))?;
     for (name, value) in settings.iter().chain(&[("power", "1".to_owned())]) {
         fs::write(dir.join(name), value).map_err(|error| {
-            let known = if error.kind() == io::ErrorKind::NotFound { " (this kernel has none)" } else { "" };
-            Why::failed(&format!("set {name} of a null_blk device to {value}{known}"), &error)
+            let (attribute, value) = ((*name).to_owned(), value.clone());
+            failed(RamdiskStep::Configure { attribute, value }, &error)
         })?;
     }
-    let device = device(roots, dir).ok_or_else(|| {
-        Why::new("a null_blk device was made and has no node", "is devtmpfs mounted at /dev?")
-    })?;
-    open_exclusively(&device).map_err(|error| Why::failed("open a null_blk device", &error))
+    let device = device(roots, dir).ok_or(KindFailure::NoNode)?;
+    open_exclusively(&device).map_err(|error| failed(RamdiskStep::OpenNullBlk, &error))
 }
 
 /// The device: newer kernels name it as its directory, older ones by its index.
@@ -171,8 +174,8 @@ mod tests {
         ] {
             assert_eq!(get(name), Some(value), "{name}");
         }
-        let Err(why) = settings(&wanted(), "memory_backed", 1) else { panic!("granted") };
-        assert!(why.message.contains("no poll_queues"));
+        let Err(failure) = settings(&wanted(), "memory_backed", 1) else { panic!("granted") };
+        assert_eq!(failure, KindFailure::NoFeature { feature: "poll_queues".into() });
         let bare = RamdiskTarget { memory_backed: false, poll_queues: None, completion: None, ..wanted() };
         let Ok(all) = settings(&bare, "", 1) else { panic!("refused") };
         assert!(all.contains(&("irqmode", "1".to_owned())));
@@ -186,17 +189,15 @@ mod tests {
         let [config, block, dev] = ["nullb", "block", "dev"].map(|name| root.path().join(name));
         let roots = Roots { config: &config, block: &block, dev: &dev };
         let state = State::at(&root.path().join("state"));
-        let Err(why) = make_in(&roots, &wanted(), &state) else { panic!("made from nothing") };
-        assert!(
-            why.message.contains("no /sys/kernel/config/nullb") && why.remedy.contains("modprobe null_blk")
-        );
+        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("made from nothing") };
+        assert_eq!(failure, KindFailure::NotOffered { path: "/sys/kernel/config/nullb".into() });
         for dir in [&config, &block, &dev] {
             fs::create_dir(dir).unwrap();
         }
         fs::write(config.join("features"), FEATURES).unwrap();
         let name = free_name(&config);
-        let Err(why) = make_in(&roots, &wanted(), &state) else { panic!("opened what is not there") };
-        assert!(why.message.contains("no node"), "{}", why.message);
+        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("opened what is not there") };
+        assert_eq!(failure, KindFailure::NoNode);
         assert_eq!(fs::read_to_string(config.join(&name).join("power")).unwrap(), "0", "and taken down");
 
         let name = free_name(&config);

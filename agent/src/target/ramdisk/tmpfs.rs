@@ -3,6 +3,10 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use proto::{
+    refusal::{KindFailure, RamdiskStep},
+    units::ByteSize,
+};
 use rustix::{
     fs::{FallocateFlags, Mode, OFlags, fallocate, fstatfs, openat},
     io::Errno,
@@ -11,30 +15,32 @@ use rustix::{
     },
 };
 
-use super::{Made, Why};
+use super::{Made, failed};
 
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 
-pub(super) fn make(size: u64) -> Result<Made, Why> {
+pub(super) fn make(size: u64) -> Result<Made, KindFailure> {
     let (file, place) = file(size)?;
     Ok(Made { file, facts: vec![("ramdisk_on", place.to_owned())], asynchronous: false, record: None })
 }
 
 /// A file of `size` bytes whose memory is set aside already, and where it lies.
-pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), Why> {
+pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), KindFailure> {
     let (file, place) = match own(size) {
         Ok(file) => (file, "a tmpfs of its own, mounted nowhere"),
-        Err(_) => {
-            (shared().map_err(|errno| Why::failed("make a file on /dev/shm", &errno.into()))?, "/dev/shm")
-        }
+        Err(_) => (
+            shared()
+                .map_err(|errno| failed(RamdiskStep::CreateFile("/dev/shm".to_owned()), &errno.into()))?,
+            "/dev/shm",
+        ),
     };
     let is_tmpfs = fstatfs(&file).is_ok_and(|fs| fs.f_type as u32 == TMPFS_MAGIC);
     if !is_tmpfs {
-        return Err(Why::new(format!("{place} is no tmpfs"), "mount one: mount -t tmpfs tmpfs /dev/shm"));
+        return Err(KindFailure::NotTmpfs { place: place.to_owned() });
     }
     fallocate(&file, FallocateFlags::empty(), 0, size).map_err(|errno| {
-        let what = format!("set {} aside on {place}", super::mib(size));
-        Why::failed(&what, &errno.into())
+        let step = RamdiskStep::Reserve { size: ByteSize(size), place: place.to_owned() };
+        failed(step, &errno.into())
     })?;
     Ok((file, place))
 }

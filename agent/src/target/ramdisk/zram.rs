@@ -4,38 +4,39 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    Made, Why, disk_sequence, open_exclusively,
+    Made, disk_sequence, failed, open_exclusively,
     state::{Owner, Record, State},
     sys_block,
 };
+use proto::refusal::{KindFailure, RamdiskStep};
 
 const CONTROL: &str = "/sys/class/zram-control";
 
-pub(super) fn make(size: u64, state: &State) -> Result<Made, Why> {
+pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
     if !Path::new(CONTROL).exists() {
-        return Err(Why::new("the kernel offers no zram (no /sys/class/zram-control)", "modprobe zram"));
+        return Err(KindFailure::NotOffered { path: CONTROL.to_owned() });
     }
     // Always a new one: one that is there already is somebody's, even if it is not in use now.
     let number = fs::read_to_string(format!("{CONTROL}/hot_add"))
-        .map_err(|error| Why::failed("add a zram device", &error))?;
+        .map_err(|error| failed(RamdiskStep::AddZram, &error))?;
     let name = format!("zram{}", number.trim());
     set_up(&name, size, state).inspect_err(|_| _ = remove(&name))
 }
 
-fn set_up(name: &str, size: u64, state: &State) -> Result<Made, Why> {
+fn set_up(name: &str, size: u64, state: &State) -> Result<Made, KindFailure> {
     let record = Record {
         kind: "zram".to_owned(),
         device: name.to_owned(),
         identity: disk_sequence(name).unwrap_or_default(),
         size,
-        owner: Owner::this().map_err(|error| Why::failed("tell this process", &error))?,
+        owner: Owner::this().map_err(|error| failed(RamdiskStep::IdentifyProcess, &error))?,
     };
-    state.add(&record).map_err(|error| Why::failed("write down what is made", &error))?;
+    state.add(&record).map_err(|error| failed(RamdiskStep::Record, &error))?;
     let opened = fs::write(sys_block(name).join("disksize"), size.to_string())
         .and_then(|()| open_exclusively(&Path::new("/dev").join(name)));
     let file = opened.map_err(|error| {
         state.remove(&record);
-        Why::failed(&format!("set up {name}"), &error)
+        failed(RamdiskStep::SetUp(name.to_owned()), &error)
     })?;
     let mut facts = Vec::new();
     if let Ok(line) = fs::read_to_string(sys_block(name).join("comp_algorithm")) {

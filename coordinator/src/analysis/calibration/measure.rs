@@ -17,7 +17,7 @@ use crate::{
     params::Params,
     plan::Plan,
     scenario::Scenario,
-    stats::{CONFIDENCE, difference::Length, holm::holm},
+    stats::{confidence::CONFIDENCE, difference::Length, holm::holm},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };
@@ -136,7 +136,7 @@ fn metric(name: &str, pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>) -
     })
 }
 
-/// Says where the arm differs from itself. Of many points and metrics one in twenty intervals excludes 1 by chance, so
+/// Says where the arm differs from itself. Of many points and metrics, some intervals exclude 1 by chance, so
 /// all are judged together; and what is below the resolution is no bias worth the name.
 fn judge(points: &mut [CalibratedPoint]) {
     let metrics = || points.iter().flat_map(|point| &point.metrics);

@@ -3,7 +3,7 @@
 use statrs::distribution::{ChiSquared, Continuous as _, ContinuousCDF as _, Normal, StudentsT};
 
 use super::POWER;
-use crate::stats::{CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
+use crate::stats::{confidence::CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
 
 /// Logarithms of ratios within blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]

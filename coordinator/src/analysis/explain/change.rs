@@ -34,7 +34,7 @@ pub(super) struct Change<'a> {
     pub(super) sides: Sides<'a>,
     /// Whether the arm is faster; otherwise it is slower.
     pub(super) faster: bool,
-    /// The 95 % confidence interval of the ratio of all CPU time per I/O.
+    /// The confidence interval of the ratio of all CPU time per I/O.
     pub(super) cpu_ratio: Option<[f64; 2]>,
 }
 

@@ -19,7 +19,7 @@ pub(super) fn crossovers(set: &ComparisonSet, idle: &[&str]) -> Vec<Crossover> {
     let mut found: Vec<Crossover> = Vec::new();
     let mut seen: Vec<Line<'_>> = Vec::new();
     for comparison in set.comparisons.iter().filter(|found| !idle.contains(&found.arm.as_str())) {
-        let Some(metric) = METRICS.into_iter().find(|metric| metric.as_str() == comparison.metric) else {
+        let Some(metric) = METRICS.into_iter().find(|metric| metric.metric().is_of(comparison)) else {
             continue;
         };
         for axis in comparison.params.keys() {
@@ -64,7 +64,7 @@ impl Line<'_> {
     fn values<'a>(&self, set: &'a ComparisonSet) -> Vec<(f64, &'a Value, Verdict)> {
         let on_line = set.comparisons.iter().filter(|found| {
             found.arm == self.arm
-                && found.metric == self.metric.as_str()
+                && self.metric.metric().is_of(found)
                 && without(&found.params, self.axis) == self.others
         });
         let mut values = Vec::new();

@@ -9,7 +9,7 @@ use super::{
     scale,
     xy::{self, Line, Quantity, Sample},
 };
-use crate::{metric::Metric, params, summary::CellSummary};
+use crate::{metric::Metric, params, stats::confidence::INTERVAL, summary::CellSummary};
 
 /// A metric that is drawn against an axis or, without one, as a bar for each arm.
 pub(super) struct Chart {
@@ -19,7 +19,7 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    pub(super) fn title(&self) -> &'static str {
+    pub(super) fn heading(&self) -> &'static str {
         self.metric.heading
     }
 
@@ -62,8 +62,8 @@ fn of_axis(
         values.iter().zip(&places).map(|(value, place)| (*place, params::value(value))).collect();
     ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut table = Table {
-        caption: format!("{} against {axis}{}", chart.title(), comma(facet)),
-        head: vec!["arm".into(), axis.into(), "mean".into(), "95 % interval".into(), "trials".into()],
+        caption: format!("{} against {axis}{}", chart.heading(), comma(facet)),
+        head: vec!["arm".into(), axis.into(), "mean".into(), INTERVAL.into(), "trials".into()],
         rows: vec![],
     };
     let text = chart.format();
@@ -89,16 +89,16 @@ fn of_axis(
         let look = Look::of(index);
         lines.push(Line { name: (*arm).into(), look, points, joined: ordered, marked: true });
     }
-    let quantity = Quantity { title: chart.title().into(), log: false, text };
-    let title = format!("{}{}", chart.title(), comma(facet));
+    let quantity = Quantity { title: chart.heading().into(), log: false, text };
+    let title = format!("{}{}", chart.heading(), comma(facet));
     xy::figure(title, &quantity, axis, &ticks, &lines, table)
 }
 
 /// A bar for each arm, where there is no axis.
 pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary]) -> Option<Figure> {
     let mut table = Table {
-        caption: chart.title().into(),
-        head: ["arm", "mean", "95 % interval", "trials"].map(Into::into).into(),
+        caption: chart.heading().into(),
+        head: ["arm", "mean", INTERVAL, "trials"].map(Into::into).into(),
         rows: vec![],
     };
     let text = chart.format();
@@ -111,7 +111,7 @@ pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary])
             let all = list(text, trials);
             table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
             let tip = match ci95 {
-                Some(_) => format!("{}: {value}, 95 % interval {told}", cell.arm),
+                Some(_) => format!("{}: {value}, {INTERVAL} {told}", cell.arm),
                 None => format!("{}: {value}", cell.arm),
             };
             let series = facets.index(&cell.arm);
@@ -127,7 +127,7 @@ pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary])
         })
         .collect();
     let looks: Vec<Look> = (0..facets.arms.len()).map(Look::of).collect();
-    bars::figure(chart.title().into(), chart.title(), text, &looks, &rows, table)
+    bars::figure(chart.heading().into(), chart.heading(), text, &looks, &rows, table)
 }
 
 pub(super) fn legend(facets: &Facets<'_>) -> Vec<Key> {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     metric::cost::{CPU_PER_IO, SYSCALLS_PER_IO},
     params,
+    stats::confidence::INTERVAL,
     summary::{
         ComparisonSet,
         insight::{Waterfall, WaterfallStep},
@@ -92,7 +93,7 @@ pub(super) fn waterfall(set: &ComparisonSet) -> Section {
         id: "waterfall",
         title: "Where each nanosecond went".into(),
         note: "Time of a worker for one I/O. Each step is the arm before it and one change; its bar is what the change \
-               saves or costs, with the 95 % interval of the change."
+               saves or costs, with the confidence interval of the change."
             .into(),
         keys: names.into_iter().zip(looks).map(|(name, look)| key(name, look)).collect(),
         figures: shown.into_iter().filter_map(|ladder| of_ladder(ladder, &looks)).collect(),
@@ -102,11 +103,10 @@ pub(super) fn waterfall(set: &ComparisonSet) -> Section {
 
 fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
     let point = params::point(&ladder.params);
+    let of_change = format!("{INTERVAL} of the change");
     let mut table = Table {
         caption: format!("Time per I/O, step by step{}", comma(&point)),
-        head: ["arm", "time per I/O", "95 % interval", "change", "95 % interval of the change"]
-            .map(Into::into)
-            .into(),
+        head: ["arm", "time per I/O", INTERVAL, "change", of_change.as_str()].map(Into::into).into(),
         rows: vec![],
     };
     let rows: Vec<Row> = ladder
@@ -136,7 +136,7 @@ fn row(step: &WaterfallStep) -> Option<Row> {
             let (series, letters) = if change <= 0.0 { (1, "−") } else { (2, "+") };
             let value = format!("{}, now {}", signed(change), units::nanos(now));
             let ci95 = step.change_ci95.map_or_else(String::new, |[low, high]| {
-                format!(", 95 % interval {} to {}", signed(low), signed(high))
+                format!(", {INTERVAL} {} to {}", signed(low), signed(high))
             });
             (now - change, series, letters, value.clone(), format!("{}: {value}{ci95}", step.arm))
         }

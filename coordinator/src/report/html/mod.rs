@@ -13,6 +13,7 @@ use super::{
 use crate::{
     metric::throughput::IOPS,
     plan::Plan,
+    stats::confidence::INTERVAL,
     summary::{ComparisonSet, Verdict},
 };
 
@@ -71,7 +72,7 @@ pub(super) fn render(
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let mut titles = vec![IOPS.title, "±"];
     if compared {
-        titles.extend([versus.as_str(), "95 % interval", "verdict"]);
+        titles.extend([versus.as_str(), INTERVAL, "verdict"]);
     }
     titles.extend(view.columns.iter().map(|column| column.title()));
     titles.push("trials");
@@ -114,7 +115,7 @@ pub(super) fn render(
             set, answer, untrusted, crossovers, axes => view.axes, titles, rows, claims, scenario,
             cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
             heeded => set.calibration.as_ref().map(calibration::heeded),
-            rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
+            interval => INTERVAL, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,
         },
     )

@@ -9,8 +9,12 @@ use super::{
     xy::{self, Line, Quantity, Sample},
 };
 use crate::{
-    metric::throughput::IOPS,
+    metric::{
+        latency::{P50, P99},
+        throughput::IOPS,
+    },
     params,
+    stats::confidence::INTERVAL,
     summary::{CellSummary, ComparisonSet},
     units,
 };
@@ -37,9 +41,10 @@ fn rates(facets: &Facets<'_>) -> Section {
     Section {
         id: "throughput",
         title: "Throughput".into(),
-        note: "Higher is better. Large marks are means over the trials with their 95 % confidence intervals; small \
-               dots are single trials."
-            .into(),
+        note: format!(
+            "Higher is better. Large marks are means over the trials, with their {INTERVAL}s; small dots are single \
+             trials."
+        ),
         keys: legend(facets),
         ..against_axis(facets, &Chart { metric: &IOPS, trials: true })
     }
@@ -132,12 +137,12 @@ fn over_time(facets: &Facets<'_>) -> Section {
         let mut lines = Vec::new();
         let mut table = Table {
             caption: format!("Latency over time{}", comma(point)),
-            head: ["arm", "until", "p50", "p99", "I/O per second"].map(Into::into).into(),
+            head: ["arm", "until", P50.title, P99.title, IOPS.heading].map(Into::into).into(),
             rows: vec![],
         };
         for cell in cells {
             let look = Look::of(facets.index(&cell.arm));
-            for (name, dash, of) in [("p50", "none", 0), ("p99", "6 4", 1)] {
+            for (name, dash, of) in [(P50.title, "none", 0), (P99.title, "6 4", 1)] {
                 let points = cell.latency.over_time.iter().map(|at| Sample {
                     x: at.t_s / end,
                     y: if of == 0 { at.p50 } else { at.p99 } as f64,
@@ -208,7 +213,7 @@ fn trend(set: &ComparisonSet) -> Section {
     let figures = shown.iter().filter_map(|point| {
         let mut table = Table {
             caption: format!("{} by run{}", IOPS.heading, comma(point)),
-            head: ["arm", "run", "begun", "mean", "95 % interval"].map(Into::into).into(),
+            head: ["arm", "run", "begun", "mean", INTERVAL].map(Into::into).into(),
             rows: vec![],
         };
         let mut lines = Vec::new();

@@ -4,6 +4,7 @@ use super::{
     figure::{Figure, Frame, Look, Point, Series, Table, Tick, WIDTH, px},
     scale::Scale,
 };
+use crate::stats::confidence::INTERVAL;
 
 const HEIGHT: f64 = 330.0;
 const FRAME: Frame = Frame { left: 72.0, right: WIDTH - 14.0, top: 34.0, bottom: HEIGHT - 56.0 };
@@ -76,7 +77,7 @@ pub(super) fn figure(
             let mut tip = format!("{}, {}: {}", line.name, sample.place, (quantity.text)(sample.y));
             if let Some([low, high]) = sample.ci95 {
                 let text = |value: f64| (quantity.text)(value.max(0.0));
-                tip.push_str(&format!(", 95 % interval {} to {}", text(low), text(high)));
+                tip.push_str(&format!(", {INTERVAL} {} to {}", text(low), text(high)));
                 let (low, high) = (y.at(low), y.at(high));
                 let (a, b) = (px(at - 4.0), px(at + 4.0));
                 whiskers.push_str(&format!("M{at} {low}V{high}M{a} {low}H{b}M{a} {high}H{b}"));

@@ -9,6 +9,7 @@ use super::{
     words,
 };
 use crate::{
+    stats::confidence::confidence_percent,
     summary::run_diff::{CellName, RunDiff},
     units::some,
 };
@@ -17,9 +18,11 @@ mod json;
 mod table;
 
 /// How to read the table.
-const LEGEND: &str = "ratio: the run over the baseline. faster, slower: not by chance, with all cells of the metric \
-                      taken together (95 %); an interval is of one comparison alone. inconclusive: the trials vary too \
-                      much to tell. -: not measured.";
+const LEGEND: &str = concat!(
+    "ratio: the run over the baseline. faster, slower: not by chance, with all cells of the metric taken together (",
+    confidence_percent!(),
+    " %); an interval is of one comparison alone. inconclusive: the trials vary too much to tell. -: not measured."
+);
 
 /// Renders the comparison. The text ends with a line feed.
 #[must_use]

@@ -7,6 +7,7 @@ use crate::{
         text::{Align, Style},
         view::ratio,
     },
+    stats::confidence::INTERVAL,
     summary::{
         Verdict,
         run_diff::{CellDiff, RunDiff},
@@ -67,7 +68,7 @@ pub(super) fn table(found: &RunDiff) -> Grid {
         ("baseline", Align::Right),
         ("run", Align::Right),
         ("ratio", Align::Left),
-        ("95 % interval", Align::Left),
+        (INTERVAL, Align::Left),
         ("verdict", Align::Left),
     ]);
     let mut grid = Grid::new(&titles, narrow);

@@ -3,6 +3,7 @@
 use super::{at_point, at_points, crossover, explanation, interval, times, untrusted};
 use crate::{
     params::at,
+    stats::confidence::INTERVAL,
     summary::{
         Verdict,
         answer::{
@@ -70,7 +71,7 @@ fn headline(headline: &Headline) -> Vec<String> {
 }
 
 fn fastest(found: &Fastest) -> String {
-    let sure = found.ci95.map_or_else(String::new, |ci95| format!(" (95 % interval {})", interval(ci95)));
+    let sure = found.ci95.map_or_else(String::new, |ci95| format!(" ({INTERVAL} {})", interval(ci95)));
     let mut figures = Vec::new();
     if let Some(iops) = found.iops {
         figures.push(format!("{} instead of {}", count(iops.arm), count(iops.baseline)));

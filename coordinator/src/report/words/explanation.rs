@@ -235,7 +235,7 @@ fn alike(limit: &SharedLimit, open: &Open) -> String {
     }
 }
 
-/// `consistent with 0.83x to 1.04x`. An interval is of one comparison alone, at 95 %; a verdict takes all comparisons
+/// `consistent with 0.83x to 1.04x`. An interval is of one comparison alone; a verdict takes all comparisons
 /// together.
 fn consistent(ci95: [f64; 2]) -> String {
     let [low, high] = ci95;

@@ -39,7 +39,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// An edge of a 95 % confidence interval.
+/// An edge of a confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// `low(…)`

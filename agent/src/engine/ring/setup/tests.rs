@@ -92,7 +92,7 @@ fn refuses_an_urgent_flag_that_the_kernel_accepts_but_ignores() {
     };
     assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.urgent"));
     assert!(refusal.message().contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
-    assert!(refusal.remedy().contains(NEEDS_PATCH), "{refusal:?}");
+    assert!(refusal.remedy().contains("kernel/lab run patched-6.12"), "{refusal:?}");
     engine.fallback = Fallback::Allow;
     let built = negotiated::<HalfPatched>(&engine).unwrap();
     assert_eq!((built.knobs, built.urgent), (vec![Knob::switch("single_issuer", true)], false));
