@@ -23,6 +23,7 @@ pub mod engine;
 pub mod facts;
 mod finished;
 pub mod histogram;
+pub mod knob;
 pub mod noise;
 pub mod notice;
 pub mod outcome;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::{
@@ -11,6 +10,7 @@ pub use crate::{
         SharingCosts, UrgentCounts, Verified,
     },
     finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
+    knob::Knob,
     refusal::Refusal,
     series::{Direction, Interval, Kind, Lane, Series},
     warning::Warning,
@@ -59,17 +59,6 @@ pub struct Capability {
     /// What to do where it is missing; empty where nothing is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
-}
-
-/// What was asked of a host, and what it granted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Knob {
-    /// The knob's name in a scenario.
-    pub name: String,
-    /// As asked.
-    pub requested: String,
-    /// As granted.
-    pub granted: String,
 }
 
 impl Payload for Refusal {}

@@ -41,6 +41,9 @@ pub enum UrgentBy {
 }
 
 impl UrgentBy {
+    /// All means.
+    pub const ALL: [Self; 4] = [Self::None, Self::Ioprio, Self::SeparateRing, Self::IosqeUrgent];
+
     /// The word used in scenarios and reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -59,8 +59,7 @@ impl Audit {
         rings: Vec<RawFd>,
     ) -> (Self, Vec<Warning>) {
         let mut warnings = Vec::new();
-        let granted = |name: &str| knobs.iter().any(|knob| knob.name == name && knob.granted == "true");
-        let polled = granted("sqpoll");
+        let polled = knobs.iter().any(|knob| knob.name == "sqpoll" && knob.is_on());
         let shared = trial.engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
         let elsewhere = worker.is_some_and(|worker| match trial.engine.ring.sharing {
             Sharing::Combiner => true,

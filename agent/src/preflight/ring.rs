@@ -1,11 +1,11 @@
-//! What the kernel grants of io_uring: each feature is set up and, where it means anything, carries a request.
+//! The features of io_uring that the kernel grants: each is set up and, where that proves anything, carries a request.
 
 use std::{fs, io, os::fd::AsRawFd};
 
 use io_uring::{Builder, IoUring, Probe, cqueue, opcode, squeue};
 use proto::{
+    engine::{EngineOption, OPTIONS},
     outcome::Capability,
-    trial::{Engine, EngineKind, RingOptions},
     units::ByteSize,
 };
 use rustix::param::page_size;
@@ -15,12 +15,8 @@ use super::{
     limits::{memlock_limit, memlock_remedy, status_field},
 };
 use crate::{
-    buffers::Buffers,
     counters::batches::Batches,
-    engine::{
-        Attach, Opcode, Ring, RingSetup,
-        ring::{abi, setup},
-    },
+    engine::ring::{abi, setup},
 };
 
 /// Nothing here needs more.
@@ -28,30 +24,10 @@ const ENTRIES: u32 = 4;
 /// The sizes of registered buffers that are tried after the first page, in bytes.
 const BUFFER_SIZES: [usize; 2] = [1 << 20, 16 << 20];
 
-/// What is to be said of a ring that polls.
+/// The detail of a ring that polls a device.
 const OPENS: &str = "ring opens; proves nothing about a device: see its io_poll and poll queues";
 
 type Tried = Result<String, (String, String)>;
-type Setup = fn(&mut Builder<squeue::Entry, cqueue::Entry>);
-
-/// The flags that a ring can be set up with: name, since which kernel, and how to ask.
-const FLAGS: [(&str, &str, Setup); 5] = [
-    ("io_uring.single_issuer", "6.0", |ring| {
-        ring.setup_single_issuer();
-    }),
-    ("io_uring.defer_taskrun", "6.1", |ring| {
-        ring.setup_single_issuer().setup_defer_taskrun();
-    }),
-    ("io_uring.coop_taskrun", "5.19", |ring| {
-        ring.setup_coop_taskrun();
-    }),
-    ("io_uring.no_sqarray", "6.6", |ring| {
-        ring.setup_no_sqarray();
-    }),
-    ("io_uring.sqpoll", "5.11 without privileges", |ring| {
-        ring.setup_sqpoll(10);
-    }),
-];
 
 /// The requests that engines make: name, number, and since which kernel.
 const OPCODES: [(&str, u8, &str); 6] = [
@@ -76,26 +52,30 @@ pub(super) fn capabilities() -> Vec<Capability> {
             None
         }
     };
-    let on_ring = |tried: fn(&IoUring) -> Tried| match &ring {
+    let on_ring = |tried: &dyn Fn(&IoUring) -> Tried| match &ring {
         Some(ring) => tried(ring),
         None => Err(no_ring()),
     };
-    for (name, since, setup) in FLAGS {
-        let tried = if ring.is_some() { flagged(since, setup) } else { Err(no_ring()) };
-        all.push(capability(name, tried));
-    }
+    let flagged = |polls: bool| {
+        let options = OPTIONS.iter().filter(move |option| option.polls == polls);
+        let flags = options.filter_map(|option| Some((option, option.setup_flags()?)));
+        flags.map(|(option, flags)| {
+            let tried = on_ring(&|_| try_flags(option, flags));
+            capability(&format!("io_uring.{}", option.name), tried)
+        })
+    };
+    all.extend(flagged(false));
     // Commands that are passed through to a drive need both.
-    let sqe128 = on_ring(|_| opened("5.19", &IoUring::<squeue::Entry128, cqueue::Entry>::builder()));
-    let cqe32 = on_ring(|_| opened("5.19", &IoUring::<squeue::Entry, cqueue::Entry32>::builder()));
+    let sqe128 = on_ring(&|_| opened("5.19", &IoUring::<squeue::Entry128, cqueue::Entry>::builder()));
+    let cqe32 = on_ring(&|_| opened("5.19", &IoUring::<squeue::Entry, cqueue::Entry32>::builder()));
     all.push(capability("io_uring.sqe128", sqe128));
     all.push(capability("io_uring.cqe32", cqe32));
-    all.push(capability("io_uring.iopoll", on_ring(|_| iopoll())));
-    all.push(capability("io_uring.hybrid_iopoll", on_ring(|_| hybrid_iopoll())));
-    all.push(capability("io_uring.urgent", on_ring(|_| urgent())));
-    all.push(capability("io_uring.batch_counters", on_ring(batch_counters)));
-    all.push(capability("io_uring.registered_ring_fd", on_ring(registered_ring_fd)));
-    all.push(capability("io_uring.fixed_files", on_ring(fixed_files)));
-    all.push(capability("io_uring.fixed_buffers", on_ring(fixed_buffers)));
+    all.extend(flagged(true));
+    all.push(capability("io_uring.urgent", on_ring(&|_| urgent())));
+    all.push(capability("io_uring.batch_counters", on_ring(&batch_counters)));
+    all.push(capability("io_uring.registered_ring_fd", on_ring(&registered_ring_fd)));
+    all.push(capability("io_uring.fixed_files", on_ring(&fixed_files)));
+    all.push(capability("io_uring.fixed_buffers", on_ring(&fixed_buffers)));
     let mut probe = Probe::new();
     let probed = ring.as_ref().is_some_and(|ring| ring.submitter().register_probe(&mut probe).is_ok());
     for (name, code, since) in OPCODES {
@@ -167,7 +147,7 @@ fn no_ring() -> (String, String) {
 }
 
 fn newer(since: &str) -> String {
-    format!("a kernel that has it ({since} or newer)")
+    format!("Linux {since} or newer")
 }
 
 /// Sends one request through and waits for it.
@@ -192,49 +172,37 @@ fn carry<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
     }
 }
 
-fn flagged(since: &str, setup: Setup) -> Tried {
-    let mut builder = IoUring::builder();
-    setup(&mut builder);
-    opened(since, &builder)
+/// Sets a ring up with the flags of an option. It carries a request unless it polls, which needs a device.
+fn try_flags(option: &EngineOption, flags: u32) -> Tried {
+    let since = option.since.unwrap_or("5.1");
+    let (mut ring, _) = setup::open_flagged(flags, ENTRIES).map_err(|error| refused(since, &error))?;
+    if option.polls {
+        return Ok(OPENS.to_owned());
+    }
+    carries_nop(since, &mut ring)
 }
 
 fn opened<S: squeue::EntryMarker, C: cqueue::EntryMarker>(since: &str, builder: &Builder<S, C>) -> Tried {
-    let refused = |error: io::Error| match error.raw_os_error() {
-        Some(libc::EPERM) => (format!("setup fails: {error}"), "CAP_SYS_NICE, or a newer kernel".to_owned()),
-        Some(libc::ENOMEM) => (format!("setup fails: {error}"), memlock_remedy()),
-        _ => (format!("setup fails: {error}"), newer(since)),
-    };
-    let mut ring = builder.build(ENTRIES).map_err(refused)?;
-    nop(&mut ring).map_err(|error| (format!("the ring opens, but carries no NOP: {error}"), newer(since)))?;
+    let mut ring = builder.build(ENTRIES).map_err(|error| refused(since, &error))?;
+    carries_nop(since, &mut ring)
+}
+
+fn carries_nop<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
+    since: &str,
+    ring: &mut IoUring<S, C>,
+) -> Tried {
+    nop(ring).map_err(|error| (format!("the ring opens, but carries no NOP: {error}"), newer(since)))?;
     Ok("the ring opens and carries a NOP".to_owned())
 }
 
-fn iopoll() -> Tried {
-    let ring: io::Result<IoUring> = IoUring::builder().setup_iopoll().build(ENTRIES);
-    ring.map_err(|error| (format!("setup fails: {error}"), newer("5.1")))?;
-    Ok(OPENS.to_owned())
-}
-
-/// Set up as a trial does it: the crate has no word for it.
-fn hybrid_iopoll() -> Tried {
-    let engine = Engine {
-        ring: RingOptions { iopoll: true, hybrid_iopoll: true, ..RingOptions::default() },
-        ..Engine::new(EngineKind::IoUring)
+/// The detail and the remedy where io_uring_setup refuses flags.
+fn refused(since: &str, error: &io::Error) -> (String, String) {
+    let remedy = match error.raw_os_error() {
+        Some(libc::EPERM) => "CAP_SYS_NICE, or a newer kernel".to_owned(),
+        Some(libc::ENOMEM) => memlock_remedy(),
+        _ => newer(since),
     };
-    let attach = Attach::default();
-    let setup = RingSetup {
-        opcode: Opcode::Nop,
-        depth: 1,
-        engine: &engine,
-        worker: 0,
-        poller: None,
-        attach: &attach,
-    };
-    let buffers = Buffers::new(1, 512, 0).map_err(|error| (error.to_string(), memlock_remedy()))?;
-    match Ring::over(&setup, Vec::new(), buffers) {
-        Ok(_) => Ok(OPENS.to_owned()),
-        Err(refusal) => Err((refusal.message(), newer("6.13"))),
-    }
+    (format!("setup fails: {error}"), remedy)
 }
 
 /// Urgent requests: a ring for them, and one that carries some.

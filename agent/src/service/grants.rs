@@ -1,38 +1,28 @@
-//! What only the target or the choice of engine can grant, whatever the ring says of itself.
+//! What the target and the choice of engine grant of the options that a trial requests.
 
 use proto::{
     engine::OPTIONS,
     facts::{Device, Scheduler, Setting, TargetFacts},
-    outcome::Knob,
+    knob::{DEPTH, Knob, KnobValue, SQPOLL_CPU},
     refusal::{EngineRefusal, KnobFailure, Refusal},
     trial::{Engine, Fallback, Sqpoll, Trial, UrgentBy},
     warning::{GrantWarning, Warning},
 };
 
-/// Asked for where the choice is left to the agent.
-pub(super) const AUTO: &str = "auto";
-
 /// The depth, which an engine without a queue does not grant.
 pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
     let granted = trial.depth_per_worker().saturating_mul(trial.workers() / trial.workload.threads.max(1));
-    vec![Knob {
-        name: "depth".into(),
-        requested: trial.engine.queue.depth.to_string(),
-        granted: granted.to_string(),
-    }]
+    let requested = KnobValue::Count(trial.engine.queue.depth);
+    vec![Knob::new(DEPTH, requested, KnobValue::Count(granted))]
 }
 
-/// The CPUs of the threads that poll submission queues, each told once.
+/// The CPUs of the threads that poll submission queues, without repetition.
 pub(super) fn poller(sqpoll: Sqpoll, placed: &[u32]) -> Knob {
     let mut cpus = placed.to_vec();
     cpus.sort_unstable();
     cpus.dedup();
-    let granted: Vec<String> = cpus.iter().map(u32::to_string).collect();
-    Knob {
-        name: "sqpoll_cpu".into(),
-        requested: sqpoll.cpu.map_or_else(|| AUTO.to_owned(), |cpu| cpu.to_string()),
-        granted: granted.join(","),
-    }
+    let requested = sqpoll.cpu.map_or(KnobValue::Auto, |cpu| KnobValue::Cpus(vec![cpu]));
+    Knob::new(SQPOLL_CPU, requested, KnobValue::Cpus(cpus))
 }
 
 /// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
@@ -44,17 +34,14 @@ pub(super) fn polling(engine: &Engine, target: &TargetFacts) -> Result<Vec<Knob>
 }
 
 fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Vec<Knob>, Refusal> {
-    let name = match (engine.ring.iopoll, engine.calls.hipri) {
-        (true, _) => "iopoll",
-        (_, true) => "hipri",
-        _ => return Ok(Vec::new()),
+    let Some(option) = engine.set_options().find(|option| option.starts_polling()) else {
+        return Ok(Vec::new());
     };
-    let knob =
-        |granted: bool| Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() };
-    // It takes the flag and says nothing: there is nothing to try, but its age.
+    let name = option.name;
+    // The kernel accepts the flag whether or not it polls: its release is all that shows it.
     if name == "hipri" && !polls_synchronously(release) {
         return match engine.fallback {
-            Fallback::Allow => Ok(vec![knob(false)]),
+            Fallback::Allow => Ok(vec![Knob::switch(name, false)]),
             Fallback::Refuse => {
                 let failure = KnobFailure::HipriIgnored { release: release.to_owned() };
                 Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into())
@@ -69,10 +56,11 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
         let failure = KnobFailure::NoPollQueues { device, io_poll };
         return Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into());
     }
-    let mut knobs = vec![knob(polls)];
-    if engine.ring.hybrid_iopoll && !polls {
-        // A way of polling goes with it. Where there is polling, the ring says whether it has this way.
-        knobs.push(Knob { name: "hybrid_iopoll".into(), ..knob(false) });
+    let mut knobs = vec![Knob::switch(name, polls)];
+    if !polls {
+        // Ways of polling go with it. Where the device polls, the ring decides on these.
+        let ways = engine.set_options().filter(|option| option.polls && !option.starts_polling());
+        knobs.extend(ways.map(|way| Knob::switch(way.name, false)));
     }
     Ok(knobs)
 }
@@ -82,10 +70,14 @@ fn polls_synchronously(release: &str) -> bool {
     release.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
 }
 
-/// What is said of a knob that was not granted, or not as asked.
+/// The warning of a knob that was not granted as requested.
 pub(super) fn not_granted(knob: &Knob) -> Warning {
-    let Knob { name: knob, requested, granted } = knob.clone();
-    GrantWarning::KnobNotGranted { knob, requested, granted }.into()
+    GrantWarning::KnobNotGranted {
+        knob: knob.name.clone(),
+        requested: knob.requested.to_string(),
+        granted: knob.granted.to_string(),
+    }
+    .into()
 }
 
 /// That an I/O priority goes unheeded: only some schedulers of a disk look at it.
@@ -111,40 +103,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cpu_of_a_poller_is_said() {
-        let told = |cpu, placed: &[u32]| {
-            let Knob { name, requested, granted } = poller(Sqpoll { cpu, ..Sqpoll::default() }, placed);
-            format!("{name} {requested} {granted}")
-        };
-        assert_eq!(told(None, &[3, 2, 3]), "sqpoll_cpu auto 2,3");
-        assert_eq!(told(Some(1), &[1, 1]), "sqpoll_cpu 1 1");
+    fn reports_the_cpu_of_a_polling_thread() {
+        let knob = |cpu, placed: &[u32]| poller(Sqpoll { cpu, ..Sqpoll::default() }, placed);
+        let cpus = |cpus: &[u32]| KnobValue::Cpus(cpus.to_vec());
+        assert_eq!(knob(None, &[3, 2, 3]), Knob::new("sqpoll_cpu", KnobValue::Auto, cpus(&[2, 3])));
+        assert_eq!(knob(Some(1), &[1, 1]), Knob::new("sqpoll_cpu", cpus(&[1]), cpus(&[1])));
     }
 
     #[test]
-    fn polling_is_the_devices_to_grant() {
+    fn the_device_grants_polling() {
         let mut engine = Engine {
             ring: RingOptions { iopoll: true, ..RingOptions::default() },
             ..Engine::new(EngineKind::IoUring)
         };
         let facts = |polls| TargetFacts { io_poll: Some(Setting(polls)), ..TargetFacts::default() };
-        assert_eq!(polling(&engine, &facts(true)).unwrap()[0].granted, "true");
+        assert!(polling(&engine, &facts(true)).unwrap()[0].is_on());
         let refusal = polling(&engine, &facts(false)).unwrap_err();
         assert_eq!(refusal.field(), "engine.iopoll");
         assert!(refusal.message().contains("queue/io_poll = 0") && refusal.remedy().contains("poll_queues"));
         assert!(polling(&engine, &TargetFacts::default()).unwrap_err().message().contains("no block device"));
         engine.fallback = Fallback::Allow;
-        assert_eq!(polling(&engine, &facts(false)).unwrap()[0].granted, "false");
+        assert!(!polling(&engine, &facts(false)).unwrap()[0].is_on());
         engine.ring.hybrid_iopoll = true;
         let knobs = polling(&engine, &facts(false)).unwrap();
-        let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
-        assert_eq!(granted, [("iopoll", "false"), ("hybrid_iopoll", "false")]);
+        assert_eq!(knobs, [Knob::switch("iopoll", false), Knob::switch("hybrid_iopoll", false)]);
         let cached = TargetFacts { direct: Some(false), ..facts(true) };
-        assert_eq!(polling(&engine, &cached).unwrap()[0].granted, "false");
+        assert!(!polling(&engine, &cached).unwrap()[0].is_on());
         assert!(polling(&Engine::new(EngineKind::IoUring), &facts(false)).unwrap().is_empty());
     }
 
     #[test]
-    fn an_io_priority_needs_a_scheduler_that_looks_at_it() {
+    fn warns_of_an_io_priority_that_the_scheduler_ignores() {
         let urgent = Urgent { share: Share(10_000), by: UrgentBy::Ioprio, block_size: None };
         let engine = Engine { urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
         let facts = |direct, scheduler| TargetFacts {
@@ -157,8 +146,8 @@ mod tests {
         assert_eq!(unheeded(&engine, &facts(false, "none")), None);
         assert_eq!(unheeded(&Engine::new(EngineKind::IoUring), &facts(true, "none")), None);
         let knob = |name: &str, requested: &str, granted: &str| {
-            let [name, requested, granted] = [name, requested, granted].map(str::to_owned);
-            not_granted(&Knob { name, requested, granted })
+            let value = |text: &str| KnobValue::read(name, text.to_owned());
+            not_granted(&Knob::new(name, value(requested), value(granted)))
         };
         assert!(knob("urgent", "iosqe_urgent", "none").remedy().contains("kernel/lab run patched-6.12"));
         assert!(
@@ -170,20 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn synchronous_polling_ended_with_5_19() {
+    fn refuses_hipri_since_linux_6_0() {
         let mut engine = Engine {
             calls: CallFlags { hipri: true, ..CallFlags::default() },
             ..Engine::new(EngineKind::Pvsync2)
         };
         let facts = TargetFacts { io_poll: Some(Setting(true)), ..TargetFacts::default() };
-        let granted = |engine: &Engine, release| {
-            polling_on(engine, &facts, release).map(|knobs| knobs[0].granted.clone())
-        };
-        assert_eq!(granted(&engine, "5.19.17-generic").unwrap(), "true");
+        let granted =
+            |engine: &Engine, release| polling_on(engine, &facts, release).map(|knobs| knobs[0].is_on());
+        assert!(granted(&engine, "5.19.17-generic").unwrap());
         let refusal = granted(&engine, "6.12.117-rb-stock").unwrap_err();
         assert_eq!(refusal.field(), "engine.hipri");
         assert!(refusal.remedy().contains("iopoll"), "{}", refusal.remedy());
         engine.fallback = Fallback::Allow;
-        assert_eq!(granted(&engine, "6.0.0").unwrap(), "false");
+        assert!(!granted(&engine, "6.0.0").unwrap());
     }
 }

@@ -87,7 +87,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let mut polling = grants::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
         // Asked of a device that does not poll, some file systems refuse each request.
-        Some(knob) if knob.granted == "false" => Arc::new(grants::without_polling(&trial)),
+        Some(knob) if !knob.is_on() => Arc::new(grants::without_polling(&trial)),
         _ => trial,
     };
 
@@ -247,16 +247,16 @@ async fn start_line(
 ) -> Result<(Vec<Knob>, Vec<Slices>), Ended> {
     let mut slices = Vec::new();
     let mut knobs = grants::depth(trial);
-    // What the device said comes first: a ring that claims to poll does not overrule it.
+    // The device decides first: a ring that claims to poll does not overrule it.
     knobs.extend(polling);
     while slices.len() < trial.workers() as usize {
         tokio::select! {
             event = pool.event() => match event {
                 Some(WorkerEvent::Ready(Built { knobs: granted, warnings: more, slices: source })) => {
-                    // Workers ask for the same and are granted the same; one that was not is said.
+                    // All workers request the same. An option counts as granted only if each worker was granted it.
                     for knob in granted {
                         match knobs.iter_mut().find(|known| known.name == knob.name) {
-                            Some(known) if known.granted == "true" => known.granted = knob.granted,
+                            Some(known) if known.is_on() => known.granted = knob.granted,
                             Some(_) => {}
                             None => knobs.push(knob),
                         }
@@ -273,9 +273,7 @@ async fn start_line(
             },
         }
     }
-    let chosen = |knob: &Knob| knob.name == "depth" || knob.requested == grants::AUTO;
-    let missing = knobs.iter().filter(|knob| knob.requested != knob.granted && !chosen(knob));
-    warnings.extend(missing.map(grants::not_granted));
+    warnings.extend(knobs.iter().filter(|knob| knob.is_missing()).map(grants::not_granted));
     Ok((knobs, slices))
 }
 

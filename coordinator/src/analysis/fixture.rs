@@ -218,13 +218,9 @@ impl Fixture {
             },
             ..Finished::default()
         };
-        let knob = |granted: bool| Knob {
-            name: "defer_taskrun".into(),
-            requested: granted.to_string(),
-            granted: granted.to_string(),
-        };
+
         let ready = Ready {
-            knobs: if ring { vec![knob(true)] } else { vec![] },
+            knobs: if ring { vec![Knob::switch("defer_taskrun", true)] } else { vec![] },
             pinned_cpus: vec![1],
             target: TargetFacts { file_system: Some(FileSystem::named("ext4")), ..TargetFacts::default() },
             warnings: vec![],

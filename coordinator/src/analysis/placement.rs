@@ -1,5 +1,7 @@
 //! Who does the I/O of a cell, and on which CPUs: what its hosts said when they were ready.
 
+use proto::knob::{Knob, KnobValue, SQPOLL_CPU};
+
 use crate::{store::record::HostTrial, summary::placement::Placement};
 
 impl Placement {
@@ -22,12 +24,12 @@ impl Placement {
             };
             add(&mut placement.workers, workers.len());
             add(&mut placement.worker_cpus, distinct.len());
-            let granted = |name: &str| ready.knobs.iter().find(|knob| knob.name == name);
-            if granted("sqpoll").is_none_or(|knob| knob.granted != "true") {
+            let knob = |name: &str| ready.knobs.iter().find(|knob| knob.name == name);
+            if !knob("sqpoll").is_some_and(Knob::is_on) {
                 continue;
             }
-            let Some(cpus) = granted("sqpoll_cpu") else { continue };
-            for cpu in cpus.granted.split(',').filter_map(|cpu| cpu.trim().parse::<u32>().ok()) {
+            let Some(KnobValue::Cpus(cpus)) = knob(SQPOLL_CPU).map(|knob| &knob.granted) else { continue };
+            for &cpu in cpus {
                 let shares = placement.polling_shares.get_or_insert(false);
                 *shares |= workers.contains(&cpu);
                 if !placement.polling_cpus.contains(&cpu) {
@@ -41,16 +43,14 @@ impl Placement {
 
 #[cfg(test)]
 mod tests {
-    use proto::outcome::{Knob, Ready};
+    use proto::outcome::Ready;
 
     use super::*;
     use crate::cluster::clock::ClockOffset;
 
     fn host(name: &str, pinned: &[u32], knobs: &[(&str, &str)]) -> HostTrial {
-        let knob = |(name, granted): &(&str, &str)| Knob {
-            name: (*name).into(),
-            requested: "auto".into(),
-            granted: (*granted).into(),
+        let knob = |(name, granted): &(&str, &str)| {
+            Knob::new(*name, KnobValue::Auto, KnobValue::read(name, (*granted).to_owned()))
         };
         let knobs = knobs.iter().map(knob).collect();
         let ready = Ready { pinned_cpus: pinned.to_vec(), knobs, ..Ready::default() };

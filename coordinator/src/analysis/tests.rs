@@ -2,6 +2,7 @@
 
 use proto::{
     facts::FileSystem,
+    knob::KnobValue,
     outcome::{Refusal, Warning},
 };
 
@@ -44,7 +45,7 @@ fn numbers_are_those_of_the_fixture() {
     assert_eq!(set.metric("nobody", "iops", &params(1)), None);
     let uring = set.cell("uring-tuned", &params(32)).unwrap();
     assert_eq!(uring.cost.syscalls.counted_by, CountedBy::Perf);
-    assert_eq!(uring.ring.granted["defer_taskrun"], "true");
+    assert!(uring.ring.granted.is_on("defer_taskrun"));
     assert_eq!(uring.ring.punted_to_io_wq, Some(3));
     assert_eq!(uring.ring.completed.unwrap().sampled, 1000);
     assert_eq!(set.metric("uring-tuned", "inline_share", &params(32)), Some(0.996));
@@ -209,7 +210,7 @@ fn what_hosts_say_is_told_once() {
         let ready = host.ready.as_mut().unwrap();
         ready.warnings.push(Warning::new("too-few-cpus", "workers share CPUs", "use fewer"));
         ready.target.file_system = Some(FileSystem::Tmpfs);
-        ready.knobs.iter_mut().for_each(|knob| knob.granted = "false (EINVAL)".into());
+        ready.knobs.iter_mut().for_each(|knob| knob.granted = KnobValue::Switch(false));
         let finished = host.finished.as_mut().unwrap();
         finished.overhead.clock_drift_ppm = -2000.0;
         finished.overhead.late_swaps = 1;

@@ -1,6 +1,8 @@
 //! Typed warnings, each with its remedy, told once however many trials they come from.
 
 use proto::{
+    engine::OPTIONS,
+    knob::KnobValue,
     outcome::{Finished, Refusal},
     trial::Measure,
 };
@@ -143,12 +145,8 @@ impl Warnings {
 
     /// Whether a cell that was granted polling was polled: the disk's interrupts tell.
     pub(super) fn of_polling(&mut self, row: &CellSummary) {
-        let Some(name) = ["iopoll", "hipri"]
-            .into_iter()
-            .find(|name| row.ring.granted.get(*name).is_some_and(|on| on == "true"))
-        else {
-            return;
-        };
+        let mut polling = OPTIONS.iter().filter(|option| option.starts_polling()).map(|option| option.name);
+        let Some(name) = polling.find(|name| row.ring.granted.is_on(name)) else { return };
         if let Some(interrupts) = row.cost.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
             let message = format!(
                 "{} was granted {name}, and its disk sent {interrupts:.2} interrupts per I/O all the same: was it \
@@ -198,7 +196,9 @@ impl Warnings {
             self.add(warning.code(), name, warning.message(), &warning.remedy());
         }
         if let Some(ready) = &host.ready {
-            for knob in ready.knobs.iter().filter(|knob| knob.requested == "true" && !on(&knob.granted)) {
+            for knob in
+                ready.knobs.iter().filter(|knob| knob.requested == KnobValue::Switch(true) && !knob.is_on())
+            {
                 self.add(
                     "not-granted",
                     name,
@@ -361,10 +361,6 @@ impl Warnings {
 
 fn leading_number(message: &str) -> u64 {
     message.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
-}
-
-fn on(granted: &str) -> bool {
-    ["true", "yes", "on"].iter().any(|word| granted.starts_with(word))
 }
 
 fn differ(a: u64, b: u64) -> bool {

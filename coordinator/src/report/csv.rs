@@ -70,7 +70,9 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
 type Fact = fn(&CellSummary) -> String;
 const FACTS: [(&Metric, &str, Fact); 2] = [
     (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| cell.cost.syscalls.counted_by.as_str().into()),
-    (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| cell.ring.sharing.clone().unwrap_or_default()),
+    (&PUNTED_TO_IO_WQ, "ring_sharing", |cell| {
+        cell.ring.sharing.map_or_else(String::new, |sharing| sharing.to_string())
+    }),
 ];
 
 fn numbers(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {

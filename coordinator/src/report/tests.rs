@@ -1,6 +1,9 @@
 //! Every rendering of the same set.
 
-use proto::outcome::{HandoverCosts, LockCosts, SharingCosts};
+use proto::{
+    engine::Sharing,
+    outcome::{HandoverCosts, LockCosts, SharingCosts},
+};
 use serde_json::Value;
 
 use super::*;
@@ -83,7 +86,7 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     let (sync, lock, handover) = (ring("sync"), ring("uring"), ring("uring-tuned"));
     assert_eq!((sync.sharing, sync.lock_wait_ns_per_io, sync.handover_ns_per_io), (None, None, None));
     assert_eq!((lock.lock_wait_ns_per_io, lock.contended_share), (Some(150.0), Some(0.25)));
-    assert_eq!((lock.sharing.as_deref(), lock.handover_ns_per_io), (Some("per_thread"), None));
+    assert_eq!((lock.sharing, lock.handover_ns_per_io), (Some(Sharing::PerThread), None));
     assert_eq!((handover.handover_ns_per_io, handover.contended_share), (Some(2500.0), None));
     assert_eq!(set.metric("uring", "lock_wait_per_io", &params(8)), Some(150.0));
     assert_eq!(set.metric("uring", "contended_share", &params(8)), Some(0.25));

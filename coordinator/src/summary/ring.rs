@@ -1,7 +1,6 @@
 //! The ring of a cell.
 
-use std::collections::BTreeMap;
-
+use proto::{engine::Sharing, knob::KnobValues};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +11,9 @@ use crate::params::Params;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ring {
     /// Knob to value as asked.
-    pub requested: BTreeMap<String, String>,
+    pub requested: KnobValues,
     /// Knob to value as granted.
-    pub granted: BTreeMap<String, String>,
+    pub granted: KnobValues,
     /// Requests that one io_uring_enter submits, on average; null without a ring, or where a kernel thread takes them.
     pub sqes_per_enter: Option<f64>,
     /// The same as a distribution: calls of io_uring_enter in the timed trials by the number of requests that they took
@@ -22,7 +21,7 @@ pub struct Ring {
     pub enters_by_batch: Params,
     /// Who has a ring: `per_thread`, `shared` or `combiner`; null without one.
     #[serde(default)]
-    pub sharing: Option<String>,
+    pub sharing: Option<Sharing>,
     /// `shared`: how long workers waited for the ring's lock, per operation; null where there is none.
     #[serde(default)]
     pub lock_wait_ns_per_io: Option<f64>,

@@ -97,8 +97,7 @@ impl Trial {
 
     fn check_polling(&self, errors: &mut Errors) {
         let possible = self.target.direct() || self.engine.fallback == Fallback::Allow;
-        let polls = |option: &&EngineOption| option.polls && option.requires.is_empty();
-        for option in self.engine.set_options().filter(polls) {
+        for option in self.engine.set_options().filter(|option| option.starts_polling()) {
             errors.check(possible, &option.field(), || Rule::Needs {
                 setting: "direct: true",
                 why: "only a device can be polled",

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     facts::TargetFacts,
+    knob::KnobValue,
     noise::{Foreign, Frequency, Noise},
     notice::Recorded,
     outcome::{
@@ -333,12 +334,12 @@ fn text_of_other_machines_cannot_steer_a_terminal() {
         Refusal::try_from(refusal.into_wire("t".into())).unwrap().message(),
         "/dev/x is not a block device"
     );
-    let knob = Knob { name: "\u{1b}k".into(), requested: "true".into(), granted: "\n".into() };
+    let knob = Knob::new("\u{1b}k", KnobValue::Switch(true), KnobValue::Other("\n".into()));
     let other = [("\u{1b}t".into(), "\u{7}v".into())].into();
     let target = TargetFacts { other, ..TargetFacts::default() };
     let ready = Ready { knobs: vec![knob], target, ..Ready::default() };
     let ready = Ready::try_from(ready.into_wire("t".into())).unwrap();
-    assert_eq!((ready.knobs[0].name.as_str(), ready.knobs[0].granted.as_str()), ("k", " "));
+    assert_eq!((ready.knobs[0].name.as_str(), ready.knobs[0].granted.to_string().as_str()), ("k", " "));
     assert_eq!(ready.target.other["t"], "v");
     let finished = Finished {
         calls: CallCounts { syscalls_self: [("\u{1b}c".into(), 1)].into(), ..CallCounts::default() },

@@ -13,7 +13,7 @@ mod values;
 pub use self::{
     kind::{EngineKind, Feature},
     options::{CallFlags, Engine, OPTIONS, QueueOptions, RingOptions},
-    table::{EngineOption, Grant, Relation, Setting},
+    table::{EngineOption, Grant, Relation, Setting, setup_flag},
     values::{Concurrency, Fallback, IowqWorkers, Sharing, Sqpoll},
 };
 
@@ -103,5 +103,20 @@ mod tests {
         assert_eq!(flags("defer_taskrun"), Some(1 << 13 | 1 << 12));
         assert_eq!(flags("hybrid_iopoll"), Some(1 << 17 | 1));
         assert_eq!(flags("fixed_files"), None);
+        assert_eq!((setup_flag("iopoll"), setup_flag("sqpoll")), (1, 2));
+    }
+
+    #[test]
+    fn flags_follow_those_they_require() {
+        // They are negotiated in this order, each on top of those before it.
+        for (at, option) in OPTIONS.iter().enumerate().filter(|(_, option)| option.setup_flags().is_some()) {
+            for other in option.requires {
+                assert!(
+                    OPTIONS[..at].iter().any(|before| before.name == other.setting.key()),
+                    "{}",
+                    option.name
+                );
+            }
+        }
     }
 }

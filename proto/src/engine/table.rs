@@ -46,6 +46,12 @@ impl EngineOption {
         self.features.iter().copied().find(|feature| !kind.has(*feature))
     }
 
+    /// Whether it polls the device by itself, and is not a way of polling that another option turns on.
+    #[must_use]
+    pub fn starts_polling(&self) -> bool {
+        self.polls && self.requires.is_empty()
+    }
+
     /// The flags of io_uring_setup that it needs to be probed: its own and those of the options that it requires.
     /// `None` where io_uring_setup does not grant it.
     #[must_use]
@@ -54,6 +60,32 @@ impl EngineOption {
         let required = self.requires.iter().filter_map(|other| Self::named(other.setting.key()));
         Some(required.filter_map(Self::setup_flags).fold(own, |flags, more| flags | more))
     }
+}
+
+/// The flag of io_uring_setup of an option.
+///
+/// # Panics
+/// Where io_uring_setup grants no option with this name; at compile time, where a constant is made of it.
+#[must_use]
+pub const fn setup_flag(name: &str) -> u32 {
+    let mut at = 0;
+    while at < OPTIONS.len() {
+        if let (Grant::Setup(flag), true) = (OPTIONS[at].grant, equal(OPTIONS[at].name, name)) {
+            return flag;
+        }
+        at += 1;
+    }
+    panic!("io_uring_setup grants no option with this name")
+}
+
+/// Whether two texts are the same, in constants.
+const fn equal(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }
 
 /// Who grants an option.
@@ -269,7 +301,7 @@ macro_rules! engine_options {
         }
 
         /// All options but the engine itself, in the order in which they are written.
-        pub static OPTIONS: &[EngineOption] = &[
+        pub const OPTIONS: &[EngineOption] = &[
             $($(engine_options!(@option
                 [$(#[doc = $doc])+] [$($name)? stringify!($field)] $row;
                 |engine| engine.$group.$field, $default

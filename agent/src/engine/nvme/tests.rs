@@ -97,7 +97,7 @@ fn large_entries_work_with_every_combination_of_options() {
         let tried = std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
                 let (mut ring, granted) = large_nops(&knobs)?;
-                assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
+                assert!(granted.iter().all(Knob::is_on), "{knobs:?}: {granted:?}");
                 completes(&mut ring, knobs.queue.depth);
                 Ok::<_, Refusal>(())
             });
@@ -122,8 +122,7 @@ fn does_not_grant_flags_that_large_rings_lack() {
     }
     knobs.fallback = Fallback::Allow;
     let (_, granted) = large_nops(&knobs).unwrap();
-    let granted: Vec<_> = granted.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
-    assert_eq!(granted, [("iopoll", "true"), ("hybrid_iopoll", "false")]);
+    assert_eq!(granted, [Knob::switch("iopoll", true), Knob::switch("hybrid_iopoll", false)]);
 }
 
 fn bytes(entry: squeue::Entry128) -> [u8; 128] {
@@ -278,7 +277,7 @@ fn reads_the_same_data_through_ring_and_block_layer() {
         };
         let buffers = Buffers::new(knobs.queue.depth, LARGEST, 1).unwrap();
         let (mut ring, granted) = Ring::passthrough(&setup, open(&generic).into(), buffers).unwrap();
-        assert!(granted.iter().all(|knob| knob.granted == "true"), "{knobs:?}: {granted:?}");
+        assert!(granted.iter().all(Knob::is_on), "{knobs:?}: {granted:?}");
         let lba = ring.requests().namespace.lba();
         let mut run = |ops: &[Op]| {
             ring.queue((0u32..).zip(ops.iter().copied()));

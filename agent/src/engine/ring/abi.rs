@@ -1,17 +1,18 @@
-//! Constants of the kernel's interface that the io-uring crate does not define (include/uapi/linux/io_uring.h; those of
-//! urgent requests are defined by the patches in kernel/).
+//! Numbers of the kernel's interface that the io-uring crate has no names for (include/uapi/linux/io_uring.h; those of
+//! urgent requests are of the patches in kernel/). Flags that are engine options have theirs in the table of options.
 
-pub(crate) const SETUP_IOPOLL: u32 = 1 << 0;
-pub(crate) const SETUP_SQPOLL: u32 = 1 << 1;
+use proto::engine::setup_flag;
+
+pub(crate) const SETUP_IOPOLL: u32 = setup_flag("iopoll");
+pub(crate) const SETUP_SQPOLL: u32 = setup_flag("sqpoll");
 pub(crate) const SETUP_SQ_AFF: u32 = 1 << 2;
 pub(crate) const SETUP_CQSIZE: u32 = 1 << 3;
 pub(crate) const SETUP_ATTACH_WQ: u32 = 1 << 5;
-pub(crate) const SETUP_COOP_TASKRUN: u32 = 1 << 8;
+pub(crate) const SETUP_COOP_TASKRUN: u32 = setup_flag("coop_taskrun");
 pub(crate) const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
-pub(crate) const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
-pub(crate) const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
-pub(crate) const SETUP_NO_SQARRAY: u32 = 1 << 16;
-pub(crate) const SETUP_HYBRID_IOPOLL: u32 = 1 << 17;
+pub(crate) const SETUP_SINGLE_ISSUER: u32 = setup_flag("single_issuer");
+pub(crate) const SETUP_DEFER_TASKRUN: u32 = setup_flag("defer_taskrun");
+pub(crate) const SETUP_NO_SQARRAY: u32 = setup_flag("no_sqarray");
 /// The patched kernel issues requests with [`IOSQE_URGENT`] first, on rings with this flag.
 pub(crate) const SETUP_URGENT: u32 = 1 << 31;
 /// The feature that a kernel reports if it issues urgent requests first.

@@ -148,7 +148,10 @@ impl Engine for DualRing {
 mod tests {
     use std::io::Write as _;
 
-    use proto::trial::{EngineKind, Share, Sqpoll, Urgent, UrgentBy};
+    use proto::{
+        knob::{KnobValue, URGENT},
+        trial::{EngineKind, Share, Sqpoll, Urgent, UrgentBy},
+    };
 
     use super::*;
     use crate::{engine::Opcode, workload::OpKind};
@@ -174,11 +177,9 @@ mod tests {
         let block = |lane| if lane == Lane::Urgent { BLOCK } else { 2 * BLOCK };
         match DualRing::new(&setup, file.into(), |lane| Ok(Buffers::new(DEPTH, block(lane), 1).unwrap())) {
             Ok((engine, knobs)) => {
-                let urgent = knobs.iter().find(|knob| knob.name == "urgent").unwrap();
-                assert_eq!(
-                    (urgent.requested.as_str(), urgent.granted.as_str()),
-                    ("separate_ring", "separate_ring")
-                );
+                let separate = KnobValue::Urgent(UrgentBy::SeparateRing);
+                let urgent = Knob::new(URGENT, separate.clone(), separate);
+                assert!(knobs.contains(&urgent), "{knobs:?}");
                 Some(engine)
             }
             Err(refusal) if refusal.code() == "ring-refused" => {

@@ -16,10 +16,7 @@ use std::{
 };
 
 use io_uring::{IoUring, cqueue, squeue};
-use proto::{
-    outcome::{Knob, Refusal},
-    trial,
-};
+use proto::{engine::Grant, knob::Knob, outcome::Refusal, trial};
 
 pub(super) use self::ring_fd::RingFd;
 use self::ring_fd::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
@@ -164,10 +161,7 @@ impl<R: Requests> Ring<R> {
         buffers: Buffers,
     ) -> Result<(Self, Vec<Knob>), Refusal> {
         let engine = setup.engine;
-        let (ring, mut knobs) = setup::build::<R>(setup)?;
-        // Reported by an option with more than two values instead.
-        let flagged =
-            knobs.extract_if(.., |knob| knob.name == setup::URGENT).any(|knob| knob.granted == "true");
+        let setup::Built { ring, mut knobs, urgent: flagged } = setup::build::<R>(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
         let flags = if engine.ring.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
         // Complete from the start, so that drop frees the buffers whatever is refused below.
@@ -188,17 +182,9 @@ impl<R: Requests> Ring<R> {
             parted: 0,
         };
         let (ring, context) = (&built.ring, &mut built.context);
-        let written = [
-            ("force_async", engine.ring.force_async),
-            ("vectored", engine.ring.vectored),
-            ("link_sync", engine.ring.link_sync),
-        ];
-        for (name, asked) in written {
-            if asked {
-                // These are properties of requests, so setup has nothing to grant.
-                setup::granted(name, Ok(()), engine, &mut knobs)?;
-            }
-        }
+        // They are part of each request: there is nothing to be granted in advance.
+        let written = engine.set_options().filter(|option| option.grant == Grant::Request);
+        knobs.extend(written.map(|option| Knob::switch(option.name, true)));
         if engine.ring.fixed_files && transfers {
             let registered = ring.submitter().register_files(&context.fds);
             context.fixed_file = setup::granted("fixed_files", registered, engine, &mut knobs)?.is_some();

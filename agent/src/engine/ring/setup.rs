@@ -1,6 +1,6 @@
-//! A ring as asked for: its flags, what of them the kernel grants, and why it does not.
+//! Setting up a ring: the flags that a trial requests, those that the kernel grants, and the reason where it does not.
 //!
-//! Rings are set up by the system call itself, since the io-uring crate has no word for every flag.
+//! Rings are set up by the system call itself, since the io-uring crate does not know every flag.
 
 use std::{
     io,
@@ -10,34 +10,32 @@ use std::{
 
 use io_uring::{IoUring, cqueue, squeue};
 use proto::{
+    engine::{EngineOption, Grant},
+    knob::{Knob, URGENT},
     notice::OsError,
-    outcome::Knob,
     refusal::{EngineRefusal, KnobFailure, OpenFor, Refusal, RingFailure, WorkerRefusal},
     trial::{Engine, Fallback, UrgentBy},
 };
 
 use super::{Requests, RingSetup, abi::*};
 
-/// The knob of [`SETUP_URGENT`].
-pub(super) const URGENT: &str = "urgent";
+/// A flag that a trial requests of io_uring_setup.
+#[derive(Clone, Copy, PartialEq)]
+struct Flag {
+    /// The option.
+    name: &'static str,
+    bit: u32,
+}
 
-/// A setup flag that a trial can ask for: the knob's name, whether it is asked for, its bits, and the kernel
-/// that first had it. Those that others build on come first.
-type Flag = (&'static str, fn(&Engine) -> bool, u32, &'static str);
-
-const FLAGS: [Flag; 8] = [
-    ("coop_taskrun", |engine| engine.ring.coop_taskrun, SETUP_COOP_TASKRUN, "5.19"),
-    ("single_issuer", |engine| engine.ring.single_issuer, SETUP_SINGLE_ISSUER, "6.0"),
-    ("defer_taskrun", |engine| engine.ring.defer_taskrun, SETUP_DEFER_TASKRUN, "6.1"),
-    ("sqpoll", |engine| engine.ring.sqpoll.is_some(), SETUP_SQPOLL, "5.1, and 5.11 without privileges"),
-    ("no_sqarray", |engine| engine.ring.no_sqarray, SETUP_NO_SQARRAY, "6.6"),
-    ("iopoll", |engine| engine.ring.iopoll, SETUP_IOPOLL, "5.1"),
-    ("hybrid_iopoll", |engine| engine.ring.hybrid_iopoll, SETUP_HYBRID_IOPOLL, "6.13"),
-    (URGENT, by_flag, SETUP_URGENT, "with patches"),
-];
-
-fn by_flag(engine: &Engine) -> bool {
-    engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::IosqeUrgent)
+/// The flags that an engine requests, each after those that it requires.
+fn requested(engine: &Engine) -> Vec<Flag> {
+    let flag = |option: &'static EngineOption| match option.grant {
+        Grant::Setup(bit) => Some(Flag { name: option.name, bit }),
+        _ => None,
+    };
+    let urgent = engine.urgent_by() == Some(UrgentBy::IosqeUrgent);
+    let urgent = urgent.then_some(Flag { name: URGENT, bit: SETUP_URGENT });
+    engine.set_options().filter_map(flag).chain(urgent).collect()
 }
 
 /// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
@@ -65,7 +63,7 @@ pub struct Attach {
 }
 
 impl Attach {
-    /// Says which ring is the first, or that there is none.
+    /// Publishes the first ring, or that there is none.
     pub fn announce(&self, ring: Option<RawFd>) {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(ring);
         self.known.notify_all();
@@ -83,12 +81,18 @@ impl Attach {
     }
 }
 
-/// A ring for requests of one kind.
-type Built<R> = IoUring<<R as Requests>::Sqe, <R as Requests>::Cqe>;
+/// A ring for requests of one kind, as the kernel granted it.
+pub(super) struct Built<R: Requests> {
+    pub(super) ring: IoUring<R::Sqe, R::Cqe>,
+    /// The flags that were requested, but for the urgent one.
+    pub(super) knobs: Vec<Knob>,
+    /// Whether the ring takes urgent requests.
+    pub(super) urgent: bool,
+}
 
-/// Sets the ring up; where the kernel refuses its flags, finds out which of them, and goes on without if that is
-/// allowed. Says of each what was granted.
-pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+/// Sets the ring up. Where the kernel refuses its flags, finds out which of them, and goes on without these if the trial
+/// allows it.
+pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, worker, attach, .. } = *setup;
     let shares = engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared);
     let wq_fd = match (shares, worker) {
@@ -98,60 +102,66 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<(Built<R>, Vec
     let built = negotiate::<R>(setup, wq_fd);
     if shares && worker == 0 {
         use std::os::fd::AsRawFd as _;
-        attach.announce(built.as_ref().ok().map(|(ring, _)| ring.as_raw_fd()));
+        attach.announce(built.as_ref().ok().map(|built| built.ring.as_raw_fd()));
     }
     built
 }
 
-fn negotiate<R: Requests>(
-    setup: &RingSetup<'_>,
-    wq_fd: Option<RawFd>,
-) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, depth, .. } = *setup;
-    let asked: Vec<&Flag> = FLAGS.iter().filter(|(_, asked, ..)| asked(engine)).collect();
+    let requested = requested(engine);
     // Room for every slot, whatever a commit leaves behind. A polling thread moves the head of the submission queue
     // after its completions are seen, so that a batch that is done may still take up room beside the next one.
     let entries = if engine.ring.sqpoll.is_some() { 2 * depth } else { depth };
-    let attempt = |flags: &[&Flag]| {
-        let bits = flags.iter().fold(0, |bits, (_, _, flag, _)| bits | flag);
+    let attempt = |flags: &[Flag]| {
+        let bits = flags.iter().fold(0, |bits, flag| bits | flag.bit);
         let mut params = params(setup, bits, entries, wq_fd);
         let ring = R::open(&mut params, entries)?;
-        // A kernel with the first patches only takes the flag and issues nothing sooner: as if it did not know it.
+        // A kernel with the first patches only accepts the flag, but issues nothing sooner: as if it did not know it.
         if bits & SETUP_URGENT != 0 && params.features & FEAT_URGENT == 0 {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(ring)
     };
-    let knobs = |granted: &[&Flag]| -> Vec<Knob> {
-        let is_granted = |name| granted.iter().any(|(kept, ..)| *kept == name);
-        asked.iter().map(|(name, ..)| knob(name, is_granted(*name))).collect()
+    let built = |ring, granted: &[Flag]| {
+        let switches = requested.iter().filter(|flag| flag.name != URGENT);
+        Built {
+            ring,
+            knobs: switches.map(|flag| Knob::switch(flag.name, granted.contains(flag))).collect(),
+            urgent: granted.iter().any(|flag| flag.name == URGENT),
+        }
     };
-    let error = match attempt(&asked) {
-        Ok(ring) => return Ok((ring, knobs(&asked))),
+    let error = match attempt(&requested) {
+        Ok(ring) => return Ok(built(ring, &requested)),
         Err(error) => error,
     };
-    // EINVAL: a flag that is not known. EPERM with SQPOLL: it was for the privileged before 5.11.
+    // EINVAL: a flag that is not known. EPERM with SQPOLL: it needed privileges before 5.11.
     let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
-    if !by_flag || asked.is_empty() || attempt(&[]).is_err() {
+    if !by_flag || requested.is_empty() || attempt(&[]).is_err() {
         return Err(setup_refusal::<R>(&error, depth));
     }
     // Flags build on one another, so each is tried on top of those that were granted before it.
-    let mut kept: Vec<&Flag> = Vec::new();
-    for flag in &asked {
-        kept.push(flag);
-        if attempt(&kept).is_err() {
-            kept.pop();
+    let mut granted: Vec<Flag> = Vec::new();
+    for flag in &requested {
+        granted.push(*flag);
+        if attempt(&granted).is_err() {
+            granted.pop();
         }
     }
-    let refused = asked.iter().find(|(name, ..)| !kept.iter().any(|(kept, ..)| kept == name));
-    if let (Some((name, .., since)), Fallback::Refuse) = (refused, engine.fallback) {
-        let since = (*name != URGENT).then(|| (*since).to_owned());
-        let poller = setup.poller.filter(|_| *name == "sqpoll");
-        let failure = KnobFailure::Flag { error: error.into(), since, poller };
-        return Err(EngineRefusal::Knob { knob: (*name).to_owned(), failure }.into());
+    let refused = requested.iter().find(|flag| !granted.contains(flag));
+    if let (Some(flag), Fallback::Refuse) = (refused, engine.fallback) {
+        let poller = setup.poller.filter(|_| flag.bit == SETUP_SQPOLL);
+        let failure = KnobFailure::Flag { error: error.into(), since: since(flag.name), poller };
+        return Err(EngineRefusal::Knob { knob: flag.name.to_owned(), failure }.into());
     }
-    let ring = attempt(&kept).map_err(|error| setup_refusal::<R>(&error, depth))?;
-    Ok((ring, knobs(&kept)))
+    let ring = attempt(&granted).map_err(|error| setup_refusal::<R>(&error, depth))?;
+    Ok(built(ring, &granted))
+}
+
+/// The first Linux release that has an option; `None` where every kernel with io_uring has it, and where none has it
+/// without patches.
+fn since(name: &str) -> Option<String> {
+    EngineOption::named(name)?.since.map(str::to_owned)
 }
 
 fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
@@ -190,9 +200,10 @@ pub(super) fn open(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     unsafe { IoUring::from_fd(fd as RawFd, params) }
 }
 
-/// A ring with these flags alone, to see whether they are granted; and what the kernel says that it can do.
+/// A ring with these flags alone, to see whether they are granted, and the features that the kernel reports.
 pub(crate) fn open_flagged(flags: u32, entries: u32) -> io::Result<(IoUring, u32)> {
-    let mut params = Params { flags, ..Params::default() };
+    // Without SQPOLL the time is ignored.
+    let mut params = Params { flags, sq_thread_idle: 10, ..Params::default() };
     let ring = open(&mut params, entries)?;
     Ok((ring, params.features))
 }
@@ -203,7 +214,7 @@ pub(in super::super) fn open_large(
     depth: u32,
 ) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
     type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
-    // The crate takes a descriptor of ours for small entries only: what it has no word for is not granted here.
+    // The crate takes over a descriptor for small entries only. A flag that its builder does not know is not granted.
     const SETTERS: [(u32, Setter); 10] = [
         (SETUP_CQSIZE, |ring, params| _ = ring.setup_cqsize(params.cq_entries)),
         (SETUP_IOPOLL, |ring, _| _ = ring.setup_iopoll()),
@@ -266,38 +277,28 @@ fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     EngineRefusal::Ring { failure }.into()
 }
 
-/// Notes whether a registration was granted; refuses the trial where it was not and has to be.
+/// Records whether a registration was granted; refuses the trial where it was not but has to be.
 pub(in super::super) fn granted<T>(
     name: &'static str,
     outcome: io::Result<T>,
     engine: &Engine,
     knobs: &mut Vec<Knob>,
 ) -> Result<Option<T>, Refusal> {
-    knobs.push(knob(name, outcome.is_ok()));
+    knobs.push(Knob::switch(name, outcome.is_ok()));
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(_) if engine.fallback == Fallback::Allow => Ok(None),
         Err(error) => {
             let (errno, error) = (error.raw_os_error(), OsError::from(error));
-            let since = |since: &str| Some(since.to_owned());
-            let failure = match (errno, name) {
-                (Some(libc::ENOMEM), _) => KnobFailure::LockedMemory(error),
-                (Some(libc::EMFILE), _) => KnobFailure::OpenFiles(error),
-                (Some(libc::EINVAL), "registered_ring") => {
-                    KnobFailure::Registration { error, since: since("5.18") }
-                }
-                (Some(libc::EINVAL), "iowq_workers") => {
-                    KnobFailure::Registration { error, since: since("5.15") }
-                }
+            let failure = match errno {
+                Some(libc::ENOMEM) => KnobFailure::LockedMemory(error),
+                Some(libc::EMFILE) => KnobFailure::OpenFiles(error),
+                Some(libc::EINVAL) => KnobFailure::Registration { error, since: since(name) },
                 _ => KnobFailure::Registration { error, since: None },
             };
             Err(EngineRefusal::Knob { knob: name.to_owned(), failure }.into())
         }
     }
-}
-
-fn knob(name: &str, granted: bool) -> Knob {
-    Knob { name: name.into(), requested: "true".into(), granted: granted.to_string() }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! How a ring tells the kernel that requests are urgent, and whether the host grants it.
+//! The means by which a ring prefers urgent requests, and what the host grants of them.
 
 use std::io;
 
 use proto::{
-    outcome::{Knob, Lane},
+    knob::{Knob, KnobValue, Priority, URGENT, URGENT_IOPRIO},
+    outcome::Lane,
     refusal::{EngineRefusal, KnobFailure, Refusal},
     trial::{Urgent, UrgentBy},
 };
@@ -19,11 +20,10 @@ const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
 impl<R: Requests> Ring<R> {
-    /// Gives urgent requests the precedence that was requested, and returns what was granted. `flagged`: the ring was
-    /// set up for urgent flags.
+    /// Prefers urgent requests as requested, and returns what was granted. `flagged`: the ring takes urgent flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
-        let granted = |by: UrgentBy| knob("urgent", urgent.by.as_str(), by.as_str());
+        let granted = |by: UrgentBy| Knob::new(URGENT, KnobValue::Urgent(urgent.by), KnobValue::Urgent(by));
         Ok(match urgent.by {
             UrgentBy::None | UrgentBy::SeparateRing => vec![granted(urgent.by)],
             UrgentBy::IosqeUrgent if flagged => {
@@ -32,8 +32,9 @@ impl<R: Requests> Ring<R> {
             }
             UrgentBy::IosqeUrgent => vec![granted(UrgentBy::None)],
             UrgentBy::Ioprio => {
-                let class = self.find_priority(setup.opcode, urgent)?;
-                vec![granted(urgent.by), knob("urgent_ioprio", "real-time", class)]
+                let found = KnobValue::Priority(self.find_priority(setup.opcode, urgent)?);
+                let priority = Knob::new(URGENT_IOPRIO, KnobValue::Priority(Priority::RealTime), found);
+                vec![granted(urgent.by), priority]
             }
         })
     }
@@ -43,11 +44,11 @@ impl<R: Requests> Ring<R> {
         self.requests.settle(&self.context);
     }
 
-    /// Finds the highest priority that reads of the target may have on this host, by reading with it.
-    fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<&'static str, Refusal> {
+    /// The highest priority that reads of the target may have here, by reading with it.
+    fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<Priority, Refusal> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
-        for (class, ioprio) in [("real-time", REAL_TIME), ("best-effort-0", BEST_EFFORT)] {
+        for (class, ioprio) in [(Priority::RealTime, REAL_TIME), (Priority::HighestBestEffort, BEST_EFFORT)] {
             self.set_urgent_hint(Hint { flags: 0, ioprio });
             match self.try_read(urgent) {
                 Ok(()) => return Ok(class),
@@ -72,10 +73,6 @@ impl<R: Requests> Ring<R> {
             _ => Ok(()),
         }
     }
-}
-
-fn knob(name: &str, requested: &str, granted: &str) -> Knob {
-    Knob { name: name.into(), requested: requested.into(), granted: granted.into() }
 }
 
 #[cfg(test)]
@@ -122,8 +119,9 @@ mod tests {
         forbidden
     }
 
-    fn granted_knobs(knobs: &[Knob]) -> Vec<[&str; 3]> {
-        knobs.iter().map(|knob| [&*knob.name, &*knob.requested, &*knob.granted]).collect()
+    fn texts(knobs: &[Knob]) -> Vec<[String; 3]> {
+        let text = |knob: &Knob| [knob.name.clone(), knob.requested.to_string(), knob.granted.to_string()];
+        knobs.iter().map(text).collect()
     }
 
     /// The 64 bytes of a request.
@@ -134,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn urgent_requests_differ_only_in_flags_and_priority() {
+    fn urgent_requests_differ_in_flags_and_priority_alone() {
         let (mut ring, knobs) = match ring(UrgentBy::None, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        assert_eq!(granted_knobs(&knobs), [["urgent", "none", "none"]]);
+        assert_eq!(texts(&knobs), [["urgent", "none", "none"]]);
         let plain = bytes(&mut ring, OpKind::Read, Lane::Bulk);
-        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "no hint");
+        assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Urgent), plain, "without a hint");
         ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: REAL_TIME });
         assert_eq!(bytes(&mut ring, OpKind::Read, Lane::Bulk), plain);
         let urgent = bytes(&mut ring, OpKind::Read, Lane::Urgent);
@@ -154,26 +152,24 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_highest_priority_that_is_allowed() {
+    fn finds_the_permitted_priority_by_trying() {
         let (ring, knobs) = match ring(UrgentBy::Ioprio, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
         };
-        let [["urgent", "ioprio", "ioprio"], ["urgent_ioprio", "real-time", class]] =
-            granted_knobs(&knobs)[..]
-        else {
-            panic!("{knobs:?}")
-        };
-        let expected = match class {
-            "real-time" => REAL_TIME,
-            "best-effort-0" => BEST_EFFORT,
+        let [by, priority] = &knobs[..] else { panic!("{knobs:?}") };
+        assert_eq!(texts(std::slice::from_ref(by)), [["urgent", "ioprio", "ioprio"]]);
+        assert_eq!(priority.requested, KnobValue::Priority(Priority::RealTime));
+        let expected = match &priority.granted {
+            KnobValue::Priority(Priority::RealTime) => REAL_TIME,
+            KnobValue::Priority(Priority::HighestBestEffort) => BEST_EFFORT,
             other => panic!("{other}"),
         };
         assert_eq!(ring.context.hints[Lane::Urgent as usize], Hint { flags: 0, ioprio: expected });
     }
 
     #[test]
-    fn grants_the_flag_only_on_a_patched_kernel() {
+    fn only_patched_kernels_grant_the_urgent_flag() {
         let patched = match setup::open_flagged(SETUP_URGENT, 4) {
             Ok((_, features)) => features & FEAT_URGENT != 0,
             Err(_) => false,
@@ -187,14 +183,14 @@ mod tests {
             }
             Ok((mut ring, knobs)) => {
                 assert!(patched);
-                assert_eq!(granted_knobs(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
+                assert_eq!(texts(&knobs), [["urgent", "iosqe_urgent", "iosqe_urgent"]]);
                 ring.try_read(Urgent { share: Share(1), by: UrgentBy::IosqeUrgent, block_size: None })
                     .unwrap();
             }
         }
         let (ring, knobs) = ring(UrgentBy::IosqeUrgent, Fallback::Allow).unwrap();
         let granted = if patched { "iosqe_urgent" } else { "none" };
-        assert_eq!(granted_knobs(&knobs), [["urgent", "iosqe_urgent", granted]]);
+        assert_eq!(texts(&knobs), [["urgent", "iosqe_urgent", granted]]);
         assert_eq!(ring.context.hints[Lane::Urgent as usize].flags, if patched { IOSQE_URGENT } else { 0 });
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use combined::Combined;
 use proto::{
-    outcome::Knob,
+    knob::{Knob, KnobValue, RING},
     refusal::{EngineRefusal, Refusal, RingFailure},
     trial::Sharing,
 };
@@ -80,7 +80,7 @@ pub(crate) fn nothing_built() -> Refusal {
     EngineRefusal::Ring { failure: RingFailure::NoSharedRing }.into()
 }
 
-/// Reports that the ring is shared as requested.
+/// A ring that is shared as requested.
 fn knob(sharing: Sharing) -> Knob {
-    Knob { name: "ring".into(), requested: sharing.as_str().into(), granted: sharing.as_str().into() }
+    Knob::new(RING, KnobValue::Sharing(sharing), KnobValue::Sharing(sharing))
 }

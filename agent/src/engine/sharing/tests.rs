@@ -15,6 +15,7 @@ use std::{
 use proptest::prelude::*;
 use proto::{
     counters::Counters as _,
+    knob::{Knob, KnobValue, RING},
     outcome::{HandoverCosts, LockCosts, SharingCosts},
     trial::{self, EngineKind, Sharing},
 };
@@ -107,7 +108,8 @@ impl Round {
                 Sharing::Shared => {
                     let built = Shared::build(&setup, files(self.workers), buffers, &clock);
                     let (handles, knobs) = built.map_err(given).ok()?;
-                    assert!(knobs.iter().any(|knob| knob.name == "ring" && knob.granted == "shared"));
+                    let shared = KnobValue::Sharing(Sharing::Shared);
+                    assert!(knobs.contains(&Knob::new(RING, shared.clone(), shared)), "{knobs:?}");
                     let workers = handles.into_iter().enumerate().map(|(index, mut handle)| {
                         scope.spawn(move || {
                             work.work(index as u32, &mut handle, at(index));

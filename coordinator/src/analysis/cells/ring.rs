@@ -1,11 +1,11 @@
-//! What was asked of a cell's engine, what it granted, and what its ring did.
+//! What was requested of a cell's engine, what was granted, and what its ring did.
 
-use proto::outcome::{HandoverCosts, LockCosts, SharingCosts};
-
-use super::{
-    super::{audit, cell_data::CellData},
-    distinct,
+use proto::{
+    knob::KnobValues,
+    outcome::{HandoverCosts, LockCosts, SharingCosts},
 };
+
+use super::super::{audit, cell_data::CellData};
 use crate::{metric::trial::Costs, summary::Ring};
 
 impl CellData<'_> {
@@ -20,12 +20,12 @@ impl CellData<'_> {
             None => (None, None, None),
         };
         Ring {
-            sharing: template.kind.is_ring().then(|| template.ring.sharing.as_str().to_owned()),
+            sharing: template.kind.is_ring().then_some(template.ring.sharing),
             lock_wait_ns_per_io,
             contended_share,
             handover_ns_per_io,
-            requested: distinct(knobs().map(|knob| (&knob.name, &knob.requested))),
-            granted: distinct(knobs().map(|knob| (&knob.name, &knob.granted))),
+            requested: KnobValues::of(knobs().map(|knob| (knob.name.as_str(), &knob.requested))),
+            granted: KnobValues::of(knobs().map(|knob| (knob.name.as_str(), &knob.granted))),
             sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
                 .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
             enters_by_batch: audit::by_batch(&costs.calls.enters_by_batch),

@@ -4,6 +4,8 @@
 //! between two arms is therefore the sum of the changes of these three, and every possible reason accounts for a share
 //! of it.
 
+use proto::engine::Sharing;
+
 use super::{
     figures::{Figures, Sides},
     thresholds::{CALLS_CHANGED, FEWEST_CALLS, NAMED, PUNTED},
@@ -83,7 +85,9 @@ impl<'a> Change<'a> {
         let moved =
             self.cpu_ratio.is_some_and(|[low, high]| if self.faster { high < 1.0 } else { low > 1.0 });
         let own = |side: &Figures<'_>| {
-            !side.spins() && side.sharing() != Some("combiner") && side.punted().unwrap_or(0.0) < PUNTED
+            !side.spins()
+                && side.sharing() != Some(Sharing::Combiner)
+                && side.punted().unwrap_or(0.0) < PUNTED
         };
         moved && own(&self.sides.arm) && own(&self.sides.base) && !self.waited_out()
     }

@@ -1,6 +1,8 @@
 //! The figures of a cell that the rules use: what the CPUs of its workers spend on an I/O, and how many requests are in
 //! flight. A figure that was not measured, or is not a number, is absent.
 
+use proto::engine::{OPTIONS, Sharing};
+
 use crate::summary::{
     CellSummary,
     evidence::{Evidence, Pair, Quantity},
@@ -101,18 +103,18 @@ impl<'a> Figures<'a> {
 
     /// Whether a knob was granted.
     pub(super) fn granted(&self, knob: &str) -> bool {
-        self.cell.ring.granted.get(knob).is_some_and(|granted| granted == "true")
+        self.cell.ring.granted.is_on(knob)
     }
 
     /// Whether workers keep looking for completions or at the clock. Their CPU is then full whatever they do.
     pub(super) fn spins(&self) -> bool {
-        let polls = ["sqpoll", "iopoll", "hybrid_iopoll", "hipri"].into_iter().any(|knob| self.granted(knob));
-        polls || self.cell.throughput.offered_per_s.is_some()
+        let polls = OPTIONS.iter().any(|option| option.polls && self.granted(option.name));
+        polls || self.granted("sqpoll") || self.cell.throughput.offered_per_s.is_some()
     }
 
     /// How the workers share a ring, if they do: by a lock, or through a combiner.
-    pub(super) fn sharing(&self) -> Option<&'a str> {
-        self.cell.ring.sharing.as_deref().filter(|sharing| *sharing != "per_thread")
+    pub(super) fn sharing(&self) -> Option<Sharing> {
+        self.cell.ring.sharing.filter(|sharing| *sharing != Sharing::PerThread)
     }
 
     /// The share of requests that io-wq threads completed, from 0 to 1.

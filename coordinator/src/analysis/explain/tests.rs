@@ -2,7 +2,11 @@
 
 mod odd;
 
-use proto::facts::TargetFacts;
+use proto::{
+    engine::Sharing,
+    facts::TargetFacts,
+    knob::{KnobValue, KnobValues},
+};
 
 use super::{
     figures::Figures,
@@ -125,7 +129,7 @@ impl Of {
 }
 
 fn granted(knob: &str) -> Ring {
-    Ring { granted: [(knob.to_owned(), "true".to_owned())].into(), ..Ring::default() }
+    Ring { granted: KnobValues::of([(knob, &KnobValue::Switch(true))]), ..Ring::default() }
 }
 
 fn punted(share: f64) -> Ring {
@@ -302,7 +306,7 @@ fn user_time_can_be_the_reason() {
 fn names_the_lock_of_a_shared_ring() {
     let own = Of { workers: 2, cpus: 2, ..Of::new("own", 569_956.0, 32.0, 32.0, 1_188.0, 0.062).cached() };
     let ring = Ring {
-        sharing: Some("shared".into()),
+        sharing: Some(Sharing::Shared),
         lock_wait_ns_per_io: Some(2_622.0),
         contended_share: Some(0.0028),
         ..Ring::default()
@@ -319,7 +323,7 @@ fn names_the_lock_of_a_shared_ring() {
 fn names_the_queues_of_a_combiner() {
     let own = Of::new("own", 553_482.0, 16.0, 47.0, 1_108.0, 0.062).cached();
     let ring =
-        Ring { sharing: Some("combiner".into()), handover_ns_per_io: Some(212_126.0), ..Ring::default() };
+        Ring { sharing: Some(Sharing::Combiner), handover_ns_per_io: Some(212_126.0), ..Ring::default() };
     let combiner = Of {
         arm: "combiner",
         iops: 124_724.0,

@@ -1,4 +1,4 @@
-//! What is asked of rings, and what comes of it.
+//! Tests of requested and granted flags.
 
 use proto::trial::{EngineKind, RingOptions, Share, Urgent};
 
@@ -7,14 +7,14 @@ use super::{
     *,
 };
 
-/// What a small ring of such requests is granted.
-fn negotiated<R: Requests>(engine: &Engine) -> Result<(Built<R>, Vec<Knob>), Refusal> {
+/// A small ring for such requests.
+fn negotiated<R: Requests>(engine: &Engine) -> Result<Built<R>, Refusal> {
     let (opcode, attach) = (Opcode::Nop, Attach::default());
     negotiate::<R>(&RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach }, None)
 }
 
 #[test]
-fn what_is_not_registered_is_refused_with_what_would_give_it() {
+fn refusals_of_registrations_name_the_remedy() {
     let refused = |name: &'static str, errno: i32| {
         let outcome = Err::<(), _>(io::Error::from_raw_os_error(errno));
         let refusal = granted(name, outcome, &Engine::new(EngineKind::IoUring), &mut Vec::new()).unwrap_err();
@@ -29,7 +29,7 @@ fn what_is_not_registered_is_refused_with_what_would_give_it() {
 }
 
 #[test]
-fn an_unknown_flag_is_found_among_known_ones() {
+fn finds_the_flag_that_the_kernel_refuses() {
     // Two that the kernel refuses together stand for one that it does not know.
     let mut engine = Engine {
         ring: RingOptions {
@@ -46,9 +46,9 @@ fn an_unknown_flag_is_found_among_known_ones() {
     };
     assert_eq!((refusal.code(), refusal.field().as_str()), ("knob-refused", "engine.sqpoll"));
     engine.fallback = Fallback::Allow;
-    let (_, knobs) = negotiated::<Transfers>(&engine).unwrap();
-    let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
-    assert_eq!(granted, [("single_issuer", "true"), ("defer_taskrun", "true"), ("sqpoll", "false")]);
+    let built = negotiated::<Transfers>(&engine).unwrap();
+    let granted = [("single_issuer", true), ("defer_taskrun", true), ("sqpoll", false)];
+    assert_eq!(built.knobs, granted.map(|(name, granted)| Knob::switch(name, granted)));
 }
 
 /// Requests on a kernel that takes the flag of urgent ones, but does not issue them first.
@@ -79,7 +79,7 @@ impl Requests for HalfPatched {
 }
 
 #[test]
-fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
+fn refuses_an_urgent_flag_that_the_kernel_accepts_but_ignores() {
     let urgent = Urgent { share: Share(10_000), by: UrgentBy::IosqeUrgent, block_size: None };
     let mut engine = Engine {
         ring: RingOptions { single_issuer: true, ..RingOptions::default() },
@@ -94,8 +94,6 @@ fn a_flag_that_is_taken_but_not_heeded_is_refused_like_one_that_is_not_known() {
     assert!(refusal.message().contains("does not grant urgent by: iosqe_urgent"), "{refusal:?}");
     assert!(refusal.remedy().contains("kernel/lab run patched-6.12"), "{refusal:?}");
     engine.fallback = Fallback::Allow;
-    let (ring, knobs) = negotiated::<HalfPatched>(&engine).unwrap();
-    let granted: Vec<_> = knobs.iter().map(|knob| (knob.name.as_str(), knob.granted.as_str())).collect();
-    assert_eq!(granted, [("single_issuer", "true"), (URGENT, "false")]);
-    drop(ring);
+    let built = negotiated::<HalfPatched>(&engine).unwrap();
+    assert_eq!((built.knobs, built.urgent), (vec![Knob::switch("single_issuer", true)], false));
 }

@@ -26,7 +26,7 @@ fn any_cell(arm: &'static str) -> impl Strategy<Value = CellSummary> {
     (numbers, knobs, threads, gaps).prop_map(
         move |(n, knob, (workers, cpus, trials, polling, depth), gaps)| {
             let ring = Ring {
-                sharing: gaps[0].then(|| if gaps[1] { "shared" } else { "combiner" }.into()),
+                sharing: gaps[0].then_some(if gaps[1] { Sharing::Shared } else { Sharing::Combiner }),
                 lock_wait_ns_per_io: gaps[2].then_some(n[0]),
                 handover_ns_per_io: gaps[3].then_some(n[1]),
                 contended_share: gaps[4].then_some(n[2]),
