@@ -93,8 +93,11 @@ fn detects_a_busy_neighbour_and_repeats_the_trials() {
     assert_eq!(trials.len(), 2, "one trial, and its one repeat");
     for trial in &trials {
         assert_eq!(trial["id"], trials[0]["id"]);
-        let mark = trial["marks"][0].as_str().unwrap();
-        assert!(mark.starts_with("noisy (foreign-load): other programs ran "), "{mark}");
+        // The hypervisor may take time of its own, which is marked beside it.
+        let marks = trial["marks"].as_array().unwrap();
+        let foreign =
+            |mark: &Value| mark.as_str().unwrap().starts_with("noisy (foreign-load): other programs ran ");
+        assert!(marks.iter().any(foreign), "{marks:?}");
         let noise = &trial["hosts"][0]["finished"]["noise"];
         let share = |ns: &Value| ns.as_f64().unwrap() / noise["span_ns"].as_f64().unwrap();
         // Two busy programs share a CPU evenly; more of them leave less to the worker.

@@ -1,5 +1,5 @@
-//! The options of engines, each described once. The types, the parser, the JSON Schema, validation and its remedies come
-//! from this table.
+//! The options of engines, each described once. The types, the parser, the JSON Schema, validation and its remedies, the
+//! agent's ring setup, its probes and its checks of what was granted come from this table.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
