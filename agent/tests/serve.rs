@@ -96,7 +96,7 @@ fn beyond_loopback_only_with_consent() {
     agent.terminate();
     let (code, text) = agent.end();
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("warning: --insecure: whoever reaches"), "{text}");
+    assert!(text.contains("warning: --insecure: anyone who reaches"), "{text}");
 }
 
 #[test]
