@@ -104,8 +104,7 @@ fn report(outcome: Result<(), String>) -> ExitCode {
 }
 
 fn probe(json: bool, data_dir: &Path) -> Result<(), String> {
-    let topology =
-        Topology::discover().map_err(|error| format!("cannot read this host's CPUs: {error}"))?;
+    let topology = Topology::discover().map_err(|error| format!("cannot read this host's CPUs: {error}"))?;
     let host = preflight::describe(&topology, data_dir);
     let text = match json {
         true => serde_json::to_string_pretty(&host).map_err(|error| error.to_string())? + "\n",

@@ -36,8 +36,8 @@ const DELIVERY_TIME: Duration = Duration::from_secs(1);
 pub enum ServeError {
     /// Listening beyond loopback in plain text requires `--insecure`.
     #[error(
-        "{0} is not a loopback address, and connections are not encrypted or authenticated: anyone who can reach this \
-         port can read files, load the disks and fill the data directory. Listen on 127.0.0.1, or pass --insecure on a \
+        "{0} is not a loopback address, and connections are in plain text: anyone who can reach this port can read \
+         files, load the disks and fill the data directory. Listen on 127.0.0.1, or pass --insecure on a \
          trusted network"
     )]
     NotLoopback(IpAddr),

@@ -47,6 +47,39 @@ pub trait Source {
     }
 }
 
+/// Implements methods of [`Source`] for a wrapper by calling those of its field `operations`.
+macro_rules! delegate {
+    (turn) => {
+        #[inline]
+        fn turn(&mut self) -> $crate::source::Turn {
+            self.operations.turn()
+        }
+    };
+    (next_writes) => {
+        #[inline]
+        fn next_writes(&mut self) -> bool {
+            self.operations.next_writes()
+        }
+    };
+    (done) => {
+        #[inline]
+        fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
+            self.operations.done(completion, kind, lane);
+        }
+    };
+    (overtakers) => {
+        #[inline]
+        fn overtakers(&self, slot: Slot) -> u64 {
+            self.operations.overtakers(slot)
+        }
+    };
+    ($first:ident, $($rest:ident),+) => {
+        $crate::source::delegate!($first);
+        $crate::source::delegate!($($rest),+);
+    };
+}
+pub(crate) use delegate;
+
 impl Source for Ops {
     #[inline]
     fn turn(&mut self) -> Turn {

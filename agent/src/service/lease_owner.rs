@@ -84,7 +84,8 @@ impl Run {
         let Some(gone) = self.gone else {
             return text + "; an agent serves one run at a time: wait for it or stop it";
         };
-        let _ = write!(text, "; its coordinator disconnected {}, and the agent is still cleaning up", ago(gone));
+        let _ =
+            write!(text, "; its coordinator disconnected {}, and the agent is still cleaning up", ago(gone));
         // By then, all threads that can stop have stopped.
         if now.saturating_duration_since(gone) < GRACE + Duration::from_secs(2) {
             return text + ": wait a few seconds";
@@ -147,14 +148,17 @@ mod tests {
         let owner = LeaseOwner::default();
         let guard = owner.take("first").unwrap();
         let message = || owner.take("second").err().unwrap();
-        assert!(message().contains("busy with run first; an agent serves one run at a time"), "{}", message());
+        assert!(
+            message().contains("busy with run first; an agent serves one run at a time"),
+            "{}",
+            message()
+        );
         guard.begin("t7");
         assert!(message().contains("whose trial t7 began 0 s ago; an agent"), "{}", message());
         guard.leave();
-        assert!(
-            message()
-                .ends_with("its coordinator disconnected 0 s ago, and the agent is still cleaning up: wait a few seconds")
-        );
+        assert!(message().ends_with(
+            "its coordinator disconnected 0 s ago, and the agent is still cleaning up: wait a few seconds"
+        ));
 
         // A worker that is blocked in the kernel, as if its device never answered.
         let (sender, receiver) = channel::<()>();

@@ -244,7 +244,11 @@ mod tests {
         assert_eq!(quiet.noise(Some(&[10]), 100).unwrap().waited_share, Some(0.1));
         assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, Some(0.2));
         quiet.probe = Probe::new(&[cpu, cpu], cpu + 1);
-        assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, None, "threads that share a CPU wait for each other");
+        assert_eq!(
+            quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share,
+            None,
+            "threads that share a CPU wait for each other"
+        );
         quiet.noise = Some([(5, reading.clone()), (5, reading)]);
         assert_eq!(quiet.noise(None, 100), None, "zero time between the readings");
         quiet.close();

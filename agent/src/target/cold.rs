@@ -47,7 +47,9 @@ impl Keeper {
         let stopped = Arc::clone(&stop);
         let keep = move || {
             if let Err(error) = topology::pin_current_thread(cpu) {
-                tracing::warn!("the thread that drops the target from the page cache cannot be pinned to CPU {cpu}: {error}");
+                tracing::warn!(
+                    "the thread that drops the target from the page cache cannot be pinned to CPU {cpu}: {error}"
+                );
             }
             raise_priority();
             keep(file.as_fd(), size, &stopped)

@@ -138,7 +138,10 @@ async fn a_changed_byte_is_detected_and_located() {
     let warning = outcome.warning("0001-verified").unwrap();
     assert_eq!(warning.code(), "verify-failed");
     let place = "at offset 1234432 (bytes 1536 to 2047 of block 301 of 4KiB) the checksum does not match";
-    assert!(warning.message().contains(place) && warning.message().contains("sequence 0 was written"), "{warning:?}");
+    assert!(
+        warning.message().contains(place) && warning.message().contains("sequence 0 was written"),
+        "{warning:?}"
+    );
 }
 
 #[tokio::test]

@@ -109,7 +109,10 @@ fn mounted<'a>(sys: &Path, proc: &Path, members: &'a [Member]) -> Option<(&'a Me
     for volume in fs::read_dir(sys.join("fs/btrfs")).into_iter().flatten().flatten() {
         for device in fs::read_dir(volume.path().join("devices")).into_iter().flatten().flatten() {
             if let Some(member) = members.iter().find(|member| member.name == name_of(&device.path())) {
-                return Some((member, format!("a mount point of btrfs {}", volume.file_name().to_string_lossy())));
+                return Some((
+                    member,
+                    format!("a mount point of btrfs {}", volume.file_name().to_string_lossy()),
+                ));
             }
         }
     }

@@ -92,8 +92,8 @@ pub(super) fn take_down(record: &Record) -> io::Result<()> {
     if unsafe { libc::ioctl(file.as_raw_fd(), BLKDISCARD as _, range.as_ptr()) } == 0 {
         return Ok(());
     }
-    // A brd without discard frees all of its pages on BLKFLSBUF. SAFETY: BLKFLSBUF takes no argument; the descriptor is
-    // open.
+    // A brd without discard frees all of its pages on BLKFLSBUF.
+    // SAFETY: BLKFLSBUF takes no argument; the descriptor is open.
     match unsafe { libc::ioctl(file.as_raw_fd(), BLKFLSBUF as _, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

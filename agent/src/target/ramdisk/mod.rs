@@ -239,13 +239,20 @@ pub(super) fn sweep(state: &State) {
     let outcome = state.sweep(|record| {
         if record.identity.is_empty() {
             // Before Linux 5.15, disks of the same name cannot be distinguished.
-            tracing::warn!(device = record.device, "a RAM disk may be left over from a crashed agent; check and remove it");
+            tracing::warn!(
+                device = record.device,
+                "a RAM disk may be left over from a crashed agent; check and remove it"
+            );
             return false;
         }
         let outcome = take_down(record, 2);
         match &outcome {
-            Ok(()) => tracing::info!(device = record.device, "removed a RAM disk left over from a crashed agent"),
-            Err(error) => tracing::warn!(device = record.device, "cannot remove a leftover RAM disk: {error}"),
+            Ok(()) => {
+                tracing::info!(device = record.device, "removed a RAM disk left over from a crashed agent")
+            }
+            Err(error) => {
+                tracing::warn!(device = record.device, "cannot remove a leftover RAM disk: {error}")
+            }
         }
         outcome.is_ok()
     });
