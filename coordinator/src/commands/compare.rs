@@ -19,7 +19,7 @@ use crate::{
     metric::{self, Metric},
     params,
     plan::Plan,
-    report::{self, Plain},
+    report::{self, BasicFormat},
     scenario::{
         self,
         keys::one_of,
@@ -64,7 +64,7 @@ pub struct CompareArgs {
     pub margin: Option<f64>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Plain,
+    pub format: BasicFormat,
     /// The directory that runs are in.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,

@@ -13,7 +13,7 @@ use crate::{
         self, History, RESULTS,
         filter::{self, Filter},
     },
-    report::{self, Plain},
+    report::{self, BasicFormat},
     scenario::{expect, keys::one_of},
     screen::Screen,
     summary::RunEntry,
@@ -57,7 +57,7 @@ pub struct ListArgs {
     pub rebuild: bool,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Plain,
+    pub format: BasicFormat,
     /// The directory that runs are in.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,

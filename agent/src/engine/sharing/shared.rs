@@ -10,7 +10,7 @@
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use proto::{
-    outcome::{Knob, LockCosts, Refusal, SharingCosts},
+    outcome::{EngineCounts, Knob, LockCosts, Refusal, SharingCosts},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -322,24 +322,22 @@ impl Engine for Shared {
     /// What this worker did itself; the first worker also reports what only the ring knows.
     fn counts(&self) -> Counts {
         let me = &self.me;
-        let overflows = match me.index {
-            0 => {
-                self.hub.lock.try_lock().unwrap_or_else(|| self.hub.lock.lock(&mut 0)).ring.counts().overflows
-            }
-            _ => 0,
+        let engine = match me.index {
+            0 => self.hub.lock.try_lock().unwrap_or_else(|| self.hub.lock.lock(&mut 0)).ring.counts().engine,
+            _ => EngineCounts::default(),
         };
         let wait_ns = me.clock.nanos_between(0, me.waited);
         Counts {
             syscalls: [("io_uring_enter", me.enters), ("futex", me.futexes), ("", 0), ("", 0)],
             submitted: me.submitted,
             batches: me.batches,
-            overflows,
             parted: 0,
             sharing: Some(SharingCosts::Lock(LockCosts {
                 locks: me.locks,
                 contended: me.contended,
                 wait_ns,
             })),
+            engine,
         }
     }
 }
