@@ -58,7 +58,8 @@ mod tests {
         // Building the command fills in how many values each argument takes.
         let mut cli = Cli::command();
         cli.build();
-        let shown = cli.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+        let shown =
+            cli.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
         let lines: String = shown.map(line).collect();
         let table = format!("| command | purpose |\n|---|---|\n{lines}");
         crate::docs::check("docs/usage.md", &[("commands", &table)]);

@@ -77,9 +77,9 @@ fn on_runtime(screen: &Screen, work: impl AsyncFnOnce(Stop) -> Exit) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
-        let screen = screen.clone();
+        let shown = screen.clone();
         let note =
-            move || screen.line("stopping; finished trials are kept (press Ctrl-C again to quit at once)");
+            move || shown.line("stopping; finished trials are kept (press Ctrl-C again to quit at once)");
         match Stop::on_signals(note) {
             Ok(stop) => {
                 let exit = work(stop.clone()).await;
