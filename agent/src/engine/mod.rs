@@ -20,7 +20,7 @@ use std::{io, os::fd::RawFd};
 pub use libaio::Libaio;
 pub use null::Null;
 pub use nvme::{Commands, Namespace};
-use proto::outcome::SharingCosts;
+use proto::outcome::{EngineCounts, SharingCosts};
 pub use psync::Psync;
 pub use pvsync2::Pvsync2;
 pub use ring::{Attach, DualRing, Opcode, Ring, RingSetup};
@@ -66,7 +66,7 @@ pub trait Engine {
 
 proto::counters! {
     /// The counts of an engine.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Counts {
         /// System calls by name.
         pub syscalls: [(&'static str, u64); CALLS],
@@ -75,14 +75,13 @@ proto::counters! {
         /// Calls that submit, by the number of requests that they submitted: none, 1, 2 to 3, 4 to 7 and so on. All
         /// zero if the engine does not count them.
         pub batches: [u64; BATCHES],
-        /// Completions that the kernel dropped for lack of space, by its own count. Completions that it only delayed
-        /// are not included.
-        pub overflows: u64,
         /// Calls that submitted only part of a batch, where writes are linked to their syncs: such a sync may have been
         /// separated from its write, and then did not wait for it.
         pub parted: u64,
         /// The cost of sharing the ring; `None` where it is not shared.
         pub sharing: Option<SharingCosts> => either,
+        /// Counts that are reported as they are.
+        pub engine: EngineCounts,
     }
 }
 

@@ -232,7 +232,7 @@ fn nops_complete_in_one_call() {
     let counts = engine.counts();
     assert_eq!((reaped, counts.syscalls[0].1), (4, 1));
     assert_eq!((counts.batches[3], counts.batches.iter().sum::<u64>()), (1, 1), "one batch of 4 to 7");
-    assert_eq!(counts.overflows, 0);
+    assert_eq!(counts.engine.cq_overflows, 0);
 }
 
 #[test]

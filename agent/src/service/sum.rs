@@ -27,6 +27,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
     let mut parted = 0;
     for window in &windows {
         sum.calls.add(&calls(trial, &window.counts));
+        sum.engine.add(&window.counts.engine);
         sum.cpu.add(&window.usage.cpu);
         sum.overhead.add(&Overhead { clock_drift_ppm: window.clock_drift_ppm, ..Overhead::default() });
         parted += window.counts.parted;
@@ -70,7 +71,6 @@ fn calls(trial: &Trial, counts: &Counts) -> CallCounts {
         // With SQPOLL a kernel thread submits the requests, not a system call.
         calls.submitted = if trial.engine.ring.sqpoll.is_none() { counts.submitted } else { 0 };
         calls.enters_by_batch = counts.batches.to_vec();
-        calls.cq_overflows = counts.overflows;
         calls.sharing = counts.sharing;
     }
     calls

@@ -11,6 +11,7 @@ use std::{
 };
 
 use proto::{
+    counters::Counters as _,
     outcome::{Knob, Lane},
     refusal::{OpenFor, Refusal, WorkerRefusal},
     trial,
@@ -125,18 +126,10 @@ impl Engine for DualRing {
     }
 
     fn counts(&self) -> Counts {
-        let (urgent, bulk) = (self.urgent.counts(), self.bulk.counts());
-        let mut batches = bulk.batches;
-        batches.iter_mut().zip(urgent.batches).for_each(|(sum, more)| *sum += more);
-        let enters = bulk.syscalls[0].1 + urgent.syscalls[0].1;
-        Counts {
-            syscalls: [("io_uring_enter", enters), ("ppoll", self.polls), ("", 0), ("", 0)],
-            submitted: bulk.submitted + urgent.submitted,
-            batches,
-            overflows: bulk.overflows + urgent.overflows,
-            parted: bulk.parted + urgent.parted,
-            sharing: None,
-        }
+        let mut counts = self.bulk.counts();
+        counts.add(&self.urgent.counts());
+        counts.syscalls[1] = ("ppoll", self.polls);
+        counts
     }
 
     fn rings(&self) -> Vec<RawFd> {

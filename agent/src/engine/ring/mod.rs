@@ -16,7 +16,12 @@ use std::{
 };
 
 use io_uring::{IoUring, cqueue, squeue};
-use proto::{engine::Grant, knob::Knob, outcome::Refusal, trial};
+use proto::{
+    engine::Grant,
+    knob::Knob,
+    outcome::{EngineCounts, Refusal},
+    trial,
+};
 
 pub(super) use self::ring_fd::RingFd;
 use self::ring_fd::{ENTER_GETEVENTS, ENTER_REGISTERED_RING, ENTER_SQ_WAKEUP};
@@ -383,9 +388,9 @@ impl<R: Requests> Engine for Ring<R> {
             syscalls: [("io_uring_enter", self.enters), ("", 0), ("", 0), ("", 0)],
             submitted: self.submitted,
             batches: self.batches,
-            overflows: u64::from(overflows),
             parted: self.parted,
             sharing: None,
+            engine: EngineCounts { cq_overflows: u64::from(overflows) },
         }
     }
 

@@ -10,7 +10,7 @@
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use proto::{
-    outcome::{Knob, LockCosts, Refusal, SharingCosts},
+    outcome::{EngineCounts, Knob, LockCosts, Refusal, SharingCosts},
     trial::Sharing,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -327,19 +327,20 @@ impl Engine for Shared {
     fn counts(&self) -> Counts {
         let worker = &self.worker;
         let lock = || self.shared.lock.try_lock().unwrap_or_else(|| self.shared.lock.lock(&mut 0));
-        let overflows = if worker.index == 0 { lock().ring.counts().overflows } else { 0 };
+        let engine =
+            if worker.index == 0 { lock().ring.counts().engine } else { EngineCounts::default() };
         let wait_ns = worker.clock.nanos_between(0, worker.waited);
         Counts {
             syscalls: [("io_uring_enter", worker.enters), ("futex", worker.futexes), ("", 0), ("", 0)],
             submitted: worker.submitted,
             batches: worker.batches,
-            overflows,
             parted: 0,
             sharing: Some(SharingCosts::Lock(LockCosts {
                 locks: worker.locks,
                 contended: worker.contended,
                 wait_ns,
             })),
+            engine,
         }
     }
 }
