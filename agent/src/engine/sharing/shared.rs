@@ -327,8 +327,7 @@ impl Engine for Shared {
     fn counts(&self) -> Counts {
         let worker = &self.worker;
         let lock = || self.shared.lock.try_lock().unwrap_or_else(|| self.shared.lock.lock(&mut 0));
-        let engine =
-            if worker.index == 0 { lock().ring.counts().engine } else { EngineCounts::default() };
+        let engine = if worker.index == 0 { lock().ring.counts().engine } else { EngineCounts::default() };
         let wait_ns = worker.clock.nanos_between(0, worker.waited);
         Counts {
             syscalls: [("io_uring_enter", worker.enters), ("futex", worker.futexes), ("", 0), ("", 0)],
