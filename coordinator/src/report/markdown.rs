@@ -49,9 +49,9 @@ pub(super) fn render(set: &ComparisonSet) -> String {
             let _ = writeln!(
                 out,
                 "- **{}**{host}: {} *{}*",
-                escape(&warning.code),
-                escape(&warning.message),
-                escape(&warning.remedy)
+                escape(warning.code()),
+                escape(&warning.message()),
+                escape(&warning.remedy())
             );
         }
     }
