@@ -10,7 +10,7 @@ use proto::{
     warning::{TargetWarning, Warning as AgentWarning},
 };
 
-use super::{noise, trials};
+use super::{noise::findings, trials};
 use crate::{
     analysis::cell_data::CellData,
     plan::Plan,
@@ -277,7 +277,7 @@ fn at_fault(record: &TrialRecord, reasons: &[KeptOut]) -> Option<String> {
             short || !trials::faults(record, host).is_empty()
         };
         let faulty = record.hosts.iter().find(has_fault).map(|host| host.host.clone());
-        faulty.or_else(|| noise::marks(record).into_iter().find_map(|mark| mark.host))
+        faulty.or_else(|| findings::marks(record).into_iter().find_map(|mark| mark.host))
     })
 }
 

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proto::{
-    noise::{Foreign, Frequency},
-    outcome::{CpuTime, HostDescription},
+    noise::{Foreign, Frequency, Noise},
+    outcome::{CpuTime, Finished, HostDescription},
 };
 
 use super::*;
