@@ -44,6 +44,28 @@ mod tests {
     }
 
     #[test]
+    fn the_usage_page_lists_the_commands() {
+        let line = |command: &clap::Command| {
+            let mut usage = command.get_name().to_owned();
+            for argument in command.get_positionals() {
+                let name = argument.get_value_names().unwrap_or_default().join(" ");
+                let many = argument.get_num_args().is_some_and(|count| count.max_values() > 1);
+                usage.push_str(&format!(" {name}{}", if many { "…" } else { "" }));
+            }
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            format!("| `{usage}` | {about} |\n")
+        };
+        // Building the command fills in how many values each argument takes.
+        let mut cli = Cli::command();
+        cli.build();
+        let shown =
+            cli.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+        let lines: String = shown.map(line).collect();
+        let table = format!("| command | purpose |\n|---|---|\n{lines}");
+        crate::docs::check("docs/usage.md", &[("commands", &table)]);
+    }
+
+    #[test]
     fn refuses_conflicting_options() {
         let refused = |args: &[&str]| Cli::try_parse_from([&["coordinator"], args].concat()).unwrap_err();
         for args in [

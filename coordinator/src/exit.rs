@@ -30,7 +30,7 @@ Exit codes:
   2    bad usage, or a bad scenario
   3    a host was unreachable, lost, or refused
   4    incomplete or untrustworthy (the reason is printed)
-  130  interrupted (what was measured is kept)";
+  130  interrupted (finished trials are kept)";
 
 impl Exit {
     /// The exit code for the data of a run.

@@ -62,7 +62,10 @@ fn finds_an_import_against_the_order() {
     let module = planted("scenario/mod.rs", "use crate::report;");
     assert_found(&module.against(&ORDER), "scenario/mod.rs:1 imports report/mod.rs, of a higher layer");
     let reexport = planted("plan/order.rs", "use crate::report::Format;");
-    assert_found(&reexport.against(&ORDER), "plan/order.rs:1 imports report/export.rs, of a higher layer");
+    assert_found(
+        &reexport.against(&ORDER),
+        "plan/order.rs:1 imports report/export/mod.rs, of a higher layer",
+    );
     let inline = planted("stats/holm.rs", "fn planted() { crate::scenario::load; }");
     assert_found(&inline.against(&ORDER), "stats/holm.rs:1 imports scenario/mod.rs, of a higher layer");
 }

@@ -125,13 +125,16 @@ flat! {
             /// without a ring, or where a kernel thread submits.
             #[serde(default)]
             enters_by_batch: Vec<u64>,
+            /// The cost of sharing the ring; absent where each worker has its own.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            sharing: Option<SharingCosts> => either,
+        }
+        /// Other counts of the engine within the window. The agent adds them up over the workers and interprets none.
+        engine: counters EngineCounts {
             /// Completions that the kernel dropped for lack of space, by its own count. Completions that it held back
             /// for a while are not included.
             #[serde(default)]
             cq_overflows: u64,
-            /// The cost of sharing the ring; absent where each worker has its own.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            sharing: Option<SharingCosts> => either,
         }
         /// Counted in audits only; absent in timed trials and where it could not be counted on every worker.
         audit: counters AuditCounts {

@@ -9,7 +9,9 @@ pub use crate::{
         BatchCounts, CpuTime, HandoverCosts, HardwareCounts, LockCosts, Overhead, PathCounts, PerfCounts,
         SharingCosts, UrgentCounts, Verified,
     },
-    finished::{AuditCounts, CallCounts, DeviceCounts, Finished, NVME_STATUS, Window, WorkCounts},
+    finished::{
+        AuditCounts, CallCounts, DeviceCounts, EngineCounts, Finished, NVME_STATUS, Window, WorkCounts,
+    },
     knob::Knob,
     refusal::Refusal,
     series::{Direction, Interval, Kind, Lane, Series},

@@ -1,4 +1,4 @@
-//! `coordinator agents`: what each host can do.
+//! `coordinator agents`: the capabilities of each host.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::{
     screen::Screen,
 };
 
-/// Show what each host is, what it can do, and what to do about the rest.
+/// Show the facts and capabilities of each host, with remedies for missing ones.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,15 +23,15 @@ Examples:
   coordinator agents --agents n1:7420,n2:7420
   coordinator agents --inventory cluster.yaml --json")]
 pub struct AgentsArgs {
-    /// Which hosts.
+    /// The hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
-    /// As JSON, with every fact.
+    /// Print JSON, with every fact.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Facts that the table leaves to JSON: many, and of interest only where they differ.
+/// Facts that the table omits unless hosts differ in them. JSON has all of them.
 const LONG_LISTS: [&str; 2] = ["mitigations.", "kernel.cmdline"];
 
 /// Runs the command.
@@ -63,12 +63,12 @@ fn as_json(cluster: &Cluster) -> String {
     format!("{:#}", json!({ "schema": 1, "hosts": hosts }))
 }
 
-/// Columns of the terminal; 100 where there is none.
+/// The width of the terminal in columns; 100 if standard output is not a terminal.
 fn columns() -> u16 {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| size.ws_col.max(60))
 }
 
-/// Hosts side by side; below, what to do about what is missing.
+/// A table with a column for each host, followed by the remedies for missing capabilities.
 fn as_table(hosts: &[Host], columns: u16) -> String {
     if hosts.is_empty() {
         return String::new();
@@ -95,7 +95,7 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
             row(&mut table, fact, &|host| of(host, fact));
         }
     }
-    // What all can do is one line below; what one cannot is a row of its own.
+    // Capabilities of all hosts share one line below the table; each other one has a row.
     let everywhere =
         |name: &str| hosts.iter().all(|host| capability(host, name).is_some_and(|found| found.available));
     let (all, some): (Vec<&str>, Vec<&str>) =
@@ -104,7 +104,7 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
         row(&mut table, name, &|host| match capability(host, name) {
             Some(capability) if capability.available => "yes".to_owned(),
             Some(capability) => format!("no: {}", capability.detail),
-            None => "not tried".to_owned(),
+            None => "not tested".to_owned(),
         });
     }
     if let Some(names) = table.column_mut(0) {
@@ -112,7 +112,7 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
     }
     let mut text = format!("{}\n", table.trim_fmt());
     if !all.is_empty() {
-        let who = if hosts.len() > 1 { "All can use" } else { "Can use" };
+        let who = if hosts.len() > 1 { "All hosts support" } else { "Supported" };
         let line = format!("{who}: {}", all.join(", "));
         text.push_str(&wrap(&line, usize::from(columns), 2));
         text.push('\n');
@@ -131,7 +131,7 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
     text
 }
 
-/// In the order in which the first host that knows them tells them.
+/// The names of all capabilities, in the order in which they first appear.
 fn capability_names(hosts: &[Host]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for capability in hosts.iter().flat_map(|host| &host.description.capabilities) {

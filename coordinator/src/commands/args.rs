@@ -4,44 +4,44 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// What all commands that measure have in common.
+/// Arguments of all commands that measure.
 #[derive(Clone, Debug, Args)]
 pub struct MeasuringArgs {
-    /// On which hosts.
+    /// The hosts to measure on.
     #[command(flatten)]
     pub hosts: HostArgs,
-    /// Which scenario to run.
+    /// Changes to the scenario.
     #[command(flatten)]
     pub overrides: OverrideArgs,
-    /// Show no progress: only warnings and errors.
+    /// Show no progress, only warnings and errors.
     #[arg(long)]
     pub no_progress: bool,
-    /// Decides the order of the trials and their offsets; by default the scenario's, or a new one each time.
+    /// The seed for the order of trials and their offsets. Default: the scenario's seed, or a new one for each run.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
-/// How a scenario is changed.
+/// Changes to a scenario.
 #[derive(Clone, Debug, Args)]
 pub struct OverrideArgs {
     /// Replace a value of the scenario, such as `workload.runtime=5s` or `sweep.depth=[1,8]`.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
-    /// Shorten it to a smoke test: small files, short trials, two of each; verdicts mean little.
+    /// Run a smoke test: small files and two short trials per cell. Do not rely on its verdicts.
     #[arg(long)]
     pub quick: bool,
 }
 
-/// Which hosts.
+/// The selection of hosts.
 #[derive(Clone, Debug, Args)]
 pub struct HostArgs {
-    /// The agents to use. Without this and --inventory, the coordinator starts one of its own, on this machine.
+    /// The agents to use. Without --agents and --inventory, the coordinator starts an agent on this machine.
     #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "inventory")]
     pub agents: Option<String>,
-    /// A file that names the hosts, with their labels.
+    /// A YAML file that lists the hosts and their labels.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
-    /// Where its own agent makes files: a directory on the disk to measure; by default the current one.
+    /// The directory in which the local agent creates its files, on the disk to measure. Default: the current directory.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["agents", "inventory"])]
     pub data_dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `coordinator calibrate`: an arm against itself, and what can be seen on this rig.
+//! `coordinator calibrate`: compares an arm with itself to find the smallest difference this rig can detect.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::{
     args::MeasuringArgs,
     on_runtime, print,
     report::{Conclusion, appearance, conclusion, stored},
-    run::{Place, measured, planned_for},
+    run::{RunSettings, measured, planned_for},
 };
 use crate::{
     analysis::calibration::{BLOCKS, Subject, measure},
@@ -22,42 +22,42 @@ use crate::{
     summary::calibration::Calibration,
 };
 
-/// Run an arm of a scenario against itself, and print the smallest difference that this rig can see.
+/// Compare an arm with itself, and print the smallest difference that this rig can detect.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   coordinator calibrate scenarios/qd-sweep.yaml --out results/calibration
   coordinator run scenarios/qd-sweep.yaml --calibration results/calibration
 
-Exits with 4 where the arm differs from itself beyond chance: then the order of trials matters on this rig.")]
+Exits with 4 if the arm differs from itself beyond chance: the order of trials then affects results on this rig.")]
 pub struct CalibrateArgs {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
     pub scenario: PathBuf,
-    /// The arm; by default the scenario's baseline.
+    /// The arm. Default: the scenario's baseline.
     #[arg(long, value_name = "NAME")]
     pub arm: Option<String>,
-    /// Blocks, each of which runs the arm twice at every point; by default the scenario's trials, and 16 at least.
+    /// The number of blocks; each block runs the arm twice at every point. Default: the scenario's trials, at least 16.
     #[arg(long, value_name = "N")]
     pub trials: Option<u32>,
-    /// Where, and what of the scenario.
+    /// Options of all measuring commands.
     #[command(flatten)]
     pub measuring: MeasuringArgs,
-    /// The run directory; by default results/TIME-calibrate-NAME.
+    /// The run directory. Default: results/TIME-calibrate-NAME.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// How the result is printed.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: CalibrateFormat,
 }
 
-/// How a calibration is printed.
+/// Output formats of a calibration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CalibrateFormat {
-    /// For a terminal.
+    /// A table for a terminal.
     #[default]
     Table,
-    /// As in `calibration.json`.
+    /// The contents of `calibration.json`.
     Json,
 }
 
@@ -77,31 +77,31 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
     }
     on_runtime(screen, async |stop| {
         let out = args.out.clone();
-        let place = Place { measuring: &args.measuring, out, calibration: None };
-        match measured(&place, screen, &stop, &compared.loaded, &plan).await {
+        let settings = RunSettings { measuring: &args.measuring, out, calibration: None };
+        match measured(&settings, screen, &stop, &compared.loaded, &plan).await {
             Ok((directory, exit)) => {
-                let found = found(&directory, &scenario, &compared, &plan);
-                exit.strongest(told(args, screen, &directory, found))
+                let found = conclude_calibration(&directory, &scenario, &compared, &plan);
+                exit.strongest(print_calibration(args, screen, &directory, found))
             }
             Err(exit) => exit,
         }
     })
 }
 
-/// The scenario as it was read, its arm against itself, and what is going to be run.
+/// The loaded scenario, the comparison of its arm with itself, and the plan of that comparison.
 fn planned(args: &CalibrateArgs) -> Result<(Loaded, SelfComparison, Plan), ScenarioError> {
     let overrides = &args.measuring.overrides;
     let scenario = scenario::load(&args.scenario, &overrides.set, overrides.quick)?;
     let usual = scenario.scenario.trials;
-    // A smoke test is to be short.
+    // A smoke test stays short.
     let blocks = args.trials.unwrap_or(if scenario.quick { usual } else { usual.max(BLOCKS) });
     let compared = compare_with_itself(&scenario, args.arm.as_deref(), blocks)?;
     let plan = planned_for(&args.measuring, &compared.loaded)?;
     Ok((scenario, compared, plan))
 }
 
-/// Concludes twice: as from every run, and what can be seen. Both are left in the directory.
-fn found(
+/// Writes the usual conclusion of a run and the calibration to the run directory.
+fn conclude_calibration(
     directory: &RunDir,
     scenario: &Loaded,
     compared: &SelfComparison,
@@ -111,7 +111,7 @@ fn found(
         conclusion(directory, &compared.loaded, Format::default())?;
     let subject = Subject {
         scenario: &scenario.scenario,
-        // Where precision decides, so many are sure.
+        // If precision decides the number of trials, only the minimum is certain.
         trials: scenario.scenario.precision.map_or(scenario.scenario.trials, |precision| precision.min),
         comparisons: plan::plan(scenario, plan.seed)?.comparisons(scenario.scenario.baseline_arm()),
         arm: &compared.arm,
@@ -128,7 +128,7 @@ fn found(
     }
 }
 
-fn told(
+fn print_calibration(
     args: &CalibrateArgs,
     screen: &Screen,
     directory: &RunDir,
@@ -164,8 +164,8 @@ fn told(
         .collect();
     if !biased.is_empty() {
         screen.error(&miette!(
-            help = "find what changes from one trial to the next (heat, a cache, other load, a disk that fills up), \
-                    and calibrate again; until then trust no small difference",
+            help = "find what changes between trials (heat, caches, other load, a disk that fills up), then \
+                    calibrate again; do not trust small differences until then",
             "THIS RIG IS BIASED: `{}` differs from itself beyond chance ({})",
             found.arm,
             biased.join("; ")

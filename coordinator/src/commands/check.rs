@@ -1,4 +1,4 @@
-//! `coordinator check`: what is wrong with scenarios, and what they would do.
+//! `coordinator check`: reports mistakes in scenarios, and the size of their plans.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub struct CheckArgs {
     /// Scenario files.
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<PathBuf>,
-    /// As they would be run.
+    /// Changes to the scenarios, as for `run`.
     #[command(flatten)]
     pub overrides: OverrideArgs,
 }

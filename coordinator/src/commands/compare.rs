@@ -1,4 +1,4 @@
-//! `coordinator compare`: one run held against another.
+//! `coordinator compare`: compares two runs.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::{
     metric::{self, Metric},
     params,
     plan::Plan,
-    report::{self, Plain},
+    report::{self, BasicFormat},
     scenario::{
         self,
         keys::one_of,
@@ -31,54 +31,53 @@ use crate::{
     summary::{ComparisonSet, Verdict, run_diff::RunDiff},
 };
 
-/// Hold a run against another one, from another day or another machine.
+/// Compare a run with an earlier one, or with one from another machine.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A RUN is a directory, a run's name or the beginning of it, `latest`, `latest~1` (the one before), or `NAME~2` (of the \
-scenario NAME, the second before its newest).
+A RUN is a directory, the name of a run or a unique prefix of it, `latest`, `latest~1` (the run before the latest), \
+or `NAME~2` (the second run before the latest of the scenario NAME).
 
 Examples:
   coordinator compare latest~1 latest
   coordinator compare qd-sweep~1 qd-sweep~0 --metric iops,cpu_per_io --format markdown
   coordinator compare results/good results/latest --fail-if slower")]
 pub struct CompareArgs {
-    /// The baseline.
+    /// The baseline run.
     #[arg(value_name = "BASELINE")]
     pub baseline: PathBuf,
-    /// The run that is held against it.
+    /// The run to compare with the baseline.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// In what, by the names that expectations use.
+    /// The metrics to compare (see docs/metrics.md).
     #[arg(long, value_delimiter = ',', value_name = "METRIC,…", default_values_t = metric::USUAL.map(|metric| metric.name.to_owned()))]
     pub metric: Vec<String>,
-    /// An arm of the baseline, and the arm of the run that is held against it; otherwise each is held against the one
-    /// of its name.
+    /// An arm of the baseline and the arm of the run to compare it with. Default: arms of the same name.
     #[arg(long, value_delimiter = ',', num_args = 1, value_name = "ARM,ARM")]
     pub arms: Vec<String>,
-    /// Exit with 1 where a cell comes out so, and with 4 where one could not be judged.
+    /// Exit with 1 if any cell has one of these verdicts, and with 4 if a cell has no verdict.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "VERDICT,…")]
     pub fail_if: Vec<Failure>,
-    /// Cells are called equal where the interval of their ratio lies within 1 ± this, such as 2%; by default the margin
-    /// of the runs' scenarios, the larger one where they differ.
+    /// Cells count as equal if the interval of their ratio lies within 1 ± this percentage, such as 2%. Default: the
+    /// margin of the runs' scenarios, or the larger one if they differ.
     #[arg(long, value_name = "PERCENT", value_parser = margin)]
     pub margin: Option<f64>,
-    /// How it is printed.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Plain,
-    /// The directory that runs are in.
+    pub format: BasicFormat,
+    /// The directory that contains the runs.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,
 }
 
-/// The most comparisons that are named where they could not be judged.
+/// The maximum number of comparisons without a verdict that are named.
 const FEW: usize = 4;
 
-/// What fails the comparison.
+/// Verdicts that fail the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Failure {
     /// A cell is slower than in the baseline.
     Slower,
-    /// A cell may be slower: its trials differ too much to say.
+    /// A cell may be slower: its trials vary too much for a verdict.
     Inconclusive,
 }
 
@@ -103,7 +102,7 @@ fn compared(args: &CompareArgs) -> miette::Result<RunDiff> {
         [] => None,
         [baseline, run] => Some((baseline.clone(), run.clone())),
         _ => {
-            let help = "write one of the baseline and one of the run: --arms sync,uring";
+            let help = "give an arm of the baseline and an arm of the run: --arms sync,uring";
             return Err(miette!(help = help, "--arms takes two arms"));
         }
     };
@@ -118,15 +117,15 @@ fn compared(args: &CompareArgs) -> miette::Result<RunDiff> {
     Ok(run_diff::compare(baseline, run, &selection))
 }
 
-/// The metrics of these names, each once: a family with a metric twice would be corrected for twice as many
-/// comparisons.
+/// The metrics with these names, without duplicates: a duplicate would double the number of comparisons that the
+/// confidence intervals are corrected for.
 fn metrics(names: &[String]) -> miette::Result<Vec<&'static Metric>> {
     let mut metrics = Vec::new();
     for name in names {
         let Some(metric) = metric::find(name).filter(|metric| metric.is_sampled()) else {
             let known = metric::claimable().filter(|metric| metric.is_sampled()).map(|metric| metric.name);
             let help = one_of("there are", name, &known.collect::<Vec<_>>());
-            return Err(miette!(help = help, "runs cannot be compared in `{name}`"));
+            return Err(miette!(help = help, "runs cannot be compared by `{name}`"));
         };
         if !metrics.contains(&metric) {
             metrics.push(metric);
@@ -151,7 +150,7 @@ fn has_arm(plan: &Plan, arm: &str, of: &str) -> miette::Result<()> {
     Err(miette!(help = one_of("its arms are", arm, &arms), "{of} has no arm `{arm}`"))
 }
 
-/// A run, analysed anew from what was measured: runs of earlier versions are then read as today's.
+/// Analyses a run again from its measurements, so that runs of earlier versions are read like current ones.
 fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
     let directory = RunDir::open(&find(run, dir)?).map_err(stored)?;
     if let Some(results) = history::results_of(directory.path()) {
@@ -159,7 +158,7 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
     }
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let id = directory.id();
-    // A scenario that this release cannot read any more says nothing of a margin: then it is the usual one.
+    // The default margin applies if this release can no longer read the scenario.
     let margin = directory.scenario().ok().and_then(|text| {
         let path = directory.path().join(SCENARIO);
         let loaded = scenario::load_text(text, &path, &plan.overrides, plan.quick).ok()?;
@@ -178,28 +177,28 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
     Ok((plan, set))
 }
 
-/// The exit code of a gate. Cells that cannot be judged never pass.
+/// The exit code for `--fail-if`. Cells without a verdict never pass.
 fn judge(compared: &RunDiff, fail_if: &[Failure], screen: &Screen) -> Exit {
     if fail_if.is_empty() {
         return Exit::Done;
     }
-    // Missing cells come first: a reader would not think of them.
+    // Missing cells come first: a reader would not expect them.
     let mut unjudged: Vec<String> =
         compared.only_in_baseline.iter().map(|cell| params::cell(&cell.arm, &cell.params)).collect();
-    // A ratio without an interval rests on one trial: it must not pass as inconclusive.
+    // A ratio without an interval comes from one trial, so it does not count as inconclusive.
     let unfit = compared.comparisons.iter().filter(|found| found.ci95.is_none() || !found.alike);
     unjudged.extend(
         unfit.map(|found| format!("{} of {}", found.metric, params::cell(&found.arm, &found.params))),
     );
     let mut exit = Exit::Done;
     if compared.comparisons.is_empty() {
-        screen.line("nothing could be judged: no cell was measured in both runs");
+        screen.line("no verdicts: no cell was measured in both runs");
         exit = Exit::Incomplete;
     } else if !unjudged.is_empty() {
         let more = unjudged.len().saturating_sub(FEW);
         unjudged.truncate(FEW);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        screen.line(&format!("could not be judged: {}{more}", unjudged.join("; ")));
+        screen.line(&format!("no verdict for: {}{more}", unjudged.join("; ")));
         exit = Exit::Incomplete;
     }
     let fails = |verdict: Verdict| match verdict {

@@ -1,4 +1,4 @@
-//! `coordinator import`: a scenario from a job file of fio, on standard output.
+//! `coordinator import`: converts a fio job file to a scenario on standard output.
 
 use std::path::PathBuf;
 
@@ -12,32 +12,31 @@ use crate::{
     screen::Screen,
 };
 
-/// Make a scenario of a job file of fio.
+/// Convert a fio job file to a scenario.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Example:
   coordinator import job.fio > job.yaml
 
-The scenario goes to standard output; what it does not have of the job file is said on standard error, by line,
-and in its comments.")]
+The scenario goes to standard output. Options that were not imported are listed with their lines on standard
+error, and in comments of the scenario.")]
 pub struct ImportArgs {
     /// The job file.
     #[arg(value_name = "JOB.fio")]
     pub job: PathBuf,
-    /// Take this section only; may be given several times. By default all that can be compared.
+    /// Import only this section (may be repeated). Default: all sections that can be compared.
     #[arg(long, value_name = "NAME")]
     pub section: Vec<String>,
 }
 
-/// Runs the command. A scenario that lacks something of the job file is still one: the code is 0, and what it
-/// lacks is said.
+/// Runs the command. The exit code is 0 even if options were not imported; they are listed on standard error.
 #[must_use]
 pub fn import(args: &ImportArgs, screen: &Screen) -> Exit {
     let path = args.job.as_path();
     let text = match import::read(path) {
         Ok(text) => text,
         Err(error) => {
-            let help = "name a job file of fio, as in `coordinator import job.fio > job.yaml`";
+            let help = "name a fio job file, as in `coordinator import job.fio > job.yaml`";
             screen.error(&miette!(help = help, "cannot read the job file {}: {error}", path.display()));
             return Exit::Usage;
         }

@@ -1,4 +1,4 @@
-//! `coordinator list`: the runs that there are, and how cells did over them.
+//! `coordinator list`: lists runs, and the trend of cells over them.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -13,13 +13,13 @@ use crate::{
         self, History, RESULTS,
         filter::{self, Filter},
     },
-    report::{self, Plain},
+    report::{self, BasicFormat},
     scenario::{expect, keys::one_of},
     screen::Screen,
     summary::RunEntry,
 };
 
-/// List the runs of a results directory, oldest first; or show how a cell did over them.
+/// List the runs of a results directory, oldest first, or show the trend of a cell over them.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,37 +28,37 @@ Examples:
   coordinator list --host n3 --label kernel=patched --format csv
   coordinator list --scenario qd-sweep --trend uring@depth=32
 
-`held` counts expectations; `exit` is the exit code that a run's data deserve, `-` where it was never analysed.")]
+`held` counts expectations; `exit` is the exit code for the run's data, or `-` if it was never analysed.")]
 pub struct ListArgs {
     /// Only runs of this scenario.
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// Only runs that began since a day (2026-11-22), a time (RFC 3339), or so long ago (7d, 12h).
+    /// Only runs that began since a date (2026-11-22), a time (RFC 3339), or within a period (7d, 12h).
     #[arg(long, value_name = "DATE", value_parser = since)]
     pub since: Option<OffsetDateTime>,
-    /// Only runs that this host took part in.
+    /// Only runs that used this host.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// Only runs with a host that has this label.
     #[arg(long, value_name = "KEY=VALUE", value_parser = filter::label)]
     pub label: Vec<(String, String)>,
-    /// Only runs that did not end well.
+    /// Only runs whose exit code is not 0.
     #[arg(long)]
     pub failed: bool,
-    /// At most so many, the newest.
+    /// Show only the newest N runs.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// How an arm did over the runs, at the points that conditions select: IOPS on the same machines, with the same
-    /// work. Of the scenario that --scenario names, or of the newest run's.
+    /// Show the IOPS of an arm over the runs on the same machines with the same workload, at the points that the
+    /// conditions select. The scenario is that of --scenario, or of the newest run.
     #[arg(long, value_name = "ARM[@AXIS=VALUE,…]", conflicts_with_all = ["since", "host", "label", "failed", "limit"])]
     pub trend: Option<String>,
-    /// Make the index of runs anew.
+    /// Rebuild the index of runs.
     #[arg(long)]
     pub rebuild: bool,
-    /// How it is printed.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Plain,
-    /// The directory that runs are in.
+    pub format: BasicFormat,
+    /// The directory that contains the runs.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,
 }
@@ -81,8 +81,7 @@ pub fn list(args: &ListArgs, screen: &Screen) -> Exit {
 
 fn listed(args: &ListArgs, screen: &Screen) -> miette::Result<String> {
     let unreadable = |error: std::io::Error| {
-        let help =
-            "name the directory that runs are in with --dir; `coordinator run SCENARIO` makes results/";
+        let help = "name the directory of runs with --dir; `coordinator run SCENARIO` creates results/";
         miette!(help = help, "{}: cannot be read: {error}", args.dir.display())
     };
     let History { runs, note } = history::load(&args.dir, args.rebuild).map_err(unreadable)?;
@@ -107,8 +106,8 @@ fn listed(args: &ListArgs, screen: &Screen) -> miette::Result<String> {
     let newest = runs.last().map(|run| run.scenario.as_str());
     let Some(scenario) = args.scenario.as_deref().or(newest) else {
         return Err(miette!(
-            help = "`coordinator run SCENARIO` makes one",
-            "{} has no run",
+            help = "`coordinator run SCENARIO` creates one",
+            "{} contains no runs",
             args.dir.display()
         ));
     };
@@ -120,8 +119,8 @@ fn listed(args: &ListArgs, screen: &Screen) -> miette::Result<String> {
         let last = runs.iter().rev().find(|run| run.scenario == scenario && !run.arms.is_empty());
         let arms: Vec<&str> = last.iter().flat_map(|run| run.arms.iter().map(String::as_str)).collect();
         return Err(if arms.contains(&wanted.arm.as_str()) {
-            let help = "see `coordinator report` of its newest run for the points";
-            miette!(help = help, "{scenario} has no cell `{trend}` that was measured")
+            let help = "`coordinator report` of its newest run lists the points";
+            miette!(help = help, "{scenario} has no measured cell `{trend}`")
         } else {
             let help = one_of("its arms are", &wanted.arm, &arms);
             miette!(help = help, "{scenario} has no arm `{}`", wanted.arm)
@@ -143,7 +142,7 @@ fn known_scenario(scenario: &str, runs: &[RunEntry]) -> miette::Result<()> {
     Err(miette!(help = one_of("there are", scenario, &names), "there are no runs of a scenario `{scenario}`"))
 }
 
-/// The cells that a trend is wanted of.
+/// The cells whose trend is shown.
 struct Wanted {
     arm: String,
     claim: expect::Expectation,
@@ -158,8 +157,8 @@ fn wanted(text: &str) -> miette::Result<Wanted> {
         format!(" at {}", conditions.replace(',', " and "))
     };
     let claim = expect::parse(&format!("{arm}.iops > 0{at}")).map_err(|error| {
-        let help = "write an arm, and if wanted conditions: uring@depth=32,block_size=4KiB";
-        miette!(help = help, "`{text}` is no cell: {error}")
+        let help = "write an arm, optionally with conditions: uring@depth=32,block_size=4KiB";
+        miette!(help = help, "`{text}` does not name a cell: {error}")
     })?;
     Ok(Wanted { arm: arm.to_owned(), claim })
 }

@@ -1,6 +1,6 @@
-//! The commands, one file each, with their arguments. Each prints its result and returns how it ended ([`Exit`]).
+//! The commands, one file each, with their arguments. Each prints its result and returns its exit code ([`Exit`]).
 //!
-//! A new command is a file beside this one and a line in the list below.
+//! To add a command, add a file here and a line to the list below.
 
 pub mod agents;
 pub mod args;
@@ -32,7 +32,7 @@ macro_rules! commands {
                 #[allow(missing_docs, reason = "the arguments' documentation is the command's help")]
                 $variant($module::$args),
             )+
-            /// The embedded agent, on the socket that is its standard input.
+            /// Runs the embedded agent on the socket that is its standard input.
             #[command(name = EMBEDDED_SUBCOMMAND, hide = true)]
             Agent {
                 #[arg(long)]
@@ -45,7 +45,7 @@ macro_rules! commands {
             pub(crate) fn execute(&self, screen: &Screen) -> ExitCode {
                 match self {
                     $(Self::$variant(args) => $module::$function(args, screen).into(),)+
-                    // A process of its own in all but its file: it logs for itself.
+                    // The embedded agent is a separate process that sets up its own logging.
                     Self::Agent { data_dir } => agent::server::serve_embedded(data_dir),
                 }
             }
@@ -65,8 +65,8 @@ commands! {
     Schema: schema::schema(SchemaArgs),
 }
 
-/// Runs `work` on a runtime of its own. The first signal raises the wish to stop, which `work` heeds; the
-/// runtime has threads besides this one, so that the second signal gets through whatever `work` does.
+/// Runs `work` on a new runtime. The first signal requests a stop, which `work` observes. The runtime has
+/// additional threads, so that a second signal is handled even while `work` blocks.
 fn on_runtime(screen: &Screen, work: impl AsyncFnOnce(Stop) -> Exit) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
@@ -77,8 +77,9 @@ fn on_runtime(screen: &Screen, work: impl AsyncFnOnce(Stop) -> Exit) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
-        let asked = screen.clone();
-        let note = move || asked.line("stopping; what was measured is kept (once more to end at once)");
+        let shown = screen.clone();
+        let note =
+            move || shown.line("stopping; finished trials are kept (press Ctrl-C again to quit at once)");
         match Stop::on_signals(note) {
             Ok(stop) => {
                 let exit = work(stop.clone()).await;
@@ -90,12 +91,12 @@ fn on_runtime(screen: &Screen, work: impl AsyncFnOnce(Stop) -> Exit) -> Exit {
             }
         }
     });
-    // Nothing that is still under way, such as a name being resolved, may keep us.
+    // Do not wait for tasks that are still running, such as name resolution.
     runtime.shutdown_background();
     exit
 }
 
-/// Prints what was asked for.
+/// Prints the result of a command.
 fn print(screen: &Screen, text: &str) -> Exit {
     printed(screen, output::print(text))
 }

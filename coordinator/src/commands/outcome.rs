@@ -1,4 +1,4 @@
-//! What is said of a run before and after it, apart from its numbers.
+//! Messages before and after a run, apart from its results.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, directory: &Path) -> Stri
             Target::Path(path) => format!("{}, read only, {how}", path.path),
             Target::Ramdisk(disk) => format!("a RAM disk ({}) of {}, {how}", disk.kind.name(), disk.size),
             Target::Device(device) => {
-                let use_ = if device.destroy.is_some() { "WHAT IS ON IT IS DESTROYED" } else { "read only" };
+                let use_ = if device.destroy.is_some() { "ITS CONTENTS ARE DESTROYED" } else { "read only" };
                 format!("{} ({}), {use_}, {how}", device.path, device.serial)
             }
         };
@@ -71,29 +71,29 @@ fn trials(plan: &Plan) -> String {
     }
 }
 
-/// How long a plan takes: `1m 20s`, or `40s to 3m 20s`.
+/// The expected duration of a plan: `1m 20s`, or `40s to 3m 20s`.
 pub(super) fn takes(plan: &Plan) -> String {
     let most = human(plan.expected_duration());
     plan.least_duration().map_or_else(|| most.clone(), |least| format!("{} to {most}", human(least)))
 }
 
-/// Says what did not go as planned, each thing with its remedy.
+/// Reports lost hosts, refused cells and skipped trials, with remedies.
 pub(super) fn conclude(screen: &Screen, plan: &Plan, outcome: &RunOutcome) -> Exit {
     let mut exit = Exit::Done;
     for (host, refusal) in &outcome.lost_hosts {
         screen.error(&HostError { host: host.clone(), refusal: refusal.clone() }.into());
         exit = Exit::Host;
     }
-    // A reason is given once, with all the cells that it struck.
-    let mut told = vec![false; outcome.refused.len()];
+    // Each reason is shown once, with all affected cells.
+    let mut shown = vec![false; outcome.refused.len()];
     for (i, refused) in outcome.refused.iter().enumerate() {
-        if std::mem::replace(&mut told[i], true) {
+        if std::mem::replace(&mut shown[i], true) {
             continue;
         }
         let mut cells = Vec::new();
-        for (other, told) in outcome.refused.iter().zip(&mut told).skip(i) {
+        for (other, shown) in outcome.refused.iter().zip(&mut shown).skip(i) {
             if other.host == refused.host && other.refusal == refused.refusal {
-                *told = true;
+                *shown = true;
                 let cell = &plan.cells[other.cell];
                 cells.push(label(&cell.arm, &cell.params));
             }

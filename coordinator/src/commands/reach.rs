@@ -1,4 +1,4 @@
-//! From `--agents`, `--inventory` or neither to connected hosts.
+//! Connects to the hosts of `--agents` or `--inventory`, or starts an embedded agent.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,23 @@ use crate::{
     screen::Screen,
 };
 
-/// Reaches the hosts that can be reached. What is wrong has been said when this returns: `Err` where there
-/// is nobody to speak to, otherwise the hosts, and [`Exit::Host`] if some are missing.
+/// Connects to all reachable hosts and reports the others. `Err` if the hosts are not known or the embedded agent
+/// does not start; otherwise the hosts, and [`Exit::Host`] if some are missing.
 pub(super) async fn reach(args: &HostArgs, screen: &Screen) -> Result<(Cluster, Exit), Exit> {
     let specs = match (&args.agents, &args.inventory) {
         (Some(agents), _) => inventory::from_list(agents),
         (None, Some(file)) => inventory::from_file(file),
         (None, None) => {
             let program = std::env::current_exe().map_err(|error| {
-                screen.error(&miette!("cannot find our own executable: {error}"));
+                screen.error(&miette!("cannot find the coordinator's own executable: {error}"));
                 Exit::Host
             })?;
             let data_dir = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("."));
             let options = EmbeddedOptions { program, data_dir };
             let cluster = Cluster::embedded(&options, Timing::default(), screen).await;
-            return cluster.map(|cluster| (cluster, Exit::Done)).map_err(|error| say(screen, [error]));
+            return cluster
+                .map(|cluster| (cluster, Exit::Done))
+                .map_err(|error| report_errors(screen, [error]));
         }
     };
     let specs = specs.map_err(|error| {
@@ -33,12 +35,12 @@ pub(super) async fn reach(args: &HostArgs, screen: &Screen) -> Result<(Cluster, 
         Exit::Usage
     })?;
     let (cluster, errors) = Cluster::connect_some(specs, Timing::default()).await;
-    let exit = if errors.is_empty() { Exit::Done } else { say(screen, errors) };
+    let exit = if errors.is_empty() { Exit::Done } else { report_errors(screen, errors) };
     Ok((cluster, exit))
 }
 
-/// Names every host that is not to be had.
-pub(super) fn say(screen: &Screen, errors: impl IntoIterator<Item = HostError>) -> Exit {
+/// Reports every host that is unreachable or refused.
+pub(super) fn report_errors(screen: &Screen, errors: impl IntoIterator<Item = HostError>) -> Exit {
     for error in errors {
         screen.error(&error.into());
     }

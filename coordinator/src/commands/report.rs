@@ -1,4 +1,4 @@
-//! `coordinator report`: a run directory, analysed and rendered again.
+//! `coordinator report`: analyses and renders a run directory again.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -18,23 +18,23 @@ use crate::{
     store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
 };
 
-/// Analyse a run that is on disk, and print its comparison.
+/// Analyse a stored run, and print its comparison.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator report results/latest --format markdown")]
 pub struct ReportArgs {
-    /// The run: its directory, its name or the beginning of it, `latest`, `latest~1` (the one before), or `NAME~1`
-    /// (of the scenario NAME).
+    /// The run: its directory, its name or a unique prefix of it, `latest`, `latest~1` (the run before the latest), or
+    /// `NAME~1` (the run before the latest of the scenario NAME).
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// The directory that runs are in.
+    /// The directory that contains the runs.
     #[arg(long, value_name = "DIR", default_value = RESULTS)]
     pub dir: PathBuf,
-    /// How the comparison is printed.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// Columns where standard output is no terminal.
+/// The width in columns if standard output is not a terminal.
 const WIDTH: u16 = 100;
 
 /// Runs the command.
@@ -45,9 +45,9 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
         .and_then(|directory| conclude_again(&directory, args.format));
     match concluded {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
-            // A run in a read-only place is still one to look at.
+            // A run in a read-only directory can still be shown.
             if let Some(error) = unwritten {
-                screen.line(&format!("the run's own summary is left as it was: {error}"));
+                screen.line(&format!("the summary in the run directory was not updated: {error}"));
             }
             exit.strongest(print(screen, &text))
         }
@@ -58,15 +58,15 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
     }
 }
 
-/// What a run comes to.
+/// The conclusion of a run.
 pub(super) struct Conclusion {
     /// The comparison.
     pub(super) text: String,
-    /// What the run's data deserve.
+    /// The exit code for the run's data.
     pub(super) exit: Exit,
     /// Whether every planned trial counts.
     pub(super) trustworthy: bool,
-    /// Why the summary could not be written; that is no reason to keep the comparison back.
+    /// The error with which writing the summary failed. The comparison is shown anyway.
     pub(super) unwritten: Option<StoreError>,
 }
 
@@ -76,7 +76,7 @@ fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<Conclusi
     let path = directory.path().join(SCENARIO);
     let scenario = scenario::load_text(text, &path, &plan.overrides, plan.quick)?;
     let mut found = conclusion(directory, &scenario, format)?;
-    // A run that had such hosts said so while it ran; of one on disk its records do.
+    // `run` learns of refusals while it runs; `report` reads them from the records.
     let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
     if directory.read_trials().map_err(stored)?.records.iter().any(refused) {
         found.exit = found.exit.strongest(Exit::Host);
@@ -84,7 +84,7 @@ fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<Conclusi
     Ok(found)
 }
 
-/// Analyses what a run directory holds, writes its summary, and renders it.
+/// Analyses a run directory, writes its summary, and renders it.
 pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) -> miette::Result<Conclusion> {
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let scenario = &loaded.scenario;
@@ -111,7 +111,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
 }
 
-/// Columns of standard output, and whether it is to be in colour.
+/// The width of standard output in columns, and whether to use colour.
 pub(super) fn appearance() -> (u16, bool) {
     let terminal = io::stdout().is_terminal();
     let width = if terminal { terminal_width() } else { WIDTH };
@@ -120,7 +120,7 @@ pub(super) fn appearance() -> (u16, bool) {
     (width, colour)
 }
 
-/// The directory of the run that is meant.
+/// The directory of a run.
 pub(super) fn find(run: &Path, dir: &Path) -> miette::Result<PathBuf> {
     resolve(run, dir).map_err(|error| miette::miette!(help = error.help.clone(), "{error}"))
 }

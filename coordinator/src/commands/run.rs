@@ -1,4 +1,4 @@
-//! `coordinator run`: from scenarios to comparisons.
+//! `coordinator run`: runs scenarios and prints their comparisons.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use super::{
     on_runtime,
     outcome::{announce, conclude},
     print,
-    reach::{reach, say},
+    reach::{reach, report_errors},
     report::{Conclusion, conclusion, find, stored},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     history::RESULTS,
     plan::{self, Plan},
     report::Format,
-    run::{RunOutcome, TrialSink, drive, progress::Progress},
+    run::{RunOutcome, TrialSink, progress::Progress, run_plan},
     scenario::{self, Loaded, ScenarioError},
     screen::Screen,
     stop::Stop,
@@ -46,16 +46,16 @@ pub struct RunArgs {
     /// Scenario files, run one after another.
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<PathBuf>,
-    /// Where, and what of the scenario.
+    /// Options of all measuring commands.
     #[command(flatten)]
     pub measuring: MeasuringArgs,
-    /// The run directory; by default results/TIME-NAME. Of several scenarios each gets one in DIR.
+    /// The run directory. Default: results/TIME-NAME. With several scenarios, each gets a directory inside DIR.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// How the comparison is printed.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// A run of `calibrate`: verdicts on differences that are too small for this rig are "no difference".
+    /// A run of `calibrate`. Differences below this rig's detection limit then count as "no difference".
     #[arg(long, value_name = "RUN")]
     pub calibration: Option<PathBuf>,
 }
@@ -63,7 +63,7 @@ pub struct RunArgs {
 /// Runs the command.
 #[must_use]
 pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
-    // All are read before the first is run: a slip in the last must not show after an hour.
+    // All scenarios are loaded before the first runs, so that a mistake in the last shows at once.
     let mut loaded = Vec::new();
     let mut exit = Exit::Done;
     for path in &args.scenarios {
@@ -106,13 +106,13 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
     })
 }
 
-/// The directory that was asked for: DIR itself, or of several scenarios one in DIR for each.
+/// The directory given with `--out`: DIR itself, or a directory in DIR if there are several scenarios.
 fn directory_of(args: &RunArgs, plan: &Plan) -> Option<PathBuf> {
     let out = args.out.as_ref()?;
     Some(if args.scenarios.len() == 1 { out.clone() } else { out.join(&plan.scenario) })
 }
 
-/// Whether each run can have the directory that was asked for.
+/// Checks that the directories given with `--out` are free and distinct.
 fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<()> {
     let mut known = BTreeSet::new();
     for (_, plan) in loaded {
@@ -120,8 +120,8 @@ fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Resul
         RunDir::check_free(&directory).map_err(stored)?;
         if !known.insert(directory) {
             return Err(miette!(
-                help = "rename one, or run them apart",
-                "two scenarios are called `{}`, and --out has one directory for that name",
+                help = "rename one, or run them separately",
+                "two scenarios have the name `{}`, so they would share a directory in --out",
                 plan.scenario
             ));
         }
@@ -129,7 +129,7 @@ fn check_directories(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Resul
     Ok(())
 }
 
-/// The calibration that was named, if it is one of what is going to be measured.
+/// Loads the calibration given with `--calibration`, and checks that it fits the scenarios.
 fn calibration(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<Option<Calibration>> {
     let Some(run) = &args.calibration else { return Ok(None) };
     let run = find(run, Path::new(RESULTS))?;
@@ -145,26 +145,26 @@ fn calibration(args: &RunArgs, loaded: &[(Loaded, Plan)]) -> miette::Result<Opti
     Ok(Some(found))
 }
 
-/// The plan of a scenario, by the seed that was asked for.
+/// The plan of a scenario with the chosen seed.
 pub(super) fn planned_for(args: &MeasuringArgs, scenario: &Loaded) -> Result<Plan, ScenarioError> {
     let seed = args.seed.or(scenario.scenario.seed).unwrap_or_else(fresh_seed);
     plan::plan(scenario, seed)
 }
 
-/// Any number serves; it is written down with the plan.
+/// A new seed. The plan records it.
 fn fresh_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Short enough to be typed again.
+    // Short enough to type.
     now.as_nanos() as u64 % 1_000_000
 }
 
-/// Where a plan is run, and what is kept of it.
-pub(super) struct Place<'a> {
-    /// On which hosts, and whether only warnings and errors are shown.
+/// Settings of a run besides its scenario.
+pub(super) struct RunSettings<'a> {
+    /// Options of all measuring commands.
     pub(super) measuring: &'a MeasuringArgs,
-    /// The run directory; by default one named by the time.
+    /// The run directory; by default one named after the time.
     pub(super) out: Option<PathBuf>,
-    /// What the verdicts are to heed.
+    /// The calibration that bounds the verdicts.
     pub(super) calibration: Option<&'a Calibration>,
 }
 
@@ -177,8 +177,8 @@ async fn one(
     plan: &Plan,
 ) -> Exit {
     let out = directory_of(args, plan);
-    let place = Place { measuring: &args.measuring, out, calibration };
-    let (directory, exit) = match measured(&place, screen, stop, scenario, plan).await {
+    let settings = RunSettings { measuring: &args.measuring, out, calibration };
+    let (directory, exit) = match measured(&settings, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
         Err(exit) => return exit,
     };
@@ -196,15 +196,15 @@ async fn one(
     }
 }
 
-/// Reaches the hosts, runs the plan on them into a run directory, and says what did not go as planned.
+/// Connects to the hosts, runs the plan on them into a run directory, and reports problems.
 pub(super) async fn measured(
-    place: &Place<'_>,
+    settings: &RunSettings<'_>,
     screen: &Screen,
     stop: &Stop,
     scenario: &Loaded,
     plan: &Plan,
 ) -> Result<(RunDir, Exit), Exit> {
-    let Some(reached) = stop.or(reach(&place.measuring.hosts, screen)).await else {
+    let Some(reached) = stop.or(reach(&settings.measuring.hosts, screen)).await else {
         return Err(Exit::Interrupted);
     };
     let mut cluster = match reached {
@@ -215,8 +215,8 @@ pub(super) async fn measured(
         }
         Err(exit) => return Err(exit),
     };
-    let measured = measure(place, screen, stop, scenario, plan, &mut cluster).await;
-    // The agents tidy up before anything is computed here.
+    let measured = measure(settings, screen, stop, scenario, plan, &mut cluster).await;
+    // The agents clean up before the analysis starts.
     cluster.close().await;
     let (directory, outcome) = measured?;
     let exit = conclude(screen, plan, &outcome);
@@ -224,7 +224,7 @@ pub(super) async fn measured(
 }
 
 async fn measure(
-    place: &Place<'_>,
+    settings: &RunSettings<'_>,
     screen: &Screen,
     stop: &Stop,
     scenario: &Loaded,
@@ -236,17 +236,17 @@ async fn measure(
         Exit::Usage
     };
     let cell_hosts = select::resolve(plan, &cluster.labels()).map_err(|error| usage(error.into()))?;
-    // Before the directory is made: a host that is busy leaves no empty run behind.
+    // Leases come before the directory, so that a busy host does not cause an empty run directory.
     match stop.or(cluster.open(&lease_name(plan))).await {
         None => return Err(Exit::Interrupted),
-        Some(Err(errors)) => return Err(say(screen, errors)),
+        Some(Err(errors)) => return Err(report_errors(screen, errors)),
         Some(Ok(())) => {}
     }
     let directory =
-        RunDir::create(place.out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
+        RunDir::create(settings.out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
             directory.write_plan(plan)?;
             directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
-            if let Some(calibration) = place.calibration {
+            if let Some(calibration) = settings.calibration {
                 let comparisons = plan.comparisons(scenario.scenario.baseline_arm());
                 let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
                 directory.write_calibrated_by(&own)?;
@@ -254,12 +254,12 @@ async fn measure(
             Ok(directory)
         });
     let directory = directory.map_err(|error| usage(stored(error)))?;
-    if !place.measuring.no_progress {
+    if !settings.measuring.no_progress {
         screen.line(&announce(plan, cluster, directory.path()));
     }
     let mut sink = Store(directory);
-    let mut progress = Progress::new(screen, plan, place.measuring.no_progress);
-    match drive(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
+    let mut progress = Progress::new(screen, plan, settings.measuring.no_progress);
+    match run_plan(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
         Ok(outcome) => Ok((sink.0, outcome)),
         Err(error) => {
             drop(progress);
@@ -269,7 +269,7 @@ async fn measure(
     }
 }
 
-/// What another coordinator is told when it finds the agent busy.
+/// The name of this coordinator, which another one sees if the agent is busy.
 fn lease_name(plan: &Plan) -> String {
     let machine = rustix::system::uname();
     format!("{}@{}:{}", plan.scenario, machine.nodename().to_string_lossy(), std::process::id())

@@ -1,4 +1,4 @@
-//! `coordinator schema`: JSON Schemas.
+//! `coordinator schema`: prints JSON Schemas.
 
 use clap::{Args, ValueEnum};
 
@@ -8,16 +8,16 @@ use crate::{
     screen::Screen,
 };
 
-/// Print the JSON Schema of scenarios, of summary.json or of calibration.json.
+/// Print the JSON Schema of scenarios, summary.json or calibration.json.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:\n  coordinator schema scenario > scenario.schema.json")]
 pub struct SchemaArgs {
-    /// Of what.
+    /// The format to describe.
     #[arg(value_enum)]
     pub of: Schema,
 }
 
-/// What has a schema.
+/// Formats with a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Schema {
     /// A scenario, for completion in an editor.

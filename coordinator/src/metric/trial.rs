@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use proto::{
     counters::Counters as _,
-    outcome::{CallCounts, CpuTime, DeviceCounts, Finished, UrgentCounts, WorkCounts},
+    outcome::{CallCounts, CpuTime, DeviceCounts, EngineCounts, Finished, UrgentCounts, WorkCounts},
 };
 
 /// A trial, on one host or merged over several. A part that was not measured is absent.
@@ -67,6 +67,8 @@ proto::counters! {
         pub work: WorkCounts,
         /// System calls and submissions.
         pub calls: CallCounts,
+        /// Other counts of the engine.
+        pub engine: EngineCounts,
         /// CPU time and context switches.
         pub cpu: CpuTime,
         /// The device behind the target.
@@ -83,6 +85,7 @@ impl Costs {
         Self {
             work: finished.work.clone(),
             calls: finished.calls.clone(),
+            engine: finished.engine.clone(),
             cpu: finished.cpu.clone(),
             device: finished.device.clone(),
             urgent: finished.urgent,

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::{Fixture, params},
-        report::{Plain, render, text},
+        report::{BasicFormat, render, text},
     };
 
     fn step(arm: &str, ns: f64, change: Option<(f64, f64)>) -> WaterfallStep {
@@ -220,7 +220,7 @@ mod tests {
         assert!(told.lines().all(|line| text::width(line) <= 100), "{told}");
         insta::assert_snapshot!(told);
         for columns in [60, 80] {
-            let told = render(&set, Plain::Table, columns, false);
+            let told = render(&set, BasicFormat::Table, columns, false);
             let ladder = told.split("Ladder:").nth(1).unwrap();
             assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{told}");
         }

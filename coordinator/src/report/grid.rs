@@ -1,7 +1,7 @@
 //! A plain table that is rendered as text, Markdown or CSV.
 
 use super::{
-    csv,
+    export::csv,
     text::{Align, Entry, Line, Style, columns, escape},
 };
 

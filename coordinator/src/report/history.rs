@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Plain,
+    BasicFormat,
     grid::Grid,
     text::{Align, Style, clean, escape},
     view::ratio,
@@ -21,13 +21,13 @@ const FEW_ARMS: usize = 3;
 
 /// Renders a list of runs. The text ends with a line feed.
 #[must_use]
-pub fn list(runs: &[&RunEntry], format: Plain, width: u16, colour: bool) -> String {
+pub fn list(runs: &[&RunEntry], format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
-        Plain::Table if runs.is_empty() => "no runs\n".into(),
-        Plain::Table => runs_table(runs, true).text(usize::from(width.max(60)), colour),
-        Plain::Markdown => runs_table(runs, false).markdown(),
-        Plain::Csv => runs_csv(runs).csv(),
-        Plain::Json => super::json::to_json(&json!({ "schema": 1, "runs": runs })),
+        BasicFormat::Table if runs.is_empty() => "no runs\n".into(),
+        BasicFormat::Table => runs_table(runs, true).text(usize::from(width.max(60)), colour),
+        BasicFormat::Markdown => runs_table(runs, false).markdown(),
+        BasicFormat::Csv => runs_csv(runs).csv(),
+        BasicFormat::Json => super::export::json::to_json(&json!({ "schema": 1, "runs": runs })),
     }
 }
 
@@ -37,16 +37,18 @@ pub fn trends(
     scenario: &str,
     lines: &[TrendLine],
     kernels: &dyn Fn(&str) -> String,
-    format: Plain,
+    format: BasicFormat,
     width: u16,
     colour: bool,
 ) -> String {
     let width = usize::from(width.max(60));
     let name = |line: &TrendLine| params::cell(&line.arm, &line.params);
     match format {
-        Plain::Json => super::json::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines })),
-        Plain::Csv => trends_csv(scenario, lines, kernels).csv(),
-        Plain::Table => lines
+        BasicFormat::Json => {
+            super::export::json::to_json(&json!({ "schema": 1, "scenario": scenario, "trend": lines }))
+        }
+        BasicFormat::Csv => trends_csv(scenario, lines, kernels).csv(),
+        BasicFormat::Table => lines
             .iter()
             .map(|line| {
                 let head = Style::Bold.paint(&clean(&format!("{scenario}: {}", name(line))), colour);
@@ -54,7 +56,7 @@ pub fn trends(
             })
             .collect::<Vec<_>>()
             .join("\n"),
-        Plain::Markdown => lines
+        BasicFormat::Markdown => lines
             .iter()
             .map(|line| {
                 let head = escape(&format!("{scenario}: {}", name(line)));

@@ -8,36 +8,27 @@ use crate::{
 
 mod calibration;
 mod column;
-mod csv;
 mod differences;
 mod explain;
 mod export;
-mod fio;
-mod format;
 mod grid;
 pub mod history;
 mod html;
-mod json;
-mod markdown;
-mod openmetrics;
 pub mod run_diff;
-mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
-mod trials_csv;
 mod urgent;
 mod view;
 pub(crate) mod words;
 
 pub use calibration::render as render_calibration;
-pub use export::Format;
-pub use format::Source;
-pub use json::summary_schema;
+pub use export::{Format, Source, json::summary_schema};
+use export::{csv, json, markdown, table, trials_csv};
 
 /// How what needs no trials is rendered: a comparison, two runs, or a list of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Plain {
+pub enum BasicFormat {
     /// For a terminal.
     #[default]
     Table,
@@ -52,12 +43,12 @@ pub enum Plain {
 /// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter only to the table. The
 /// text ends with a line feed. [`Format`] has the formats that need more than the comparison.
 #[must_use]
-pub fn render(set: &ComparisonSet, format: Plain, width: u16, colour: bool) -> String {
+pub fn render(set: &ComparisonSet, format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
-        Plain::Table => table::render(set, width, colour),
-        Plain::Json => json::render(set),
-        Plain::Csv => csv::render(set),
-        Plain::Markdown => markdown::render(set),
+        BasicFormat::Table => table::render(set, width, colour),
+        BasicFormat::Json => json::render(set),
+        BasicFormat::Csv => csv::render(set),
+        BasicFormat::Markdown => markdown::render(set),
     }
 }
 

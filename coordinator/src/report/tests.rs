@@ -67,7 +67,7 @@ fn assert_fits(text: &str, columns: usize) {
 
 #[test]
 fn table() {
-    let text = render(&set(), Plain::Table, 100, false);
+    let text = render(&set(), BasicFormat::Table, 100, false);
     assert_fits(&text, 100);
     assert!(!text.contains('\x1b'));
     insta::assert_snapshot!(text);
@@ -75,7 +75,7 @@ fn table() {
 
 #[test]
 fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
-    assert!(!render(&set(), Plain::Table, 120, false).contains("wait/IO"));
+    assert!(!render(&set(), BasicFormat::Table, 120, false).contains("wait/IO"));
     let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[8], 2, &["local"]);
     fixture.change = |record| {
         let Some(finished) = &mut record.hosts[0].finished else { return };
@@ -100,21 +100,21 @@ fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
     assert_eq!(set.metric("uring", "contended_share", &params(8)), Some(0.25));
     assert_eq!(set.metric("uring-tuned", "handover_per_io", &params(8)), Some(2500.0));
 
-    let table = render(&set, Plain::Table, 120, false);
+    let table = render(&set, BasicFormat::Table, 120, false);
     assert_fits(&table, 120);
     let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
     assert!(table.contains("wait/IO: time per I/O spent in user space"), "{table}");
     let rows = table.split_once("wait/IO").unwrap().1;
     assert!(row(rows, "uring ").contains(" 150 ns  ") && !row(rows, "sync ").contains("150 ns"), "{table}");
     assert!(row(rows, "uring-tuned").contains(" 2.50 µs  "), "{table}");
-    let markdown = render(&set, Plain::Markdown, 120, false);
+    let markdown = render(&set, BasicFormat::Markdown, 120, false);
     assert!(
         markdown.contains("| cpu/IO | wait/IO | path | trials |")
             && markdown.contains("| 2.50 µs | inline | 2/2 |")
     );
     let page = html(&set, SCENARIO).unwrap();
     assert!(page.contains(">wait&#x2f;IO</th>") && page.contains("<td>150 ns</td>"));
-    let csv = render(&set, Plain::Csv, 120, false);
+    let csv = render(&set, BasicFormat::Csv, 120, false);
     assert!(csv.contains(",lock_wait_ns_per_io,contended_share,handover_ns_per_io,"), "{csv}");
 }
 
@@ -130,7 +130,7 @@ fn table_of_hosts_and_gaps() {
     fixture.execute(usize::MAX);
     let mut set = fixture.analyse(Some("sync"));
     set.run_path = None;
-    let text = render(&set, Plain::Table, 100, false);
+    let text = render(&set, BasicFormat::Table, 100, false);
     assert_fits(&text, 100);
     insta::assert_snapshot!(text);
 }
@@ -142,13 +142,14 @@ fn one_arm_without_comparison() {
     let mut set = fixture.analyse(None);
     set.run_path = None;
     set.cells[0].params.insert("block_size".into(), "4KiB".into());
-    insta::assert_snapshot!(render(&set, Plain::Table, 80, false));
+    insta::assert_snapshot!(render(&set, BasicFormat::Table, 80, false));
 }
 
 #[test]
 fn colour_changes_nothing_but_colour() {
     let set = set();
-    let (plain, painted) = (render(&set, Plain::Table, 100, false), render(&set, Plain::Table, 100, true));
+    let (plain, painted) =
+        (render(&set, BasicFormat::Table, 100, false), render(&set, BasicFormat::Table, 100, true));
     let mut stripped = painted.clone();
     for code in ["0", "1", "2", "31", "32"] {
         stripped = stripped.replace(&format!("\x1b[{code}m"), "");
@@ -163,24 +164,24 @@ fn names_that_are_long_or_hostile() {
     for cell in &mut set.cells {
         cell.arm = format!("{}\x1b[2J-and-a-name-that-would-never-fit-anywhere-however-wide", cell.arm);
     }
-    let text = render(&set, Plain::Table, 100, false);
+    let text = render(&set, BasicFormat::Table, 100, false);
     assert_fits(&text, 100);
     assert!(!text.contains('\x1b'));
     set.cells[0].arm = "a|b<script>".into();
-    assert!(render(&set, Plain::Markdown, 100, false).contains("a\\|b&lt;script&gt;"));
+    assert!(render(&set, BasicFormat::Markdown, 100, false).contains("a\\|b&lt;script&gt;"));
     set.cells[0].arm = "a,\"b\"".into();
-    assert!(render(&set, Plain::Csv, 100, false).contains("\"a,\"\"b\"\"\""));
+    assert!(render(&set, BasicFormat::Csv, 100, false).contains("\"a,\"\"b\"\"\""));
 }
 
 #[test]
 fn markdown() {
-    insta::assert_snapshot!(render(&set(), Plain::Markdown, 100, false));
+    insta::assert_snapshot!(render(&set(), BasicFormat::Markdown, 100, false));
 }
 
 #[test]
 fn csv_is_rectangular() {
     let set = set();
-    let text = render(&set, Plain::Csv, 100, false);
+    let text = render(&set, BasicFormat::Csv, 100, false);
     let widths: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
     assert_eq!(widths.len(), 1 + set.cells.len());
     assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
@@ -197,20 +198,23 @@ fn json_follows_its_schema_and_reads_back() {
     empty.execute(1);
     let empty = (empty.analyse(Some("sync")), empty.plan);
     for (set, plan) in [planned_set(), empty] {
-        let json: Value = serde_json::from_str(&render(&set, Plain::Json, 100, false)).unwrap();
+        let json: Value = serde_json::from_str(&render(&set, BasicFormat::Json, 100, false)).unwrap();
         let errors: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
         let mut back: ComparisonSet = serde_json::from_value(json.clone()).unwrap();
         analysis::conclude(&mut back, &plan, &[]);
         // Floats may differ in the last digit, which no report shows.
         let set = ComparisonSet { run_path: None, ..set };
-        assert_eq!(render(&back, Plain::Table, 100, false), render(&set, Plain::Table, 100, false));
+        assert_eq!(
+            render(&back, BasicFormat::Table, 100, false),
+            render(&set, BasicFormat::Table, 100, false)
+        );
     }
 }
 
 #[test]
 fn fixed_keys_are_there() {
-    let json: Value = serde_json::from_str(&render(&set(), Plain::Json, 100, false)).unwrap();
+    let json: Value = serde_json::from_str(&render(&set(), BasicFormat::Json, 100, false)).unwrap();
     let has = |value: &Value, keys: &[&str]| {
         for key in keys {
             assert!(value.get(key).is_some(), "{key} in {value}");

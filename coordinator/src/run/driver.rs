@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{RunOutcome, TrialSink, precision::Precision, record, skip::Skips};
+use super::{RunOutcome, TrialSink, precision::PrecisionTracker, record, refused_cells::RefusedCells};
 use crate::{
     analysis::noise,
     cluster::Cluster,
@@ -24,8 +24,8 @@ pub(super) struct Driver<'a> {
     pub(super) progress: &'a mut Progress,
     pub(super) stop: &'a Stop,
     pub(super) outcome: RunOutcome,
-    pub(super) skips: Skips,
-    pub(super) precision: Precision<'a>,
+    pub(super) refused_cells: RefusedCells,
+    pub(super) precision: PrecisionTracker<'a>,
 }
 
 impl Driver<'_> {
@@ -33,7 +33,7 @@ impl Driver<'_> {
     pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
         let hosts = &self.cell_hosts[planned.cell];
         let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
-        lost || self.skips.contains(planned.cell)
+        lost || self.refused_cells.contains(planned.cell)
     }
 
     /// Runs a trial and keeps it. Returns whether noise is its only mark; `Break` if the run must stop.
@@ -51,7 +51,7 @@ impl Driver<'_> {
         self.progress.begin(plan, planned);
         let run = self.cluster.run_trial(&trial, hosts, self.progress, self.stop).await;
         let interrupted = run.interrupted;
-        for refused in self.skips.learn(planned.cell, self.cluster, &run) {
+        for refused in self.refused_cells.record(planned.cell, self.cluster, &run) {
             self.progress.refused(plan, &refused);
             self.outcome.refused.push(refused);
         }
@@ -64,7 +64,7 @@ impl Driver<'_> {
             self.outcome.recorded += 1;
             self.outcome.marked += usize::from(!record.counts());
             self.progress.end(&record, &intervals);
-            self.precision.take(&record, &intervals);
+            self.precision.add(&record, &intervals);
             self.sink.trial(record, &intervals)?;
         }
         if interrupted {

@@ -1,11 +1,11 @@
 //! Drives a plan over a cluster, trial by trial, into a sink.
 
-pub mod again;
 mod driver;
 mod marks;
 pub mod precision;
 pub mod progress;
-mod skip;
+mod refused_cells;
+pub mod repeats;
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use proto::{
     trial::Trial,
 };
 
-use self::{again::Again, driver::Driver, precision::Precision, skip::Skips};
+use self::{driver::Driver, precision::PrecisionTracker, refused_cells::RefusedCells, repeats::Repeats};
 use crate::{
     cluster::{
         Cluster,
@@ -81,11 +81,11 @@ pub struct RunOutcome {
 /// [`crate::cluster::select::resolve`] gives them. The leases must be open.
 ///
 /// A cell that a host refused is not tried again, and neither is a cell that needs a lost host; all others
-/// continue. A noisy trial is repeated at the end of its block, within the bounds of [`again`].
+/// continue. A noisy trial is repeated at the end of its block, within the bounds of [`repeats`].
 ///
 /// # Errors
 /// Only if the sink cannot keep a trial.
-pub async fn drive(
+pub async fn run_plan(
     plan: &Plan,
     cluster: &mut Cluster,
     cell_hosts: &[Vec<usize>],
@@ -93,9 +93,11 @@ pub async fn drive(
     progress: &mut Progress,
     stop: &Stop,
 ) -> miette::Result<RunOutcome> {
-    let (outcome, skips, precision) = (RunOutcome::default(), Skips::default(), Precision::new(plan));
-    let mut driver = Driver { plan, cluster, cell_hosts, sink, progress, stop, outcome, skips, precision };
-    let mut again = Again::default();
+    let (outcome, refused_cells) = (RunOutcome::default(), RefusedCells::default());
+    let precision = PrecisionTracker::new(plan);
+    let mut driver =
+        Driver { plan, cluster, cell_hosts, sink, progress, stop, outcome, refused_cells, precision };
+    let mut repeats = Repeats::default();
     let mut block = 0;
     for (index, planned) in plan.trials.iter().enumerate() {
         if planned.block != block && driver.precision.is_reached(block) && !stop.is_requested() {
@@ -109,13 +111,13 @@ pub async fn drive(
             driver.progress.skipped(plan, planned);
         } else {
             match driver.trial(planned).await? {
-                ControlFlow::Continue(true) => again.remember(planned),
+                ControlFlow::Continue(true) => repeats.add(planned),
                 ControlFlow::Continue(false) => {}
                 ControlFlow::Break(()) => break,
             }
         }
         let block_ends = plan.trials.get(index + 1).is_none_or(|next| next.block != planned.block);
-        if block_ends && again.end_of_block(&mut driver).await?.is_break() {
+        if block_ends && repeats.run(&mut driver).await?.is_break() {
             break;
         }
     }

@@ -28,13 +28,13 @@ struct Value {
 
 /// Tracks the precision of a run.
 #[derive(Debug)]
-pub struct Precision<'a> {
+pub struct PrecisionTracker<'a> {
     plan: &'a Plan,
     /// By cell, then by block. The last repeat of a trial counts.
     values: BTreeMap<usize, BTreeMap<u32, Value>>,
 }
 
-impl<'a> Precision<'a> {
+impl<'a> PrecisionTracker<'a> {
     /// Starts with no trials.
     #[must_use]
     pub fn new(plan: &'a Plan) -> Self {
@@ -42,7 +42,7 @@ impl<'a> Precision<'a> {
     }
 
     /// Adds a trial with the intervals of its hosts, by index into the record's hosts.
-    pub fn take(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
+    pub fn add(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
         if self.plan.stopping.is_none() || record.measure != Measure::Timed {
             return;
         }

@@ -135,7 +135,7 @@ impl Progress {
     }
 
     /// A trial will be repeated.
-    pub fn again(&mut self, plan: &Plan, planned: &PlannedTrial) {
+    pub fn repeat(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.total += 1;
         self.planned += expected(plan, planned);
     }

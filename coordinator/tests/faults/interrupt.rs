@@ -20,7 +20,7 @@ fn assert_kept(place: &Place, ran: &Ran) {
             cells.as_array().unwrap().iter().map(|cell| cell["trials"]["complete"].as_u64().unwrap());
         // Audits are trials too, but do not count as complete ones.
         assert!(complete.sum::<u64>() <= whole as u64, "{cells:#}");
-        assert!(ran.stderr.contains("stopping; what was measured is kept"), "{ran:?}");
+        assert!(ran.stderr.contains("stopping; finished trials are kept"), "{ran:?}");
     }
 }
 
@@ -105,7 +105,9 @@ fn a_second_interrupt_ends_at_once() {
     // With a hanging agent, an orderly end takes seconds.
     send(agent, Signal::STOP);
     run.send(Signal::INT);
-    until("it has heard", || run.stderr().contains("once more to end at once").then_some(()));
+    until("the stop request is shown", || {
+        run.stderr().contains("press Ctrl-C again to quit at once").then_some(())
+    });
     let begun = Instant::now();
     run.send(Signal::INT);
     run.wait().exits(130);

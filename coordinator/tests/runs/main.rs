@@ -206,7 +206,7 @@ fn lists_other_differences_first() {
     change("hosts.json", "\"kernel.release\": \"", "\"kernel.release\": \"5.4-");
     change("plan.json", "\"block_size\": \"4KiB\"", "\"block_size\": \"8KiB\"");
     let ran = coordinator(&place, &["compare", &names[0], &names[1], "--fail-if", "slower"]);
-    let ran = ran.exits(4).says(&["could not be judged: iops of fast"]);
+    let ran = ran.exits(4).says(&["no verdict for: iops of fast"]);
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(lines[1].trim(), "The hosts differ in: kernel.");
     assert!(lines[2].contains("The scenarios differ in workload.block_size:"), "{}", ran.stdout);

@@ -9,8 +9,9 @@ use crate::{
     noise::{Foreign, Frequency, Noise},
     notice::Recorded,
     outcome::{
-        AuditCounts, BatchCounts, CallCounts, DeviceCounts, HandoverCosts, HardwareCounts, Knob, LockCosts,
-        Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Window, WorkCounts,
+        AuditCounts, BatchCounts, CallCounts, DeviceCounts, EngineCounts, HandoverCosts, HardwareCounts,
+        Knob, LockCosts, Overhead, PathCounts, PerfCounts, SharingCosts, UrgentCounts, Verified, Window,
+        WorkCounts,
     },
     refusal::DeviceRefusal,
     trial::{
@@ -174,13 +175,13 @@ prop_compose! {
                 submitted: a,
                 enters: b,
                 enters_by_batch: lists.clone(),
-                cq_overflows: c,
                 sharing: match sharing {
                     0 => None,
                     1 => Some(SharingCosts::Lock(LockCosts { locks: a, contended: b, wait_ns: c })),
                     _ => Some(SharingCosts::Handover(HandoverCosts { ns: d })),
                 },
             },
+            engine: EngineCounts { cq_overflows: c, ..EngineCounts::default() },
             audit: AuditCounts {
                 perf: audited.then(|| PerfCounts {
                     syscalls_total: a,

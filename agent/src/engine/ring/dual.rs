@@ -11,6 +11,7 @@ use std::{
 };
 
 use proto::{
+    counters::Counters as _,
     outcome::{Knob, Lane},
     refusal::{OpenFor, Refusal, WorkerRefusal},
     trial,
@@ -28,7 +29,7 @@ pub struct DualRing {
 }
 
 impl DualRing {
-    /// Builds both rings alike; each has its own block for every slot, from `buffers`.
+    /// Builds both rings with the same options; each has its own block for every slot, from `buffers`.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -54,7 +55,7 @@ impl DualRing {
         Ok((Self { urgent, bulk, polls: 0 }, knobs))
     }
 
-    /// Waits until one of the rings has a completion. Workers block signals, so these do not end the wait.
+    /// Waits until one of the rings has a completion. Workers block signals, so signals do not end the wait.
     fn wait(&mut self) -> io::Result<()> {
         let of = |ring: &Ring| libc::pollfd { fd: ring.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut fds = [of(&self.urgent), of(&self.bulk)];
@@ -125,18 +126,10 @@ impl Engine for DualRing {
     }
 
     fn counts(&self) -> Counts {
-        let (urgent, bulk) = (self.urgent.counts(), self.bulk.counts());
-        let mut batches = bulk.batches;
-        batches.iter_mut().zip(urgent.batches).for_each(|(sum, more)| *sum += more);
-        let enters = bulk.syscalls[0].1 + urgent.syscalls[0].1;
-        Counts {
-            syscalls: [("io_uring_enter", enters), ("ppoll", self.polls), ("", 0), ("", 0)],
-            submitted: bulk.submitted + urgent.submitted,
-            batches,
-            overflows: bulk.overflows + urgent.overflows,
-            parted: bulk.parted + urgent.parted,
-            sharing: None,
-        }
+        let mut counts = self.bulk.counts();
+        counts.add(&self.urgent.counts());
+        counts.syscalls[1] = ("ppoll", self.polls);
+        counts
     }
 
     fn rings(&self) -> Vec<RawFd> {
@@ -201,7 +194,7 @@ mod tests {
             }));
             let mut seen = Vec::new();
             while seen.len() < DEPTH as usize {
-                assert!(engine.commit(1).unwrap() > 0, "waits until something is there");
+                assert!(engine.commit(1).unwrap() > 0, "waits for a completion");
                 engine.reap(|completion| seen.push(completion));
             }
             seen.sort_by_key(|completion| completion.slot);

@@ -29,7 +29,7 @@ impl CellData<'_> {
             sqes_per_enter: (costs.calls.enters > 0 && costs.calls.submitted > 0)
                 .then(|| costs.calls.submitted as f64 / costs.calls.enters as f64),
             enters_by_batch: audit::by_batch(&costs.calls.enters_by_batch),
-            cq_overflows: costs.calls.cq_overflows,
+            cq_overflows: costs.engine.cq_overflows,
             punted_to_io_wq: audit::counts(self, scope).and_then(|(counts, _)| counts.perf?.punted_to_io_wq),
             completed: audit::completed(self, scope),
             batches_missing: audit::batches_missing(self, scope),

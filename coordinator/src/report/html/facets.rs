@@ -12,6 +12,8 @@ const MAX: usize = 6;
 
 /// Merged cells by what they share.
 pub(super) struct Facets<'a> {
+    /// The whole run, for charts of more than cells.
+    pub(super) set: &'a ComparisonSet,
     /// The axis that goes to the right; none without a sweep.
     pub(super) axis: Option<String>,
     /// Every arm, in the plan's order.
@@ -40,6 +42,7 @@ impl<'a> Facets<'a> {
             params
         };
         Self {
+            set,
             arms,
             by_other_axes: group(&cells, others),
             by_point: group(&cells, |cell| cell.params.clone()),

@@ -18,14 +18,13 @@ use crate::{
 };
 
 mod bars;
-mod chart;
-mod cost;
+mod charts;
 mod facets;
 mod figure;
 mod head;
+mod metric_chart;
 mod rerun;
 mod scale;
-mod sections;
 #[cfg(test)]
 mod tests;
 mod xy;
@@ -113,7 +112,7 @@ pub(super) fn render(
         TEMPLATE,
         context! {
             set, answer, untrusted, crossovers, axes => view.axes, titles, rows, claims, scenario,
-            cards => head::cards(set), sections => sections::sections(set), legend => view.legend_of_words(),
+            cards => head::cards(set), sections => charts::sections(set), legend => view.legend_of_words(),
             heeded => set.calibration.as_ref().map(calibration::heeded),
             interval => INTERVAL, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,

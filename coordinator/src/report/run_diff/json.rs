@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    report::{json::to_json, words},
+    report::{export::json::to_json, words},
     summary::run_diff::{CellDiff, FactChange, RunDiff, RunFacts, ScenarioChange},
 };
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Plain,
+    BasicFormat,
     differences::NOT_REPORTED,
     text::{Style, clean, escape, wrap},
     words,
@@ -26,12 +26,12 @@ const LEGEND: &str = concat!(
 
 /// Renders the comparison. The text ends with a line feed.
 #[must_use]
-pub fn render(found: &RunDiff, format: Plain, width: u16, colour: bool) -> String {
+pub fn render(found: &RunDiff, format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
-        Plain::Table => text(found, usize::from(width.max(60)), colour),
-        Plain::Markdown => markdown(found),
-        Plain::Csv => table::csv(found).csv(),
-        Plain::Json => json::render(found),
+        BasicFormat::Table => text(found, usize::from(width.max(60)), colour),
+        BasicFormat::Markdown => markdown(found),
+        BasicFormat::Csv => table::csv(found).csv(),
+        BasicFormat::Json => json::render(found),
     }
 }
 

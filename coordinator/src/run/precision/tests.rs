@@ -14,11 +14,11 @@ fn fixture(arms: &[&str], trials: u32, until: f64) -> Fixture {
 
 /// The block after which the precision is reached, if any.
 fn reached(fixture: &Fixture) -> Option<u32> {
-    let mut precision = Precision::new(&fixture.plan);
+    let mut precision = PrecisionTracker::new(&fixture.plan);
     let records = fixture.run.read_trials().unwrap().records;
     for (index, record) in records.iter().enumerate() {
         let of = |host| (host, fixture.run.intervals(record, host).unwrap());
-        precision.take(record, &(0..record.hosts.len()).map(of).collect::<Vec<_>>());
+        precision.add(record, &(0..record.hosts.len()).map(of).collect::<Vec<_>>());
         let complete = records.get(index + 1).is_none_or(|next| next.block != record.block);
         if complete && precision.is_reached(record.block) {
             return Some(record.block);
@@ -93,7 +93,7 @@ fn a_single_arm_uses_the_intervals_of_its_means() {
     let mut alone = fixture(&["sync"], 12, 0.05);
     alone.execute(usize::MAX);
     assert_eq!(reached(&alone), Some(5));
-    assert!(!Precision::new(&alone.plan).is_reached(9), "nothing was measured");
+    assert!(!PrecisionTracker::new(&alone.plan).is_reached(9), "nothing was measured");
 }
 
 #[test]

@@ -102,7 +102,7 @@ proptest! {
         }
         set.answer = crate::analysis::answer::answer(&set, &[]);
         prop_assert!(!words::answer::sentences(&set.answer).is_empty());
-        for format in [crate::report::Plain::Table, crate::report::Plain::Markdown] {
+        for format in [crate::report::BasicFormat::Table, crate::report::BasicFormat::Markdown] {
             let _ = crate::report::render(&set, format, 80, false);
         }
     }

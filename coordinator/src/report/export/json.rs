@@ -4,9 +4,10 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{format::Export, words};
+use super::Export;
 use crate::{
     params::Params,
+    report::words,
     summary::{Comparison, ComparisonSet, crossover::Crossover, explanation::Explanation},
 };
 
@@ -135,7 +136,7 @@ impl<'a> CrossoverDocument<'a> {
 }
 
 /// The text of `summary.json`.
-pub(super) fn render(set: &ComparisonSet) -> String {
+pub(in crate::report) fn render(set: &ComparisonSet) -> String {
     to_json(&Document::of(set))
 }
 
@@ -146,6 +147,6 @@ pub fn summary_schema() -> Value {
 }
 
 #[allow(clippy::expect_used, reason = "every key is a string and no value has a serialiser of its own")]
-pub(super) fn to_json(data: &impl Serialize) -> String {
+pub(in crate::report) fn to_json(data: &impl Serialize) -> String {
     serde_json::to_string_pretty(data).expect("reports are plain data") + "\n"
 }

@@ -3,15 +3,22 @@
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use super::{
-    csv, fio,
-    format::{Export, Source},
-    json, markdown, openmetrics, table, trials_csv,
+use crate::{
+    plan::Plan,
+    store::{RunDir, StoreError},
+    summary::ComparisonSet,
 };
-use crate::store::StoreError;
+
+pub(super) mod csv;
+mod fio;
+pub(super) mod json;
+pub(super) mod markdown;
+mod openmetrics;
+pub(super) mod table;
+pub(super) mod trials_csv;
 
 /// All formats, in the order of `--help`. The first is the default.
-static FORMATS: [Format; 7] = [
+static FORMATS: &[Format] = &[
     Format(&table::EXPORT),
     Format(&json::EXPORT),
     Format(&csv::EXPORT),
@@ -20,6 +27,35 @@ static FORMATS: [Format; 7] = [
     Format(&openmetrics::EXPORT),
     Format(&trials_csv::EXPORT),
 ];
+
+/// A format, and how a run is rendered in it.
+#[derive(Debug)]
+pub(super) struct Export {
+    /// The value of `--format`.
+    pub(super) name: &'static str,
+    /// One line for `--help` and the documentation, without a full stop.
+    pub(super) help: &'static str,
+    /// More for the documentation, in Markdown: whole sentences.
+    #[cfg_attr(not(test), allow(dead_code, reason = "a test writes the documentation"))]
+    pub(super) details: Option<&'static str>,
+    /// Renders a run. The text ends with a line feed.
+    pub(super) render: fn(&Source<'_>) -> Result<String, StoreError>,
+}
+
+/// What a run is rendered from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The comparison.
+    pub set: &'a ComparisonSet,
+    /// The plan of the run.
+    pub plan: &'a Plan,
+    /// The run's records and histograms.
+    pub run: &'a RunDir,
+    /// Columns of the terminal; 100 where there is none.
+    pub width: u16,
+    /// Whether the terminal shows colours.
+    pub colour: bool,
+}
 
 /// A format that a run can be printed in.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +79,7 @@ impl Default for Format {
 
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
-        &FORMATS
+        FORMATS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -61,7 +97,6 @@ mod tests {
     use crate::{
         analysis::fixture::{Fixture, params},
         docs,
-        summary::ComparisonSet,
     };
 
     fn render(set: &ComparisonSet, fixture: &Fixture, name: &str) -> String {

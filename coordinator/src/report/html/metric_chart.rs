@@ -12,13 +12,13 @@ use super::{
 use crate::{metric::Metric, params, stats::confidence::INTERVAL, summary::CellSummary};
 
 /// A metric that is drawn against an axis or, without one, as a bar for each arm.
-pub(super) struct Chart {
+pub(super) struct MetricChart {
     pub(super) metric: &'static Metric,
     /// Whether single trials are drawn too.
     pub(super) trials: bool,
 }
 
-impl Chart {
+impl MetricChart {
     pub(super) fn heading(&self) -> &'static str {
         self.metric.heading
     }
@@ -33,7 +33,7 @@ impl Chart {
 }
 
 /// The figures of a metric, a small multiple for each combination of the other axes.
-pub(super) fn against_axis(facets: &Facets<'_>, chart: &Chart) -> Section {
+pub(super) fn against_axis(facets: &Facets<'_>, chart: &MetricChart) -> Section {
     let Some(axis) = &facets.axis else {
         let figures = facets.by_point.iter().filter_map(|(_, cells)| by_arm(facets, chart, cells));
         return Section { figures: figures.collect(), ..Section::default() };
@@ -45,7 +45,7 @@ pub(super) fn against_axis(facets: &Facets<'_>, chart: &Chart) -> Section {
 
 fn of_axis(
     facets: &Facets<'_>,
-    chart: &Chart,
+    chart: &MetricChart,
     axis: &str,
     facet: &str,
     cells: &[&CellSummary],
@@ -95,7 +95,7 @@ fn of_axis(
 }
 
 /// A bar for each arm, where there is no axis.
-pub(super) fn by_arm(facets: &Facets<'_>, chart: &Chart, cells: &[&CellSummary]) -> Option<Figure> {
+pub(super) fn by_arm(facets: &Facets<'_>, chart: &MetricChart, cells: &[&CellSummary]) -> Option<Figure> {
     let mut table = Table {
         caption: chart.heading().into(),
         head: ["arm", "mean", INTERVAL, "trials"].map(Into::into).into(),

@@ -1,88 +1,21 @@
-//! Charts of what an I/O costs: system calls, CPU time, and what each step of a ladder saves.
+//! The scenario's ladder as a waterfall: the time per I/O that each step saves or costs.
 
-use super::{
+use super::super::{
     bars::{self, Row, Segment},
-    chart::{Chart, against_axis, comma, interval, legend},
     facets::{Facets, few},
     figure::{Figure, Key, Look, Section, Table},
+    metric_chart::{comma, interval},
 };
 use crate::{
-    metric::cost::{CPU_PER_IO, SYSCALLS_PER_IO},
     params,
     stats::confidence::INTERVAL,
-    summary::{
-        ComparisonSet,
-        insight::{Waterfall, WaterfallStep},
-    },
+    summary::insight::{Waterfall, WaterfallStep},
     units,
 };
 
-/// System calls per I/O, by the engine's own count.
-pub(super) fn syscalls(facets: &Facets<'_>) -> Section {
-    Section {
-        id: "syscalls",
-        title: SYSCALLS_PER_IO.heading.into(),
-        note: "Lower is better. Counted by the engine over all timed trials; an audit checks the count with perf where \
-               it can."
-            .into(),
-        keys: legend(facets),
-        ..against_axis(facets, &Chart { metric: &SYSCALLS_PER_IO, trials: false })
-    }
-}
-
-const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threads", "K")];
-
-/// CPU time of an I/O, stacked by who spent it.
-pub(super) fn cpu(facets: &Facets<'_>) -> Section {
-    let (shown, left_out) = few(facets.by_point.iter().collect());
-    let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
-    let figures = shown.into_iter().filter_map(|(point, cells)| {
-        let mut table = Table {
-            caption: format!("{}{}", CPU_PER_IO.heading, comma(point)),
-            head: ["arm", "user", "system", "kernel threads", "all"].map(Into::into).into(),
-            rows: vec![],
-        };
-        let rows: Vec<Row> = cells
-            .iter()
-            .filter_map(|cell| {
-                let cpu = cell.cost.cpu?;
-                let parts = [Some(cpu.user), Some(cpu.system), cpu.kernel_threads];
-                let text = |part: Option<f64>| part.map_or_else(|| "-".into(), units::nanos);
-                let all = units::nanos(cpu.total());
-                let told = parts.map(text);
-                table.rows.push([cell.arm.clone()].into_iter().chain(told).chain([all.clone()]).collect());
-                let (mut segments, mut from) = (Vec::new(), 0.0);
-                for (series, (part, (kind, letters))) in parts.into_iter().zip(KINDS).enumerate() {
-                    let Some(part) = part.filter(|part| *part > 0.0) else { continue };
-                    let tip = format!("{}, {kind}: {} of {all}", cell.arm, units::nanos(part));
-                    segments.push(Segment { from, to: from + part, series, letters, tip });
-                    from += part;
-                }
-                Some(Row { name: cell.arm.clone(), value: all, segments, ci95: None, trials: vec![] })
-            })
-            .collect();
-        let title = format!("{}{}", CPU_PER_IO.heading, comma(point));
-        bars::figure(title, CPU_PER_IO.heading, units::nanos, &looks, &rows, table)
-    });
-    let key = |(index, (kind, letter)): (usize, &(&str, &str))| Key {
-        name: format!("{letter}: {kind}"),
-        look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..Look::of(index) },
-    };
-    Section {
-        id: "cpu",
-        title: CPU_PER_IO.heading.into(),
-        note: "Lower is better. User and system are the workers' own; kernel threads are those of io_uring that work \
-               for them."
-            .into(),
-        keys: KINDS.iter().enumerate().map(key).collect(),
-        figures: figures.collect(),
-        left_out,
-    }
-}
-
 /// Where each nanosecond went: each step hangs from the one before it.
-pub(super) fn waterfall(set: &ComparisonSet) -> Section {
-    let (shown, left_out) = few(set.ladders.iter().collect());
+pub(super) fn section(facets: &Facets<'_>) -> Section {
+    let (shown, left_out) = few(facets.set.ladders.iter().collect());
     let looks = [7, 2, 1].map(Look::of);
     let key = |name: &str, look: Look| Key {
         name: name.into(),

@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    calibration, explain,
-    format::Export,
-    text::escape,
-    view::{View, outcome},
-    words,
+use super::Export;
+use crate::{
+    metric::throughput::IOPS,
+    report::{
+        calibration, differences, explain,
+        text::escape,
+        urgent,
+        view::{View, outcome},
+        words,
+    },
+    stats::confidence::INTERVAL,
+    summary::ComparisonSet,
 };
-use crate::{metric::throughput::IOPS, stats::confidence::INTERVAL, summary::ComparisonSet};
 
 pub(super) static EXPORT: Export = Export {
     name: "markdown",
@@ -18,7 +23,7 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set)),
 };
 
-pub(super) fn render(set: &ComparisonSet) -> String {
+pub(in crate::report) fn render(set: &ComparisonSet) -> String {
     let mut out = format!("### {}\n", escape(set.question.as_deref().unwrap_or(&set.scenario)));
     let answer = words::answer::sentences(&set.answer);
     if !answer.is_empty() {
@@ -29,7 +34,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     }
     out.push('\n');
     table(set, &mut out);
-    super::urgent::markdown(set, &mut out);
+    urgent::markdown(set, &mut out);
     explain::markdown(set, escape, &mut out);
     if !set.expectations.is_empty() {
         out.push_str("\n#### Expectations\n\n");
@@ -58,7 +63,7 @@ pub(super) fn render(set: &ComparisonSet) -> String {
     if let Some(heeded) = &set.calibration {
         let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }
-    out.push_str(&super::differences::markdown(set));
+    out.push_str(&differences::markdown(set));
     let _ = writeln!(
         out,
         "\n{}\nRun {}.",

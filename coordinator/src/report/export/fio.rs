@@ -15,7 +15,7 @@ use proto::{
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::format::Export;
+use super::Export;
 use crate::{
     analysis::export_rows::{self, CellTotals, DirectionTotals},
     params,

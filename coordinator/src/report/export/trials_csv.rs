@@ -3,8 +3,8 @@
 use proto::trial::Measure;
 
 use super::{
+    Export,
     csv::{field, number},
-    format::Export,
 };
 use crate::{
     analysis::export_rows::{self, TrialRow},
@@ -23,7 +23,7 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(&source.set.run_id, &source.set.scenario, &export_rows::rows(source.run)?)),
 };
 
-pub(super) fn render(run_id: &str, scenario: &str, rows: &[TrialRow]) -> String {
+pub(in crate::report) fn render(run_id: &str, scenario: &str, rows: &[TrialRow]) -> String {
     let mut axes: Vec<&str> = Vec::new();
     for axis in rows.iter().flat_map(|row| row.params.keys()) {
         if !axes.contains(&axis.as_str()) {

@@ -6,20 +6,20 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use super::driver::Driver;
 use crate::plan::{Plan, PlannedTrial};
 
-/// The most repeats of a noisy trial.
-pub const AGAIN: u32 = 2;
+/// The maximum number of repeats of a noisy trial within its block.
+pub const MAX_REPEATS: u32 = 2;
 
 /// The noisy trials of the current block. A cell has at most as many repeats as trials, so that lasting noise at
 /// most doubles a run.
 #[derive(Debug, Default)]
-pub(super) struct Again<'a> {
+pub(super) struct Repeats<'a> {
     noisy: Vec<&'a PlannedTrial>,
     spent: BTreeMap<usize, u32>,
 }
 
-impl<'a> Again<'a> {
+impl<'a> Repeats<'a> {
     /// Records a noisy trial.
-    pub(super) fn remember(&mut self, planned: &'a PlannedTrial) {
+    pub(super) fn add(&mut self, planned: &'a PlannedTrial) {
         self.noisy.push(planned);
     }
 
@@ -39,16 +39,16 @@ impl<'a> Again<'a> {
     ///
     /// # Errors
     /// The sink cannot keep a trial.
-    pub(super) async fn end_of_block(&mut self, driver: &mut Driver<'_>) -> miette::Result<ControlFlow<()>> {
-        for _ in 0..AGAIN {
+    pub(super) async fn run(&mut self, driver: &mut Driver<'_>) -> miette::Result<ControlFlow<()>> {
+        for _ in 0..MAX_REPEATS {
             for planned in self.take(driver.plan) {
                 if driver.cannot_run(planned) {
                     continue;
                 }
-                driver.progress.again(driver.plan, planned);
+                driver.progress.repeat(driver.plan, planned);
                 driver.outcome.repeated += 1;
                 match driver.trial(planned).await? {
-                    ControlFlow::Continue(true) => self.remember(planned),
+                    ControlFlow::Continue(true) => self.add(planned),
                     ControlFlow::Continue(false) => {}
                     ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
                 }
@@ -69,18 +69,18 @@ mod tests {
     fn a_cell_has_as_many_repeats_as_trials() {
         let plan = Fixture::new(&["a", "b"], &[1], 3, &["n1"]).plan;
         let of_cell = |cell: usize| plan.trials.iter().find(|planned| planned.cell == cell).unwrap();
-        let mut again = Again::default();
+        let mut repeats = Repeats::default();
         for _ in 0..2 {
-            again.remember(of_cell(0));
-            again.remember(of_cell(1));
-            assert_eq!(again.take(&plan).len(), 2);
+            repeats.add(of_cell(0));
+            repeats.add(of_cell(1));
+            assert_eq!(repeats.take(&plan).len(), 2);
         }
-        again.remember(of_cell(0));
-        again.remember(of_cell(0));
-        assert_eq!(again.take(&plan).len(), 1, "three of three");
-        again.remember(of_cell(0));
-        again.remember(of_cell(1));
-        assert_eq!(again.take(&plan), [of_cell(1)], "of its own");
-        assert!(again.take(&plan).is_empty(), "none is taken twice");
+        repeats.add(of_cell(0));
+        repeats.add(of_cell(0));
+        assert_eq!(repeats.take(&plan).len(), 1, "the third of three repeats");
+        repeats.add(of_cell(0));
+        repeats.add(of_cell(1));
+        assert_eq!(repeats.take(&plan), [of_cell(1)], "the limit is per cell");
+        assert!(repeats.take(&plan).is_empty(), "a trial is taken once");
     }
 }

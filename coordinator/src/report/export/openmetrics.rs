@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use proto::outcome::Direction;
 
-use super::format::Export;
+use super::Export;
 use crate::{
     analysis::export_rows::{self, CellTotals},
     metric, params,

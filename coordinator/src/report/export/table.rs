@@ -1,16 +1,17 @@
 //! The table in a terminal.
 
-use super::{
-    calibration,
-    column::Column,
-    explain,
-    format::Export,
-    text::{Align, Entry, Line, Style, clean, columns, indented, wrap},
-    view::{Row, View, outcome},
-    words,
-};
+use super::Export;
 use crate::{
     metric::throughput::IOPS,
+    report::{
+        calibration,
+        column::Column,
+        differences, explain,
+        text::{self, Align, Entry, Line, Style, clean, columns, indented, wrap},
+        urgent,
+        view::{Group, Row, View, outcome},
+        words,
+    },
     summary::{ComparisonSet, Verdict},
 };
 
@@ -25,7 +26,7 @@ pub(super) static EXPORT: Export = Export {
 const WIDEST_VALUE: usize = 16;
 
 /// Question and answer, the table, expectations, warnings, how to read it, where the run lies.
-pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
+pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
     let mut parts = Vec::new();
     let head = set.question.as_deref().unwrap_or(&set.scenario);
@@ -35,7 +36,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     parts.push(top.join("\n"));
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());
-    parts.extend(super::urgent::section(set, width, colour));
+    parts.extend(urgent::section(set, width, colour));
     parts.extend(explain::ladders(set, width, colour));
     parts.extend(explain::section(set, width, colour));
     if !set.expectations.is_empty() {
@@ -44,7 +45,7 @@ pub(super) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     if !set.warnings.is_empty() {
         parts.push(warnings(set, width, colour));
     }
-    parts.extend(super::differences::text(set, width, colour));
+    parts.extend(differences::text(set, width, colour));
     let mut foot: Vec<String> =
         view.legend().iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
     if let Some(heeded) = &set.calibration {
@@ -70,7 +71,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
         let text = laid_out(set, view, width, false);
         // Names are cut before lines grow too long: they are worth more than an optional column.
         let named = set.cells.iter().all(|cell| text.contains(&*clean(&cell.arm)));
-        named && text.lines().all(|line| super::text::width(line) <= width)
+        named && text.lines().all(|line| text::width(line) <= width)
     };
     while let Some(last) = view.columns.last().copied().filter(|last| last.is_optional() && !fits(&view)) {
         view.leave_out(|column| column == last);
@@ -81,7 +82,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
 fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> String {
     // Several axes go into a heading: a column each would leave the numbers no room.
     // So does one whose values are long.
-    let short = |group: &super::view::Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
+    let short = |group: &Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
     let axis_column = view.axes.len() == 1 && view.groups.iter().all(short);
     let compared = !set.comparisons.is_empty();
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
@@ -99,7 +100,7 @@ fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> Str
         titles.push(("trials", Align::Right));
     }
     let align: Vec<Align> = titles.iter().map(|(_, align)| *align).collect();
-    let title = |(text, _): &(&str, Align)| Entry::new(super::text::cut(text, 16), Style::Bold);
+    let title = |(text, _): &(&str, Align)| Entry::new(text::cut(text, 16), Style::Bold);
     let mut lines = vec![Line::Entries(titles.iter().map(title).collect())];
     for group in &view.groups {
         lines.push(Line::Rule);

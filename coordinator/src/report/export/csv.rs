@@ -1,7 +1,7 @@
 //! CSV of cells: one row for each cell, merged and on each host. Numbers are plain; units are in the names of the
 //! columns. An empty field means *not measured*.
 
-use super::format::Export;
+use super::Export;
 use crate::{
     metric::{self, CsvValue, Metric, cost::SYSCALLS_AUDIT, ring::PUNTED_TO_IO_WQ, throughput::IOPS},
     params,
@@ -16,7 +16,7 @@ pub(super) static EXPORT: Export = Export {
 };
 
 /// Quoted where RFC 4180 asks for it.
-pub(super) fn field(text: &str) -> String {
+pub(in crate::report) fn field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -31,7 +31,7 @@ pub(super) fn number(value: Option<f64>) -> String {
 /// A column's name and a cell's value.
 type Field = (String, String);
 
-pub(super) fn render(set: &ComparisonSet) -> String {
+pub(in crate::report) fn render(set: &ComparisonSet) -> String {
     let mut axes: Vec<&String> = Vec::new();
     for axis in set.cells.iter().flat_map(|cell| cell.params.keys()) {
         if !axes.contains(&axis) {
