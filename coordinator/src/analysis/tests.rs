@@ -161,8 +161,8 @@ fn marked_trials_are_shown_and_kept_out() {
     assert_eq!((cell.trials.complete, cell.trials.marked), (2, 1));
     assert_eq!(cell.throughput.iops.as_ref().unwrap().samples.len(), 2);
     let of = |host| set.warnings.iter().filter(move |warning| warning.host.as_deref() == host);
-    let told: Vec<String> = of(Some("local")).map(SetWarning::message).collect();
-    assert!(told[0].contains("0003-sync") && told[0].contains("busy"), "{told:?}");
+    let messages: Vec<String> = of(Some("local")).map(SetWarning::message).collect();
+    assert!(messages[0].contains("0003-sync") && messages[0].contains("busy"), "{messages:?}");
     assert!(set.warnings.iter().any(|warning| warning.remedy() == refused().remedy()));
     assert!(!set.trustworthy);
     let missing = |arm: &str, complete| Untrusted::MissingTrials {

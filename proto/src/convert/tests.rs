@@ -181,7 +181,7 @@ prop_compose! {
                     _ => Some(SharingCosts::Handover(HandoverCosts { ns: d })),
                 },
             },
-            engine: EngineCounts { cq_overflows: c, ..EngineCounts::default() },
+            engine: EngineCounts { cq_overflows: c },
             audit: AuditCounts {
                 perf: audited.then(|| PerfCounts {
                     syscalls_total: a,

@@ -13,13 +13,13 @@ use crate::{
     warning::{CalibrationWarning, FactNames, OtherHost},
 };
 
-/// The calibration is of another experiment.
+/// The calibration has another target or workload than the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error(
     "the calibration {run_id} is of another {what}: it has {calibrated}, the scenario {scenario} has {own}"
 )]
 #[diagnostic(help(
-    "calibrate this one: `coordinator calibrate` with the same scenario, --set and --quick; or run without \
+    "calibrate this scenario: `coordinator calibrate` with the same scenario, --set and --quick; or run without \
      --calibration"
 ))]
 pub struct Misfit {
@@ -101,7 +101,7 @@ fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
     names.into_iter().filter(differ).cloned().collect()
 }
 
-/// The first key, depth first, at which two trees differ, and both values.
+/// The first key in depth-first order at which two trees differ, with both values.
 fn difference(
     at: &str,
     theirs: &serde_json::Value,

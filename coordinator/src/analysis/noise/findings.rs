@@ -140,7 +140,7 @@ fn throttled(noise: &Noise) -> Option<Finding> {
 
 fn clocksource(noise: &Noise) -> Option<Finding> {
     let (before, after) = (noise.clocksource.clone()?, noise.clocksource_after.clone()?);
-    (before != after).then(|| Finding {
+    (before != after).then_some(Finding {
         warning: NoiseWarning::Clocksource { problem: ClockProblem::Changed { before, after } },
         marks: true,
     })
