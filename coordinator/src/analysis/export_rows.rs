@@ -18,6 +18,7 @@ use crate::{
         RunDir, StoreError,
         record::{HostTrial, TrialRecord},
     },
+    warning::KeptOut,
 };
 
 /// One trial on one host.
@@ -38,7 +39,7 @@ pub struct TrialRow {
     /// The host.
     pub host: String,
     /// Why its numbers enter no verdict; empty: they do.
-    pub kept_out: Vec<String>,
+    pub kept_out: Vec<KeptOut>,
     /// Bound on the error of the host's clock against the coordinator's, in nanoseconds.
     pub clock_error_ns: u64,
     /// What was done: of a trial that counts within the window that all hosts share, else in all intervals that
@@ -98,7 +99,7 @@ pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
     for record in &trials.records {
         let (mut kept_out, mut works) = (trials::kept_out(record), BTreeMap::new());
         if kept_out.is_empty() && !last.iter().any(|kept| std::ptr::eq(*kept, record)) {
-            kept_out.push("run again".to_owned());
+            kept_out.push(KeptOut::Repeated);
         }
         if kept_out.is_empty() && record.measure == Measure::Timed {
             match trials::sample(run, record)? {

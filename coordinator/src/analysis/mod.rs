@@ -81,7 +81,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
-        warnings.add(torn.code(), None, torn.message(), &torn.remedy());
+        warnings.add(None, torn.clone());
     }
     for record in &records {
         warnings.of_record(record);
@@ -211,7 +211,7 @@ fn gather<'a>(
                     }
                     Err(why) => {
                         counts.marked += 1;
-                        warnings.trial_kept_out(record, &why);
+                        warnings.trial_kept_out(record, vec![why]);
                     }
                 }
             }

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     metric::lanes::urgent,
     scenario::expect::parse,
-    summary::{ComparisonSet, SetWarning, TooFewUrgent, Verdict},
+    summary::{ComparisonSet, TooFewUrgent, Verdict},
+    warning::SetWarning,
 };
 
 #[test]
@@ -61,7 +62,7 @@ fn run(hosts: &[&str], urgent: fn(&str, u32, usize) -> u64) -> (Fixture, Compari
 }
 
 fn told(set: &ComparisonSet) -> Option<&SetWarning> {
-    set.warnings.iter().find(|warning| warning.code == "too-few-urgent")
+    set.warnings.iter().find(|warning| warning.code() == "too-few-urgent")
 }
 
 #[test]
@@ -109,11 +110,11 @@ fn where_no_urgent_operation_completed_neither_part_is_shown_and_that_is_said() 
     assert!(set.cell("uring", &params(32)).unwrap().lanes.bulk.is_some());
     let told = told(&set).unwrap();
     assert!(
-        told.message.starts_with("uring-tuned at depth 32: no urgent operation completed"),
+        told.message().starts_with("uring-tuned at depth 32: no urgent operation completed"),
         "{}",
-        told.message
+        told.message()
     );
-    assert!(told.remedy.contains("longer `runtime`"), "{}", told.remedy);
+    assert!(told.remedy().contains("longer `runtime`"), "{}", told.remedy());
 }
 
 #[test]
@@ -133,9 +134,11 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
         let reason = TooFewUrgent { arm: arm.into(), per_trial: 98.0, needed: 100 };
         assert_eq!(p99.reason, Some(reason));
         assert_eq!(found("urgent_p50").reason, None);
-        let message = &told(&set).unwrap().message;
+        let message = told(&set).unwrap().message();
         assert!(
-            message.starts_with(&format!("{arm} at depth 32: 98 urgent operations a trial tell no 99th")),
+            message.starts_with(&format!(
+                "{arm} at depth 32: 98 urgent operations per trial are too few for a 99th"
+            )),
             "{message}"
         );
 

@@ -180,7 +180,7 @@ fn what_makes_a_calibration_doubtful_is_told() {
     found.hosts.get_mut("local").unwrap().insert("kernel.release".into(), "5.10".into());
     fixture.run.write_calibrated_by(&found).unwrap();
     let set = fixture.analyse(Some("other"));
-    let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code()).collect();
     let all = [
         "calibration-other-host",
         "calibration-other-host",
@@ -191,7 +191,7 @@ fn what_makes_a_calibration_doubtful_is_told() {
         "calibration-doubtful",
     ];
     assert_eq!(codes, all);
-    let of = |code: &str| &set.warnings.iter().find(|warning| warning.code == code).unwrap().message;
+    let of = |code: &str| set.warnings.iter().find(|warning| warning.code() == code).unwrap().message();
     assert!(of("calibration-other-host").contains("it differs in kernel.release"));
     assert!(of("calibration-lacks-point").contains("depth 8"));
 }
