@@ -1,8 +1,8 @@
-//! What Ringbench itself costs, and each engine on a file in the page cache: `cargo bench -p agent`.
+//! The overhead of Ringbench, and of each engine on a file in the page cache: `cargo bench -p agent`.
 //!
-//! Times are per operation, with every latency recorded. `null` is the loop alone; the difference between an
-//! engine and the raw system call is what the loop adds to it. On a shared machine compare lines of one run,
-//! never runs.
+//! Times are per operation, with every latency recorded. `null` is the loop alone; the difference between an engine and
+//! the raw system call is the overhead of the loop. On a shared machine, compare lines of one run, not of different
+//! runs.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros; a benchmark may panic")]
 
@@ -30,7 +30,7 @@ use proto::{
 
 const FILE: u64 = 64 << 20;
 
-/// Ends the loop once enough operations are done; looks about every 20 µs.
+/// Ends the loop when enough operations are done; checks about every 20 µs.
 struct Until {
     clock: HotClock,
     ops: u64,
@@ -48,7 +48,7 @@ impl Edges for Until {
     }
 }
 
-/// Swaps slices as often as it can, as no trial does.
+/// Swaps slices much more often than a trial does.
 struct Swapping {
     until: Until,
     slices: Slices,
@@ -81,7 +81,7 @@ fn trial(block: u64) -> Trial {
     }
 }
 
-/// Runs the loop over `ops` operations at least, and scales to exactly as many.
+/// Runs the loop for at least `ops` operations, and scales the time to exactly `ops`.
 fn run(engine: &mut impl Engine, block: u64, batching: Batching, ops: u64, swapping: bool) -> Duration {
     let clock = HotClock::new();
     let recorded = Recorded { last: Direction::Read, open: false };
@@ -164,7 +164,7 @@ fn engines(c: &mut Criterion) {
     group.bench_function("batches of 32", |b| {
         b.iter_custom(|ops| run(&mut ring(Opcode::Nop, 512), 512, batches, ops, false));
     });
-    // The price of a lock that nobody else wants; without single_issuer, which a shared ring cannot have.
+    // The cost of an uncontended lock, without single_issuer, which a shared ring does not support.
     let untuned = trial::Engine {
         ring: trial::RingOptions { fixed_files: true, ..trial::RingOptions::default() },
         ..trial::Engine::new(EngineKind::Nop)

@@ -13,7 +13,7 @@ pub struct Buffers {
     block: usize,
 }
 
-// SAFETY: the mapping is private to this value and is not tied to the thread that made it.
+// SAFETY: the mapping is private to this value and is not tied to the thread that created it.
 unsafe impl Send for Buffers {}
 
 impl Buffers {
@@ -36,8 +36,8 @@ impl Buffers {
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut buffers = Self { base, len, block };
         if len >= 2 << 20 {
-            // Huge pages need fewer TLB entries. This is advice only, so a refusal is ignored. SAFETY: the range is the
-            // mapping just made.
+            // Huge pages need fewer TLB entries. This is advice only, so a refusal is ignored.
+            // SAFETY: the range is the mapping just made.
             let _ = unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxHugepage) };
         }
         Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(buffers.as_mut_slice());
@@ -64,15 +64,15 @@ impl Buffers {
     }
 
     fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: `base` and `len` are a live mapping of our own, borrowed mutably through `self`.
+        // SAFETY: `base` and `len` are a live mapping owned by `self`, which is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len) }
     }
 }
 
 impl Drop for Buffers {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no address of it outlives its owner; engines that pass addresses to the
-        // kernel own their buffers and are dropped only when nothing is in flight.
+        // SAFETY: the mapping belongs to this value, and no address of it outlives its owner; engines that pass
+        // addresses to the kernel own their buffers and are dropped only when nothing is in flight.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{preflight, server, target::device::allow::AllowList, topology::Topology};
 
-/// Runs Ringbench's trials on this host and streams back what it measured.
+/// Runs Ringbench's trials on this host and streams the results back.
 #[derive(Debug, Parser)]
 #[command(name = "agent", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
@@ -21,40 +21,40 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  agent probe                                     what this host can do
-  agent serve --data-dir /mnt/nvme                serve coordinators on this machine
-  agent serve --allow-device /dev/nvme1n1=S3R1AL  let trials use this disk, and no other
-  agent serve --listen 10.0.0.5:7420 --insecure   serve others, on a network you trust
+  agent probe                                     show what this host supports
+  agent serve --data-dir /mnt/nvme                serve coordinators on this host
+  agent serve --allow-device /dev/nvme1n1=S3R1AL  let trials use only this disk
+  agent serve --listen 10.0.0.5:7420 --insecure   serve other hosts on a trusted network
 
-Exit codes: 0 done; 2 bad usage; 3 the agent could not serve.";
+Exit codes: 0 success; 2 usage error; 3 the agent could not serve.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a coordinator, until SIGINT or SIGTERM
+    /// Serve coordinators until SIGINT or SIGTERM
     Serve {
-        /// Where to listen; port 0 takes any that is free
+        /// Address to listen on; port 0 picks a free port
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7420")]
         listen: SocketAddr,
-        /// Where targets are made: a directory on the disk that is to be measured
+        /// Directory for target files, on the disk to be measured
         #[arg(long, value_name = "DIR", default_value = ".")]
         data_dir: PathBuf,
-        /// A block device that trials may use, by its path and the serial number or WWN that it must have; may
-        /// be given again. Trials that name no such device get none
+        /// A block device that trials may use, with the serial number or WWN that it must have (repeatable). Trials
+        /// cannot use any other device
         #[arg(long, value_name = "PATH=SERIAL")]
         allow_device: Vec<String>,
-        /// The same from a file: one PATH=SERIAL a line, # begins a comment
+        /// File of such devices: one PATH=SERIAL per line; # begins a comment
         #[arg(long, value_name = "FILE")]
         allow_devices: Option<PathBuf>,
-        /// Listen beyond loopback in plain text: whoever reaches the port can run trials on this host
+        /// Listen beyond loopback in plain text: anyone who reaches the port can run trials on this host
         #[arg(long)]
         insecure: bool,
     },
-    /// Try what this host can do: io_uring features really granted, perf events that really count, limits
+    /// Test what this host supports: io_uring features, perf events, limits
     Probe {
-        /// As JSON, for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
-        /// The directory whose file system is looked at
+        /// Directory whose file system is examined
         #[arg(long, value_name = "DIR", default_value = ".")]
         data_dir: PathBuf,
     },
@@ -80,15 +80,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Logs go to stderr; `RUST_LOG` decides which.
+/// Starts logging to stderr at the level set by `RUST_LOG`.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // A second start, as in a process that embeds the agent, changes nothing.
+    // A second call, as in a process that embeds the agent, has no effect.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // Colours are for people: a file, a journal and the coordinator get plain text.
+        // Files, journals and the coordinator get no colour codes.
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
@@ -104,14 +104,13 @@ fn report(outcome: Result<(), String>) -> ExitCode {
 }
 
 fn probe(json: bool, data_dir: &Path) -> Result<(), String> {
-    let topology =
-        Topology::discover().map_err(|error| format!("cannot read this machine's CPUs: {error}"))?;
+    let topology = Topology::discover().map_err(|error| format!("cannot read this host's CPUs: {error}"))?;
     let host = preflight::describe(&topology, data_dir);
     let text = match json {
         true => serde_json::to_string_pretty(&host).map_err(|error| error.to_string())? + "\n",
         false => preflight::render(&host),
     };
-    // A reader that has seen enough, such as `head`, is no error.
+    // A reader that stops early, such as `head`, is not an error.
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
         _ => Ok(()),

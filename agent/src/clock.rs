@@ -1,5 +1,5 @@
-//! The clock of the hot loop: the CPU's time stamp counter where the kernel itself trusts it, CLOCK_MONOTONIC
-//! elsewhere. A reading costs about half as much as clock_gettime.
+//! The clock of the hot loop: the CPU's time stamp counter if the kernel itself trusts it, otherwise CLOCK_MONOTONIC. A
+//! reading costs about half as much as clock_gettime.
 
 use quanta::Clock;
 

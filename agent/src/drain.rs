@@ -1,17 +1,16 @@
-//! The deadline for requests in flight when a thread is to stop. Some may never complete: the thread polls for
-//! completions without waiting in the kernel and without keeping a CPU busy, and gives up after a while.
+//! The deadline for requests in flight when a thread is stopping. Some may never complete: the thread polls for
+//! completions without waiting in the kernel and without keeping a CPU busy, and gives up at the deadline.
 //!
-//! What is given up is not freed: an engine keeps the memory of requests that have not completed (see each engine's
-//! `Drop`). A thread that is blocked inside a system call cannot give up; the refusal that the next coordinator gets
-//! names it.
+//! Engines never free the memory of requests that have not completed (see each engine's `Drop`). A thread that is
+//! blocked inside a system call cannot give up; the refusal that the next coordinator gets names it.
 
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-/// How long a thread that is to stop waits while nothing completes. It is shorter than the time that a coordinator
-/// waits for a cancelled trial.
+/// Time for which a stopping thread waits while nothing completes. It is shorter than the coordinator's timeout for a
+/// cancelled trial.
 #[cfg(not(test))]
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 #[cfg(test)]
@@ -40,7 +39,7 @@ impl DrainDeadline {
         let requests = if missing == 1 { "request" } else { "requests" };
         Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("{missing} {requests} did not come back, {GRACE:?} after the trial was to stop"),
+            format!("{missing} {requests} did not complete within {GRACE:?} after the trial was stopped"),
         ))
     }
 }
@@ -121,7 +120,7 @@ mod tests {
                 refusals.iter().all(|refusal| refusal.code() == "engine-failed"),
                 "{ring:?}: {refusals:?}"
             );
-            let says = |refusal: &Refusal| refusal.message().contains("requests did not come back");
+            let says = |refusal: &Refusal| refusal.message().contains("requests did not complete");
             assert!(refusals.iter().any(says), "{ring:?}: {refusals:?}");
         }
     }

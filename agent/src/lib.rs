@@ -1,22 +1,22 @@
-//! The agent: runs trials on one host and streams back what it measured.
+//! The agent: runs trials on one host and streams the results back.
 //!
-//! A trial passes through [`service`] (lease and state machine), [`target`] (what the I/O goes to), [`worker`] (drives an
+//! A trial passes through [`service`] (lease and state machine), [`target`] (files and devices), [`worker`] (drives an
 //! [`engine`] over a [`workload`]) and [`stream`] (merges the workers' intervals), and returns to the service.
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
 //! 1. Leaves: [`buffers`], [`clock`], `drain`, [`slot`], [`source`], [`topology`], [`workload`].
-//! 2. [`counters`]: what the kernel and the processor count.
-//! 3. [`engine`]: the ways of doing I/O.
-//! 4. [`verify`]: whether what is read is what was written.
+//! 2. [`counters`]: counters of the kernel and the processor.
+//! 3. [`engine`]: the I/O interfaces.
+//! 4. [`verify`]: comparison of data read with data written.
 //! 5. [`target`]: files, RAM disks and devices.
 //! 6. [`worker`]: the threads of a trial and the hot loop.
-//! 7. [`stream`]: intervals of the host from those of its workers.
-//! 8. [`preflight`]: what the host is and can do.
+//! 7. [`stream`]: merges the workers' intervals into intervals of the host.
+//! 8. [`preflight`]: facts and capabilities of the host.
 //! 9. [`service`], the gRPC service of the agent.
 //! 10. [`server`] and [`cli`].
 //!
-//! `tests/layers.rs` fails on an import against this order and on any circle of files.
+//! `tests/layers.rs` fails on an import against this order and on any cycle of files.
 
 pub mod buffers;
 pub mod cli;

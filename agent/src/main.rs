@@ -1,4 +1,4 @@
-//! The `agent` binary; everything is in the library.
+//! The `agent` binary; the code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Serves the agent on a socket until it is told to stop: on TCP for a coordinator elsewhere, or on the one
-//! socket inherited from a coordinator that embeds it.
+//! Serves the agent on a socket until it is stopped: on TCP for remote coordinators, or on a socket inherited from a
+//! coordinator that embeds the agent.
 
 use std::{
     io::{self, Write as _},
@@ -28,36 +28,36 @@ use crate::{
     topology::{self, Topology},
 };
 
-/// How long connections may outlast the end of the last lease, to deliver what is on its way.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time for which connections may outlast the last lease, to deliver pending messages.
+const DELIVERY_TIME: Duration = Duration::from_secs(1);
 
-/// Why an agent cannot serve. The message names the remedy.
+/// The reason why an agent cannot serve. The message includes the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Listening beyond loopback in plain text needs consent.
+    /// Listening beyond loopback in plain text requires `--insecure`.
     #[error(
-        "{0} is not a loopback address, and this agent speaks plain text: anyone who can reach it can make it \
-         read files, load its disks and fill its data directory. Listen on 127.0.0.1, or say --insecure on a \
-         network that you trust"
+        "{0} is not a loopback address, and connections are in plain text: anyone who can reach this port can read \
+         files, load the disks and fill the data directory. Listen on 127.0.0.1, or pass --insecure on a \
+         trusted network"
     )]
     NotLoopback(IpAddr),
-    /// The address is not to be had.
-    #[error("cannot listen on {address}: {source}; choose another by --listen ADDR:PORT")]
+    /// The agent cannot listen on the address.
+    #[error("cannot listen on {address}: {source}; choose another with --listen ADDR:PORT")]
     Listen {
-        /// As asked for.
+        /// As requested.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the system call.
         source: io::Error,
     },
-    /// The data directory is none.
-    #[error("--data-dir {}: {source}; name a directory on the disk that is to be measured", path.display())]
+    /// The data directory cannot be used.
+    #[error("--data-dir {}: {source}; name a directory on the disk to be measured", path.display())]
     DataDir {
-        /// As asked for.
+        /// As requested.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system call.
         source: io::Error,
     },
-    /// The machine could not be looked at, or the runtime not be started.
+    /// The host's CPUs could not be read, or the runtime could not be started.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
     /// The transport failed.
@@ -65,11 +65,10 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves on TCP until SIGINT or SIGTERM. Prints the address it got to stderr, which tells the port where 0
-/// was asked for.
+/// Serves on TCP until SIGINT or SIGTERM. Prints the actual address to stderr, which shows the port if 0 was requested.
 ///
 /// # Errors
-/// Where it cannot listen, or must not.
+/// [`ServeError`] if the agent cannot listen, or must not.
 pub fn serve_tcp(
     address: SocketAddr,
     data_dir: &Path,
@@ -84,22 +83,22 @@ pub fn serve_tcp(
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
         let address = listener.local_addr()?;
-        // Before anybody can know that we are here.
+        // Handle signals before clients can connect.
         let stop = stop_on_signals()?;
         say(&format!("agent {} listens on {address}", env!("CARGO_PKG_VERSION")));
         if !address.ip().is_loopback() {
-            say(&format!("warning: --insecure: whoever reaches {address} can run trials on this host"));
+            say(&format!("warning: --insecure: anyone who reaches {address} can run trials on this host"));
         }
         let incoming = TcpListenerStream::new(listener).map(|stream| {
-            // Small messages decide when a trial starts: they must not wait to be merged.
+            // Small messages decide when a trial starts, so Nagle's algorithm must not delay them.
             stream.inspect(|stream| _ = stream.set_nodelay(true))
         });
         serve(&service, &stop, incoming).await
     })
 }
 
-/// Serves a coordinator that started this process with one end of a socket pair as its standard input, until
-/// the other end is closed. Nobody else can connect, and it dies with its coordinator however that ends.
+/// Serves a coordinator that started this process with one end of a socket pair as its standard input, until the other
+/// end is closed. No other client can connect, and the agent ends with its coordinator in any case.
 #[must_use]
 pub fn serve_embedded(data_dir: &Path) -> ExitCode {
     match embedded(data_dir) {
@@ -112,7 +111,7 @@ pub fn serve_embedded(data_dir: &Path) -> ExitCode {
 }
 
 fn embedded(data_dir: &Path) -> Result<(), ServeError> {
-    // Whoever starts a coordinator has not thereby allowed it any disk.
+    // Starting a coordinator does not grant access to any block device.
     let (runtime, service) = prepare(data_dir, AllowList::default())?;
     runtime.block_on(async {
         // SAFETY: descriptor 0 is open at start and used by nothing else in this process.
@@ -126,7 +125,7 @@ fn embedded(data_dir: &Path) -> Result<(), ServeError> {
     })
 }
 
-/// Serves whoever comes in until it is told to stop, and leaves nothing of a lease behind.
+/// Serves incoming connections until stopped, then cleans up any open lease.
 async fn serve<C, E>(
     service: &AgentService,
     stop: &CancellationToken,
@@ -145,12 +144,12 @@ where
     Ok(())
 }
 
-/// Says something on standard error. Where nobody reads that any more, there is nobody left to tell.
+/// Prints a line to standard error. A failure is ignored: there is no other place to report it.
 pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Limits raised, machine looked at, runtime on its own CPU: what both ways of serving begin with.
+/// Raises limits, reads the topology and starts the runtime on its own CPU.
 fn prepare(
     data_dir: &Path,
     devices: AllowList,
@@ -162,9 +161,9 @@ fn prepare(
     raise_limits();
     target::sweep();
     let topology = Topology::discover()?;
-    // Threads inherit the CPU of the one that makes them; workers choose their own.
+    // Threads inherit the affinity of their creator; workers set their own.
     if let Err(error) = topology::pin_current_thread(topology.runtime_cpu) {
-        tracing::warn!("the runtime could not be pinned to CPU {}: {error}", topology.runtime_cpu);
+        tracing::warn!("the runtime cannot be pinned to CPU {}: {error}", topology.runtime_cpu);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -184,20 +183,20 @@ async fn router(service: &AgentService) -> Router {
         .add_service(service.clone().into_server())
 }
 
-/// Resolves when the server is to stop; open leases are ended first, or the server would wait for them.
+/// Resolves when the server is to stop. Ends open leases first, because the server would wait for them.
 async fn closing(service: &AgentService, stop: &CancellationToken) {
     stop.cancelled().await;
     service.close().await;
 }
 
-/// Resolves some time after all leases have ended. A client that never says a word would keep the server, which
-/// waits until every connection is closed.
+/// Resolves [`DELIVERY_TIME`] after all leases have ended. Without this, an idle client would keep the server running,
+/// because it waits until every connection is closed.
 async fn overdue(service: &AgentService, stop: &CancellationToken) {
     closing(service, stop).await;
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(DELIVERY_TIME).await;
 }
 
-/// Listens for SIGINT and SIGTERM from now on.
+/// Returns a token that SIGINT or SIGTERM cancels.
 fn stop_on_signals() -> io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -213,21 +212,21 @@ fn stop_on_signals() -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Raises the soft limits on open files and locked memory to the hard ones: an audit needs a dozen files for
-/// each worker, registered buffers need locked memory, and soft limits are low for the sake of others.
+/// Raises the soft limits on open files and locked memory to the hard ones: an audit needs a dozen files for each
+/// worker, registered buffers need locked memory, and the default soft limits are too low for both.
 fn raise_limits() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     for resource in [Resource::Nofile, Resource::Memlock] {
         let mut limit = getrlimit(resource);
         limit.current = limit.maximum;
         if let Err(error) = setrlimit(resource, limit) {
-            tracing::debug!("{resource:?} stays as it is: {error}");
+            tracing::debug!("the limit {resource:?} is unchanged: {error}");
         }
     }
 }
 
-/// The one connection of an embedded agent. Dropping it, as the server does when the other end is closed,
-/// stops the agent.
+/// The only connection of an embedded agent. Dropping it, as the server does when the other end closes, stops the
+/// agent.
 struct Only {
     stream: UnixStream,
     _closed: DropGuard,

@@ -14,7 +14,7 @@ use crate::worker::recorder::{SERIES, Slice, Slices};
 pub struct Merger {
     workers: Vec<Source>,
     pending: BTreeMap<u32, Pending>,
-    /// The end of the last interval returned, which is the begin of the next. Intervals leave no gap, so their lengths
+    /// The end of the last interval returned, which is the begin of the next. Intervals have no gaps, so their lengths
     /// add up to that of the window.
     edge_ns: Option<u64>,
 }
@@ -42,7 +42,7 @@ impl Merger {
         Self { workers, pending: BTreeMap::new(), edge_ns: None }
     }
 
-    /// Takes the slices that workers have finished, and returns the intervals that no worker can add to any more.
+    /// Takes the slices that workers have finished, and returns the intervals that are complete for all workers.
     pub fn poll(&mut self) -> Vec<Interval> {
         for worker in &mut self.workers {
             while let Some(slice) = worker.slices.take() {

@@ -1,7 +1,7 @@
-//! The CPUs that this process may use, and which of them each worker is pinned to.
+//! The CPUs that this process may use, and their assignment to workers and helper threads.
 //!
-//! Two workers on one physical core are slower than two on two cores, and the agent's own runtime disturbs a worker on
-//! the same CPU. So the choice is made here, once and by fixed rules, and reported with the trial.
+//! Two workers on one physical core are slower than on two cores, and the agent's runtime disturbs a worker on the same
+//! CPU. So CPUs are assigned here, by fixed rules, and reported with the trial.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -14,13 +14,13 @@ use proto::{
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The CPUs of this process in rising order, and the one that the agent's runtime is on.
+/// The CPUs of this process in ascending order, and the CPU of the agent's runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     /// CPUs that are online and allowed by the affinity (and so by cpusets). A core is named by its lowest CPU, which,
     /// unlike the kernel's `core_id`, is unique in the machine and known on every architecture.
     pub cpus: Vec<Cpu>,
-    /// The first of them, where interrupts usually arrive anyway.
+    /// The first of them, which usually handles interrupts anyway.
     pub runtime_cpu: u32,
 }
 
@@ -38,7 +38,7 @@ impl Topology {
             .filter(|id| online.as_ref().is_none_or(|online| online.contains(id)))
             .map(|id| locate(sysfs, id))
             .collect();
-        Self::of(cpus).ok_or_else(|| io::Error::other("this process may use no CPU that is online"))
+        Self::of(cpus).ok_or_else(|| io::Error::other("none of the CPUs that this process may use is online"))
     }
 
     /// The topology of these CPUs; `None` if there are none.
@@ -180,7 +180,7 @@ impl Topology {
         cpus
     }
 
-    /// The CPU of the combiner's thread, whether it has that CPU to itself, and warnings.
+    /// The CPU of the combiner's thread, whether no worker uses it too, and warnings.
     #[must_use]
     pub fn combiner(&self, workers: &[u32]) -> (u32, bool, Vec<Warning>) {
         let cpu = self.beside(workers, 1).first().copied().unwrap_or(self.runtime_cpu);
@@ -202,15 +202,15 @@ impl Topology {
 /// When the CPU does not exist or may not be used.
 pub fn pin_current_thread(cpu: u32) -> io::Result<()> {
     if cpu as usize >= CpuSet::MAX_CPU {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no kernel call names CPU {cpu}")));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("CPU number {cpu} is too large")));
     }
     let mut set = CpuSet::new();
     set.set(cpu as usize);
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// The place of a CPU in the machine. Where sysfs lacks it (some virtual machines, some architectures), the CPU counts
-/// as a core of its own in package 0.
+/// The core and package of a CPU. If sysfs lacks them (some virtual machines and architectures), the CPU counts as a
+/// separate core in package 0.
 fn locate(sysfs: &Path, id: u32) -> Cpu {
     let read = |name: &str| fs::read_to_string(sysfs.join(format!("cpu{id}/topology/{name}"))).ok();
     let siblings = read("core_cpus_list").or_else(|| read("thread_siblings_list"));
@@ -275,7 +275,7 @@ mod tests {
         // The runtime is on CPU 0, so its sibling 8 is the last CPU without a busy neighbour.
         assert_eq!(cpus, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(warnings, ["shares-core"]);
-        assert_eq!(auto(&topology, 8).1, [""; 0], "eight workers on eight cores disturb nobody");
+        assert_eq!(auto(&topology, 8).1, [""; 0], "eight workers on eight cores do not share any");
     }
 
     #[test]

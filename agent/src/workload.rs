@@ -21,7 +21,7 @@ const TABLE_LEAST: usize = 1 << 12;
 /// One operation: its kind, lane, offset and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op {
-    /// What it does.
+    /// Its kind.
     pub kind: OpKind,
     /// The lane that it is measured in.
     pub lane: Lane,
@@ -31,7 +31,7 @@ pub struct Op {
     pub len: u32,
 }
 
-/// What an operation does, and how. The low two bits of its number are that of its [`Kind`].
+/// The kind of an operation. The low two bits of its number are the number of its [`Kind`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OpKind {
@@ -40,11 +40,12 @@ pub enum OpKind {
     Read = 0,
     /// Writes the slot's block to the target.
     Write = 1,
-    /// The same; the operation that is queued next, a sync, starts when the write is complete, and only if it succeeds.
+    /// Writes like `Write`; the next queued operation, a sync, starts when the write has completed, and only if it
+    /// succeeds.
     WriteLinked = 4 | 1,
     /// Makes the data of completed writes durable. Has no offset and no length.
     Fdatasync = 2,
-    /// The same, with all metadata of the file.
+    /// Like `Fdatasync`, with all metadata of the file.
     Fsync = 4 | 2,
 }
 
@@ -115,7 +116,7 @@ pub struct Ops {
     at: usize,
     /// Bytes of each size class.
     lens: [u32; MAX_SIZES],
-    /// The source of offsets where they are sequential.
+    /// The source of sequential offsets.
     walk: Option<Walk>,
 }
 
@@ -146,8 +147,8 @@ impl Grid {
     }
 }
 
-/// The worker's own part of a target of `size` bytes: whole blocks of the largest size. With more workers than blocks,
-/// some share a part; if a part does not hold an aligned block of every size, all workers use the whole target.
+/// One worker's part of a target of `size` bytes: whole blocks of the largest size. With more workers than blocks, some
+/// share a part; if a part does not hold an aligned block of every size, all workers use the whole target.
 #[must_use]
 pub fn share(sizes: &BlockSizes, size: u64, worker: u32, workers: u32) -> Range<u64> {
     let largest = sizes.largest().0.max(1);
@@ -162,10 +163,10 @@ pub fn share(sizes: &BlockSizes, size: u64, worker: u32, workers: u32) -> Range<
 impl Ops {
     /// The operations of worker `worker` of `trial.workers()` on a target of `size` bytes.
     ///
-    /// Offsets are multiples of the operation's own size. Random offsets are uniform over the whole blocks of that size
-    /// in the target, with repetition, by multiply and shift (Lemire 2019, without its rejection step: the bias is
-    /// below 2^-32 for every size of target). Sequential offsets walk the worker's own contiguous share by the size of
-    /// each operation. A trial with verification keeps to that share with every pattern.
+    /// Offsets are multiples of the operation's size. Random offsets are uniform over the whole blocks of that size in
+    /// the target, with repetition, by multiply and shift (Lemire 2019, without its rejection step: the bias is below
+    /// 2^-32 for every size of target). Sequential offsets walk the worker's contiguous share by the size of each
+    /// operation. A trial with verification keeps to that share with every pattern.
     pub fn new(trial: &Trial, size: u64, worker: u32) -> Self {
         let (work, sizes) = (&trial.workload, &trial.workload.block_size);
         let own = share(sizes, size, worker, trial.workers());
@@ -245,7 +246,7 @@ impl Walk {
     }
 }
 
-/// The size class that holds this percentile.
+/// The size class that contains this percentile.
 fn drawn(sizes: &BlockSizes, percentile: u64) -> usize {
     let mut sum = 0;
     let reaches = |(_, percent): &(proto::units::ByteSize, u32)| {

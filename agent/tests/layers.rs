@@ -1,4 +1,4 @@
-//! The agent's files import one another in one direction only.
+//! Checks that the agent's files import one another in one direction only.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use imports::{Imports, Sources, sources};
 
-/// The layers, lowest first, as the documentation of the crate (`src/lib.rs`) has them.
+/// The layers, lowest first, as documented in `src/lib.rs`.
 const ORDER: [&[&str]; 10] = [
     &["buffers", "clock", "drain", "skip", "slot", "source", "topology", "workload"],
     &["counters"],
@@ -27,7 +27,7 @@ fn agent() -> Sources {
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
-/// The agent with a line more at the beginning of a file.
+/// The imports of the agent with one more line at the beginning of a file.
 fn planted(file: &str, line: &str) -> Imports {
     let mut sources = agent();
     let text = sources.get_mut(file).unwrap();
@@ -41,12 +41,12 @@ fn imports_follow_the_order_of_the_layers() {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn imports_have_no_cycles() {
     assert_eq!(Imports::read(&agent()).circles(), [[""; 0]; 0]);
 }
 
 #[test]
-fn an_import_against_the_order_is_found() {
+fn an_import_against_the_order_is_detected() {
     let upwards = planted("clock.rs", "use crate::{skip, worker::WorkerPool};");
     assert_eq!(upwards.against(&ORDER), ["clock.rs:1 imports worker/pool.rs, of a higher layer"]);
     let inline = planted("counters/usage.rs", "fn planted() { crate::service::AgentService::close; }");
@@ -56,7 +56,7 @@ fn an_import_against_the_order_is_found() {
 }
 
 #[test]
-fn a_circle_is_found() {
+fn a_cycle_is_detected() {
     let circles = planted("worker/gate.rs", "use super::pool::Places;").circles();
     assert!(circles.iter().any(|circle| circle.contains(&"worker/gate.rs".to_owned())), "{circles:?}");
 }

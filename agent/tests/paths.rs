@@ -1,5 +1,5 @@
-//! Which way requests complete, on the real machine: through the page cache inline, past it by task work, and by
-//! worker threads of the kernel where each is handed to one. As root, with perf.
+//! Completion paths on the real machine: inline through the page cache, by task work with direct I/O, and by kernel
+//! worker threads with force_async. Needs root and perf.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -31,7 +31,7 @@ use proto::{
 const SIZE: u64 = 16 << 20;
 const DEPTH: u32 = 16;
 
-/// A file full of data on the disk that the sources are built on, or why there is none.
+/// A file filled with data, on the disk with the build directory.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -55,7 +55,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs an audit of one or more workers, each with an open file of its own.
+/// Runs an audit of one or more workers, each with its own open file.
 fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec<(Audited, u64)>, String> {
     let trial = Arc::new(Trial {
         id: "audit".into(),
@@ -70,7 +70,7 @@ fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec
         engine,
         measure: Measure::Audit,
     });
-    // One at a time: threads that poll leave others little.
+    // One at a time, because polling threads use much CPU time.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let files = (0..threads).map(|_| open()).collect();
@@ -82,7 +82,7 @@ fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec
         let places = Places { workers: &workers, pollers: &pollers, combiner: None };
         let mut pool = WorkerPool::launch(&trial, SIZE, files, places).unwrap();
         let (mut ready, mut reports) = (0, Vec::new());
-        // LeaseGuard until the end: workers wait for room in it.
+        // Kept until the end: workers put their slices there.
         let mut slices = Vec::new();
         while reports.len() < pool.reports() {
             match pool.event().await.unwrap() {
@@ -106,7 +106,7 @@ fn audit(engine: Engine, threads: u32, open: impl Fn() -> OwnedFd) -> Result<Vec
     })
 }
 
-/// The ways of all workers' requests; and that calls were counted as the engine counts them.
+/// The paths of all workers' requests. Asserts that perf and the engine count the same calls.
 #[track_caller]
 fn paths(name: &str, audits: &[(Audited, u64)]) -> PathCounts {
     let mut sum = PathCounts::default();
@@ -136,7 +136,7 @@ fn ring() -> Engine {
     Engine { queue: QueueOptions::of_depth(DEPTH), ..Engine::new(EngineKind::IoUring) }
 }
 
-/// Whether there is a ring and perf to watch it with.
+/// Whether perf is available.
 fn can_watch() -> bool {
     let capability = perf::self_test();
     if !capability.available {
@@ -146,7 +146,7 @@ fn can_watch() -> bool {
 }
 
 #[test]
-fn the_page_cache_answers_inline() {
+fn cached_reads_complete_inline() {
     if !can_watch() {
         return;
     }
@@ -164,8 +164,8 @@ fn the_page_cache_answers_inline() {
             assert_eq!(punts(&audits), 0, "{name}");
             Ok((share(counts.inline, counts) > 0.99, counts))
         };
-        // The kernel may take pages back meanwhile (DAMON does so unasked), and these are then read from the disk: it
-        // won't each time.
+        // The kernel may reclaim pages in the meantime (DAMON does so proactively), which are then read from the disk.
+        // This is unlikely to happen in every attempt.
         let mut outcome = attempt();
         for _ in 0..2 {
             if matches!(outcome, Ok((false, _))) {
@@ -180,27 +180,27 @@ fn the_page_cache_answers_inline() {
 }
 
 #[test]
-fn a_disk_answers_by_task_work() {
+fn direct_reads_complete_by_task_work() {
     if !can_watch() {
         return;
     }
     let scratch = Scratch::new("direct");
     if let Err(error) = scratch.open(true) {
-        return skip(&format!("no direct I/O where this is built: {error}"));
+        return skip(&format!("no direct I/O in the build directory: {error}"));
     }
     let deferred =
         Engine { ring: RingOptions { single_issuer: true, defer_taskrun: true, ..ring().ring }, ..ring() };
     for (name, engine) in [("direct", ring()), ("direct, deferred", deferred)] {
         let audits = audit(engine, 1, || scratch.open(true).unwrap()).unwrap();
         let counts = paths(name, &audits);
-        // What a full queue of the disk makes wait goes to io-wq, and that is said too.
+        // Requests that would wait for a full device queue go to io-wq, and are counted as punted.
         assert!(share(counts.task_work, counts) > 0.9, "{name}: {counts:?}");
         assert_eq!(counts.polled, 0, "{name}");
     }
 }
 
 #[test]
-fn what_is_forced_is_punted_whoever_submits() {
+fn forced_requests_are_punted_by_every_submitter() {
     if !can_watch() {
         return;
     }
@@ -228,12 +228,12 @@ fn what_is_forced_is_punted_whoever_submits() {
         };
         let counts = paths(name, &audits);
         assert!(share(counts.punted, counts) > 0.99, "{name}: {counts:?}");
-        assert!(punts(&audits) > 50, "{name}: punted requests are counted where they are punted");
+        assert!(punts(&audits) > 50, "{name}: punted requests are counted on the submitting thread");
     }
 }
 
 #[test]
-fn a_polling_thread_completes_inline_too() {
+fn a_polling_thread_completes_cached_reads_inline() {
     if !can_watch() {
         return;
     }
@@ -241,7 +241,7 @@ fn a_polling_thread_completes_inline_too() {
     let engine = Engine { ring: RingOptions { sqpoll: Some(Sqpoll::default()), ..ring().ring }, ..ring() };
     for (name, direct) in [("SQPOLL, warm", false), ("SQPOLL, direct", true)] {
         if let Err(error) = scratch.open(direct) {
-            return skip(&format!("no direct I/O where this is built: {error}"));
+            return skip(&format!("no direct I/O in the build directory: {error}"));
         }
         let audits = audit(engine.clone(), 1, || scratch.open(direct).unwrap()).unwrap();
         let counts = paths(name, &audits);

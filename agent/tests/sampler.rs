@@ -1,9 +1,9 @@
-//! The audit's counts against a count from outside: `perf stat` on the same worker thread. As root, with perf.
+//! Compares the audit's counts with an independent count: `perf stat` on the same worker thread. Needs root and perf.
 //!
-//! perf attaches while the worker stands at the start line, and stays until the thread ends. Without a warm-up the
-//! thread then makes the calls of the measured window, and a fixed handful around it: waiting for the start,
-//! reading its accounts, letting go of ring and memory. So the outer count must not be below the inner one, and
-//! not above it by more than that handful: much stricter than the 1 % that is asked for.
+//! perf attaches while the worker waits at the start line, and counts until the thread ends. Without a warm-up, the
+//! thread makes the calls of the measured window and a small fixed number around it: waiting for the start, reading its
+//! usage, releasing ring and memory. So perf's count must not be below the audit's, nor exceed it by more than that
+//! number, which is much stricter than the required 1 %.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -36,7 +36,7 @@ use tokio::{
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Streaming, transport::Server};
 
-/// Calls of a worker around its window, at most.
+/// Maximum number of calls of a worker outside its window.
 const AROUND: u64 = 200;
 
 fn trial(engine: Engine) -> Trial {
@@ -65,7 +65,7 @@ async fn next(events: &mut Streaming<LeaseEvent>) -> Event {
     }
 }
 
-/// The thread of this process that is named worker-0.
+/// The id of the thread worker-0 of this process.
 fn worker() -> String {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let named = |task: &Path| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "worker-0\n");
@@ -73,7 +73,7 @@ fn worker() -> String {
     found.next().unwrap().file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Starts perf on a thread, and returns once it counts.
+/// Starts perf on a thread, and returns when it counts.
 async fn perf_stat(tid: &str, output: &Path) -> tokio::process::Child {
     let control = output.with_extension("control");
     let acknowledged = output.with_extension("ack");
@@ -81,7 +81,7 @@ async fn perf_stat(tid: &str, output: &Path) -> tokio::process::Child {
         let made = Command::new("mkfifo").arg(fifo).status().unwrap();
         assert!(made.success());
     }
-    // Open both ways, which waits for nobody: a perf that dies must not hold the test.
+    // Opening for reading and writing does not block, even if perf fails to start.
     let mut both = pipe::OpenOptions::new();
     let mut commands = both.read_write(true).open_sender(&control).unwrap();
     let mut answers = both.read_write(true).open_receiver(&acknowledged).unwrap();
@@ -95,14 +95,14 @@ async fn perf_stat(tid: &str, output: &Path) -> tokio::process::Child {
         .spawn()
         .unwrap();
     commands.write_all(b"enable\n").await.unwrap();
-    // It acknowledges a command once it has carried it out.
+    // perf acknowledges a command after executing it.
     let mut ack = [0; 4];
     timeout(Duration::from_secs(20), answers.read_exact(&mut ack)).await.expect("perf answers").unwrap();
     assert_eq!(&ack, b"ack\n");
     child
 }
 
-/// Runs an audit with perf beside it: the agent's account, and perf's count of the thread.
+/// Runs an audit under perf. Returns the agent's counts, and perf's count of the thread.
 async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let scratch = tempfile::tempdir().unwrap();
     let service =
@@ -129,7 +129,7 @@ async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
     let Event::Finished(finished) = next(&mut events).await else { panic!("not finished") };
     let finished = Finished::try_from(finished).unwrap();
 
-    // perf sees by itself that its thread has ended, but only now and then.
+    // perf notices by itself that its thread has ended, but possibly late.
     sleep(Duration::from_millis(100)).await;
     if perf.try_wait().unwrap().is_none() {
         let pid = rustix::process::Pid::from_raw(perf.id().unwrap().cast_signed()).unwrap();
@@ -148,12 +148,12 @@ async fn audit(engine: Engine) -> (Finished, PerfCounts, u64) {
 }
 
 #[test]
-fn audits_agree_with_perf_stat_from_outside() {
+fn audits_agree_with_perf_stat() {
     if !agent::counters::perf::self_test().available {
-        return skip("perf counters are not allowed here");
+        return skip("perf counters are not permitted");
     }
     if Command::new("perf").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return skip("there is no perf: apt-get install linux-perf");
+        return skip("perf is not installed: apt-get install linux-perf");
     }
     let psync = Engine::new(EngineKind::Psync);
     let ring = Engine::new(EngineKind::IoUring);
@@ -178,16 +178,16 @@ fn audits_agree_with_perf_stat_from_outside() {
         let (finished, counts, sampler) = runtime.block_on(audit(engine));
         let (inside, own) = (counts.syscalls_total, finished.calls.syscalls());
         println!(
-            "{name}: {} operations; calls by perf stat from sampler {sampler}, by the audit {inside} ({:+.4} %), by \
-             the engine's own count {own} ({:+.4} %)",
+            "{name}: {} operations; calls counted by perf stat {sampler}, by the audit {inside} ({:+.4} %), by \
+             the engine {own} ({:+.4} %)",
             finished.ops(),
             (inside as f64 / sampler as f64 - 1.0) * 100.0,
             (own as f64 / sampler as f64 - 1.0) * 100.0,
         );
-        assert!(inside > 20_000, "too few calls for a handful to be less than 1 %");
+        assert!(inside > 20_000, "too few calls for an accuracy of 1 %");
         assert!(
             (inside..inside + AROUND).contains(&sampler),
-            "{name}: {sampler} is not {inside} and a handful"
+            "{name}: perf stat counted {sampler}, the audit {inside}"
         );
         assert!((own..own + AROUND).contains(&inside), "{name}: the engine counted {own}, perf {inside}");
     }

@@ -1,4 +1,4 @@
-//! `agent serve`, the real binary, where it cannot or must not serve.
+//! Tests of the real binary: `agent serve` under conditions in which it cannot or must not serve.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -42,12 +42,12 @@ impl Agent {
         Self { child, stderr }
     }
 
-    /// The port of its first line.
+    /// The port in its first line of output.
     fn port(&mut self) -> u16 {
         let mut line = String::new();
         self.stderr.read_line(&mut line).unwrap();
         let port = line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        port.unwrap_or_else(|| panic!("it says {line:?}"))
+        port.unwrap_or_else(|| panic!("unexpected output {line:?}"))
     }
 
     fn terminate(&self) {
@@ -55,7 +55,7 @@ impl Agent {
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Its exit code, and what else it says.
+    /// Its exit code, and the rest of its output.
     fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
         let status = loop {
@@ -82,7 +82,7 @@ fn refused(arguments: &[&str], code: i32, says: &[&str]) {
 }
 
 #[test]
-fn beyond_loopback_only_with_consent() {
+fn listening_beyond_loopback_needs_insecure() {
     refused(
         &["--listen", "0.0.0.0:0"],
         3,
@@ -96,18 +96,18 @@ fn beyond_loopback_only_with_consent() {
     agent.terminate();
     let (code, text) = agent.end();
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("warning: --insecure: whoever reaches"), "{text}");
+    assert!(text.contains("warning: --insecure: anyone who reaches"), "{text}");
 }
 
 #[test]
-fn a_port_in_use() {
+fn refuses_a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     refused(&["--listen", &address], 3, &[&address, "in use", "--listen ADDR:PORT"]);
 }
 
 #[test]
-fn a_port_that_was_in_use_is_free_at_once() {
+fn a_released_port_is_usable_at_once() {
     let mut agent = Agent::start(&["--listen", "127.0.0.1:0"]);
     let address = format!("127.0.0.1:{}", agent.port());
     let connection = TcpStream::connect(&address).unwrap();
@@ -121,14 +121,14 @@ fn a_port_that_was_in_use_is_free_at_once() {
 }
 
 #[test]
-fn bad_usage() {
+fn rejects_bad_arguments() {
     refused(&["--listen", "nonsense"], 2, &["--listen"]);
     refused(&["--listen", "127.0.0.1:99999"], 2, &["--listen"]);
     refused(&["--no-such-option"], 2, &["--no-such-option"]);
 }
 
 #[test]
-fn a_data_directory_that_is_none() {
+fn refuses_an_unusable_data_directory() {
     let serve = |dir: &str, says: &[&str]| {
         refused(&["--listen", "127.0.0.1:0", "--data-dir", dir], 3, says);
     };
@@ -136,9 +136,9 @@ fn a_data_directory_that_is_none() {
     serve("/dev/null", &["--data-dir /dev/null", "ot a directory", "name a directory"]);
 }
 
-/// Clients that connect and never speak, or speak nonsense, do not keep it.
+/// Clients that connect and send nothing, or invalid data, do not keep the agent running.
 #[test]
-fn silent_clients_do_not_keep_it_from_ending() {
+fn silent_clients_do_not_prevent_termination() {
     let mut agent = Agent::start(&["--listen", "127.0.0.1:0"]);
     let port = agent.port();
     let silent: Vec<_> = (0..3).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
@@ -150,9 +150,9 @@ fn silent_clients_do_not_keep_it_from_ending() {
     drop(silent);
 }
 
-/// Nobody is left to read what it says.
+/// Closes the reading end of the agent's standard error.
 #[test]
-fn a_closed_standard_error_does_not_stop_it() {
+fn a_closed_standard_error_does_not_end_the_agent() {
     let mut command = Command::new(bin());
     command.args(["serve", "--listen", "127.0.0.1:0"]).current_dir(std::env::temp_dir());
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

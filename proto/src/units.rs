@@ -1,5 +1,5 @@
-//! Sizes and durations as people write them: `4KiB`, `300ms`. A size without a unit is in bytes; a duration always
-//! needs a unit.
+//! Sizes and durations in the notation of scenarios: `4KiB`, `300ms`. A size without a unit is in bytes; a duration
+//! always needs a unit.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -117,7 +117,7 @@ impl FromStr for Nanos {
 }
 
 impl fmt::Display for ByteSize {
-    /// In the largest binary unit that divides the size, so that the text parses back to the same value.
+    /// Writes the largest binary unit that divides the size, so that the text parses back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SIZE_UNITS[..4].iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
@@ -127,7 +127,7 @@ impl fmt::Display for ByteSize {
 }
 
 impl fmt::Display for Nanos {
-    /// In the largest unit that divides the duration, so that the text parses back to the same value.
+    /// Writes the largest unit that divides the duration, so that the text parses back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
         match shown.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)) {
@@ -137,14 +137,21 @@ impl fmt::Display for Nanos {
     }
 }
 
+impl From<Duration> for Nanos {
+    /// Durations of more than 584 years become the maximum.
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 impl Nanos {
-    /// As the standard library's type.
+    /// Converts to the standard library's type.
     #[must_use]
     pub fn as_duration(self) -> Duration {
         Duration::from_nanos(self.0)
     }
 
-    /// In seconds.
+    /// The duration in seconds.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.as_duration().as_secs_f64()
@@ -178,7 +185,7 @@ impl de::Visitor<'_> for TextOrNumber {
 }
 
 macro_rules! as_text {
-    ($type:ident, $pattern:literal, $about:literal) => {
+    ($type:ident, $title:literal, $pattern:literal, $about:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any(TextOrNumber)?.parse().map_err(de::Error::custom)
@@ -197,7 +204,12 @@ macro_rules! as_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": ["string", "integer"], "pattern": $pattern, "description": $about })
+                json_schema!({
+                    "title": $title,
+                    "type": ["string", "integer"],
+                    "pattern": $pattern,
+                    "description": $about,
+                })
             }
         }
     };
@@ -205,11 +217,13 @@ macro_rules! as_text {
 
 as_text!(
     ByteSize,
+    "size",
     r"^[0-9][0-9_]*(\.[0-9]+)? *(TiB|GiB|MiB|KiB|TB|GB|MB|kB|B)?$",
     "A size, such as 4KiB or 1GiB; a bare number is bytes."
 );
 as_text!(
     Nanos,
+    "duration",
     r"^[0-9][0-9_]*(\.[0-9]+)? *(h|min|m|s|ms|us|µs|ns)$|^0$",
     "A duration with its unit, such as 300ms or 2s."
 );

@@ -1,4 +1,4 @@
-//! Requests that are more urgent than the rest: how many, and by what means they are preferred.
+//! Urgent operations: their share, and the means by which they are preferred.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -13,35 +13,35 @@ use crate::{
     units::ByteSize,
 };
 
-/// A share of the operations is urgent: measured apart from the rest, and preferred by some means or by none.
+/// Urgent operations, which are measured separately and may be preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Urgent {
-    /// How many of the operations, such as 1%.
+    /// Share of the operations, from 0.001% to 50%.
     pub share: Share,
-    /// By what means they are preferred.
+    /// The means by which they are preferred.
     pub by: UrgentBy,
-    /// Size of an urgent operation, of which every `block_size` is a multiple; absent: as the others.
+    /// Size of an urgent operation; every `workload.block_size` must be a multiple of it. Absent: the workload's sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_size: Option<ByteSize>,
 }
 
-/// By what means urgent requests are preferred.
+/// The means by which urgent operations are preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UrgentBy {
-    /// By none: what the others are held against.
+    /// They are not preferred, only measured separately: the control.
     None,
-    /// By the I/O priority of the request: the real-time class where that is permitted, else the highest of best effort.
+    /// By the I/O priority of the request: the real-time class if permitted, otherwise the highest best-effort level.
     Ioprio,
-    /// By a ring of their own, which is handed over first, and looked at first.
+    /// By a second ring for them in each worker, which is submitted first and polled first.
     SeparateRing,
-    /// By the kernel, which issues them first within a batch (`IOSQE_URGENT`). It needs the patched kernel of kernel/.
+    /// By the kernel, which issues them first within a batch (`IOSQE_URGENT`); needs the patched kernel of kernel/.
     IosqeUrgent,
 }
 
 impl UrgentBy {
-    /// All means.
+    /// All means, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::None, Self::Ioprio, Self::SeparateRing, Self::IosqeUrgent];
 
     /// The word used in scenarios and reports.
@@ -60,9 +60,9 @@ impl UrgentBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Share(pub u32);
 
-/// The largest share of urgent operations: what most of them are is not urgent.
+/// The largest share of urgent operations.
 pub const MAX_URGENT: Share = Share(500_000);
-/// The smallest.
+/// The smallest share of urgent operations.
 pub const MIN_URGENT: Share = Share(10);
 
 impl Share {
@@ -86,10 +86,10 @@ impl FromStr for Share {
             return Err(refuse("a percentage is a number, such as 1% or 0.5%"));
         }
         if fraction.len() > 4 {
-            return Err(refuse("four digits behind the point are as fine as it goes"));
+            return Err(refuse("at most four digits may follow the point"));
         }
         let digits = format!("{whole}{fraction:0<4}");
-        digits.parse().map(Self).map_err(|_| refuse("it is larger than all there is"))
+        digits.parse().map(Self).map_err(|_| refuse("it is too large"))
     }
 }
 
@@ -135,6 +135,7 @@ impl JsonSchema for Share {
         json_schema!({
             "type": "string",
             "pattern": r"^\s*[0-9]+(\.[0-9]{1,4})?\s*%\s*$",
+            "title": "percentage",
             "description": "A share of the operations, such as 1% or 0.5%.",
         })
     }
@@ -147,8 +148,8 @@ impl Engine {
         if self.urgent.is_some() { &Lane::ALL } else { &[Lane::Bulk] }
     }
 
-    /// The lanes whose requests have a ring, and so buffers, of their own. Without rings, and where all lanes share
-    /// one, the bulk lane alone.
+    /// The lanes whose requests have a separate ring and separate buffers. Without rings, or if all lanes share one,
+    /// only the bulk lane.
     #[must_use]
     pub fn lanes_with_rings(&self) -> &'static [Lane] {
         let separate = self.urgent_by() == Some(UrgentBy::SeparateRing);
@@ -163,20 +164,20 @@ impl Trial {
         self.block_size_of(lane).unwrap_or(self.workload.block_size.largest())
     }
 
-    /// The size that every offset and length is a multiple of.
+    /// The largest size of which every offset and length is a multiple.
     #[must_use]
     pub fn block_unit(&self) -> ByteSize {
-        // Every other size is a multiple of the urgent lane's own.
+        // Every other size is a multiple of the urgent lane's.
         self.block_size_of(Lane::Urgent).unwrap_or(self.workload.block_size.unit())
     }
 
-    /// The one block size of a lane's operations, where they do not follow the workload's.
+    /// The block size of a lane's operations if they do not use the workload's.
     #[must_use]
     pub fn block_size_of(&self, lane: Lane) -> Option<ByteSize> {
         self.engine.urgent.filter(|_| lane == Lane::Urgent)?.block_size
     }
 
-    /// Checks urgent requests beyond what the table of engine options says.
+    /// Checks the rules of urgent operations that are not in the table of engine options.
     pub(crate) fn check_urgent(&self, errors: &mut Errors) {
         let (work, at) = (&self.workload, "engine.urgent");
         let Some(urgent) = self.engine.urgent else { return };
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_urgent_cannot_be_combined_with() {
+    fn refuses_settings_that_exclude_urgent() {
         let checked = |by, change: &dyn Fn(&mut Trial)| {
             let mut trial = trial();
             let block_size = Some(ByteSize(4096));
@@ -269,7 +270,7 @@ mod tests {
         says(UrgentBy::None, &|t| t.workload.verify = true, "engine.urgent: cannot be combined with verify");
         says(UrgentBy::IosqeUrgent, &|t| t.engine.ring.link_sync = true, "cannot be combined with link_sync");
         says(UrgentBy::Ioprio, &|t| t.engine.kind = EngineKind::Nop, "reach no device");
-        says(UrgentBy::SeparateRing, &|t| t.engine.ring.iopoll = true, "no call polls for two rings");
+        says(UrgentBy::SeparateRing, &|t| t.engine.ring.iopoll = true, "no system call polls two rings");
         says(
             UrgentBy::SeparateRing,
             &|t| (t.engine.ring.single_issuer, t.engine.ring.defer_taskrun) = (true, true),

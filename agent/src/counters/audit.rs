@@ -1,8 +1,8 @@
-//! All that an audit has beyond a timed trial, on one worker thread.
+//! The instruments that an audit adds to a trial, on one worker thread.
 //!
-//! System calls and hardware events are counted in the window. The ways that requests take are recorded before it,
-//! in the warm-up, because recording slows each request; only without a warm-up are they recorded at the window's
-//! beginning. Neither makes system calls that would be counted.
+//! System calls and hardware events are counted in the window. Completion paths are recorded during the warm-up,
+//! because recording slows each request; without a warm-up, at the beginning of the window. Neither makes system calls
+//! that would be counted.
 
 use std::{io, os::fd::RawFd};
 
@@ -20,23 +20,23 @@ pub struct Audit {
     perf: Option<Perf>,
     hardware: Option<Hardware>,
     paths: Option<Paths>,
-    /// The paths are another worker's to record.
+    /// Another worker records the paths.
     paths_elsewhere: bool,
     batches: Option<Batches>,
-    /// The ring is another thread's.
+    /// Another thread owns the ring.
     batches_elsewhere: bool,
-    /// Why counting calls could not be ended.
+    /// The error of disarming perf.
     failed: Option<io::Error>,
-    /// Which instruments failed after they were opened, and why.
-    said: Vec<Warning>,
+    /// Warnings about instruments that failed after they were opened.
+    warnings: Vec<Warning>,
 }
 
 /// The result of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct Audited {
-    /// What was counted; each absent where its instrument is not available here, or failed.
+    /// The counts; each is absent if its instrument is not available or failed.
     pub counts: AuditCounts,
-    /// Instruments that failed after they were opened.
+    /// Warnings about instruments that failed after they were opened.
     pub warnings: Vec<Warning>,
 }
 
@@ -49,8 +49,8 @@ fn hardware_warning(failure: HardwareFailure) -> Warning {
 }
 
 impl Audit {
-    /// Opens what there is, on the thread that is going to do the I/O and has built its engine: a worker, or (none)
-    /// the combiner. `rings`: those that are its own. What is missing is said.
+    /// Opens the available instruments, on the thread that does the I/O and has built its engine: a worker or, if
+    /// `None`, the combiner. `rings`: the rings that the thread owns. Returns a warning for each missing instrument.
     #[must_use]
     pub fn open(
         trial: &Trial,
@@ -70,7 +70,7 @@ impl Audit {
             if elsewhere { Some(Submitter::Elsewhere) } else { Submitter::of_this_thread(polled) };
         let perf = match submitter {
             Some(submitter) => Perf::open(submitter),
-            None => Err(io::Error::other("the ring's polling thread is not among this process's threads")),
+            None => Err(io::Error::other("the ring's polling thread was not found in this process")),
         };
         let perf = perf.map_err(|error| warnings.push(super::perf::unavailable(&error))).ok();
         let mut audit = Self {
@@ -79,7 +79,7 @@ impl Audit {
             batches_elsewhere: worker.is_some() && trial.engine.ring.sharing == Sharing::Combiner,
             ..Self::default()
         };
-        // Where perf is not allowed at all, that has been said.
+        // If perf is not available at all, one warning is enough.
         let (Some(submitter), Some(_)) = (submitter, &audit.perf) else { return (audit, warnings) };
         if trial.engine.kind.is_ring() {
             match Paths::open(submitter, trial.engine.ring.iopoll, trial.workers()) {
@@ -99,35 +99,35 @@ impl Audit {
         (audit, warnings)
     }
 
-    /// The same, which will say this too when it is read.
+    /// Adds warnings to those of the result.
     #[must_use]
     pub fn saying(mut self, warnings: Vec<Warning>) -> Self {
-        self.said.extend(warnings);
+        self.warnings.extend(warnings);
         self
     }
 
-    /// The warm-up begins.
+    /// Starts the warm-up.
     pub fn begin(&mut self) {
         self.with_paths(Paths::start, PathsPhase::Begin);
     }
 
-    /// Does something with what records the paths, and gives it up where that fails.
+    /// Runs a step of the path recorder, and drops the recorder if the step fails.
     fn with_paths(&mut self, step: impl FnOnce(&mut Paths) -> io::Result<()>, phase: PathsPhase) {
         if let Some(Err(error)) = self.paths.as_mut().map(step) {
-            self.said.push(paths_warning(phase, &error));
+            self.warnings.push(paths_warning(phase, &error));
             self.paths = None;
         }
     }
 
-    /// The same with the hardware counters.
+    /// Runs a step of the hardware counters, and drops them if the step fails.
     fn with_hardware(&mut self, step: impl FnOnce(&mut Hardware) -> io::Result<()>) {
         if let Some(Err(error)) = self.hardware.as_mut().map(step) {
-            self.said.push(hardware_warning(super::hardware::failure(&error)));
+            self.warnings.push(hardware_warning(super::hardware::failure(&error)));
             self.hardware = None;
         }
     }
 
-    /// The window begins: the last call that this makes is the one that starts counting calls.
+    /// Starts the window. The last system call made here is the one that starts counting.
     pub fn arm(&mut self, warmed_up: bool) {
         if let Some(batches) = &mut self.batches {
             batches.begin();
@@ -137,12 +137,12 @@ impl Audit {
         }
         self.with_hardware(Hardware::arm);
         if let Some(Err(error)) = self.perf.as_mut().map(Perf::arm) {
-            self.said.push(super::perf::unavailable(&error));
+            self.warnings.push(super::perf::unavailable(&error));
             self.perf = None;
         }
     }
 
-    /// The window ends: the first call that this makes is the one that ends counting calls.
+    /// Ends the window. The first system call made here is the one that stops counting.
     pub fn disarm(&mut self) {
         self.failed = self.perf.as_mut().and_then(|perf| perf.disarm().err());
         self.with_hardware(Hardware::disarm);
@@ -152,12 +152,12 @@ impl Audit {
         self.with_paths(Paths::stop, PathsPhase::End);
     }
 
-    /// The results, once counting has ended. Takes some milliseconds.
+    /// Returns the results after disarming. Takes a few milliseconds.
     pub fn read(&mut self) -> Audited {
         let failed = self.failed.take();
         let perf = self.perf.as_mut().and_then(|perf| {
             let read = failed.map_or_else(|| perf.read(), Err);
-            read.map_err(|error| self.said.push(super::perf::unread(&error))).ok()
+            read.map_err(|error| self.warnings.push(super::perf::unread(&error))).ok()
         });
         let paths = match &mut self.paths {
             Some(paths) => Some(paths.read()),
@@ -170,12 +170,12 @@ impl Audit {
         let hardware = self.hardware.as_mut().map(Hardware::read).filter(|counts| {
             let counted = *counts != HardwareCounts::default();
             if !counted {
-                self.said.push(hardware_warning(HardwareFailure::NeverCounted));
+                self.warnings.push(hardware_warning(HardwareFailure::NeverCounted));
             }
             counted
         });
         let counts = AuditCounts { perf, hardware, paths, batches };
-        Audited { counts, warnings: std::mem::take(&mut self.said) }
+        Audited { counts, warnings: std::mem::take(&mut self.warnings) }
     }
 }
 
@@ -184,9 +184,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instrument_that_fails_once_open_is_said_and_counts_nothing() {
+    fn a_failed_instrument_yields_one_warning_and_no_counts() {
         let Ok(paths) = Paths::open(Submitter::Caller, false, 1) else {
-            return crate::skip::skip("perf and the tracepoints of io_uring are not to be had here");
+            return crate::skip::skip("perf or the io_uring tracepoints are not available");
         };
         let mut audit = Audit { paths, ..Audit::default() };
         audit.with_paths(|_| Err(io::Error::from_raw_os_error(libc::EIO)), PathsPhase::End);
@@ -195,6 +195,6 @@ mod tests {
         let [warning] = &audited.warnings[..] else { panic!("{:?}", audited.warnings) };
         assert_eq!(warning.code(), "paths-not-measured");
         assert!(warning.message().contains("to the end: Input/output error"), "{warning:?}");
-        assert!(!warning.remedy().is_empty() && audit.read().warnings.is_empty(), "said once");
+        assert!(!warning.remedy().is_empty() && audit.read().warnings.is_empty(), "warned once");
     }
 }

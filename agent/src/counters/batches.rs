@@ -1,16 +1,15 @@
-//! Batches as the kernel counts them, in the fdinfo of a ring. The patched kernel of kernel/ does; see
-//! kernel/README.md.
+//! Batch counters of the kernel, from the fdinfo of a ring. They need the patched kernel; see kernel/README.md.
 
 use std::{fs, io, os::fd::RawFd, thread::sleep, time::Duration};
 
 use proto::{counters::Counters as _, outcome::BatchCounts};
 
-/// How often a ring's fdinfo is read again where its lines are not there: while a batch is submitted, kernels may leave
-/// out what they would have to lock the ring for.
+/// Number of attempts to read a ring's fdinfo: while a batch is being submitted, the kernel may omit lines that need
+/// the ring's lock.
 const TRIES: u32 = 200;
 const BETWEEN_TRIES: Duration = Duration::from_micros(500);
 
-/// Reads the batch counters of some rings at the edges of a window.
+/// Batch counters of rings, read at the beginning and the end of a window.
 pub struct Batches {
     rings: Vec<RawFd>,
     before: Option<BatchCounts>,
@@ -18,25 +17,26 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Of rings of the calling thread. `None` where there are none, or this kernel does not count.
+    /// Opens the counters of rings of the calling thread. `None` if there are no rings or the kernel does not count
+    /// batches.
     #[must_use]
     pub fn open(rings: Vec<RawFd>) -> Option<Self> {
         let of = |ring: &RawFd| read(*ring).ok().flatten().is_some();
         (!rings.is_empty() && rings.iter().all(of)).then_some(Self { rings, before: None, counted: None })
     }
 
-    /// The window begins.
+    /// Starts the window.
     pub fn begin(&mut self) {
         self.before = self.read();
     }
 
-    /// The window ends.
+    /// Ends the window.
     pub fn end(&mut self) {
         let after = self.read();
         self.counted = self.before.take().zip(after).map(|(before, after)| after.since(&before));
     }
 
-    /// What was counted between the two; `None` where an edge could not be read.
+    /// The counts within the window; `None` if either reading failed.
     #[must_use]
     pub fn counted(&self) -> Option<BatchCounts> {
         self.counted.clone()
@@ -57,12 +57,13 @@ impl Batches {
     }
 }
 
-/// `None`: no such lines. Of the thread, since a worker may have a table of descriptors of its own.
+/// Reads the counters of one ring; `None` if fdinfo has no such lines. Uses the thread's fdinfo, because a worker may
+/// have its own descriptor table.
 fn read(ring: RawFd) -> io::Result<Option<BatchCounts>> {
     Ok(parse(&fs::read_to_string(format!("/proc/thread-self/fdinfo/{ring}"))?))
 }
 
-/// The counters in the text of a ring's fdinfo; `None` unless all are there.
+/// Parses a ring's fdinfo; `None` unless all counters are present.
 fn parse(text: &str) -> Option<BatchCounts> {
     let values = |name: &str| -> Option<Vec<u64>> {
         let line = text
@@ -94,13 +95,13 @@ mod tests {
         SubmitDrainFlushes:\t1\nSubmitHistogram:\t1 0 0 3 0 0 0 3 0 0 0 0 0 0 0 0\nCqOverflowList:\n";
 
     #[test]
-    fn lines_are_read_wherever_they_stand() {
+    fn counters_are_parsed_among_other_lines() {
         let counts = parse(TEXT).unwrap();
         assert_eq!((counts.batches, counts.requests, counts.largest, counts.empty), (7, 420, 128, 2));
         assert_eq!((counts.urgent, counts.jumped, counts.drain_flushes), (5, 4, 1));
         assert_eq!((counts.by_size.len(), counts.by_size[3], counts.by_size[7]), (16, 3, 3));
         assert_eq!(parse("pos:\t0\nSqMask:\t0x7f\n"), None, "a stock kernel");
-        assert_eq!(parse(&TEXT.replace("SubmitJumped:\t4\n", "")), None, "half of it");
+        assert_eq!(parse(&TEXT.replace("SubmitJumped:\t4\n", "")), None, "incomplete");
         let later =
             TEXT.replace("420\nSubmitLargest", "500\nSubmitLargest").replace("\t1 0 0 3", "\t2 0 0 5");
         let since = parse(&later).unwrap().since(&counts);
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_here_has_them_or_has_not() {
+    fn counters_are_available_if_fdinfo_has_them() {
         let ring = match io_uring::IoUring::new(4) {
             Ok(ring) => ring,
             Err(error) => return crate::skip::skip(&format!("no ring: {error}")),

@@ -1,5 +1,5 @@
-//! Cycles, instructions and cache misses of the calling thread, by the processor's own counters. Virtual machines
-//! often have none.
+//! Cycles, instructions and cache misses of the calling thread, from hardware counters. Virtual machines often have
+//! none.
 
 use std::io;
 
@@ -11,11 +11,11 @@ use proto::{
 
 /// Counters on the calling thread; closed when dropped.
 pub struct Hardware {
-    /// In the order of [`EVENTS`]; absent where this processor does not count that.
+    /// In the order of [`EVENTS`]; absent if the processor does not count the event.
     counters: [Option<Counter>; EVENTS.len()],
 }
 
-/// What is counted, and whether of user mode alone.
+/// The events, and whether they are counted in user mode only.
 const EVENTS: [(Event, bool); 5] = [
     (Event::CPU_CYCLES, false),
     (Event::CPU_CYCLES, true),
@@ -25,10 +25,10 @@ const EVENTS: [(Event, bool); 5] = [
 ];
 
 impl Hardware {
-    /// Opens the counters, disarmed.
+    /// Opens the counters, disabled.
     ///
     /// # Errors
-    /// Where not even cycles can be counted: the machine has no such counters, or they are not allowed here.
+    /// If even cycles cannot be counted: the machine has no hardware counters, or they are not permitted.
     pub fn open() -> io::Result<Self> {
         Self::open_as(|(event, _)| Builder::new(event))
     }
@@ -42,7 +42,8 @@ impl Hardware {
             }
             builder.build()
         };
-        // Each by itself: a processor that cannot count all at once takes turns, which is then made up for.
+        // Not a group: if the processor has too few counters, the kernel multiplexes them, and `scaled` corrects for
+        // that.
         let mut counters = [const { None }; EVENTS.len()];
         counters[0] = Some(open(EVENTS[0])?);
         for (counter, wanted) in counters.iter_mut().zip(EVENTS).skip(1) {
@@ -54,7 +55,7 @@ impl Hardware {
     /// Starts counting.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn arm(&mut self) -> io::Result<()> {
         self.counters.iter_mut().flatten().try_for_each(Counter::enable)
     }
@@ -62,12 +63,12 @@ impl Hardware {
     /// Stops counting.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn disarm(&mut self) -> io::Result<()> {
         self.counters.iter_mut().flatten().try_for_each(Counter::disable)
     }
 
-    /// What was counted while armed.
+    /// The counts while armed.
     pub fn read(&mut self) -> HardwareCounts {
         let mut read = |index: usize| {
             let value = self.counters[index].as_mut()?.read_count_and_time().ok()?;
@@ -83,12 +84,12 @@ impl Hardware {
     }
 }
 
-/// A count made up for the time in which others had the counter; none where it never ran.
+/// Scales a count up to the time in which the event had no counter; `None` if it never had one.
 fn scaled(count: u64, enabled: u64, running: u64) -> Option<u64> {
     (u128::from(count) * u128::from(enabled)).checked_div(u128::from(running)).map(|count| count as u64)
 }
 
-/// Why there are none, and what would give some.
+/// The reason why hardware counters are not available.
 #[must_use]
 pub fn failure(error: &io::Error) -> HardwareFailure {
     match error.raw_os_error() {
@@ -132,18 +133,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_are_made_up_for() {
+    fn multiplexed_counts_are_scaled() {
         assert_eq!(scaled(100, 10, 10), Some(100));
         assert_eq!(scaled(100, 10, 4), Some(250));
         assert_eq!(scaled(0, 10, 0), None, "never ran");
     }
 
     #[test]
-    fn a_clock_stands_in_for_counters() {
-        // In software there is no telling user mode from the kernel's; the way through is the same.
+    fn counts_only_while_armed() {
+        // A software clock takes the same path on machines without hardware counters. It does not distinguish user
+        // mode.
         let mut clocks = match Hardware::open_as(|_| Builder::new(Software::TASK_CLOCK)) {
             Ok(clocks) => clocks,
-            Err(error) => return crate::skip::skip(&format!("perf is not allowed here: {error}")),
+            Err(error) => return crate::skip::skip(&format!("perf is not permitted: {error}")),
         };
         let spin = |ms| {
             let begin = std::time::Instant::now();
@@ -157,12 +159,12 @@ mod tests {
         clocks.disarm().unwrap();
         spin(20);
         let cycles = clocks.read().cycles.unwrap();
-        // A busy machine may give the thread less than the 5 ms that went by.
+        // On a busy machine the thread may get less CPU time than the 5 ms that passed.
         assert!((1..15_000_000).contains(&cycles), "{cycles} ns");
     }
 
     #[test]
-    fn self_test_counts_or_says_why_not() {
+    fn self_test_counts_or_gives_a_remedy() {
         let capability = self_test();
         assert_eq!(capability.available, capability.remedy.is_empty(), "{capability:?}");
         assert_eq!(capability.available, Hardware::open().is_ok());

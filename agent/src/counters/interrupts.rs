@@ -1,5 +1,5 @@
-//! Interrupts of the device behind a target, whoever caused them: from /proc/interrupts, by the numbers that sysfs
-//! gives for the device, or by the name under which its driver asked for them.
+//! Interrupts of the device behind a target, regardless of their cause: from /proc/interrupts, by the numbers that
+//! sysfs lists for the device, or by the names that its driver uses.
 
 use std::{
     collections::BTreeSet,
@@ -10,24 +10,24 @@ use std::{
 use proto::facts::{Device, InterruptLine};
 
 const TABLE: &str = "/proc/interrupts";
-/// Disks may lie on disks; deeper than this is no machine that is measured.
+/// Maximum depth of stacked disks.
 const DEEPEST: u32 = 8;
 
-/// The interrupts of one device, or of several that make up one.
+/// The interrupts of a device, or of all disks of a stacked device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lines(Vec<InterruptLine>);
 
-/// Why the interrupts of a target are not counted.
+/// The reason why the interrupts of a target are not counted.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// No block device is behind it.
+    /// The target has no block device.
     #[error("there is no block device behind the target")]
     NoDevice,
     /// A device without hardware, such as a loop device.
-    #[error("{0} is a virtual device: it has no interrupts")]
+    #[error("{0} is a virtual device without interrupts")]
     Virtual(String),
-    /// sysfs names no interrupts for the hardware.
-    #[error("no device above the disk lists its interrupts")]
+    /// sysfs lists no interrupts for the hardware.
+    #[error("sysfs lists no interrupts for the disk or its parent devices")]
     NotListed,
     /// None of the device's interrupts is in the table.
     #[error("the device's interrupts are not in {TABLE}")]
@@ -38,7 +38,7 @@ pub enum Unavailable {
 }
 
 impl Lines {
-    /// Of the block device behind a target.
+    /// Finds the interrupts of the block device behind a target.
     ///
     /// # Errors
     /// [`Unavailable`], with the reason.
@@ -64,10 +64,10 @@ impl Lines {
         &self.0
     }
 
-    /// How many interrupts there were since the machine started.
+    /// Number of interrupts since the machine started.
     ///
     /// # Errors
-    /// Where `/proc/interrupts` cannot be read.
+    /// If `/proc/interrupts` cannot be read.
     pub fn read(&self) -> io::Result<u64> {
         Ok(self.total(&fs::read_to_string(TABLE)?))
     }
@@ -81,7 +81,7 @@ impl Lines {
     }
 }
 
-/// The disks that a disk lies on; itself, where it lies on none.
+/// The disks under a stacked disk; the disk itself if it is not stacked.
 fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, Unavailable> {
     let whole = if disk.join("partition").exists() { disk.parent().unwrap_or(&disk) } else { &disk };
     let slaves: Vec<PathBuf> = fs::read_dir(whole.join("slaves"))
@@ -101,7 +101,7 @@ fn below(disk: PathBuf, depth: u32) -> Result<Vec<PathBuf>, Unavailable> {
         .map(|all| all.concat())
 }
 
-/// The numbers of a disk's interrupts: those of the nearest device above it that has some.
+/// The numbers of a disk's interrupts: those of its nearest parent device that has any.
 fn of_disk(disk: &Path, table: &str) -> Result<Vec<u32>, Unavailable> {
     for above in disk.ancestors().take_while(|path| path.starts_with("/sys/devices/")) {
         let entries = fs::read_dir(above.join("msi_irqs"));
@@ -128,23 +128,23 @@ fn of_disk(disk: &Path, table: &str) -> Result<Vec<u32>, Unavailable> {
     Err(Unavailable::NotListed)
 }
 
-/// An interrupt with a number; those of the CPU itself have none.
+/// A row with a numbered interrupt. Interrupts of the CPU itself have names instead.
 struct Row<'a> {
     number: u32,
-    /// On all CPUs.
+    /// Sum over all CPUs.
     count: u64,
-    /// As its driver calls it.
+    /// The name given by its driver.
     name: &'a str,
 }
 
 impl Row<'_> {
-    /// Whether a driver asked for it for this device: `virtio1`, or `virtio1-req.0`.
+    /// Whether the interrupt belongs to this device: `virtio1` or `virtio1-req.0`.
     fn is_of(&self, device: &str) -> bool {
         self.name.strip_prefix(device).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }
 }
 
-/// The rows of /proc/interrupts: a heading with the CPUs, then a number, a count for each of them, and names.
+/// Parses /proc/interrupts: a heading with the CPUs, then rows with a number, a count for each CPU, and names.
 fn rows(table: &str) -> impl Iterator<Item = Row<'_>> {
     let cpus = table.lines().next().map_or(0, |heading| heading.split_whitespace().count());
     table.lines().skip(1).filter_map(move |line| {
@@ -167,7 +167,7 @@ mod tests {
         ERR:          0\n";
 
     #[test]
-    fn counts_of_all_cpus_add_up() {
+    fn counts_are_summed_over_cpus() {
         let lines = |numbers: &[u32]| {
             Lines(
                 numbers.iter().map(|number| InterruptLine { number: *number, name: String::new() }).collect(),
@@ -178,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_names_its_own() {
+    fn virtio_interrupts_are_found_by_name() {
         let named: Vec<u32> = rows(SAMPLE).filter(|row| row.is_of("virtio1")).map(|row| row.number).collect();
-        assert_eq!(named, [35, 36], "virtio10 is another");
+        assert_eq!(named, [35, 36], "virtio10 is another device");
     }
 
     #[test]
-    fn devices_without_interrupts_have_a_reason() {
+    fn devices_without_interrupts_give_a_reason() {
         assert!(matches!(Lines::of_device(None), Err(Unavailable::NoDevice)));
         let none = Device { major: 0, minor: 25, name: None };
         assert!(matches!(Lines::of_device(Some(&none)), Err(Unavailable::NoDevice)));
@@ -197,7 +197,7 @@ mod tests {
                 let why = Lines::of_device(Some(&device)).unwrap_err();
                 assert!(matches!(why, Unavailable::Virtual(_)), "{why}");
             }
-            None => crate::skip::skip("no virtual block device here"),
+            None => crate::skip::skip("no virtual block device on this host"),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! CPU time of the kernel's threads that work for a ring: `iou-sqp-TID` polls its submission queue,
-//! `iou-wrk-TID` runs what would block. They are threads of this process and make no system calls, so neither
-//! perf's counts nor the workers' own usage sees them.
+//! CPU time of the kernel threads of a ring: `iou-sqp-TID` polls its submission queue, `iou-wrk-TID` executes requests
+//! that would block. They are threads of this process but make no system calls, so neither perf nor the workers' usage
+//! includes them.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -12,12 +12,12 @@ impl KernelThreads {
     /// Reads `/proc/self/task`.
     ///
     /// # Errors
-    /// Where `/proc` cannot be read.
+    /// If `/proc` cannot be read.
     pub fn read() -> io::Result<Self> {
         let mut times = BTreeMap::new();
         for entry in fs::read_dir("/proc/self/task")? {
             let path = entry?.path();
-            // A thread may end between two reads: then it is not there.
+            // A thread may end between the two reads.
             let Ok(name) = fs::read_to_string(path.join("comm")) else { continue };
             if !name.starts_with("iou-") {
                 continue;
@@ -33,18 +33,18 @@ impl KernelThreads {
         Ok(Self(times))
     }
 
-    /// A reading that was made up.
+    /// A synthetic reading.
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(times: [(u32, u64); N]) -> Self {
         Self(times.into())
     }
 
-    /// Takes in a later reading; threads that have ended since keep what was seen of them.
+    /// Merges a later reading; threads that have ended since keep their last values.
     pub fn advance(&mut self, later: Self) {
         self.0.extend(later.0);
     }
 
-    /// Run time since `earlier`, in nanoseconds; a thread that was not there then counts whole.
+    /// Run time since `earlier`, in nanoseconds; threads that started since count in full.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> u64 {
         let spent = |(id, time): (&u32, &u64)| time.saturating_sub(earlier.0.get(id).copied().unwrap_or(0));
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_and_ended_threads_count() {
+    fn started_and_ended_threads_are_included() {
         let earlier = KernelThreads::of([(1, 100), (2, 50)]);
         let mut now = earlier.clone();
         now.advance(KernelThreads::of([(2, 80), (3, 7)]));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn proc_can_be_read() {
+    fn proc_is_readable() {
         KernelThreads::read().unwrap();
     }
 }

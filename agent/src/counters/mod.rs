@@ -1,5 +1,5 @@
-//! What a trial cost beside its time: CPU, context switches, kernel threads, system calls, the ways its requests
-//! took, interrupts.
+//! Costs of a trial other than latency: CPU time, context switches, kernel threads, system calls, completion paths,
+//! interrupts, noise.
 
 pub mod audit;
 pub mod batches;

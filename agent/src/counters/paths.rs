@@ -1,19 +1,19 @@
-//! Which way the requests of a ring complete: within the call that submits them, by task work after the device's
-//! interrupt, by polling, or by a worker thread of the kernel (io-wq).
+//! Completion paths of a ring's requests: inside the submitting call, by task work after the device's interrupt, by
+//! polling, or by a worker thread of the kernel (io-wq).
 //!
-//! No single count says it: a completion looks alike whoever brings it. So the records of a few tracepoints are
-//! taken on the thread that submits, for so many requests and no more, and put in order. All of these fire in the
-//! thread's own context. (`io_uring_task_add` would not help: it fires for polled files only, and in interrupts,
-//! on whatever thread is running.)
+//! No single counter shows the path: completions look the same on every path. So a few tracepoints are recorded on the
+//! submitting thread, for a limited number of requests, and analysed in order. All of them fire in that thread's
+//! context. (`io_uring_task_add` would not help: it fires for polled files only, and in interrupts, on an arbitrary
+//! thread.)
 //!
 //! * `submit_req`, then `complete`: completed **inline**, flushed at the end of the batch.
-//! * `complete`, then `local_work_run` or `task_work_run` with their number of pieces: the last so many completions
-//!   came by **task work**, also where that had to try the request again. Where `local_work_run` went round more than
-//!   once, its number is that of the last round: then all that are open came by it.
-//! * `queue_async_work`: **punted** to io-wq, wherever it completes.
-//! * The ring is one that polls, and none of these: **polled**.
+//! * `complete`, then `local_work_run` or `task_work_run` with a number of items: that many of the last completions
+//!   came by **task work**, including retried requests. If `local_work_run` looped more than once, its number covers
+//!   only the last loop, and all pending completions are attributed to it.
+//! * `queue_async_work`: **punted** to io-wq, regardless of where it completes.
+//! * None of these, on a ring that polls: **polled**.
 //!
-//! They are taken in the warm-up of an audit, so that they disturb neither the timed trials nor the audit's counts.
+//! Recording takes place in the warm-up of an audit, so it disturbs neither timed trials nor the audit's counts.
 
 use std::{
     collections::HashMap,
@@ -38,11 +38,11 @@ const COMPLETE: &str = "io_uring/io_uring_complete";
 const LOCAL_WORK: &str = "io_uring/io_uring_local_work_run";
 const TASK_WORK: &str = "io_uring/io_uring_task_work_run";
 
-/// Requests that are followed, of all workers.
+/// Number of recorded requests of all workers.
 const REQUESTS: u32 = 32_768;
-/// Requests that are followed of a worker, at least.
+/// Minimum number of recorded requests per worker.
 const LEAST_REQUESTS: u32 = 256;
-/// More than what is recorded of one request, in bytes.
+/// Upper bound of the size of one request's records, in bytes.
 const PER_REQUEST: usize = 384;
 
 // From linux/perf_event.h.
@@ -54,7 +54,7 @@ const RECORD_SAMPLE: u32 = 9;
 
 /// Records the paths of the requests that one thread submits. Closed when dropped.
 pub struct Paths {
-    /// Of submissions; the others write into its buffer, and end with it.
+    /// The sampler of submissions; the other events write into its buffer and stop with it.
     sampler: Sampler,
     _members: Vec<Counter>,
     layout: Layout,
@@ -63,11 +63,11 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Makes ready to record; nothing is recorded yet. `polls`: the ring polls for completions; `workers`: how many
-    /// share the memory for records.
+    /// Opens the tracepoints without starting to record. `polls`: the ring polls for completions; `workers`: number of
+    /// workers that share the memory for records. Returns `None` if another thread records.
     ///
     /// # Errors
-    /// Where perf or tracefs is not allowed here; `NotFound` where this kernel lacks one of the tracepoints.
+    /// If perf or tracefs is not permitted; `NotFound` if the kernel lacks one of the tracepoints.
     pub fn open(submitter: Submitter, polls: bool, workers: u32) -> io::Result<Option<Self>> {
         let thread = match submitter {
             Submitter::Caller => 0,
@@ -83,8 +83,8 @@ impl Paths {
             builder
         };
         let leader = builder(layout.submit.0).build()?;
-        // A sync is none of the operations whose paths are told; a combiner's read that ends its sleep is no request
-        // of the trial.
+        // Paths are reported for reads and writes only, so syncs are left out; the read that wakes a combiner is not
+        // one of the trial's requests.
         filter(
             &leader,
             &CString::new(format!("user_data != {WAKE_UP} && opcode != {}", opcode::Fsync::CODE))?,
@@ -92,12 +92,12 @@ impl Paths {
         let mut sampler = leader.sampled(requests as usize * PER_REQUEST)?;
         let mut members = Vec::new();
         for event in [layout.complete.0, layout.punt.0, layout.local_work.0, layout.task_work.0] {
-            // Members are born enabled and wait for their leader.
+            // Members are created enabled and wait for their leader.
             let member = builder(event).enabled(true).build_with_group(sampler.as_counter_mut())?;
             let output = sampler.as_counter().as_raw_fd();
             // SAFETY: the call takes a descriptor by value; both are open.
             check(unsafe { libc::ioctl(member.as_raw_fd(), IOC_SET_OUTPUT, output) })?;
-            // Whoever looks for work and finds none, as a polling thread does all the time, is left out.
+            // Runs without work are left out: a polling thread has many of them.
             if event == layout.task_work.0 {
                 filter(&member, c"count > 0")?;
             } else if event == layout.local_work.0 {
@@ -108,24 +108,24 @@ impl Paths {
         Ok(Some(Self { sampler, _members: members, layout, requests, polls }))
     }
 
-    /// Begins to record, until as many requests as there is room for have been submitted.
+    /// Starts recording. It stops by itself when the buffer's number of requests has been submitted.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn start(&mut self) -> io::Result<()> {
         // SAFETY: the call takes a number by value; the descriptor is open.
         check(unsafe { libc::ioctl(self.sampler.as_counter().as_raw_fd(), IOC_REFRESH, self.requests) })
     }
 
-    /// Ends recording, if it has not ended by itself.
+    /// Stops recording, if it has not stopped by itself.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn stop(&mut self) -> io::Result<()> {
         self.sampler.as_counter_mut().disable()
     }
 
-    /// What the records say. Recording must have ended.
+    /// Counts the recorded paths. Recording must have stopped.
     #[must_use]
     pub fn read(&mut self) -> PathCounts {
         let mut sorter = Sorter { polls: self.polls, ..Sorter::default() };
@@ -133,7 +133,7 @@ impl Paths {
             let bytes = record.to_contiguous();
             match record.ty() {
                 RECORD_SAMPLE => {
-                    // The length of what follows, then the tracepoint's own record.
+                    // A length of 4 bytes, then the tracepoint's record.
                     if let Some(event) = bytes.get(4..).and_then(|raw| self.layout.event(raw)) {
                         sorter.see(event);
                     }
@@ -159,7 +159,7 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Each tracepoint's number, and the field that is of interest.
+/// The number of each tracepoint, and the field that is evaluated.
 struct Layout {
     submit: (u64, Field),
     complete: (u64, Field),
@@ -192,30 +192,30 @@ impl Layout {
             .or_else(|| is(self.punt).map(Event::Punt))
             .or_else(|| is(self.task_work).map(Event::Ran))
             .or_else(|| {
-                let pieces = is(self.local_work)?;
-                Some(Event::Ran(if self.loops.of(raw)? > 1 { u64::MAX } else { pieces }))
+                let items = is(self.local_work)?;
+                Some(Event::Ran(if self.loops.of(raw)? > 1 { u64::MAX } else { items }))
             })
     }
 }
 
-/// What happened on the thread that submits. Requests are known by their address in the kernel.
+/// An event on the submitting thread. Requests are identified by their kernel address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Submit(u64),
     Punt(u64),
     Complete(u64),
-    /// So many pieces of task work were done; their completions have just been seen.
+    /// This many items of task work ran; their completions have just been recorded.
     Ran(u64),
 }
 
-/// Puts requests to their paths, in the order of what happened to them. Requests whose submission was not seen, and
-/// those that had not completed when recording ended, are on none.
+/// Assigns requests to paths from the sequence of events. Requests whose submission was not recorded, and those that
+/// had not completed when recording stopped, are not counted.
 #[derive(Default)]
 struct Sorter {
     polls: bool,
-    /// Submitted and not yet completed; whether it was punted.
+    /// Requests submitted and not yet completed, and whether they were punted.
     open: HashMap<u64, bool>,
-    /// Completions whose bringer is not known yet; whether they are to be counted.
+    /// Completions whose path is not known yet, and whether they are to be counted.
     pending: Vec<bool>,
     counts: PathCounts,
 }
@@ -234,13 +234,13 @@ impl Sorter {
                 }
             }
             Event::Complete(request) => self.pending.push(self.open.remove(&request) == Some(false)),
-            Event::Ran(pieces) => self.settle(usize::try_from(pieces).unwrap_or(usize::MAX)),
+            Event::Ran(items) => self.settle(usize::try_from(items).unwrap_or(usize::MAX)),
         }
     }
 
-    /// Counts what has completed: the last `pieces` by task work, the others by whoever it is otherwise.
-    fn settle(&mut self, pieces: usize) {
-        let first = self.pending.len().saturating_sub(pieces);
+    /// Counts pending completions: the last `items` by task work, the others as polled or inline.
+    fn settle(&mut self, items: usize) {
+        let first = self.pending.len().saturating_sub(items);
         for (index, counts) in self.pending.drain(..).enumerate() {
             match (counts, index >= first) {
                 (false, _) => {}
@@ -251,7 +251,7 @@ impl Sorter {
         }
     }
 
-    /// After a gap nothing that was open can be told.
+    /// Handles lost records: the paths of open requests are unknown.
     fn lose(&mut self, records: u64) {
         self.open.clear();
         self.pending.clear();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_all_kinds() {
+    fn a_batch_with_all_paths_is_counted() {
         let counts = sorted(
             false,
             &[
@@ -279,7 +279,7 @@ mod tests {
                 Submit(3),
                 Punt(3),
                 Submit(4),
-                // 2 was in the cache; then the device answers for 1, and io-wq for 3.
+                // Request 2 was in the cache; then the device completes 1, and io-wq 3.
                 Complete(2),
                 Complete(1),
                 Complete(3),
@@ -296,22 +296,22 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_polls() {
+    fn completions_of_a_polling_ring_are_polled() {
         let events = [Submit(1), Submit(2), Complete(2), Complete(1), Submit(1)];
         assert_eq!(sorted(true, &events), PathCounts { polled: 2, ..PathCounts::default() });
     }
 
     #[test]
-    fn what_was_submitted_before_is_nobodys() {
+    fn requests_submitted_before_recording_are_ignored() {
         let events = [Punt(9), Complete(8), Ran(1), Submit(1), Complete(7), Complete(1), Ran(1), Submit(2)];
         assert_eq!(sorted(false, &events), PathCounts { task_work: 1, ..PathCounts::default() });
-        // More pieces than completions: some were tried and wait again.
+        // More items than completions: some were retried and wait again.
         let events = [Submit(1), Complete(1), Ran(u64::MAX), Submit(2)];
         assert_eq!(sorted(false, &events), PathCounts { task_work: 1, ..PathCounts::default() });
     }
 
     #[test]
-    fn a_gap_is_said_and_not_guessed_over() {
+    fn lost_records_are_counted_and_open_requests_dropped() {
         let mut sorter = Sorter::default();
         [Submit(1), Submit(2), Complete(1)].into_iter().for_each(|event| sorter.see(event));
         sorter.lose(12);

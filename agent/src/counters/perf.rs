@@ -1,8 +1,8 @@
 //! System calls counted by perf tracepoints on the calling thread.
 //!
-//! Armed in audits only: counting a call slows it. `raw_syscalls:sys_enter` fires inside the kernel, so the
-//! kernel must be included, or it counts nothing. Requests that are punted to io-wq are counted on the thread that
-//! punts them, which under SQPOLL is the kernel's own.
+//! Used in audits only: counting a call slows it down. `raw_syscalls:sys_enter` fires inside the kernel, so a counter
+//! that excludes the kernel would count nothing. Requests punted to io-wq are counted on the thread that punts them;
+//! with SQPOLL this is the kernel's polling thread.
 
 use std::{collections::BTreeMap, io};
 
@@ -14,8 +14,7 @@ use proto::{
 
 use super::{submitter::Submitter, tracefs::Tracefs};
 
-/// The calls that are counted by name: what the engines make, and what would betray that the hot loop makes
-/// another.
+/// The calls that are counted by name: those of the engines, and others that the hot loop must not make.
 const NAMES: [&str; 15] = [
     "io_uring_enter",
     "io_submit",
@@ -33,9 +32,9 @@ const NAMES: [&str; 15] = [
     "clock_nanosleep",
     "sched_yield",
 ];
-/// The call that ends counting, which is itself seen entering.
+/// The call that stops counting is itself counted.
 const DISARMING_CALLS: u64 = 1;
-/// Fires where a request is handed to a worker thread of the kernel.
+/// Fires when a request is handed to a worker thread of the kernel.
 pub(super) const PUNT: &str = "io_uring/io_uring_queue_async_work";
 
 /// Counters on the calling thread; closed when dropped.
@@ -46,35 +45,35 @@ pub struct Perf {
     punts: Punts,
 }
 
-/// Where punted requests are counted.
+/// The place where punted requests are counted.
 enum Punts {
-    /// With the calls of this thread.
+    /// Together with the calls of this thread.
     Here(Counter),
     /// On the polling thread of the ring.
     Polling(Counter),
-    /// By the worker whose polling thread this one shares.
+    /// On another worker, whose polling thread this worker shares.
     Elsewhere,
-    /// Nowhere: this kernel does not tell.
+    /// Not at all: the kernel lacks the tracepoint.
     Unknown,
 }
 
 impl Perf {
-    /// Opens the counters on the calling thread, disarmed; that of punted requests on the thread that submits.
+    /// Opens the counters on the calling thread, disabled; that of punted requests on the submitting thread.
     ///
     /// # Errors
-    /// Where perf or tracefs is not allowed here.
+    /// If perf or tracefs is not permitted.
     pub fn open(submitter: Submitter) -> io::Result<Self> {
         let tracefs = Tracefs::open()?;
         let mut group = Group::new()?;
         let mut add = |event: &str| -> io::Result<Counter> {
             let tracepoint = Tracepoint::with_id(tracefs.id(event)?);
-            // Members are born enabled and wait for their leader: enabling the whole group at once was seen to
-            // leave them off on Linux 6.18.
+            // Members are created enabled and wait for their leader: on Linux 6.18, enabling the whole group at once
+            // left them disabled.
             group.add(Builder::new(tracepoint).observe_self().any_cpu().include_kernel().enabled(true))
         };
         let total = add("raw_syscalls/sys_enter")?;
-        // Kernels without CONFIG_FTRACE_SYSCALLS have the total only. Any other failure, such as too few files,
-        // is one of the whole: calls must not pass for `other` because their counter was missing.
+        // Kernels without CONFIG_FTRACE_SYSCALLS have only the total. On any other error, such as too many open files,
+        // opening fails as a whole: otherwise calls without a counter would be reported as `other`.
         let mut optional = |event: &str| match add(event) {
             Ok(counter) => Ok(Some(counter)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -107,19 +106,19 @@ impl Perf {
     /// Starts counting.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn arm(&mut self) -> io::Result<()> {
         if let Punts::Polling(counter) = &mut self.punts {
             counter.enable()?;
         }
-        // The last call before counting begins.
+        // The last system call before counting starts.
         self.group.as_counter_mut().enable()
     }
 
     /// Stops counting.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn disarm(&mut self) -> io::Result<()> {
         self.group.as_counter_mut().disable()?;
         match &mut self.punts {
@@ -128,10 +127,10 @@ impl Perf {
         }
     }
 
-    /// What was counted between arming and disarming, less the call that disarmed.
+    /// The counts between arming and disarming, without the disarming call.
     ///
     /// # Errors
-    /// What the system call said.
+    /// The error of the system call.
     pub fn read(&mut self) -> io::Result<PerfCounts> {
         let data = self.group.read()?;
         let syscalls_total = data[&self.total].saturating_sub(DISARMING_CALLS);
@@ -155,7 +154,7 @@ impl Perf {
     }
 }
 
-/// Makes 1,000 system calls and looks whether perf counts 1,000.
+/// Makes 1,000 system calls and checks that perf counts 1,000.
 #[must_use]
 pub fn self_test() -> Capability {
     const CALLS: u64 = 1000;
@@ -163,7 +162,7 @@ pub fn self_test() -> Capability {
         let mut perf = Perf::open(Submitter::Caller)?;
         perf.arm()?;
         for _ in 0..CALLS {
-            // getppid is never answered without entering the kernel.
+            // getppid always enters the kernel.
             std::hint::black_box(rustix::process::getppid());
         }
         perf.disarm()?;
@@ -178,7 +177,7 @@ pub fn self_test() -> Capability {
         Ok(counts) => {
             let seen = counts.syscalls_total;
             let detail = format!("raw_syscalls:sys_enter counted {seen} of {CALLS} calls");
-            let remedy = "system calls are counted by the engine alone; try another kernel".to_owned();
+            let remedy = "system calls are counted by the engine only; try another kernel".to_owned();
             Capability { name, available: false, detail, remedy }
         }
         Err(error) => Capability {
@@ -190,7 +189,7 @@ pub fn self_test() -> Capability {
     }
 }
 
-/// Why perf is not available, by the error of opening it.
+/// The reason why perf is not available, from the error of opening it.
 #[must_use]
 pub fn failure(error: &io::Error) -> PerfFailure {
     match error.raw_os_error() {
@@ -201,13 +200,13 @@ pub fn failure(error: &io::Error) -> PerfFailure {
     }
 }
 
-/// A warning that counts cannot be read.
+/// The warning that counts cannot be read.
 #[must_use]
 pub fn unread(error: &io::Error) -> Warning {
     AuditWarning::PerfNotAvailable { failure: PerfFailure::NotRead, error: error.into() }.into()
 }
 
-/// A warning that an audit goes without perf.
+/// The warning that an audit runs without perf.
 #[must_use]
 pub fn unavailable(error: &io::Error) -> Warning {
     AuditWarning::PerfNotAvailable { failure: failure(error), error: error.into() }.into()
@@ -218,10 +217,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_by_name_and_in_all() {
+    fn counts_by_name_and_in_total() {
         let mut perf = match Perf::open(Submitter::Caller) {
             Ok(perf) => perf,
-            Err(error) => return crate::skip::skip(&format!("perf is not allowed here: {error}")),
+            Err(error) => return crate::skip::skip(&format!("perf is not permitted: {error}")),
         };
         perf.arm().unwrap();
         for _ in 0..50 {
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn self_test_passes_or_names_the_remedy() {
+    fn self_test_passes_or_gives_a_remedy() {
         let capability = self_test();
         assert!(capability.available || !capability.remedy.is_empty(), "{capability:?}");
     }

@@ -1,4 +1,4 @@
-//! The thread that hands a ring's requests to the kernel's machinery: where what happens to them can be watched.
+//! The thread that submits a ring's requests, on which their tracepoints fire.
 
 use std::{
     fs,
@@ -7,31 +7,32 @@ use std::{
 
 use rustix::thread::gettid;
 
-/// How long a polling thread may take to give itself its name.
+/// Time that a polling thread may take to set its name.
 const NAMED_WITHIN: Duration = Duration::from_millis(500);
 
-/// Which thread submits the requests of a worker.
+/// The thread that submits the requests of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitter {
     /// The worker itself.
     Caller,
     /// The kernel's polling thread, by its thread id.
     Polling(libc::pid_t),
-    /// A thread that is watched from another one: the combiner, or a polling thread that workers share.
+    /// A thread that another worker observes: the combiner, or a polling thread shared by workers.
     Elsewhere,
 }
 
 impl Submitter {
-    /// Of the ring that the calling thread has built. `polled`: its polling thread was granted.
+    /// The submitter of the ring that the calling thread has built. `polled`: it has a polling thread.
     ///
-    /// None where there must be a polling thread and none is found.
+    /// `None` if the polling thread is not found.
     #[must_use]
     pub fn of_this_thread(polled: bool) -> Option<Self> {
         if polled { polling_thread().map(Self::Polling) } else { Some(Self::Caller) }
     }
 }
 
-/// The kernel names a polling thread after the thread that built its ring, in the first moments of its life.
+/// Finds the polling thread by its name, which contains the id of the thread that built the ring. The thread sets it
+/// shortly after its start.
 fn polling_thread() -> Option<libc::pid_t> {
     let name = format!("iou-sqp-{}\n", gettid().as_raw_nonzero());
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! The directory of tracepoints, which is mounted for no one but this process if nobody has mounted it.
+//! The tracefs directory. If it is not mounted, this process mounts it privately.
 
 use std::{
     io::{self, Read as _},
@@ -13,7 +13,7 @@ use rustix::{
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// The directory of tracepoints: as mounted, or a mount of our own that is attached nowhere.
+/// The tracefs directory: the existing mount, or a detached mount.
 pub(super) struct Tracefs(OwnedFd);
 
 impl Tracefs {
@@ -22,20 +22,20 @@ impl Tracefs {
         if Path::new(TRACEFS).join("events").exists() {
             return Ok(Self(rustix::fs::open(TRACEFS, flags, Mode::empty())?));
         }
-        // Not mounted, or not for us to look into: telling the two apart gives the better error.
+        // Either not mounted or not readable. Reading the directory gives the more precise error.
         std::fs::read_dir(TRACEFS)?;
         let tracefs = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&tracefs)?;
         Ok(Self(fsmount(&tracefs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?))
     }
 
-    /// The number of a tracepoint, by which perf knows it and its records begin.
+    /// The number of a tracepoint, which perf uses and which starts its records.
     pub(super) fn id(&self, event: &str) -> io::Result<u64> {
         let text = self.read(event, "id")?;
-        text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no tracepoint id", text.trim())))
+        text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is not a tracepoint id", text.trim())))
     }
 
-    /// Where a field lies in a tracepoint's records.
+    /// The position of a field in a tracepoint's records.
     pub(super) fn field(&self, event: &str, name: &str) -> io::Result<Field> {
         Field::find(&self.read(event, "format")?, name).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("the tracepoint {event} has no field `{name}`"))
@@ -51,7 +51,7 @@ impl Tracefs {
     }
 }
 
-/// A number in a tracepoint's records; kernels lay them out differently.
+/// A numeric field of a tracepoint's records. The layout depends on the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     offset: usize,
@@ -59,7 +59,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// From the lines of a `format` file, such as `field:void * req;\toffset:16;\tsize:8;\tsigned:0;`.
+    /// Parses the lines of a `format` file, such as `field:void * req;\toffset:16;\tsize:8;\tsigned:0;`.
     fn find(format: &str, name: &str) -> Option<Self> {
         format.lines().find_map(|line| {
             let mut parts = line.trim().strip_prefix("field:")?.split(';');
@@ -71,7 +71,7 @@ impl Field {
         })
     }
 
-    /// Its value in a record; none where the record is too short for it.
+    /// Its value in a record; `None` if the record is too short.
     pub(super) fn of(self, record: &[u8]) -> Option<u64> {
         let bytes = record.get(self.offset..self.offset + self.size)?;
         match self.size {

@@ -1,4 +1,4 @@
-//! CPU time, context switches and waiting for a CPU, of the calling thread.
+//! CPU time, context switches and time waiting for a CPU of the calling thread.
 
 use std::{fs, io, mem::MaybeUninit};
 
@@ -8,16 +8,15 @@ proto::counters! {
     /// A thread's resource usage so far.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Usage {
-        /// CPU time and context switches; of the thread itself, so that there is none of kernel threads.
+        /// CPU time and context switches of the thread itself; kernel threads are not included.
         pub cpu: CpuTime,
-        /// How long it was runnable while its CPU ran something else, in nanoseconds; absent where the kernel does not
-        /// count this.
+        /// Time for which it was runnable but not running, in nanoseconds; absent if the kernel does not count this.
         pub waited_ns: Option<u64>,
     }
 }
 
 impl Usage {
-    /// Of the calling thread (getrusage with RUSAGE_THREAD, and its schedstat).
+    /// Reads the usage of the calling thread (getrusage with RUSAGE_THREAD, and its schedstat).
     ///
     /// # Errors
     /// The error of getrusage.
@@ -48,8 +47,8 @@ fn waited() -> Option<u64> {
     run_delay(&fs::read_to_string("/proc/thread-self/schedstat").ok()?)
 }
 
-/// Parses `RUN WAITED SLICES`, with times in nanoseconds. A kernel that does not count reports 0 for all three, even for
-/// the slices, though the reader must have had one.
+/// Parses `RUN WAITED SLICES`, with times in nanoseconds. A kernel that does not count reports 0 for all three, even
+/// though the reading thread has had at least one slice.
 fn run_delay(text: &str) -> Option<u64> {
     let numbers = text.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
     let [_, waited, slices] = numbers[..] else { return None };
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_waiting_time_where_the_kernel_counts_it() {
+    fn reads_waiting_time_if_the_kernel_counts_it() {
         assert_eq!(run_delay("1213389 5682519 2\n"), Some(5_682_519));
         assert_eq!(run_delay("1213389 0 2\n"), Some(0));
         assert_eq!(run_delay("0 0 0\n"), None);

@@ -1,7 +1,7 @@
-//! Linux's older asynchronous interface, by its own system calls: io_submit submits, io_getevents waits.
+//! Linux's older asynchronous interface: io_submit submits, io_getevents waits.
 //!
 //! It copies the description of each request into the kernel (64 bytes and a pointer) and each completion out (32
-//! bytes), and it blocks inside io_submit where the file cannot be read asynchronously, as through the page cache.
+//! bytes), and it blocks inside io_submit if the file cannot be read asynchronously, as through the page cache.
 
 use std::{
     io,
@@ -140,7 +140,7 @@ impl Libaio {
         magic != AIO_RING_MAGIC || head != tail
     }
 
-    /// Waits for `least` completions, again if a signal ends the wait, and takes all that are there.
+    /// Waits for `least` completions, again if a signal ends the wait, and takes all available ones.
     #[inline]
     fn get_events(&mut self, least: u64) -> io::Result<usize> {
         loop {
@@ -167,7 +167,7 @@ impl Libaio {
 
 impl Drop for Libaio {
     fn drop(&mut self) {
-        // SAFETY: the context is ours and used nowhere after this; the call waits for requests in flight.
+        // SAFETY: the context belongs to this value and is not used after this; the call waits for requests in flight.
         unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
     }
 }
@@ -186,7 +186,7 @@ impl Engine for Libaio {
                     OpKind::Fdatasync => CMD_FDSYNC,
                 },
                 fd: self.file.as_raw_fd().cast_unsigned(),
-                // A sync has no offset and no memory; the kernel refuses one that has.
+                // A sync has no offset and no memory; otherwise the kernel would refuse it.
                 address: if op.len > 0 { self.buffers.slot(slot) as u64 } else { 0 },
                 len: u64::from(op.len),
                 offset: op.offset.cast_signed(),
@@ -200,14 +200,14 @@ impl Engine for Libaio {
     fn commit(&mut self, wait: u32) -> io::Result<u32> {
         if !self.queued.is_empty() {
             self.submits += 1;
-            // SAFETY: the pointers are to requests of our own, whose blocks stay untouched until reaped.
+            // SAFETY: the pointers are to requests owned by this value, whose blocks stay untouched until reaped.
             let taken = unsafe {
                 syscall!(Sysno::io_submit, self.context, self.queued.len(), self.queued.as_mut_ptr())
             };
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(errno) => {
-                    // Completions may hold what the kernel is short of, so they are taken nevertheless.
+                    // Completions may occupy the resource that the kernel lacks, so they are taken even after an error.
                     if self.has_events() {
                         self.visible = self.get_events(0)?;
                     }

@@ -1,4 +1,4 @@
-//! The interface between the hot loop and an engine, which is a way of doing I/O: prepare (the constructors, on the
+//! The interface between the hot loop and an engine, which is a method of I/O: prepare (the constructors, on the
 //! worker's own thread), queue, commit, reap.
 //!
 //! A request is identified by its slot, from 0 to depth - 1, and owns the slot's block of the
@@ -29,7 +29,7 @@ pub use sharing::{Combined, Shared};
 pub use crate::slot::{Completion, Slot};
 use crate::workload::Op;
 
-/// One way of doing I/O, as the hot loop uses it.
+/// A method of I/O, as the hot loop uses it.
 pub trait Engine {
     /// Whether requests move data. If so, [`Completion::result`] of a request that transferred everything is
     /// [`Op::whole`], otherwise 0.
@@ -58,7 +58,7 @@ pub trait Engine {
     /// The engine's counts since it was created.
     fn counts(&self) -> Counts;
 
-    /// The descriptors of the rings that it owns.
+    /// The descriptors of the rings that the engine owns.
     fn rings(&self) -> Vec<RawFd> {
         Vec::new()
     }
@@ -72,13 +72,13 @@ proto::counters! {
         pub syscalls: [(&'static str, u64); CALLS],
         /// Requests submitted to the kernel.
         pub submitted: u64,
-        /// Calls that submit, by how many requests they submitted: none, 1, 2 to 3, 4 to 7 and so on. All zero where
-        /// the engine does not count them.
+        /// Calls that submit, by the number of requests that they submitted: none, 1, 2 to 3, 4 to 7 and so on. All
+        /// zero if the engine does not count them.
         pub batches: [u64; BATCHES],
-        /// Calls that submitted only part of a batch, where writes are linked to their syncs: such a sync may have been
-        /// separated from its write, and then did not wait for it.
+        /// Calls that submitted only part of a batch of writes with linked syncs: such a sync may have been separated
+        /// from its write, and then did not wait for it.
         pub parted: u64,
-        /// The cost of sharing the ring; `None` where it is not shared.
+        /// The cost of sharing the ring; `None` if it is not shared.
         pub sharing: Option<SharingCosts> => either,
         /// Counts that are reported as they are.
         pub engine: EngineCounts,

@@ -84,8 +84,8 @@ impl Engine for Psync {
         let outcome = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
-                // SAFETY: the block is at least `len` bytes of our own mapping; no reference to it exists, or can exist
-                // during the call.
+                // SAFETY: the block is at least `len` bytes of this engine's mapping; no reference to it exists, or can
+                // exist during the call.
                 unsafe { syscall!(Sysno::pread64, fd, self.buffers.slot(slot), len, at) }
             }
             OpKind::Write | OpKind::WriteLinked => {

@@ -52,13 +52,13 @@ impl Pvsync2 {
     fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
         let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: op.len as usize };
         let (fd, at) = (self.file.as_raw_fd(), op.offset);
-        // The offset in two halves; the second is unused where a register holds 64 bits.
+        // The offset in two halves; the second is unused if a register holds 64 bits.
         let (iovec, high) = (&raw const block, 0);
         let outcome = match op.kind {
             OpKind::Read => {
                 self.reads += 1;
-                // SAFETY: the iovec is within one block of our own mapping; no reference to it exists, or can exist
-                // during the call.
+                // SAFETY: the iovec is within one block of this engine's mapping; no reference to it exists, or can
+                // exist during the call.
                 unsafe { syscall!(Sysno::preadv2, fd, iovec, 1, at, high, flags) }
             }
             OpKind::Write | OpKind::WriteLinked => {

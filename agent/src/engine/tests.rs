@@ -1,4 +1,4 @@
-//! Every engine on real files, through the [`Engine`] interface only.
+//! Tests of every engine on real files, through the [`Engine`] interface only.
 
 use std::{io::Write as _, os::fd::OwnedFd};
 
@@ -35,7 +35,7 @@ fn drain(engine: &mut impl Engine, requests: usize) -> Vec<Completion> {
     all
 }
 
-/// Builds a real ring; `None`, with the test marked as skipped, where the host forbids rings.
+/// Builds a real ring; `None`, with the test marked as skipped, if the host forbids rings.
 fn ring(engine: trial::Engine, opcode: Opcode, file: OwnedFd) -> Option<Ring> {
     let setup =
         RingSetup { opcode, depth: 4, engine: &engine, worker: 0, poller: None, attach: &Attach::default() };

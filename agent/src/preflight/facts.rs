@@ -1,5 +1,5 @@
-//! The fingerprint: what is read of a host, and could explain why it is faster or slower than another. What
-//! a kernel does not tell is left out.
+//! The fingerprint: facts of a host that could explain why it is faster or slower than another. Unavailable facts are
+//! left out.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +18,8 @@ use crate::{
 
 const CPUS: &str = "/sys/devices/system/cpu";
 
-/// Words of the kernel's command line that change what I/O costs, by how they begin. The others stay here:
-/// a command line may hold secrets, and a fingerprint travels.
+/// Prefixes of kernel parameters that affect the cost of I/O. Other parameters are not recorded: a command line may
+/// contain secrets, and fingerprints are sent to the coordinator.
 const CMDLINE: [&str; 28] = [
     "mitigations=",
     "spectre",
@@ -51,7 +51,7 @@ const CMDLINE: [&str; 28] = [
     "transparent_hugepage=",
 ];
 
-/// Everything, by dotted name.
+/// Gathers all facts, by dotted name.
 pub(super) fn gather(topology: &Topology, data_dir: &Path) -> BTreeMap<String, String> {
     let mut facts = Facts(BTreeMap::new());
     kernel(&mut facts);
@@ -79,7 +79,7 @@ impl Facts {
     }
 }
 
-/// A file's text without the space around it; nothing where it cannot be read.
+/// A file's text, trimmed; `None` if it cannot be read.
 fn read(path: impl AsRef<Path>) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
@@ -89,7 +89,7 @@ fn kernel(facts: &mut Facts) {
     facts.put("kernel.release", Some(name.release().to_string_lossy().into_owned()));
     facts.put("kernel.version", Some(name.version().to_string_lossy().into_owned()));
     facts.put("arch", Some(name.machine().to_string_lossy().into_owned()));
-    facts.put("kernel.cmdline", read("/proc/cmdline").map(|line| telling_words(&line)));
+    facts.put("kernel.cmdline", read("/proc/cmdline").map(|line| relevant_words(&line)));
     for sysctl in ["io_uring_disabled", "perf_event_paranoid", "numa_balancing", "nmi_watchdog"] {
         facts.put(&format!("kernel.{sysctl}"), read(format!("/proc/sys/kernel/{sysctl}")));
     }
@@ -101,11 +101,11 @@ fn kernel(facts: &mut Facts) {
     facts.put("preempt", chosen("/sys/kernel/debug/sched/preempt"));
 }
 
-/// The words of a command line that change what I/O costs, up to where init's own words begin.
-fn telling_words(line: &str) -> String {
+/// The words of a command line that affect the cost of I/O, up to the arguments of init.
+fn relevant_words(line: &str) -> String {
     let words = line.split_whitespace().take_while(|word| *word != "--");
-    let telling = words.filter(|word| CMDLINE.iter().any(|start| word.starts_with(start)));
-    telling.collect::<Vec<_>>().join(" ")
+    let relevant = words.filter(|word| CMDLINE.iter().any(|start| word.starts_with(start)));
+    relevant.collect::<Vec<_>>().join(" ")
 }
 
 fn cpu(facts: &mut Facts, topology: &Topology) {
@@ -129,7 +129,7 @@ fn cpu(facts: &mut Facts, topology: &Topology) {
     facts.put("cpu.boost", boost);
     facts.put("cpu.idle_driver", read(format!("{CPUS}/cpuidle/current_driver")));
     facts.put("cpu.idle_governor", read(format!("{CPUS}/cpuidle/current_governor_ro")));
-    // Every value that some CPU has.
+    // The distinct values of all CPUs.
     let of_cpus = |name: &str| {
         let values =
             topology.cpus.iter().filter_map(|cpu| read(format!("{CPUS}/cpu{}/cpufreq/{name}", cpu.id)));
@@ -168,7 +168,7 @@ fn machine(facts: &mut Facts) {
     facts.put("container", container());
 }
 
-/// A hint of a container around the agent. None is no proof of none.
+/// Signs of a container around the agent. `None` does not rule one out.
 fn container() -> Option<String> {
     if Path::new("/run/.containerenv").exists() {
         return Some("podman".to_owned());
@@ -188,8 +188,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_telling_words_travel() {
+    fn only_relevant_words_are_recorded() {
         let line = "root=/dev/vda password=hunter2 mitigations=off nohz_full=1-3 -- mitigations=auto";
-        assert_eq!(telling_words(line), "mitigations=off nohz_full=1-3");
+        assert_eq!(relevant_words(line), "mitigations=off nohz_full=1-3");
     }
 }

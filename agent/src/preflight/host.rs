@@ -1,4 +1,4 @@
-//! What the host around the ring can do: direct I/O, limits, CPUs, the data directory.
+//! Capabilities of the host other than io_uring: direct I/O, limits, CPUs, the data directory.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use rustix::{
 use super::{capability, limits::memlock_limit};
 use crate::{target::probe_direct_io, topology::Topology};
 
-/// Fewer open files than this do not carry a trial with many threads.
+/// Limit of open files below which trials with many threads fail.
 const OPEN_FILES: u64 = 4096;
-/// Less locked memory than this carries registered buffers for one small trial only: 128 requests of 64 KiB.
+/// Limit of locked memory, in bytes, below which `fixed_buffers` works only for small trials: 128 requests of 64 KiB.
 const LOCKED: u64 = 8 << 20;
 
 pub(super) fn capabilities(topology: &Topology, data_dir: &Path) -> Vec<Capability> {
@@ -29,9 +29,9 @@ pub(super) fn capabilities(topology: &Topology, data_dir: &Path) -> Vec<Capabili
 
 fn writable(data_dir: &Path) -> Result<String, (String, String)> {
     let shown = data_dir.display();
-    let remedy = || "start the agent with --data-dir on a directory that it may write".to_owned();
+    let remedy = || "start the agent with --data-dir and a writable directory".to_owned();
     if !data_dir.is_dir() {
-        return Err((format!("{shown} is no directory"), remedy()));
+        return Err((format!("{shown} is not a directory"), remedy()));
     }
     access(data_dir, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|errno| (format!("{shown} cannot be written: {}", std::io::Error::from(errno)), remedy()))?;
@@ -47,7 +47,7 @@ fn memlock() -> Result<String, (String, String)> {
     match getrlimit(Resource::Memlock).current {
         Some(limit) if limit < LOCKED && !words.contains("CAP_IPC_LOCK") => {
             let remedy = "ulimit -l unlimited, LimitMEMLOCK=infinity, or CAP_IPC_LOCK";
-            Err((format!("{words}: too little for fixed_buffers at depth"), remedy.to_owned()))
+            Err((format!("{words}: too low for fixed_buffers at a large depth"), remedy.to_owned()))
         }
         _ => Ok(words),
     }
@@ -58,7 +58,7 @@ fn open_files() -> Result<String, (String, String)> {
     let words = limit.map_or_else(|| "unlimited".to_owned(), |limit| format!("limit {limit}"));
     match limit {
         Some(limit) if limit < OPEN_FILES => Err((
-            format!("{words}: too few for a thousand workers"),
+            format!("{words}: too low for 1,000 workers"),
             format!("ulimit -n {OPEN_FILES}, or LimitNOFILE={OPEN_FILES}"),
         )),
         _ => Ok(words),
@@ -68,13 +68,13 @@ fn open_files() -> Result<String, (String, String)> {
 fn cpus(topology: &Topology) -> Result<String, (String, String)> {
     let usable = topology.cpus.len();
     if usable < 2 {
-        let remedy = "a second CPU for the agent (affinity, cpuset, or machine)";
-        return Err(("1 usable: workers share it with the agent's runtime".to_owned(), remedy.to_owned()));
+        let remedy = "give the agent a second CPU (affinity, cpuset or virtual machine)";
+        return Err(("1 usable; workers share it with the agent's runtime".to_owned(), remedy.to_owned()));
     }
     let cores: std::collections::BTreeSet<_> =
         topology.cpus.iter().map(|cpu| (cpu.package, cpu.core)).collect();
     Ok(format!(
-        "{usable} usable on {} physical cores; CPU {} is the runtime's, {} left for workers",
+        "{usable} usable on {} physical cores; CPU {} is reserved for the agent's runtime, leaving {} for workers",
         cores.len(),
         topology.runtime_cpu,
         usable - 1

@@ -1,15 +1,15 @@
-//! Limits of this process, and other lines of its status.
+//! Limits and status of this process.
 
 use proto::units::ByteSize;
 use rustix::process::{Resource, getrlimit};
 
-/// A line of the calling thread's status.
+/// A field of the calling thread's `/proc` status.
 pub(super) fn status_field(name: &str) -> Option<String> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     Some(status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().to_owned())
 }
 
-/// A limit as a fact, in bytes or in pieces.
+/// A limit as a fact: a size if `bytes`, otherwise a number.
 pub(super) fn limit(resource: Resource, bytes: bool) -> String {
     match getrlimit(resource).current {
         None => "unlimited".to_owned(),
@@ -18,21 +18,21 @@ pub(super) fn limit(resource: Resource, bytes: bool) -> String {
     }
 }
 
-/// The remedy where the limit on locked memory is too low.
+/// The remedy for a limit on locked memory that is too low.
 pub(super) fn memlock_remedy() -> String {
-    "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=infinity), or CAP_IPC_LOCK".to_owned()
+    "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=infinity), or grant CAP_IPC_LOCK".to_owned()
 }
 
-/// The limit on locked memory, and whether it binds this process, in words.
+/// Text of the limit on locked memory, and whether it applies to this process.
 pub(super) fn memlock_limit() -> String {
-    // Bit 14 of the effective capabilities.
+    // CAP_IPC_LOCK is bit 14 of the effective capabilities.
     let exempt = status_field("CapEff")
         .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
         .is_some_and(|bits| bits & (1 << 14) != 0);
     let limit = getrlimit(Resource::Memlock)
         .current
         .map_or_else(|| "unlimited".to_owned(), |bytes| ByteSize(bytes).to_string());
-    format!("memlock limit {limit}{}", if exempt { ", not binding (CAP_IPC_LOCK)" } else { "" })
+    format!("memlock limit {limit}{}", if exempt { ", not enforced (CAP_IPC_LOCK)" } else { "" })
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_a_status_line_by_its_whole_name() {
+    fn finds_a_status_field_by_its_whole_name() {
         assert!(status_field("Seccomp").is_some_and(|mode| mode.len() == 1));
         assert_eq!(status_field("Secc"), None);
     }

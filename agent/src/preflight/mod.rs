@@ -1,8 +1,8 @@
-//! What this host is, and what it can do: known before a trial asks for it.
+//! Facts and capabilities of this host, determined before a trial needs them.
 //!
-//! Facts are read, and make up the fingerprint by which differences between hosts are explained. Capabilities
-//! are tried, because what a kernel's version promises a sandbox, a limit or a file system may take back.
-//! Where one is missing, its remedy is named.
+//! Facts are read; they form the fingerprint that explains differences between hosts. Capabilities are tested, because
+//! a sandbox, a limit or a file system may disable what the kernel's version supports. A missing one comes with a
+//! remedy.
 
 mod facts;
 mod host;
@@ -24,7 +24,7 @@ use crate::{
     topology::Topology,
 };
 
-/// Looks at the host, and tries what it can do. Takes some tens of milliseconds; leaves nothing behind.
+/// Reads the facts and tests the capabilities. Takes some tens of milliseconds and leaves nothing behind.
 #[must_use]
 pub fn describe(topology: &Topology, data_dir: &Path) -> HostDescription {
     let mut capabilities = ring::capabilities();
@@ -42,7 +42,7 @@ pub fn describe(topology: &Topology, data_dir: &Path) -> HostDescription {
     }
 }
 
-/// A capability from what came of trying it: what worked, or what went wrong and the remedy.
+/// Creates a capability from the result of its test: the detail, or the failure and its remedy.
 fn capability(name: &str, tried: Result<String, (String, String)>) -> Capability {
     let (available, detail, remedy) = match tried {
         Ok(detail) => (true, detail, String::new()),

@@ -7,8 +7,8 @@ use proto::outcome::HostDescription;
 /// The widest line, in characters.
 const WIDTH: usize = 100;
 
-/// Facts, then capabilities, each that is missing with its remedy. No line is wider than 100 characters,
-/// unless a single word is.
+/// Renders facts, then capabilities; missing ones with their remedies. Lines have at most 100 characters, unless a
+/// single word is longer.
 #[must_use]
 pub fn render(host: &HostDescription) -> String {
     let mut text = String::new();
@@ -36,7 +36,7 @@ pub fn render(host: &HostDescription) -> String {
     text
 }
 
-/// One entry, its words broken into lines that are indented alike.
+/// Appends one entry, wrapped, with continuation lines indented.
 fn wrapped(text: &mut String, head: &str, indent: usize, words: &str) {
     let mut line = head.to_owned();
     let mut used = head.chars().count();

@@ -1,4 +1,4 @@
-//! The features of io_uring that the kernel grants: each is set up and, where that proves anything, carries a request.
+//! Tests of the io_uring features: each is set up and, where that proves something, used by a request.
 
 use std::{fs, io, os::fd::AsRawFd};
 
@@ -19,17 +19,17 @@ use crate::{
     engine::ring::{abi, setup},
 };
 
-/// Nothing here needs more.
+/// Enough for all tests.
 const ENTRIES: u32 = 4;
-/// The sizes of registered buffers that are tried after the first page, in bytes.
+/// Sizes of registered buffers that are tested after a single page, in bytes.
 const BUFFER_SIZES: [usize; 2] = [1 << 20, 16 << 20];
 
-/// The detail of a ring that polls a device.
-const OPENS: &str = "ring opens; proves nothing about a device: see its io_poll and poll queues";
+/// Detail for a ring that polls a device.
+const OPENS: &str = "the ring opens; whether a device polls depends on its io_poll and poll queues";
 
 type Tried = Result<String, (String, String)>;
 
-/// The requests that engines make: name, number, and since which kernel.
+/// The requests that engines make: name, opcode and first kernel version.
 const OPCODES: [(&str, u8, &str); 6] = [
     ("io_uring.op.nop", opcode::Nop::CODE, "5.1"),
     ("io_uring.op.read", opcode::Read::CODE, "5.6"),
@@ -39,7 +39,7 @@ const OPCODES: [(&str, u8, &str); 6] = [
     ("io_uring.op.uring_cmd", opcode::UringCmd16::CODE, "5.19"),
 ];
 
-/// Tries all of it on the calling thread.
+/// Runs all tests on the calling thread.
 pub(super) fn capabilities() -> Vec<Capability> {
     let mut all = Vec::new();
     let ring = match plain_ring() {
@@ -65,7 +65,7 @@ pub(super) fn capabilities() -> Vec<Capability> {
         })
     };
     all.extend(flagged(false));
-    // Commands that are passed through to a drive need both.
+    // NVMe passthrough needs both.
     let sqe128 = on_ring(&|_| opened("5.19", &IoUring::<squeue::Entry128, cqueue::Entry>::builder()));
     let cqe32 = on_ring(&|_| opened("5.19", &IoUring::<squeue::Entry, cqueue::Entry32>::builder()));
     all.push(capability("io_uring.sqe128", sqe128));
@@ -81,9 +81,9 @@ pub(super) fn capabilities() -> Vec<Capability> {
     for (name, code, since) in OPCODES {
         let tried = match (&ring, probed) {
             (None, _) => Err(no_ring()),
-            (Some(_), false) => Err(("the kernel answers no probe".to_owned(), newer("5.6"))),
-            (Some(_), true) if probe.is_supported(code) => Ok("the kernel says so (probe)".to_owned()),
-            (Some(_), true) => Err(("the kernel says no (probe)".to_owned(), newer(since))),
+            (Some(_), false) => Err(("the kernel does not support probes".to_owned(), newer("5.6"))),
+            (Some(_), true) if probe.is_supported(code) => Ok("supported (probe)".to_owned()),
+            (Some(_), true) => Err(("not supported (probe)".to_owned(), newer(since))),
         };
         all.push(capability(name, tried));
     }
@@ -92,11 +92,11 @@ pub(super) fn capabilities() -> Vec<Capability> {
 
 fn plain_ring() -> Result<(IoUring, String), (String, String)> {
     let mut ring = IoUring::new(ENTRIES).map_err(|error| setup_failed(&error))?;
-    nop(&mut ring).map_err(|error| (format!("a ring opens, but carries no NOP: {error}"), newer("5.6")))?;
-    Ok((ring, "a ring opens and carries a NOP".to_owned()))
+    nop(&mut ring).map_err(|error| (format!("a ring opens, but a NOP fails: {error}"), newer("5.6")))?;
+    Ok((ring, "a ring opens and completes a NOP".to_owned()))
 }
 
-/// Why no ring opens at all.
+/// The detail and the remedy if no ring opens at all.
 fn setup_failed(error: &io::Error) -> (String, String) {
     let detail = format!("io_uring_setup fails: {error}");
     let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
@@ -106,32 +106,32 @@ fn setup_failed(error: &io::Error) -> (String, String) {
         Some(libc::EPERM) => forbidden(detail, disabled, filtered),
         Some(libc::ENOSYS) if filtered => forbidden(detail, Some("0"), true),
         Some(libc::ENOSYS) => {
-            let remedy = "a kernel of 5.1 or newer, built with CONFIG_IO_URING=y";
+            let remedy = "use a kernel 5.1 or newer, built with CONFIG_IO_URING=y";
             (format!("{detail}: this kernel has no io_uring"), remedy.to_owned())
         }
         Some(libc::ENOMEM) => (detail, memlock_remedy()),
         Some(libc::EMFILE | libc::ENFILE) => {
             (detail, "raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned())
         }
-        _ => (detail, "see the kernel's log (dmesg)".to_owned()),
+        _ => (detail, "check the kernel log (dmesg)".to_owned()),
     }
 }
 
-/// Who forbids it: the system's setting, or a filter around this process. The setting is named first, as it
-/// would forbid it even without the filter.
+/// The cause of EPERM: the sysctl, or a filter on this process. The sysctl is named first, because it applies even
+/// without the filter.
 pub(super) fn forbidden(detail: String, disabled: Option<&str>, filtered: bool) -> (String, String) {
     match disabled {
         Some("2") => (
-            format!("{detail}: kernel.io_uring_disabled is 2 (for everybody)"),
+            format!("{detail}: kernel.io_uring_disabled is 2 (disabled for all users)"),
             "sysctl -w kernel.io_uring_disabled=0".to_owned(),
         ),
         Some("1") if !filtered => (
-            format!("{detail}: kernel.io_uring_disabled is 1 (for the unprivileged)"),
-            "sysctl -w kernel.io_uring_disabled=0, or put the agent's user into kernel.io_uring_group"
+            format!("{detail}: kernel.io_uring_disabled is 1 (disabled for unprivileged users)"),
+            "sysctl -w kernel.io_uring_disabled=0, or add the agent's user to the group kernel.io_uring_group"
                 .to_owned(),
         ),
         _ => {
-            let filter = if filtered { "a seccomp filter is on" } else { "a security policy forbids it" };
+            let filter = if filtered { "a seccomp filter is active" } else { "a security policy forbids it" };
             (
                 format!("{detail}: {filter} (container runtime or service manager)"),
                 "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker: \
@@ -143,19 +143,19 @@ pub(super) fn forbidden(detail: String, disabled: Option<&str>, filtered: bool) 
 }
 
 fn no_ring() -> (String, String) {
-    ("not tried: no ring opens".to_owned(), "first see io_uring".to_owned())
+    ("not tested: no ring opens".to_owned(), "see io_uring first".to_owned())
 }
 
 fn newer(since: &str) -> String {
     format!("Linux {since} or newer")
 }
 
-/// Sends one request through and waits for it.
+/// Submits a NOP and waits for it.
 fn nop<S: squeue::EntryMarker, C: cqueue::EntryMarker>(ring: &mut IoUring<S, C>) -> io::Result<()> {
     carry(ring, opcode::Nop::new().build().into())
 }
 
-/// Sends a NOP through and waits for it.
+/// Submits a NOP entry and waits for it.
 fn carry<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
     ring: &mut IoUring<S, C>,
     entry: S,
@@ -168,11 +168,11 @@ fn carry<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
     match done {
         Some(done) if done.result() < 0 => Err(io::Error::from_raw_os_error(-done.result())),
         Some(_) => Ok(()),
-        None => Err(io::Error::other("it never completes")),
+        None => Err(io::Error::other("the request did not complete")),
     }
 }
 
-/// Sets a ring up with the flags of an option. It carries a request unless it polls, which needs a device.
+/// Sets up a ring with the flags of an option, and submits a request unless the ring polls, which would need a device.
 fn try_flags(option: &EngineOption, flags: u32) -> Tried {
     let since = option.since.unwrap_or("5.1");
     let (mut ring, _) = setup::open_flagged(flags, ENTRIES).map_err(|error| refused(since, &error))?;
@@ -191,47 +191,47 @@ fn carries_nop<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
     since: &str,
     ring: &mut IoUring<S, C>,
 ) -> Tried {
-    nop(ring).map_err(|error| (format!("the ring opens, but carries no NOP: {error}"), newer(since)))?;
-    Ok("the ring opens and carries a NOP".to_owned())
+    nop(ring).map_err(|error| (format!("the ring opens, but a NOP fails: {error}"), newer(since)))?;
+    Ok("the ring opens and completes a NOP".to_owned())
 }
 
-/// The detail and the remedy where io_uring_setup refuses flags.
+/// The detail and the remedy if io_uring_setup refuses flags.
 fn refused(since: &str, error: &io::Error) -> (String, String) {
     let remedy = match error.raw_os_error() {
-        Some(libc::EPERM) => "CAP_SYS_NICE, or a newer kernel".to_owned(),
+        Some(libc::EPERM) => "grant CAP_SYS_NICE, or use a newer kernel".to_owned(),
         Some(libc::ENOMEM) => memlock_remedy(),
         _ => newer(since),
     };
     (format!("setup fails: {error}"), remedy)
 }
 
-/// Urgent requests: a ring for them, and one that carries some.
+/// Tests urgent requests: the setup flag, the feature flag, and one request.
 fn urgent() -> Tried {
     let needs = || abi::NEEDS_PATCH.to_owned();
     let (mut ring, features) = setup::open_flagged(abi::SETUP_URGENT, ENTRIES)
         .map_err(|error| (format!("setup with IORING_SETUP_URGENT fails: {error}"), needs()))?;
     if features & abi::FEAT_URGENT == 0 {
         let detail =
-            "a ring with IORING_SETUP_URGENT opens, but the kernel does not claim IORING_FEAT_URGENT";
+            "a ring with IORING_SETUP_URGENT opens, but the kernel does not report IORING_FEAT_URGENT";
         return Err((detail.to_owned(), needs()));
     }
     let flag = squeue::Flags::from_bits_retain(abi::IOSQE_URGENT);
     carry(&mut ring, opcode::Nop::new().build().flags(flag))
-        .map_err(|error| (format!("the ring opens, but carries no urgent NOP: {error}"), needs()))?;
-    Ok("a ring opens and carries an urgent NOP".to_owned())
+        .map_err(|error| (format!("the ring opens, but an urgent NOP fails: {error}"), needs()))?;
+    Ok("a ring opens and completes an urgent NOP".to_owned())
 }
 
 fn batch_counters(ring: &IoUring) -> Tried {
     match Batches::open(vec![ring.as_raw_fd()]) {
-        Some(_) => Ok("the fdinfo of a ring has them".to_owned()),
-        None => Err(("the fdinfo of a ring has none".to_owned(), abi::NEEDS_PATCH.to_owned())),
+        Some(_) => Ok("the fdinfo of a ring contains them".to_owned()),
+        None => Err(("the fdinfo of a ring does not contain them".to_owned(), abi::NEEDS_PATCH.to_owned())),
     }
 }
 
 fn registered_ring_fd(ring: &IoUring) -> Tried {
     let mut submitter = ring.submitter();
     submitter.register_ring_fd().map_err(|error| (format!("registering fails: {error}"), newer("5.18")))?;
-    // The index belongs to the thread, not to the ring, and would stay taken.
+    // The index belongs to the thread, not to the ring, and would stay in use.
     submitter
         .unregister_ring_fd()
         .map_err(|error| (format!("unregistering fails: {error}"), newer("5.18")))?;
@@ -246,7 +246,7 @@ fn fixed_files(ring: &IoUring) -> Tried {
         ring.submitter().unregister_files()
     };
     register().map_err(|error| (format!("registering fails: {error}"), remedy()))?;
-    Ok("a file registered and released".to_owned())
+    Ok("registered and released a file".to_owned())
 }
 
 fn fixed_buffers(ring: &IoUring) -> Tried {
@@ -259,7 +259,7 @@ fn fixed_buffers(ring: &IoUring) -> Tried {
     let mut most = first;
     for size in BUFFER_SIZES {
         if let Err(error) = register_buffer(ring, size) {
-            // Usable, with a bound that a trial with more buffers will meet.
+            // Usable, up to a limit that larger trials exceed.
             return Ok(format!(
                 "{} registered, {} not ({error}); {limit}: {}",
                 ByteSize(most as u64),

@@ -1,4 +1,4 @@
-//! What preflight says where things are forbidden: by a seccomp filter, by a limit, by the system's setting.
+//! Tests of preflight under restrictions: a seccomp filter, a limit, the sysctl.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Set in the processes that tests start of this very executable.
+/// Set in child processes that tests start from this executable.
 const CHILD: &str = "RINGBENCH_TEST_CHILD";
 
 fn find<'a>(capabilities: &'a [Capability], name: &str) -> &'a Capability {
@@ -21,13 +21,13 @@ fn find<'a>(capabilities: &'a [Capability], name: &str) -> &'a Capability {
 }
 
 #[test]
-fn a_description_is_quick_and_whole() {
+fn a_description_is_quick_and_complete() {
     let topology = Topology::discover().unwrap();
     let dir = TempDir::new().unwrap();
     let begin = Instant::now();
     let host = describe(&topology, dir.path());
     let took = begin.elapsed();
-    // Tens of milliseconds; the bound is for a build host that is busy with other things.
+    // It takes tens of milliseconds; the bound allows for a busy build host.
     assert!(took < Duration::from_secs(5), "{took:?}");
     for name in ["kernel.release", "arch", "cpu.count", "data_dir.file_system", "agent.build", "memory.total"]
     {
@@ -42,7 +42,7 @@ fn a_description_is_quick_and_whole() {
 }
 
 #[test]
-fn a_data_dir_that_is_not_there_costs_two_capabilities_only() {
+fn a_missing_data_dir_disables_two_capabilities() {
     let host = describe(&Topology::discover().unwrap(), Path::new("/nonexistent/ringbench"));
     for name in ["data_dir", "direct_io"] {
         let one = find(&host.capabilities, name);
@@ -51,7 +51,7 @@ fn a_data_dir_that_is_not_there_costs_two_capabilities_only() {
 }
 
 #[test]
-fn lines_fit_and_remedies_follow() {
+fn lines_are_wrapped_and_remedies_follow() {
     let mut host = describe(&Topology::discover().unwrap(), Path::new("/"));
     host.capabilities = vec![
         capability("io_uring", Err(("word ".repeat(60), "do that".to_owned()))),
@@ -66,18 +66,18 @@ fn lines_fit_and_remedies_follow() {
 }
 
 #[test]
-fn who_forbids_it_is_told_apart() {
-    let told = |disabled, filtered| ring::forbidden("setup fails".to_owned(), disabled, filtered);
-    assert!(told(Some("2"), true).0.contains("is 2"));
-    assert_eq!(told(Some("2"), false).1, "sysctl -w kernel.io_uring_disabled=0");
-    assert!(told(Some("1"), false).1.contains("kernel.io_uring_group"));
-    assert!(told(Some("1"), true).0.contains("seccomp"));
-    assert!(told(None, false).0.contains("security policy"));
+fn the_cause_of_a_refused_setup_is_identified() {
+    let cause = |disabled, filtered| ring::forbidden("setup fails".to_owned(), disabled, filtered);
+    assert!(cause(Some("2"), true).0.contains("is 2"));
+    assert_eq!(cause(Some("2"), false).1, "sysctl -w kernel.io_uring_disabled=0");
+    assert!(cause(Some("1"), false).1.contains("kernel.io_uring_group"));
+    assert!(cause(Some("1"), true).0.contains("seccomp"));
+    assert!(cause(None, false).0.contains("security policy"));
 }
 
 /// Makes io_uring_setup fail with EPERM on the calling thread, and on no other.
 fn forbid_io_uring() -> io::Result<()> {
-    // By value, as the kernel's filter machine reads them: load the call's number; is it that one?
+    // Load the number of the call, compare it, and return an error or allow the call.
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
@@ -106,7 +106,7 @@ fn a_filter_that_forbids_io_uring_is_recognised() {
         assert!(!plain.available);
         assert!(plain.detail.contains("Operation not permitted"), "{plain:?}");
         match std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").as_deref().map(str::trim) {
-            Ok("2") => crate::skip::skip("io_uring is forbidden to everybody here"),
+            Ok("2") => crate::skip::skip("io_uring is disabled for all users on this host"),
             _ => {
                 assert!(plain.detail.contains("seccomp filter"), "{plain:?}");
                 assert!(plain.remedy.contains("seccomp profile"), "{plain:?}");
@@ -115,7 +115,7 @@ fn a_filter_that_forbids_io_uring_is_recognised() {
         for one in &capabilities {
             assert!(!one.available, "{one:?}");
         }
-        assert_eq!(find(&capabilities, "io_uring.sqpoll").remedy, "first see io_uring");
+        assert_eq!(find(&capabilities, "io_uring.sqpoll").remedy, "see io_uring first");
     })
     .join()
     .unwrap();
@@ -123,15 +123,15 @@ fn a_filter_that_forbids_io_uring_is_recognised() {
 
 #[test]
 fn no_locked_memory_is_recognised() {
-    // Limits are the whole process's, so it happens in one of its own.
+    // Limits apply to the whole process, so this runs in a child process.
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "preflight::tests::without_locked_memory", "--ignored", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{said}\n{}", String::from_utf8_lossy(&child.stdout));
-    eprint!("{said}");
+    let stderr = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{stderr}\n{}", String::from_utf8_lossy(&child.stdout));
+    eprint!("{stderr}");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn without_locked_memory() {
     let maximum = getrlimit(Resource::Memlock).maximum;
     setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum }).unwrap();
     if rustix::process::geteuid().is_root() {
-        // Root is exempt from the limit; nobody is not.
+        // Root is exempt from the limit; the user nobody is not.
         let nobody = rustix::process::Uid::from_raw(65534);
         rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
     }
@@ -153,7 +153,7 @@ fn without_locked_memory() {
         crate::skip::skip(&plain.detail);
         return;
     }
-    // Before 5.12 the ring itself was counted against the limit.
+    // Before Linux 5.12, the ring itself counted towards the limit.
     let buffers = if plain.available { find(&capabilities, "io_uring.fixed_buffers") } else { plain };
     assert!(!buffers.available, "{buffers:?}");
     assert!(buffers.detail.contains("Cannot allocate memory"), "{buffers:?}");

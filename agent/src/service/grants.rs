@@ -1,4 +1,4 @@
-//! What the target and the choice of engine grant of the options that a trial requests.
+//! Decides which of a trial's requested options the target and the engine grant.
 
 use proto::{
     engine::OPTIONS,
@@ -9,14 +9,14 @@ use proto::{
     warning::{GrantWarning, Warning},
 };
 
-/// The depth, which an engine without a queue does not grant.
+/// The requested and the granted depth; an engine without a queue does not grant one.
 pub(super) fn depth(trial: &Trial) -> Vec<Knob> {
     let granted = trial.depth_per_worker().saturating_mul(trial.workers() / trial.workload.threads.max(1));
     let requested = KnobValue::Count(trial.engine.queue.depth);
     vec![Knob::new(DEPTH, requested, KnobValue::Count(granted))]
 }
 
-/// The CPUs of the threads that poll submission queues, without repetition.
+/// The CPUs of the threads that poll submission queues, without duplicates.
 pub(super) fn poller(sqpoll: Sqpoll, placed: &[u32]) -> Knob {
     let mut cpus = placed.to_vec();
     cpus.sort_unstable();
@@ -25,9 +25,9 @@ pub(super) fn poller(sqpoll: Sqpoll, placed: &[u32]) -> Knob {
     Knob::new(SQPOLL_CPU, requested, KnobValue::Cpus(cpus))
 }
 
-/// Whether polling is granted, where it is asked for: by the device behind the target, and for synchronous requests
-/// by the kernel. A ring opens with IOPOLL on any device; only `queue/io_poll` of the block device says whether it
-/// has poll queues.
+/// Decides whether requested polling is granted: by the device behind the target and, for synchronous requests, by the
+/// kernel. A ring opens with IOPOLL on any device; only `queue/io_poll` of the block device shows whether it has poll
+/// queues.
 pub(super) fn polling(engine: &Engine, target: &TargetFacts) -> Result<Vec<Knob>, Refusal> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     polling_on(engine, target, &release)
@@ -38,7 +38,7 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
         return Ok(Vec::new());
     };
     let name = option.name;
-    // The kernel accepts the flag whether or not it polls: its release is all that shows it.
+    // The kernel accepts the flag whether or not it polls, so its release has to decide.
     if name == "hipri" && !polls_synchronously(release) {
         return match engine.fallback {
             Fallback::Allow => Ok(vec![Knob::switch(name, false)]),
@@ -48,7 +48,7 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
             }
         };
     }
-    // Through the page cache nothing is polled for, whatever the device; asked for nevertheless, that was allowed.
+    // I/O through the page cache never polls. A trial that requests both has been validated to allow this fallback.
     let polls = target.direct.unwrap_or(true) && target.io_poll == Some(Setting(true));
     if !polls && engine.fallback == Fallback::Refuse {
         let device = target.device.as_ref().map(Device::to_string);
@@ -58,19 +58,19 @@ fn polling_on(engine: &Engine, target: &TargetFacts, release: &str) -> Result<Ve
     }
     let mut knobs = vec![Knob::switch(name, polls)];
     if !polls {
-        // Ways of polling go with it. Where the device polls, the ring decides on these.
+        // Options that refine polling are off too. If the device polls, the ring grants or refuses them.
         let ways = engine.set_options().filter(|option| option.polls && !option.starts_polling());
         knobs.extend(ways.map(|way| Knob::switch(way.name, false)));
     }
     Ok(knobs)
 }
 
-/// Whether a kernel polls for preadv2 with RWF_HIPRI: up to 5.19. What has no version that can be read is new.
+/// Whether a kernel polls for preadv2 with RWF_HIPRI: up to 5.19. A release that cannot be parsed counts as newer.
 fn polls_synchronously(release: &str) -> bool {
     release.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
 }
 
-/// The warning of a knob that was not granted as requested.
+/// The warning for a knob that was not granted as requested.
 pub(super) fn not_granted(knob: &Knob) -> Warning {
     GrantWarning::KnobNotGranted {
         knob: knob.name.clone(),
@@ -80,7 +80,7 @@ pub(super) fn not_granted(knob: &Knob) -> Warning {
     .into()
 }
 
-/// That an I/O priority goes unheeded: only some schedulers of a disk look at it.
+/// A warning if the disk's scheduler ignores I/O priorities, as most do.
 pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning> {
     let asked = engine.urgent.is_some_and(|urgent| urgent.by == UrgentBy::Ioprio);
     let direct = target.direct == Some(true);
@@ -89,7 +89,7 @@ pub(super) fn unheeded(engine: &Engine, target: &TargetFacts) -> Option<Warning>
         .then(|| GrantWarning::IoprioUnheeded { scheduler: scheduler.to_string() }.into())
 }
 
-/// The trial with interrupts instead of polling.
+/// A copy of the trial that uses interrupts instead of polling.
 pub(super) fn without_polling(trial: &Trial) -> Trial {
     let mut trial = trial.clone();
     OPTIONS.iter().filter(|option| option.polls).for_each(|option| (option.reset)(&mut trial.engine));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_device_grants_polling() {
+    fn polling_needs_a_device_that_polls() {
         let mut engine = Engine {
             ring: RingOptions { iopoll: true, ..RingOptions::default() },
             ..Engine::new(EngineKind::IoUring)
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_of_an_io_priority_that_the_scheduler_ignores() {
+    fn warns_if_the_scheduler_ignores_io_priority() {
         let urgent = Urgent { share: Share(10_000), by: UrgentBy::Ioprio, block_size: None };
         let engine = Engine { urgent: Some(urgent), ..Engine::new(EngineKind::IoUring) };
         let facts = |direct, scheduler| TargetFacts {

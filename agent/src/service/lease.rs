@@ -1,4 +1,4 @@
-//! One lease as a trial sees it: the coordinator's requests in, events out.
+//! One lease as a trial sees it: requests from the coordinator, events to it.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +13,10 @@ use tonic::{Status, Streaming};
 use super::{Host, lease_owner::LeaseGuard};
 use crate::target::Targets;
 
-/// A lease in the hands of a coordinator. Dropped in the order of its fields: when the coordinator sees the end
-/// of the stream, all is gone and the agent is free for the next.
+/// An open lease. Its fields are dropped in order, so when the coordinator sees the end of the stream, all targets are
+/// gone and the agent is free.
 pub(super) struct Lease {
-    /// Files made for this lease; used by one blocking task at a time.
+    /// Targets created for this lease; used by one blocking task at a time.
     pub(super) targets: Arc<Mutex<Targets>>,
     pub(super) guard: LeaseGuard,
     events: Sender<Result<LeaseEvent, Status>>,
@@ -25,15 +25,15 @@ pub(super) struct Lease {
     pub(super) host: Arc<Host>,
 }
 
-/// The lease is over: the coordinator has gone, or the agent is to end.
+/// The lease is over: the coordinator has disconnected, or the agent is shutting down.
 #[derive(Debug)]
 pub(super) struct Over;
 
-/// What a coordinator asks of the trial under way.
+/// A request that concerns the current trial.
 pub(super) enum Turn {
-    /// To begin, at this time.
+    /// Start at this time (`CLOCK_MONOTONIC`, ns).
     Start(u64),
-    /// To end.
+    /// Cancel the trial.
     Cancel,
 }
 
@@ -50,13 +50,13 @@ impl Lease {
         Self { targets, guard, events, requests, shutdown, host }
     }
 
-    /// The next request that is for the trial under way. Another trial beside it is refused.
+    /// Waits for the next request that concerns the current trial. Refuses to prepare a second one.
     pub(super) async fn turn(&mut self, trial_id: &str) -> Result<Turn, Over> {
         loop {
             match self.next().await? {
                 Ask::Start(start) if start.trial_id == trial_id => return Ok(Turn::Start(start.at_ns)),
                 Ask::Cancel(cancel) if cancel.trial_id == trial_id => return Ok(Turn::Cancel),
-                // For a trial that has ended in the meantime.
+                // This trial has already ended.
                 Ask::Start(_) | Ask::Cancel(_) => {}
                 Ask::Prepare(other) => {
                     let refusal = SessionRefusal::Protocol { error: ProtocolError::TrialUnderWay }.into();
@@ -75,13 +75,13 @@ impl Lease {
         let _ = self.refuse(String::new(), refusal).await;
     }
 
-    /// The coordinator has gone, or the agent is to end.
+    /// Marks the lease as ending.
     fn over(&self) -> Over {
         self.guard.leave();
         Over
     }
 
-    /// The coordinator's next request.
+    /// Waits for the coordinator's next request.
     pub(super) async fn next(&mut self) -> Result<Ask, Over> {
         loop {
             let message = tokio::select! {
@@ -91,14 +91,14 @@ impl Lease {
             };
             match message {
                 Ok(Some(LeaseRequest { request: Some(request) })) => return Ok(request),
-                // A request that this release does not know: a newer coordinator is refused at Open already.
+                // An unknown request. Newer coordinators are refused at Open, so this one can be ignored.
                 Ok(Some(LeaseRequest { request: None })) => {}
                 Ok(None) | Err(_) => return Err(self.over()),
             }
         }
     }
 
-    /// Sends an event, however long the coordinator takes to make room for it.
+    /// Sends an event. Waits while the channel is full.
     pub(super) async fn send(&self, event: Event) -> Result<(), Over> {
         let event = Ok(LeaseEvent { event: Some(event) });
         tokio::select! {
@@ -107,7 +107,7 @@ impl Lease {
         }
     }
 
-    /// A way to send progress, which is dropped when the coordinator is behind.
+    /// Returns a function that sends progress, and drops it while the channel is full.
     pub(super) fn progress(&self) -> impl Fn(proto::wire::Progress) + Send + 'static {
         let events = self.events.clone();
         move |progress| {

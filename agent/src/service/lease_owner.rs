@@ -1,4 +1,4 @@
-//! Who has the lease, and what keeps it: what the next coordinator is told that finds the agent busy.
+//! The owner of the lease, and the message to other coordinators while the agent is busy.
 
 use std::{
     fmt::Write as _,
@@ -10,25 +10,25 @@ use std::{
 
 use crate::drain::GRACE;
 
-/// Where the one lease's holder is written down.
+/// The run that holds the only lease, if any.
 #[derive(Clone, Default)]
 pub(super) struct LeaseOwner(Arc<Mutex<Option<Run>>>);
 
 struct Run {
     id: String,
     trial: Option<(String, Instant)>,
-    /// When its coordinator went. Since then all is being ended that it began.
+    /// When its coordinator disconnected; since then the agent has been cleaning up.
     gone: Option<Instant>,
 }
 
-/// The lease is this run's until this is dropped.
+/// Ownership of the lease by one run; ends when dropped.
 pub(super) struct LeaseGuard(LeaseOwner);
 
 impl LeaseOwner {
     /// Takes the lease for a run.
     ///
     /// # Errors
-    /// Who has it, since when, and what to do.
+    /// The message for the coordinator: who holds the lease, since when, and what to do.
     pub(super) fn take(&self, run_id: &str) -> Result<LeaseGuard, String> {
         let mut owner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = &*owner {
@@ -38,7 +38,7 @@ impl LeaseOwner {
         Ok(LeaseGuard(self.clone()))
     }
 
-    /// Whether somebody has it.
+    /// Whether the lease is taken.
     pub(super) fn is_taken(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -51,17 +51,17 @@ impl LeaseOwner {
 }
 
 impl LeaseGuard {
-    /// A trial begins.
+    /// Records that a trial begins.
     pub(super) fn begin(&self, trial: &str) {
         self.0.update(|run| run.trial = Some((trial.to_owned(), Instant::now())));
     }
 
-    /// It has ended, and all that it had is gone.
+    /// Records that the trial has ended and released its resources.
     pub(super) fn end(&self) {
         self.0.update(|run| run.trial = None);
     }
 
-    /// The coordinator has gone.
+    /// Records that the coordinator has disconnected.
     pub(super) fn leave(&self) {
         self.0.update(|run| _ = run.gone.get_or_insert_with(Instant::now));
     }
@@ -74,7 +74,7 @@ impl Drop for LeaseGuard {
 }
 
 impl Run {
-    /// Why the agent is busy at `now`, and what to do about it.
+    /// The message that explains why the agent is busy at `now`, with a remedy.
     fn busy(&self, now: Instant, threads: impl FnOnce() -> io::Result<Vec<String>>) -> String {
         let ago = |then: Instant| format!("{:.0} s ago", now.saturating_duration_since(then).as_secs_f64());
         let mut text = format!("this agent is busy with run {}", self.id);
@@ -82,43 +82,43 @@ impl Run {
             let _ = write!(text, ", whose trial {trial} began {}", ago(*begun));
         }
         let Some(gone) = self.gone else {
-            return text + "; it runs one at a time: wait for it or end it";
+            return text + "; an agent serves one run at a time: wait for it or stop it";
         };
-        let _ = write!(text, "; its coordinator left {}, and it is still being ended", ago(gone));
-        // Threads that can give up have done so by then.
+        let _ =
+            write!(text, "; its coordinator disconnected {}, and the agent is still cleaning up", ago(gone));
+        // By then, all threads that can stop have stopped.
         if now.saturating_duration_since(gone) < GRACE + Duration::from_secs(2) {
-            return text + ": wait some seconds";
+            return text + ": wait a few seconds";
         }
         match threads() {
             Ok(threads) if threads.is_empty() => {
-                text += ", though no thread of it is left: what it made is being taken down";
+                text += ": its threads have ended, and its targets are being removed";
             }
             Ok(threads) => {
-                let _ = write!(text, ". It waits for {}", threads.join(", "));
+                let _ = write!(text, ". It is waiting for {}", threads.join(", "));
             }
             Err(error) => {
                 let _ = write!(text, "; its threads cannot be read ({error})");
             }
         }
-        text + ". A thread that the kernel holds cannot be ended by the agent: look at this host's kernel log (`dmesg`) \
-                and the device, and restart the agent, or the host where that does not end it"
+        text + ". The agent cannot end a thread that is blocked in the kernel: check this host's kernel log (`dmesg`) \
+                and the device, then restart the agent; if that does not help, restart the host"
     }
 }
 
-/// The threads of trials, and whatever sleeps so that no signal reaches it: each with its number, its state and where
-/// in the kernel it waits.
+/// The threads of trials, and all threads in uninterruptible sleep, each with its id, state and wait channel.
 fn threads(tasks: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for task in fs::read_dir(tasks)? {
         let path = task?.path();
-        // A thread may end between two reads: then it is not there.
+        // A thread may end between the two reads.
         let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
         let Some((id, name, state)) = identity(&stat) else { continue };
         if state != "D" && !(name.starts_with("worker-") || name == "combiner") {
             continue;
         }
         let mut thread = format!("{name} (thread {id}, state {state}");
-        // Says 0 where it runs, or where the reader may not know.
+        // It reads 0 if the thread is running or the reader lacks permission.
         if let Ok(place) = fs::read_to_string(path.join("wchan"))
             && !matches!(place.trim(), "" | "0")
         {
@@ -130,7 +130,7 @@ fn threads(tasks: &Path) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Of `ID (NAME) STATE …`; the name may hold anything.
+/// Parses `ID (NAME) STATE …`; the name may contain any character.
 fn identity(stat: &str) -> Option<(&str, &str, &str)> {
     let (id, rest) = stat.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
@@ -144,20 +144,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_is_told_who_has_it_and_what_holds_it() {
+    fn busy_message_names_the_run_and_its_threads() {
         let owner = LeaseOwner::default();
         let guard = owner.take("first").unwrap();
         let message = || owner.take("second").err().unwrap();
-        assert!(message().contains("busy with run first; it runs one at a time"), "{}", message());
-        guard.begin("t7");
-        assert!(message().contains("whose trial t7 began 0 s ago; it runs"), "{}", message());
-        guard.leave();
         assert!(
+            message().contains("busy with run first; an agent serves one run at a time"),
+            "{}",
             message()
-                .ends_with("its coordinator left 0 s ago, and it is still being ended: wait some seconds")
         );
+        guard.begin("t7");
+        assert!(message().contains("whose trial t7 began 0 s ago; an agent"), "{}", message());
+        guard.leave();
+        assert!(message().ends_with(
+            "its coordinator disconnected 0 s ago, and the agent is still cleaning up: wait a few seconds"
+        ));
 
-        // A worker that waits in the kernel, as one does whose device never answers.
+        // A worker that is blocked in the kernel, as if its device never answered.
         let (sender, receiver) = channel::<()>();
         let (name, named) = channel();
         let worker = std::thread::Builder::new().name("worker-4711".into()).spawn(move || {
@@ -169,7 +172,7 @@ mod tests {
         let text = {
             let run = owner.0.lock().unwrap();
             let mut text = String::new();
-            // Until it sleeps.
+            // Wait until it sleeps.
             for _ in 0..1000 {
                 text = run
                     .as_ref()
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_in_the_kernel_is_named_with_its_place() {
+    fn lists_blocked_threads_with_their_wait_channel() {
         let folder = tempfile::tempdir().unwrap();
         for (id, stat, place) in [
             ("12", "12 (worker-0) D 1 12 12 0", "blk_mq_get_tag"),
@@ -217,7 +220,7 @@ mod tests {
         );
         let run = Run { id: "r".into(), trial: None, gone: Some(Instant::now()) };
         let later = Instant::now() + GRACE + Duration::from_secs(3);
-        assert!(run.busy(later, || Ok(Vec::new())).contains("no thread of it is left"));
+        assert!(run.busy(later, || Ok(Vec::new())).contains("its threads have ended"));
         assert!(run.busy(later, || Err(io::Error::other("x"))).contains("cannot be read (x)"));
     }
 }

@@ -1,5 +1,4 @@
-//! The agent's gRPC service. It owns the one lease that a host gives out at a time; a trial lives inside a
-//! lease (`lease`) and dies with it.
+//! The agent's gRPC service. It grants one lease at a time (`lease`); trials run inside a lease and end with it.
 
 mod grants;
 mod lease;
@@ -29,22 +28,22 @@ use tonic::{Request, Response, Status, Streaming};
 use self::{lease::Lease, lease_owner::LeaseOwner};
 use crate::{clock::monotonic_ns, preflight, target::device::allow::AllowList, topology::Topology};
 
-/// Events under way to a coordinator that reads slowly. When it is full, progress is dropped and results wait.
-const EVENTS_UNDER_WAY: usize = 64;
+/// Capacity of the channel of events to the coordinator. When it is full, progress is dropped and results wait.
+const EVENT_CAPACITY: usize = 64;
 
-/// The service; clones share the one lease.
+/// The service; clones share the lease.
 #[derive(Clone)]
 pub struct AgentService {
     host: Arc<Host>,
     lease_owner: LeaseOwner,
-    /// What was last found out about this host, which is told again while a lease is out: finding out arms
-    /// tracepoints and opens rings, which a trial would feel. Held while that goes on: one at a time.
+    /// The last description of this host, which is repeated while a lease is open: the tests arm tracepoints and open
+    /// rings, which would disturb a trial. Locked during the tests, so that they run one at a time.
     described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
     shutdown: CancellationToken,
     leases: TaskTracker,
 }
 
-/// What does not change while the agent runs.
+/// Properties that stay the same while the agent runs.
 pub(crate) struct Host {
     pub(crate) topology: Topology,
     pub(crate) data_dir: PathBuf,
@@ -52,7 +51,7 @@ pub(crate) struct Host {
 }
 
 impl AgentService {
-    /// A service whose targets are made in `data_dir`, and that uses none but the block devices listed.
+    /// Creates a service that creates targets in `data_dir` and uses only the listed block devices.
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
@@ -64,7 +63,7 @@ impl AgentService {
         }
     }
 
-    /// The service as tonic serves it.
+    /// Wraps the service for tonic.
     #[must_use]
     pub fn into_server(self) -> AgentServer<Self> {
         AgentServer::new(self)
@@ -72,7 +71,7 @@ impl AgentService {
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
-    /// Ends the lease, if there is one, and waits until all that it made is gone.
+    /// Ends the lease, if one is open, and waits until its targets are removed.
     pub async fn close(&self) {
         self.shutdown.cancel();
         self.leases.close();
@@ -92,7 +91,7 @@ impl Agent for AgentService {
         let describe = move || preflight::describe(&host.topology, &host.data_dir);
         let description: HostDescription = tokio::task::spawn_blocking(describe)
             .await
-            .map_err(|error| Status::internal(format!("this host could not be described: {error}")))?;
+            .map_err(|error| Status::internal(format!("cannot describe this host: {error}")))?;
         *last = Some(description.clone());
         Ok(Response::new(description.into()))
     }
@@ -110,23 +109,23 @@ impl Agent for AgentService {
         let mut requests = request.into_inner();
         let open = match requests.message().await?.and_then(|first| first.request) {
             Some(Ask::Open(open)) => open,
-            _ => return Err(Status::invalid_argument("a lease begins with Open")),
+            _ => return Err(Status::invalid_argument("the first message of a lease must be Open")),
         };
         if open.protocol_version != PROTOCOL_VERSION {
             return Err(Status::failed_precondition(format!(
-                "this agent speaks protocol {PROTOCOL_VERSION}, the coordinator {}: install the same release \
-                 on both",
+                "this agent uses protocol {PROTOCOL_VERSION}, the coordinator {}: install the same release \
+                 on both hosts",
                 open.protocol_version
             )));
         }
         if !is_name(&open.run_id) {
             return Err(Status::invalid_argument(format!(
-                "run_id must be printable, and have 1 to {MAX_NAME} bytes: others are told it"
+                "run_id must be printable and have 1 to {MAX_NAME} bytes"
             )));
         }
         let guard = self.lease_owner.take(&open.run_id).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
-        let (events, stream) = mpsc::channel(EVENTS_UNDER_WAY);
+        let (events, stream) = mpsc::channel(EVENT_CAPACITY);
         let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), guard);
         self.leases.spawn(async move {
             lease.serve().await;

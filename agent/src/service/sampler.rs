@@ -1,5 +1,5 @@
-//! What is read from outside the workers over the measured window: the CPU time of the kernel's ring threads, the
-//! interrupts of the device, and what else goes on in the host.
+//! Readings taken outside the workers during the measured window: CPU time of the kernel's ring threads, interrupts of
+//! the device, and noise on the host.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// How often they are read between the edges, at least. One that ends is lost from its last reading on; idle ones
-/// live for five seconds.
+/// Longest time between readings, in nanoseconds. When a kernel thread ends, its CPU time since the last reading is
+/// lost; idle ones live for five seconds.
 const AGAIN_NS: u64 = 1_000_000_000;
-/// And at least so many times in a window: on a busy machine the last reading may come too late to count.
+/// Least number of readings in a window: on a busy host the last one may come too late to count.
 const READINGS: u64 = 4;
-/// How long before the end of the window they are read for the last time: when it is over, they may be gone.
+/// Time between the last reading and the end of the window, in nanoseconds. After the window, the threads may be gone.
 const MARGIN_NS: u64 = 3_000_000;
 
 /// Readings within the window of one trial.
@@ -35,7 +35,7 @@ pub(super) struct WindowSampler {
     last: Option<(u64, KernelThreads)>,
     over: bool,
     lines: Option<Lines>,
-    /// The first and the last count of interrupts, each with its time.
+    /// The first and the last count of interrupts, each with its time in nanoseconds.
     interrupts: Option<[(u64, u64); 2]>,
     probe: Option<Probe>,
     /// The first and the last reading of noise, each with its time.
@@ -43,7 +43,8 @@ pub(super) struct WindowSampler {
 }
 
 impl WindowSampler {
-    /// `lines`: the interrupts of the device, and `probe`: of noise. Both are read in timed trials.
+    /// Creates a sampler of the device's interrupts (`lines`) and of noise (`probe`). Both are read in timed trials
+    /// only.
     pub(super) fn new(trial: &Trial, start_ns: u64, lines: Option<Lines>, probe: Option<Probe>) -> Self {
         let begin_ns = start_ns.saturating_add(trial.workload.warmup.0);
         let has_ring = trial.engine.kind.is_ring();
@@ -64,7 +65,7 @@ impl WindowSampler {
         }
     }
 
-    /// Waits until they are to be read; for ever if that is over.
+    /// Waits until the next reading is due; for ever if there is none.
     pub(super) async fn due(&self) {
         match self.next_ns() {
             Some(at_ns) => {
@@ -109,16 +110,16 @@ impl WindowSampler {
         }
     }
 
-    /// The window is over. Where the host was too busy to be read twice within it, a reading now must do: of all
-    /// trials that one's noise must not stay unknown.
+    /// Ends sampling. If the host was too busy for two readings within the window, takes one now: the noise of such a
+    /// trial matters most.
     pub(super) fn close(&mut self) {
         if self.noise.as_ref().is_some_and(|[(first_ns, _), (last_ns, _)]| first_ns == last_ns) {
             self.read_noise();
         }
     }
 
-    /// What else went on between the first reading and the last. `waited_ns`: how long each thread of the trial waited
-    /// for its CPU in a window of `window_ns`, if that is known of all.
+    /// Noise between the first and the last reading. `waited_ns`: time that each thread of the trial waited for its CPU
+    /// in a window of `window_ns`, if known for all threads.
     pub(super) fn noise(&self, waited_ns: Option<&[u64]>, window_ns: u64) -> Option<Noise> {
         let (probe, [(first_ns, first), (last_ns, last)]) = (self.probe.as_ref()?, self.noise.as_ref()?);
         let mut noise = probe.between(first, last, last_ns - first_ns)?;
@@ -135,7 +136,7 @@ impl WindowSampler {
         self.interrupts = Some([self.interrupts.map_or(now, |[first, _]| first), now]);
     }
 
-    /// Interrupts in a window of this length, from those between the first reading and the last.
+    /// Interrupts in a window of this length, extrapolated from the first and the last reading.
     pub(super) fn interrupts(&self, window_ns: u64) -> Option<u64> {
         let [(first_ns, first), (last_ns, last)] = self.interrupts?;
         let came = u128::from(last.saturating_sub(first)) * u128::from(window_ns);
@@ -144,7 +145,7 @@ impl WindowSampler {
 
     fn take(&mut self, at_ns: u64, threads: KernelThreads) {
         match &mut self.last {
-            // The rings may be gone.
+            // The rings may already be closed.
             _ if at_ns >= self.end_ns => self.over = true,
             None => {
                 self.first = Some((at_ns, threads.clone()));
@@ -157,7 +158,8 @@ impl WindowSampler {
         }
     }
 
-    /// What they used in a window of this length, from their use between the first reading and the last.
+    /// CPU time of the kernel threads in a window of this length, in nanoseconds, extrapolated from the first and the
+    /// last reading.
     pub(super) fn spent(&self, window_ns: u64) -> Option<u64> {
         if !self.has_ring {
             return Some(0);
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn use_between_readings_stands_for_the_window() {
+    fn cpu_time_is_extrapolated_to_the_window() {
         let mut threads = sampler(EngineKind::Nop);
         let mut take = |at_ns, used| {
             let due = threads.next_ns();
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_after_the_window_do_not_count() {
+    fn readings_after_the_window_are_ignored() {
         let mut threads = sampler(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 0)]));
         threads.take(2_500_000_000, KernelThreads::of([(1, 500)]));
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn interrupts_between_readings_stand_for_the_window() {
+    fn interrupts_are_extrapolated_to_the_window() {
         let mut readings = sampler(EngineKind::Psync);
         assert_eq!(readings.interrupts(2_000_000_000), None);
         readings.count(1_500_000_000, 40);
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_what_lies_between_two_readings() {
+    fn noise_is_the_difference_of_two_readings() {
         let cpu = crate::topology::Topology::discover().unwrap().cpus[0].id;
         let mut quiet = sampler(EngineKind::Psync);
         quiet.probe = Probe::new(&[cpu], cpu + 1);
@@ -242,18 +244,22 @@ mod tests {
         assert_eq!(quiet.noise(Some(&[10]), 100).unwrap().waited_share, Some(0.1));
         assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, Some(0.2));
         quiet.probe = Probe::new(&[cpu, cpu], cpu + 1);
-        assert_eq!(quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share, None, "they wait for each other");
+        assert_eq!(
+            quiet.noise(Some(&[10, 30]), 100).unwrap().waited_share,
+            None,
+            "threads that share a CPU wait for each other"
+        );
         quiet.noise = Some([(5, reading.clone()), (5, reading)]);
-        assert_eq!(quiet.noise(None, 100), None, "no time");
+        assert_eq!(quiet.noise(None, 100), None, "zero time between the readings");
         quiet.close();
         let late = quiet.noise(None, 100).unwrap();
-        assert!(late.span_ns > 0, "better late than never");
+        assert!(late.span_ns > 0, "a late reading is taken");
         quiet.close();
-        assert_eq!(quiet.noise(None, 100).unwrap().span_ns, late.span_ns, "two are enough");
+        assert_eq!(quiet.noise(None, 100).unwrap().span_ns, late.span_ns, "no further reading");
     }
 
     #[test]
-    fn without_two_readings_nothing_is_known() {
+    fn one_reading_yields_no_cpu_time() {
         let mut threads = sampler(EngineKind::IoUring);
         threads.take(1_500_000_000, KernelThreads::of([(1, 5)]));
         assert_eq!(threads.spent(2_000_000_000), None);

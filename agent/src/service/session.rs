@@ -1,4 +1,4 @@
-//! The life of a lease: trials one after another until the stream ends.
+//! The main loop of a lease: runs trials one after another until the stream ends.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::{
 };
 
 impl Lease {
-    /// Serves until the stream ends, however it ends. What trials made is gone when this returns.
+    /// Serves until the stream ends. All targets are removed when this returns.
     pub(super) async fn serve(mut self) {
         self.serve_requests().await;
         self.guard.leave();
-        // Taking a RAM disk down may have to wait for its last user, which must not hold up the runtime.
+        // Removing a RAM disk may have to wait for its last user, which must not block the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 
@@ -45,7 +45,7 @@ impl Lease {
                         return;
                     }
                 }
-                // For a trial that has ended in the meantime.
+                // This trial has already ended.
                 Ok(Ask::Start(_) | Ask::Cancel(_)) => {}
                 Ok(Ask::Open(_)) => return self.open_already().await,
                 Err(Over) => return,

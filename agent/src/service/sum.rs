@@ -1,4 +1,4 @@
-//! The results of all workers of a trial, added up.
+//! Sums the results of all workers of a trial.
 
 use proto::{
     counters::{self, Counters as _},
@@ -16,7 +16,7 @@ use crate::{
     worker::{Report, recorder::Tally, window::Closed},
 };
 
-/// The sum over all workers.
+/// Sums the workers' reports and the sampler's readings.
 pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler) -> Finished {
     let windows: Vec<&Closed> = reports.iter().filter_map(|report| report.window.as_deref()).collect();
     let edges = |edge: fn(&Closed) -> u64| windows.iter().map(|window| edge(window)).collect::<Vec<_>>();
@@ -32,7 +32,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
         sum.overhead.add(&Overhead { clock_drift_ppm: window.clock_drift_ppm, ..Overhead::default() });
         parted += window.counts.parted;
     }
-    // Trailing classes that never occurred carry no information; under SQPOLL no class occurs.
+    // Trailing empty classes carry no information; with SQPOLL all classes are empty.
     let last = sum.calls.enters_by_batch.iter().rposition(|count| *count > 0);
     sum.calls.enters_by_batch.truncate(last.map_or(0, |last| last + 1));
     sum.cpu.kernel_threads_ns = sampler.spent(length_ns);
@@ -54,7 +54,7 @@ pub(super) fn add_up(trial: &Trial, reports: &[Report], sampler: &WindowSampler)
         let mut all = Outcome::default();
         reports.iter().filter_map(|report| report.verified.as_ref()).for_each(|verified| all.add(verified));
         sum.warnings.extend(all.warning(&trial.id));
-        // A target that was read back only in part is not verified; failures that were found still count.
+        // A target that was read back only in part is not verified; failures found so far still count.
         let whole = reports.iter().all(|report| report.verified.is_some());
         sum.verified = (whole || all.counts.failures > 0).then_some(all.counts);
     }
@@ -68,7 +68,7 @@ fn calls(trial: &Trial, counts: &Counts) -> CallCounts {
     made.for_each(|(name, count)| calls.syscalls_self.entry((*name).to_owned()).or_default().add(count));
     if trial.engine.kind.is_ring() {
         calls.enters = calls.syscalls_self.get("io_uring_enter").copied().unwrap_or(0);
-        // With SQPOLL a kernel thread takes the requests: no call submits any.
+        // With SQPOLL a kernel thread submits the requests, not a system call.
         calls.submitted = if trial.engine.ring.sqpoll.is_none() { counts.submitted } else { 0 };
         calls.enters_by_batch = counts.batches.to_vec();
         calls.sharing = counts.sharing;
@@ -105,12 +105,12 @@ fn urgent(tally: &Tally) -> UrgentCounts {
     }
 }
 
-/// That syncs may have been parted from the writes that they were linked to.
+/// The warning that syncs may have been separated from the writes that they were linked to.
 fn parted_warning(times: u64) -> Warning {
     ResultWarning::LinksParted { times }.into()
 }
 
-/// The counts of the audit, where every worker has them, and the workers' warnings, each once.
+/// Adds the audit's counts, if every worker has them, and the workers' warnings without duplicates.
 fn add_up_audits(reports: &[Report], sum: &mut Finished) {
     let audits = || reports.iter().map(|report| report.window.as_ref().map(|window| &window.audit));
     for warning in audits().flatten().flat_map(|audit: &Audited| &audit.warnings) {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_a_failure_of_all_workers_once() {
+    fn reports_a_warning_of_all_workers_once() {
         let warning = Warning::from(ResultWarning::LinksParted { times: 1 });
         let audit = Audited { warnings: vec![warning.clone()], ..Audited::default() };
         let report = || Report {

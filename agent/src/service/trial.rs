@@ -1,5 +1,5 @@
-//! The state machine of one trial: target, workers, start, intervals, result. Each step can be ended by the
-//! coordinator; whichever way it ends, workers are joined before it is over.
+//! The state machine of one trial: target, workers, start, intervals, result. The coordinator can cancel each step; in
+//! any case the workers are joined at the end.
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
@@ -38,18 +38,18 @@ use crate::{
     worker::{Built, Places, Report, WorkerEvent, WorkerPool, memory, recorder::Slices},
 };
 
-/// How often finished slices are looked for. It decides only how soon they are seen.
+/// Period for polling finished slices. It affects only how soon they are sent.
 const POLL: Duration = Duration::from_millis(20);
-/// How often progress in reading back is told.
-const READ_BACK_TOLD: Duration = Duration::from_secs(1);
-/// How far ahead a start may lie. A minute is ample for any network.
+/// Period for reporting the progress of reading back.
+const READ_BACK_PERIOD: Duration = Duration::from_secs(1);
+/// Longest time between now and a start, in nanoseconds. A minute is ample for any network.
 const LONGEST_WAIT_NS: u64 = 60_000_000_000;
 
-/// Why a trial did not come to a result.
+/// The reason why a trial has no result.
 enum Ended {
-    /// The trial cannot run, or was called off; the lease goes on.
+    /// The trial was refused or cancelled; the lease continues.
     Refused(Refusal),
-    /// So is the lease.
+    /// The lease is over too.
     Over,
 }
 
@@ -86,7 +86,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     warnings.extend(grants::unheeded(&trial.engine, &target.facts));
     let mut polling = grants::polling(&trial.engine, &target.facts)?;
     let trial = match polling.first() {
-        // Asked of a device that does not poll, some file systems refuse each request.
+        // On a device that does not poll, some file systems refuse each polled request.
         Some(knob) if !knob.is_on() => Arc::new(grants::without_polling(&trial)),
         _ => trial,
     };
@@ -109,16 +109,16 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
         }
         None => Vec::new(),
     };
-    // Rings that share one polling thread name it each.
+    // `pollers` has one entry per ring, even if all share one thread.
     let polling_threads = if shares_poller(&trial) { 1 } else { pollers.len() };
     busy.extend(&pollers[..polling_threads.min(pollers.len())]);
 
     memory::check(&trial, target.size)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut pool = WorkerPool::launch(&trial, target.size, files, places)?;
-    let beside = Beside { cpus, busy, lines: lines.ok(), polling, warnings };
-    let outcome = with_pool(lease, &trial, &mut pool, &target, beside).await;
-    // Workers finish what is in flight; waiting for them must not hold up the runtime.
+    let known = Known { cpus, busy, lines: lines.ok(), polling, warnings };
+    let outcome = with_pool(lease, &trial, &mut pool, &target, known).await;
+    // Workers wait for requests in flight, which must not block the runtime.
     pool.stop();
     let _ = tokio::task::spawn_blocking(move || drop(pool)).await;
     let finished = outcome?;
@@ -126,12 +126,13 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Whether all rings of a host have one polling thread.
+/// Whether all rings of the host share one polling thread.
 fn shares_poller(trial: &Trial) -> bool {
     trial.engine.ring.sqpoll.is_some_and(|sqpoll| sqpoll.shared) || trial.shared_depth().is_some()
 }
 
-/// Makes or opens the target, off the runtime, reporting progress. Cancel and the end of the lease end it.
+/// Creates or opens the target on a blocking thread and reports progress. Ends early on Cancel and at the end of the
+/// lease.
 async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepared, Vec<OwnedFd>), Ended> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let send = lease.progress();
@@ -159,10 +160,10 @@ async fn prepare_target(lease: &mut Lease, trial: &Arc<Trial>) -> Result<(Prepar
             trial.verifiable(target.size).map_err(|rule| EngineRefusal::Verify { failure: rule.into() })?;
             target.fill_marked(verify::mark(&trial), &mut progress, &flag)?;
         }
-        // Each worker has an open file of its own: threads that share one contend for its reference count.
+        // Each worker opens its own file: threads that share one contend for its reference count.
         let files = (0..trial.workers()).map(|_| target.open()).collect::<Result<Vec<OwnedFd>, _>>()?;
         if trial.target.cold() && work.pattern != Pattern::Sequential {
-            // What is read ahead at random places would be found in the cache by others.
+            // Readahead at random offsets would put pages into the cache that later reads hit.
             files.iter().try_for_each(|file| cold::expect_random(file.as_fd()))?;
         }
         Ok((target, files))
@@ -194,10 +195,10 @@ fn cancelled_refusal() -> Refusal {
     SessionRefusal::Cancelled { when: CancelledWhen::Waiting }.into()
 }
 
-/// What is known of a trial before its workers are ready.
-struct Beside {
+/// Properties of a trial that are known before its workers are ready.
+struct Known {
     cpus: Vec<u32>,
-    /// The CPU of each thread: of workers, combiner and polling threads.
+    /// The CPUs of all threads: workers, combiner and polling threads.
     busy: Vec<u32>,
     /// The interrupts of the device behind the target.
     lines: Option<Lines>,
@@ -205,13 +206,13 @@ struct Beside {
     warnings: Vec<Warning>,
 }
 
-/// From the start line to the result.
+/// Runs a trial from the start line to its result.
 async fn with_pool(
     lease: &mut Lease,
     trial: &Arc<Trial>,
     pool: &mut WorkerPool,
     target: &Prepared,
-    Beside { cpus, busy, lines, polling, mut warnings }: Beside,
+    Known { cpus, busy, lines, polling, mut warnings }: Known,
 ) -> Result<Finished, Ended> {
     let (knobs, slices) = start_line(lease, trial, pool, polling, &mut warnings).await?;
     let probe = Probe::new(&busy, lease.host.topology.runtime_cpu);
@@ -224,20 +225,20 @@ async fn with_pool(
     if start_ns > monotonic_ns().saturating_add(LONGEST_WAIT_NS) {
         return Err(Ended::Refused(SessionRefusal::StartTooFar {}.into()));
     }
-    // Dropped, it ends, whatever becomes of the trial.
+    // Dropping it ends it, whether or not the trial succeeds.
     let keeper = target.keep_cold(lease.host.topology.runtime_cpu)?;
     pool.start(start_ns);
     let sampler = WindowSampler::new(trial, start_ns, lines, probe);
     let mut finished = measure(lease, trial, pool, slices, (sampler, target.size)).await?;
     if let Some(keeper) = keeper {
-        // At most one of its periods.
+        // This waits for at most one period.
         finished.device.cached_share = keeper.finish();
         finished.warnings.extend(cold::warning(finished.device.cached_share));
     }
     Ok(finished)
 }
 
-/// Waits until every worker stands at the start line.
+/// Waits until every worker is ready at the start line.
 async fn start_line(
     lease: &mut Lease,
     trial: &Trial,
@@ -247,13 +248,13 @@ async fn start_line(
 ) -> Result<(Vec<Knob>, Vec<Slices>), Ended> {
     let mut slices = Vec::new();
     let mut knobs = grants::depth(trial);
-    // The device decides first: a ring that claims to poll does not overrule it.
+    // The device's knobs come first, so that a ring's claim to poll does not override them.
     knobs.extend(polling);
     while slices.len() < trial.workers() as usize {
         tokio::select! {
             event = pool.event() => match event {
                 Some(WorkerEvent::Ready(Built { knobs: granted, warnings: more, slices: source })) => {
-                    // All workers request the same. An option counts as granted only if each worker was granted it.
+                    // All workers request the same options. One counts as granted only if every worker was granted it.
                     for knob in granted {
                         match knobs.iter_mut().find(|known| known.name == knob.name) {
                             Some(known) if known.is_on() => known.granted = knob.granted,
@@ -277,7 +278,7 @@ async fn start_line(
     Ok((knobs, slices))
 }
 
-/// Streams intervals until every worker is done, and adds the workers' accounts up.
+/// Streams intervals until every worker is done, then sums the workers' reports.
 async fn measure(
     lease: &mut Lease,
     trial: &Trial,
@@ -289,7 +290,7 @@ async fn measure(
     let mut reports: Vec<Report> = Vec::new();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     while reports.len() < pool.reports() {
         tokio::select! {
             biased;
@@ -307,7 +308,7 @@ async fn measure(
                 for interval in merger.poll() {
                     send_interval(lease, trial, &interval).await?;
                 }
-                tell_read_back(lease, trial, pool, size, &mut told);
+                report_read_back(lease, trial, pool, size, &mut reported);
             }
         }
     }
@@ -318,12 +319,12 @@ async fn measure(
     Ok(add_up(trial, &reports, &sampler))
 }
 
-/// Tells now and then how far reading back has come: it may take longer than the window, and a host that says
-/// nothing for long is taken for dead.
-fn tell_read_back(lease: &Lease, trial: &Trial, pool: &WorkerPool, size: u64, told: &mut Instant) {
+/// Reports the progress of reading back. This may take longer than the window, and the coordinator gives up on a host
+/// that stays silent.
+fn report_read_back(lease: &Lease, trial: &Trial, pool: &WorkerPool, size: u64, reported: &mut Instant) {
     let done = pool.read_back();
-    if done > 0 && told.elapsed() >= READ_BACK_TOLD {
-        *told = Instant::now();
+    if done > 0 && reported.elapsed() >= READ_BACK_PERIOD {
+        *reported = Instant::now();
         let what = "reading back to verify".to_owned();
         lease.progress()(Progress { trial_id: trial.id.clone(), what, done, total: size });
     }

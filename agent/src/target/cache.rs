@@ -1,5 +1,5 @@
-//! The page cache: warming it with a file, emptying it of one, and finding out how much of one it holds.
-//! "Through the page cache" is a claim about a target, so it is verified before every trial.
+//! The page cache: reads a file into it, drops a file from it, and measures the cached share of a file. A trial's claim
+//! that its target is cached, or not, is verified before every trial.
 
 use std::{
     io::IoSliceMut,
@@ -19,19 +19,19 @@ use rustix::{
 
 use super::{Progress, check_cancelled, failed};
 
-/// How much is read at once, in bytes.
+/// Size of one read, in bytes.
 const CHUNK: usize = 1 << 20;
-/// How much is mapped at once to count its cached pages, in bytes: 256 KiB of answer.
+/// Size of one mapping for counting cached pages, in bytes; mincore returns 256 KiB for it.
 const WINDOW: u64 = 1 << 30;
 
-/// Takes a file's pages out of the cache as far as the kernel can. Dirty pages cannot go, so they are written
-/// first; where that fails (a file open for reading only, on some file systems) the rest goes nevertheless.
+/// Drops a file's pages from the cache as far as possible. Dirty pages cannot be dropped, so they are written first; if
+/// that fails (some file systems refuse it on a read-only descriptor), the clean pages are dropped.
 pub(super) fn drop_cached(fd: BorrowedFd<'_>, size: u64) {
     let _ = fdatasync(fd);
     let _ = fadvise(fd, 0, NonZeroU64::new(size), Advice::DontNeed);
 }
 
-/// The share of a file's pages that are in the cache, from 0 to 1; nothing where the kernel does not tell.
+/// The share of a file's pages that are in the cache, from 0 to 1; `None` if the kernel does not report it.
 pub(super) fn cached_share(
     fd: BorrowedFd<'_>,
     size: u64,
@@ -45,7 +45,7 @@ pub(super) fn cached_share(
     share_by_reading(fd, size, cancelled)
 }
 
-/// Since Linux 5.2, mincore answers "all of it" to whoever neither owns a file nor may write it.
+/// Since Linux 5.2, mincore reports all pages as cached to callers that neither own the file nor may write it.
 fn may_ask(fd: BorrowedFd<'_>) -> bool {
     let owner = fstat(fd).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw());
     owner || rustix::fs::access(super::proc_path(fd), Access::WRITE_OK).is_ok()
@@ -59,8 +59,8 @@ pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Err
         let len = WINDOW.min(size - offset) as usize;
         // SAFETY: a fresh shared mapping at an address the kernel chooses, never dereferenced.
         let map = unsafe { mmap(ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, fd, offset)? };
-        // SAFETY: the mapping is `len` bytes long and `seen` has a byte for each of its pages; the mapping is
-        // used by nobody else, and not after this.
+        // SAFETY: the mapping is `len` bytes long and `seen` has a byte for each of its pages; the mapping is not used
+        // elsewhere, and not after this.
         let answered = unsafe {
             let answered = libc::mincore(map, len, seen.as_mut_ptr());
             munmap(map, len)?;
@@ -76,7 +76,8 @@ pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Err
     Ok(resident as f64 / size.div_ceil(page).max(1) as f64)
 }
 
-/// Reads without waiting, which succeeds for cached pages only. Slower, but allowed to every reader.
+/// Measures the share with non-blocking reads, which succeed for cached pages only. Slower, but permitted to every
+/// reader.
 pub(super) fn share_by_reading(
     fd: BorrowedFd<'_>,
     size: u64,
@@ -93,7 +94,7 @@ pub(super) fn share_by_reading(
                 cached += n as u64;
                 offset += n as u64;
             }
-            // The page here is not cached: step over it.
+            // The page is not cached; skip it.
             Err(Errno::AGAIN) => offset += page_size() as u64,
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Ok(None),
@@ -103,7 +104,7 @@ pub(super) fn share_by_reading(
     Ok(Some(cached as f64 / size.max(1) as f64))
 }
 
-/// Reads a file through, so that its pages are in the cache if they fit.
+/// Reads a whole file, so that its pages are in the cache if they fit.
 pub(super) fn warm(
     file: impl AsFd,
     size: u64,

@@ -1,8 +1,8 @@
-//! Keeps a file out of the page cache while it is read through it.
+//! Keeps a file out of the page cache during buffered reads.
 //!
-//! Each read brings its page in, so a file that was dropped once would be warm soon. A thread beside the workers, on
-//! the CPU of the agent's runtime, drops the whole file again every few milliseconds; what that costs is in no
-//! worker's account. How much it found each time is what can be said of how cold the file was.
+//! Each read puts its page into the cache, so a file that was dropped only once would soon be warm. A separate thread,
+//! on the CPU of the agent's runtime, drops the whole file every few milliseconds; its cost is in no worker's CPU time.
+//! The share that it finds each time shows how cold the file was.
 
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -24,32 +24,34 @@ use rustix::fs::{Advice, fadvise};
 use super::cache;
 use crate::topology;
 
-/// How long what was read stays: 500 reads at 100,000 a second, 3 % of a file of 64 MiB.
+/// Time between two drops. At 100,000 reads per second, 500 pages stay cached: 3 % of a file of 64 MiB.
 const PERIOD: Duration = Duration::from_millis(5);
-/// The largest share of a file in the page cache that counts as none of it.
+/// The largest cached share of a file that counts as cold.
 const COLD_ENOUGH: f64 = 0.05;
 /// `cachestat(2)`, since Linux 6.5; the same number on all architectures.
 const CACHESTAT: libc::c_long = 451;
 
-/// Drops a file's pages until it is finished or dropped.
+/// Drops a file's pages repeatedly until finished or dropped.
 pub struct Keeper {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Option<f64>>>,
 }
 
 impl Keeper {
-    /// Begins, on a thread of its own on the given CPU.
+    /// Starts the thread, on the given CPU.
     ///
     /// # Errors
-    /// Where the system gives no more threads.
+    /// If the thread cannot be created.
     pub(super) fn start(file: Arc<OwnedFd>, size: u64, cpu: u32) -> Result<Self, Refusal> {
         let stop = Arc::<AtomicBool>::default();
         let stopped = Arc::clone(&stop);
         let keep = move || {
             if let Err(error) = topology::pin_current_thread(cpu) {
-                tracing::warn!("the thread that keeps the target cold is not on CPU {cpu}: {error}");
+                tracing::warn!(
+                    "the thread that drops the target from the page cache cannot be pinned to CPU {cpu}: {error}"
+                );
             }
-            hurry();
+            raise_priority();
             keep(file.as_fd(), size, &stopped)
         };
         let thread = Builder::new().name("keep-cold".to_owned()).spawn(keep).map_err(|error| {
@@ -58,8 +60,8 @@ impl Keeper {
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Ends. Returns the highest share of the file that was in the cache, from 0 to 1; none where the kernel does
-    /// not tell.
+    /// Stops the thread. Returns the highest cached share of the file, from 0 to 1; `None` if the kernel does not
+    /// report it.
     pub fn finish(mut self) -> Option<f64> {
         self.join()
     }
@@ -76,9 +78,9 @@ impl Drop for Keeper {
     }
 }
 
-/// Whoever else wants the CPU must not keep the calling thread from dropping in time. Without the right to ask for
-/// that it does without.
-fn hurry() {
+/// Raises the priority of the calling thread, so that it drops pages in time on a busy CPU. Fails silently without
+/// permission.
+fn raise_priority() {
     const NICE: libc::c_int = -15;
     // SAFETY: the call takes numbers by value; 0 stands for the calling thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
@@ -89,7 +91,8 @@ fn keep(fd: BorrowedFd<'_>, size: u64, stop: &AtomicBool) -> Option<f64> {
     loop {
         std::thread::sleep(PERIOD);
         let over = stop.load(Ordering::Relaxed);
-        // Without cachestat, asking takes time in which more is read: then it is asked once, at the end.
+        // Without cachestat, measuring is slow, and more pages are read meanwhile. Then the share is measured only
+        // once, at the end.
         let share =
             share_by_cachestat(fd, size).or_else(|| over.then(|| cache::share_by_mincore(fd, size).ok())?);
         highest = share.into_iter().chain(highest).reduce(f64::max);
@@ -100,7 +103,8 @@ fn keep(fd: BorrowedFd<'_>, size: u64, stop: &AtomicBool) -> Option<f64> {
     }
 }
 
-/// The share of a file's pages that are in the cache. Quick where few are: the kernel counts those that are there.
+/// The share of a file's pages that are in the cache, from 0 to 1. Fast if there are few: the kernel visits only cached
+/// pages.
 fn share_by_cachestat(fd: BorrowedFd<'_>, size: u64) -> Option<f64> {
     #[repr(C)]
     struct Range {
@@ -124,7 +128,8 @@ fn share_by_cachestat(fd: BorrowedFd<'_>, size: u64) -> Option<f64> {
     (done == 0).then(|| (counts.cached as f64 / pages as f64).min(1.0))
 }
 
-/// Drops a file from the page cache. Returns the share of it that is still there.
+/// Drops a file from the page cache. Returns the share that is still cached, or a refusal if it exceeds
+/// [`COLD_ENOUGH`].
 pub(super) fn cooled(
     fd: BorrowedFd<'_>,
     size: u64,
@@ -145,7 +150,7 @@ fn not_cold(target: WarmTarget) -> Refusal {
     TargetRefusal::NotCold { target }.into()
 }
 
-/// That more of the target was cached than a cold one may have; nothing where it was cold.
+/// The warning that too much of a cold target was cached; `None` if it was cold.
 #[must_use]
 pub fn warning(share: Option<f64>) -> Option<Warning> {
     if share.is_some_and(|share| share <= COLD_ENOUGH) {
@@ -155,10 +160,10 @@ pub fn warning(share: Option<f64>) -> Option<Warning> {
     Some(TargetWarning::CacheNotCold { cached }.into())
 }
 
-/// Tells the kernel that reads through this file go to random places, so that it reads nothing ahead.
+/// Advises the kernel that reads are random, which disables readahead for this open file.
 ///
 /// # Errors
-/// What the system call said.
+/// The error of the system call.
 pub fn expect_random(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
     fadvise(fd, 0, None, Advice::Random).map_err(|errno| super::failed(TargetStep::DisableReadahead, errno))
 }
@@ -188,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_dropped_again() {
-        let Some(file) = on_disk() else { return crate::skip::skip("the sources do not lie on a disk") };
+    fn pages_that_are_read_are_dropped() {
+        let Some(file) = on_disk() else { return crate::skip::skip("the source directory is not on a disk") };
         let nobody = AtomicBool::new(false);
         let share = || cache::cached_share(file.as_fd(), SIZE, &nobody).unwrap().unwrap();
         cooled(file.as_fd(), SIZE, &FileSystem::named("x"), &nobody).unwrap();
@@ -203,20 +208,20 @@ mod tests {
             assert!(begin.elapsed() < Duration::from_secs(10), "{} is still cached", share());
             std::thread::sleep(PERIOD);
         }
-        // It saw what was read, all at once: that is not cold.
+        // The file was read all at once, so the highest share is not that of a cold file.
         let highest = keeper.finish().unwrap();
         assert!(highest > 0.01 && highest <= 1.0, "{highest}");
         read_all(file.as_fd());
-        assert!(share() > 0.99, "it has ended");
+        assert!(share() > 0.99, "the thread has stopped");
         if let Some(stat) = share_by_cachestat(file.as_fd(), SIZE) {
             assert!(stat > 0.99, "cachestat and mincore agree: {stat}");
         }
     }
 
     #[test]
-    fn memory_cannot_be_cold() {
+    fn refuses_a_cold_file_on_tmpfs() {
         let Ok(mut file) = tempfile::tempfile_in("/dev/shm") else {
-            return crate::skip::skip("no /dev/shm here");
+            return crate::skip::skip("no /dev/shm on this host");
         };
         file.write_all(&[7; 1 << 16]).unwrap();
         let refusal = cooled(file.as_fd(), 1 << 16, &FileSystem::Tmpfs, &AtomicBool::new(false)).unwrap_err();
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_cold_is_said() {
+    fn warns_if_the_target_was_not_cold() {
         assert_eq!(warning(Some(0.02)), None);
         assert!(warning(Some(0.4)).unwrap().message().contains("40.0%"));
         assert_eq!(warning(None).unwrap().code(), "cache-not-cold");

@@ -1,4 +1,4 @@
-//! Whether O_DIRECT works on a file: asked of the kernel, then tried with one block.
+//! Checks that O_DIRECT works on a file, with statx and then by reading one block.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -16,12 +16,12 @@ use super::{failed, proc_path};
 /// The alignment of the trial's buffers, in bytes: enough for every device in use.
 const BUFFER_ALIGN: usize = 4096;
 
-/// Opens a file again, past the page cache, and reads its first block.
+/// Reopens a file with O_DIRECT and reads its first block.
 ///
-/// `field` is where the trial asks for direct I/O; `file_system` is for the message.
+/// `field` is the trial's field that requests direct I/O; `file_system` is for the message.
 ///
 /// # Errors
-/// `direct-refused` when the kernel wants other offsets or refuses O_DIRECT altogether.
+/// `direct-refused` if the kernel requires other alignment or refuses O_DIRECT.
 pub(super) fn check(
     fd: BorrowedFd<'_>,
     block_size: u64,
@@ -53,20 +53,20 @@ pub(super) fn check(
     }
 }
 
-/// The same file as a new open file description.
+/// Opens the same file as a new open file description.
 pub(super) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
     open(proc_path(fd), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// What offsets must be a multiple of, in bytes; 0: no direct I/O. Nothing where the kernel (before 6.1, or
-/// this file system) does not tell.
+/// Required alignment of offsets, in bytes; 0: no direct I/O. `None` if the kernel (before 6.1) or the file system does
+/// not report it.
 fn offset_align(fd: BorrowedFd<'_>) -> Option<u64> {
     let stat = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
-    let told = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
-    told.then_some(u64::from(stat.stx_dio_offset_align))
+    let reported = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
+    reported.then_some(u64::from(stat.stx_dio_offset_align))
 }
 
-/// Reads the first block into aligned memory; how many bytes came.
+/// Reads the first block into aligned memory. Returns the number of bytes read.
 pub(super) fn read_block(fd: BorrowedFd<'_>, block_size: usize) -> Result<usize, Errno> {
     let mut memory = vec![0u8; block_size + BUFFER_ALIGN];
     let skip = memory.as_ptr().align_offset(BUFFER_ALIGN).min(BUFFER_ALIGN);

@@ -1,5 +1,5 @@
-//! What a file lies on: its file system, the device below, and the settings of the device's queue. The same
-//! facts describe a target and, in the fingerprint, the agent's data directory.
+//! The storage under a file: its file system, the device, and the settings of the device's queue. These facts describe
+//! both a target and, in the fingerprint, the agent's data directory.
 
 use std::{fs, os::fd::AsFd, path::Path};
 
@@ -13,17 +13,17 @@ pub struct Storage {
     pub facts: TargetFacts,
     /// The file system.
     pub file_system: FileSystem,
-    /// What makes it memory, such as `tmpfs` or `zram0`; `None` where it is not.
+    /// The kind of memory that it is in, such as `tmpfs` or `zram0`; `None` if it is not in memory.
     pub memory: Option<String>,
 }
 
 /// Describes the storage that an open file or directory is on. Facts that cannot be determined are left out.
 ///
-/// Facts: `file_system`, `device` (numbers and name), `disk` (the whole one), and of the disk `model`,
-/// `scheduler`, `nr_requests`, `rotational`, `io_poll`, `write_cache`, `read_ahead_kb`, `nomerges`,
-/// `rq_affinity`, `wbt_lat_usec`, `logical_block_size`, `physical_block_size`, `max_sectors_kb`, `iostats`,
-/// `add_random`, `io_poll_delay`, `queue_depth`, `hw_queues` (how many), `firmware`, and `disk_over` for what a stacked
-/// device is made of. Of a file also `mount_options`.
+/// Facts: `file_system`, `device` (numbers and name), `disk` (the whole disk), and of the disk `model`, `scheduler`,
+/// `nr_requests`, `rotational`, `io_poll`, `write_cache`, `read_ahead_kb`, `nomerges`, `rq_affinity`, `wbt_lat_usec`,
+/// `logical_block_size`, `physical_block_size`, `max_sectors_kb`, `iostats`, `add_random`, `io_poll_delay`,
+/// `queue_depth`, `hw_queues` (their number), `firmware`, and `disk_over` (the disks under a stacked device). For a
+/// file also `mount_options`.
 #[must_use]
 pub fn describe(file: impl AsFd) -> Storage {
     let fd = file.as_fd();
@@ -34,7 +34,7 @@ pub fn describe(file: impl AsFd) -> Storage {
     };
     let mut disk = None;
     if let Ok(stat) = fstat(fd) {
-        // A block device lies on itself, not on the file system that has its node.
+        // For a block device, the file system that contains its node is irrelevant.
         let is_block = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_block_device();
         if is_block {
             file_system = FileSystem::BlockDevice;
@@ -44,7 +44,7 @@ pub fn describe(file: impl AsFd) -> Storage {
         }
         let number = if is_block { stat.st_rdev } else { stat.st_dev };
         let (mut major, mut minor) = (major(number), minor(number));
-        // btrfs and its like number a device of their own; the mount's source names the real one.
+        // btrfs and similar file systems report a virtual device number; the mount's source is the real device.
         if major == 0
             && let Some(real) = mount_source_device(fd)
         {
@@ -78,7 +78,7 @@ pub fn describe(file: impl AsFd) -> Storage {
     Storage { facts, file_system, memory }
 }
 
-/// The settings of a disk that change the cost of I/O to it.
+/// The settings of a disk that affect the cost of I/O.
 fn queue_facts(disk: &Path, facts: &mut TargetFacts) {
     let read = |name: &str| fs::read_to_string(disk.join(name)).ok().map(|text| text.trim().to_owned());
     for name in [
@@ -126,24 +126,24 @@ fn queue_facts(disk: &Path, facts: &mut TargetFacts) {
     }
 }
 
-/// The chosen one of `none [mq-deadline] kyber`.
+/// The selected item of a list such as `none [mq-deadline] kyber`.
 pub(crate) fn selected(line: &str) -> &str {
     line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or(line, |(chosen, _)| chosen)
 }
 
-/// The mount that a file is on, and the table of all mounts.
+/// The id of the mount that a file is on, and the table of all mounts.
 fn mount_of(fd: impl AsFd) -> Option<(u64, String)> {
     let mount = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
     Some((mount, fs::read_to_string("/proc/self/mountinfo").ok()?))
 }
 
-/// Options of the file's mount and of its file system, but for those that name places and users.
+/// Options of the file's mount and of its file system, without paths and credentials.
 fn mount_options(fd: impl AsFd) -> Option<String> {
     let (mount, table) = mount_of(fd)?;
     options_in(&table, mount)
 }
 
-/// The block device that the file's mount was made from.
+/// The block device that is the source of the file's mount.
 fn mount_source_device(fd: impl AsFd) -> Option<(u32, u32)> {
     let (mount, table) = mount_of(fd)?;
     let stat = rustix::fs::stat(source_in(&table, mount)?).ok()?;
@@ -158,13 +158,13 @@ fn line_of(table: &str, mount: u64) -> Option<&str> {
     })
 }
 
-/// The source of a mount: in its line of mountinfo, the second word after the lone hyphen.
+/// The source of a mount: in its line of mountinfo, the second word after the separator ` - `.
 fn source_in(table: &str, mount: u64) -> Option<&str> {
     line_of(table, mount)?.split_once(" - ")?.1.split(' ').nth(1)
 }
 
-/// The options of a mount: the sixth word of its line, and the third after the lone hyphen. What says `=/…` is a
-/// place, and nothing that explains a difference.
+/// The options of a mount: the sixth word of its line, and the third after the separator ` - `. Options with `=/`
+/// contain paths, which do not explain differences.
 fn options_in(table: &str, mount: u64) -> Option<String> {
     let (of_mount, of_system) = line_of(table, mount)?.split_once(" - ")?;
     let words = [of_mount.split(' ').nth(5), of_system.split(' ').nth(2)];
@@ -178,9 +178,9 @@ fn options_in(table: &str, mount: u64) -> Option<String> {
     Some(kept.join(","))
 }
 
-/// The name of a file system by the number that statfs gives it.
+/// The name of a file system by its magic number in statfs.
 fn name_of(magic: u64) -> String {
-    // f_type is signed on some architectures; only its 32 bits count.
+    // f_type is signed on some architectures; only its lower 32 bits are significant.
     let name = match magic as u32 {
         0xEF53 => "ext4",
         0x5846_5342 => "xfs",
@@ -215,20 +215,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_file_systems() {
+    fn names_file_systems_by_magic_number() {
         assert_eq!(name_of(0xEF53), "ext4");
         assert_eq!(name_of(0xFFFF_FFFF_9123_683E), "btrfs", "sign-extended");
         assert_eq!(name_of(0x1234), "0x1234");
     }
 
     #[test]
-    fn the_chosen_scheduler() {
+    fn finds_the_selected_scheduler() {
         assert_eq!(selected("none [mq-deadline] kyber"), "mq-deadline");
         assert_eq!(selected("none"), "none");
     }
 
     #[test]
-    fn the_source_of_a_mount() {
+    fn finds_source_and_options_of_a_mount() {
         let table = "22 27 0:21 / /proc rw - proc proc rw\n\
                      29 1 0:25 /@ / rw,noatime shared:1 - btrfs /dev/nvme0n1p2 rw,ssd\n";
         assert_eq!(source_in(table, 29), Some("/dev/nvme0n1p2"));
@@ -239,9 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_called_memory() {
+    fn tmpfs_is_reported_as_memory() {
         let Ok(dir) = fs::File::open("/dev/shm") else {
-            crate::skip::skip("no /dev/shm here");
+            crate::skip::skip("no /dev/shm on this host");
             return;
         };
         let storage = describe(&dir);

@@ -1,5 +1,5 @@
-//! The file that the agent makes: without a name, so that it can overwrite nothing and vanishes with the
-//! process, and full of data that neither compresses nor repeats, so that no layer below can cheat.
+//! The file that the agent creates. It has no name, so it overwrites nothing and disappears with the process. It is
+//! filled with data that neither compresses nor repeats, so that no layer below can take shortcuts.
 
 use std::{
     collections::hash_map::RandomState,
@@ -23,25 +23,25 @@ use rustix::{
 
 use super::{Progress, check_cancelled, direct, facts, failed, memory_available, os_error, room_in_cache};
 
-/// What one write fills, in bytes.
+/// Size of one write, in bytes.
 const CHUNK: usize = 1 << 20;
-/// Each piece of this size is unlike every other in the file, in bytes.
+/// Size of the blocks that are all different from each other, in bytes.
 const BLOCK: usize = 4096;
-/// Decides what a file is filled with; always the same, so that two runs read the same bytes.
+/// Seed of the contents; fixed, so that all runs read the same bytes.
 const SEED: u64 = 0x5249_4E47_4245_4E43;
 
-/// A file that was made and filled.
+/// A file that has been created and filled.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// Open for reading and writing, through the page cache.
+    /// Opened for reading and writing, without O_DIRECT.
     pub file: Arc<OwnedFd>,
     /// In bytes.
     pub size: u64,
-    /// Whether it never had a name.
+    /// Whether it was created without a name (O_TMPFILE).
     pub anonymous: bool,
 }
 
-/// Makes and fills a file of `size` bytes. `cached`: it shall fit into the page cache too.
+/// Creates and fills a file of `size` bytes. `cached`: it must also fit into the page cache.
 pub(super) fn make(
     data_dir: &Path,
     size: u64,
@@ -60,9 +60,9 @@ pub(super) fn make(
     } else if cached {
         room_in_cache(size, "target.file.direct")?;
     }
-    // Blocks of the disk before data for them: lack of space is known at once, and the file is laid out whole.
+    // Allocate before writing: a lack of space shows at once, and the file's layout is less fragmented.
     match fallocate(&file, FallocateFlags::empty(), 0, size) {
-        // Not every file system can; the filling allocates as well.
+        // Not supported by every file system; filling then allocates.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
         Err(errno) => return Err(no_space_or(errno, data_dir, size, 0)),
     }
@@ -70,7 +70,7 @@ pub(super) fn make(
     Ok(Made { file: Arc::new(file), size, anonymous })
 }
 
-/// That the data directory is one, and can be written for all that can be known without writing.
+/// Checks, without writing, that the data directory exists and is not read-only.
 fn check_dir(data_dir: &Path) -> Result<(), Refusal> {
     let path = || data_dir.display().to_string();
     match std::fs::metadata(data_dir) {
@@ -92,7 +92,7 @@ fn read_only(data_dir: &Path, errno: Errno) -> Refusal {
     TargetRefusal::DataDirReadOnly { path: data_dir.display().to_string(), error: os_error(errno) }.into()
 }
 
-/// Beyond RLIMIT_FSIZE the kernel does not only refuse, it kills.
+/// Checks RLIMIT_FSIZE. A write beyond it raises SIGXFSZ, which would kill the process.
 fn check_limit(size: u64) -> Result<(), Refusal> {
     match getrlimit(Resource::Fsize).current {
         Some(limit) if size > limit => {
@@ -103,10 +103,10 @@ fn check_limit(size: u64) -> Result<(), Refusal> {
 }
 
 fn check_space(data_dir: &Path, size: u64) -> Result<(), Refusal> {
-    // Where the file system does not tell, filling will.
+    // If the file system does not report free space, filling will fail if there is too little.
     let Ok(fs) = statvfs(data_dir) else { return Ok(()) };
     let free = fs.f_bavail.saturating_mul(fs.f_frsize);
-    // A full disk hurts more than this benchmark: some is left for the rest of the host.
+    // Leave some space for the rest of the host.
     let margin = (fs.f_blocks.saturating_mul(fs.f_frsize) / 100).clamp(1 << 20, 1 << 30);
     if size.saturating_add(margin) > free {
         let cause = NoSpaceCause::Free { free: ByteSize(free), reserved: ByteSize(margin) };
@@ -115,7 +115,7 @@ fn check_space(data_dir: &Path, size: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// On tmpfs the disk is memory, and running out of it ends processes.
+/// Checks the available memory for a file on tmpfs: running out of memory would kill processes.
 fn check_memory(data_dir: &Path, size: u64) -> Result<(), Refusal> {
     match memory_available() {
         Some(available) if size > available / 10 * 9 => {
@@ -140,13 +140,13 @@ fn no_space_or(errno: Errno, data_dir: &Path, size: u64, written: u64) -> Refusa
     }
 }
 
-/// A new file without a name, and whether it never had one.
+/// Creates a file without a name. Returns whether it was created so, or was unlinked after its creation.
 pub(super) fn create(data_dir: &Path) -> Result<(OwnedFd, bool), Refusal> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     match open(data_dir, flags | OFlags::TMPFILE, mode) {
         Ok(file) => return Ok((file, true)),
-        // What file systems without O_TMPFILE say, and kernels that never heard of it.
+        // The errors of file systems and kernels without O_TMPFILE.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {}
         Err(errno) => return Err(create_failed(data_dir, errno)),
     }
@@ -168,14 +168,14 @@ pub(super) fn create(data_dir: &Path) -> Result<(OwnedFd, bool), Refusal> {
 
 fn create_failed(data_dir: &Path, errno: Errno) -> Refusal {
     match errno {
-        // procfs says that there is no such file.
+        // procfs returns ENOENT.
         Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOENT => read_only(data_dir, errno),
         Errno::NOSPC | Errno::DQUOT => no_space(data_dir, 0, NoSpaceCause::Create { error: os_error(errno) }),
         _ => failed(TargetStep::Create(data_dir.display().to_string()), errno),
     }
 }
 
-/// Writes all of the file and waits until the device has it.
+/// Writes the whole file and waits until the data is on the device.
 pub(super) fn fill(
     fd: BorrowedFd<'_>,
     data_dir: &Path,
@@ -186,7 +186,7 @@ pub(super) fn fill(
     let mut tile = vec![0u8; CHUNK];
     Xoshiro256PlusPlus::seed_from_u64(SEED).fill_bytes(&mut tile);
     progress("filling", 0, size);
-    let (mut offset, mut told) = (0u64, 0u64);
+    let (mut offset, mut reported) = (0u64, 0u64);
     while offset < size {
         check_cancelled(cancelled)?;
         stamp(&mut tile, offset);
@@ -201,26 +201,25 @@ pub(super) fn fill(
             }
         }
         offset += len as u64;
-        if offset - told >= super::PROGRESS_STEP {
-            told = offset;
+        if offset - reported >= super::PROGRESS_STEP {
+            reported = offset;
             progress("filling", offset, size);
         }
     }
-    // Delayed allocation may find only now that there is no space.
+    // With delayed allocation, a lack of space may show only here.
     fdatasync(fd).map_err(|errno| no_space_or(errno, data_dir, size, size))?;
     progress("filling", size, size);
     Ok(())
 }
 
-/// Makes each block of the tile one that is nowhere else in the file: it begins with its own offset.
+/// Makes each block of the tile unique in the file by writing its offset at its start.
 fn stamp(tile: &mut [u8], offset: u64) {
     for (index, block) in tile.chunks_exact_mut(BLOCK).enumerate() {
         block[..8].copy_from_slice(&(offset + (index * BLOCK) as u64).to_le_bytes());
     }
 }
 
-/// Makes a one-block file in the data directory, and reads it past the page cache: what works, or why it
-/// does not.
+/// Tests direct I/O with a one-block file in the data directory. Returns a description of the test.
 pub(crate) fn probe_direct_io(data_dir: &Path) -> Result<String, Refusal> {
     check_dir(data_dir)?;
     let (file, anonymous) = create(data_dir)?;
@@ -228,6 +227,6 @@ pub(crate) fn probe_direct_io(data_dir: &Path) -> Result<String, Refusal> {
     fill(file.as_fd(), data_dir, BLOCK as u64, &mut |_, _, _| {}, &nobody)?;
     let storage = facts::describe(&file);
     direct::check(file.as_fd(), BLOCK as u64, &storage.file_system, "")?;
-    let kind = if anonymous { "a file without a name" } else { "a file unlinked at once" };
+    let kind = if anonymous { "a file without a name" } else { "an unlinked file" };
     Ok(format!("read {} of {kind} on {}", ByteSize(BLOCK as u64), storage.file_system))
 }

@@ -1,4 +1,4 @@
-//! For tests: real loop devices over files with a name, taken down however a test ends.
+//! Loop devices over named files, for tests. They are removed even if a test fails.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,25 +21,24 @@ use tempfile::TempDir;
 
 use super::ramdisk::loops;
 
-/// Scans for partitions, and clears itself when nobody has it open: killed tests leave nothing either.
+/// LO_FLAGS_PARTSCAN and LO_FLAGS_AUTOCLEAR; the latter cleans up after killed tests too.
 const FLAGS: u32 = 8 | 4;
 
 static DEVICES: Mutex<()> = Mutex::new(());
 
-/// The devices of the host are there once: tests that use them run one after another. Nothing for those who
-/// may not, which is said.
+/// Serialises tests that use devices of the host. `None`, with a message, without root.
 pub(super) fn devices() -> Option<MutexGuard<'static, ()>> {
     if !rustix::process::geteuid().is_root() {
-        crate::skip::skip("block devices are root's");
+        crate::skip::skip("block devices need root");
         return None;
     }
     Some(DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A loop device of 16 MiB over a file whose name is its identity.
+/// A loop device of 16 MiB over a file, whose path is the device's identity.
 pub(super) struct Loop {
     pub path: PathBuf,
-    /// The file's path: what sysfs gives as its identity.
+    /// Path of the file, which sysfs reports as identity.
     pub serial: String,
     _keep: OwnedFd,
     _dir: TempDir,
@@ -48,7 +47,7 @@ pub(super) struct Loop {
 pub(super) const SIZE: u64 = 16 << 20;
 
 impl Loop {
-    /// Over a file with the given pieces of content, each at its offset; the rest is a pattern without zeros.
+    /// Creates a device with the given contents at their offsets; the rest is a pattern without zeros.
     pub fn new(content: &[(u64, &[u8])]) -> Self {
         let dir = TempDir::new_in("/dev/shm").unwrap();
         let name = dir.path().join("disk");
@@ -69,13 +68,13 @@ impl Loop {
         Self { path, serial: name.to_str().unwrap().to_owned(), _keep: keep, _dir: dir }
     }
 
-    /// One with an ext4, or nothing where that cannot be made, which is said.
+    /// Creates a device with an ext4 file system; `None`, with a message, if that fails.
     pub fn ext4() -> Option<Self> {
         let device = Self::new(&[]);
         make_ext4(&device.path).then_some(device)
     }
 
-    /// One whose only partition, of 8 MiB, begins at 1 MiB; and that partition.
+    /// Creates a device with one partition of 8 MiB at 1 MiB. Returns the device and the partition's path.
     pub fn with_partition() -> (Self, PathBuf) {
         let mut table = [0u8; 512];
         // Type 83, from sector 2048 on, 16384 sectors.
@@ -110,7 +109,7 @@ struct PartitionArg {
     data: *mut Partition,
 }
 
-/// Tells the kernel of the partition: not every one can read the table.
+/// Adds the partition explicitly: not every kernel can read the partition table.
 fn add_partition(device: &Path) {
     const BLKPG: u32 = 0x1269;
     const ADD: i32 = 1;
@@ -118,9 +117,10 @@ fn add_partition(device: &Path) {
     let mut partition = Partition { start: 1 << 20, length: 8 << 20, number: 1, names: [0; 128] };
     let len = i32::try_from(size_of::<Partition>()).unwrap();
     let arg = PartitionArg { op: ADD, flags: 0, len, data: &raw mut partition };
-    // SAFETY: BLKPG reads `arg` and, through it, one partition; both outlive the call, and the device is ours.
+    // SAFETY: BLKPG reads `arg` and, through it, one partition; both outlive the call, and the device belongs to this
+    // test.
     if unsafe { libc::ioctl(file.as_raw_fd(), BLKPG as _, &raw const arg) } != 0 {
-        eprintln!("no partition added: {}", io::Error::last_os_error());
+        eprintln!("cannot add the partition: {}", io::Error::last_os_error());
     }
 }
 
@@ -128,12 +128,12 @@ pub(super) fn make_ext4(device: &Path) -> bool {
     let made = std::process::Command::new("mkfs.ext4").arg("-qF").arg(device).status();
     let made = made.is_ok_and(|status| status.success());
     if !made {
-        crate::skip::skip("mkfs.ext4 does not work here");
+        crate::skip::skip("mkfs.ext4 does not work on this host");
     }
     made
 }
 
-/// Waits, a while.
+/// Waits up to 3 s for a condition.
 pub(super) fn wait_for(mut done: impl FnMut() -> bool) -> bool {
     (0..100).any(|_| {
         done() || {
@@ -143,7 +143,7 @@ pub(super) fn wait_for(mut done: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// Something mounted, until this is dropped.
+/// A mounted file system, unmounted when dropped.
 pub(super) struct Mounted {
     pub dir: TempDir,
 }

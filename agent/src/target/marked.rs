@@ -1,4 +1,4 @@
-//! Fills a target with contents that can be verified: what a trial finds before it has written anything.
+//! Fills a target with verifiable contents, which a trial's reads find before its first writes.
 
 use std::{os::fd::AsFd as _, sync::atomic::AtomicBool};
 
@@ -13,14 +13,14 @@ use rustix::{
 use super::{PROGRESS_STEP, Prepared, Progress, cache, check_cancelled, failed};
 use crate::verify::codec::{self, SECTOR, Stamp};
 
-/// What one write fills, in bytes.
+/// Size of one write, in bytes.
 const CHUNK: usize = 1 << 20;
 
 impl Prepared {
-    /// Stamps every whole sector as written by the trial with this mark, in sequence 0.
+    /// Stamps every whole sector with this mark and sequence 0.
     ///
     /// # Errors
-    /// `target-failed`, where it cannot be written; `cancelled`.
+    /// `target-failed` if a write fails; `cancelled`.
     pub fn fill_marked(
         &self,
         mark: u64,
@@ -31,7 +31,7 @@ impl Prepared {
         let mut tile = vec![0u8; CHUNK];
         Xoshiro256PlusPlus::seed_from_u64(mark).fill_bytes(&mut tile);
         let failed = |errno| failed(TargetStep::FillMarked, errno);
-        let (mut offset, mut told) = (0, 0);
+        let (mut offset, mut reported) = (0, 0);
         progress("filling for verification", 0, size);
         while offset < size {
             check_cancelled(cancelled)?;
@@ -50,8 +50,8 @@ impl Prepared {
                 }
             }
             offset += len as u64;
-            if offset - told >= PROGRESS_STEP {
-                told = offset;
+            if offset - reported >= PROGRESS_STEP {
+                reported = offset;
                 progress("filling for verification", offset, size);
             }
         }

@@ -1,13 +1,13 @@
-//! What a trial's I/O goes to: made, filled, verified and taken away again.
+//! Targets of a trial's I/O: created, filled, verified and removed.
 //!
-//! * `file`: a file without a name in the agent's data directory. It can overwrite nothing, and is gone with
-//!   the process however that ends.
-//! * `path`: a file that exists. It is only ever read.
-//! * `ramdisk`: made from what the kernel offers, and taken down after the lease.
-//! * `device`: a block device, claimed by its identity if the host's own list allows it.
+//! * `file`: a file without a name in the agent's data directory. It overwrites nothing, and disappears with the
+//!   process.
+//! * `path`: an existing file, which is only read.
+//! * `ramdisk`: created by a kernel driver or on tmpfs, and removed after the lease.
+//! * `device`: a block device, claimed by its identity if the host's allow list contains it.
 //!
-//! What a target claims to be (past the page cache, or in it; on a disk, or in memory) is verified before each
-//! trial and told with it.
+//! Before each trial, the properties of a target (cached or not, on a disk or in memory) are verified; they are part of
+//! the trial's result.
 
 mod cache;
 pub mod cold;
@@ -51,15 +51,15 @@ pub(crate) use memory::memory_available;
 
 use self::{device::allow::AllowList, ramdisk::state::State};
 
-/// Is told the stage (`filling`, `warming`), the bytes done, and the bytes in all.
+/// Callback with the stage (`filling`, `warming`), the bytes done and the bytes in total.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-/// Progress is told about this often, in bytes.
+/// Approximate number of bytes between progress reports.
 const PROGRESS_STEP: u64 = 64 << 20;
-/// The smallest share of a file in the page cache that counts as all of it.
+/// The smallest cached share of a file that counts as fully cached.
 const CACHED_ENOUGH: f64 = 0.999;
 
-/// The targets of one lease. Dropped, everything it made is gone (once what is still open of it is closed).
+/// The targets of one lease. Dropping it removes everything that it created, once all descriptors are closed.
 #[derive(Debug)]
 pub struct Targets {
     data_dir: PathBuf,
@@ -70,12 +70,12 @@ pub struct Targets {
     claim: Option<device::Claim>,
 }
 
-/// Sizes of operations, as far as they concern a target, in bytes.
+/// Sizes of operations that matter for a target, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// What the target must hold.
+    /// Largest operation, which the target must hold.
     pub largest: u64,
-    /// What every offset and length is a multiple of.
+    /// Common divisor of all offsets and lengths.
     pub unit: u64,
 }
 
@@ -98,63 +98,63 @@ impl From<u64> for Sizes {
     }
 }
 
-/// A target that is open and filled, before it is looked at.
+/// A target that is open and filled, but not yet verified.
 struct Open {
     file: Arc<OwnedFd>,
     disk: Option<Arc<ramdisk::Disk>>,
     size: u64,
     direct: bool,
     cold: bool,
-    /// Where the trial asks for direct I/O.
+    /// The trial's field that requests direct I/O.
     field: &'static str,
     facts: TargetFacts,
 }
 
-/// Takes down the RAM disks of agents of this user that ended without doing so.
+/// Removes RAM disks left behind by crashed agents of this user.
 pub(crate) fn sweep() {
     ramdisk::sweep(&State::of_this_user());
 }
 
-/// A target that is ready for a trial, and what it really is.
+/// A target that is ready for a trial, with its verified properties.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// How much of it there is to address, in bytes.
+    /// Addressable size in bytes.
     pub size: u64,
-    /// What it is and the storage that it is on ([`facts::describe`]).
+    /// Facts about it and its storage ([`facts::describe`]).
     pub facts: TargetFacts,
-    /// What the reader of the numbers must know.
+    /// Warnings for the trial's result.
     pub warnings: Vec<Warning>,
-    // In this order: a RAM disk is taken down when its last descriptor is closed.
+    // The file is dropped before the disk: a RAM disk can be removed only when its last descriptor is closed.
     file: Arc<OwnedFd>,
     _disk: Option<Arc<ramdisk::Disk>>,
     direct: bool,
     cold: bool,
     writes: bool,
-    /// Where workers send commands instead.
+    /// The generic character device that workers use instead.
     generic: Option<Arc<OwnedFd>>,
 }
 
 impl Targets {
-    /// Nothing is made or looked at yet.
+    /// Creates an empty set of targets.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
         let state = State::of_this_user();
         Self { data_dir, devices: Arc::default(), state, made: None, disk: None, claim: None }
     }
 
-    /// With the block devices that the host's owner allows; none otherwise.
+    /// Sets the block devices that may be used; none by default.
     #[must_use]
     pub fn allowing(self, devices: Arc<AllowList>) -> Self {
         Self { devices, ..self }
     }
 
-    /// Makes a target ready for one trial. A file that was made for an earlier trial is used again if it has
-    /// the size asked for, and replaced otherwise.
+    /// Prepares a target for one trial. A file of an earlier trial is reused if it has the requested size, and replaced
+    /// otherwise.
     ///
     /// `cancelled` ends the work early.
     ///
     /// # Errors
-    /// A [`Refusal`] that says what is missing and what to do about it; nothing is left behind.
+    /// A [`Refusal`] with its remedy; nothing is left behind.
     pub fn prepare(
         &mut self,
         target: &Target,
@@ -186,14 +186,14 @@ impl Targets {
                 warmed(file.as_fd(), size, &storage.file_system, field, progress, cancelled, &mut warnings)?;
             facts.cached_share = Some(share);
         }
-        // A trial that only writes needs nothing in the cache: it puts it there.
+        // A trial that only writes does not need a warm cache.
         facts.direct = Some(direct);
         facts.size = Some(ByteSize(size));
         facts.extend(own);
         Ok(Prepared { size, facts, warnings, file, _disk: disk, direct, cold, writes, generic: None })
     }
 
-    /// Makes, opens or claims what the target names.
+    /// Creates, opens or claims the target.
     fn open(
         &mut self,
         target: &Target,
@@ -209,7 +209,7 @@ impl Targets {
                 let made = match self.made.take() {
                     Some(made) if made.size == size => made,
                     other => {
-                        // The old one first: there may not be space for both.
+                        // Remove the old file first: there may not be space for both.
                         drop(other);
                         let cached = reads && !wanted.direct && !target.cold();
                         file::make(&self.data_dir, size, cached, progress, cancelled)?
@@ -268,7 +268,7 @@ impl Targets {
                 let claim = match self.claim.take() {
                     Some(claim) if claim.serves(wanted, writes) => claim,
                     other => {
-                        // The old claim would keep the new one out.
+                        // The old claim would block the new one.
                         drop(other);
                         device::claim(wanted, writes, block_size, &self.devices)?
                     }
@@ -286,19 +286,19 @@ impl Targets {
 }
 
 impl Prepared {
-    /// Begins to keep the target cold, on this CPU, if that was asked for.
+    /// Starts to keep the target cold, on this CPU, if the trial requests it.
     ///
     /// # Errors
-    /// Where the system gives no more threads.
+    /// If the thread cannot be created.
     pub fn keep_cold(&self, cpu: u32) -> Result<Option<cold::Keeper>, Refusal> {
         self.cold.then(|| cold::Keeper::start(Arc::clone(&self.file), self.size, cpu)).transpose()
     }
 
-    /// Has workers open the generic character device of the same namespace, for commands of `smallest` to `largest`
+    /// Makes workers open the generic character device of the same namespace, for commands of `smallest` to `largest`
     /// bytes. The block device stays claimed.
     ///
     /// # Errors
-    /// Where the target is no namespace that takes commands of these sizes; says what would be one.
+    /// `passthrough-refused` if the target is not a namespace that accepts commands of these sizes.
     pub fn pass_through(&mut self, smallest: u64, largest: u64) -> Result<(), Refusal> {
         let sizes = (smallest, largest);
         let generic = device::generic::open_beside(self.file.as_fd(), self.size, self.writes, sizes)?;
@@ -307,14 +307,14 @@ impl Prepared {
         Ok(())
     }
 
-    /// Opens the target for one worker: a file description of its own, close-on-exec, past the page cache if
-    /// the trial asked for that, and writable only if the trial writes.
+    /// Opens the target for one worker: a separate file description, close-on-exec, with O_DIRECT if the trial requests
+    /// it, and writable only if the trial writes.
     ///
     /// # Errors
-    /// When the process may open no more files, or the kernel refuses for a reason that is named.
+    /// If the limit of open files is reached, or the kernel refuses to open it.
     pub fn open(&self) -> Result<OwnedFd, Refusal> {
         let mut flags = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
-        // A character device has no page cache to pass by, and no such flag.
+        // A character device has no page cache and does not support O_DIRECT.
         if self.direct && self.generic.is_none() {
             flags |= OFlags::DIRECT;
         }
@@ -328,7 +328,7 @@ impl Prepared {
     }
 }
 
-/// Brings the whole file into the page cache. Returns the share of it that is there.
+/// Reads the whole file into the page cache. Returns the cached share.
 fn warmed(
     fd: BorrowedFd<'_>,
     size: u64,
@@ -338,7 +338,7 @@ fn warmed(
     cancelled: &AtomicBool,
     warnings: &mut Vec<Warning>,
 ) -> Result<CachedShare, Refusal> {
-    // ZFS caches elsewhere, where the kernel's answers do not reach.
+    // ZFS has its own cache, which the kernel's interfaces do not cover.
     let ask = || match file_system {
         FileSystem::Zfs => Ok(None),
         _ => cache::cached_share(fd, size, cancelled),
@@ -363,7 +363,7 @@ fn warmed(
     }
 }
 
-/// Refuses early what cannot be cached anyway.
+/// Refuses early if there is not enough memory for the page cache.
 fn room_in_cache(bytes: u64, field: &str) -> Result<(), Refusal> {
     match memory_available() {
         Some(available) if bytes > available => {
@@ -386,7 +386,7 @@ fn check_cancelled(cancelled: &AtomicBool) -> Result<(), Refusal> {
     if cancelled.load(Ordering::Relaxed) { Err(cancelled_refusal()) } else { Ok(()) }
 }
 
-/// A system call that failed for no reason foreseen.
+/// The refusal for an unexpected error of a system call.
 fn failed(step: TargetStep, errno: Errno) -> Refusal {
     TargetRefusal::TargetFailed { step, error: os_error(errno), target_field: String::new() }.into()
 }
@@ -396,12 +396,12 @@ fn os_error(errno: Errno) -> OsError {
     OsError::from_errno(errno.raw_os_error())
 }
 
-/// The name under which an open file can be opened once more.
+/// The path under which an open file can be reopened.
 fn proc_path(fd: BorrowedFd<'_>) -> PathBuf {
     Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string())
 }
 
-/// A line of /proc/meminfo, in bytes.
+/// A value of /proc/meminfo, in bytes.
 pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)

@@ -1,5 +1,5 @@
-//! A target that exists already. It is looked at without being opened, so that naming a tape or a FIFO by
-//! mistake does nothing to it, and then opened for reading and nothing else.
+//! An existing file as a target. It is examined without being opened, so that a wrong path, such as a tape drive or a
+//! FIFO, has no side effects, and is then opened read-only.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{direct, os_error};
 
-/// Opens a regular file for reading; its size in bytes. A hole in it is told.
+/// Opens a regular file for reading. Returns its size in bytes, and warns of holes.
 pub(super) fn open(
     path: &str,
     block_size: u64,
@@ -63,7 +63,7 @@ fn open_failed(path: &str, errno: Errno) -> Refusal {
     refusal.into()
 }
 
-/// What is not really there; `None` where all of the file is allocated.
+/// The warning of holes; `None` if the whole file is allocated.
 fn holes(file: &OwnedFd, path: &str, stat: &Stat, size: u64) -> Option<TargetWarning> {
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     let first_hole = fs::seek(file, SeekFrom::Hole(0)).ok().filter(|&hole| hole < size);

@@ -1,5 +1,4 @@
-//! What a target promises, held against real file systems. What a host does not let a test do is skipped,
-//! and said.
+//! Tests of targets on real file systems. Tests that a host does not permit are skipped with a message.
 
 use std::{
     collections::HashSet,
@@ -39,10 +38,10 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs a test on a small tmpfs of its own, in a mount namespace of its own thread.
+/// Runs a test on a small tmpfs, in a separate thread and mount namespace.
 fn on_small_tmpfs(options: &'static str, test: impl FnOnce(&Path) + Send + 'static) {
     let thread = thread::spawn(move || {
-        // SAFETY: a mount namespace of its own changes no memory and no descriptors of this thread.
+        // SAFETY: a separate mount namespace changes no memory and no descriptors of this thread.
         if let Err(errno) = unsafe { unshare_unsafe(UnshareFlags::NEWNS) } {
             crate::skip::skip(&format!("no mount namespace: {errno}"));
             return;
@@ -63,7 +62,7 @@ fn on_small_tmpfs(options: &'static str, test: impl FnOnce(&Path) + Send + 'stat
 }
 
 #[test]
-fn a_file_is_full_of_data_that_differs_everywhere() {
+fn a_file_is_filled_with_unique_blocks() {
     let dir = TempDir::new().unwrap();
     let size = 3 * MIB + 8192;
     let mut targets = Targets::new(dir.path().into());
@@ -76,10 +75,10 @@ fn a_file_is_full_of_data_that_differs_everywhere() {
     reader.read_to_end(&mut data).unwrap();
     assert_eq!(data.len() as u64, size);
     let blocks: HashSet<&[u8]> = data.chunks(4096).collect();
-    assert_eq!(blocks.len() as u64, size / 4096, "each block is unlike the others");
+    assert_eq!(blocks.len() as u64, size / 4096, "all blocks are different");
     for block in data.chunks(4096) {
         let values: HashSet<u8> = block.iter().copied().collect();
-        assert!(values.len() > 200, "random bytes take nearly every value");
+        assert!(values.len() > 200, "random bytes have nearly all values");
     }
     assert_eq!(prepared.facts.cached_share, Some(CachedShare::Known(1000)));
     assert_eq!(prepared.facts.made_by, Some(MadeBy::Agent));
@@ -87,7 +86,7 @@ fn a_file_is_full_of_data_that_differs_everywhere() {
 }
 
 #[test]
-fn a_file_serves_later_trials_and_then_is_gone() {
+fn a_file_is_reused_and_then_removed() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let fills = AtomicU64::new(0);
@@ -112,14 +111,14 @@ fn a_file_serves_later_trials_and_then_is_gone() {
     drop((first, reader));
     let third = run(&file(2 * MIB, false), false);
     assert_eq!(third.size, 2 * MIB);
-    assert_eq!(fills.load(Ordering::Relaxed), 2, "filled again only for another size");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "not even while in use has it a name");
+    assert_eq!(fills.load(Ordering::Relaxed), 2, "refilled only for another size");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the file has no name");
     drop((second, third, targets));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn direct_and_cached_are_the_same_file_opened_otherwise() {
+fn direct_and_cached_trials_share_a_file() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let direct = match prepare(&mut targets, &file(4 * MIB, true)) {
@@ -145,10 +144,10 @@ fn direct_and_cached_are_the_same_file_opened_otherwise() {
 }
 
 #[test]
-fn blocks_that_direct_io_cannot_do_are_refused_with_the_alignment() {
+fn misaligned_direct_blocks_are_refused_with_the_alignment() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
-    // No device has sectors of 1 byte, and no trial has blocks that are not whole sectors; this one is forced.
+    // Trials have blocks of whole sectors, so the test forces a smaller size.
     let odd =
         targets.prepare(&file(MIB, true), 1000, true, false, &mut |_, _, _| {}, &AtomicBool::new(false));
     match odd {
@@ -161,7 +160,7 @@ fn blocks_that_direct_io_cannot_do_are_refused_with_the_alignment() {
 }
 
 #[test]
-fn the_cache_is_counted_alike_both_ways() {
+fn both_ways_of_measuring_the_cache_agree() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let prepared = prepare(&mut targets, &file(2 * MIB, false)).unwrap();
@@ -175,7 +174,7 @@ fn the_cache_is_counted_alike_both_ways() {
 }
 
 #[test]
-fn a_target_larger_than_the_disk_is_refused_in_numbers() {
+fn a_target_larger_than_the_disk_is_refused_with_sizes() {
     let dir = TempDir::new().unwrap();
     let refusal = prepare(&mut Targets::new(dir.path().into()), &file(1 << 60, true)).unwrap_err();
     assert_eq!((refusal.code(), refusal.field().as_str()), ("no-space", "target.file.size"));
@@ -185,7 +184,7 @@ fn a_target_larger_than_the_disk_is_refused_in_numbers() {
 }
 
 #[test]
-fn a_data_dir_that_cannot_be_used_is_named() {
+fn an_unusable_data_dir_is_refused() {
     let dir = TempDir::new().unwrap();
     let refused = |dir: &Path| prepare(&mut Targets::new(dir.into()), &file(MIB, true)).unwrap_err();
     assert_eq!(refused(&dir.path().join("none")).code(), "data-dir-missing");
@@ -194,7 +193,7 @@ fn a_data_dir_that_cannot_be_used_is_named() {
     assert_eq!(refused(&plain).code(), "data-dir-not-a-directory");
     assert_eq!(fs::read(&plain).unwrap(), b"");
     if is_root() {
-        eprintln!("NOT AS ROOT: root writes where permissions forbid it; see the read-only mount");
+        eprintln!("not tested as root, which ignores permissions: an unwritable data directory");
     } else {
         let closed = dir.path().join("closed");
         fs::create_dir(&closed).unwrap();
@@ -203,12 +202,12 @@ fn a_data_dir_that_cannot_be_used_is_named() {
         assert_eq!(refusal.code(), "data-dir-read-only");
         assert!(refusal.remedy().contains("--data-dir"));
     }
-    // Nobody can make files there, and it has no O_TMPFILE.
+    // procfs allows no new files and has no O_TMPFILE.
     assert!(["data-dir-read-only", "no-space"].contains(&refused(Path::new("/proc")).code()));
 }
 
 #[test]
-fn a_read_only_mount_is_named() {
+fn a_read_only_mount_is_refused() {
     on_small_tmpfs("size=8m", |dir| {
         rustix::mount::mount_remount(dir, MountFlags::RDONLY, c"").unwrap();
         let refusal = prepare(&mut Targets::new(dir.into()), &file(MIB, true)).unwrap_err();
@@ -218,7 +217,7 @@ fn a_read_only_mount_is_named() {
 }
 
 #[test]
-fn memory_is_no_disk() {
+fn warns_of_a_target_in_memory() {
     on_small_tmpfs("size=8m", |dir| {
         let prepared = prepare(&mut Targets::new(dir.into()), &file(MIB, false)).unwrap();
         assert_eq!(prepared.facts.file_system, Some(FileSystem::Tmpfs));
@@ -227,9 +226,9 @@ fn memory_is_no_disk() {
 }
 
 #[test]
-fn a_disk_that_fills_up_midway_is_left_as_it_was() {
+fn a_disk_that_fills_up_gets_its_space_back() {
     on_small_tmpfs("size=4m", |dir| {
-        // The check before would refuse it; a neighbour can still take the space in between.
+        // The space check would refuse this, but other processes can use up the space after it.
         let full = File::from(file::create(dir).unwrap().0);
         let nobody = AtomicBool::new(false);
         let refusal = file::fill(full.as_fd(), dir, 16 * MIB, &mut |_, _, _| {}, &nobody).unwrap_err();
@@ -239,7 +238,7 @@ fn a_disk_that_fills_up_midway_is_left_as_it_was() {
         drop(full);
         assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
         let before = rustix::fs::statvfs(dir).unwrap();
-        assert_eq!(before.f_bfree, before.f_blocks, "its space is back");
+        assert_eq!(before.f_bfree, before.f_blocks, "the space is free again");
         let refusal = prepare(&mut Targets::new(dir.into()), &file(4 * MIB, true)).unwrap_err();
         assert!(refusal.message().contains("of which stay free"), "{}", refusal.message());
     });
@@ -250,16 +249,16 @@ fn a_cancelled_fill_leaves_nothing() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let cancelled = AtomicBool::new(false);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut progress = |_: &str, done, total| {
-        told.push((done, total));
+        reported.push((done, total));
         cancelled.store(done > 0, Ordering::Relaxed);
     };
     let size = 256 * MIB;
     let refusal =
         targets.prepare(&file(size, false), 4096, true, false, &mut progress, &cancelled).unwrap_err();
     assert_eq!(refusal.code(), "cancelled");
-    assert_eq!(told, [(0, size), (64 * MIB, size)], "told every 64 MiB, and stopped there");
+    assert_eq!(reported, [(0, size), (64 * MIB, size)], "progress every 64 MiB until cancelled");
     assert!(targets.made.is_none());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -289,7 +288,7 @@ fn an_existing_file_is_only_read() {
 }
 
 #[test]
-fn a_hole_is_not_a_read() {
+fn warns_of_a_sparse_file() {
     let dir = TempDir::new().unwrap();
     let name = dir.path().join("sparse");
     File::create(&name).unwrap().set_len(MIB).unwrap();
@@ -300,7 +299,7 @@ fn a_hole_is_not_a_read() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_the_path() {
+fn paths_without_a_regular_file_are_refused() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let mut refused = |name: &Path| {
@@ -313,7 +312,7 @@ fn what_is_no_file_is_refused_at_the_path() {
     assert!(refused(Path::new("/dev/null")).message().contains("a character device"));
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert!(refused(&fifo).message().contains("a FIFO"), "and did not wait for a writer");
+    assert!(refused(&fifo).message().contains("a FIFO"), "without waiting for a writer");
     let dangling = dir.path().join("dangling");
     symlink("nowhere", &dangling).unwrap();
     assert_eq!(refused(&dangling).code(), "target-missing");
@@ -321,7 +320,7 @@ fn what_is_no_file_is_refused_at_the_path() {
     fs::write(&small, [0; 4095]).unwrap();
     assert_eq!(refused(&small).code(), "target-too-small");
     if is_root() {
-        eprintln!("NOT AS ROOT: root reads what permissions forbid");
+        eprintln!("not tested as root, which ignores permissions: an unreadable file");
     } else {
         fs::set_permissions(&small, fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(refused(&small).code(), "target-permission");

@@ -1,34 +1,34 @@
-//! What is written into every sector that is to be verified: which trial's it is, where it belongs, and how often
-//! it has been written, under a checksum of the whole sector.
+//! The format of verified sectors: the trial, the sector's offset and the number of writes, protected by a checksum of
+//! the whole sector.
 //!
 //! | bytes | |
 //! |---|---|
 //! | 0..8 | `RBverify` |
 //! | 8..16 | the trial's mark |
 //! | 16..24 | offset of the sector in the target |
-//! | 24..28 | sequence: 0 as filled, then one more for each write of its block |
+//! | 24..28 | sequence: 0 when filled, incremented by each write of its block |
 //! | 28..32 | CRC-32 (IEEE) of all other bytes of the sector |
 //! | 32..512 | payload |
 //!
-//! Numbers are little-endian. A CRC-32 finds every damage that lies within 32 bits, so every single bit.
+//! Numbers are little-endian. CRC-32 detects all burst errors of up to 32 bits, and so every single-bit error.
 
-/// Bytes of a sector.
+/// Size of a sector in bytes.
 pub const SECTOR: usize = 512;
 const HEADER: usize = 32;
 const MAGIC: [u8; 8] = *b"RBverify";
 
-/// What a sector says of itself.
+/// The header of a sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The trial that wrote it.
     pub mark: u64,
-    /// Where it belongs, in bytes.
+    /// Offset in the target, in bytes.
     pub offset: u64,
-    /// Which of the writes of its block it is from.
+    /// Sequence number of the write of its block.
     pub sequence: u32,
 }
 
-/// Stamps one sector, keeping its payload. A shorter slice is left as it is.
+/// Stamps one sector, keeping its payload. A slice of any other length stays unchanged.
 pub fn write(sector: &mut [u8], stamp: Stamp) {
     if sector.len() != SECTOR {
         return;
@@ -41,7 +41,7 @@ pub fn write(sector: &mut [u8], stamp: Stamp) {
     sector[28..HEADER].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// What a sector says, if it is as it was written.
+/// The header of a sector, if its checksum is correct.
 #[must_use]
 pub fn read(sector: &[u8]) -> Option<Stamp> {
     let word =
@@ -68,7 +68,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn every_bit_that_flips_is_found(
+        fn every_flipped_bit_is_detected(
             payload in prop::collection::vec(any::<u8>(), SECTOR), mark in any::<u64>(), offset in any::<u64>(),
             sequence in any::<u32>(),
         ) {
@@ -84,13 +84,13 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn arbitrary_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             prop_assert_eq!(read(&bytes), None);
         }
     }
 
     #[test]
-    fn zeros_are_not_ours() {
+    fn a_zeroed_sector_is_refused() {
         assert_eq!(read(&[0; SECTOR]), None);
     }
 }

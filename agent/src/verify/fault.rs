@@ -1,4 +1,4 @@
-//! What was found where something else was written.
+//! Verification failures.
 
 pub use proto::warning::{Fault, Found};
 use proto::{
@@ -7,40 +7,40 @@ use proto::{
     warning::{ResultWarning, Warning},
 };
 
-/// Faults that are told one by one; more are counted.
-const TOLD: usize = 4;
+/// Number of faults that are reported in detail; more are only counted.
+const DETAILED: usize = 4;
 
-/// What came of checking.
+/// The outcome of verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Sectors that were checked, and those that failed.
+    /// Numbers of sectors that were checked, and of those that failed.
     pub counts: Verified,
     /// The first failures.
     pub first: Vec<Fault>,
 }
 
 impl Outcome {
-    /// Nothing checked yet, with room for what is told.
+    /// An empty outcome, with space allocated for the first faults.
     pub(super) fn new() -> Self {
-        Self { first: Vec::with_capacity(TOLD), ..Self::default() }
+        Self { first: Vec::with_capacity(DETAILED), ..Self::default() }
     }
 
     #[cold]
     pub(super) fn fail(&mut self, fault: Fault) {
         self.counts.failures += 1;
-        if self.first.len() < TOLD {
+        if self.first.len() < DETAILED {
             self.first.push(fault);
         }
     }
 
-    /// Adds another worker's.
+    /// Adds the outcome of another worker.
     pub fn add(&mut self, other: &Self) {
         self.counts.add(&other.counts);
-        let room = TOLD - self.first.len().min(TOLD);
+        let room = DETAILED - self.first.len().min(DETAILED);
         self.first.extend(other.first.iter().take(room));
     }
 
-    /// What the reader must know of it, if something was found.
+    /// The warning, if there were failures.
     #[must_use]
     pub fn warning(&self, trial: &str) -> Option<Warning> {
         (self.counts.failures > 0).then(|| {

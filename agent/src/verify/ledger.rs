@@ -1,4 +1,5 @@
-//! What a worker knows of its share of the target: how often each block was written, and whether it is in flight.
+//! A worker's record of its share of the target: how often each block was written, and whether a request for it is in
+//! flight.
 
 use std::ops::Range;
 
@@ -10,14 +11,15 @@ use crate::workload::Op;
 
 /// A request for the block is in flight.
 const BUSY: u32 = 1 << 31;
-/// The last write of the block failed: it may hold that, any earlier one, or something in between.
+/// The last write of the block failed: the block may contain that write, any earlier one, or a mixture.
 const UNSURE: u32 = 1 << 30;
-/// Writes of the block. Wraps after a thousand million.
+/// Number of writes of the block. Wraps after about 10^9.
 const SEQUENCE: u32 = UNSURE - 1;
 
-/// The blocks of one worker's own share, each of the largest size that divides every operation's.
+/// The blocks of one worker's share. The size of a block is the largest that divides the size of every operation.
 ///
-/// Nobody else writes there, and no block has two requests in flight; so what a read must find is known exactly.
+/// No other worker writes there, and no block has two requests in flight, so the expected contents of each read are
+/// known.
 pub struct Ledger {
     mark: u64,
     begin: u64,
@@ -26,7 +28,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Of a share that has just been filled.
+    /// Creates the record of a share that has just been filled.
     pub fn new(mark: u64, share: &Range<u64>, unit: u64) -> Self {
         let unit = unit.max(1);
         let blocks = ((share.end - share.start) / unit) as usize;
@@ -38,12 +40,12 @@ impl Ledger {
         first..first + (u64::from(op.len) / self.unit) as usize
     }
 
-    /// Whether some block of the operation is in flight.
+    /// Whether a request for any block of the operation is in flight.
     pub fn busy(&self, op: Op) -> bool {
         self.blocks[self.range(op)].iter().any(|block| block & BUSY != 0)
     }
 
-    /// The operation is going to be in flight. A write is counted, and its data stamped.
+    /// Marks the operation as in flight. Counts a write, and stamps its data.
     pub fn begin(&mut self, op: Op, data: &mut [u8]) {
         let (range, writes) = (self.range(op), op.kind.writes());
         for block in &mut self.blocks[range] {
@@ -59,7 +61,7 @@ impl Ledger {
         }
     }
 
-    /// A write came back; whether it did all that was asked.
+    /// Records that a write has completed; `whole`: without an error and in full length.
     pub fn written(&mut self, op: Op, whole: bool) {
         let range = self.range(op);
         for block in &mut self.blocks[range] {
@@ -67,7 +69,7 @@ impl Ledger {
         }
     }
 
-    /// A read came back; what came, if it did all that was asked.
+    /// Checks a completed read. `data`: its data, if it succeeded in full length.
     pub fn read(&mut self, op: Op, data: Option<&[u8]>, outcome: &mut Outcome) {
         if let Some(data) = data {
             self.check(op.offset..op.offset + u64::from(op.len), data, outcome);
@@ -80,7 +82,7 @@ impl Ledger {
         self.blocks[((offset - self.begin) / self.unit) as usize]
     }
 
-    /// Whether what was read of a range is what was written there.
+    /// Compares the data read from a range with the expected contents.
     pub fn check(&self, range: Range<u64>, data: &[u8], outcome: &mut Outcome) {
         for (i, sector) in data.chunks_exact(SECTOR).enumerate() {
             let offset = range.start + (i * SECTOR) as u64;
@@ -91,7 +93,7 @@ impl Ledger {
         }
     }
 
-    /// Notes a fault, with all that is known of its place.
+    /// Records a fault with its location.
     pub fn fail(&self, offset: u64, found: Found, outcome: &mut Outcome) {
         let block = self.begin + (offset - self.begin) / self.unit * self.unit;
         outcome.fail(Fault { offset, block, unit: self.unit, expected: self.at(offset) & SEQUENCE, found });
@@ -101,7 +103,7 @@ impl Ledger {
         let block = self.at(offset);
         let (expected, unsure) = (block & SEQUENCE, block & UNSURE != 0);
         let found = match codec::read(sector) {
-            // What a failed write leaves behind is anybody's guess.
+            // The contents after a failed write are undefined.
             None if unsure => return None,
             None if sector.iter().all(|byte| *byte == 0) => Found::Zeros,
             None => Found::Damaged,
@@ -115,12 +117,12 @@ impl Ledger {
         Some(found)
     }
 
-    /// The share's first byte, and the first beyond it.
+    /// The share, in bytes of the target.
     pub fn share(&self) -> Range<u64> {
         self.begin..self.begin + self.blocks.len() as u64 * self.unit
     }
 
-    /// Bytes of a block.
+    /// Size of a block in bytes.
     pub fn unit(&self) -> u64 {
         self.unit
     }

@@ -1,8 +1,8 @@
-//! Verification: every sector that is written says whose it is, every read is held against what was written, and
-//! at the end all of the target is read back.
+//! Verification: writes stamp every sector, reads are compared with the expected stamps, and at the end the whole
+//! target is read back.
 //!
-//! Each worker keeps to a share of its own, and never has two requests for a block in flight: there is one right
-//! answer to every read. It is a [`Source`], so that a trial without it is compiled without it.
+//! Each worker uses its own share and never has two requests for a block in flight, so every read has one correct
+//! result. Verification is a [`Source`], so the loop of other trials is compiled without it.
 
 pub mod codec;
 mod fault;
@@ -28,10 +28,10 @@ use crate::{
     workload::{Op, OpKind, Ops, share},
 };
 
-/// Bytes that are read back at once, where blocks are no larger.
+/// Size of one request when reading back, in bytes, unless blocks are larger.
 const CHUNK: u64 = 1 << 20;
 
-/// What tells a trial's data from every other's.
+/// A number that distinguishes a trial's data from that of other trials.
 #[must_use]
 pub fn mark(trial: &Trial) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -39,20 +39,20 @@ pub fn mark(trial: &Trial) -> u64 {
     hasher.finish()
 }
 
-/// Operations of one worker, stamped and checked.
+/// Source of one worker's operations that stamps writes and checks reads.
 pub struct Verified {
     operations: Ops,
     blocks: Blocks,
     ledger: Ledger,
-    /// The operation that comes next.
+    /// The next operation.
     next: Op,
-    /// By slot.
+    /// Operations in flight, by slot.
     in_flight: Box<[Op]>,
     outcome: Outcome,
 }
 
 impl Verified {
-    /// For worker `worker` on a target of `size` bytes that has been filled for this trial.
+    /// Creates the source of worker `worker` on a target of `size` bytes that has been filled for this trial.
     ///
     /// # Safety
     /// `blocks` are those of the engine that serves the operations; they stay mapped as long as the value is used
@@ -72,8 +72,8 @@ impl Verified {
         }
     }
 
-    /// Reads the whole share back, and says what came of all checks. `stop` ends it early, which is then no
-    /// verification, unless something was found; `done` grows by the bytes that were read.
+    /// Reads the whole share back and returns the outcome of all checks. `stop` ends this early; the result is then
+    /// `None` unless a fault was found. `done` grows by the number of bytes read.
     #[must_use]
     pub fn read_back(mut self, file: impl AsFd, stop: &AtomicBool, done: &AtomicU64) -> Option<Outcome> {
         let unit = self.ledger.unit();
@@ -86,7 +86,7 @@ impl Verified {
         let mut at = share.start;
         while at < share.end && !stop.load(Ordering::Relaxed) {
             let len = chunk.min(share.end - at) as u32;
-            // SAFETY: the buffer has one slot of `chunk` bytes, lives beyond this loop, and is ours alone.
+            // SAFETY: the buffer has one slot of `chunk` bytes, outlives this loop, and has no other user.
             let data = unsafe { buffers.blocks().bytes(0, len) };
             let (read, end) = read_whole(&file, data, at);
             self.ledger.check(at..at + read as u64, &data[..read], &mut self.outcome);
@@ -104,7 +104,8 @@ impl Verified {
     }
 }
 
-/// Reads until the room is full; how much came, and what ended it early: an errno, or 0 at the end of the target.
+/// Reads until the buffer is full. Returns the number of bytes, and the reason for a short read: an errno, or 0 at the
+/// end of the target.
 fn read_whole(file: &impl AsFd, room: &mut [u8], at: u64) -> (usize, Option<i32>) {
     let mut done = 0;
     while done < room.len() {
@@ -120,7 +121,7 @@ fn read_whole(file: &impl AsFd, room: &mut [u8], at: u64) -> (usize, Option<i32>
 
 impl Source for Verified {
     fn turn(&mut self) -> Turn {
-        // The order is kept: what comes next waits for its blocks, and all behind it wait too.
+        // Operations stay in order: if one has to wait for its blocks, all later ones wait too.
         if self.ledger.busy(self.next) { Turn::Held } else { Turn::Operation }
     }
 
@@ -130,7 +131,7 @@ impl Source for Verified {
 
     fn take(&mut self, slot: Slot) -> Op {
         let op = std::mem::replace(&mut self.next, self.operations.next_op());
-        // SAFETY: the slot is free, so its block is nobody's; the engine keeps it mapped, as `new` was promised.
+        // SAFETY: the slot is free, so nothing else uses its block; the engine keeps it mapped, as `new` requires.
         let data = unsafe { self.blocks.bytes(slot, op.len) };
         self.ledger.begin(op, data);
         self.in_flight[slot as usize] = op;
@@ -147,7 +148,7 @@ impl Source for Verified {
             self.ledger.written(op, whole);
             return;
         }
-        // SAFETY: the request has come back, so its block is nobody's; the engine keeps it mapped.
+        // SAFETY: the request has completed, so nothing else uses its block; the engine keeps it mapped.
         let data = whole.then(|| &*unsafe { self.blocks.bytes(completion.slot, op.len) });
         self.ledger.read(op, data, &mut self.outcome);
     }

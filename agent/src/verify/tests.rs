@@ -1,4 +1,4 @@
-//! Ledger and source against requests that are made up, and whole crews against files that are damaged.
+//! Tests of the ledger with synthetic requests, and of worker pools on damaged files.
 
 use std::{
     fs::File,
@@ -41,7 +41,7 @@ fn trial(kind: EngineKind, change: impl FnOnce(&mut Trial)) -> Arc<Trial> {
     Arc::new(trial)
 }
 
-/// A file as the target would be filled.
+/// A file filled like a target.
 fn filled(trial: &Trial) -> File {
     let file = tempfile::tempfile().unwrap();
     for offset in (0..SIZE).step_by(SECTOR) {
@@ -52,7 +52,8 @@ fn filled(trial: &Trial) -> File {
     file
 }
 
-/// Runs a crew over a file that `damage` is done to in the middle; what came of it, by errno too.
+/// Runs a pool of workers on a file that `damage` modifies during the run. Returns the outcome and the number of
+/// writes.
 async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Option<(Outcome, u64)> {
     let files: Vec<OwnedFd> = (0..trial.workers()).map(|_| file.try_clone().unwrap().into()).collect();
     let workers = vec![0; trial.workers() as usize];
@@ -87,12 +88,12 @@ async fn run(trial: &Arc<Trial>, file: &File, damage: impl FnOnce(&File)) -> Opt
     }
     let recorded: u64 = Merger::new(slices).poll().iter().map(proto::outcome::Interval::ops).sum();
     assert!(recorded > 0);
-    assert_eq!(pool.read_back(), SIZE, "all of it is read back");
+    assert_eq!(pool.read_back(), SIZE, "the whole target is read back");
     Some((sum, writes))
 }
 
 #[tokio::test]
-async fn no_false_alarm_with_any_engine() {
+async fn intact_data_verifies_with_every_engine() {
     for kind in [EngineKind::Psync, EngineKind::Pvsync2, EngineKind::Libaio, EngineKind::IoUring] {
         let trial = trial(kind, |trial| {
             trial.workload.threads = 2;
@@ -107,8 +108,8 @@ async fn no_false_alarm_with_any_engine() {
 }
 
 #[tokio::test]
-async fn no_false_alarm_in_a_second_at_depth_32() {
-    // Favourites, so that many operations want a block that is in flight.
+async fn intact_data_verifies_at_depth_32_with_contended_blocks() {
+    // A skewed distribution, so that many operations need a block that is in flight.
     let trial = trial(EngineKind::IoUring, |trial| {
         trial.workload.runtime = Nanos(1_000_000_000);
         trial.workload.pattern = trial::Pattern::Zipf;
@@ -121,8 +122,8 @@ async fn no_false_alarm_in_a_second_at_depth_32() {
 }
 
 #[tokio::test]
-async fn a_byte_that_changes_is_found_and_located() {
-    // Only reads: what is damaged stays damaged.
+async fn a_changed_byte_is_detected_and_located() {
+    // Only reads, so that no write repairs the damage.
     let trial = trial(EngineKind::Psync, |trial| trial.workload.read_percent = 100);
     let at = 1_234_567u64;
     let damage = |file: &File| {
@@ -134,14 +135,17 @@ async fn a_byte_that_changes_is_found_and_located() {
     assert!(outcome.counts.failures >= 1);
     let first = outcome.first[0];
     assert_eq!((first.offset, first.found), (at / 512 * 512, Found::Damaged));
-    let said = outcome.warning("0001-verified").unwrap();
-    assert_eq!(said.code(), "verify-failed");
+    let warning = outcome.warning("0001-verified").unwrap();
+    assert_eq!(warning.code(), "verify-failed");
     let place = "at offset 1234432 (bytes 1536 to 2047 of block 301 of 4KiB) the checksum does not match";
-    assert!(said.message().contains(place) && said.message().contains("sequence 0 was written"), "{said:?}");
+    assert!(
+        warning.message().contains(place) && warning.message().contains("sequence 0 was written"),
+        "{warning:?}"
+    );
 }
 
 #[tokio::test]
-async fn blocks_that_change_places_are_found() {
+async fn swapped_blocks_are_detected() {
     let trial = trial(EngineKind::Psync, |trial| trial.workload.read_percent = 100);
     let swap = |file: &File| {
         let (mut a, mut b) = ([0; 4096], [0; 4096]);
@@ -151,7 +155,7 @@ async fn blocks_that_change_places_are_found() {
         file.write_all_at(&a, 40960).unwrap();
     };
     let (outcome, _) = run(&trial, &filled(&trial), swap).await.unwrap();
-    // Eight sectors each are read back at the least.
+    // Reading back finds at least the eight sectors of each block.
     assert!(outcome.counts.failures >= 16, "{outcome:?}");
     let first = outcome.first[0];
     let pair = (first.block, first.found);
@@ -163,15 +167,14 @@ async fn blocks_that_change_places_are_found() {
 }
 
 #[tokio::test]
-async fn writes_alone_are_read_back() {
-    // The last block is damaged once the window is over but for the reading back, or before: either is found,
-    // unless it is written again.
+async fn a_write_only_trial_is_read_back() {
+    // The trial never writes the last block, so its damage must be found by reading back.
     let trial = trial(EngineKind::Psync, |trial| {
         trial.workload.read_percent = 0;
         trial.workload.pattern = trial::Pattern::Sequential;
         trial.workload.rate = Some(trial::Rate { per_second: 1000, arrival: trial::Arrival::Fixed });
     });
-    // A thousand a second write some 110 blocks of 1,024 from the first on.
+    // At 1,000 writes per second, about 110 of the 1,024 blocks are written, from the first on.
     let (outcome, _) =
         run(&trial, &filled(&trial), |file| file.write_all_at(&[0; 4096], SIZE - 4096).unwrap())
             .await
@@ -181,7 +184,7 @@ async fn writes_alone_are_read_back() {
 }
 
 #[test]
-fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
+fn a_lost_write_is_detected_and_a_failed_write_may_leave_either_version() {
     let share = 0..16384;
     let mut ledger = Ledger::new(1, &share, 4096);
     let write = Op::new(OpKind::Write, 4096, 4096);
@@ -189,7 +192,7 @@ fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
     let (mut old, mut new, mut newer) = (vec![1; 4096], vec![2; 4096], vec![3; 4096]);
     for data in [&mut old, &mut new] {
         ledger.begin(write, data);
-        assert!(ledger.busy(write) && ledger.busy(read), "one at a time");
+        assert!(ledger.busy(write) && ledger.busy(read), "one request per block");
         ledger.written(write, true);
     }
     let found = |ledger: &mut Ledger, data: &[u8]| {
@@ -208,7 +211,7 @@ fn a_write_that_never_arrived_is_found_and_a_failed_one_may_be_either() {
     for either in [&new, &newer, &half] {
         assert_eq!(found(&mut ledger, either), (0, None));
     }
-    // A later write that succeeds makes it sure again.
+    // A later successful write makes the contents definite again.
     ledger.begin(write, &mut newer);
     ledger.written(write, true);
     assert_eq!(found(&mut ledger, &new), (8, Some((Found::Sequence(2), 4))));

@@ -33,12 +33,12 @@ use crate::{
     },
 };
 
-/// What the thread starts with.
+/// The initial state of the thread.
 pub(super) struct Thread {
     pub(super) cpu: u32,
     /// No other thread of the trial is on that CPU.
     pub(super) alone: bool,
-    /// Each worker has a CPU of its own.
+    /// No two workers share a CPU.
     pub(super) apart: bool,
     pub(super) poller: Option<u32>,
     pub(super) trial: Arc<Trial>,
@@ -71,7 +71,7 @@ impl Thread {
             poller: self.poller,
             attach: &Attach::default(),
         };
-        let (mut combiner, ends, knobs) = Combiner::build(
+        let (mut combiner, handles, knobs) = Combiner::build(
             &setup,
             files,
             buffers(trial, Lane::Bulk, depth, 0)?,
@@ -79,12 +79,12 @@ impl Thread {
             (self.alone, self.apart),
         )?;
         try_sync(trial, combiner.ring(), &self.stop)?;
-        // Workers warn of instruments that no thread can have. Those that only this thread could use are reported with
-        // its counts.
+        // Workers warn of instruments that no thread can open. Warnings for this thread only are reported with its
+        // counts.
         let mut missing = Vec::new();
         let audit = instruments(trial, None, &knobs, combiner.ring().rings(), &mut missing)
             .map(|audit| audit.saying(missing));
-        self.handles.combined.publish(Ok((ends, knobs)));
+        self.handles.combined.publish(Ok((handles, knobs)));
         let Some(start_ns) = self.gate.wait() else {
             return Ok(Report::nothing());
         };
@@ -95,7 +95,7 @@ impl Thread {
         // The workers' windows end a moment earlier or later, so the window is not cut short when all workers are gone.
         window.close(clock.ticks(), || combiner.counts(), self.stop.load(Ordering::Relaxed));
         ran.map_err(|error| engine_failed(ThreadName::Combiner, trial, &error))?;
-        let window = window.into_accounts()?.map(Box::new);
+        let window = window.into_counts()?.map(Box::new);
         let errors = if window.is_some() { shortages.into_iter().collect() } else { Vec::new() };
         Ok(Report { window, tally: Tally::default(), errors, verified: None })
     }

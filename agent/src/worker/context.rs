@@ -1,4 +1,4 @@
-//! What a worker thread starts with.
+//! The initial state of a worker thread.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{event::WorkerEvent, gate::Gate, handles::SharedHandles};
 use crate::engine::Attach;
 
-/// The trial, and what the worker shares with the pool and the other workers.
+/// The trial, and the state shared with the pool and the other workers.
 pub(super) struct Worker {
     pub(super) index: u32,
     pub(super) cpu: u32,
@@ -25,6 +25,6 @@ pub(super) struct Worker {
     pub(super) handles: Arc<SharedHandles>,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) events: UnboundedSender<WorkerEvent>,
-    /// Bytes that all workers have read back to verify them.
+    /// Number of bytes that all workers have read back for verification.
     pub(super) read_back: Arc<AtomicU64>,
 }

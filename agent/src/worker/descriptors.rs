@@ -1,8 +1,8 @@
 //! The worker's table of open files.
 //!
 //! Threads share one table. A call that looks a descriptor up in a shared table takes and drops a reference to the
-//! file: two atomic operations that a single-threaded program does not pay for. The agent has other threads beside its
-//! workers, and their existence must not add to the cost of an I/O. So a lone worker gets a table of its own, as in a
+//! file: two atomic operations that a single-threaded program does not pay for. The agent has other threads besides its
+//! workers, and these must not add to the cost of an I/O. So a single worker gets its own table, as in a
 //! single-threaded program. Several workers share one, as the threads of one program do.
 
 use std::{
@@ -13,14 +13,13 @@ use std::{
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// Gives the calling thread a copy of the descriptor table, and returns the descriptor of `file` in it. Files that the
-/// thread opens from then on are in its own table only. The other descriptors stay open in it, because one of them
-/// wakes the runtime.
+/// thread opens from then on are in its own table only. The other descriptors stay open in it, because one of them is
+/// used to wake the runtime.
 ///
 /// # Errors
 /// When there is no memory for the table.
 pub fn own_table(file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: the thread owns no descriptor that other threads expect it to close: it was given `file` only, and only
-    // borrowed.
+    // SAFETY: the thread owns no descriptor that other threads expect it to close: it has only borrowed `file`.
     unsafe { unshare_unsafe(UnshareFlags::FILES)? };
     // SAFETY: the descriptor is open in this thread's table, and nothing else refers to it there.
     Ok(unsafe { OwnedFd::from_raw_fd(file.as_raw_fd()) })

@@ -16,9 +16,9 @@ pub enum WorkerEvent {
     Done(Result<Report, Refusal>),
 }
 
-/// What a worker has built before the start.
+/// The state of a worker before the start.
 pub struct Built {
-    /// What was requested and granted of each option.
+    /// Requested and granted options.
     pub knobs: Vec<Knob>,
     /// Warnings for the reader of the results.
     pub warnings: Vec<Warning>,
@@ -29,7 +29,7 @@ pub struct Built {
 /// The results of a worker.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The accounts of its window; absent if it never started to measure.
+    /// The counts of its window; absent if it never started to measure.
     pub window: Option<Box<Closed>>,
     /// Its counts in addition to the histograms.
     pub tally: Tally,

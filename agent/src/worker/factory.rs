@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// What is known of a constructed engine.
+/// Properties of a constructed engine.
 #[derive(Default)]
 pub(super) struct Constructed {
-    /// What was requested and granted of each option.
+    /// Requested and granted options.
     pub(super) knobs: Vec<Knob>,
     /// The memory of the engine's slots; absent if workers share a ring.
     pub(super) blocks: Option<Blocks>,

@@ -7,7 +7,7 @@ use std::{
 
 use crate::clock;
 
-/// Where workers wait for the start.
+/// The start line at which workers wait.
 #[derive(Default)]
 pub(super) struct Gate {
     start: Mutex<Start>,

@@ -1,4 +1,4 @@
-//! Where workers get their handles of a ring that all of them share.
+//! Exchange of the handles of a shared ring.
 
 use proto::outcome::Refusal;
 

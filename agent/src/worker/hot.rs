@@ -1,5 +1,5 @@
-//! THE hot loop: pace, queue, commit, read the clock once, reap, record. It allocates nothing, locks nothing, and makes
-//! no system calls but the engine's. All other work happens at the edges of an interval.
+//! The hot loop: pace, queue, commit, read the clock once, reap, record. It allocates nothing, takes no locks, and
+//! makes no system calls except the engine's. All other work happens at the edges of an interval.
 
 use std::{
     io,
@@ -28,10 +28,10 @@ pub struct Batching {
     pub complete: u32,
 }
 
-/// What happens at the edges of the measured window and of its intervals. Called outside the measured path, on the
-/// worker's thread.
+/// Handles the edges of the measured window and of its intervals. Called outside the measured path, on the worker's
+/// thread.
 pub trait Edges {
-    /// When the next edge is due, in ticks.
+    /// The time of the next edge, in ticks.
     fn next(&self) -> u64;
 
     /// Called at an edge, at `now` in ticks. Returns whether to continue.
@@ -44,9 +44,9 @@ const MAX_VAIN_COMMITS: u32 = 1_000_000;
 
 #[derive(Clone, Copy, Default)]
 struct InFlight {
-    /// When it was meant to be submitted, in ticks.
+    /// Its intended start, in ticks.
     started: u64,
-    /// When it was submitted, in ticks. The same in closed loop.
+    /// Its submission, in ticks; the same in closed loop.
     issued: u64,
     /// Bytes to be moved.
     len: u32,
@@ -77,8 +77,8 @@ pub struct Worker<'a, E, P, O, W> {
 ///
 /// Closed loop: a request starts at the clock reading that ended the previous batch, so that preparing it counts as
 /// waiting time of the application. Open loop: a request starts at its intended time. While none is due the loop polls
-/// for completions and reads the clock, without a system call, so that no timer delays it. A sync belongs to no
-/// arrival: it starts when its turn comes.
+/// for completions and reads the clock, without a system call, so that no timer delays it. Syncs are not arrivals: a
+/// sync starts when its turn comes.
 ///
 /// # Errors
 /// A commit that failed permanently, or requests that did not complete before the deadline. Temporary shortages

@@ -1,10 +1,10 @@
 //! Marks a share of the operations as urgent before the trial starts, and counts how many bulk operations overtake
-//! them. This is a source of its own, so that a loop without lanes is compiled without it.
+//! them. This is a separate source, so that a loop without lanes is compiled without it.
 //!
 //! Overtaking is counted, not traced. Bulk operations are counted as they are submitted and as they are seen complete.
 //! If more bulk operations are complete, when an urgent one is seen complete, than had been submitted before its batch,
 //! then at least the difference were submitted with it or after it and completed before it. A batch is everything that
-//! is submitted between two completions. If requests complete in order the bound is exact.
+//! is submitted between two completions. If requests complete in order, the bound is exact.
 
 use proto::{
     outcome::Lane,
@@ -15,7 +15,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::{
     slot::{Completion, Slot},
-    source::{Source, Turn},
+    source::{Source, delegate},
     workload::{Op, OpKind},
 };
 
@@ -26,7 +26,7 @@ const DISTANCES: usize = 1 << 14;
 /// Operations, a share of which are in the urgent lane.
 pub struct Marked<S> {
     operations: S,
-    /// The numbers of bulk operations before each urgent one, used cyclically.
+    /// The number of bulk operations before each urgent one, used cyclically.
     distances: Box<[u32]>,
     at: usize,
     /// Bulk operations left before the next urgent one.
@@ -67,7 +67,7 @@ impl<S: Source> Marked<S> {
 
 /// Distances as if each operation were urgent with probability `share`: geometric, by inversion.
 fn drawn(share: Share, seed: u64, worker: u32) -> Box<[u32]> {
-    // A sequence other than the one that decides the offsets.
+    // A different sequence from that of the offsets.
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5552_4745_4e54);
     (0..worker).for_each(|_| rng.jump());
     let log = (1.0 - share.as_f64()).ln();
@@ -82,15 +82,7 @@ fn drawn(share: Share, seed: u64, worker: u32) -> Box<[u32]> {
 impl<S: Source> Source for Marked<S> {
     const LANES: bool = true;
 
-    #[inline]
-    fn turn(&mut self) -> Turn {
-        self.operations.turn()
-    }
-
-    #[inline]
-    fn next_writes(&mut self) -> bool {
-        self.operations.next_writes()
-    }
+    delegate!(turn, next_writes);
 
     #[inline]
     fn take(&mut self, slot: Slot) -> Op {
@@ -169,11 +161,7 @@ mod tests {
             let mut urgent = 0.0;
             for _ in 0..count {
                 let (op, other) = (marked.take(0), plain.next_op());
-                assert_eq!(
-                    (op.offset, op.kind),
-                    (other.offset, other.kind),
-                    "offset and kind stay as they were"
-                );
+                assert_eq!((op.offset, op.kind), (other.offset, other.kind), "offset and kind are unchanged");
                 assert_eq!(op.len, if op.lane == Lane::Urgent { 512 } else { 4096 });
                 urgent += f64::from(u8::from(op.lane == Lane::Urgent));
             }

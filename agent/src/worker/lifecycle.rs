@@ -1,4 +1,4 @@
-//! One worker thread: is pinned, gets its engine from the [`factory`], runs it, and reports.
+//! One worker thread: pins itself, gets its engine from the [`factory`], runs it, and reports.
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},

@@ -1,4 +1,4 @@
-//! From the start line to the worker's report: instruments, pacing, the hot loop, and the accounts of the window.
+//! From the start line to the worker's report: instruments, pacing, the hot loop, and the counts of the window.
 
 use std::sync::atomic::AtomicBool;
 
@@ -52,9 +52,9 @@ pub(super) fn measure<E: Engine>(
     };
     window.close(clock.ticks(), || engine.counts(), true);
     ran.map_err(|error| engine_failed(ThreadName::Worker(worker.index), trial, &error))?;
-    let window = window.into_accounts()?.map(Box::new);
+    let window = window.into_counts()?.map(Box::new);
     if window.is_none() {
-        // Cancelled during the warm-up, which does not count.
+        // Cancelled during the warm-up, whose operations do not count.
         recorder.start_over(0);
     }
     let end_ns = window.as_ref().map_or(0, |window| window.end_ns);

@@ -1,5 +1,5 @@
-//! Whether a trial's workers fit into memory. This is checked before they allocate it, because the kernel grants memory
-//! that it does not have and kills the process later.
+//! Check that a trial's workers fit into memory. It runs before they allocate, because the kernel overcommits memory
+//! and would kill the process later.
 
 use proto::{
     histogram,

@@ -1,5 +1,5 @@
 //! The operations of a worker: the trial's table, decorated with syncs, verification, lanes or a busy wait as the
-//! workload requires. Each combination is a type of its own, for which the hot loop is compiled.
+//! workload requires. Each combination is a separate type, for which the hot loop is compiled.
 
 use proto::{outcome::Refusal, trial::Sharing};
 

@@ -1,5 +1,5 @@
-//! When the next request starts: as soon as there is room (closed loop), or by the clock, whether or not earlier ones
-//! have completed (open loop).
+//! Start times of requests: as soon as there is room (closed loop), or by the clock, regardless of earlier completions
+//! (open loop).
 
 use proto::trial::Arrival;
 use rand_core::{RngCore, SeedableRng};
@@ -70,7 +70,7 @@ impl Open {
         let second = clock.ticks_in(1_000_000_000) as f64 * f64::from(1u32 << FRACTION);
         let mean = second * f64::from(workers.max(1)) / per_second.max(1) as f64;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(worker) << 32));
-        // A part of the sequence other than the one that offsets are drawn from with the same seed.
+        // A different part of the sequence from that of the offsets, which use the same seed.
         rng.long_jump();
         let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         let (gaps, first) = match arrival {

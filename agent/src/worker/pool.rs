@@ -1,4 +1,4 @@
-//! The threads of one trial: started, stopped, joined.
+//! Starts, stops and joins the threads of one trial.
 
 use std::{
     collections::HashSet,
@@ -32,18 +32,18 @@ pub struct Places<'a> {
     pub workers: &'a [u32],
     /// The CPU of each ring's polling thread, in worker order; empty without polling threads.
     pub pollers: &'a [u32],
-    /// With `ring: combiner`: the CPU of the combiner, and whether the combiner has it to itself.
+    /// With `ring: combiner`: the CPU of the combiner, and whether no other thread uses it.
     pub combiner: Option<(u32, bool)>,
 }
 
-/// The workers of one trial. On drop, stops them and waits until they are gone.
+/// The workers of one trial. On drop, stops and joins them.
 pub struct WorkerPool {
     gate: Arc<Gate>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     events: UnboundedReceiver<WorkerEvent>,
-    /// The file of a lone worker, which has a descriptor table of its own: this is the descriptor in the agent's table.
-    _lone_file: Option<Arc<OwnedFd>>,
+    /// The file of a single worker, which has its own descriptor table: this is the descriptor in the agent's table.
+    _single_file: Option<Arc<OwnedFd>>,
     read_back: Arc<AtomicU64>,
 }
 
@@ -66,7 +66,7 @@ impl WorkerPool {
             stop: Arc::default(),
             threads: Vec::new(),
             events,
-            _lone_file: None,
+            _single_file: None,
             read_back: Arc::default(),
         };
         if trial.engine.ring.sharing == Sharing::Combiner {
@@ -90,11 +90,11 @@ impl WorkerPool {
         }
         let shared = trial.engine.ring.sharing != Sharing::PerThread;
         for (index, cpu) in places.workers.iter().enumerate() {
-            // Each worker opens one file. Of a shared ring, the thread that builds it gets all files.
+            // Each worker has one file. For a shared ring, the thread that builds it gets all files.
             let own = if shared { files.len() } else { 1.min(files.len()) };
             let files: Vec<_> = files.drain(..own).map(Arc::new).collect();
             if let ([_], [file]) = (places.workers, &files[..]) {
-                pool._lone_file = Some(Arc::clone(file));
+                pool._single_file = Some(Arc::clone(file));
             }
             let worker = Worker {
                 index: index as u32,
@@ -122,7 +122,7 @@ impl WorkerPool {
         self.threads.len()
     }
 
-    /// The number of bytes of the target that have been read back to verify them.
+    /// The number of bytes of the target that have been read back for verification.
     #[must_use]
     pub fn read_back(&self) -> u64 {
         self.read_back.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{clock::HotClock, workload::OpKind};
 
-/// What a worker did between two edges.
+/// The measurements of a worker between two edges.
 pub struct Slice {
     /// The number of its interval, from 0.
     pub index: u32,
@@ -32,7 +32,7 @@ pub struct Slice {
 /// The number of series: kinds of operations in lanes.
 pub const SERIES: usize = Direction::ALL.len();
 
-/// Which histograms a worker keeps.
+/// The histograms that a worker keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded {
     /// The last series that has one. Every series before it has one too, so that positions are fixed.
@@ -141,7 +141,8 @@ struct Run {
 pub struct Tally {
     /// Requests that transferred everything, by [`OpKind::series`].
     pub ops: [u64; SERIES],
-    /// Operations that bulk operations overtook, how many of these in all, and the most that overtook one.
+    /// Number of operations that were overtaken by bulk operations; `overtakers`: sum of the bulk operations that
+    /// overtook them; `most_overtakers`: maximum for one operation.
     pub overtaken: u64,
     /// See [`Self::overtaken`].
     pub overtakers: u64,
@@ -271,8 +272,8 @@ impl Recorder {
     }
 }
 
-/// The number of slices of a worker that the reader may hold at once. With many workers there is no memory for a reader
-/// that is late by more than an interval.
+/// The number of slices of a worker that the reader may hold at once. With many workers, memory does not suffice for a
+/// reader that is late by more than an interval.
 pub(super) fn spares(workers: u32) -> usize {
     if workers <= 16 { 3 } else { 1 }
 }

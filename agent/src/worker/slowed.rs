@@ -1,16 +1,16 @@
-//! Operations with a busy wait before each: a slowdown of known size, to test what a rig and its verdicts make of it.
-//! This is a source of its own, so that a loop without it is compiled without it.
+//! Operations with a busy wait before each: a slowdown of known size, to test whether a setup and its verdicts detect
+//! it. This is a separate source, so that other loops are compiled without it.
 
 use proto::outcome::Lane;
 
 use crate::{
     clock::HotClock,
     slot::{Completion, Slot},
-    source::{Source, Turn},
+    source::{Source, delegate},
     workload::{Op, OpKind},
 };
 
-/// The maximum overshoot that later waits compensate, in clock readings. A larger one was not a wait: the thread was
+/// The maximum excess that later waits compensate, in clock readings. A larger one means that the thread was
 /// interrupted or preempted.
 const FORGIVEN_READINGS: i64 = 8;
 
@@ -23,14 +23,14 @@ pub struct Slowed<S> {
     clock: HotClock,
     /// Ticks that each operation waits.
     wait: i64,
-    /// Ticks that a clock reading takes: half before the moment that it returns, half after.
+    /// Ticks that a clock reading takes: half before the returned moment, half after.
     reading: i64,
     /// Ticks still to be waited; negative after an excess.
     owed: i64,
 }
 
 impl<S: Source> Slowed<S> {
-    /// With a wait of `wait_ns` nanoseconds; 0 disables it.
+    /// Adds a wait of `wait_ns` nanoseconds; 0 disables it.
     pub fn new(operations: S, wait_ns: u64, clock: HotClock) -> Self {
         let wait = clock.ticks_in(wait_ns) as i64;
         let distances = (0..256).map(|_| {
@@ -71,15 +71,7 @@ impl<S: Source> Slowed<S> {
 impl<S: Source> Source for Slowed<S> {
     const LANES: bool = S::LANES;
 
-    #[inline]
-    fn turn(&mut self) -> Turn {
-        self.operations.turn()
-    }
-
-    #[inline]
-    fn next_writes(&mut self) -> bool {
-        self.operations.next_writes()
-    }
+    delegate!(turn, next_writes, done, overtakers);
 
     #[inline]
     fn take(&mut self, slot: Slot) -> Op {
@@ -88,21 +80,12 @@ impl<S: Source> Source for Slowed<S> {
         }
         self.operations.take(slot)
     }
-
-    #[inline]
-    fn done(&mut self, completion: Completion, kind: OpKind, lane: Lane) {
-        self.operations.done(completion, kind, lane);
-    }
-
-    #[inline]
-    fn overtakers(&self, slot: Slot) -> u64 {
-        self.operations.overtakers(slot)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Turn;
 
     struct Reads;
 

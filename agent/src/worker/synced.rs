@@ -4,7 +4,7 @@ use proto::{outcome::Lane, trial::Workload};
 
 use crate::{
     slot::{Completion, Slot},
-    source::{Source, Turn},
+    source::{Source, Turn, delegate},
     workload::{Op, OpKind},
 };
 
@@ -26,7 +26,7 @@ pub struct Synced<S> {
 }
 
 impl<S: Source> Synced<S> {
-    /// With the syncs of a workload, if any.
+    /// Adds the syncs of a workload, if any.
     pub fn new(operations: S, work: &Workload, linked: bool) -> Self {
         let call = work.sync.map(|sync| sync.call).unwrap_or_default();
         Self {
@@ -59,6 +59,8 @@ impl<S: Source> Synced<S> {
 impl<S: Source> Source for Synced<S> {
     const LANES: bool = S::LANES;
 
+    delegate!(next_writes, overtakers);
+
     #[inline]
     fn turn(&mut self) -> Turn {
         if self.due > 0 {
@@ -72,11 +74,6 @@ impl<S: Source> Source for Synced<S> {
             }
             turn => turn,
         }
-    }
-
-    #[inline]
-    fn next_writes(&mut self) -> bool {
-        self.operations.next_writes()
     }
 
     #[inline]
@@ -98,11 +95,6 @@ impl<S: Source> Source for Synced<S> {
             self.count();
         }
         self.operations.done(completion, kind, lane);
-    }
-
-    #[inline]
-    fn overtakers(&self, slot: Slot) -> u64 {
-        self.operations.overtakers(slot)
     }
 }
 

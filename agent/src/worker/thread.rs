@@ -1,4 +1,4 @@
-//! What every thread of a trial does before and after its work.
+//! Common steps of all threads of a trial before and after their work.
 
 use std::{
     os::fd::RawFd,

@@ -1,4 +1,4 @@
-//! The measured window of one worker: its begin and end, and the accounts taken at these edges.
+//! The measured window of one worker: its begin and end, and the counts taken at these edges.
 
 use std::io;
 
@@ -39,7 +39,7 @@ impl Schedule {
     }
 }
 
-/// Tracks the edges of the window and takes the accounts.
+/// Tracks the edges of the window and takes the counts.
 pub struct Window {
     clock: HotClock,
     runtime: u64,
@@ -61,7 +61,7 @@ struct Opened {
     counts: Counts,
 }
 
-/// The accounts of a window.
+/// The counts of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Closed {
     /// First edge, in nanoseconds of CLOCK_MONOTONIC.
@@ -105,7 +105,7 @@ impl Window {
         }
     }
 
-    /// The thread's usage so far. If it cannot be read, the window has no accounts.
+    /// The thread's usage so far. If it cannot be read, the window has no counts.
     fn usage(&mut self) -> Usage {
         Usage::of_this_thread().unwrap_or_else(|error| {
             self.unread = Some(error);
@@ -147,11 +147,11 @@ impl Window {
         });
     }
 
-    /// The accounts, if the window was ever open. Closes the counters.
+    /// Returns the counts, if the window was ever open. Closes the counters.
     ///
     /// # Errors
-    /// When the thread's CPU time could not be read: an I/O that seems to cost nothing is worse than no result.
-    pub fn into_accounts(self) -> Result<Option<Closed>, Refusal> {
+    /// If the thread's CPU time could not be read: reporting a cost of zero would be misleading.
+    pub fn into_counts(self) -> Result<Option<Closed>, Refusal> {
         match self.unread {
             None => Ok(self.closed),
             Some(error) => Err(WorkerRefusal::CpuTimeNotRead { error: error.into() }.into()),
@@ -201,7 +201,7 @@ impl Edges for Window {
 mod tests {
     use super::*;
 
-    /// Forbids getrusage to the calling thread for the rest of its life. Returns false where seccomp is not allowed.
+    /// Forbids getrusage for the calling thread. Returns false if seccomp is not permitted.
     fn forbid_getrusage() -> bool {
         let statement =
             |code: u32, k: u32, skip: u8| libc::sock_filter { code: code as u16, jt: 0, jf: skip, k };
@@ -221,21 +221,21 @@ mod tests {
         }
     }
 
-    fn accounts() -> Result<Option<Closed>, Refusal> {
+    fn window_counts() -> Result<Option<Closed>, Refusal> {
         let clock = HotClock::new();
         let schedule = Schedule { start_ns: 0, warmup_ns: 0, runtime_ns: 1, interval_ns: 1 };
         let mut window = Window::new(clock.clone(), schedule, None);
         window.pass(clock.ticks(), Counts::default);
         window.close(clock.ticks(), Counts::default, false);
-        window.into_accounts()
+        window.into_counts()
     }
 
     #[test]
     fn unreadable_cpu_time_refuses_the_trial() {
-        let there = accounts().unwrap().unwrap();
+        let there = window_counts().unwrap().unwrap();
         assert!(there.end_ns >= there.begin_ns && !there.cut_short);
-        let refused = std::thread::spawn(|| forbid_getrusage().then(accounts)).join().unwrap();
-        let Some(refused) = refused else { return crate::skip::skip("seccomp filters are not allowed here") };
+        let refused = std::thread::spawn(|| forbid_getrusage().then(window_counts)).join().unwrap();
+        let Some(refused) = refused else { return crate::skip::skip("seccomp filters are not permitted") };
         let refusal = refused.unwrap_err();
         assert_eq!(refusal.code(), "cpu-time-not-read");
         assert!(

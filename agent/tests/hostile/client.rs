@@ -1,4 +1,4 @@
-//! A real agent, and a client that can do wrong.
+//! A real agent, and a client that can misbehave.
 
 use std::{
     fs,
@@ -54,9 +54,9 @@ impl Agent {
         let mut line = String::new();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         stderr.read_line(&mut line).unwrap();
-        // What else it says is the log's business, but somebody has to read it.
+        // Forward the rest of its output, so that the pipe does not fill up.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
-        let (_, address) = line.trim().rsplit_once(' ').expect("the agent says where it listens");
+        let (_, address) = line.trim().rsplit_once(' ').expect("the agent prints its address");
         let address = format!("http://{address}");
         Self { child, limit, address, dir }
     }
@@ -84,7 +84,7 @@ impl Agent {
         Ok(Lease { asks, events })
     }
 
-    /// A lease as soon as the last one is over, after which nothing may be left of it.
+    /// Opens a lease as soon as the last one is over.
     pub async fn lease_again(&self) -> Lease {
         let begun = Instant::now();
         loop {
@@ -98,7 +98,7 @@ impl Agent {
         }
     }
 
-    /// That no worker thread, ring or target is there any more.
+    /// Asserts that no worker thread, ring or target is left.
     pub async fn is_clean(&self) {
         drop(self.lease_again().await);
         let id = self.child.id();
@@ -121,9 +121,9 @@ impl Agent {
         assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 0);
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Sends SIGTERM and waits until the agent has ended.
     pub async fn terminate(mut self) {
-        // From here on the limit is the one below.
+        // The time limit below applies from here on.
         self.limit.lift();
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
@@ -154,7 +154,7 @@ impl Lease {
         self.ask(Ask::Prepare(trial.into())).await;
     }
 
-    /// Sends a body that need not be a trial.
+    /// Sends a body that may not be a trial.
     pub async fn prepare_body(&self, id: &str, body: Vec<u8>) {
         self.ask(Ask::Prepare(wire::Trial { id: id.to_owned(), body })).await;
     }

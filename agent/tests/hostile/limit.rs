@@ -1,5 +1,5 @@
-//! A limit on a whole test: an agent that lives too long is killed, which ends whatever its test waits for, and what
-//! its threads were doing is said.
+//! A time limit for a test: an agent that runs too long is killed, which ends its test, and the states of its threads
+//! are printed.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Ten times what the longest test takes on a busy machine with two CPUs.
+/// Ten times the duration of the longest test on a busy machine with two CPUs.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Kills a child process when its time is over. Must be lifted before the child is waited for: until then its number
-/// is its own.
+/// Kills a child process after the time limit. Must be lifted before waiting for the child, after which its process id
+/// may be reused.
 pub struct Limit {
     lifted: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -27,7 +27,7 @@ impl Limit {
         let thread = std::thread::spawn(move || {
             if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
                 eprintln!(
-                    "the agent is killed: its test took longer than {LIMIT:?}. Its threads:\n{}",
+                    "killing the agent: its test took longer than {LIMIT:?}. Its threads:\n{}",
                     threads(child)
                 );
                 let pid = i32::try_from(child).ok().and_then(Pid::from_raw).expect("a process");
@@ -45,7 +45,7 @@ impl Limit {
     }
 }
 
-/// Each thread's name, state and place in the kernel, as far as we may see them.
+/// The name, state and kernel stack of each thread, as far as they are readable.
 fn threads(process: u32) -> String {
     let read = |task: &Path, what: &str| fs::read_to_string(task.join(what)).unwrap_or_default();
     let line = |task: &Path| {

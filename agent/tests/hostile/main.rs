@@ -1,5 +1,5 @@
-//! The real binary against clients that ask for what no coordinator would, or at the wrong moment. Whatever they
-//! do, the agent answers, lives on, and keeps nothing of them.
+//! Tests of the real binary with clients that send invalid requests, or requests at the wrong time. In all cases, the
+//! agent answers, keeps running, and releases all resources.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -34,7 +34,7 @@ fn plain() -> Trial {
     trial(Engine::new(EngineKind::Psync))
 }
 
-/// That a lease still does its work.
+/// Asserts that a lease still works.
 async fn works(lease: &mut Lease) {
     let trial = plain();
     lease.ready(&trial).await;
@@ -43,7 +43,7 @@ async fn works(lease: &mut Lease) {
 }
 
 #[tokio::test]
-async fn starts_at_impossible_times() {
+async fn starts_too_far_in_the_future_are_refused() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let trial = plain();
@@ -52,7 +52,7 @@ async fn starts_at_impossible_times() {
         lease.start(&trial, never).await;
         assert_eq!(lease.failed().await.0, "start-too-far", "{never}");
     }
-    // Long past: it begins at once.
+    // A start in the past begins at once.
     lease.ready(&trial).await;
     lease.start(&trial, 0).await;
     assert!(lease.finished().await.ops() > 0);
@@ -61,7 +61,7 @@ async fn starts_at_impossible_times() {
 }
 
 #[tokio::test]
-async fn a_trial_that_waits_for_its_start_can_be_called_off() {
+async fn a_trial_waiting_for_its_start_can_be_cancelled() {
     let agent = Agent::start();
     let trial = plain();
     let mut lease = agent.lease().await;
@@ -71,7 +71,7 @@ async fn a_trial_that_waits_for_its_start_can_be_called_off() {
     let finished = lease.finished().await;
     assert!(finished.window.cut_short);
     assert_eq!(finished.ops(), 0);
-    // So can the lease, and the agent.
+    // The lease and the agent can be ended too.
     lease.ready(&trial).await;
     lease.start(&trial, monotonic_ns() + 50_000_000_000).await;
     drop(lease);
@@ -83,7 +83,7 @@ async fn a_trial_that_waits_for_its_start_can_be_called_off() {
 }
 
 #[tokio::test]
-async fn what_was_done_in_the_warmup_is_not_counted() {
+async fn operations_of_the_warmup_are_not_counted() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let mut trial = plain();
@@ -94,11 +94,11 @@ async fn what_was_done_in_the_warmup_is_not_counted() {
     lease.cancel(&trial).await;
     let finished = lease.finished().await;
     assert!(finished.window.cut_short);
-    assert_eq!(finished.ops(), 0, "no window was ever open");
+    assert_eq!(finished.ops(), 0, "the window never opened");
 }
 
 #[tokio::test]
-async fn limits_are_checked_whatever_a_client_says() {
+async fn trials_beyond_the_limits_are_refused() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let ring = || trial(Engine::new(EngineKind::IoUring));
@@ -145,7 +145,7 @@ async fn limits_are_checked_whatever_a_client_says() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_trial() {
+async fn malformed_bodies_are_refused() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let good = serde_json::to_string(&plain()).unwrap();
@@ -174,14 +174,14 @@ async fn bodies_that_are_no_trial() {
 }
 
 #[tokio::test]
-async fn requests_out_of_turn() {
+async fn requests_out_of_order_do_not_disturb_a_trial() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let mut trial = plain();
     lease.start(&trial, 0).await;
     lease.cancel(&trial).await;
     lease.ready(&trial).await;
-    // A second trial beside the first is refused, and disturbs nothing.
+    // A second trial beside the first is refused, and does not disturb the first.
     let other = Trial { id: "other".into(), ..plain() };
     lease.prepare(&other).await;
     assert_eq!(lease.failed().await.0, "protocol");
@@ -189,7 +189,7 @@ async fn requests_out_of_turn() {
     lease.cancel(&other).await;
     lease.start(&trial, monotonic_ns()).await;
     assert!(!lease.finished().await.window.cut_short);
-    // Nor while it runs.
+    // The same while the trial runs.
     trial.workload.runtime = Nanos(500_000_000);
     lease.ready(&trial).await;
     lease.start(&trial, monotonic_ns()).await;
@@ -201,7 +201,7 @@ async fn requests_out_of_turn() {
 }
 
 #[tokio::test]
-async fn names_of_runs_are_short_and_printable() {
+async fn run_ids_must_be_short_and_printable() {
     let agent = Agent::start();
     for name in ["x".repeat(1 << 20), "\u{1b}]0;gotcha\u{7}".into(), String::new()] {
         let refused = agent.open(&name).await.err().unwrap();
@@ -215,7 +215,7 @@ async fn names_of_runs_are_short_and_printable() {
 }
 
 #[tokio::test]
-async fn a_reader_that_never_reads_holds_nothing_once_gone() {
+async fn a_client_that_never_reads_leaves_nothing_behind() {
     let agent = Agent::start();
     let lease = agent.lease().await;
     let mut trial = trial(Engine { queue: QueueOptions::of_depth(4), ..Engine::new(EngineKind::IoUring) });
@@ -231,7 +231,7 @@ async fn a_reader_that_never_reads_holds_nothing_once_gone() {
 }
 
 #[tokio::test]
-async fn many_workers_with_short_intervals() {
+async fn many_workers_with_short_intervals_work() {
     let agent = Agent::start();
     let mut lease = agent.lease().await;
     let engine = Engine {
@@ -249,7 +249,7 @@ async fn many_workers_with_short_intervals() {
 }
 
 #[tokio::test]
-async fn leaving_at_any_moment_leaves_nothing() {
+async fn disconnecting_at_any_time_leaves_nothing_behind() {
     let agent = Agent::start();
     let kinds = [EngineKind::Psync, EngineKind::Libaio, EngineKind::IoUring];
     for (round, millis) in [0u64, 1, 2, 5, 10, 20, 40, 80, 120, 160].into_iter().enumerate() {
@@ -271,7 +271,7 @@ async fn leaving_at_any_moment_leaves_nothing() {
     agent.is_clean().await;
 }
 
-/// Describing tries things out: with a tracepoint armed, every system call on the host is slower.
+/// Describing a host runs tests: while a tracepoint is armed, every system call on the host is slower.
 #[tokio::test]
 async fn describing_does_not_disturb_a_lease() {
     let agent = Agent::start();

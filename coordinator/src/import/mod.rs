@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{plan, scenario};
+use crate::{
+    plan,
+    scenario::{self, Problem},
+};
 
 mod choose;
 mod engine;
@@ -134,17 +137,15 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
         Ok(()) => {
             Ok(Imported { yaml, notes, sections: chosen.jobs.iter().map(|job| job.name.clone()).collect() })
         }
-        Err(error) => {
-            Err(fail(error.problems().iter().map(|problem| laid(problem.message(), &chosen)).collect()))
-        }
+        Err(error) => Err(fail(error.problems().iter().map(|problem| located(problem, &chosen)).collect())),
     }
 }
 
-/// A problem of the scenario, at the line of the job file that caused it.
-fn laid(message: &str, chosen: &choose::Chosen) -> Note {
-    let key = message.split('`').nth(1).unwrap_or_default();
+/// A problem of the scenario, located at the line of the job file that caused it.
+fn located(problem: &Problem, chosen: &choose::Chosen) -> Note {
+    let key = problem.key().unwrap_or_default();
     let blocks = chosen.jobs.iter().flat_map(|job| [&job.engine, &job.work]);
     let line = blocks.filter_map(|keys| keys.get(key)).map(|(_, line)| *line).next();
     let line = line.or_else(|| chosen.jobs.first().map(|job| job.line)).unwrap_or(0);
-    Note { line, what: key.to_owned(), why: message.to_owned(), grave: true }
+    Note { line, what: key.to_owned(), why: problem.message().to_owned(), grave: true }
 }

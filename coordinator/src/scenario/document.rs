@@ -149,7 +149,7 @@ impl Document {
 
     /// A problem located at its place.
     pub fn problem(&self, path: &KeyPath, spot: Spot, message: impl Into<String>, label: &str) -> Problem {
-        let problem = Problem::new(message);
+        let problem = Problem::new(message).about(path.last_key());
         if let Some(set) = self.override_of(path) {
             let key = spot == Spot::Key && set.path == *path;
             let range = if key { 0..set.value.start.saturating_sub(1) } else { set.value.clone() };
@@ -188,7 +188,9 @@ impl Document {
             Some((text, start + part.start..start + part.end, name))
         });
         match found {
-            Some((text, range, name)) => Problem::new(message).within(name, text).label(range, label),
+            Some((text, range, name)) => {
+                Problem::new(message).about(path.last_key()).within(name, text).label(range, label)
+            }
             None => self.problem(path, Spot::Value, message, label),
         }
     }

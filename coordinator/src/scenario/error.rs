@@ -8,6 +8,7 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 #[derive(Clone, Debug)]
 pub struct Problem {
     message: String,
+    key: Option<String>,
     help: Option<String>,
     source: Option<Box<NamedSource<Arc<str>>>>,
     labels: Vec<LabeledSpan>,
@@ -16,7 +17,14 @@ pub struct Problem {
 impl Problem {
     /// A problem without a place in a text.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, source: None, labels: Vec::new() }
+        Self { message: message.into(), key: None, help: None, source: None, labels: Vec::new() }
+    }
+
+    /// Sets the key that the problem is about.
+    #[must_use]
+    pub(crate) fn about(mut self, key: Option<&str>) -> Self {
+        self.key = key.map(str::to_owned);
+        self
     }
 
     /// Sets the text that labels point into.
@@ -39,6 +47,12 @@ impl Problem {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The key that the problem is about, if it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// The problem in one line.

@@ -4,7 +4,7 @@ use proto::trial::{Engine, FieldError, Measure, Target, Trial, Workload};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Cell, Scenario, keys::Block};
+use super::{Cell, Scenario, fault::Fault, keys::Block};
 use crate::params::Params;
 
 /// The block that an axis changes.
@@ -41,13 +41,13 @@ pub(crate) struct CellError {
 pub(crate) fn overlay<'a, T: Serialize + DeserializeOwned>(
     block: &T,
     values: impl IntoIterator<Item = (&'a str, &'a Value)>,
-) -> Result<T, String> {
-    let mut tree = serde_json::to_value(block).map_err(|error| error.to_string())?;
+) -> Result<T, Fault> {
+    let mut tree = serde_json::to_value(block).map_err(|error| Fault::of(&error))?;
     let place = keys_of(&mut tree);
     for (key, value) in values {
         place[key] = value.clone();
     }
-    serde_json::from_value(tree).map_err(|error| error.to_string())
+    serde_json::from_value(tree).map_err(|error| Fault::of(&error))
 }
 
 /// The object that holds a block's keys; of most targets, it is one level down.
@@ -63,14 +63,14 @@ pub(crate) fn canonical(
     axis: &str,
     value: &Value,
     parts: (&Workload, &Engine, &Target),
-) -> Result<Value, String> {
+) -> Result<Value, Fault> {
     fn through<T: Serialize + DeserializeOwned>(
         block: &T,
         axis: &str,
         value: &Value,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Fault> {
         let block = overlay(block, [(axis, value)])?;
-        let mut tree = serde_json::to_value(&block).map_err(|error| error.to_string())?;
+        let mut tree = serde_json::to_value(&block).map_err(|error| Fault::of(&error))?;
         Ok(keys_of(&mut tree)[axis].take())
     }
     let (workload, engine, target) = parts;
@@ -78,7 +78,7 @@ pub(crate) fn canonical(
         Some(AxisBlock::Workload) => through(workload, axis, value),
         Some(AxisBlock::Engine) => through(engine, axis, value),
         Some(AxisBlock::Target) => through(target, axis, value),
-        None => Err(format!("`{axis}` cannot be an axis")),
+        None => Err(Fault::Other(format!("`{axis}` cannot be an axis"))),
     }
 }
 
@@ -130,14 +130,14 @@ fn cell(scenario: &Scenario, name: &str, params: &Params) -> Result<Cell, Vec<Fi
         let picked = params.iter().filter(move |(axis, _)| axis_block(axis) == Some(wanted));
         picked.map(|(axis, value)| (axis.as_str(), value))
     };
-    let refuse = |field: &str, message: String| vec![FieldError::malformed(field, message)];
+    let refuse = |field: &str, fault: Fault| vec![FieldError::malformed(field, fault.to_string())];
     let template = Trial {
         id: String::new(),
         seed: 0,
-        target: overlay(&scenario.target, of(AxisBlock::Target)).map_err(|why| refuse("target", why))?,
+        target: overlay(&scenario.target, of(AxisBlock::Target)).map_err(|fault| refuse("target", fault))?,
         workload: overlay(&scenario.workload, of(AxisBlock::Workload))
-            .map_err(|why| refuse("workload", why))?,
-        engine: overlay(&arm.engine, of(AxisBlock::Engine)).map_err(|why| refuse("engine", why))?,
+            .map_err(|fault| refuse("workload", fault))?,
+        engine: overlay(&arm.engine, of(AxisBlock::Engine)).map_err(|fault| refuse("engine", fault))?,
         measure: Measure::Timed,
     };
     template.validate()?;

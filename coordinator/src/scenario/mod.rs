@@ -10,13 +10,16 @@
 
 mod cell;
 mod cells;
+#[cfg(test)]
+mod doc;
 mod document;
 mod error;
 mod expand;
 pub mod expect;
+mod fault;
 pub(crate) mod keys;
-mod message;
 pub mod noise;
+mod option;
 pub mod precision;
 mod read;
 pub mod schema;

@@ -1,13 +1,17 @@
 //! The JSON Schema of a scenario, for editors. The schemas of the blocks come from their types; only the frame around
 //! them is written here.
 
-use proto::trial::{Engine, FileTarget, Target, Workload};
+use proto::{
+    engine::OPTIONS,
+    trial::{Engine, FileTarget, Target, Workload},
+};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
     ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN,
     noise::NoisePolicy,
+    option,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
 };
 use crate::stats::confidence::INTERVAL;
@@ -27,6 +31,8 @@ pub fn scenario_schema() -> Value {
     if let Some(engine) = definitions.remove("Engine") {
         definitions.insert("Arm".to_owned(), arm(engine));
     }
+    let mut definitions = Value::Object(definitions);
+    unwrap_lines(&mut definitions);
     let axes = axes(&definitions);
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -154,8 +160,12 @@ fn arm(mut engine: Value) -> Value {
     let kind = engine["properties"]["engine"].take();
     engine["properties"]["engine"] =
         json!({ "description": "The engine.", "anyOf": [kind, { "type": "null" }] });
+    for option in OPTIONS {
+        let about = &mut engine["properties"][option.name]["description"];
+        *about = json!(format!("{}{}", about.as_str().unwrap_or_default(), option::conditions(option)));
+    }
     engine["properties"]["hosts"] = json!({
-        "description": "Labels that a host must have to run this arm, such as {kernel: patched}; if absent, every \
+        "description": "Labels that a host must have to run this arm, such as `{kernel: patched}`; if absent, every \
          host runs it.",
         "type": "object",
         "additionalProperties": { "type": ["string", "number", "boolean"] },
@@ -167,14 +177,27 @@ fn arm(mut engine: Value) -> Value {
     engine
 }
 
+/// Puts each description on one line. In the types, it is a comment of several.
+fn unwrap_lines(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if key == "description" => *text = text.replace('\n', " "),
+                    value => unwrap_lines(value),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(unwrap_lines),
+        _ => {}
+    }
+}
+
 /// Every key of these blocks is an axis, except those that define an arm.
-fn axes(definitions: &Map<String, Value>) -> Map<String, Value> {
+fn axes(definitions: &Value) -> Map<String, Value> {
     let mut axes = Map::new();
     for block in ["Workload", "Arm", "FileTarget", "RamdiskTarget"] {
-        let Some(keys) = definitions.get(block).and_then(|block| block["properties"].as_object()) else {
-            continue;
-        };
-        for (key, schema) in keys {
+        for (key, schema) in definitions[block]["properties"].as_object().into_iter().flatten() {
             if !matches!(key.as_str(), "engine" | "hosts" | "description") {
                 let mut item = schema.clone();
                 if let Some(item) = item.as_object_mut() {
@@ -205,5 +228,18 @@ mod tests {
         let axes = schema["properties"]["sweep"]["properties"].as_object().unwrap();
         assert!(axes.contains_key("depth") && axes.contains_key("block_size") && axes.contains_key("direct"));
         assert!(!axes.contains_key("engine") && !axes.contains_key("hosts"));
+    }
+
+    #[test]
+    fn descriptions_of_options_name_their_conditions() {
+        let schema = scenario_schema();
+        let about = |key: &str| schema["definitions"]["Arm"]["properties"][key]["description"].to_string();
+        let text = about("hybrid_iopoll");
+        for part in ["Engine io_uring only.", "Since Linux 6.13.", "Needs `iopoll: true`"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(about("single_issuer").contains("Not with `ring: shared`."));
+        assert_eq!(about("depth"), "\"Requests in flight.\"");
+        assert!(!schema.to_string().contains("\\n"), "descriptions are on one line");
     }
 }

@@ -45,7 +45,7 @@ pub use self::{
     ring::Ring,
     run_entry::RunEntry,
 };
-use crate::params::Params;
+use crate::{params::Params, warning::SetWarning};
 
 /// The version of `summary.json`, raised when a key changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
@@ -92,7 +92,7 @@ pub struct ComparisonSet {
     pub comparisons: Vec<Comparison>,
     /// The scenario's expectations, and whether they held.
     pub expectations: Vec<Expectation>,
-    /// Warnings, with remedies.
+    /// Warnings, each with its remedy.
     pub warnings: Vec<SetWarning>,
     /// The hosts that took part.
     pub hosts: Vec<HostSummary>,
@@ -141,19 +141,6 @@ impl Expectation {
     pub fn outcome(&self) -> Option<bool> {
         self.evaluated.then_some(self.passed)
     }
-}
-
-/// What the reader of the numbers must know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SetWarning {
-    /// A stable word for programs.
-    pub code: String,
-    /// The host; null where it concerns the run.
-    pub host: Option<String>,
-    /// What is the matter.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
 }
 
 /// A host, with the facts that could explain a difference.

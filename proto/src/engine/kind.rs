@@ -1,14 +1,14 @@
-//! The engines: what each is called, what it is, and which features it has.
+//! The engines: name, description and features of each.
 //!
-//! An engine is one row of the table below. Validation, the JSON Schema, the page of options in `docs/` and the words
-//! of every refusal come from it; what it does is in the agent.
+//! An engine is one row of the table below. Validation, the JSON Schema, `docs/options.md` and the texts of refusals
+//! come from it; the implementation is in the agent.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an engine may have. An option or a workload key that needs a feature is refused for engines without it.
+/// A feature of engines. An option or a workload key that needs a feature is refused for engines without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feature {
     /// One thread can keep more than one request in flight.
@@ -19,7 +19,7 @@ pub enum Feature {
     CallFlags,
     /// Its requests transfer data to or from the target.
     Data,
-    /// What it writes can be read back through the target's file and verified.
+    /// Written data can be read back through the target's file and verified.
     ReadBack,
     /// Threads can share its ring.
     SharedRing,
@@ -36,7 +36,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// What is true of an engine without the feature, to follow the engine's name.
+    /// The predicate for an engine without the feature, to follow the engine's name.
     #[must_use]
     pub fn absence(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Feature {
     }
 }
 
-/// Defines [`EngineKind`] and all that can be read off the table.
+/// Defines [`EngineKind`] and the functions that follow from the table.
 macro_rules! engines {
     ($($(#[doc = $doc:literal])+ $kind:ident = $name:literal has [$($feature:ident),*];)+) => {
         /// The engines.
@@ -76,7 +76,7 @@ macro_rules! engines {
                 }
             }
 
-            /// What the engine has.
+            /// The engine's features.
             #[must_use]
             pub fn features(self) -> &'static [Feature] {
                 match self {
@@ -88,22 +88,22 @@ macro_rules! engines {
 }
 
 engines! {
-    /// Does nothing: what Ringbench itself costs.
+    /// Does nothing: measures the cost of Ringbench itself.
     Null = "null" has [Queue];
-    /// io_uring requests that do nothing: what the ring costs.
+    /// io_uring requests that do nothing: measures the cost of the ring.
     Nop = "nop" has [Queue, Ring, SharedRing, UrgentRequests];
     /// pread and pwrite: one system call per operation.
     Psync = "psync" has [Data, ReadBack];
-    /// preadv2 and pwritev2, which take flags: to poll, or not to wait.
+    /// preadv2 and pwritev2, which take flags: one system call per operation.
     Pvsync2 = "pvsync2" has [Data, ReadBack, CallFlags];
-    /// The older asynchronous interface: io_submit and io_getevents.
+    /// io_submit and io_getevents, the older asynchronous interface.
     Libaio = "libaio" has [Queue, Data, ReadBack];
-    /// io_uring: a ring for each worker, unless `ring` says otherwise.
+    /// io_uring, with one ring per worker unless `ring` is set.
     IoUring = "io_uring" has [
         Queue, Ring, Data, ReadBack, SharedRing, UrgentRequests, Vectors, Links, HybridPolling
     ];
     /// NVMe read and write commands through a ring, bypassing the block layer (`IORING_OP_URING_CMD`, Linux 5.19).
-    /// Needs `target: {device: ..}`.
+    /// Needs `target: {device: …}`.
     Nvme = "nvme" has [Queue, Ring, Data, NvmeCommands];
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_serialised_form() {
+    fn names_match_the_serialised_form() {
         for kind in EngineKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
             assert_eq!(kind.to_string(), kind.name());

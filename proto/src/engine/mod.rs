@@ -1,8 +1,8 @@
-//! How the I/O of a trial is done: the engine and its options. The names here are the names in a scenario.
+//! The engine of a trial and its options. The names here are the names in a scenario.
 //!
 //! * `kind`: the table of engines and their features.
 //! * `options`: the table of options. A new option is one row there.
-//! * `table`: what a row says, and the macro that makes types of the rows.
+//! * `table`: the contents of a row, and the macro that makes types of the rows.
 //! * `values`: the types of option values.
 
 mod kind;
@@ -28,13 +28,13 @@ impl QueueOptions {
 }
 
 impl Engine {
-    /// How long a worker busy-waits before each operation, in nanoseconds; `None` where it does not.
+    /// Time for which a worker busy-waits before each operation, in nanoseconds; `None` if it does not.
     #[must_use]
     pub fn busy_wait_ns(&self) -> Option<u64> {
         self.busy_wait.map(|wait| wait.0).filter(|wait| *wait > 0)
     }
 
-    /// By what means urgent operations are preferred; `None` where none is urgent.
+    /// The means by which urgent operations are preferred; `None` if none is urgent.
     #[must_use]
     pub fn urgent_by(&self) -> Option<UrgentBy> {
         self.urgent.map(|urgent| urgent.by)
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_stand_side_by_side_in_the_written_form() {
+    fn options_of_all_groups_are_written_side_by_side() {
         let text =
             r#"{"engine":"io_uring","depth":8,"single_issuer":true,"defer_taskrun":true,"ring":"combiner"}"#;
         let engine: Engine = serde_json::from_str(text).unwrap();
@@ -91,7 +91,7 @@ mod tests {
     fn relations_name_options_of_the_table() {
         for option in OPTIONS {
             for other in option.requires.iter().chain(option.excludes) {
-                let key = other.setting.key();
+                let key = other.setting.key;
                 assert!(key == "engine" || EngineOption::named(key).is_some(), "{}: {key}", option.name);
             }
         }
@@ -107,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn flags_follow_those_they_require() {
-        // They are negotiated in this order, each on top of those before it.
+    fn flags_come_after_those_they_require() {
+        // Flags are negotiated in this order, each on top of those before it.
         for (at, option) in OPTIONS.iter().enumerate().filter(|(_, option)| option.setup_flags().is_some()) {
             for other in option.requires {
                 assert!(
-                    OPTIONS[..at].iter().any(|before| before.name == other.setting.key()),
+                    OPTIONS[..at].iter().any(|before| before.name == other.setting.key),
                     "{}",
                     option.name
                 );

@@ -1,23 +1,23 @@
-//! What the table of engine options says of each option, and the macro that makes the types of it.
+//! A row of the table of engine options, and the macro that makes the types from the rows.
 
 use super::{Engine, EngineKind, Feature, OPTIONS};
 
-/// An engine option: everything about it that is not specific to one host.
+/// An engine option, apart from properties of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOption {
     /// The name in scenarios.
     pub name: &'static str,
-    /// What it does.
+    /// The description.
     pub doc: &'static str,
-    /// What an engine must have to support it.
+    /// The features that an engine must have to support it.
     pub features: &'static [Feature],
     /// The first Linux release that has it, such as `6.1`.
     pub since: Option<&'static str>,
-    /// Who grants it.
+    /// The call that grants it.
     pub grant: Grant,
-    /// Whether it polls the device, which the device must support.
+    /// Whether it polls the device, which must support that.
     pub polls: bool,
-    /// Settings that it needs.
+    /// Settings that it requires.
     pub requires: &'static [Relation],
     /// Settings that it cannot be combined with.
     pub excludes: &'static [Relation],
@@ -40,32 +40,37 @@ impl EngineOption {
         format!("engine.{}", self.name)
     }
 
+    /// The engines that support it.
+    pub fn engines(&self) -> impl Iterator<Item = EngineKind> {
+        EngineKind::with(self.features)
+    }
+
     /// The first feature that the option needs and an engine lacks.
     #[must_use]
     pub fn lacks(&self, kind: EngineKind) -> Option<Feature> {
         self.features.iter().copied().find(|feature| !kind.has(*feature))
     }
 
-    /// Whether it polls the device by itself, and is not a way of polling that another option turns on.
+    /// Whether it turns polling on, rather than modifying the polling that another option turns on.
     #[must_use]
     pub fn starts_polling(&self) -> bool {
         self.polls && self.requires.is_empty()
     }
 
-    /// The flags of io_uring_setup that it needs to be probed: its own and those of the options that it requires.
-    /// `None` where io_uring_setup does not grant it.
+    /// The flags of io_uring_setup that probe it: its own, and those of the options that it requires. `None` if
+    /// io_uring_setup does not grant it.
     #[must_use]
     pub fn setup_flags(&self) -> Option<u32> {
         let Grant::Setup(own) = self.grant else { return None };
-        let required = self.requires.iter().filter_map(|other| Self::named(other.setting.key()));
+        let required = self.requires.iter().filter_map(|other| Self::named(other.setting.key));
         Some(required.filter_map(Self::setup_flags).fold(own, |flags, more| flags | more))
     }
 }
 
-/// The flag of io_uring_setup of an option.
+/// The io_uring_setup flag of an option.
 ///
 /// # Panics
-/// Where io_uring_setup grants no option with this name; at compile time, where a constant is made of it.
+/// If io_uring_setup grants no option with this name; at compile time in a constant.
 #[must_use]
 pub const fn setup_flag(name: &str) -> u32 {
     let mut at = 0;
@@ -78,7 +83,7 @@ pub const fn setup_flag(name: &str) -> u32 {
     panic!("io_uring_setup grants no option with this name")
 }
 
-/// Whether two texts are the same, in constants.
+/// Whether two texts are equal, for use in constants.
 const fn equal(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut at = 0;
@@ -88,47 +93,48 @@ const fn equal(one: &str, other: &str) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// Who grants an option.
+/// The call that grants an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Ringbench alone: nothing on the host can refuse it, or the engine negotiates it by its own means.
+    /// None: the host cannot refuse it, or the engine negotiates it by its own means.
     Engine,
-    /// io_uring_setup, by this flag. It is negotiated with the kernel and probed by `agent probe`.
+    /// io_uring_setup, by this flag. The flag is negotiated with the kernel and probed by `agent probe`.
     Setup(u32),
     /// io_uring_register.
     Register,
-    /// Nobody in advance: it is part of each request of a ring.
+    /// None in advance: the option is part of each request of a ring.
     Request,
 }
 
-/// What an option needs, or cannot be combined with.
+/// A setting that an option requires or excludes.
 #[derive(Clone, Copy, Debug)]
 pub struct Relation {
-    /// The values of the option that this applies to; `None`: all.
+    /// The value of the option that the relation applies to; `None`: all.
     pub when: Option<Setting>,
     /// The other setting.
     pub setting: Setting,
     /// The reason.
     pub why: &'static str,
-    /// What to use instead, if anything.
+    /// The replacement for the setting, if any.
     pub instead: Option<&'static str>,
 }
 
 /// A setting of an engine that other options depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// As it is written in a scenario, such as `iopoll: true`.
+    /// The key, such as `iopoll`.
+    pub key: &'static str,
+    /// The key with its value, in the notation of scenarios, such as `iopoll: true`.
     pub text: &'static str,
     /// Whether an engine has it.
     pub holds: fn(&Engine) -> bool,
 }
 
-impl Setting {
-    /// The key without the value.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
-        self.text.split(':').next().unwrap_or(self.text)
-    }
+/// A [`Setting`] of a key, a value and the test for it.
+macro_rules! setting {
+    ($key:literal, $value:literal, $holds:expr) => {
+        Setting { key: $key, text: concat!($key, ": ", $value), holds: $holds }
+    };
 }
 
 /// A relation that applies to all values of an option.
@@ -137,24 +143,24 @@ pub(super) const fn to(setting: Setting, why: &'static str) -> Relation {
 }
 
 impl Relation {
-    /// The same, for some values of the option only.
+    /// Limits the relation to a value of the option.
     pub(super) const fn when(self, when: Setting) -> Self {
         Self { when: Some(when), ..self }
     }
 
-    /// The same, with what to use instead.
+    /// Adds a replacement for the setting.
     pub(super) const fn instead(self, instead: &'static str) -> Self {
         Self { instead: Some(instead), ..self }
     }
 
-    /// Whether it applies to an engine whose option is set.
+    /// Whether the relation applies to an engine whose option is set.
     #[must_use]
     pub fn applies(&self, engine: &Engine) -> bool {
         self.when.is_none_or(|when| (when.holds)(engine))
     }
 }
 
-/// What a row of the table says beside the field's name, type and default.
+/// The contents of a row beside the field's name, type and default.
 pub(super) struct Row {
     pub(super) features: &'static [Feature],
     pub(super) since: Option<&'static str>,
@@ -164,7 +170,7 @@ pub(super) struct Row {
     pub(super) excludes: &'static [Relation],
 }
 
-/// An option of engines that have some features.
+/// A row for engines that have these features.
 pub(super) const fn needs(features: &'static [Feature]) -> Row {
     Row { features, since: None, grant: Grant::Engine, polls: false, requires: &[], excludes: &[] }
 }
@@ -175,7 +181,7 @@ impl Row {
         Self { grant: Grant::Setup(flag), since: Some(since), ..self }
     }
 
-    /// Registered with the ring.
+    /// Granted by registration with the ring.
     pub(super) const fn register(self) -> Self {
         Self { grant: Grant::Register, ..self }
     }
@@ -195,7 +201,7 @@ impl Row {
         Self { polls: true, ..self }
     }
 
-    /// Needs other settings.
+    /// Requires other settings.
     pub(super) const fn requires(self, requires: &'static [Relation]) -> Self {
         Self { requires, ..self }
     }
@@ -206,10 +212,10 @@ impl Row {
     }
 }
 
-/// Defines [`Engine`], its groups of options, the flat form in which it is written, and the table of options.
+/// Defines [`Engine`], its groups of options, its flat written form, and the table of options.
 ///
-/// Each row is `/// doc`, `field as "name": type = default, attributes of the flat field => row;`. The name is the
-/// field's own where it is left out.
+/// Each row is `/// doc`, `field as "name": type = default, attributes of the flat field => row;`. The name defaults to
+/// the field's.
 macro_rules! engine_options {
     (
         $(
@@ -228,7 +234,7 @@ macro_rules! engine_options {
             )+
         }
     ) => {
-        /// One way to do the I/O. Written without groups: the options of all groups stand side by side.
+        /// An engine and its options. In the written form, the options of all groups stand side by side.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(from = "EngineForm", into = "EngineForm")]
         #[schemars(with = "EngineForm")]
@@ -253,7 +259,7 @@ macro_rules! engine_options {
             }
         )+
 
-        /// An engine as it is written.
+        /// The written form of an engine.
         #[derive(Clone, Serialize, Deserialize, JsonSchema)]
         #[serde(rename = "Engine", deny_unknown_fields)]
         struct EngineForm {
@@ -312,7 +318,7 @@ macro_rules! engine_options {
             ),)+
         ];
     };
-    // The first of the names is the name.
+    // The first name is the option's.
     (@option [$(#[doc = $doc:literal])+] [$name:literal $($rest:tt)*] $row:expr;
         |$engine:ident| $place:expr, $default:expr) => {
         engine_options!(@row [$($doc)+] $name, $row, |$engine| $place, $default)
@@ -338,4 +344,4 @@ macro_rules! engine_options {
     }};
 }
 
-pub(super) use engine_options;
+pub(super) use {engine_options, setting};

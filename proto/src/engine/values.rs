@@ -1,4 +1,4 @@
-//! The values of engine options that are more than a number or a switch.
+//! Types of the engine options that are neither a number nor a switch.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::units::Nanos;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sqpoll {
-    /// The CPU it is pinned to. Absent: the agent chooses one that no worker uses, if there is one.
+    /// The CPU that it is pinned to. Absent: the agent chooses one without a worker, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
-    /// How long it polls an empty queue before it sleeps and needs a system call to wake it; whole milliseconds.
+    /// Time for which it polls an empty queue before it sleeps and needs a system call to wake it; whole milliseconds.
     pub idle: Nanos,
-    /// true: the rings of all workers share the thread of the first (`IORING_SETUP_ATTACH_WQ`).
+    /// Share one thread, that of the first worker, among the rings of all workers (`IORING_SETUP_ATTACH_WQ`).
     pub shared: bool,
 }
 
@@ -26,7 +26,7 @@ impl Default for Sqpoll {
     }
 }
 
-/// Limits on the kernel's worker threads of a ring; 0 leaves the kernel's default.
+/// Limits on the kernel's worker threads of a ring; 0 keeps the kernel's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IowqWorkers {
@@ -40,14 +40,14 @@ pub struct IowqWorkers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
-    /// One thread keeps the whole depth in flight if its engine has a queue; others stay at 1.
+    /// One thread keeps the whole depth in flight if its engine has a queue; other engines stay at 1.
     #[default]
     Queue,
-    /// Depth N is N threads at depth 1.
+    /// Depth N is N threads with one request each.
     Threads,
 }
 
-/// Who has a ring.
+/// Which threads of a host share a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
@@ -56,8 +56,7 @@ pub enum Sharing {
     PerThread,
     /// All workers of a host use one, behind a lock.
     Shared,
-    /// An additional thread owns the only ring: workers pass their requests to it through queues, and get their
-    /// completions back the same way.
+    /// An additional thread owns the only ring; workers exchange requests and completions with it through queues.
     Combiner,
 }
 
@@ -79,13 +78,13 @@ impl fmt::Display for Sharing {
     }
 }
 
-/// What to do where the host does not grant an option.
+/// The response to an option that the host does not grant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fallback {
     /// Refuse the trial and name the option.
     #[default]
     Refuse,
-    /// Run without the option and report it.
+    /// Run without the option, and report it.
     Allow,
 }

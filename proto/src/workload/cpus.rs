@@ -1,4 +1,4 @@
-//! `auto` or a list, told apart without an untagged enum, which would lose the place of an error.
+//! Reads CPUs: `auto` or a list. An untagged enum would lose the place of an error.
 
 use std::{borrow::Cow, fmt};
 

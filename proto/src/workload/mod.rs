@@ -1,4 +1,4 @@
-//! What the I/O of a trial looks like. The names here are the names in a scenario.
+//! The I/O pattern of a trial. The names here are the names in a scenario.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,74 +20,77 @@ pub use self::{
     sync::{MAX_SYNC_EVERY, Sync, SyncCall},
 };
 
-/// What the I/O looks like.
+/// The I/O pattern.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Workload {
-    /// Where the offsets fall.
+    /// The distribution of offsets over the target.
     pub pattern: Pattern,
-    /// With `pattern: zipf`: how unequal the blocks are; the block of rank k is asked for in proportion to
+    /// With `pattern: zipf`: the skew, above 0 and at most 10. The block of rank k is chosen in proportion to
     /// 1 / k^theta.
     pub zipf_theta: f64,
-    /// Share of reads among the operations, in percent; the rest are writes.
+    /// Percentage of operations that are reads; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
-    /// Size of one operation, whole sectors of 512 B; or sizes with their percent: `{4KiB: 70, 64KiB: 30}`.
+    /// Size of one operation, in whole sectors of 512 B; or up to 16 sizes with their percentages, such as
+    /// `{4KiB: 70, 64KiB: 30}`.
     pub block_size: BlockSizes,
-    /// Worker threads. With `concurrency: threads` each of them becomes as many as the depth says.
+    /// Worker threads on each host. With `concurrency: threads`, the depth multiplies them.
     #[schemars(range(min = 1, max = 1024))]
     pub threads: u32,
-    /// CPUs for the workers: `auto`, or a list such as `[2, 3]`.
+    /// CPUs for the workers: chosen by the agent, or a list such as `[2, 3]`.
     pub cpus: Cpus,
     /// Time before measuring begins.
     pub warmup: Nanos,
     /// Measured time.
     pub runtime: Nanos,
-    /// Length of the slices that are streamed while the trial runs, at most; see [`Workload::slice`].
+    /// Maximum length of the streamed intervals; they are at most a quarter of the runtime.
     pub interval: Nanos,
-    /// Open loop: requests arrive by the clock, and latency counts from the time at which they were to arrive.
-    /// Absent: closed loop, in which each completion makes room for the next request.
+    /// Open loop: requests arrive by the clock, and latency counts from their intended start. Absent: closed loop, in
+    /// which each completion makes room for the next request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Make writes durable: a sync after so many writes of a worker; it is not among the operations.
+    /// Make writes durable by a sync after every so many writes of a worker. Syncs are not operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
-    /// Check every read against what was written, and all of the target at the end. Costs CPU time in the loop.
+    /// Check every read against the written data, and the whole target at the end. Costs CPU time in the loop.
     #[serde(skip_serializing_if = "is_off")]
+    // schemars omits a default that is not serialised.
+    #[schemars(extend("default" = false))]
     pub verify: bool,
 }
 
-// Serde hands over a reference.
+// serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_off(value: &bool) -> bool {
     !*value
 }
 
-/// When requests arrive in open loop. Written as `{per_second: 10000, arrival: poisson}`, or as the number
+/// The arrival of requests in open loop. Written as `{per_second: 10000, arrival: poisson}`, or as the number
 /// alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
-    /// Requests a second on each host, over all its workers.
+    /// Requests per second on each host, over all its workers.
     pub per_second: u64,
-    /// How they follow one another.
+    /// The distribution of the distances between requests.
     pub arrival: Arrival,
 }
 
-/// How requests follow one another in open loop.
+/// The distribution of the distances between requests in open loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrival {
-    /// At equal distances.
+    /// Equal distances.
     #[default]
     Fixed,
-    /// At random, independent of one another: exponential distances.
+    /// Exponential distances: requests arrive at random, independently of each other.
     Poisson,
 }
 
 impl Workload {
-    /// Length of the slices that are streamed: the interval asked for, or a quarter of a runtime that is
-    /// shorter than four of them. So a short trial shows its course too, and hosts whose starts differ by
-    /// little have slices within their common window.
+    /// Length of the streamed slices: the requested interval, or a quarter of the runtime if that is shorter. A short
+    /// trial therefore shows its course too, and hosts whose starts differ slightly have slices within their common
+    /// window.
     #[must_use]
     pub fn slice(&self) -> Nanos {
         self.interval.min(Nanos((self.runtime.0 / 4).max(MIN_SLICE.0)))
@@ -118,7 +121,7 @@ impl Workload {
         }
     }
 
-    /// Whether the target is written to: by operations, or to have contents that can be verified.
+    /// Whether the target is written to, either by operations or to fill it with verifiable data.
     #[must_use]
     pub fn writes(&self) -> bool {
         self.read_percent < 100 || self.verify
@@ -151,15 +154,15 @@ impl Default for Workload {
     }
 }
 
-/// Where offsets fall in the target.
+/// The distribution of offsets over the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pattern {
     /// Uniform over whole blocks, seeded.
     Random,
-    /// Block after block; each worker walks its own share of the target, round and round.
+    /// Block after block: each worker walks through its own part of the target, repeatedly.
     Sequential,
-    /// Some blocks far more often than others (Zipf's law, by `zipf_theta`), the favourites scattered over the
+    /// Some blocks far more often than others (Zipf's law with `zipf_theta`); the popular ones are scattered over the
     /// target.
     Zipf,
 }
@@ -170,6 +173,6 @@ pub enum Cpus {
     /// The agent chooses: distinct physical cores first, away from the CPU of its own runtime.
     #[default]
     Auto,
-    /// Worker i goes to entry i, round and round.
+    /// Worker i runs on entry i, modulo the length of the list.
     List(Vec<u32>),
 }

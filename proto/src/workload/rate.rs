@@ -1,4 +1,4 @@
-//! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
+//! Reads a rate: a number or a mapping. An untagged enum would lose the place of an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,9 +13,10 @@ use super::{Arrival, Rate};
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// Requests a second on each host, over all its workers.
+    /// Requests per second on each host, over all its workers.
+    #[schemars(range(min = 1))]
     per_second: u64,
-    /// How they follow one another.
+    /// The distribution of the distances between requests.
     #[serde(default)]
     arrival: Arrival,
 }
@@ -26,7 +27,7 @@ impl<'de> de::Visitor<'de> for Visitor {
     type Value = Rate;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number of requests a second, or {per_second: 10000, arrival: fixed|poisson}")
+        f.write_str("a number of requests per second, or {per_second: 10000, arrival: fixed|poisson}")
     }
 
     fn visit_u64<E: de::Error>(self, per_second: u64) -> Result<Rate, E> {
@@ -46,7 +47,7 @@ impl<'de> Deserialize<'de> for Rate {
 }
 
 impl Serialize for Rate {
-    /// The number alone where it says all, so that a swept rate is shown as it is written.
+    /// Writes the number alone for a fixed arrival, so that a swept rate is shown as it is written.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.arrival {
             Arrival::Fixed => serializer.serialize_u64(self.per_second),
@@ -63,7 +64,7 @@ impl JsonSchema for Rate {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let fields = Fields::json_schema(generator);
         json_schema!({
-            "description": "Requests a second on each host: a number, or with how they follow one another.",
+            "description": "Requests per second on each host: a number, or a mapping with the arrival.",
             "oneOf": [{ "type": "integer", "minimum": 1 }, fields],
         })
     }

@@ -1,5 +1,4 @@
-//! One size or a distribution of sizes, told apart without an untagged enum, which would lose the place of an
-//! error.
+//! Reads block sizes: one size or a distribution. An untagged enum would lose the place of an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -12,16 +11,16 @@ use serde::{
 
 use crate::units::ByteSize;
 
-/// The most sizes in one distribution: what the agent's tables have room for.
+/// The maximum number of sizes in one distribution, limited by the agent's tables.
 pub const MAX_SIZES: usize = 16;
 
-/// Sizes of operations with the share of each, in percent. Written as one size (`4KiB`), or as
+/// Sizes of operations with their percentages. Written as one size (`4KiB`), or as
 /// `{4KiB: 70, 64KiB: 30}`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BlockSizes(Vec<(ByteSize, u32)>);
 
 impl BlockSizes {
-    /// A distribution as it is given; [`BlockSizes::problem`] says what is wrong with it.
+    /// An unchecked distribution; [`BlockSizes::problem`] checks it.
     #[must_use]
     pub fn new(parts: Vec<(ByteSize, u32)>) -> Self {
         Self(parts)
@@ -33,7 +32,7 @@ impl BlockSizes {
         &self.0
     }
 
-    /// The size, if there is one only.
+    /// The size, if there is only one.
     #[must_use]
     pub fn single(&self) -> Option<ByteSize> {
         match self.0.as_slice() {
@@ -42,19 +41,19 @@ impl BlockSizes {
         }
     }
 
-    /// The largest: what a buffer, and the target, must hold.
+    /// The largest size, which a buffer and the target must hold.
     #[must_use]
     pub fn largest(&self) -> ByteSize {
         self.0.iter().map(|(size, _)| *size).max().unwrap_or_default()
     }
 
-    /// The largest size that every one is a multiple of, so that all offsets and lengths are.
+    /// The greatest common divisor of the sizes, of which every offset and length is a multiple.
     #[must_use]
     pub fn unit(&self) -> ByteSize {
         ByteSize(self.0.iter().fold(0, |unit, (size, _)| gcd(unit, size.0)))
     }
 
-    /// What is wrong with the sizes as a set; each size alone is checked with the trial.
+    /// The problem of the sizes as a set, if any; each size alone is checked with the trial.
     #[must_use]
     pub fn problem(&self) -> Option<SizesProblem> {
         let sum: u64 = self.0.iter().map(|(_, percent)| u64::from(*percent)).sum();
@@ -81,7 +80,7 @@ pub enum SizesProblem {
     NoShare(ByteSize),
     /// A size is written twice.
     Twice(ByteSize),
-    /// The shares do not add up to 100 percent, but to this.
+    /// The shares add up to this percentage instead of 100.
     Sum(u64),
 }
 
@@ -109,7 +108,7 @@ impl From<ByteSize> for BlockSizes {
 }
 
 impl fmt::Display for BlockSizes {
-    /// As it is written in a scenario.
+    /// Writes the notation of scenarios.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(size) = self.single() {
             return size.fmt(f);
@@ -131,7 +130,7 @@ impl<'de> Visitor<'de> for Parts {
     type Value = BlockSizes;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a size such as 4KiB, or sizes with their percent, such as {4KiB: 70, 64KiB: 30}")
+        f.write_str("a size such as 4KiB, or sizes with their percentages, such as {4KiB: 70, 64KiB: 30}")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<BlockSizes, E> {
@@ -154,7 +153,7 @@ impl<'de> Visitor<'de> for Parts {
         let mut parts = Vec::new();
         while let Some(size) = map.next_key::<ByteSize>()? {
             parts.push((size, map.next_value::<u32>()?));
-            // One more than is allowed is enough to say so.
+            // One size too many suffices for a refusal.
             if parts.len() > MAX_SIZES {
                 break;
             }
@@ -174,7 +173,7 @@ impl<'de> Deserialize<'de> for BlockSizes {
 }
 
 impl Serialize for BlockSizes {
-    /// The size alone where it says all, so that a swept size is shown as it is written.
+    /// Writes a single size alone, so that a swept size is shown as it is written.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if let Some(size) = self.single() {
             return size.serialize(serializer);
@@ -195,7 +194,7 @@ impl JsonSchema for BlockSizes {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let size = generator.subschema_for::<ByteSize>();
         json_schema!({
-            "description": "A size, or sizes with the share of each in percent: {4KiB: 70, 64KiB: 30}.",
+            "description": "A size, or sizes with their percentages: {4KiB: 70, 64KiB: 30}.",
             "oneOf": [
                 size,
                 {
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_size_or_many() {
+    fn reads_one_size_or_several() {
         assert_eq!(read(r#""4KiB""#).unwrap().single(), Some(ByteSize(4096)));
         assert_eq!(read("512").unwrap().single(), Some(ByteSize(512)));
         let text = r#"{"4KiB":70,"6KiB":20,"512B":10}"#;
@@ -229,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_distribution_is_refused() {
+    fn invalid_distributions_are_refused() {
         for (text, says) in [
             (r#"{"4KiB": 70}"#, "adds up to 70 percent"),
             (r#"{"4KiB": 50, "4096": 50}"#, "has 4KiB twice"),
             (r#"{"4KiB": 100, "8KiB": 0}"#, "gives 8KiB no share"),
             ("{}", "has 0 sizes"),
             (r#"{"4k": 100}"#, "a bare k could be either"),
-            ("true", "sizes with their percent"),
+            ("true", "sizes with their percentages"),
             ("-1", "not a size"),
         ] {
             let error = read(text).unwrap_err();

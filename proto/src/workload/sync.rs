@@ -1,4 +1,4 @@
-//! A number or a mapping, told apart without an untagged enum, which would lose the place of an error.
+//! Reads the frequency of syncs: a number or a mapping. An untagged enum would lose the place of an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,27 +8,27 @@ use serde::{
     de::{self, value::MapAccessDeserializer},
 };
 
-/// The most writes before one sync.
+/// The maximum number of writes before a sync.
 pub const MAX_SYNC_EVERY: u32 = 1_000_000;
 
-/// Writes are made durable by a sync after so many. Written as `{every: 8, call: fdatasync}`, or as the number
+/// The frequency of syncs, which make writes durable. Written as `{every: 8, call: fdatasync}`, or as the number
 /// alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sync {
-    /// Writes of a worker before each sync of it.
+    /// Writes of a worker before each of its syncs.
     pub every: u32,
-    /// By which call.
+    /// The system call.
     pub call: SyncCall,
 }
 
-/// How writes are made durable.
+/// The call that makes writes durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncCall {
-    /// The data, and what is needed to read it.
+    /// Syncs the data and the metadata that is needed to read it.
     #[default]
     Fdatasync,
-    /// The data and all that is known of the file, such as its times.
+    /// Syncs the data and all metadata, such as timestamps.
     Fsync,
 }
 
@@ -46,10 +46,10 @@ impl SyncCall {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// Writes of a worker before each sync of it.
+    /// Writes of a worker before each of its syncs.
     #[schemars(range(min = 1, max = 1_000_000))]
     every: u32,
-    /// By which call.
+    /// The system call.
     #[serde(default)]
     call: SyncCall,
 }
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Sync {
 }
 
 impl Serialize for Sync {
-    /// The number alone where it says all, so that a swept number is shown as it is written.
+    /// Writes the number alone for fdatasync, so that a swept number is shown as it is written.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.call {
             SyncCall::Fdatasync => serializer.serialize_u32(self.every),
@@ -99,7 +99,7 @@ impl JsonSchema for Sync {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let fields = Fields::json_schema(generator);
         json_schema!({
-            "description": "Writes before each sync: a number, or with the call that syncs.",
+            "description": "Writes before each sync: a number, or a mapping with the call.",
             "oneOf": [{ "type": "integer", "minimum": 1, "maximum": MAX_SYNC_EVERY }, fields],
         })
     }

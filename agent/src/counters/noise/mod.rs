@@ -1,6 +1,7 @@
-//! What else goes on in this host while a trial is measured: time that the hypervisor took, what others ran on the
-//! trial's CPUs, how fast these ran, which clock the kernel used. Read at the edges of the window from the outside;
-//! a reading takes some ten microseconds on a small machine, and is dearest where there are many CPUs and interrupts.
+//! Noise: activity on this host, other than the trial, during the window. It comprises steal time, foreign load on the
+//! trial's CPUs, their frequencies and throttling, and the kernel's clock source. It is read at the edges of the
+//! window, outside the workers. A reading takes about ten microseconds on a small machine, and longer with many CPUs
+//! and interrupts.
 
 mod stat;
 mod ticks;
@@ -28,13 +29,13 @@ const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_
 /// Reads the noise on the CPUs of one trial.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Of workers, combiner and polling threads; rising.
+    /// CPUs of workers, combiner and polling threads, in ascending order.
     cpus: Vec<u32>,
-    /// Each of them has one of its own, and the agent's runtime is elsewhere.
+    /// Every thread has its own CPU, and the agent's runtime uses none of them.
     pub alone: bool,
     elsewhere: Elsewhere,
     tick_ns: u64,
-    /// A step of /proc/stat.
+    /// Resolution of /proc/stat in nanoseconds.
     unit_ns: u64,
 }
 
@@ -51,8 +52,8 @@ pub struct Reading {
 }
 
 impl Probe {
-    /// For a trial whose threads stand at the start line, pinned to these CPUs, one entry a thread; the agent's own
-    /// runtime is pinned to `runtime`. `None` where `/proc` does not tell of threads.
+    /// Creates a probe for a trial whose threads wait at the start line, pinned to these CPUs, one entry per thread.
+    /// The agent's runtime is pinned to `runtime`. `None` if `/proc` does not list threads.
     #[must_use]
     pub fn new(threads: &[u32], runtime: u32) -> Option<Self> {
         let cpus: Vec<u32> = threads.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -65,10 +66,10 @@ impl Probe {
         })
     }
 
-    /// Reads all that there is. `None` without `/proc/stat`.
+    /// Takes a reading. `None` without `/proc/stat`.
     #[must_use]
     pub fn read(&self) -> Option<Reading> {
-        // These two next to each other: they are held against one another.
+        // These two are compared, so they are read one right after the other.
         let own = self.elsewhere.others().ok();
         let cpus = stat::cpus(&fs::read_to_string("/proc/stat").ok()?);
         let sysfs = Path::new(CPUS);
@@ -84,7 +85,7 @@ impl Probe {
         })
     }
 
-    /// What lies between two readings that are so far apart. `None` where none of the trial's CPUs is told of.
+    /// The noise between two readings `span_ns` apart. `None` if a CPU of the trial is missing from them.
     #[must_use]
     pub fn between(&self, first: &Reading, last: &Reading, span_ns: u64) -> Option<Noise> {
         let spent = |cpus: &[u32]| -> Option<Spent> {
@@ -92,7 +93,7 @@ impl Probe {
             Some(counters::sum(&each.collect::<Option<Vec<Spent>>>()?).unwrap_or_default())
         };
         let ours = spent(&self.cpus).filter(|_| span_ns > 0)?;
-        // One that came or went meanwhile has nothing to tell.
+        // CPUs that were online at both readings.
         let both: Vec<u32> = first.cpus.keys().copied().filter(|cpu| last.cpus.contains_key(cpu)).collect();
         let frequency = |cpu: &u32| {
             Some(Frequency { cpu: *cpu, begin_khz: *first.khz.get(cpu)?, end_khz: *last.khz.get(cpu)? })
@@ -114,8 +115,8 @@ impl Probe {
         })
     }
 
-    /// What the CPUs ran beyond what this process did. Interrupts are left out on both sides as far as /proc/stat tells
-    /// them apart: those of the trial's own device are no foreign load.
+    /// Load on the CPUs that is not from this process. Interrupts are left out on both sides as far as /proc/stat
+    /// reports them separately, because those of the trial's device are not foreign load.
     fn foreign(&self, cpus: Spent, first: Ran, last: Ran) -> Foreign {
         let beyond = |steps: u64, first: u64, last: u64| {
             let found = steps.saturating_mul(self.unit_ns).saturating_sub(last.saturating_sub(first));
@@ -124,14 +125,14 @@ impl Probe {
         let total_ns = beyond(cpus.user.saturating_add(cpus.system), first.total_ns, last.total_ns);
         Foreign {
             total_ns,
-            // What is seen of a part is seen of the whole.
+            // A part cannot exceed the total.
             user_ns: beyond(cpus.user, first.user_ns, last.user_ns).min(total_ns),
             resolution_ns: self.resolution_ns(),
         }
     }
 
-    /// Of each CPU, a step of user and one of system time, which are rounded apart; and a tick that may come between
-    /// reading the process and reading the CPU, at both edges.
+    /// For each CPU: one unit each of user and system time, which are rounded separately, and at both edges one tick
+    /// that may come between reading the process and reading the CPU.
     fn resolution_ns(&self) -> u64 {
         (2 * self.unit_ns + 2 * self.tick_ns) * self.cpus.len() as u64
     }
@@ -141,7 +142,8 @@ fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// How often the hardware has throttled these CPUs, by core and by package; `None` where it does not tell of one.
+/// Number of times that the hardware has throttled these CPUs, by core and by package; `None` if it is unknown for any
+/// of them.
 fn throttled(sysfs: &Path, cpus: &[u32]) -> Option<u64> {
     let count = |cpu: &u32| {
         let place = sysfs.join(format!("cpu{cpu}/thermal_throttle"));

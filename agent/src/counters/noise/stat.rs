@@ -1,4 +1,4 @@
-//! The texts of /proc/stat and /proc/pressure/cpu.
+//! Parsers for /proc/stat and /proc/pressure/cpu.
 
 use std::collections::BTreeMap;
 
@@ -6,31 +6,31 @@ proto::counters! {
     /// CPU time since the machine started, in the kernel's clock ticks (USER_HZ).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(super) struct Spent {
-        /// Processes in user mode, niced processes and guests included.
+        /// Processes in user mode, including niced processes and guests.
         pub(super) user: u64,
-        /// Processes and kernel threads in the kernel, without interrupts.
+        /// Processes and kernel threads in kernel mode, without interrupts.
         pub(super) system: u64,
-        /// Given to others by the hypervisor.
+        /// Time that the hypervisor gave to other guests.
         pub(super) steal: u64,
     }
 }
 
-/// Each CPU that is online. Lines that are none of a CPU are passed over.
+/// Parses the lines of all online CPUs; other lines are skipped.
 pub(super) fn cpus(text: &str) -> BTreeMap<u32, Spent> {
     text.lines().filter_map(cpu).collect()
 }
 
-/// `cpu1 user nice system idle iowait irq softirq steal guest guest_nice`
+/// Parses `cpu1 user nice system idle iowait irq softirq steal guest guest_nice`
 fn cpu(line: &str) -> Option<(u32, Spent)> {
     let mut words = line.strip_prefix("cpu")?.split_ascii_whitespace();
-    // The first line, of all CPUs, has no number.
+    // The first line, the sum of all CPUs, has no number.
     let id = line.as_bytes().get(3)?.is_ascii_digit().then(|| words.next()?.parse().ok())??;
     let times = words.map_while(|word| word.parse().ok()).collect::<Vec<u64>>();
     let [user, nice, system, _idle, _iowait, _irq, _softirq, steal, ..] = times[..] else { return None };
     Some((id, Spent { user: user.saturating_add(nice), system, steal }))
 }
 
-/// How long some task waited, in microseconds: `some avg10=0.00 avg60=0.00 avg300=0.00 total=123`.
+/// Time for which at least one task waited, in microseconds: `some avg10=0.00 avg60=0.00 avg300=0.00 total=123`.
 pub(super) fn pressure(text: &str) -> Option<u64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
     some.split_ascii_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
@@ -49,15 +49,15 @@ mod tests {
         intr 1582917 0 0\nctxt 12\nbtime 5\nprocesses 77\nprocs_running 1\n";
 
     #[test]
-    fn cpus_are_told_apart() {
+    fn cpus_are_parsed_separately() {
         let cpus = cpus(STAT);
-        assert_eq!(cpus.len(), 2, "the line of all is none of them");
+        assert_eq!(cpus.len(), 2, "the sum is not a CPU");
         assert_eq!(cpus[&0], Spent { user: 80, system: 10, steal: 2 });
         assert_eq!(cpus[&11], Spent { user: 40, system: 20, steal: 5 });
     }
 
     #[test]
-    fn what_is_no_account_is_none() {
+    fn malformed_lines_are_skipped() {
         assert!(cpus("").is_empty());
         assert!(cpus("cpu0 1 2 3\ncpufreq 1 2 3 4 5 6 7 8\ncpu1 a b c d e f g h\n").is_empty());
         assert_eq!(pressure(""), None);
@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn pressure_is_that_of_some() {
+    fn pressure_is_read_from_the_line_some() {
         let text = "some avg10=55.20 avg60=18.64 avg300=22.24 total=769655783\n\
             full avg10=0.00 avg60=0.00 avg300=0.00 total=1\n";
         assert_eq!(pressure(text), Some(769_655_783));
     }
 
     #[test]
-    fn this_machine_is_read() {
+    fn reads_this_host() {
         let text = std::fs::read_to_string("/proc/stat").unwrap();
         let cpus = cpus(&text);
         assert!(cpus.values().any(|cpu| cpu.user + cpu.system > 0), "{text}");
@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn formatted_lines_are_parsed(
             rows in prop::collection::btree_map(0u32..4096, prop::collection::vec(0u64..1 << 40, 8..12), 0..9),
         ) {
             let line = |(id, row): (&u32, &Vec<u64>)| {
@@ -97,15 +97,15 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_strange(text in ".{0,200}", cut in 0usize..300) {
+        fn arbitrary_text_is_handled(text in ".{0,200}", cut in 0usize..300) {
             let _ = (cpus(&text), pressure(&text));
-            // Cut off anywhere, it names no other CPU.
+            // A truncated text yields no other CPU.
             let cut: String = STAT.chars().take(cut).collect();
             prop_assert!(cpus(&cut).keys().all(|id| [0, 1, 11].contains(id)));
         }
 
         #[test]
-        fn time_does_not_run_backwards(a in any::<[u64; 3]>(), b in any::<[u64; 3]>()) {
+        fn differences_do_not_exceed_the_later_value(a in any::<[u64; 3]>(), b in any::<[u64; 3]>()) {
             let of = |[user, system, steal]: [u64; 3]| Spent { user, system, steal };
             let between = of(a).since(&of(b));
             prop_assert!(between.user <= a[0] && between.system <= a[1] && between.steal <= a[2]);

@@ -6,7 +6,7 @@ const MS: u64 = 1_000_000;
 
 fn probe(cpus: &[u32]) -> Probe {
     let mut probe = Probe::new(cpus, 0).unwrap();
-    // As on most machines, whichever this is.
+    // Usual values, independent of this host.
     (probe.tick_ns, probe.unit_ns) = (4 * MS, 10 * MS);
     probe
 }
@@ -20,7 +20,7 @@ fn reading(rows: &str, total_ms: u64, user_ms: u64) -> Reading {
 }
 
 #[test]
-fn others_are_what_the_cpu_ran_beyond_us() {
+fn foreign_load_is_cpu_time_minus_own_time() {
     let probe = probe(&[1]);
     let first = reading("cpu0 0 0 0 0 0 0 0 0\ncpu1 100 10 50 0 0 0 0 3\n", 1000, 700);
     let last = reading("cpu0 90 0 9 0 0 0 0 4\ncpu1 150 30 80 0 0 7 9 8\n", 1400, 900);
@@ -28,38 +28,38 @@ fn others_are_what_the_cpu_ran_beyond_us() {
     assert_eq!((noise.steal_ns, noise.steal_all_ns, noise.cpus_all), (50 * MS, 90 * MS, 2));
     let foreign = noise.foreign.unwrap();
     assert_eq!(foreign.resolution_ns, 28 * MS);
-    // The CPU ran 700 ms of user and 300 ms of system time less interrupts; we 200 ms and 200 ms.
+    // The CPU ran 700 ms of user and 300 ms of system time without interrupts; this process 200 ms each.
     assert_eq!((foreign.total_ns, foreign.user_ns), (600 * MS, 500 * MS));
     assert_eq!((noise.cpus, noise.waited_share), (vec![1], None));
 }
 
 #[test]
-fn less_than_can_be_seen_is_not_told() {
+fn foreign_load_below_the_resolution_is_zero() {
     let first = reading("cpu1 0 0 0 0 0 0 0 0\n", 0, 0);
     let found = |user: u64, own_ms: u64| {
         let last = reading(&format!("cpu1 {user} 0 0 0 0 0 0 0\n"), own_ms, own_ms);
         let foreign = probe(&[1]).between(&first, &last, 1000 * MS).unwrap().foreign.unwrap();
         (foreign.total_ns, foreign.user_ns)
     };
-    assert_eq!(found(52, 500), (0, 0), "20 ms may be rounding");
+    assert_eq!(found(52, 500), (0, 0), "20 ms may be a rounding error");
     assert_eq!(found(53, 500), (30 * MS, 30 * MS));
-    assert_eq!(found(40, 500), (0, 0), "we may have run elsewhere");
+    assert_eq!(found(40, 500), (0, 0), "own time may include other CPUs");
 }
 
 #[test]
-fn what_a_machine_does_not_have_is_absent() {
+fn unavailable_readings_are_absent() {
     let first = reading("cpu1 0 0 0 0 0 0 0 0\n", 0, 0);
     let noise = probe(&[1]).between(&first, &first, MS).unwrap();
     assert_eq!((noise.pressure_ns, noise.throttled, noise.clocksource), (None, None, None));
     assert!(noise.frequencies.is_empty());
     let unknown = Reading { own: None, ..first.clone() };
     assert_eq!(probe(&[1]).between(&unknown, &first, MS).unwrap().foreign, None);
-    assert_eq!(probe(&[2]).between(&first, &first, MS), None, "a CPU that is not there");
-    assert_eq!(probe(&[1]).between(&first, &first, 0), None, "no time");
+    assert_eq!(probe(&[2]).between(&first, &first, MS), None, "a CPU that does not exist");
+    assert_eq!(probe(&[1]).between(&first, &first, 0), None, "zero time between the readings");
 }
 
 #[test]
-fn what_it_has_is_told() {
+fn available_readings_are_reported() {
     let at = |khz: u64, throttled, pressure, clock: &str| Reading {
         khz: [(1, khz)].into(),
         throttled: Some(throttled),
@@ -76,7 +76,7 @@ fn what_it_has_is_told() {
 }
 
 #[test]
-fn throttling_is_told_where_every_cpu_tells() {
+fn throttling_is_reported_if_known_for_every_cpu() {
     let dir = tempfile::TempDir::new().unwrap();
     let counts = |cpu: u32, core: &str| {
         let place = dir.path().join(format!("cpu{cpu}/thermal_throttle"));
@@ -91,7 +91,7 @@ fn throttling_is_told_where_every_cpu_tells() {
 }
 
 #[test]
-fn this_machine_is_read() {
+fn reads_this_host() {
     let cpu = crate::topology::Topology::discover().unwrap().cpus[0].id;
     let probe = Probe::new(&[cpu, cpu], cpu + 1).unwrap();
     assert!(!probe.alone && !Probe::new(&[cpu], cpu).unwrap().alone);
@@ -105,7 +105,7 @@ fn this_machine_is_read() {
 
 proptest! {
     #[test]
-    fn no_readings_are_too_strange(
+    fn arbitrary_readings_are_handled(
         a in prop::collection::vec(any::<u64>(), 8), b in prop::collection::vec(any::<u64>(), 8),
         own in any::<[u64; 4]>(), span in 1u64..,
     ) {

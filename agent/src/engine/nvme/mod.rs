@@ -30,7 +30,7 @@ use crate::{
     workload::{Op, OpKind},
 };
 
-/// The part of an NVMe status that tells the error: its type and its code. The other bits tell whether to retry.
+/// The part of an NVMe status that identifies the error: its type and its code. The other bits say whether to retry.
 const STATUS: i32 = 0x7FF;
 
 /// Commands to a namespace, in entries of the large size.
@@ -65,8 +65,8 @@ impl Requests for Commands {
         } else {
             opcode::UringCmd80::new(context.fd(slot), URING_CMD_IO).cmd(area).buf_index(buffer).build()
         };
-        // A completion does not report how much was moved: it is all or nothing. So the request's user data carries its
-        // length.
+        // A completion does not report the number of bytes moved: it is all or nothing. So the request's user data
+        // contains its length.
         entry.user_data(u64::from(op.len) << 32 | u64::from(slot)).flags(context.flags)
     }
 
@@ -77,7 +77,7 @@ impl Requests for Commands {
     }
 }
 
-/// The result that a completion stands for: all of `len` bytes, a negated errno, or a negated NVMe status above the
+/// The result that a completion represents: all of `len` bytes, a negated errno, or a negated NVMe status above the
 /// errnos.
 #[inline]
 fn result(result: i32, len: i32) -> i32 {
@@ -89,8 +89,8 @@ fn result(result: i32, len: i32) -> i32 {
 }
 
 impl Ring<Commands> {
-    /// Builds the ring, on the thread that is going to use it, for commands to the namespace whose generic character
-    /// device `file` is, and tests it with one command. Returns what was granted of each option.
+    /// Builds the ring, on the thread that is going to use it, for commands to the namespace behind the generic
+    /// character device `file`, and tests it with one command. Returns requested and granted options.
     ///
     /// # Errors
     /// As [`Ring::new`], and when the command fails.
@@ -123,7 +123,7 @@ impl Ring<Commands> {
         }
     }
 
-    /// Reads the drive's first block by a command that is made like all others, and returns its result. The setup of a
+    /// Reads the drive's first block by a command that is built like all others, and returns its result. The setup of a
     /// ring does not show whether the driver accepts commands or registered buffers, or polls for them.
     fn test_command(&mut self, block: u32) -> i32 {
         self.queue(std::iter::once((0, Op::new(OpKind::Read, 0, block))));
@@ -141,7 +141,7 @@ fn refused(failure: PassthroughFailure) -> Refusal {
     EngineRefusal::Passthrough { failure }.into()
 }
 
-/// Why the first command failed.
+/// The refusal for a failed first command.
 fn test_failed(result: i32, knobs: &Knobs, block: u32) -> Refusal {
     if let status @ 0.. = -result - NVME_STATUS {
         return refused(PassthroughFailure::Status { block, status });

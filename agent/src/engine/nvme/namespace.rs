@@ -1,4 +1,4 @@
-//! The namespace that a device is, and the format of its blocks, from the kernel and from the drive itself.
+//! The namespace behind a device, and the format of its blocks, queried from the kernel and the drive.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! What can be tested without a drive: the layout of requests in the ring, the meaning of completions, rings with large
-//! entries on this host, and the refusals without a drive.
+//! Tests that need no drive: the layout of requests in the ring, the meaning of completions, rings with large entries
+//! on this host, and the refusals without a drive.
 
 use std::mem::ManuallyDrop;
 
@@ -67,7 +67,7 @@ fn completes(ring: &mut Ring<LargeNops>, depth: u32) {
         seen.sort_unstable();
         let expected: Vec<_> =
             (0..depth).map(|slot| (slot, 512 * (1 + round * depth + slot) as i32)).collect();
-        assert_eq!(seen, expected, "each comes back from its slot, with its own length");
+        assert_eq!(seen, expected, "each completes in its slot, with its own length");
     }
     assert_eq!(ring.counts().submitted, u64::from(5 * depth));
 }
@@ -160,7 +160,7 @@ fn requests_have_the_layout_of_the_kernel() {
 fn status_is_an_error_not_a_length() {
     assert_eq!(result(0, 4096), 4096);
     assert_eq!(result(-libc::EINTR, 4096), -libc::EINTR);
-    // "Unrecovered Read Error", with the bits that say not to retry and that the log has more.
+    // "Unrecovered Read Error", with the bits for "do not retry" and "more in the log".
     assert_eq!(result(0x6281, 4096), -(NVME_STATUS + 0x281));
     assert!(-result(0x7FFF, 4096) < 4096, "within the table of the recorder");
 }
@@ -255,7 +255,7 @@ fn ways() -> Vec<trial::Engine> {
 
 /// Reads and writes the drive that the environment names. Its contents are lost.
 #[test]
-#[ignore = "destroys what is on a drive: kernel/checks/nvme.sh runs it in a guest"]
+#[ignore = "destroys the data on a drive: kernel/checks/nvme.sh runs it in a guest"]
 fn reads_the_same_data_through_ring_and_block_layer() {
     use std::os::unix::fs::FileExt;
     const SPAN: u64 = 8 << 20;
@@ -317,7 +317,7 @@ fn reads_the_same_data_through_ring_and_block_layer() {
         for (op, data) in writes.iter().zip(&written) {
             wanted[op.offset as usize..][..data.len()].copy_from_slice(data);
         }
-        // The page cache does not know of writes that bypassed it.
+        // The page cache does not see writes that bypass it.
         rustix::fs::fadvise(&disk, 0, std::num::NonZeroU64::new(SPAN), rustix::fs::Advice::DontNeed).unwrap();
         let mut found = vec![0; SPAN as usize];
         disk.read_exact_at(&mut found, 0).unwrap();

@@ -1,5 +1,5 @@
-//! Numbers of the kernel's interface that the io-uring crate has no names for (include/uapi/linux/io_uring.h; those of
-//! urgent requests are of the patches in kernel/). Flags that are engine options have theirs in the table of options.
+//! Constants of the kernel's interface that the io-uring crate does not define (include/uapi/linux/io_uring.h; those of
+//! urgent requests come from the patches in kernel/). Flags that are engine options are in the table of options.
 
 use proto::engine::setup_flag;
 
@@ -22,6 +22,6 @@ pub(crate) const IOSQE_URGENT: u8 = 1 << 7;
 /// Registers rings with the calling thread.
 pub(super) const REGISTER_RING_FDS: u32 = 20;
 
-/// The remedy where a host does not know urgent requests.
-pub(crate) const NEEDS_PATCH: &str = "it needs the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
+/// The remedy if a kernel does not support urgent requests.
+pub(crate) const NEEDS_PATCH: &str = "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
                                       coordinator run …` boots it in a guest)";

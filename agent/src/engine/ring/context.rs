@@ -14,7 +14,7 @@ use crate::buffers::Buffers;
 /// The largest buffer that can be registered as one (the kernel's limit is 1 GiB).
 const LARGEST_REGISTERED: usize = 1 << 30;
 
-/// How the requests of a lane tell the kernel about their precedence.
+/// The marks by which a lane's requests tell the kernel their precedence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint {
     /// Bits of the request's flags.
@@ -23,7 +23,7 @@ pub struct Hint {
     pub(super) ioprio: u16,
 }
 
-/// The files, buffers and flags of requests, and what of them is registered.
+/// The files, buffers and flags of requests, and their registration.
 pub struct RequestContext {
     _files: Vec<OwnedFd>,
     /// Their descriptors; each file serves the same number of slots.
@@ -81,7 +81,7 @@ impl RequestContext {
     }
 }
 
-/// The buffers as they are registered, in as few pieces as the kernel's limit allows, and the number of slots in each.
+/// The buffers to register, as few as the kernel's limit allows, and the number of slots in each.
 pub(super) fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
     let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
     let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {

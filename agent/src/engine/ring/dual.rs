@@ -29,7 +29,7 @@ pub struct DualRing {
 }
 
 impl DualRing {
-    /// Builds both rings alike; each has its own block for every slot, from `buffers`.
+    /// Builds both rings with the same options; each has its own block for every slot, from `buffers`.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -55,7 +55,7 @@ impl DualRing {
         Ok((Self { urgent, bulk, polls: 0 }, knobs))
     }
 
-    /// Waits until one of the rings has a completion. Workers block signals, so these do not end the wait.
+    /// Waits until one of the rings has a completion. Workers block signals, so signals do not end the wait.
     fn wait(&mut self) -> io::Result<()> {
         let of = |ring: &Ring| libc::pollfd { fd: ring.ring.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut fds = [of(&self.urgent), of(&self.bulk)];
@@ -194,7 +194,7 @@ mod tests {
             }));
             let mut seen = Vec::new();
             while seen.len() < DEPTH as usize {
-                assert!(engine.commit(1).unwrap() > 0, "waits until something is there");
+                assert!(engine.commit(1).unwrap() > 0, "waits for a completion");
                 engine.reap(|completion| seen.push(completion));
             }
             seen.sort_by_key(|completion| completion.slot);

@@ -1,4 +1,4 @@
-//! io_uring: the engines `io_uring`, `nop`, and (with requests of its own) `nvme`.
+//! io_uring: the engines `io_uring`, `nop`, and, with its own type of request, `nvme`.
 
 pub(crate) mod abi;
 mod context;
@@ -29,7 +29,7 @@ pub use self::{context::RequestContext, dual::DualRing, setup::Attach, transfers
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
-/// What a ring's requests do.
+/// The kind of a ring's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// Nothing.
@@ -48,7 +48,7 @@ impl Opcode {
 
 /// The configuration of a ring.
 pub struct RingSetup<'a> {
-    /// What its requests do.
+    /// The kind of its requests.
     pub opcode: Opcode,
     /// The maximum number of requests in flight.
     pub depth: u32,
@@ -58,7 +58,7 @@ pub struct RingSetup<'a> {
     pub worker: u32,
     /// The CPU of its polling thread; `None` leaves the choice to the kernel.
     pub poller: Option<u32>,
-    /// Where rings that share a polling thread find the first ring.
+    /// Access to the first ring, for rings that share its polling thread.
     pub attach: &'a Attach,
 }
 
@@ -95,7 +95,7 @@ pub struct Ring<R: Requests = Transfers> {
     requests: ManuallyDrop<R>,
     pub(super) context: RequestContext,
     ring_fd: RingFd,
-    /// A kernel thread takes the submissions, and completions are awaited by polling.
+    /// A kernel thread takes the submissions, and this thread polls for completions.
     sqpoll: bool,
     /// Queued, and not yet taken by the kernel.
     queued: u32,
@@ -130,11 +130,11 @@ impl<R: Requests> Drop for Ring<R> {
 }
 
 impl Ring {
-    /// Builds the ring on the thread that is going to use it, and registers files and buffers. Returns what was granted
-    /// of each option.
+    /// Builds the ring on the thread that is going to use it, and registers files and buffers. Returns requested and
+    /// granted options.
     ///
     /// # Errors
-    /// A refusal that names the option and what would grant it. With `fallback: allow` an option that is not granted is
+    /// A refusal that names the option and its requirements. With `fallback: allow` an option that is not granted is
     /// dropped instead.
     pub fn new(setup: &RingSetup<'_>, file: OwnedFd, buffers: Buffers) -> Result<(Self, Vec<Knob>), Refusal> {
         Self::over(setup, vec![file], buffers)
@@ -169,7 +169,7 @@ impl<R: Requests> Ring<R> {
         let setup::Built { ring, mut knobs, urgent: flagged } = setup::build::<R>(setup)?;
         let transfers = setup.opcode == Opcode::Transfer;
         let flags = if engine.ring.force_async { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
-        // Complete from the start, so that drop frees the buffers whatever is refused below.
+        // Complete from the start, so that drop frees the buffers if an option is refused below.
         let mut built = Self {
             requests: ManuallyDrop::new(requests),
             context: RequestContext::new(files, setup.depth, flags, buffers),
@@ -187,7 +187,7 @@ impl<R: Requests> Ring<R> {
             parted: 0,
         };
         let (ring, context) = (&built.ring, &mut built.context);
-        // They are part of each request: there is nothing to be granted in advance.
+        // These options are part of each request, so they need no grant in advance.
         let written = engine.set_options().filter(|option| option.grant == Grant::Request);
         knobs.extend(written.map(|option| Knob::switch(option.name, true)));
         if engine.ring.fixed_files && transfers {
@@ -261,7 +261,7 @@ impl<R: Requests> Ring<R> {
     /// # Safety
     /// Everything that the entry refers to must live until its completion is reaped, and the queue must have room.
     pub(super) unsafe fn queue_entry(&mut self, entry: &R::Sqe) {
-        // SAFETY: the caller guarantees that what the entry refers to lives long enough.
+        // SAFETY: the caller guarantees that everything that the entry refers to lives long enough.
         let pushed = unsafe { self.ring.submission().push(entry) };
         debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
         self.queued += 1;
@@ -289,24 +289,24 @@ impl<R: Requests> Ring<R> {
         self.visible
     }
 
-    /// Whether some completions become visible only after a call: those that are polled for, held back for us, or found
-    /// no room in the queue.
+    /// Whether some completions become visible only after a call: polled ones, deferred ones, and those that did not
+    /// fit into the queue.
     fn needs_call(&mut self) -> bool {
         let polled = self.ring.params().is_setup_iopoll() && self.submitted > self.reaped;
         let queue = self.ring.submission();
         polled || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// The kernel's thread already has what is queued. Polls for completions until there are enough, or [`LOOKS`]
-    /// times; calls the kernel only to wake the thread, or to refill a completion queue that overflowed.
+    /// Queued requests are already visible to the kernel's thread. Polls for completions until there are enough, or
+    /// [`LOOKS`] times; calls the kernel only to wake the thread, or to refill a completion queue that overflowed.
     fn commit_polled(&mut self, wait: u32) -> io::Result<u32> {
         if self.queued > 0 {
             self.submitted += u64::from(std::mem::take(&mut self.queued));
             self.woken = false;
         }
         for _ in 0..LOOKS {
-            // The thread sets the flag before it reads the tail a last time; we moved the tail before reading the flag.
-            // The fence ensures that one of the two is seen.
+            // The thread sets the flag and then reads the tail a last time; this side moved the tail and then reads the
+            // flag. The fence ensures that at least one side sees the other's change.
             fence(Ordering::SeqCst);
             let queue = self.ring.submission();
             // The thread wakes by itself for completions, so only requests that it has not taken need the call.
@@ -358,7 +358,7 @@ impl<R: Requests> Engine for Ring<R> {
         if self.queued == 0 && wait == 0 && !self.needs_call() {
             return Ok(self.look());
         }
-        // GETEVENTS also runs the completions that defer_taskrun holds back, and polls under iopoll.
+        // GETEVENTS also runs completions deferred by defer_taskrun, and polls under iopoll.
         let taken = self.enter(self.queued, wait, ENTER_GETEVENTS);
         let visible = self.look();
         let taken = taken?;

@@ -4,7 +4,7 @@ use std::{io, os::fd::RawFd};
 
 use syscalls::{Errno, Sysno, syscall};
 
-/// Wait for completions, poll for them, and release those that are held back.
+/// Wait for completions, poll for them, and release deferred ones.
 pub(super) const ENTER_GETEVENTS: u32 = 1 << 0;
 /// Wake the polling thread.
 pub(super) const ENTER_SQ_WAKEUP: u32 = 1 << 1;
@@ -21,8 +21,8 @@ pub(in crate::engine) struct RingFd {
 }
 
 impl RingFd {
-    /// Makes one io_uring_enter, again if a signal ends it; adds each call to `calls`. Returns how many requests were
-    /// taken.
+    /// Calls io_uring_enter, and repeats it if a signal interrupts it; adds each call to `calls`. Returns the number of
+    /// requests taken.
     #[inline]
     pub(super) fn enter(self, submit: u32, wait: u32, flags: u32, calls: &mut u64) -> io::Result<u32> {
         loop {

@@ -1,6 +1,6 @@
-//! Setting up a ring: the flags that a trial requests, those that the kernel grants, and the reason where it does not.
+//! Setup of a ring: the flags that a trial requests, those that the kernel grants, and the reason for a refusal.
 //!
-//! Rings are set up by the system call itself, since the io-uring crate does not know every flag.
+//! Rings are set up by a direct system call, because the io-uring crate does not support every flag.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use proto::{
 
 use super::{Requests, RingSetup, abi::*};
 
-/// A flag that a trial requests of io_uring_setup.
+/// A requested flag of io_uring_setup.
 #[derive(Clone, Copy, PartialEq)]
 struct Flag {
     /// The option.
@@ -27,7 +27,7 @@ struct Flag {
     bit: u32,
 }
 
-/// The flags that an engine requests, each after those that it requires.
+/// The flags that an engine requests, each after the flags that it requires.
 fn requested(engine: &Engine) -> Vec<Flag> {
     let flag = |option: &'static EngineOption| match option.grant {
         Grant::Setup(bit) => Some(Flag { name: option.name, bit }),
@@ -38,7 +38,7 @@ fn requested(engine: &Engine) -> Vec<Flag> {
     engine.set_options().filter_map(flag).chain(urgent).collect()
 }
 
-/// `struct io_uring_params`, without the offsets that only the io-uring crate looks at.
+/// `struct io_uring_params`, with the offsets, which only the io-uring crate reads, as opaque words.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Params {
@@ -55,7 +55,7 @@ pub struct Params {
 
 const _: () = assert!(size_of::<Params>() == size_of::<io_uring::Parameters>());
 
-/// Where the first worker's ring is found by the others, whose rings share its thread.
+/// Gives the other workers access to the first worker's ring, whose polling thread their rings share.
 #[derive(Default)]
 pub struct Attach {
     first: Mutex<Option<Option<RawFd>>>,
@@ -69,7 +69,7 @@ impl Attach {
         self.known.notify_all();
     }
 
-    /// Waits for the first ring; none if it could not be built.
+    /// Waits for the first ring; `None` if it could not be built.
     fn wait(&self) -> Option<RawFd> {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -84,13 +84,13 @@ impl Attach {
 /// A ring for requests of one kind, as the kernel granted it.
 pub(super) struct Built<R: Requests> {
     pub(super) ring: IoUring<R::Sqe, R::Cqe>,
-    /// The flags that were requested, but for the urgent one.
+    /// The requested flags, except the urgent one.
     pub(super) knobs: Vec<Knob>,
     /// Whether the ring takes urgent requests.
     pub(super) urgent: bool,
 }
 
-/// Sets the ring up. Where the kernel refuses its flags, finds out which of them, and goes on without these if the trial
+/// Sets up the ring. If the kernel refuses its flags, determines which ones, and continues without them if the trial
 /// allows it.
 pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, worker, attach, .. } = *setup;
@@ -110,14 +110,14 @@ pub(super) fn build<R: Requests>(setup: &RingSetup<'_>) -> Result<Built<R>, Refu
 fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result<Built<R>, Refusal> {
     let RingSetup { engine, depth, .. } = *setup;
     let requested = requested(engine);
-    // Room for every slot, whatever a commit leaves behind. A polling thread moves the head of the submission queue
-    // after its completions are seen, so that a batch that is done may still take up room beside the next one.
+    // Room for every slot, even if a commit leaves requests queued. A polling thread moves the head of the submission
+    // queue after completions become visible, so a completed batch may still take up room beside the next one.
     let entries = if engine.ring.sqpoll.is_some() { 2 * depth } else { depth };
     let attempt = |flags: &[Flag]| {
         let bits = flags.iter().fold(0, |bits, flag| bits | flag.bit);
         let mut params = params(setup, bits, entries, wq_fd);
         let ring = R::open(&mut params, entries)?;
-        // A kernel with the first patches only accepts the flag, but issues nothing sooner: as if it did not know it.
+        // A kernel with only the first patches accepts the flag but ignores it, so it counts as unsupported.
         if bits & SETUP_URGENT != 0 && params.features & FEAT_URGENT == 0 {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
@@ -135,12 +135,12 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
         Ok(ring) => return Ok(built(ring, &requested)),
         Err(error) => error,
     };
-    // EINVAL: a flag that is not known. EPERM with SQPOLL: it needed privileges before 5.11.
+    // EINVAL: an unknown flag. EPERM with SQPOLL: it needed privileges before 5.11.
     let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
     if !by_flag || requested.is_empty() || attempt(&[]).is_err() {
         return Err(setup_refusal::<R>(&error, depth));
     }
-    // Flags build on one another, so each is tried on top of those that were granted before it.
+    // Flags depend on each other, so each is tried together with those already granted.
     let mut granted: Vec<Flag> = Vec::new();
     for flag in &requested {
         granted.push(*flag);
@@ -158,18 +158,17 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
     Ok(built(ring, &granted))
 }
 
-/// The first Linux release that has an option; `None` where every kernel with io_uring has it, and where none has it
-/// without patches.
+/// The first Linux release that has an option; `None` if every kernel with io_uring has it, or none without patches.
 fn since(name: &str) -> Option<String> {
     EngineOption::named(name)?.since.map(str::to_owned)
 }
 
 fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) -> Params {
-    // Room for every request in flight, so that no completion is ever left out; and never shorter than the queue for
-    // submissions, which the kernel does not take.
+    // Room for every request in flight, so that no completion overflows. The kernel does not accept a completion queue
+    // shorter than the submission queue.
     let (flags, cq_entries) = (bits | SETUP_CQSIZE, entries.next_power_of_two());
     let mut params = Params { flags, cq_entries, ..Params::default() };
-    // Completions that wait to be asked for are then announced by a flag, which can be looked at for nothing.
+    // With these flags, deferred completions are announced by a flag in memory, which is cheap to check.
     if bits & (SETUP_COOP_TASKRUN | SETUP_DEFER_TASKRUN) != 0 {
         params.flags |= SETUP_TASKRUN_FLAG;
     }
@@ -187,7 +186,7 @@ fn params(setup: &RingSetup<'_>, bits: u32, entries: u32, wq_fd: Option<RawFd>) 
     params
 }
 
-/// A ring with entries of the usual sizes.
+/// Opens a ring with entries of the usual sizes.
 pub(super) fn open(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     // SAFETY: the call reads and fills one `io_uring_params`, which `params` is laid out as.
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, depth, &raw mut *params) };
@@ -196,25 +195,26 @@ pub(super) fn open(params: &mut Params, depth: u32) -> io::Result<IoUring> {
     }
     // SAFETY: `Parameters` is a transparent wrapper of `io_uring_params`; both are plain numbers of one size.
     let params = unsafe { std::mem::transmute::<Params, io_uring::Parameters>(*params) };
-    // SAFETY: the descriptor is a ring of ours alone, with the parameters that the kernel filled in for it.
+    // SAFETY: the descriptor is a ring with no other owner, and the kernel filled in these parameters for it.
     unsafe { IoUring::from_fd(fd as RawFd, params) }
 }
 
-/// A ring with these flags alone, to see whether they are granted, and the features that the kernel reports.
+/// Opens a ring with these flags, as a test, and returns it with the features that the kernel reports.
 pub(crate) fn open_flagged(flags: u32, entries: u32) -> io::Result<(IoUring, u32)> {
-    // Without SQPOLL the time is ignored.
+    // The idle time is ignored without SQPOLL.
     let mut params = Params { flags, sq_thread_idle: 10, ..Params::default() };
     let ring = open(&mut params, entries)?;
     Ok((ring, params.features))
 }
 
-/// A ring with large entries: of 128 bytes in the submission queue, and of 32 in the completion queue.
+/// Opens a ring with large entries: 128 bytes in the submission queue, and 32 in the completion queue.
 pub(in super::super) fn open_large(
     params: &Params,
     depth: u32,
 ) -> io::Result<IoUring<squeue::Entry128, cqueue::Entry32>> {
     type Setter = fn(&mut io_uring::Builder<squeue::Entry128, cqueue::Entry32>, &Params);
-    // The crate takes over a descriptor for small entries only. A flag that its builder does not know is not granted.
+    // The crate accepts an existing descriptor only for small entries. Flags that its builder does not support are not
+    // granted.
     const SETTERS: [(u32, Setter); 10] = [
         (SETUP_CQSIZE, |ring, params| _ = ring.setup_cqsize(params.cq_entries)),
         (SETUP_IOPOLL, |ring, _| _ = ring.setup_iopoll()),
@@ -241,7 +241,7 @@ pub(in super::super) fn open_large(
     builder.build(depth)
 }
 
-/// Registers the ring with itself; returns the index that stands for it in `io_uring_enter`.
+/// Registers the ring with the calling thread; returns its index for `io_uring_enter`.
 pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
     /// `struct io_uring_rsrc_update`.
     #[repr(C)]
@@ -257,7 +257,7 @@ pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
     if done == 1 { Ok(update.offset.cast_signed()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Why there is no ring at all, and what would give one.
+/// The refusal if no ring can be set up at all.
 fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let failure = match (error.raw_os_error(), disabled.trim()) {
@@ -277,7 +277,7 @@ fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
     EngineRefusal::Ring { failure }.into()
 }
 
-/// Records whether a registration was granted; refuses the trial where it was not but has to be.
+/// Records whether a registration was granted. Refuses the trial if it was not, unless the trial allows a fallback.
 pub(in super::super) fn granted<T>(
     name: &'static str,
     outcome: io::Result<T>,

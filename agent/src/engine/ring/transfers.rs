@@ -1,7 +1,7 @@
 //! The requests of the engines `io_uring` and `nop`: reads and writes of a file, or NOPs.
 //!
-//! A request is made from a template. There is one for each kind of operation, lane and file, so that nothing is
-//! decided per request that is known when the ring is built.
+//! A request is made from a template. There is one for each kind of operation, lane and file, so that the hot path
+//! decides nothing that is known when the ring is built.
 
 use std::io;
 
@@ -29,8 +29,7 @@ const KINDS: usize = 8;
 /// Templates for one file: [`KINDS`] for each lane.
 const TEMPLATES: usize = Lane::ALL.len() * KINDS;
 
-/// What requests of one kind have in common: two words of `struct io_uring_sqe`. All other words are filled in, or
-/// zero.
+/// The common part of requests of one kind: two words of `struct io_uring_sqe`. All other words are filled in, or zero.
 ///
 /// The crate's own entry has no access to its fields once it is built. The words have one size because the compiler
 /// then keeps each in a register and stores it once; fields of mixed sizes are assembled on the stack and copied in
@@ -39,7 +38,7 @@ const TEMPLATES: usize = Lane::ALL.len() * KINDS;
 struct Template {
     /// Opcode, flags, I/O priority, descriptor.
     head: u64,
-    /// Length, if it is the same for all, and the opcode's own flags.
+    /// Length, if it is the same for all, and flags of the opcode.
     length: u64,
 }
 
@@ -58,7 +57,7 @@ impl From<squeue::Entry> for Template {
 }
 
 impl Template {
-    /// The same with the hint of a lane.
+    /// The template with the hint of a lane.
     fn with_hint(self, hint: Hint) -> Self {
         let mut head = self.head.to_ne_bytes();
         head[1] |= hint.flags;
@@ -91,7 +90,7 @@ impl Transfers {
         Self { opcode, iovecs, templates: Box::default() }
     }
 
-    /// A request of one kind and lane for one file, without what differs between requests.
+    /// The template of one kind, lane and file.
     fn template(&self, context: &RequestContext, file: usize, lane: Lane, kind: OpKind) -> Template {
         let nowhere = std::ptr::null_mut::<u8>();
         let registered = context.slots_per_buffer.is_some();
@@ -138,7 +137,7 @@ impl Requests for Transfers {
 
     fn settle(&mut self, context: &RequestContext) {
         let files = context.fds.len().max(1);
-        // Numbers that no kind has are never used.
+        // Entries that belong to no kind are never used.
         let mut templates = vec![self.template(context, 0, Lane::Bulk, OpKind::Read); files * TEMPLATES];
         for (file, templates) in templates.chunks_mut(TEMPLATES).enumerate() {
             for (lane, kind) in Lane::ALL.into_iter().flat_map(|lane| OpKind::ALL.map(|kind| (lane, kind))) {

@@ -1,4 +1,4 @@
-//! The means by which a ring prefers urgent requests, and what the host grants of them.
+//! The means by which a ring prefers urgent requests, and those that the host grants.
 
 use std::io;
 
@@ -20,7 +20,8 @@ const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
 impl<R: Requests> Ring<R> {
-    /// Prefers urgent requests as requested, and returns what was granted. `flagged`: the ring takes urgent flags.
+    /// Sets up the requested preference of urgent requests, and returns what was granted. `flagged`: the ring accepts
+    /// urgent flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
         let granted = |by: UrgentBy| Knob::new(URGENT, KnobValue::Urgent(urgent.by), KnobValue::Urgent(by));
@@ -44,7 +45,7 @@ impl<R: Requests> Ring<R> {
         self.requests.settle(&self.context);
     }
 
-    /// The highest priority that reads of the target may have here, by reading with it.
+    /// Finds the highest permitted priority for reads of the target, by test reads.
     fn find_priority(&mut self, opcode: Opcode, urgent: Urgent) -> Result<Priority, Refusal> {
         debug_assert_eq!(opcode, Opcode::Transfer, "checked with the trial");
         let mut why = None;
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn urgent_requests_differ_in_flags_and_priority_alone() {
+    fn urgent_requests_differ_only_in_flags_and_priority() {
         let (mut ring, knobs) = match ring(UrgentBy::None, Fallback::Refuse) {
             Err(refusal) if forbidden(&refusal) => return,
             other => other.unwrap(),
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!((urgent[0], &urgent[4..]), (plain[0], &plain[4..]));
         ring.context.flags = squeue::Flags::ASYNC;
         ring.set_urgent_hint(Hint { flags: IOSQE_URGENT, ioprio: 0 });
-        assert_eq!(bytes(&mut ring, OpKind::Write, Lane::Urgent)[1], 0x90, "beside other flags");
+        assert_eq!(bytes(&mut ring, OpKind::Write, Lane::Urgent)[1], 0x90, "in addition to other flags");
         let _: &Transfers = &ring.requests;
     }
 

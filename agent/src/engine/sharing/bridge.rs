@@ -1,4 +1,4 @@
-//! What the combiner and the workers' handles of its ring share; see [`super::combiner`].
+//! The state shared by the combiner and the workers' handles of its ring; see [`super::combiner`].
 
 use std::{
     io,
@@ -12,33 +12,35 @@ use std::{
 
 use super::{
     super::{Completion, Slot},
-    futex::Bed,
+    futex::Parker,
 };
 use crate::workload::Op;
 
-/// The state that both sides see.
+/// The state shared by both sides.
 pub(super) struct Bridge {
     /// The combiner sleeps, or is about to sleep.
     pub(super) asleep: AtomicBool,
     /// Workers that may still queue something.
     pub(super) workers: AtomicU32,
-    /// The errno of the combiner's failure; 0: none.
+    /// The errno of the combiner's failure; 0 if none.
     pub(super) failed: AtomicI32,
-    pub(super) waking: OwnedFd,
+    /// The eventfd that wakes the combiner.
+    pub(super) wake_fd: OwnedFd,
     /// The destination of the read that wakes the combiner.
     pub(super) sink: AtomicU64,
-    pub(super) seats: Box<[Seat]>,
-    /// How long workers poll before they sleep, in ticks.
+    /// One for each worker.
+    pub(super) waiters: Box<[Waiter]>,
+    /// Time for which workers poll before they sleep, in ticks.
     pub(super) spin: u64,
     pub(super) moves_data: bool,
 }
 
-/// Where a worker waits. It does not share a cache line with its neighbour's.
+/// The place where one worker waits for completions. Aligned so that neighbours share no cache line.
 #[repr(align(128))]
-pub(super) struct Seat {
-    /// The number of completions in its inbox that the worker waits for; 0: it does not sleep.
+pub(super) struct Waiter {
+    /// The number of completions in its inbox that the worker waits for; 0 while it does not sleep.
     pub(super) wants: AtomicU32,
-    pub(super) bed: Bed,
+    pub(super) parker: Parker,
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +59,7 @@ pub(super) struct Done {
 }
 
 impl Bridge {
-    /// Reports a failure to the workers, which get no more completions; the first one stands.
+    /// Reports a failure to the workers, which get no more completions. Only the first failure is kept.
     #[cold]
     pub(super) fn fail(&self, error: io::Error) -> io::Error {
         let errno = match error.kind() {
@@ -66,26 +68,26 @@ impl Bridge {
         };
         let _ = self.failed.compare_exchange(0, errno, Release, Relaxed);
         fence(SeqCst);
-        for seat in &self.seats {
-            seat.bed.wake();
+        for waiter in &self.waiters {
+            waiter.parker.unpark();
         }
         error
     }
 
     /// Wakes the combiner.
-    pub(super) fn call(&self) -> io::Result<()> {
-        rustix::io::write(&self.waking, &1u64.to_ne_bytes())?;
+    pub(super) fn wake(&self) -> io::Result<()> {
+        rustix::io::write(&self.wake_fd, &1u64.to_ne_bytes())?;
         Ok(())
     }
 
     /// Wakes the combiner if it sleeps; returns the number of system calls that this took.
     #[inline]
-    pub(super) fn rouse(&self) -> io::Result<u64> {
-        // Requests are queued before looking whether the combiner sleeps.
+    pub(super) fn wake_if_asleep(&self) -> io::Result<u64> {
+        // Requests are queued before checking whether the combiner sleeps.
         fence(SeqCst);
         if !self.asleep.load(Relaxed) || !self.asleep.swap(false, AcqRel) {
             return Ok(0);
         }
-        self.call().map(|()| 1)
+        self.wake().map(|()| 1)
     }
 }

@@ -30,16 +30,16 @@ pub struct Combined {
     /// Something was queued since the last commit.
     pushed: bool,
     visible: u32,
-    /// When the visible completions were seen, in ticks.
+    /// Time when the visible completions were seen, in ticks.
     seen: u64,
-    /// The time from the combiner's taking a completion until it was seen, in ticks; the sum over all completions.
-    returning: u64,
+    /// Time between the combiner taking a completion and the worker seeing it, in ticks; the sum over all completions.
+    inbox_ticks: u64,
     futexes: u64,
     writes: u64,
 }
 
 impl Combined {
-    /// The handle of one worker: what it shares with the others, its queue to the combiner, and its inbox.
+    /// Creates the handle of one worker from the shared state, its queue to the combiner, and its inbox.
     pub(super) fn new(
         bridge: Arc<Bridge>,
         index: usize,
@@ -55,7 +55,7 @@ impl Combined {
             pushed: false,
             visible: 0,
             seen: 0,
-            returning: 0,
+            inbox_ticks: 0,
             futexes: 0,
             writes: 0,
         }
@@ -65,7 +65,7 @@ impl Combined {
         self.inbox.slots() as u32
     }
 
-    /// The error after which no more completions arrive.
+    /// The combiner's error, if it has failed; no more completions arrive then.
     fn failure(&self) -> Option<io::Error> {
         match self.bridge.failed.load(Acquire) {
             0 => None,
@@ -84,15 +84,15 @@ impl Combined {
                 std::hint::spin_loop();
             }
         }
-        let seat = &self.bridge.seats[self.index];
+        let waiter = &self.bridge.waiters[self.index];
         loop {
-            seat.wants.store(wait, Relaxed);
+            waiter.wants.store(wait, Relaxed);
             fence(SeqCst);
             if self.has() >= wait || self.failure().is_some() {
-                seat.wants.store(0, Relaxed);
+                waiter.wants.store(0, Relaxed);
                 return;
             }
-            self.futexes += seat.bed.sleep();
+            self.futexes += waiter.parker.park();
         }
     }
 }
@@ -116,7 +116,7 @@ impl Engine for Combined {
     #[inline]
     fn commit(&mut self, wait: u32) -> io::Result<u32> {
         if std::mem::take(&mut self.pushed) {
-            self.writes += self.bridge.rouse()?;
+            self.writes += self.bridge.wake_if_asleep()?;
         }
         if self.has() < wait {
             self.wait(wait);
@@ -134,24 +134,24 @@ impl Engine for Combined {
     #[inline]
     fn reap(&mut self, mut each: impl FnMut(Completion)) {
         let visible = std::mem::take(&mut self.visible) as usize;
-        let (seen, returning) = (self.seen, &mut self.returning);
+        let (seen, inbox_ticks) = (self.seen, &mut self.inbox_ticks);
         if let Ok(arrived) = self.inbox.read_chunk(visible) {
             for done in arrived {
-                *returning += seen.saturating_sub(done.at);
+                *inbox_ticks += seen.saturating_sub(done.at);
                 each(done.completion);
             }
         }
     }
 
-    /// The worker's own calls only; those of the ring are the combiner's. This is called at the edges of the window,
-    /// and the combiner must not sleep through these, so it is woken by a call that is not counted.
+    /// Counts of the worker's own calls; the combiner counts those of the ring. This is called at the edges of the
+    /// window, at which the combiner must be awake too, so it is woken by a call that is not counted.
     fn counts(&self) -> Counts {
         // An error of the wake-up recurs, and is reported, at the next commit.
-        let _ = self.bridge.rouse();
+        let _ = self.bridge.wake_if_asleep();
         Counts {
             syscalls: [("futex", self.futexes), ("write", self.writes), ("", 0), ("", 0)],
             sharing: Some(SharingCosts::Handover(HandoverCosts {
-                ns: self.clock.nanos_between(0, self.returning),
+                ns: self.clock.nanos_between(0, self.inbox_ticks),
             })),
             ..Counts::default()
         }
@@ -161,7 +161,7 @@ impl Engine for Combined {
 impl Drop for Combined {
     fn drop(&mut self) {
         self.bridge.workers.fetch_sub(1, AcqRel);
-        // The combiner may be asleep without a request in flight, and has to see that no worker is left.
-        let _ = self.bridge.rouse();
+        // The combiner may be asleep without a request in flight, and has to notice that no worker is left.
+        let _ = self.bridge.wake_if_asleep();
     }
 }

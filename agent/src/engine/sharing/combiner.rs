@@ -1,10 +1,10 @@
-//! `ring: combiner`: one thread owns the ring, and no other touches it. A worker puts its requests into a queue of its
-//! own. The combiner takes the contents of all queues, submits them in one call, and puts each completion into its
-//! owner's inbox. Queues and inboxes have one writer and one reader each, and room for every slot.
+//! `ring: combiner`: one thread owns the ring, and no other thread accesses it. Each worker puts its requests into its
+//! own queue. The combiner takes the contents of all queues, submits them in one call, and puts each completion into
+//! its owner's inbox. Queues and inboxes have one writer and one reader each, and room for every slot.
 //!
-//! Both sides poll for a while before they sleep, if they have CPUs of their own. A worker sleeps on a futex. The
-//! combiner sleeps in io_uring_enter, with a read of an eventfd among its requests: a worker that finds it asleep
-//! writes to the eventfd, which completes the read.
+//! Both sides poll for a while before they sleep, if they do not share CPUs. A worker sleeps on a futex. The combiner
+//! sleeps in io_uring_enter, with a read of an eventfd among its requests: a worker that finds it asleep writes to the
+//! eventfd, which completes the read.
 
 use std::{
     io,
@@ -31,16 +31,16 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::{
     super::{Completion, Counts, Engine as _, Ring, RingSetup, batch_class, is_transient},
     Combined, WindowEdges,
-    bridge::{Bridge, Done, Request, Seat},
-    futex::Bed,
+    bridge::{Bridge, Done, Request, Waiter},
+    futex::Parker,
     knob,
 };
 use crate::{buffers::Buffers, clock::HotClock, drain::DrainDeadline, slot::WAKE_UP};
 
-/// How long either side polls before it sleeps: about the time that sleeping and waking take.
+/// Time for which either side polls before it sleeps, in nanoseconds: about the cost of sleeping and waking.
 const SPIN_NS: u64 = 20_000;
 
-/// The combiner's side: everything that its thread works with.
+/// The state of the combiner's thread.
 pub(crate) struct Combiner {
     bridge: Arc<Bridge>,
     ring: Ring,
@@ -52,19 +52,19 @@ pub(crate) struct Combiner {
     in_flight: u32,
     /// The read that wakes the combiner is in the ring.
     armed: bool,
-    /// The time from queueing a request until it is taken from the worker's queue, in ticks; the sum over all requests.
-    coming: u64,
+    /// Time between a worker queueing a request and the combiner taking it, in ticks; the sum over all requests.
+    queued_ticks: u64,
     futexes: u64,
-    /// How often the wake-up read was made. It is not a request of the trial.
-    wakings: u64,
-    /// How long it polls before it sleeps, in ticks.
+    /// Number of wake-up reads. They are not requests of the trial.
+    wake_reads: u64,
+    /// Time for which it polls before it sleeps, in ticks.
     spin: u64,
 }
 
 impl Combiner {
     /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and a handle for
     /// each worker. Depth and buffers are those of all workers together. `alone`: the combiner has its CPU to itself,
-    /// so it may poll before it sleeps; `apart`: each worker has a CPU of its own, so workers may poll too.
+    /// so it may poll before it sleeps; `apart`: no two workers share a CPU, so workers may poll too.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -80,7 +80,7 @@ impl Combiner {
         let (ring, mut knobs) = Ring::over(setup, files, buffers)?;
         knobs.push(knob(Sharing::Combiner));
         let spin = clock.ticks_in(SPIN_NS);
-        let waking = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| WorkerRefusal::OpenFiles {
+        let wake_fd = eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| WorkerRefusal::OpenFiles {
             by: OpenFor::EventFd,
             error: io::Error::from(error).into(),
         })?;
@@ -88,19 +88,21 @@ impl Combiner {
             asleep: AtomicBool::new(false),
             workers: AtomicU32::new(workers as u32),
             failed: AtomicI32::new(0),
-            waking,
+            wake_fd,
             sink: AtomicU64::new(0),
-            seats: (0..workers).map(|_| Seat { wants: AtomicU32::new(0), bed: Bed::new() }).collect(),
+            waiters: (0..workers)
+                .map(|_| Waiter { wants: AtomicU32::new(0), parker: Parker::new() })
+                .collect(),
             spin: if alone && apart { spin } else { 0 },
             moves_data: ring.moves_data(),
         });
-        let (mut requests, mut inboxes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut requests, mut inboxes, mut handles) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..workers {
             let (request_in, request_out) = RingBuffer::new(depth as usize);
             let (done_in, done_out) = RingBuffer::new(depth as usize);
             requests.push(request_out);
             inboxes.push(done_in);
-            ends.push(Combined::new(Arc::clone(&bridge), index, (request_in, done_out), clock.clone()));
+            handles.push(Combined::new(Arc::clone(&bridge), index, (request_in, done_out), clock.clone()));
         }
         let combiner = Self {
             bridge,
@@ -111,12 +113,12 @@ impl Combiner {
             depth,
             in_flight: 0,
             armed: false,
-            wakings: 0,
+            wake_reads: 0,
             spin: if alone { spin } else { 0 },
-            coming: 0,
+            queued_ticks: 0,
             futexes: 0,
         };
-        Ok((combiner, ends, knobs))
+        Ok((combiner, handles, knobs))
     }
 
     /// The ring, for tests before the start.
@@ -124,8 +126,8 @@ impl Combiner {
         &mut self.ring
     }
 
-    /// Serves the workers until all are gone and nothing is in flight. Reports the errno of each temporary shortage to
-    /// `shortages`. After `stop`, or once no worker is left, requests in flight have a drain deadline.
+    /// Serves the workers until all have ended and nothing is in flight. Reports the errno of each temporary shortage
+    /// to `shortages`. After `stop`, or once no worker is left, requests in flight have a drain deadline.
     ///
     /// # Errors
     /// A call that failed permanently, or requests that did not complete before the deadline. The workers get the error
@@ -179,7 +181,7 @@ impl Combiner {
         if self.armed && self.ring.queued() > 0 {
             return false;
         }
-        let (before, coming, depth) = (self.in_flight, &mut self.coming, self.depth);
+        let (before, queued_ticks, depth) = (self.in_flight, &mut self.queued_ticks, self.depth);
         for (worker, requests) in self.requests.iter_mut().enumerate() {
             let there = requests.slots();
             if there == 0 {
@@ -188,7 +190,7 @@ impl Combiner {
             if let Ok(chunk) = requests.read_chunk(there) {
                 let first = worker as u32 * depth;
                 self.ring.queue(chunk.into_iter().map(|request| {
-                    *coming += now.saturating_sub(request.at);
+                    *queued_ticks += now.saturating_sub(request.at);
                     (first + request.slot, request.op)
                 }));
                 self.in_flight += there as u32;
@@ -224,12 +226,12 @@ impl Combiner {
         }
         self.in_flight -= given;
         // A worker stores the number that it waits for and then checks its inbox a last time; here the inboxes are
-        // filled before that number is read. The fence ensures that one of the two is seen.
+        // filled before that number is read. The fence ensures that at least one side sees the other's change.
         fence(SeqCst);
-        for (seat, inbox) in self.bridge.seats.iter().zip(&self.inboxes) {
-            let wants = seat.wants.load(Relaxed);
-            if wants > 0 && depth - inbox.slots() as u32 >= wants && seat.wants.swap(0, AcqRel) > 0 {
-                self.futexes += seat.bed.wake();
+        for (waiter, inbox) in self.bridge.waiters.iter().zip(&self.inboxes) {
+            let wants = waiter.wants.load(Relaxed);
+            if wants > 0 && depth - inbox.slots() as u32 >= wants && waiter.wants.swap(0, AcqRel) > 0 {
+                self.futexes += waiter.parker.unpark();
             }
         }
         Ok(true)
@@ -243,11 +245,11 @@ impl Combiner {
         if self.requests.iter().all(Consumer::is_empty) && !self.is_over() {
             if !self.armed && self.ring.queued() == 0 {
                 let sink = self.bridge.sink.as_ptr().cast();
-                let read = opcode::Read::new(types::Fd(self.bridge.waking.as_raw_fd()), sink, 8).build();
+                let read = opcode::Read::new(types::Fd(self.bridge.wake_fd.as_raw_fd()), sink, 8).build();
                 // SAFETY: the bridge outlives the read (see `disarm`), and nothing else is queued.
                 unsafe { self.ring.queue_entry(&read.user_data(u64::from(WAKE_UP))) };
                 self.armed = true;
-                self.wakings += 1;
+                self.wake_reads += 1;
             }
             if let Err(error) = self.ring.commit(1)
                 && !is_transient(&error)
@@ -262,11 +264,11 @@ impl Combiner {
     /// Ends a wake-up read that is still in the ring.
     fn disarm(&mut self) {
         while self.armed {
-            let ended = self.bridge.call().and_then(|()| self.ring.commit(1));
+            let ended = self.bridge.wake().and_then(|()| self.ring.commit(1));
             let armed = &mut self.armed;
             self.ring.reap(|completion| *armed &= completion.slot != WAKE_UP);
             if ended.is_err() && *armed {
-                // The kernel may still write to the sink, so its memory is never freed.
+                // The kernel may still write to the sink, so the bridge is never freed.
                 std::mem::forget(Arc::clone(&self.bridge));
                 return;
             }
@@ -276,16 +278,16 @@ impl Combiner {
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = self.ring.counts();
         // The wake-up read is submitted alone, so each was a batch of one.
-        let wakings = self.wakings - u64::from(self.armed && self.ring.queued() > 0);
-        counts.submitted -= wakings;
+        let wake_reads = self.wake_reads - u64::from(self.armed && self.ring.queued() > 0);
+        counts.submitted -= wake_reads;
         if !self.ring.polls_submissions() {
-            counts.batches[batch_class(1)] -= wakings;
-            counts.batches[batch_class(0)] += wakings;
+            counts.batches[batch_class(1)] -= wake_reads;
+            counts.batches[batch_class(0)] += wake_reads;
         }
         Counts {
             syscalls: [counts.syscalls[0], ("futex", self.futexes), ("", 0), ("", 0)],
             sharing: Some(SharingCosts::Handover(HandoverCosts {
-                ns: self.clock.nanos_between(0, self.coming),
+                ns: self.clock.nanos_between(0, self.queued_ticks),
             })),
             ..counts
         }
@@ -294,7 +296,7 @@ impl Combiner {
 
 impl Drop for Combiner {
     fn drop(&mut self) {
-        // If workers are left, something failed: they must not wait for ever.
+        // Workers are left only after a failure; they must not wait for ever.
         if self.bridge.workers.load(Acquire) > 0 {
             self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
         }

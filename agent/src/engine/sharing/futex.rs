@@ -1,5 +1,5 @@
-//! A lock and a parking place that count their system calls. The standard library's do the same in the same way, but
-//! would hide calls that belong to the cost of an I/O.
+//! A lock and a parker that count their system calls. Those of the standard library work in the same way but would hide
+//! calls that are part of the cost of an I/O.
 
 use std::{
     cell::UnsafeCell,
@@ -17,8 +17,8 @@ use rustix::thread::futex::{Flags, wait, wake};
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
 /// Taken, and a thread may be asleep on it.
-const SLEPT_ON: u32 = 2;
-/// How often a taken lock is polled before sleeping on it, as in the standard library.
+const CONTENDED: u32 = 2;
+/// Number of polls of a taken lock before sleeping on it, as in the standard library.
 const LOOKS: u32 = 100;
 
 /// A mutual exclusion lock on a futex (Drepper, "Futexes Are Tricky", the third mutex, with polling before sleeping).
@@ -57,13 +57,13 @@ impl<T> Lock<T> {
             }
         }
         loop {
-            // A thread that has slept does not know whether others sleep, so it marks the lock as slept on.
-            if seen != SLEPT_ON && self.state.swap(SLEPT_ON, Acquire) == FREE {
+            // A thread that has slept does not know whether others sleep, so it marks the lock as contended.
+            if seen != CONTENDED && self.state.swap(CONTENDED, Acquire) == FREE {
                 return Guard(self);
             }
             *calls += 1;
             // An error means that the word has changed or a signal has arrived; both are reasons to check again.
-            let _ = wait(&self.state, Flags::PRIVATE, SLEPT_ON, None);
+            let _ = wait(&self.state, Flags::PRIVATE, CONTENDED, None);
             seen = self.look();
         }
     }
@@ -85,13 +85,13 @@ impl<T> Guard<'_, T> {
     /// Releases the lock, and returns the number of system calls that this took.
     #[inline]
     pub(super) fn release(self) -> u64 {
-        // Must happen once only.
+        // Prevents a second release on drop.
         ManuallyDrop::new(self).free()
     }
 
     #[inline]
     fn free(&self) -> u64 {
-        if self.0.state.swap(FREE, Release) != SLEPT_ON {
+        if self.0.state.swap(FREE, Release) != CONTENDED {
             return 0;
         }
         let _ = wake(&self.0.state, Flags::PRIVATE, 1);
@@ -126,23 +126,23 @@ impl<T> Drop for Guard<'_, T> {
 
 const EMPTY: u32 = 0;
 const NOTIFIED: u32 = 1;
-const ASLEEP: u32 = 2;
+const PARKED: u32 = 2;
 
-/// Where one thread sleeps until another wakes it. A wake-up that comes before the sleep is not lost.
-pub(super) struct Bed(AtomicU32);
+/// Lets one thread sleep until another wakes it. A wake-up before the sleep is not lost.
+pub(super) struct Parker(AtomicU32);
 
-impl Bed {
+impl Parker {
     pub(super) fn new() -> Self {
         Self(AtomicU32::new(EMPTY))
     }
 
-    /// Sleeps until woken; for the one thread that owns the bed. Returns the number of system calls.
-    pub(super) fn sleep(&self) -> u64 {
+    /// Sleeps until woken; for the one thread that owns the parker. Returns the number of system calls.
+    pub(super) fn park(&self) -> u64 {
         let mut calls = 0;
-        if self.0.compare_exchange(EMPTY, ASLEEP, Acquire, Acquire).is_ok() {
-            while self.0.load(Acquire) == ASLEEP {
+        if self.0.compare_exchange(EMPTY, PARKED, Acquire, Acquire).is_ok() {
+            while self.0.load(Acquire) == PARKED {
                 calls += 1;
-                let _ = wait(&self.0, Flags::PRIVATE, ASLEEP, None);
+                let _ = wait(&self.0, Flags::PRIVATE, PARKED, None);
             }
         }
         // By exchange, so that the writes of the last waking thread before its wake-up are visible even if that wake-up
@@ -151,9 +151,9 @@ impl Bed {
         calls
     }
 
-    /// Wakes the sleeper, or makes its next sleep end at once. Returns the number of system calls.
-    pub(super) fn wake(&self) -> u64 {
-        if self.0.swap(NOTIFIED, Release) != ASLEEP {
+    /// Wakes the owner, or makes its next sleep return at once. Returns the number of system calls.
+    pub(super) fn unpark(&self) -> u64 {
+        if self.0.swap(NOTIFIED, Release) != PARKED {
             return 0;
         }
         let _ = wake(&self.0, Flags::PRIVATE, 1);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn waiters_sleep_and_are_woken() {
+    fn lock_waiters_sleep_and_are_woken() {
         let lock = Lock::new(());
         thread::scope(|scope| {
             let guard = lock.try_lock().unwrap();
@@ -208,18 +208,18 @@ mod tests {
 
     #[test]
     fn wake_ups_are_never_lost() {
-        let (here, there) = (Bed::new(), Bed::new());
-        assert_eq!((here.wake(), here.sleep()), (0, 0), "a wake-up before the sleep");
+        let (here, there) = (Parker::new(), Parker::new());
+        assert_eq!((here.unpark(), here.park()), (0, 0), "a wake-up before the sleep");
         thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    here.sleep();
-                    there.wake();
+                    here.park();
+                    there.unpark();
                 }
             });
             for _ in 0..20_000 {
-                here.wake();
-                there.sleep();
+                here.unpark();
+                there.park();
             }
         });
     }

@@ -24,20 +24,20 @@ use super::Counts;
 
 /// The edges of the measured window, as the combiner's thread passes them.
 pub(crate) trait WindowEdges {
-    /// When the next edge is due, in ticks.
+    /// The time of the next edge, in ticks.
     fn next(&self) -> u64;
 
     /// Passes the edge that is due at `now`, in ticks.
     fn pass(&mut self, now: u64, counts: impl FnOnce() -> Counts);
 }
 
-/// Where workers get their handles of a ring that another thread builds.
+/// Hands workers their handles of a ring that another thread builds.
 pub(crate) struct HandleExchange<T> {
     handles: Mutex<Option<Result<Handles<T>, Refusal>>>,
     known: Condvar,
 }
 
-/// A handle for each worker, until it is fetched, and what was granted of each option.
+/// The handle of each worker until it is fetched, and requested and granted options.
 struct Handles<T> {
     left: Vec<Option<T>>,
     knobs: Vec<Knob>,
@@ -58,8 +58,8 @@ impl<T> HandleExchange<T> {
         self.known.notify_all();
     }
 
-    /// Waits for a worker's handle. If there are none, every worker gets the reason, so that the cause is reported
-    /// whichever of them is read first.
+    /// Waits for a worker's handle. If there are none, every worker gets the reason, so that any worker's report
+    /// contains the cause.
     pub(crate) fn fetch(&self, worker: u32) -> Result<(T, Vec<Knob>), Refusal> {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -80,7 +80,7 @@ pub(crate) fn nothing_built() -> Refusal {
     EngineRefusal::Ring { failure: RingFailure::NoSharedRing }.into()
 }
 
-/// A ring that is shared as requested.
+/// The option of a ring that is shared as requested.
 fn knob(sharing: Sharing) -> Knob {
     Knob::new(RING, KnobValue::Sharing(sharing), KnobValue::Sharing(sharing))
 }

@@ -2,10 +2,10 @@
 //! sleeping.
 //!
 //! A completion belongs to the worker that queued its request: whichever worker takes it from the ring puts it into the
-//! owner's inbox. Of the workers that have to wait, one *leads*: it sleeps in the kernel, without the lock. The others
-//! sleep beside it until they have the completions that they wait for, or are woken to lead. While a worker leads, no
-//! other takes completions from the ring: the kernel counts the completions that are in the queue when it is entered,
-//! so the leader would wait in vain for one that was taken a moment before.
+//! owner's inbox. Of the workers that have to wait, one is the *leader*: it sleeps in the kernel, without the lock. The
+//! others sleep on their parkers until they have the completions that they wait for, or are woken to become the leader.
+//! While there is a leader, no other worker takes completions from the ring: the kernel counts the completions in the
+//! queue at the time of the call, so the leader would wait in vain for one that was taken just before.
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
@@ -17,22 +17,22 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
     super::{BATCHES, Completion, Counts, Engine, LOOKS, Ring, RingSetup, Slot, batch_class, ring::RingFd},
-    futex::{Bed, Guard, Lock},
+    futex::{Guard, Lock, Parker},
     knob,
 };
 use crate::{buffers::Buffers, clock::HotClock, workload::Op};
 
 /// One worker's handle of the shared ring.
 pub struct Shared {
-    hub: Arc<Hub>,
-    me: Worker,
+    shared: Arc<SharedRing>,
+    worker: Worker,
 }
 
-/// The state that all workers share.
-struct Hub {
+/// The ring and its state, shared by all workers.
+struct SharedRing {
     lock: Lock<Inner>,
-    /// Where each worker sleeps that does not lead.
-    beds: Box<[Bed]>,
+    /// One for each worker, on which it sleeps unless it is the leader.
+    parkers: Box<[Parker]>,
     ring_fd: RingFd,
     /// The number of slots of each worker.
     depth: u32,
@@ -40,28 +40,28 @@ struct Hub {
     moves_data: bool,
 }
 
-/// What the lock protects.
+/// The state protected by the lock.
 struct Inner {
     ring: Ring,
     inboxes: Box<[Producer<Completion>]>,
-    /// How many more completions each worker that sleeps beside the leader needs; 0: it does not sleep. While a worker
-    /// sleeps, there is a leader, or one has been woken and has not taken the lock yet.
+    /// Number of completions that each parked worker still needs; 0 if it is not parked. While a worker is parked,
+    /// there is a leader, or one has been woken and has not taken the lock yet.
     needs: Box<[u32]>,
-    /// A worker leads: it sleeps in the kernel, or is on its way there or back.
-    led: bool,
+    /// One worker is the leader: it sleeps in the kernel, or is about to, or has just been woken.
+    has_leader: bool,
 }
 
 /// The part that belongs to one worker.
 struct Worker {
     index: usize,
-    /// Requests since the last commit. They are made in advance and written into the ring under the lock.
+    /// Requests since the last commit. They are prepared without the lock and written into the ring with it.
     staged: Vec<(Slot, Op)>,
     /// Some requests are still in the submission queue.
     unsent: bool,
     inbox: Consumer<Completion>,
     visible: u32,
     /// The workers to wake as soon as the lock is released.
-    calls: Vec<usize>,
+    to_wake: Vec<usize>,
     clock: HotClock,
     enters: u64,
     submitted: u64,
@@ -91,8 +91,8 @@ impl Shared {
         knobs.push(knob(Sharing::Shared));
         let (inboxes, others): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| RingBuffer::new(depth as usize)).unzip();
-        let hub = Arc::new(Hub {
-            beds: (0..workers).map(|_| Bed::new()).collect(),
+        let shared = Arc::new(SharedRing {
+            parkers: (0..workers).map(|_| Parker::new()).collect(),
             ring_fd: ring.ring_fd(),
             depth,
             polls_submissions: ring.polls_submissions(),
@@ -101,18 +101,18 @@ impl Shared {
                 ring,
                 inboxes: inboxes.into(),
                 needs: vec![0; workers].into(),
-                led: false,
+                has_leader: false,
             }),
         });
         let handle = |(index, inbox)| Self {
-            hub: Arc::clone(&hub),
-            me: Worker {
+            shared: Arc::clone(&shared),
+            worker: Worker {
                 index,
                 staged: Vec::with_capacity(depth as usize),
                 unsent: false,
                 inbox,
                 visible: 0,
-                calls: Vec::with_capacity(workers + 1),
+                to_wake: Vec::with_capacity(workers + 1),
                 clock: clock.clone(),
                 enters: 0,
                 submitted: 0,
@@ -127,10 +127,10 @@ impl Shared {
     }
 }
 
-impl Hub {
-    /// Puts all visible completions into their owners' inboxes, and lists the owners that now have everything they
-    /// sleep for.
-    fn deliver(&self, inner: &mut Inner, calls: &mut Vec<usize>) {
+impl SharedRing {
+    /// Puts all visible completions into their owners' inboxes, and lists the parked owners that now have all that they
+    /// need.
+    fn deliver(&self, inner: &mut Inner, to_wake: &mut Vec<usize>) {
         let Inner { ring, inboxes, needs, .. } = inner;
         ring.reap(|completion| {
             let owner = (completion.slot / self.depth) as usize;
@@ -140,7 +140,7 @@ impl Hub {
             if needs[owner] > 0 {
                 needs[owner] -= 1;
                 if needs[owner] == 0 {
-                    calls.push(owner);
+                    to_wake.push(owner);
                 }
             }
         });
@@ -148,14 +148,14 @@ impl Hub {
 }
 
 impl Inner {
-    /// If no worker leads, picks one of the sleepers to wake as leader: the next after `index`, so that all take turns.
-    fn call_leader(&self, index: usize, calls: &mut Vec<usize>) {
+    /// If there is no leader, picks a parked worker to wake as leader: the next after `index`, so that all take turns.
+    fn pick_leader(&self, index: usize, to_wake: &mut Vec<usize>) {
         let workers = self.needs.len();
         let mut others = (1..workers).map(|distance| (index + distance) % workers);
-        if !self.led
+        if !self.has_leader
             && let Some(next) = others.find(|other| self.needs[*other] > 0)
         {
-            calls.push(next);
+            to_wake.push(next);
         }
     }
 }
@@ -163,19 +163,19 @@ impl Inner {
 impl Worker {
     /// Takes the lock. Reads the clock only if the lock is taken.
     #[inline]
-    fn lock<'a>(&mut self, hub: &'a Hub) -> Guard<'a, Inner> {
+    fn lock<'a>(&mut self, shared: &'a SharedRing) -> Guard<'a, Inner> {
         self.locks += 1;
-        match hub.lock.try_lock() {
+        match shared.lock.try_lock() {
             Some(inner) => inner,
-            None => self.lock_taken(hub),
+            None => self.lock_taken(shared),
         }
     }
 
     #[cold]
-    fn lock_taken<'a>(&mut self, hub: &'a Hub) -> Guard<'a, Inner> {
+    fn lock_taken<'a>(&mut self, shared: &'a SharedRing) -> Guard<'a, Inner> {
         self.contended += 1;
         let from = self.clock.ticks();
-        let inner = hub.lock.lock(&mut self.futexes);
+        let inner = shared.lock.lock(&mut self.futexes);
         self.waited += self.clock.ticks().saturating_sub(from);
         inner
     }
@@ -185,14 +185,14 @@ impl Worker {
     }
 
     /// Releases the lock, and then wakes the workers on the list.
-    fn unlock(&mut self, hub: &Hub, inner: Guard<'_, Inner>) {
+    fn unlock(&mut self, shared: &SharedRing, inner: Guard<'_, Inner>) {
         self.futexes += inner.release();
-        for worker in self.calls.drain(..) {
-            self.futexes += hub.beds[worker].wake();
+        for worker in self.to_wake.drain(..) {
+            self.futexes += shared.parkers[worker].unpark();
         }
     }
 
-    /// Submits what the ring holds, without waiting, and counts it as this worker's.
+    /// Submits all requests queued in the ring, without waiting, and counts them for this worker.
     fn commit(&mut self, ring: &mut Ring) -> io::Result<()> {
         let before = ring.progress();
         let committed = ring.commit(0);
@@ -206,77 +206,77 @@ impl Worker {
         committed.map(drop)
     }
 
-    /// Submits staged requests and those that were left over.
-    fn hand_over(&mut self, hub: &Hub) -> io::Result<()> {
-        let mut inner = self.lock(hub);
-        let first = self.index as u32 * hub.depth;
+    /// Submits staged requests and those left from earlier commits.
+    fn hand_over(&mut self, shared: &SharedRing) -> io::Result<()> {
+        let mut inner = self.lock(shared);
+        let first = self.index as u32 * shared.depth;
         inner.ring.queue(self.staged.drain(..).map(|(slot, op)| (first + slot, op)));
         let handed = self.commit(&mut inner.ring);
         self.unsent = inner.ring.queued() > 0;
-        if !inner.led {
-            hub.deliver(&mut inner, &mut self.calls);
+        if !inner.has_leader {
+            shared.deliver(&mut inner, &mut self.to_wake);
         }
-        self.unlock(hub, inner);
+        self.unlock(shared, inner);
         handed
     }
 
     /// Polls for completions, unless another worker holds the lock and will do so.
-    fn look(&mut self, hub: &Hub) -> io::Result<()> {
-        let Some(mut inner) = hub.lock.try_lock() else { return Ok(()) };
+    fn look(&mut self, shared: &SharedRing) -> io::Result<()> {
+        let Some(mut inner) = shared.lock.try_lock() else { return Ok(()) };
         let looked = self.commit(&mut inner.ring);
-        if !inner.led {
-            hub.deliver(&mut inner, &mut self.calls);
+        if !inner.has_leader {
+            shared.deliver(&mut inner, &mut self.to_wake);
         }
-        self.unlock(hub, inner);
+        self.unlock(shared, inner);
         looked
     }
 
     /// Sleeps until there are `wait` completions in the inbox.
     #[cold]
-    fn wait(&mut self, hub: &Hub, wait: u32) -> io::Result<()> {
-        let mut inner = self.lock(hub);
+    fn wait(&mut self, shared: &SharedRing, wait: u32) -> io::Result<()> {
+        let mut inner = self.lock(shared);
         loop {
             inner.needs[self.index] = 0;
-            if !inner.led {
+            if !inner.has_leader {
                 inner.ring.look();
-                hub.deliver(&mut inner, &mut self.calls);
+                shared.deliver(&mut inner, &mut self.to_wake);
             }
             let missing = wait.saturating_sub(self.has());
             if missing == 0 {
-                inner.call_leader(self.index, &mut self.calls);
-                self.unlock(hub, inner);
+                inner.pick_leader(self.index, &mut self.to_wake);
+                self.unlock(shared, inner);
                 return Ok(());
             }
-            if inner.led {
+            if inner.has_leader {
                 inner.needs[self.index] = missing;
-                self.unlock(hub, inner);
-                self.futexes += hub.beds[self.index].sleep();
-                inner = self.lock(hub);
+                self.unlock(shared, inner);
+                self.futexes += shared.parkers[self.index].park();
+                inner = self.lock(shared);
                 continue;
             }
-            inner.led = true;
-            self.unlock(hub, inner);
-            // As many completions as this worker lacks must arrive, whoever owns them: its own are among the requests
-            // in flight.
-            let waited = hub.ring_fd.wait(missing, &mut self.enters);
+            inner.has_leader = true;
+            self.unlock(shared, inner);
+            // Waits for as many completions, of any owner, as this worker lacks: its own are among the requests in
+            // flight.
+            let waited = shared.ring_fd.wait(missing, &mut self.enters);
             self.batches[batch_class(0)] += 1;
-            inner = self.lock(hub);
-            inner.led = false;
+            inner = self.lock(shared);
+            inner.has_leader = false;
             if let Err(error) = waited {
-                inner.call_leader(self.index, &mut self.calls);
-                self.unlock(hub, inner);
+                inner.pick_leader(self.index, &mut self.to_wake);
+                self.unlock(shared, inner);
                 return Err(error);
             }
         }
     }
 
-    /// The same if a kernel thread takes the submissions: polls for completions, at most [`LOOKS`] times.
-    fn wait_looking(&mut self, hub: &Hub, wait: u32) -> io::Result<()> {
+    /// As [`Self::wait`] if a kernel thread takes the submissions: polls for completions, at most [`LOOKS`] times.
+    fn wait_looking(&mut self, shared: &SharedRing, wait: u32) -> io::Result<()> {
         for _ in 0..LOOKS {
             if self.has() >= wait {
                 break;
             }
-            self.look(hub)?;
+            self.look(shared)?;
             std::hint::spin_loop();
         }
         Ok(())
@@ -285,56 +285,58 @@ impl Worker {
 
 impl Engine for Shared {
     fn moves_data(&self) -> bool {
-        self.hub.moves_data
+        self.shared.moves_data
     }
 
     #[inline]
     fn queue(&mut self, requests: impl Iterator<Item = (Slot, Op)>) {
-        self.me.staged.extend(requests);
+        self.worker.staged.extend(requests);
     }
 
     #[inline]
     fn commit(&mut self, wait: u32) -> io::Result<u32> {
-        let Self { hub, me } = self;
-        let hub = &**hub;
+        let Self { shared, worker } = self;
+        let shared = &**shared;
         let mut outcome = Ok(());
-        if !me.staged.is_empty() || me.unsent {
-            outcome = me.hand_over(hub);
-        } else if wait == 0 && me.has() == 0 {
-            outcome = me.look(hub);
+        if !worker.staged.is_empty() || worker.unsent {
+            outcome = worker.hand_over(shared);
+        } else if wait == 0 && worker.has() == 0 {
+            outcome = worker.look(shared);
         }
         // Requests that the kernel did not take cannot be waited for.
-        if outcome.is_ok() && !me.unsent && me.has() < wait {
-            outcome = if hub.polls_submissions { me.wait_looking(hub, wait) } else { me.wait(hub, wait) };
+        if outcome.is_ok() && !worker.unsent && worker.has() < wait {
+            outcome = if shared.polls_submissions {
+                worker.wait_looking(shared, wait)
+            } else {
+                worker.wait(shared, wait)
+            };
         }
-        me.visible = me.has();
-        outcome.map(|()| me.visible)
+        worker.visible = worker.has();
+        outcome.map(|()| worker.visible)
     }
 
     #[inline]
     fn reap(&mut self, each: impl FnMut(Completion)) {
-        let visible = std::mem::take(&mut self.me.visible) as usize;
-        if let Ok(arrived) = self.me.inbox.read_chunk(visible) {
+        let visible = std::mem::take(&mut self.worker.visible) as usize;
+        if let Ok(arrived) = self.worker.inbox.read_chunk(visible) {
             arrived.into_iter().for_each(each);
         }
     }
 
-    /// What this worker did itself; the first worker also reports what only the ring knows.
+    /// Counts of this worker; the first worker also reports the counts of the ring.
     fn counts(&self) -> Counts {
-        let me = &self.me;
-        let engine = match me.index {
-            0 => self.hub.lock.try_lock().unwrap_or_else(|| self.hub.lock.lock(&mut 0)).ring.counts().engine,
-            _ => EngineCounts::default(),
-        };
-        let wait_ns = me.clock.nanos_between(0, me.waited);
+        let worker = &self.worker;
+        let lock = || self.shared.lock.try_lock().unwrap_or_else(|| self.shared.lock.lock(&mut 0));
+        let engine = if worker.index == 0 { lock().ring.counts().engine } else { EngineCounts::default() };
+        let wait_ns = worker.clock.nanos_between(0, worker.waited);
         Counts {
-            syscalls: [("io_uring_enter", me.enters), ("futex", me.futexes), ("", 0), ("", 0)],
-            submitted: me.submitted,
-            batches: me.batches,
+            syscalls: [("io_uring_enter", worker.enters), ("futex", worker.futexes), ("", 0), ("", 0)],
+            submitted: worker.submitted,
+            batches: worker.batches,
             parted: 0,
             sharing: Some(SharingCosts::Lock(LockCosts {
-                locks: me.locks,
-                contended: me.contended,
+                locks: worker.locks,
+                contended: worker.contended,
                 wait_ns,
             })),
             engine,

@@ -1,5 +1,5 @@
-//! Both ways of sharing a ring on real files, through the [`Engine`] interface only: every request completes once, for
-//! the worker that queued it, with the data of its own block.
+//! Tests of both ways of sharing a ring, on real files and through the [`Engine`] interface only: every request
+//! completes once, for the worker that queued it, with the data of its own block.
 
 use std::{
     io::Write as _,
@@ -50,7 +50,7 @@ fn file() -> OwnedFd {
     file.into()
 }
 
-/// Open descriptions of one file, one for each worker.
+/// Open file descriptions of one file, one for each worker.
 fn files(workers: u32) -> Vec<OwnedFd> {
     use std::os::fd::AsRawFd as _;
     let file = file();
@@ -82,8 +82,8 @@ impl Round {
         Self { sharing, workers, depth, opcode: Opcode::Transfer, knobs }
     }
 
-    /// Runs `work` with each worker's handle on a thread of its own, and returns the counts of the handles and the
-    /// combiner. `work` also gets the address of the worker's first block. `None` where the host forbids rings.
+    /// Runs `work` with each worker's handle on a separate thread, and returns the counts of the handles and the
+    /// combiner. `work` also gets the address of the worker's first block. `None` if the host forbids rings.
     fn run<W: Work>(&self, work: &W) -> Option<Counts> {
         let total = self.workers * self.depth;
         let attach = Attach::default();
@@ -99,7 +99,7 @@ impl Round {
         let blocks = buffers.slot(0).addr();
         let at = |index: usize| blocks + index * self.depth as usize * BLOCK;
         let clock = HotClock::new();
-        let given = |refusal: proto::outcome::Refusal| match refusal.code() {
+        let skip_or_panic = |refusal: proto::outcome::Refusal| match refusal.code() {
             "ring-refused" => crate::skip::skip(&refusal.message()),
             _ => panic!("{refusal:?}"),
         };
@@ -107,7 +107,7 @@ impl Round {
             match self.sharing {
                 Sharing::Shared => {
                     let built = Shared::build(&setup, files(self.workers), buffers, &clock);
-                    let (handles, knobs) = built.map_err(given).ok()?;
+                    let (handles, knobs) = built.map_err(skip_or_panic).ok()?;
                     let shared = KnobValue::Sharing(Sharing::Shared);
                     assert!(knobs.contains(&Knob::new(RING, shared.clone(), shared)), "{knobs:?}");
                     let workers = handles.into_iter().enumerate().map(|(index, mut handle)| {
@@ -122,7 +122,7 @@ impl Round {
                     Some(sum(handles.iter().map(Engine::counts)))
                 }
                 _ => {
-                    let (sender, ends) = mpsc::channel();
+                    let (sender, handles) = mpsc::channel();
                     let this = self.clone();
                     let combiner = scope.spawn(move || {
                         let attach = Attach::default();
@@ -130,14 +130,14 @@ impl Round {
                         let clock = HotClock::new();
                         let built =
                             Combiner::build(&setup, files(this.workers), buffers, &clock, (false, false));
-                        let (mut combiner, ends, _) = match built {
+                        let (mut combiner, handles, _) = match built {
                             Ok(built) => built,
                             Err(refusal) => {
-                                given(refusal);
+                                skip_or_panic(refusal);
                                 return None;
                             }
                         };
-                        sender.send(ends).unwrap();
+                        sender.send(handles).unwrap();
                         drop(sender);
                         let mut window = window(&clock);
                         combiner
@@ -145,11 +145,11 @@ impl Round {
                             .unwrap();
                         Some(combiner.counts())
                     });
-                    let Ok(ends) = ends.recv() else { return combiner.join().unwrap() };
-                    let workers = ends.into_iter().enumerate().map(|(index, mut end)| {
+                    let Ok(handles) = handles.recv() else { return combiner.join().unwrap() };
+                    let workers = handles.into_iter().enumerate().map(|(index, mut handle)| {
                         scope.spawn(move || {
-                            work.work(index as u32, &mut end, at(index));
-                            end.counts()
+                            work.work(index as u32, &mut handle, at(index));
+                            handle.counts()
                         })
                     });
                     let workers: Vec<_> = workers.collect();
@@ -183,7 +183,7 @@ fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
     sum
 }
 
-/// What each worker does in a round.
+/// The work of each worker in a round.
 trait Work: Sync {
     fn work<E: Engine>(&self, worker: u32, engine: &mut E, blocks: usize);
 }
@@ -279,14 +279,14 @@ const BOTH: [Sharing; 2] = [Sharing::Shared, Sharing::Combiner];
 fn completes_every_request_once_for_its_worker() {
     for sharing in BOTH {
         for (workers, depth) in [(1, 1), (1, 64), (2, 1), (2, 7), (3, 32), (16, 1), (16, 4), (16, 64)] {
-            // Later workers have less to do: they leave while others go on.
+            // Later workers have less to do: they end while others continue.
             let requests = |worker| 4000 / (1 + u64::from(worker));
             let counts = in_time(&format!("{sharing:?}, {workers} workers at depth {depth}"), move || {
                 Round::new(sharing, workers, depth).run(&Reads::new(depth, requests, 7))
             });
             let Some(counts) = counts else { return };
             let asked: u64 = (0..workers).map(requests).sum();
-            // The combiner also reads from its own eventfd.
+            // The combiner also reads from its eventfd.
             let slack = if sharing == Sharing::Combiner { asked } else { 0 };
             assert!((asked..=asked + slack).contains(&counts.submitted), "{counts:?}, {asked} asked");
             assert!(counts.syscalls[0].1 > 0);
@@ -363,10 +363,10 @@ fn shared_rings_work_with_sqpoll() {
     }
 }
 
-/// One worker leaves in the middle, with requests in flight.
-struct Deserter;
+/// One worker ends early, with requests in flight.
+struct LeavesEarly;
 
-impl Work for Deserter {
+impl Work for LeavesEarly {
     fn work<E: Engine>(&self, worker: u32, engine: &mut E, blocks: usize) {
         if worker == 1 {
             engine.queue((0..4).map(|slot| read(slot, u64::from(slot))));
@@ -383,7 +383,7 @@ fn other_workers_continue_when_one_leaves() {
         in_time(&format!("{sharing:?}"), move || {
             let mut round = Round::new(sharing, 3, 4);
             round.knobs.ring.force_async = true;
-            round.run(&Deserter)
+            round.run(&LeavesEarly)
         });
     }
 }
@@ -402,11 +402,11 @@ fn workers_get_an_error_when_the_combiner_is_gone() {
     let clock = HotClock::new();
     let buffers = Buffers::new(4, BLOCK, 1).unwrap();
     let built = Combiner::build(&setup_of(&knobs), files(2), buffers, &clock, (false, false));
-    let (combiner, mut ends, _) = match built {
+    let (combiner, mut handles, _) = match built {
         Ok(built) => built,
         Err(refusal) => return crate::skip::skip(&refusal.message()),
     };
-    let mut last = ends.pop().unwrap();
+    let mut last = handles.pop().unwrap();
     let waiting = thread::spawn(move || {
         last.queue([read(0, 0)].into_iter());
         last.commit(1).unwrap_err().raw_os_error()
@@ -414,14 +414,14 @@ fn workers_get_an_error_when_the_combiner_is_gone() {
     thread::sleep(Duration::from_millis(20));
     drop(combiner);
     assert_eq!(waiting.join().unwrap(), Some(libc::EPIPE));
-    assert_eq!(ends[0].commit(0).unwrap_err().raw_os_error(), Some(libc::EPIPE));
+    assert_eq!(handles[0].commit(0).unwrap_err().raw_os_error(), Some(libc::EPIPE));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_number_of_workers_at_any_depth(
+    fn any_number_of_workers_and_any_depth_work(
         shared in any::<bool>(), workers in 1..9u32, depth in 1..33u32, force_async in any::<bool>(),
         files in any::<bool>(), buffers in any::<bool>(), coop in any::<bool>(), seed in any::<u64>(),
     ) {
@@ -436,7 +436,7 @@ proptest! {
 /// Handles are sent to the threads of their workers.
 #[test]
 fn handles_are_send() {
-    fn travels<T: Send>() {}
-    travels::<Shared>();
-    travels::<Combined>();
+    fn is_send<T: Send>() {}
+    is_send::<Shared>();
+    is_send::<Combined>();
 }

@@ -1,5 +1,5 @@
-//! The block devices that the owner of a host lets its agent use: a list given at the agent's start, which no
-//! coordinator can change. Empty unless given.
+//! The block devices that the agent may use: a list set at the agent's start, which coordinators cannot change. Empty
+//! by default.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use rustix::fs::{FileType, major, minor, stat};
 
-/// Devices with the identities that they must have.
+/// Devices and the identities that they must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList {
     entries: Vec<Entry>,
@@ -20,40 +20,39 @@ struct Entry {
     identity: String,
 }
 
-/// A list that cannot be read.
+/// An invalid list.
 #[derive(Debug, thiserror::Error)]
 pub enum AllowError {
-    /// An entry that is none.
+    /// An invalid entry.
     #[error(
         "`{0}` is not PATH=SERIAL with an absolute path, such as /dev/nvme0n1=S3R1AL (lsblk -o PATH,SERIAL,WWN)"
     )]
     Entry(String),
-    /// A line of the file that is none.
+    /// An invalid line of the file.
     #[error("{}, line {line}: {source}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The error in this line.
         source: Box<AllowError>,
     },
-    /// The file itself.
+    /// The file cannot be read.
     #[error("--allow-devices {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         source: std::io::Error,
     },
 }
 
 impl AllowList {
-    /// Reads `PATH=SERIAL` entries and, if there is one, a file with such a line for each device. In the file
-    /// `#` begins a comment.
+    /// Reads `PATH=SERIAL` entries and, if given, a file with one entry per line, in which `#` begins a comment.
     ///
     /// # Errors
-    /// Names the entry or line that is none.
+    /// [`AllowError`] with the invalid entry or line.
     pub fn read(entries: &[String], file: Option<&Path>) -> Result<Self, AllowError> {
         let mut list = Self::default();
         for text in entries {
@@ -62,7 +61,8 @@ impl AllowList {
         if let Some(path) = file {
             let named = |source| AllowError::File { path: path.to_owned(), source };
             for (index, line) in fs::read_to_string(path).map_err(named)?.lines().enumerate() {
-                // Only at a line's start or after a space: a serial may contain one.
+                // `#` begins a comment only at the start of a line or after a space, because a serial number may
+                // contain it.
                 let line = line.split(" #").next().unwrap_or(line).trim();
                 if line.is_empty() || line.starts_with('#') {
                     continue;
@@ -78,13 +78,13 @@ impl AllowList {
         Ok(list)
     }
 
-    /// Whether no device may be used.
+    /// Whether the list is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The identities that are listed for a device: under the name asked for, or under another name of it,
-    /// such as one in /dev/disk/by-id. Nothing where it is not listed.
+    /// The identities listed for a device, under the given path or another path to it, such as one in /dev/disk/by-id.
+    /// `None` if the device is not listed.
     pub(super) fn find(&self, path: &str, number: (u32, u32)) -> Option<Vec<&str>> {
         let same =
             |entry: &&Entry| entry.path == Path::new(path) || device_number(&entry.path) == Some(number);
@@ -104,7 +104,7 @@ fn entry(text: &str) -> Result<Entry, AllowError> {
     Ok(Entry { path: path.into(), identity: identity.to_owned() })
 }
 
-/// The number of the block device that a path leads to.
+/// The number of the block device at a path.
 pub(super) fn device_number(path: &Path) -> Option<(u32, u32)> {
     let stat = stat(path).ok()?;
     let is_block = FileType::from_raw_mode(stat.st_mode).is_block_device();
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_and_files_are_read() {
+    fn reads_entries_and_files() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "# lab\n/dev/sdb=naa.5000  # the old one\n\n /dev/sdc = A#1\n").unwrap();
         let list = AllowList::read(&["/dev/x=S=1".to_owned()], Some(file.path())).unwrap();
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_named() {
+    fn names_the_invalid_entry() {
         for text in ["/dev/x", "/dev/x=", "dev/x=S", "="] {
             assert!(AllowList::read(&[text.to_owned()], None).is_err(), "{text}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "\n/dev/x\n").unwrap();
-        let said = AllowList::read(&[], Some(file.path())).unwrap_err().to_string();
-        assert!(said.contains("line 2: `/dev/x` is not PATH=SERIAL"), "{said}");
+        let message = AllowList::read(&[], Some(file.path())).unwrap_err().to_string();
+        assert!(message.contains("line 2: `/dev/x` is not PATH=SERIAL"), "{message}");
     }
 }

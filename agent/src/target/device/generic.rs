@@ -1,9 +1,9 @@
-//! The generic character device of an NVMe namespace (/dev/ng0n1), which takes the drive's own commands: found
-//! beside a block device that is claimed already, and held against what that is.
+//! The generic character device of an NVMe namespace (/dev/ng0n1), which accepts NVMe commands. It is found from a
+//! block device that has already been claimed, and checked to be the same namespace.
 //!
-//! Names do not tell: with multipath the block device is numbered after the subsystem and the character device may be
-//! numbered after the controller. What tells is the parent that both have in sysfs, the number of the namespace below it,
-//! and what the namespace itself answers.
+//! Names are not sufficient: with multipath, the block device is numbered after the subsystem, and the character device
+//! may be numbered after the controller. The match is decided by the common parent in sysfs, the namespace's number
+//! below it, and the namespace's answer to Identify.
 
 use std::{
     fs,
@@ -20,14 +20,14 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 use super::{SYS, failed, identity::Node, open_failed};
 use crate::{engine::Namespace, target::direct};
 
-/// The most blocks in one command: its field has 16 bits and counts from zero.
+/// Maximum number of blocks in one command: the field has 16 bits and is zero-based.
 const MOST_BLOCKS: u64 = 1 << 16;
 
-/// A namespace's character device, open.
+/// The open character device of a namespace.
 #[derive(Debug)]
 pub(in crate::target) struct Generic {
     pub file: OwnedFd,
-    /// What to tell of it.
+    /// Facts about it, by name.
     pub facts: Vec<(&'static str, String)>,
 }
 
@@ -77,14 +77,14 @@ pub(in crate::target) fn open_beside(
     Ok(Generic { file, facts })
 }
 
-/// A character device as sysfs has it.
+/// A character device in sysfs.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     name: String,
     number: (u32, u32),
 }
 
-/// Finds the character device that has the parent and the number of a block device.
+/// Finds the character device with the same parent and namespace number as a block device.
 fn find(sys: &Path, node: &Node) -> Result<Found, Refusal> {
     let own = node.disk.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if node.dir != node.disk {
@@ -109,12 +109,12 @@ fn find(sys: &Path, node: &Node) -> Result<Found, Refusal> {
         .ok_or_else(|| refused(PassthroughFailure::NoGenericDevice { disk: own }))
 }
 
-/// The 2 of nvme0n2 and ng0n2: unique below one parent.
+/// The namespace number: 2 for nvme0n2 and ng0n2. It is unique below one parent.
 fn namespace_index(name: &str) -> Option<u32> {
     name.rsplit_once('n').and_then(|(_, index)| index.parse().ok())
 }
 
-/// Opens the node of a character device, after a look at it that opens nothing of the device.
+/// Opens the node of a character device, after checking it without opening the device.
 fn open_node(found: &Found, writes: bool) -> Result<OwnedFd, Refusal> {
     let path = Path::new("/dev").join(&found.name);
     let shown = path.display().to_string();
@@ -129,7 +129,7 @@ fn open_node(found: &Found, writes: bool) -> Result<OwnedFd, Refusal> {
     direct::reopen(place.as_fd(), access).map_err(|errno| open_failed(&shown, errno))
 }
 
-/// What the kernel says of a disk's queue, in bytes.
+/// Limits of a disk's queue, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limits {
     logical_block: Option<u64>,
@@ -149,7 +149,7 @@ impl Limits {
     }
 }
 
-/// That commands of these sizes can be given to a namespace that is formatted so.
+/// Checks that a namespace with this format accepts commands of these sizes.
 fn fits(namespace: &Namespace, limits: &Limits, (smallest, largest): (u64, u64)) -> Result<(), Refusal> {
     if namespace.metadata > 0 || namespace.protected {
         let (bytes, protected) = (namespace.metadata, namespace.protected);
@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// Two controllers whose drives are numbered crosswise, as with multipath.
+    /// Two controllers whose block and character devices are numbered differently, as with multipath.
     fn tree() -> tempfile::TempDir {
         let root = tempfile::TempDir::new().unwrap();
         let at = |path: &str| root.path().join(path);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_tells_and_not_the_name() {
+    fn finds_the_device_by_parent_not_by_name() {
         let root = tree();
         let found = |path: &str| find(root.path(), &node(root.path().join(path))).unwrap();
         let expected = |name: &str, minor| Found { name: name.into(), number: (238, minor) };
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_none_is_told_what_would_give_one() {
+    fn a_missing_device_is_refused_with_a_remedy() {
         let root = tree();
         let disk = root.path().join("devices/nvme0/nvme1n1");
         let part = Node { dir: disk.join("nvme1n1p1"), disk: disk.clone() };
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_formats_are_held_against_the_drive() {
+    fn sizes_and_formats_are_checked() {
         let plain = Namespace { id: 1, blocks: 1 << 20, lba_shift: 12, metadata: 0, protected: false };
         let limits = Limits { most: Some(512 << 10), ..Limits::default() };
         fits(&plain, &limits, (4096, 512 << 10)).unwrap();
@@ -246,23 +246,23 @@ mod tests {
             assert_eq!(refusal.code(), "passthrough-refused");
             (refusal.field(), format!("{} {}", refusal.message(), refusal.remedy()))
         };
-        let (field, said) = refused(plain, limits, (512, 512));
+        let (field, text) = refused(plain, limits, (512, 512));
         assert_eq!(field, "workload.block_size");
-        assert!(said.contains("blocks of 4096 bytes") && said.contains("multiple of 4KiB"), "{said}");
-        let (field, said) = refused(plain, limits, (4096, 1 << 20));
+        assert!(text.contains("blocks of 4096 bytes") && text.contains("multiple of 4KiB"), "{text}");
+        let (field, text) = refused(plain, limits, (4096, 1 << 20));
         assert_eq!(field, "workload.block_size");
-        assert!(said.contains("at most 512KiB") && said.contains("not 1MiB"), "{said}");
+        assert!(text.contains("at most 512KiB") && text.contains("not 1MiB"), "{text}");
         let unlimited = Limits::default();
         let small = Namespace { lba_shift: 9, ..plain };
         assert!(
             refused(small, unlimited, (64 << 20, 64 << 20)).1.contains("at most 32MiB"),
-            "16 bits of blocks"
+            "at most 2^16 blocks"
         );
         let with_metadata = Namespace { metadata: 8, ..plain };
         assert!(refused(with_metadata, limits, (4096, 4096)).1.contains("8 bytes of metadata"));
         let protected = Namespace { protected: true, ..with_metadata };
-        let (field, said) = refused(protected, limits, (4096, 4096));
-        assert!(field == "engine.engine" && said.contains("protection information"), "{said}");
+        let (field, text) = refused(protected, limits, (4096, 4096));
+        assert!(field == "engine.engine" && text.contains("protection information"), "{text}");
         assert!(refused(plain, Limits { zoned: true, ..limits }, (4096, 4096)).1.contains("zoned"));
     }
 }

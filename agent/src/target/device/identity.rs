@@ -1,4 +1,4 @@
-//! Which device it is: what sysfs says of serial numbers and world-wide names.
+//! The identity of a device: its serial numbers and world-wide names in sysfs.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use proto::refusal::{DeviceRefusal, IdentityFailure, Refusal};
 pub(super) struct Node {
     /// Its directory.
     pub dir: PathBuf,
-    /// The directory of the whole disk: its own, unless it is a partition.
+    /// The directory of the whole disk; the same unless it is a partition.
     pub disk: PathBuf,
 }
 
@@ -26,7 +26,7 @@ impl Node {
     }
 }
 
-/// Where a serial number or a world-wide name stands, below the directory of the whole disk.
+/// Files with serial numbers and world-wide names, relative to the directory of the whole disk.
 const PLACES: [&str; 12] = [
     "serial",
     "device/serial",
@@ -42,24 +42,24 @@ const PLACES: [&str; 12] = [
     "loop/backing_file",
 ];
 
-/// All that identifies a device: the place, and what stands there. A partition has its disk's identity.
+/// All identities of a device, each with its file. A partition has the identities of its disk.
 pub(super) fn identities(node: &Node) -> Vec<(&'static str, String)> {
     let read = |place: &'static str| {
         let bytes = fs::read(node.disk.join(place)).ok()?;
-        // The page of a SCSI disk that holds its serial number begins with four bytes of another kind.
+        // The SCSI page with the serial number begins with a header of four bytes.
         let bytes = if place.ends_with("vpd_pg80") { bytes.get(4..)? } else { &bytes };
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-        // Zeros are what a device says that has none, and a file without a name has many twins.
-        let says_something = text.bytes().any(|byte| !matches!(byte, b'0' | b'-' | b' '));
-        (says_something && !text.ends_with(" (deleted)")).then(|| (place, text.to_owned()))
+        // Devices without a serial number report zeros, and the name of a deleted file is not unique.
+        let meaningful = text.bytes().any(|byte| !matches!(byte, b'0' | b'-' | b' '));
+        (meaningful && !text.ends_with(" (deleted)")).then(|| (place, text.to_owned()))
     };
     PLACES.into_iter().filter_map(read).collect()
 }
 
-/// Whether a name that a person wrote is the one that the kernel gives.
+/// Whether an identity in a configuration matches one that the kernel reports.
 fn is(written: &str, found: &str) -> bool {
-    // lsblk prints 0x5000.. for what sysfs calls naa.5000.., and the case of hexadecimal digits means nothing.
+    // lsblk prints 0x5000.. for what sysfs calls naa.5000.., and the case of hexadecimal digits is irrelevant.
     let bare = |name: &str| {
         let name = name.trim();
         let prefix = ["naa.", "eui.", "uuid.", "0x"].into_iter().find(|prefix| name.starts_with(prefix));
@@ -68,7 +68,7 @@ fn is(written: &str, found: &str) -> bool {
     written.trim() == found || bare(written).is_some_and(|name| bare(found) == Some(name))
 }
 
-/// That the device is the one that both the scenario and the host's list mean; its identity for the record.
+/// Checks that the device has the identity given both in the scenario and in the host's list. Returns this identity.
 pub(super) fn check(node: &Node, path: &str, serial: &str, allowed: &[&str]) -> Result<String, Refusal> {
     let found = identities(node);
     let refused = |failure| Err(DeviceRefusal::Serial { path: path.to_owned(), failure }.into());
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
+    fn identities_match_regardless_of_prefix_and_case() {
         assert!(is("S3R1AL", "S3R1AL") && is(" S3R1AL ", "S3R1AL"));
         assert!(!is("s3r1al", "S3R1AL") && !is("", "x"));
         assert!(is("0x5000C500AB", "naa.5000c500ab"));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn identities_of_every_kind_of_disk() {
+    fn identities_are_read_and_checked() {
         let root = tempfile::TempDir::new().unwrap();
         let disk = root.path().join("sda");
         fs::create_dir_all(disk.join("device")).unwrap();

@@ -1,4 +1,4 @@
-//! Whether anybody uses a device: itself, its disk, its partitions, or whatever is built on top of any of them.
+//! Checks whether a device is in use: the device itself, its disk, its partitions, or anything built on top of them.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use proto::refusal::{DeviceRefusal, HeldBy};
 
 use super::{allow::device_number, identity::Node};
 
-/// Something that is used where the device is used.
+/// A device whose use implies that the checked device is in use.
 #[derive(Debug)]
 struct Member {
     name: String,
@@ -19,7 +19,7 @@ struct Member {
     holder: bool,
 }
 
-/// Refuses a device that is mounted, swap, or part of something else.
+/// Refuses a device that is mounted, used as swap, or part of another device.
 pub(super) fn check(sys: &Path, proc: &Path, node: &Node) -> Result<(), DeviceRefusal> {
     let members = family(node);
     let node_of = |name: &str| format!("/dev/{name}");
@@ -37,12 +37,12 @@ pub(super) fn check(sys: &Path, proc: &Path, node: &Node) -> Result<(), DeviceRe
     }
 }
 
-/// The device, its partitions, its whole disk, and all that holds any of these.
+/// The device, its partitions, its whole disk, and the holders of all of these.
 fn family(node: &Node) -> Vec<Member> {
     let (mut members, mut seen) = (Vec::new(), HashSet::new());
     collect(&node.dir, false, &mut members, &mut seen);
     if node.disk != node.dir {
-        // Other partitions of the disk are none of a partition's business; the disk itself is.
+        // For a partition, the whole disk matters, but not its other partitions.
         add(&node.disk, false, &mut members, &mut seen);
         holders(&node.disk, &mut members, &mut seen);
     }
@@ -81,7 +81,7 @@ fn add(dir: &Path, holder: bool, members: &mut Vec<Member>, seen: &mut HashSet<P
 }
 
 fn name_of(dir: &Path) -> String {
-    // The slash of a name such as cciss/c0d0 is an exclamation mark in sysfs.
+    // sysfs replaces the slash of a name such as cciss/c0d0 with an exclamation mark.
     dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().replace('!', "/"))
 }
 
@@ -90,13 +90,13 @@ fn number(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// A member that is mounted, in this mount namespace or another that can be seen, and where.
+/// A member that is mounted in this or another visible mount namespace, and its mount point.
 fn mounted<'a>(sys: &Path, proc: &Path, members: &'a [Member]) -> Option<(&'a Member, String)> {
     let own = [proc.join("self")].into_iter();
     let all = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut seen = HashSet::new();
     for process in own.chain(all.filter(|path| name_of(path).bytes().all(|byte| byte.is_ascii_digit()))) {
-        // Thousands of processes share one namespace: each is read once.
+        // Many processes share a namespace; each namespace is read once.
         if fs::read_link(process.join("ns/mnt")).is_ok_and(|namespace| !seen.insert(namespace)) {
             continue;
         }
@@ -105,19 +105,22 @@ fn mounted<'a>(sys: &Path, proc: &Path, members: &'a [Member]) -> Option<(&'a Me
             return Some(found);
         }
     }
-    // A file system over several devices names only one of them in the table of mounts.
+    // For a btrfs over several devices, the mount table names only one.
     for volume in fs::read_dir(sys.join("fs/btrfs")).into_iter().flatten().flatten() {
         for device in fs::read_dir(volume.path().join("devices")).into_iter().flatten().flatten() {
             if let Some(member) = members.iter().find(|member| member.name == name_of(&device.path())) {
-                return Some((member, format!("a place of btrfs {}", volume.file_name().to_string_lossy())));
+                return Some((
+                    member,
+                    format!("a mount point of btrfs {}", volume.file_name().to_string_lossy()),
+                ));
             }
         }
     }
     None
 }
 
-/// A line of mountinfo: the third word is the device's number, the fifth the place, and the second after the
-/// lone hyphen the source, which counts where the number is not a real device's.
+/// Parses a line of mountinfo: the third word is the device's number, the fifth the mount point, and the second after
+/// the separator ` - ` the source, which identifies the device if the number is virtual.
 fn mount_of<'a>(line: &str, members: &'a [Member]) -> Option<(&'a Member, String)> {
     let mut words = line.split(' ').skip(2);
     let device = number(words.next()?)?;
@@ -133,13 +136,13 @@ fn swap<'a>(proc: &Path, members: &'a [Member]) -> Option<&'a Member> {
     table.lines().skip(1).find_map(|line| {
         let path = line.split_ascii_whitespace().next()?;
         let number = device_number(Path::new(path));
-        // From another mount namespace the path may lead nowhere here; the name is the kernel's.
+        // A path from another mount namespace may not exist here, but its name is still the kernel's.
         let named = |member: &&Member| path.strip_prefix("/dev/") == Some(member.name.as_str());
         members.iter().find(|member| number == Some(member.number) || named(member))
     })
 }
 
-/// A loop device that lies over a member; such a one does not count among the holders.
+/// A loop device over a member; loop devices are not listed as holders.
 fn loop_over(sys: &Path, members: &[Member]) -> Option<String> {
     fs::read_dir(sys.join("block")).into_iter().flatten().flatten().find_map(|entry| {
         let backing = fs::read_to_string(entry.path().join("loop/backing_file")).ok()?;
@@ -190,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn holders_of_holders_count_and_siblings_do_not() {
+    fn checks_indirect_holders_but_not_siblings() {
         let root = tree();
         let (root, disk, first, second) = (root.path(), (8, 0), (8, 1), (8, 2));
         assert_eq!(code(root, disk), "device-held");
-        assert_eq!(code(root, first), "free", "its sibling is held, not it");
+        assert_eq!(code(root, first), "free", "only its sibling is held");
         assert!(look(root, second).unwrap_err().message().contains("part of md0"));
         let mounts = root.join("proc/self/mountinfo");
         fs::write(&mounts, "29 1 253:9 / /data rw - ext4 none rw\n").unwrap();
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn other_namespaces_swap_btrfs_and_loops_count() {
+    fn checks_other_namespaces_swap_btrfs_and_loops() {
         let root = tree();
         let root = root.path();
         let other = root.join("proc/77");

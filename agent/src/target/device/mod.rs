@@ -1,15 +1,14 @@
-//! A block device as a target: claimed by its identity, never by its name alone. Names such as /dev/sdb move
-//! between boots; a scenario that came over the network must not decide on its own what is written.
+//! A block device as a target: claimed by its identity, never by its name alone. Names such as /dev/sdb can change
+//! between boots, and a scenario from the network alone must not decide which device is written.
 //!
-//! What must agree before a device is opened: the host's own list ([`allow`]), the scenario's serial, and what
-//! the kernel says that the device is (`identity`). What must not be: mounted, swap, part of something else
-//! (`in_use`), or, for writes, bear a file system or a partition table (`signature`).
+//! Before a device is opened, the host's allow list ([`allow`]), the scenario's serial number and the identity reported
+//! by the kernel (`identity`) must agree. The device must not be mounted, swap or part of another device (`in_use`)
+//! and, for writes, must not contain a file system or a partition table (`signature`).
 //!
-//! The device is then opened with O_EXCL, which is the kernel's own claim: file systems, swap, RAID, LVM and
-//! every other opener with O_EXCL are kept away, on the whole disk and its partitions, for as long as the
-//! descriptor is open. It is held for the lease. The claim belongs to that one open file: opening the device
-//! once more *without* O_EXCL, as each worker does, goes well beside it, and with O_EXCL fails with EBUSY even
-//! in the process that holds the claim.
+//! The device is then opened with O_EXCL, which claims it in the kernel: file systems, swap, RAID, LVM and every other
+//! opener with O_EXCL are excluded from the whole disk and its partitions while the descriptor is open. The claim is
+//! held during the lease. It belongs to that one open file: opening the device again *without* O_EXCL, as each worker
+//! does, works, and with O_EXCL fails with EBUSY even in the process that holds the claim.
 
 pub mod allow;
 pub(super) mod generic;
@@ -41,18 +40,18 @@ use rustix::{
 use self::{allow::AllowList, identity::Node};
 use super::{direct, failed, os_error, proc_path};
 
-/// Where the kernel tells of devices.
+/// Mount point of sysfs.
 pub(super) const SYS: &str = "/sys";
 const PROC: &str = "/proc";
-/// Blocks that are looked at to tell whether a device was ever written.
+/// Number of blocks that are sampled to detect a device that was never written.
 const SAMPLES: u64 = 64;
 const SAMPLE_LEN: usize = 4096;
-/// How long a claim that stands in the way may take to go. A lone worker has a table of descriptors of its own, with a
-/// copy of the claim that it ran under; the kernel closes that a moment after the worker was joined.
+/// Time to wait for an earlier claim to end. A worker with its own descriptor table has a copy of the claim, which the
+/// kernel closes shortly after the worker has been joined.
 const PATIENCE: Duration = Duration::from_millis(500);
 const STEP: Duration = Duration::from_millis(5);
 
-/// A device that is this lease's alone.
+/// A device claimed for this lease.
 #[derive(Debug)]
 pub(super) struct Claim {
     /// Opened with O_EXCL; writable if it was claimed for writes.
@@ -67,13 +66,13 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Whether this claim serves a trial that asks for that device.
+    /// Whether this claim can be used for a trial on that device.
     pub fn serves(&self, wanted: &DeviceTarget, writes: bool) -> bool {
         self.path == wanted.path && self.serial == wanted.serial && self.writes == writes
     }
 }
 
-/// Consent to destroy: each trial that writes is asked for it, even where the claim stands already.
+/// Checks the consent to overwrite the device. Every trial that writes needs it, even if the device is already claimed.
 pub(super) fn check_consent(wanted: &DeviceTarget, writes: bool) -> Result<(), Refusal> {
     if writes && wanted.destroy.as_deref() != Some(wanted.serial.as_str()) {
         let DeviceTarget { path, serial, destroy: consent, .. } = wanted.clone();
@@ -82,7 +81,7 @@ pub(super) fn check_consent(wanted: &DeviceTarget, writes: bool) -> Result<(), R
     Ok(())
 }
 
-/// Claims a device, or says which rule forbids it.
+/// Claims a device, or refuses with the rule that forbids it.
 pub(super) fn claim(
     wanted: &DeviceTarget,
     writes: bool,
@@ -92,10 +91,10 @@ pub(super) fn claim(
     check_consent(wanted, writes)?;
     let path = wanted.path.as_str();
     if list.is_empty() {
-        // Whoever may use no device need not learn which ones there are.
+        // Without an allow list, do not reveal which devices exist.
         return Err(not_allowed(path, &wanted.serial));
     }
-    // O_PATH opens nothing of the device: looking at a tape or a tray by mistake does nothing to it.
+    // O_PATH does not open the device, so checking the wrong path, such as a tape drive, has no side effects.
     let place = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| open_failed(path, errno))?;
     let stat = fstat(&place).map_err(|errno| open_failed(path, errno))?;
@@ -114,7 +113,7 @@ pub(super) fn claim(
     let flags = access | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = patiently(|| open(proc_path(place.as_fd()), flags, Mode::empty()))
         .map_err(|errno| open_failed(path, errno))?;
-    // Between looking and claiming somebody may have been faster; from now on nobody can.
+    // The device's use may have changed between the check and the claim; from now on it cannot.
     look()?;
     identity::check(&node, path, &wanted.serial, &allowed)?;
 
@@ -142,7 +141,7 @@ pub(super) fn claim(
     Ok(Claim { file: Arc::new(file), size, facts, warnings, path, serial, writes })
 }
 
-/// Tries again for a while where a device is claimed.
+/// Retries for up to [`PATIENCE`] while the device is claimed.
 fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let begun = Instant::now();
     loop {
@@ -183,9 +182,9 @@ fn open_failed(path: &str, errno: Errno) -> Refusal {
     }
 }
 
-/// How many of the blocks looked at are nothing but zeros, where that is most of them.
+/// The number of sampled blocks that contain only zeros, if they are the majority.
 fn blank(file: &OwnedFd, size: u64) -> Option<u64> {
-    // A description of its own: the claim stays where it is.
+    // A separate file description, so the claim is not affected.
     let reader = direct::reopen(file.as_fd(), OFlags::RDONLY).ok()?;
     let step = (size / SAMPLES / SAMPLE_LEN as u64).max(1) * SAMPLE_LEN as u64;
     let mut block = [0u8; SAMPLE_LEN];

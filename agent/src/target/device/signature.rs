@@ -1,14 +1,14 @@
-//! What lies on a device, told by the marks that file systems, partition tables and volume managers leave at
-//! known places. A mark too many costs a `wipefs`; one too few costs a disk: short marks count as they are.
+//! Detects the contents of a device by the signatures of file systems, partition tables and volume managers. A false
+//! positive costs a `wipefs`, a false negative the data on a disk, so short signatures are accepted too.
 
 use std::os::fd::BorrowedFd;
 
 use rustix::io::{Errno, pread};
 
-/// A mark: where it stands, from the start of the device in bytes; what stands there; and whose it is.
-type Mark = (u64, &'static [u8], &'static str);
+/// A signature: its offset from the start of the device in bytes, its bytes, and the name of its format.
+type Signature = (u64, &'static [u8], &'static str);
 
-const MARKS: [Mark; 38] = [
+const SIGNATURES: [Signature; 38] = [
     (0x438, b"\x53\xEF", "ext2, ext3 or ext4"),
     (0, b"XFSB", "xfs"),
     (0x1_0040, b"_BHRfS_M", "btrfs"),
@@ -49,19 +49,19 @@ const MARKS: [Mark; 38] = [
     (0x1FE, b"\x55\xAA", "an MBR partition table, or a boot sector"),
 ];
 
-/// How much of the start is looked at: ZFS has its first two labels there.
+/// Size of the examined start of the device, in bytes; it includes the first two labels of ZFS.
 const HEAD: u64 = 512 << 10;
-/// Where the array of uberblocks lies in a label of ZFS, how long it is, and how its entries are apart.
+/// Offset, length and entry size of the array of uberblocks in a ZFS label, in bytes.
 const UBERBLOCKS: (usize, usize, usize) = (128 << 10, 128 << 10, 1 << 10);
 const UBERBLOCK: u64 = 0x00BA_B10C;
 
-/// The first mark found, in words.
+/// The name of the first signature found.
 pub(super) fn find(fd: BorrowedFd<'_>, size: u64) -> Result<Option<&'static str>, Errno> {
     let head = read(fd, 0, HEAD.min(size))?;
-    let at = |offset: u64, mark: &[u8]| {
-        usize::try_from(offset).ok().and_then(|at| head.get(at..at + mark.len())) == Some(mark)
+    let at = |offset: u64, magic: &[u8]| {
+        usize::try_from(offset).ok().and_then(|at| head.get(at..at + magic.len())) == Some(magic)
     };
-    if let Some((_, _, name)) = MARKS.iter().find(|(offset, mark, _)| at(*offset, mark)) {
+    if let Some((_, _, name)) = SIGNATURES.iter().find(|(offset, magic, _)| at(*offset, magic)) {
         return Ok(Some(name));
     }
     for label in [0, 256 << 10] {
@@ -73,7 +73,7 @@ pub(super) fn find(fd: BorrowedFd<'_>, size: u64) -> Result<Option<&'static str>
             return Ok(Some("zfs"));
         }
     }
-    // md 1.0, md 0.90 and the second GPT stand at the end.
+    // md 1.0, md 0.90 and the backup GPT are at the end.
     let sectors = size >> 9;
     let tail: [(Option<u64>, &[u8], &'static str); 5] = [
         (sectors.checked_sub(16).map(|at| (at & !7) << 9), b"\xFC\x4E\x2B\xA9", "an md RAID (1.0)"),
@@ -82,9 +82,9 @@ pub(super) fn find(fd: BorrowedFd<'_>, size: u64) -> Result<Option<&'static str>
         (size.checked_sub(512), b"EFI PART", "a GPT partition table (its copy at the end)"),
         (size.checked_sub(4096), b"EFI PART", "a GPT partition table (its copy at the end)"),
     ];
-    for (offset, mark, name) in tail {
+    for (offset, magic, name) in tail {
         if let Some(offset) = offset
-            && read(fd, offset, mark.len() as u64)? == mark
+            && read(fd, offset, magic.len() as u64)? == magic
         {
             return Ok(Some(name));
         }
@@ -115,18 +115,18 @@ mod tests {
 
     const SIZE: u64 = 4 << 20;
 
-    fn with(offset: u64, mark: &[u8]) -> Option<&'static str> {
+    fn with(offset: u64, magic: &[u8]) -> Option<&'static str> {
         let file: File = tempfile::tempfile().unwrap();
         file.set_len(SIZE).unwrap();
-        file.write_all_at(mark, offset).unwrap();
+        file.write_all_at(magic, offset).unwrap();
         find(file.as_fd(), SIZE).unwrap()
     }
 
     #[test]
-    fn every_mark_is_found() {
+    fn every_signature_is_found() {
         assert_eq!(with(0, b""), None);
-        for (offset, mark, name) in MARKS {
-            assert!(with(offset, mark).is_some(), "{name} at {offset:#x}");
+        for (offset, magic, name) in SIGNATURES {
+            assert!(with(offset, magic).is_some(), "{name} at {offset:#x}");
         }
         assert_eq!(with((128 << 10) + 3072, &UBERBLOCK.to_le_bytes()), Some("zfs"));
         assert_eq!(with((384 << 10) + 1024, &UBERBLOCK.to_be_bytes()), Some("zfs"));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_device_is_no_trouble() {
+    fn a_device_smaller_than_the_signatures_is_handled() {
         let file: File = tempfile::tempfile().unwrap();
         file.set_len(512).unwrap();
         assert_eq!(find(file.as_fd(), 512), Ok(None));

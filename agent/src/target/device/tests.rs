@@ -1,4 +1,4 @@
-//! Claims, held against real loop devices: what is refused and why, and that what is claimed is ours alone.
+//! Tests of claims on real loop devices: refusals, and exclusive access.
 
 use std::{
     ffi::CString,
@@ -49,7 +49,7 @@ fn prepare(targets: &mut Targets, wanted: &DeviceTarget, writes: bool) -> Result
     targets.prepare(&target, 4096, true, writes, &mut |_, _, _| {}, &AtomicBool::new(false))
 }
 
-/// Refused for reading and for writing alike, though everything else is in order.
+/// Asserts that the device is refused for reading and for writing, although all other conditions are met.
 fn refused(device: &Loop, code: &str) -> Refusal {
     let write = prepare(&mut allowing(device), &wanted(device, true), true).unwrap_err();
     assert_eq!(write.code(), code, "{write:?}");
@@ -60,7 +60,7 @@ fn refused(device: &Loop, code: &str) -> Refusal {
 }
 
 #[test]
-fn a_claimed_device_is_read_and_is_nobody_elses() {
+fn a_claimed_device_is_readable_and_exclusive() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let mut targets = allowing(&device);
@@ -85,7 +85,7 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
     assert_eq!(exclusive().unwrap_err(), Errno::BUSY);
     let dir = tempfile::TempDir::new().unwrap();
     assert_eq!(mount(&device.path, dir.path(), "ext4", MountFlags::empty(), c""), Err(Errno::BUSY));
-    // Between trials as well, and a trial that writes needs a claim of its own.
+    // It stays claimed between trials, and a trial that writes needs a new claim.
     drop((prepared, worker, plain));
     assert_eq!(exclusive().unwrap_err(), Errno::BUSY);
     let refusal = prepare(&mut targets, &wanted(&device, false), true).unwrap_err();
@@ -95,7 +95,7 @@ fn a_claimed_device_is_read_and_is_nobody_elses() {
 }
 
 #[test]
-fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
+fn waits_for_a_claim_that_ends_and_refuses_one_that_stays() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
@@ -110,10 +110,10 @@ fn a_claim_that_is_going_is_waited_for_and_one_that_stays_is_refused() {
     });
 }
 
-/// What a lone worker does to its table of descriptors. The kernel closes such a copy after the thread was joined: without
-/// patience every other claim found the device busy.
+/// Imitates a worker with its own descriptor table. The kernel closes the table after the thread has been joined;
+/// without waiting, about every other claim finds the device busy.
 #[test]
-fn a_worker_that_was_joined_does_not_keep_the_next_claim_out() {
+fn a_joined_worker_does_not_block_the_next_claim() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     for _ in 0..50 {
@@ -129,7 +129,7 @@ fn a_worker_that_was_joined_does_not_keep_the_next_claim_out() {
 }
 
 #[test]
-fn a_device_is_written_by_consent_only() {
+fn writing_a_device_needs_consent() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let mut targets = allowing(&device);
@@ -153,12 +153,12 @@ fn a_device_is_written_by_consent_only() {
 }
 
 #[test]
-fn what_is_not_listed_or_not_the_one_is_refused() {
+fn unlisted_and_mismatched_devices_are_refused() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let path = device.path.to_str().unwrap();
     let read = wanted(&device, false);
-    // As in an embedded agent.
+    // Like an embedded agent.
     let refusal = prepare(&mut Targets::new(std::env::temp_dir()), &read, false).unwrap_err();
     assert_eq!(refusal.code(), "device-not-allowed");
     assert!(refusal.remedy().contains(&format!("agent serve --allow-device {path}={}", device.serial)));
@@ -167,12 +167,12 @@ fn what_is_not_listed_or_not_the_one_is_refused() {
 
     let refusal = prepare(&mut listing(path, "other"), &read, false).unwrap_err();
     assert_eq!(refusal.code(), "device-serial");
-    assert!(refusal.message().contains(&device.serial), "names what it is: {}", refusal.message());
+    assert!(refusal.message().contains(&device.serial), "names the actual identity: {}", refusal.message());
     let other = DeviceTarget { serial: "other".into(), ..read.clone() };
     let refusal = prepare(&mut allowing(&device), &other, false).unwrap_err();
     assert_eq!((refusal.code(), refusal.field().as_str()), ("device-serial", "target.device.serial"));
 
-    // By another name of the same device.
+    // Another path to the same device.
     let dir = tempfile::TempDir::new().unwrap();
     let link = dir.path().join("by-id");
     std::os::unix::fs::symlink(&device.path, &link).unwrap();
@@ -204,7 +204,7 @@ fn a_signature_forbids_writes_even_with_consent() {
 }
 
 #[test]
-fn commands_go_to_nvme_only() {
+fn passthrough_needs_an_nvme_device() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let mut prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
@@ -223,7 +223,7 @@ fn commands_go_to_nvme_only() {
 }
 
 #[test]
-fn zeros_are_said_to_be_zeros() {
+fn warns_of_a_blank_device() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[(0, &vec![0; lab::SIZE as usize])]);
     let prepared = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
@@ -231,11 +231,11 @@ fn zeros_are_said_to_be_zeros() {
 }
 
 #[test]
-fn what_is_mounted_is_refused() {
+fn a_mounted_device_is_refused() {
     let Some(_devices) = lab::devices() else { return };
     let Some(device) = Loop::ext4() else { return };
     let before = prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
-    assert_eq!(before.facts.other["signature"], "ext2, ext3 or ext4", "free, it is read");
+    assert_eq!(before.facts.other["signature"], "ext2, ext3 or ext4", "readable while not mounted");
     drop(before);
     let mounted = Mounted::new(&device.path);
     let refusal = refused(&device, "device-mounted");
@@ -244,15 +244,15 @@ fn what_is_mounted_is_refused() {
     prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();
 }
 
-/// A thread's own mount namespace is seen by nobody; the kernel's claim is there nevertheless.
+/// A mount in a thread's own namespace is not visible elsewhere, but the kernel's claim still is.
 #[test]
-fn what_is_mounted_where_nobody_sees_it_is_refused() {
+fn a_device_mounted_in_a_hidden_namespace_is_refused() {
     let Some(_devices) = lab::devices() else { return };
     let Some(device) = Loop::ext4() else { return };
     let (path, (hold, held), (mounted, is_mounted)) =
         (device.path.clone(), std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
     let thread = thread::spawn(move || {
-        // SAFETY: a mount namespace of its own changes no memory and no descriptors of this thread.
+        // SAFETY: a separate mount namespace changes no memory and no descriptors of this thread.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
         let private =
             rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
@@ -303,7 +303,7 @@ struct Swap(CString);
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        // SAFETY: a string with its end, borrowed for the call.
+        // SAFETY: a NUL-terminated string, borrowed for the call.
         unsafe { libc::swapoff(self.0.as_ptr()) };
     }
 }
@@ -318,7 +318,7 @@ fn swap_is_refused() {
     header[4086..].copy_from_slice(b"SWAPSPACE2");
     let device = Loop::new(&[(0, &header)]);
     let swap = Swap(CString::new(device.path.as_os_str().as_bytes()).unwrap());
-    // SAFETY: a string with its end, borrowed for the call.
+    // SAFETY: a NUL-terminated string, borrowed for the call.
     if unsafe { libc::swapon(swap.0.as_ptr(), 0) } != 0 {
         crate::skip::skip(&format!("no swap here: {}", std::io::Error::last_os_error()));
         return;
@@ -331,14 +331,14 @@ fn swap_is_refused() {
 }
 
 #[test]
-fn what_others_hold_is_refused() {
+fn a_device_held_by_another_is_refused() {
     let Some(_devices) = lab::devices() else { return };
     let device = Loop::new(&[]);
     let other = open(&device.path, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let refusal = refused(&device, "device-held");
     assert!(refusal.message().contains("another program"), "{}", refusal.message());
     drop(other);
-    // A loop device over it is neither a holder nor a claim in the kernel's books.
+    // The kernel counts a loop device neither as a holder nor as a claim.
     let whole = File::options().read(true).write(true).open(&device.path).unwrap();
     let (upper, name) = loops::attach(whole.as_fd(), 4, |name, _| Ok(name.to_owned()), |_| ()).unwrap();
     assert!(upper.as_raw_fd() >= 0);

@@ -1,5 +1,5 @@
-//! brd: the disks /dev/ram0 and on, made by the module when it is loaded. They belong to the host, so one is
-//! taken only if it was asked for by `kind: brd`, nobody uses it, and it is blank.
+//! brd: the disks /dev/ram0 and up, created when the module is loaded. They belong to the host, so one is used only if
+//! the scenario has `kind: brd`, the disk is not in use, and it is blank.
 
 use std::{
     fs, io,
@@ -24,7 +24,7 @@ use super::{
 const BLKDISCARD: u32 = 0x1277;
 const BLKFLSBUF: u32 = 0x1261;
 
-/// Looked at in one step to tell whether a disk is blank, in bytes.
+/// Size of one read when checking that a disk is blank, in bytes.
 const LOOK: usize = 1 << 20;
 
 pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
@@ -63,21 +63,22 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
     Err(KindFailure::NoBrdDisk { needed: ByteSize(size), last })
 }
 
-/// Nothing but zeros, all of it: what lies anywhere on it would be destroyed. It is memory, and soon read.
+/// Whether the disk contains only zeros. All of it is read, because any data would be destroyed; reading memory is
+/// fast.
 fn blank(fd: BorrowedFd<'_>, len: u64) -> bool {
     let mut bytes = vec![0u8; LOOK];
     let blank = (0..len).step_by(LOOK).all(|offset| {
         let whole = (len - offset).min(LOOK as u64);
         let blank = pread(fd, &mut bytes[..], offset)
             .is_ok_and(|read| read as u64 >= whole && bytes[..read].iter().all(|&byte| byte == 0));
-        // Or as much again would lie in the page cache.
+        // Otherwise the page cache would hold a second copy.
         let _ = rustix::fs::fadvise(fd, offset, NonZeroU64::new(whole), Advice::DontNeed);
         blank
     });
     blank && len > 0
 }
 
-/// Gives the memory back; the disk itself is the host's.
+/// Frees the memory; the disk itself stays.
 pub(super) fn take_down(record: &Record) -> io::Result<()> {
     if disk_sequence(&record.device).unwrap_or_default() != record.identity {
         return Ok(());
@@ -86,12 +87,12 @@ pub(super) fn take_down(record: &Record) -> io::Result<()> {
     let path = Path::new("/dev").join(&record.device);
     let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
     let range = [0u64, record.size];
-    // SAFETY: BLKDISCARD reads two u64, offset and length, which `range` is; the descriptor is open and
-    // exclusively ours, and what lies in the range was written by an agent.
+    // SAFETY: BLKDISCARD reads two u64, offset and length, which `range` is; the descriptor is open and exclusive, and
+    // the range was written by an agent.
     if unsafe { libc::ioctl(file.as_raw_fd(), BLKDISCARD as _, range.as_ptr()) } == 0 {
         return Ok(());
     }
-    // Kernels whose brd knows no discard free all of its pages on this one.
+    // A brd without discard frees all of its pages on BLKFLSBUF.
     // SAFETY: BLKFLSBUF takes no argument; the descriptor is open.
     match unsafe { libc::ioctl(file.as_raw_fd(), BLKFLSBUF as _, 0) } {
         0 => Ok(()),
@@ -106,12 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_byte_anywhere_is_something() {
+    fn a_single_nonzero_byte_is_not_blank() {
         let disk = tempfile::tempfile().unwrap();
         let len = 5 * LOOK as u64 + 512;
         disk.set_len(len).unwrap();
         assert!(blank(disk.as_fd(), len));
-        assert!(!blank(disk.as_fd(), len + 1), "what cannot be read is not blank");
+        assert!(!blank(disk.as_fd(), len + 1), "an unreadable disk is not blank");
         for at in [LOOK as u64 + 7, len - 1] {
             disk.write_all_at(&[1], at).unwrap();
             assert!(!blank(disk.as_fd(), len), "{at}");

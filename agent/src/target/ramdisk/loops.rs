@@ -1,5 +1,5 @@
-//! A loop device over a nameless file on a tmpfs. It clears itself when its last descriptor is closed, however
-//! the agent ends; the record is for the rest (somebody else had it open just then).
+//! A loop device over an unnamed file on a tmpfs. It is cleared automatically when its last descriptor is closed, even
+//! after a crash of the agent. The record covers the case that another process has it open at that time.
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ use super::{
 };
 
 const CONTROL: &str = "/dev/loop-control";
-/// Somebody else may take the device that was free a moment ago.
+/// Number of attempts: another process may take the free device first.
 const ATTEMPTS: u32 = 32;
 
 // <linux/loop.h>
@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<LoopInfo>() == 232 && size_of::<LoopConfig>() ==
 impl LoopInfo {
     fn new(flags: u32, name: &str) -> Self {
         let mut file_name = [0; 64];
-        // The kernel wants a zero at the end.
+        // The kernel requires a NUL at the end.
         for (to, from) in file_name.iter_mut().zip(name.bytes()).take(63) {
             *to = from;
         }
@@ -113,8 +113,8 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
     Ok(Made { file: device, facts, asynchronous: true, record: Some(record) })
 }
 
-/// Puts a free loop device over a file. `note` is told the device and the name that it is going to bear, before
-/// it does; `undo` takes that back.
+/// Attaches a free loop device to a file. `note` receives the device and its identity beforehand; `undo` reverts `note`
+/// if attaching fails.
 pub(in crate::target) fn attach<N>(
     backing: BorrowedFd<'_>,
     flags: u32,
@@ -176,14 +176,14 @@ pub(super) fn take_down(record: &Record) -> io::Result<()> {
     // SAFETY: LOOP_GET_STATUS64 writes one `struct loop_info64`, which `info` is laid out as.
     if unsafe { libc::ioctl(device.as_raw_fd(), LOOP_GET_STATUS64 as _, &raw mut info) } < 0 {
         let error = io::Error::last_os_error();
-        // Nothing is bound to it any more.
+        // The device is no longer bound to a file.
         return if error.raw_os_error() == Some(libc::ENXIO) { Ok(()) } else { Err(error) };
     }
     if LoopInfo::new(0, &record.identity).file_name != info.file_name {
         return Ok(());
     }
-    // SAFETY: LOOP_CLR_FD takes no argument; the descriptor is open. Where others have it open too, it is
-    // cleared when they close it.
+    // SAFETY: LOOP_CLR_FD takes no argument; the descriptor is open. If others have it open too, it is cleared when
+    // they close it.
     if unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CLR_FD as _) } < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,16 +1,15 @@
-//! RAM disks: made from what the kernel offers, filled, and taken down again, after a crash too ([`state`]).
+//! RAM disks: created, filled and removed, also after a crash ([`state`]).
 //!
-//! | kind | how it serves a request | what to know of it |
+//! | kind | how it serves a request | notes |
 //! |---|---|---|
-//! | `null_blk` | asynchronous, multi-queue; can be polled, can take a set time | keeps contents if `memory_backed` |
-//! | `loop` | asynchronous: a thread of the kernel reads a file on a tmpfs | that thread's hand-over is most of the time |
+//! | `null_blk` | asynchronous, multi-queue; supports polling and a fixed completion time | keeps contents if `memory_backed` |
+//! | `loop` | asynchronous: a kernel thread reads a file on a tmpfs | most of the time is the hand-over to that thread |
 //! | `zram` | synchronous: within the submitting call | compresses; filled with data that does not compress |
-//! | `brd` | synchronous | its disks belong to the host: used only if asked for, and only a blank one |
-//! | `tmpfs` | synchronous, and no block layer at all | the only one for those who are not root |
+//! | `brd` | synchronous | its disks belong to the host: used only on request, and only if blank |
+//! | `tmpfs` | synchronous, without block layer | the only kind that works without root |
 //!
-//! `auto` takes the first that can be made of null_blk, loop, zram, tmpfs: what is asynchronous comes first,
-//! since on a synchronous one a queue cannot help and io_uring has nothing to show; after that a block device
-//! comes before a file.
+//! `auto` uses the first available of null_blk, loop, zram and tmpfs. Asynchronous kinds come first, because on a
+//! synchronous one a queue has no effect; then block devices come before files.
 
 mod brd;
 pub(super) mod loops;
@@ -46,47 +45,47 @@ use rustix::{
 use self::state::{Record, State};
 use super::{Progress, check_cancelled, file, memory_available, os_error};
 
-/// What `auto` tries, in this order.
+/// The kinds that `auto` tries, in this order.
 const ORDER: [RamdiskKind; 4] =
     [RamdiskKind::NullBlk, RamdiskKind::Loop, RamdiskKind::Zram, RamdiskKind::Tmpfs];
-/// How long a disk may stay busy after its last user has closed it: rings are torn down in the background, and
-/// udev looks at what has changed.
+/// Time between attempts while a disk is busy. It may be busy after its last user has closed it: rings are torn down in
+/// the background, and udev examines changed devices.
 const PATIENCE: Duration = Duration::from_millis(50);
 const PATIENCE_TIMES: u32 = 60;
 
-/// What a kind makes.
+/// A newly created disk.
 struct Made {
-    /// Open for reading and writing; a block device with O_EXCL, so that nobody else takes it.
+    /// Opened for reading and writing; a block device with O_EXCL, so that no other process claims it.
     file: OwnedFd,
     facts: Vec<(&'static str, String)>,
     asynchronous: bool,
-    /// How to take it down; nothing for what vanishes with its last descriptor.
+    /// Record for removing it; `None` if it disappears with its last descriptor.
     record: Option<Record>,
 }
 
-/// A RAM disk; dropped, it is taken down.
+/// A RAM disk; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Disk {
     file: Option<Arc<OwnedFd>>,
     wanted: RamdiskTarget,
-    /// What it is made from, and the particulars of its kind.
+    /// Its kind, and facts specific to the kind.
     pub facts: TargetFacts,
     record: Option<Record>,
     state: State,
 }
 
 impl Disk {
-    /// Whether it serves another trial as well.
+    /// Whether it can be used for a trial that requests `wanted`.
     pub fn serves(&self, wanted: &RamdiskTarget) -> bool {
         RamdiskTarget { direct: wanted.direct, ..self.wanted.clone() } == *wanted
     }
 
-    /// The disk, opened.
+    /// The open disk.
     pub fn file(&self) -> Option<Arc<OwnedFd>> {
         self.file.clone()
     }
 
-    /// The name of what it is made from.
+    /// The name of its kind.
     pub fn kind(&self) -> &'static str {
         self.facts.ramdisk.unwrap_or(self.wanted.kind).name()
     }
@@ -94,19 +93,19 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // The last descriptor first: what is open is busy.
+        // Close the last descriptor first: an open disk is busy.
         self.file = None;
         if let Some(record) = &self.record {
             match take_down(record, PATIENCE_TIMES) {
                 Ok(()) => self.state.remove(record),
-                // The record stays: the agent's next start tries again.
-                Err(error) => tracing::warn!(device = record.device, "a RAM disk stays behind: {error}"),
+                // The record stays, and the agent's next start tries again.
+                Err(error) => tracing::warn!(device = record.device, "cannot remove a RAM disk: {error}"),
             }
         }
     }
 }
 
-/// Makes and fills a RAM disk.
+/// Creates and fills a RAM disk.
 pub(super) fn make(
     wanted: &RamdiskTarget,
     state: &State,
@@ -134,7 +133,7 @@ pub(super) fn make(
     facts.other.insert("ram".to_owned(), "yes".to_owned());
     let contents = if wanted.memory_backed { "random data" } else { "not kept" };
     facts.other.insert("contents".to_owned(), contents.to_owned());
-    // From here on, whatever fails, dropping it takes it down.
+    // From here on, dropping it removes it if a step fails.
     let mut disk = Disk {
         file: Some(Arc::new(made.file)),
         wanted: wanted.clone(),
@@ -164,7 +163,7 @@ pub(super) fn make(
     Ok(disk)
 }
 
-/// A step of making a kind that the system refused.
+/// The failure of a step that the system refused.
 fn failed(step: RamdiskStep, error: &io::Error) -> KindFailure {
     let not_permitted = error.kind() == io::ErrorKind::PermissionDenied;
     KindFailure::Step { step, error: error.into(), not_permitted }
@@ -203,7 +202,7 @@ fn too_large(size: u64, shortage: MemoryShortage) -> Refusal {
     RamdiskRefusal::Memory { needed: ByteSize(size), shortage }.into()
 }
 
-/// Running out of memory ends processes, not only trials.
+/// Checks the available memory: running out of it would kill processes.
 fn check_memory(size: u64) -> Result<(), Refusal> {
     match memory_available() {
         Some(available) if size > available / 10 * 9 => {
@@ -213,8 +212,8 @@ fn check_memory(size: u64) -> Result<(), Refusal> {
     }
 }
 
-/// Takes a disk down as its record says. It is an error that it is still in use; that it is gone, or is
-/// another's by now, is none.
+/// Removes the disk of a record. It is an error if the disk is still in use, but not if it is gone or has been
+/// replaced.
 fn take_down(record: &Record, times: u32) -> io::Result<()> {
     let mut left = times.max(1);
     loop {
@@ -223,7 +222,7 @@ fn take_down(record: &Record, times: u32) -> io::Result<()> {
             "loop" => loops::take_down(record),
             "brd" => brd::take_down(record),
             "null_blk" => null_blk::take_down(record),
-            // Of a newer release: left to it.
+            // A record of a newer release.
             _ => Ok(()),
         };
         left -= 1;
@@ -235,34 +234,41 @@ fn take_down(record: &Record, times: u32) -> io::Result<()> {
     }
 }
 
-/// Takes down what agents have left behind that ended without doing so. Called once at an agent's start.
+/// Removes RAM disks left behind by crashed agents. Called once at an agent's start.
 pub(super) fn sweep(state: &State) {
     let outcome = state.sweep(|record| {
         if record.identity.is_empty() {
-            // A kernel before 5.15 does not tell disks of one name apart: no guess is good enough.
-            tracing::warn!(device = record.device, "a RAM disk may be left behind; look, and take it down");
+            // Before Linux 5.15, disks of the same name cannot be distinguished.
+            tracing::warn!(
+                device = record.device,
+                "a RAM disk may be left over from a crashed agent; check and remove it"
+            );
             return false;
         }
         let outcome = take_down(record, 2);
         match &outcome {
-            Ok(()) => tracing::info!(device = record.device, "took down a RAM disk that was left behind"),
-            Err(error) => tracing::warn!(device = record.device, "a RAM disk is still there: {error}"),
+            Ok(()) => {
+                tracing::info!(device = record.device, "removed a RAM disk left over from a crashed agent")
+            }
+            Err(error) => {
+                tracing::warn!(device = record.device, "cannot remove a leftover RAM disk: {error}")
+            }
         }
         outcome.is_ok()
     });
     if let Err(error) = outcome {
-        tracing::warn!("cannot look for RAM disks left behind: {error}");
+        tracing::warn!("cannot check for leftover RAM disks: {error}");
     }
 }
 
-/// Opens a block device for this agent alone.
+/// Opens a block device exclusively.
 fn open_exclusively(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
     let mut left = PATIENCE_TIMES;
     loop {
         match open(path, flags, Mode::empty()) {
             Ok(file) => return Ok(file),
-            // Somebody looks at what is new, or its node in /dev is not there yet.
+            // Another process such as udev is examining it, or its node in /dev does not exist yet.
             Err(Errno::BUSY | Errno::NOENT) if left > 0 => {
                 left -= 1;
                 thread::sleep(PATIENCE);
@@ -272,7 +278,7 @@ fn open_exclusively(path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// The number that the kernel gives a disk once and never again until the next boot.
+/// The sequence number of a disk, which is unique until the next boot.
 fn disk_sequence(name: &str) -> Option<String> {
     fs::read_to_string(sys_block(name).join("diskseq")).ok().map(|text| text.trim().to_owned())
 }

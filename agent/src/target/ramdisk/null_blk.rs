@@ -1,5 +1,5 @@
-//! null_blk: a block device made by configfs, with the block layer's queues and nothing below. The only RAM
-//! disk whose queues can be polled, and that can take a set time for a request (by a timer).
+//! null_blk: a block device configured through configfs, with the block layer's queues and no hardware. The only RAM
+//! disk that supports polling and a fixed completion time (by a timer).
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ use super::{
 
 const CONFIG: &str = "/sys/kernel/config/nullb";
 
-/// Where the kernel's trees are: elsewhere only in tests.
+/// Directories of the kernel interfaces; replaced in tests.
 struct Roots<'a> {
     config: &'a Path,
     block: &'a Path,
@@ -42,7 +42,7 @@ fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<M
     let record = Record {
         kind: "null_blk".to_owned(),
         device: name.clone(),
-        // The name is ours: nobody else makes one of that name.
+        // The name contains this process's id, so it identifies the device.
         identity: dir.to_string_lossy().into_owned(),
         size: wanted.size.0,
         owner: Owner::this().map_err(|error| failed(RamdiskStep::IdentifyProcess, &error))?,
@@ -63,7 +63,7 @@ fn make_in(roots: &Roots<'_>, wanted: &RamdiskTarget, state: &State) -> Result<M
     Ok(Made { file, facts, asynchronous: true, record: Some(record) })
 }
 
-/// The attributes, in the order in which they are written; `power` comes after all of them.
+/// The attributes in the order in which they are written; `power` follows.
 fn settings(
     wanted: &RamdiskTarget,
     features: &str,
@@ -73,7 +73,7 @@ fn settings(
     let mut settings = vec![
         ("size", (wanted.size.0 >> 20).to_string()),
         ("blocksize", "512".to_owned()),
-        // 2: by the multi-queue block layer, as real devices do.
+        // 2: the multi-queue block layer, like real devices.
         ("queue_mode", "2".to_owned()),
         ("submit_queues", queues.to_string()),
         ("hw_queue_depth", "1024".to_owned()),
@@ -89,7 +89,7 @@ fn settings(
             settings.push((name, value));
         }
     }
-    // 2: a timer completes each request; 1: a soft interrupt does, at once.
+    // 2: a timer completes each request; 1: a soft interrupt does so immediately.
     match wanted.completion {
         Some(completion) => {
             settings.push(("irqmode", "2".to_owned()));
@@ -122,7 +122,7 @@ fn set_up(
     open_exclusively(&device).map_err(|error| failed(RamdiskStep::OpenNullBlk, &error))
 }
 
-/// The device: newer kernels name it as its directory, older ones by its index.
+/// The path of the device: newer kernels name it after its directory, older ones after its index.
 fn device(roots: &Roots<'_>, dir: &Path) -> Option<PathBuf> {
     let own = dir.file_name()?.to_string_lossy().into_owned();
     let index = fs::read_to_string(dir.join("index")).ok().map(|text| format!("nullb{}", text.trim()));
@@ -136,7 +136,7 @@ pub(super) fn take_down(record: &Record) -> io::Result<()> {
     if !named_by_us || !dir.is_dir() {
         return Ok(());
     }
-    // Fails where it never came to power.
+    // Fails if it was never powered on.
     let _ = fs::write(dir.join("power"), "0");
     fs::remove_dir(dir)
 }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_set_or_refused() {
+    fn requested_settings_are_made_or_refused() {
         let Ok(all) = settings(&wanted(), FEATURES, 4) else { panic!("refused") };
         let get = |name: &str| all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         for (name, value) in [
@@ -182,23 +182,23 @@ mod tests {
         assert!(!all.iter().any(|(name, _)| *name == "memory_backed"));
     }
 
-    /// Held against a tree of plain files: there is no null_blk on every host.
+    /// Uses a tree of plain files, because not every host has null_blk.
     #[test]
-    fn a_device_is_made_by_its_directory() {
+    fn a_device_is_created_through_its_directory() {
         let root = tempfile::TempDir::new().unwrap();
         let [config, block, dev] = ["nullb", "block", "dev"].map(|name| root.path().join(name));
         let roots = Roots { config: &config, block: &block, dev: &dev };
         let state = State::at(&root.path().join("state"));
-        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("made from nothing") };
+        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("made without configfs") };
         assert_eq!(failure, KindFailure::NotOffered { path: "/sys/kernel/config/nullb".into() });
         for dir in [&config, &block, &dev] {
             fs::create_dir(dir).unwrap();
         }
         fs::write(config.join("features"), FEATURES).unwrap();
         let name = free_name(&config);
-        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("opened what is not there") };
+        let Err(failure) = make_in(&roots, &wanted(), &state) else { panic!("opened a missing device") };
         assert_eq!(failure, KindFailure::NoNode);
-        assert_eq!(fs::read_to_string(config.join(&name).join("power")).unwrap(), "0", "and taken down");
+        assert_eq!(fs::read_to_string(config.join(&name).join("power")).unwrap(), "0", "powered off again");
 
         let name = free_name(&config);
         fs::create_dir(block.join(&name)).unwrap();

@@ -1,5 +1,5 @@
-//! What RAM disks there are, on disk (itself a tmpfs: nothing of it outlives a boot, as the disks do not), so
-//! that after a crash the agent's next start takes them down: ours only, and never those of a living agent.
+//! Records of RAM disks, so that after a crash the agent's next start can remove them: only its user's, and never those
+//! of a running agent. They are stored on a tmpfs, because the disks do not survive a reboot either.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,26 +11,26 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-/// A RAM disk and whose it is.
+/// A RAM disk and its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// As in a scenario.
     pub kind: String,
     /// The kernel's name of the device, such as `zram1`.
     pub device: String,
-    /// What tells this disk from another of that name: its sequence number, or the name that we gave it.
+    /// Distinguishes this disk from others of the same name: its sequence number, or a name given by the agent.
     pub identity: String,
     /// In bytes.
     pub size: u64,
-    /// The agent that made it.
+    /// The agent that created it.
     pub owner: Owner,
 }
 
-/// A process, told from every other that ever had its number.
+/// A process, distinguished from others with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Owner {
     boot: String,
-    /// The namespace of its number: in another, numbers mean other processes.
+    /// Its PID namespace: ids in other namespaces refer to other processes.
     namespace: String,
     pid: u32,
     /// In clock ticks since the boot.
@@ -41,7 +41,7 @@ impl Owner {
     /// This process.
     pub fn this() -> io::Result<Self> {
         let pid = std::process::id();
-        let started = started(pid).ok_or_else(|| io::Error::other("/proc does not tell of this process"))?;
+        let started = started(pid).ok_or_else(|| io::Error::other("/proc does not list this process"))?;
         Ok(Self { boot: boot()?, namespace: namespace()?, pid, started })
     }
 
@@ -57,7 +57,7 @@ fn boot() -> io::Result<String> {
 fn namespace() -> io::Result<String> {
     match fs::read_link("/proc/self/ns/pid") {
         Ok(link) => Ok(link.to_string_lossy().into_owned()),
-        // A kernel without PID namespaces (CONFIG_PID_NS): numbers mean the same to everybody.
+        // A kernel without PID namespaces (CONFIG_PID_NS).
         Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self/stat").exists() => {
             Ok("none".to_owned())
         }
@@ -65,8 +65,8 @@ fn namespace() -> io::Result<String> {
     }
 }
 
-/// When a process started: the 22nd word of its stat, counted from behind its name, which may contain anything.
-/// A zombie has ended: it holds nothing any more.
+/// Start time of a process: the 22nd word of its stat, counted from the end of its name, which may contain any
+/// character. A zombie counts as ended.
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut words = stat.rsplit_once(')')?.1.split_ascii_whitespace();
@@ -76,7 +76,7 @@ fn started(pid: u32) -> Option<u64> {
     }
 }
 
-/// The directory with the records; clones mean the same one.
+/// The directory with the records; clones share it.
 #[derive(Clone, Debug)]
 pub(in crate::target) struct State {
     dir: PathBuf,
@@ -86,8 +86,8 @@ const RECORDS: &str = "ramdisks.jsonl";
 const LOCK: &str = "ramdisks.lock";
 
 impl State {
-    /// Root's in /run, everybody else's in their runtime directory: only they can write there, so that nobody
-    /// can have an agent take down what is not its own.
+    /// Root's directory is in /run, that of other users in their runtime directory. Only the user can write there, so
+    /// others cannot make an agent remove their choice of disk.
     #[must_use]
     pub fn of_this_user() -> Self {
         let user = rustix::process::geteuid();
@@ -96,13 +96,13 @@ impl State {
         Self::at(&home.join(format!("ringbench-{}", user.as_raw())))
     }
 
-    /// In a directory, which is made when it is needed.
+    /// Uses a given directory, which is created when needed.
     #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// Writes a record down, before there is anything to take down.
+    /// Adds a record, before the disk is created.
     pub(super) fn add(&self, record: &Record) -> io::Result<()> {
         let _lock = self.lock()?;
         let mut line = serde_json::to_string(record)?;
@@ -112,7 +112,7 @@ impl State {
         file.write_all(line.as_bytes())
     }
 
-    /// Forgets a disk that is gone.
+    /// Removes the record of a removed disk.
     pub(super) fn remove(&self, gone: &Record) {
         let outcome = self.lock().and_then(|_lock| {
             let mut records = self.read()?;
@@ -120,11 +120,11 @@ impl State {
             self.write(&records)
         });
         if let Err(error) = outcome {
-            tracing::warn!(device = gone.device, "a record of a RAM disk stays behind: {error}");
+            tracing::warn!(device = gone.device, "cannot remove the record of a RAM disk: {error}");
         }
     }
 
-    /// Gives each disk whose owner has ended to `take_down`, and forgets those for which it answers true.
+    /// Calls `take_down` for each disk whose owner has ended, and removes the records for which it returns true.
     pub(super) fn sweep(&self, mut take_down: impl FnMut(&Record) -> bool) -> io::Result<()> {
         if !self.dir.join(RECORDS).exists() {
             return Ok(());
@@ -132,7 +132,7 @@ impl State {
         let _lock = self.lock()?;
         let (boot, mut kept) = (boot()?, Vec::new());
         for record in self.read()? {
-            // Of an earlier boot: the memory is gone, and the name may be another's.
+            // After a reboot the disk is gone, and its name may be in use again.
             if record.owner.boot == boot && (record.owner.lives()? || !take_down(&record)) {
                 kept.push(record);
             }
@@ -160,14 +160,14 @@ impl State {
 
     fn read(&self) -> io::Result<Vec<Record>> {
         match fs::read_to_string(self.dir.join(RECORDS)) {
-            // A line cut short is a record of a disk that was not made yet.
+            // A truncated line belongs to a disk that was not created yet.
             Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
-    /// All at once or not at all.
+    /// Replaces the file atomically.
     fn write(&self, records: &[Record]) -> io::Result<()> {
         let mut text = String::new();
         for record in records {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_dead_are_swept() {
+    fn only_disks_of_ended_agents_are_swept() {
         let dir = tempfile::TempDir::new().unwrap();
         let state = State::at(&dir.path().join("state"));
         state.sweep(|_| panic!("there is nothing")).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_short_is_passed_over() {
+    fn a_truncated_line_is_skipped() {
         let dir = tempfile::TempDir::new().unwrap();
         let state = State::at(dir.path());
         fs::write(dir.path().join(RECORDS), "{\"kind\":\"zr").unwrap();

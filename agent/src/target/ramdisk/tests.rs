@@ -1,4 +1,4 @@
-//! RAM disks, made for real: filled, read, taken down, and taken down after a crash.
+//! Tests with real RAM disks: created, filled, read, removed, and removed after a crash.
 
 use std::{
     fs::File,
@@ -36,12 +36,12 @@ fn records(dir: &TempDir) -> String {
     fs::read_to_string(dir.path().join("state/ramdisks.jsonl")).unwrap_or_default()
 }
 
-/// The kernel's name of a disk that was made: the end of `253:1 zram1`.
+/// The kernel's name of a disk, such as `zram1`.
 fn device(prepared: &Prepared) -> String {
     prepared.facts.device.clone().unwrap().name.unwrap()
 }
 
-/// What every kind keeps: full of data, written and read back, the same one for the next trial.
+/// Checks properties of every kind: filled with data, writable, and reused by the next trial.
 fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     let first = prepare(targets, disk(kind)).unwrap();
     assert_eq!(
@@ -57,7 +57,7 @@ fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     let mut data = vec![0; SIZE as usize];
     plain.read_exact_at(&mut data, 0).unwrap();
     let blocks: std::collections::HashSet<&[u8]> = data.chunks(4096).collect();
-    assert_eq!(blocks.len() as u64, SIZE / 4096, "each block is unlike the others");
+    assert_eq!(blocks.len() as u64, SIZE / 4096, "all blocks are different");
     plain.write_all_at(&[7; 4096], 4096).unwrap();
     plain.sync_all().unwrap();
     let cached = RamdiskTarget { direct: false, ..disk(kind) };
@@ -65,12 +65,12 @@ fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     assert_eq!(second.facts.cached_share, Some(CachedShare::Known(1000)));
     let mut block = [0; 4096];
     File::from(second.open().unwrap()).read_exact_at(&mut block, 4096).unwrap();
-    assert_eq!(block, [7; 4096], "the same disk, not filled again");
+    assert_eq!(block, [7; 4096], "the same disk, not refilled");
     second
 }
 
 #[test]
-fn a_file_on_tmpfs() {
+fn tmpfs_serves_a_file_without_mounting() {
     let dir = TempDir::new().unwrap();
     let mut targets = targets(&dir);
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
@@ -83,42 +83,42 @@ fn a_file_on_tmpfs() {
     assert_eq!(
         fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count(),
         before,
-        "mounted nowhere"
+        "no mount is added"
     );
-    assert_eq!(records(&dir), "", "nothing to take down");
+    assert_eq!(records(&dir), "", "nothing to remove");
 }
 
 #[test]
-fn a_zram_device() {
+fn zram_serves_a_new_device() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let mut targets = targets(&dir);
     if !Path::new("/sys/class/zram-control").exists() {
-        crate::skip::skip("no zram here");
+        crate::skip::skip("no zram on this host");
         return;
     }
     let prepared = serves(&mut targets, RamdiskKind::Zram);
     let name = device(&prepared);
-    assert!(name.starts_with("zram") && name != "zram0", "a new one: {name}");
+    assert!(name.starts_with("zram") && name != "zram0", "a new disk: {name}");
     assert_eq!(prepared.facts.ramdisk, Some(RamdiskKind::Zram));
     let stored: f64 = prepared.facts.other["stored"].trim_end_matches('%').parse().unwrap();
     assert!(stored > 95.0, "it does not compress: {stored}");
     assert!(records(&dir).contains(&name));
-    // Another size is another disk; the first goes when nobody has it any more.
+    // Another size needs another disk; the first is removed when it is no longer in use.
     let larger = RamdiskTarget { size: ByteSize(2 * SIZE), ..disk(RamdiskKind::Zram) };
     drop(prepared);
     let larger = prepare(&mut targets, larger).unwrap();
     assert_eq!(records(&dir).lines().count(), 1);
     let name = device(&larger);
     drop(targets);
-    assert!(sys_block(&name).exists(), "in use still");
+    assert!(sys_block(&name).exists(), "still in use");
     drop(larger);
     assert!(!sys_block(&name).exists());
     assert_eq!(records(&dir), "");
 }
 
 #[test]
-fn a_loop_device_over_tmpfs() {
+fn loop_serves_a_device_over_tmpfs() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let mut targets = targets(&dir);
@@ -133,7 +133,7 @@ fn a_loop_device_over_tmpfs() {
 }
 
 #[test]
-fn the_first_that_there_is() {
+fn auto_picks_an_available_kind() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let prepared = prepare(&mut targets(&dir), disk(RamdiskKind::Auto)).unwrap();
@@ -143,7 +143,7 @@ fn the_first_that_there_is() {
 }
 
 #[test]
-fn what_is_not_offered_is_named_with_its_remedy() {
+fn an_unavailable_kind_is_refused_with_its_remedy() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     for (kind, remedy) in [(RamdiskKind::NullBlk, "modprobe null_blk"), (RamdiskKind::Brd, "modprobe brd")] {
@@ -163,7 +163,7 @@ fn what_is_not_offered_is_named_with_its_remedy() {
 }
 
 #[test]
-fn a_cancelled_fill_takes_the_disk_down() {
+fn a_cancelled_fill_removes_the_disk() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let mut targets = targets(&dir);
@@ -183,7 +183,7 @@ fn a_cancelled_fill_takes_the_disk_down() {
 
 const CHILD: &str = "RINGBENCH_TEST_RAMDISK_CHILD";
 
-/// Not a test of its own: the process that the next test kills.
+/// Not a test, but the process that the next test kills.
 #[test]
 fn child_that_is_killed() {
     let Ok(asked) = std::env::var(CHILD) else { return };
@@ -191,12 +191,12 @@ fn child_that_is_killed() {
     let kind = if kind == "zram" { RamdiskKind::Zram } else { RamdiskKind::Loop };
     let mut targets = Targets { state: State::at(Path::new(dir)), ..Targets::new(dir.into()) };
     let prepared = prepare(&mut targets, disk(kind)).unwrap();
-    // Past the harness, which keeps what a test prints to itself.
+    // Written directly to stderr, because the test harness captures printed output.
     writeln!(io::stderr(), "\nmade {}", device(&prepared)).unwrap();
     thread::sleep(Duration::from_secs(60));
 }
 
-/// Makes a disk in a process of its own, and kills that without warning.
+/// Creates a disk in a child process, and kills the process.
 fn killed(kind: &str, dir: &TempDir, mut alive: impl FnMut(&str)) -> String {
     let state = dir.path().join("state");
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -213,24 +213,24 @@ fn killed(kind: &str, dir: &TempDir, mut alive: impl FnMut(&str)) -> String {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    made.expect("the child makes a disk")
+    made.expect("the child creates a disk")
 }
 
 #[test]
-fn after_a_crash_the_next_start_takes_it_down() {
+fn after_a_crash_the_next_start_removes_the_disk() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let state = State::at(&dir.path().join("state"));
     let name = killed("zram", &dir, |name| {
         sweep(&state);
-        assert!(sys_block(name).exists(), "its owner lives: left alone");
+        assert!(sys_block(name).exists(), "its owner is running");
     });
-    assert!(sys_block(&name).exists(), "nobody took it down yet");
+    assert!(sys_block(&name).exists(), "not removed yet");
     sweep(&state);
     assert!(!sys_block(&name).exists());
     assert_eq!(records(&dir), "");
 
-    // A loop device clears itself when its owner is gone; only the record is left.
+    // A loop device is cleared when its owner ends; only the record is left.
     let name = killed("loop", &dir, |name| assert!(sys_block(name).join("loop/backing_file").exists()));
     assert!(lab::wait_for(|| !sys_block(&name).join("loop/backing_file").exists()));
     assert!(records(&dir).contains(&name));
@@ -238,9 +238,9 @@ fn after_a_crash_the_next_start_takes_it_down() {
     assert_eq!(records(&dir), "");
 }
 
-/// What is in the way of a record and is not the disk that was recorded stays.
+/// A disk that has the name in a record but another identity is left alone.
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn foreign_disks_are_left_alone() {
     let Some(_devices) = lab::devices() else { return };
     let dir = TempDir::new().unwrap();
     let state = State::at(&dir.path().join("state"));
@@ -263,5 +263,5 @@ fn what_is_not_ours_is_left_alone() {
     sweep(&state);
     assert!(sys_block(&name).join("loop/backing_file").exists());
     assert_eq!(Path::new("/sys/block/zram0").exists(), Path::new("/dev/zram0").exists());
-    assert_eq!(records(&dir), "", "and forgotten");
+    assert_eq!(records(&dir), "", "the records are removed");
 }

@@ -1,5 +1,5 @@
-//! A file without a name on a tmpfs: on one of its own that is mounted nowhere, so that it ends with its last
-//! descriptor, or, for those who may not mount, on /dev/shm.
+//! An unnamed file on a tmpfs: on a detached private mount, which disappears with its last descriptor, or on /dev/shm
+//! if mounting is not permitted.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -24,10 +24,10 @@ pub(super) fn make(size: u64) -> Result<Made, KindFailure> {
     Ok(Made { file, facts: vec![("ramdisk_on", place.to_owned())], asynchronous: false, record: None })
 }
 
-/// A file of `size` bytes whose memory is set aside already, and where it lies.
+/// Creates a file of `size` bytes with allocated memory. Returns it and its location.
 pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), KindFailure> {
     let (file, place) = match own(size) {
-        Ok(file) => (file, "a tmpfs of its own, mounted nowhere"),
+        Ok(file) => (file, "a private tmpfs"),
         Err(_) => (
             shared()
                 .map_err(|errno| failed(RamdiskStep::CreateFile("/dev/shm".to_owned()), &errno.into()))?,
@@ -47,7 +47,7 @@ pub(super) fn file(size: u64) -> Result<(OwnedFd, &'static str), KindFailure> {
 
 fn own(size: u64) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    // Some more than the file: the file system keeps a little for itself.
+    // Slightly larger than the file, because the file system uses some space itself.
     fsconfig_set_string(context.as_fd(), "size", (size + (1 << 20)).to_string())?;
     fsconfig_set_string(context.as_fd(), "mode", "0700")?;
     fsconfig_create(context.as_fd())?;

@@ -1,5 +1,5 @@
-//! zram: a disk that the kernel adds when asked, and removes again. It compresses; what it is filled with does
-//! not compress, and is stored as it is.
+//! zram: a disk that can be added and removed at run time. It compresses its contents, but the fill data is
+//! incompressible and stored unchanged.
 
 use std::{fs, io, path::Path};
 
@@ -16,7 +16,7 @@ pub(super) fn make(size: u64, state: &State) -> Result<Made, KindFailure> {
     if !Path::new(CONTROL).exists() {
         return Err(KindFailure::NotOffered { path: CONTROL.to_owned() });
     }
-    // Always a new one: one that is there already is somebody's, even if it is not in use now.
+    // Always add a new disk: an existing one belongs to another user, even if it is idle.
     let number = fs::read_to_string(format!("{CONTROL}/hot_add"))
         .map_err(|error| failed(RamdiskStep::AddZram, &error))?;
     let name = format!("zram{}", number.trim());
@@ -45,7 +45,7 @@ fn set_up(name: &str, size: u64, state: &State) -> Result<Made, KindFailure> {
     Ok(Made { file, facts, asynchronous: false, record: Some(record) })
 }
 
-/// What the contents take in memory, as a share of their size: near 100% shows that they do not compress.
+/// Compressed size of the contents relative to their size, as text; near 100% for incompressible data.
 pub(super) fn stored(name: &str) -> Option<String> {
     let text = fs::read_to_string(sys_block(name).join("mm_stat")).ok()?;
     let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
@@ -56,12 +56,12 @@ pub(super) fn stored(name: &str) -> Option<String> {
 pub(super) fn take_down(record: &Record) -> io::Result<()> {
     let ours = disk_sequence(&record.device).unwrap_or_default() == record.identity;
     let size = fs::read_to_string(sys_block(&record.device).join("disksize"))?;
-    // After the agent was killed between adding and sizing it, the size is 0 still.
+    // If the agent was killed between adding and sizing the disk, the size is 0.
     let same_size = size.trim().parse::<u64>().is_ok_and(|size| size == 0 || size == record.size);
     if ours && same_size { remove(&record.device) } else { Ok(()) }
 }
 
-/// Refused with EBUSY while anybody has it open.
+/// Removes a disk. Fails with EBUSY while it is open.
 fn remove(name: &str) -> io::Result<()> {
     fs::write(format!("{CONTROL}/hot_remove"), name.trim_start_matches("zram"))
 }

@@ -54,9 +54,9 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
             let _ = writeln!(
                 out,
                 "- **{}**{host}: {} *{}*",
-                escape(&warning.code),
-                escape(&warning.message),
-                escape(&warning.remedy)
+                escape(warning.code()),
+                escape(&warning.message()),
+                escape(&warning.remedy())
             );
         }
     }

@@ -160,10 +160,10 @@ fn warnings(set: &ComparisonSet, width: usize, colour: bool) -> String {
     let mut lines = vec![Style::Bold.paint("Warnings", colour)];
     for warning in &set.warnings {
         let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" [{host}]"));
-        let text = format!("{}{host}: {}", warning.code, warning.message);
+        let text = format!("{}{host}: {}", warning.code(), warning.message());
         lines.push(indented(wrap(&text, width - 2, 4)));
-        if !warning.remedy.is_empty() {
-            lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy), width - 4, 3))));
+        if !warning.remedy().is_empty() {
+            lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy()), width - 4, 3))));
         }
     }
     lines.join("\n")

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::{
     Arm, MAX_NAME, Problem, Scenario,
     document::{Document, Spot, remove},
+    fault::Fault,
     keys::{self, Block},
-    message::reworded,
     noise::NoisePolicy,
     spans::KeyPath,
     yaml,
@@ -109,12 +109,12 @@ impl Reader<'_> {
                 Err(error) => error,
             };
             // A part that is missing because it was removed has been reported already.
-            if !sound && (error.path.0.is_empty() || error.message.starts_with("missing field")) {
+            if !sound && (error.path.0.is_empty() || matches!(error.fault, Fault::Missing(_))) {
                 return None;
             }
             sound = false;
             let place = at.join(&error.path);
-            let (message, label, help) = reworded(&error.message, &place);
+            let (message, label, help) = error.fault.at(&place);
             let about = || place.last_key().and_then(|key| block?.about(key));
             let problem = self.document.problem(&place, Spot::Value, message, &label);
             self.problems.push(match help.or_else(about) {

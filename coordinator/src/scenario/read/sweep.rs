@@ -12,8 +12,8 @@ use crate::scenario::{
     document::Spot,
     expand::canonical,
     expect,
+    fault::Fault,
     keys::Block,
-    message::reworded,
     spans::{KeyPath, Step},
 };
 
@@ -85,11 +85,14 @@ impl Reader<'_> {
         let mut seen = HashSet::new();
         for (index, value) in values.into_iter().enumerate() {
             let place = at.index(index);
-            let null = Err("invalid type: null, expected a value".to_owned());
-            let read = if value.is_null() { null } else { canonical(axis, &value, parts) };
+            let read = if value.is_null() {
+                Err(Fault::NotA { found: "nothing".to_owned(), wanted: "a value".to_owned() })
+            } else {
+                canonical(axis, &value, parts)
+            };
             match read {
-                Err(why) => {
-                    let (message, label, help) = reworded(&why, &place);
+                Err(fault) => {
+                    let (message, label, help) = fault.at(&place);
                     let about = help.or_else(|| Block::Sweep.about(axis));
                     let problem = self.document.problem(&place, Spot::Value, message, &label);
                     self.problems.push(match about {

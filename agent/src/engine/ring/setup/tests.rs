@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-/// A small ring for such requests.
+/// Negotiates a small ring for these requests.
 fn negotiated<R: Requests>(engine: &Engine) -> Result<Built<R>, Refusal> {
     let (opcode, attach) = (Opcode::Nop, Attach::default());
     negotiate::<R>(&RingSetup { opcode, depth: 4, engine, worker: 0, poller: None, attach: &attach }, None)
@@ -30,7 +30,7 @@ fn refusals_of_registrations_name_the_remedy() {
 
 #[test]
 fn finds_the_flag_that_the_kernel_refuses() {
-    // Two that the kernel refuses together stand for one that it does not know.
+    // Two flags that the kernel refuses together simulate an unknown flag.
     let mut engine = Engine {
         ring: RingOptions {
             single_issuer: true,
@@ -51,7 +51,7 @@ fn finds_the_flag_that_the_kernel_refuses() {
     assert_eq!(built.knobs, granted.map(|(name, granted)| Knob::switch(name, granted)));
 }
 
-/// Requests on a kernel that takes the flag of urgent ones, but does not issue them first.
+/// Simulates a kernel that accepts the urgent flag but does not report the feature.
 struct HalfPatched;
 
 impl Requests for HalfPatched {
@@ -74,7 +74,7 @@ impl Requests for HalfPatched {
     }
 
     fn completion(_: &cqueue::Entry) -> Completion {
-        unreachable!("none comes back")
+        unreachable!("no request completes")
     }
 }
 
