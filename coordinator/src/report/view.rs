@@ -178,7 +178,8 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 /// The legend of a number after a verdict.
 const HINT: &str = "(+7): needs about 7 more trials of each arm to decide.";
 
-const SPREAD: &str = "±: half the range of the trials, fastest to slowest. p50, p99: latency seen by the application.";
+const SPREAD: &str =
+    "±: half the range of the trials, fastest to slowest. p50, p99: latency seen by the application.";
 /// The legend of verdicts.
 const VERDICTS: [&str; 3] = [
     concat!(
