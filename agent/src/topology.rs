@@ -20,7 +20,7 @@ pub struct Topology {
     /// CPUs that are online and allowed by the affinity (and so by cpusets). A core is named by its lowest CPU, which,
     /// unlike the kernel's `core_id`, is unique in the machine and known on every architecture.
     pub cpus: Vec<Cpu>,
-    /// The first of them, where interrupts usually arrive anyway.
+    /// The first of them, which usually handles interrupts anyway.
     pub runtime_cpu: u32,
 }
 

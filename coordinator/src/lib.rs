@@ -26,3 +26,4 @@ pub mod stop;
 pub mod store;
 pub mod summary;
 pub mod units;
+pub mod warning;

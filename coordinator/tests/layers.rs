@@ -12,7 +12,10 @@ use imports::{Imports, Sources, sources};
 /// The layers, lowest first. A module may import its own layer and those above it in this list. ARCHITECTURE.md shows
 /// the same order.
 const ORDER: [&[&str]; 12] = [
-    &["errno", "exit", "metric", "output", "params", "screen", "stats", "stop", "summary", "units"],
+    &[
+        "errno", "exit", "metric", "output", "params", "screen", "stats", "stop", "summary", "units",
+        "warning",
+    ],
     &["scenario"],
     &["plan"],
     &["import"],

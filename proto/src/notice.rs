@@ -67,6 +67,15 @@ pub struct Entry {
     pub remedies: &'static [&'static str],
 }
 
+/// The notices on one subject, as the list of all notices shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// What they are about, as a sentence.
+    pub title: &'static str,
+    /// The notices.
+    pub entries: &'static [Entry],
+}
+
 /// A notice as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Written {

@@ -20,44 +20,25 @@ pub use self::{
     worker::{CpuFailure, MemoryFailure, OpenFor, ThreadName, WorkerRefusal},
 };
 
-use crate::notice::Recorded;
-
 crate::notice_groups! {
     /// Why a host refused or lost a trial, or could not be used at all.
     #[derive(Eq)]
     pub enum Refusal {
-        /// The host could not be reached, was lost, or is busy.
+        /// Hosts that could not be reached, were lost, or are busy.
         Host(HostRefusal),
-        /// The trial was called off, or both ends disagree about the protocol.
+        /// Trials that were called off, and messages that one end does not accept.
         Session(SessionRefusal),
-        /// The target could not be made, opened or used.
+        /// Targets that could not be made, opened or used.
         Target(TargetRefusal),
-        /// The block device may not be used.
+        /// Block devices that may not be used.
         Device(DeviceRefusal),
-        /// The RAM disk could not be made.
+        /// RAM disks that could not be made.
         Ramdisk(RamdiskRefusal),
-        /// The engine could not be built as requested.
+        /// Engines that could not be built as requested.
         Engine(EngineRefusal),
-        /// A thread could not do its work.
+        /// Threads that could not do their work.
         Worker(WorkerRefusal),
     }
 }
 
 impl std::error::Error for Refusal {}
-
-impl Refusal {
-    /// One whose text is known. For places that have no facts yet.
-    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (code, message, remedy) = (code.into(), message.into(), remedy.into());
-        Self::Recorded(Recorded { code, message, remedy, field: String::new() })
-    }
-
-    /// The same, for a field of the trial.
-    #[must_use]
-    pub fn at(mut self, field: impl Into<String>) -> Self {
-        if let Self::Recorded(recorded) = &mut self {
-            recorded.field = field.into();
-        }
-        self
-    }
-}

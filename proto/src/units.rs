@@ -137,6 +137,13 @@ impl fmt::Display for Nanos {
     }
 }
 
+impl From<Duration> for Nanos {
+    /// Durations of more than 584 years become the maximum.
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 impl Nanos {
     /// Converts to the standard library's type.
     #[must_use]

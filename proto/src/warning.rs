@@ -1,4 +1,4 @@
-//! The warnings of an agent: what the reader of a number must know, and what to do about it.
+//! The warnings of an agent. Those of the analysis are the coordinator's.
 
 mod audit;
 mod cpus;
@@ -14,29 +14,19 @@ pub use self::{
     target::TargetWarning,
 };
 
-use crate::notice::Recorded;
-
 crate::notice_groups! {
-    /// Something the reader of a number must know, and what to do about it.
+    /// Something that affects how figures can be read, and its remedy.
     #[derive(Eq)]
     pub enum Warning {
-        /// About the CPUs of workers and of kernel threads.
+        /// CPUs of workers and of kernel threads.
         Cpu(CpuWarning),
-        /// About the target.
+        /// The target.
         Target(TargetWarning),
-        /// About options that were not granted.
+        /// Options that were not granted.
         Grant(GrantWarning),
-        /// About the instruments of an audit.
+        /// Instruments of an audit.
         Audit(AuditWarning),
-        /// About what a trial did.
+        /// Results of a trial.
         Result(ResultWarning),
-    }
-}
-
-impl Warning {
-    /// One whose text is known. For places that have no facts yet.
-    pub fn new(code: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (code, message, remedy) = (code.into(), message.into(), remedy.into());
-        Self::Recorded(Recorded { code, message, remedy, field: String::new() })
     }
 }

@@ -207,7 +207,7 @@ impl Engine for Libaio {
             let taken = match taken {
                 Ok(taken) => taken,
                 Err(errno) => {
-                    // Completions may hold what the kernel is short of, so they are taken nevertheless.
+                    // Completions may occupy the resource that the kernel lacks, so they are taken even after an error.
                     if self.has_events() {
                         self.visible = self.get_events(0)?;
                     }

@@ -75,10 +75,10 @@ proto::counters! {
         /// Calls that submit, by the number of requests that they submitted: none, 1, 2 to 3, 4 to 7 and so on. All
         /// zero if the engine does not count them.
         pub batches: [u64; BATCHES],
-        /// Calls that submitted only part of a batch, where writes are linked to their syncs: such a sync may have been
-        /// separated from its write, and then did not wait for it.
+        /// Calls that submitted only part of a batch of writes with linked syncs: such a sync may have been separated
+        /// from its write, and then did not wait for it.
         pub parted: u64,
-        /// The cost of sharing the ring; `None` where it is not shared.
+        /// The cost of sharing the ring; `None` if it is not shared.
         pub sharing: Option<SharingCosts> => either,
         /// Counts that are reported as they are.
         pub engine: EngineCounts,

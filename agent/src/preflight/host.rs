@@ -74,7 +74,7 @@ fn cpus(topology: &Topology) -> Result<String, (String, String)> {
     let cores: std::collections::BTreeSet<_> =
         topology.cpus.iter().map(|cpu| (cpu.package, cpu.core)).collect();
     Ok(format!(
-        "{usable} usable on {} physical cores; CPU {} runs the agent's runtime, {} remain for workers",
+        "{usable} usable on {} physical cores; CPU {} is reserved for the agent's runtime, leaving {} for workers",
         cores.len(),
         topology.runtime_cpu,
         usable - 1

@@ -193,7 +193,7 @@ fn an_unusable_data_dir_is_refused() {
     assert_eq!(refused(&plain).code(), "data-dir-not-a-directory");
     assert_eq!(fs::read(&plain).unwrap(), b"");
     if is_root() {
-        eprintln!("NOT AS ROOT: root writes where permissions forbid it; see the read-only mount");
+        eprintln!("not tested as root, which ignores permissions: an unwritable data directory");
     } else {
         let closed = dir.path().join("closed");
         fs::create_dir(&closed).unwrap();
@@ -249,16 +249,16 @@ fn a_cancelled_fill_leaves_nothing() {
     let dir = TempDir::new().unwrap();
     let mut targets = Targets::new(dir.path().into());
     let cancelled = AtomicBool::new(false);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut progress = |_: &str, done, total| {
-        told.push((done, total));
+        reported.push((done, total));
         cancelled.store(done > 0, Ordering::Relaxed);
     };
     let size = 256 * MIB;
     let refusal =
         targets.prepare(&file(size, false), 4096, true, false, &mut progress, &cancelled).unwrap_err();
     assert_eq!(refusal.code(), "cancelled");
-    assert_eq!(told, [(0, size), (64 * MIB, size)], "progress every 64 MiB until cancelled");
+    assert_eq!(reported, [(0, size), (64 * MIB, size)], "progress every 64 MiB until cancelled");
     assert!(targets.made.is_none());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -320,7 +320,7 @@ fn paths_without_a_regular_file_are_refused() {
     fs::write(&small, [0; 4095]).unwrap();
     assert_eq!(refused(&small).code(), "target-too-small");
     if is_root() {
-        eprintln!("NOT AS ROOT: root reads what permissions forbid");
+        eprintln!("not tested as root, which ignores permissions: an unreadable file");
     } else {
         fs::set_permissions(&small, fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(refused(&small).code(), "target-permission");

@@ -1,4 +1,4 @@
-//! The answer: what the comparisons allow to say, and nothing else.
+//! The answer to the scenario's question, from the comparisons alone.
 
 use crate::{
     metric::{Metric, cost::SYSCALLS_PER_IO, lanes::urgent, latency::P99, throughput::IOPS},
@@ -20,8 +20,8 @@ const FEWER_CALLS: f64 = 0.9;
 /// Which of two ratios is more extreme.
 type Beats = fn(&f64, &f64) -> bool;
 
-/// The answer of a set. Needs its cells, comparisons and explanations, and what makes it untrustworthy. Arms in `idle`
-/// do no I/O and cannot win.
+/// The answer of a set, from its cells, comparisons, explanations and reasons for distrust. Arms in `idle` do no I/O and
+/// cannot be the fastest.
 pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Answer {
     let mut notices = Vec::new();
     if set.quick {
@@ -160,7 +160,7 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Opti
     })
 }
 
-/// How many more trials would decide; `None` if no number is known to.
+/// Further trials needed for a verdict; `None` if unknown.
 fn trials_needed(found: &[&Comparison]) -> Option<TrialsNeeded> {
     let known: Vec<u32> = found.iter().filter_map(|comparison| comparison.trials_more).collect();
     Some(TrialsNeeded {
@@ -170,7 +170,7 @@ fn trials_needed(found: &[&Comparison]) -> Option<TrialsNeeded> {
     })
 }
 
-/// How far the 99th percentiles moved, where they are longest and where they are shortest.
+/// The largest increase and the largest decrease of 99th percentiles.
 fn tails(set: &ComparisonSet, arm: &str, points: usize) -> Vec<TailChange> {
     let sides: [(Verdict, Beats); 2] = [(Verdict::Slower, f64::gt), (Verdict::Faster, f64::lt)];
     let mut changes = Vec::new();
@@ -190,7 +190,7 @@ fn tails(set: &ComparisonSet, arm: &str, points: usize) -> Vec<TailChange> {
     changes
 }
 
-/// System calls where they fell most against the baseline.
+/// System calls at the point of their largest decrease against the baseline.
 fn syscalls(set: &ComparisonSet, arm: &str, baseline: &str) -> Option<SyscallsAt> {
     let share = |calls: &Pair| calls.arm / calls.baseline;
     let fewer = |cell: &CellSummary| {

@@ -1,5 +1,5 @@
-//! What the audits of a cell counted. A count is reported only where it exists on every host: a sum over some hosts would
-//! not cover all operations.
+//! The counts of a cell's audits. A count is reported only if every host has it, because a sum over some hosts would not
+//! cover all operations.
 
 use proto::{
     counters,
@@ -13,7 +13,7 @@ use crate::{
     summary::audit::{Batches, Completed, HardwarePerIo},
 };
 
-/// The results of each host in scope; `None` where one did not finish, or without audits.
+/// The results of each host in scope; `None` if one did not finish, or without audits.
 fn finished<'a>(data: &CellData<'a>, scope: Option<&str>) -> Option<Vec<&'a Finished>> {
     let hosts = data.audits.iter().flat_map(|record| &record.hosts);
     let in_scope = hosts.filter(|host| scope.is_none_or(|scope| scope == host.host));
@@ -62,7 +62,7 @@ pub(super) fn by_batch(classes: &[u64]) -> Params {
     occurred.map(|(class, count)| (range(class), (*count).into())).collect()
 }
 
-/// Why there are none, though a ring was audited.
+/// The reason why an audited ring has no counts of batches.
 pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Option<String> {
     let engine = &data.cell.template.engine;
     let missing =
@@ -75,7 +75,7 @@ pub(super) fn batches_missing(data: &CellData<'_>, scope: Option<&str>) -> Optio
     })
 }
 
-/// Each request that was followed counts the same, on whichever host.
+/// Shares over the followed requests of all hosts.
 fn shares(counts: &PathCounts) -> Option<Completed> {
     let sampled = counts.followed();
     let share = |part: u64| part as f64 / sampled as f64;
@@ -89,7 +89,7 @@ fn shares(counts: &PathCounts) -> Option<Completed> {
     })
 }
 
-/// What the processor counted.
+/// The processor's counts.
 pub(super) fn hardware(data: &CellData<'_>, scope: Option<&str>) -> Option<HardwarePerIo> {
     let (counts, ops) = counts(data, scope)?;
     per_io(&counts.hardware?, ops)
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_of_all_requests_that_were_followed() {
+    fn shares_cover_all_followed_requests() {
         let sum = PathCounts { inline: 300, punted: 100, lost: 5, task_work: 400, polled: 0 };
         let found = shares(&sum).unwrap();
         assert_eq!((found.inline, found.task_work, found.polled, found.punted), (0.375, 0.5, 0.0, 0.125));

@@ -1,17 +1,17 @@
-//! What was recorded of one cell.
+//! The recorded data of a cell.
 
 use super::{timeline::Timeline, trials::Sample};
 use crate::{scenario::Cell, store::record::TrialRecord, summary::TrialCounts};
 
-/// All that was recorded of a cell.
+/// The recorded data of a cell.
 pub(super) struct CellData<'a> {
     pub(super) cell: &'a Cell,
     pub(super) counts: TrialCounts,
-    /// The hosts that ran it, or would have.
+    /// The hosts that ran it; before its first trial, those that it selects.
     pub(super) hosts: Vec<String>,
     /// Timed trials that count.
     pub(super) samples: Vec<Sample>,
-    /// The same, interval by interval.
+    /// The same trials over time.
     pub(super) timeline: Timeline,
     /// Audits that count.
     pub(super) audits: Vec<&'a TrialRecord>,

@@ -19,7 +19,7 @@ use crate::{
     summary::{Comparison, Verdict},
 };
 
-/// What arms are compared with, and how comparisons are judged.
+/// The baseline of comparisons, and the rules for their verdicts.
 pub(super) struct Against<'a> {
     pub(super) baseline: &'a str,
     pub(super) length: Length,
@@ -108,7 +108,7 @@ fn pairs<'a>(arm: &'a [BlockValues], baseline: &'a [BlockValues]) -> Vec<(&'a Bl
     by_block(arm).into_iter().filter_map(|(block, arm)| Some((arm, *baseline.get(&block)?))).collect()
 }
 
-/// The ratio in each metric of [`COMPARED`]; `None` for those of lanes where no operation was urgent.
+/// The ratio in each metric of [`COMPARED`]; `None` for metrics of lanes if no operation was urgent.
 fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Option<Found>> {
     let urgent = |block: &BlockValues| block.latencies.contains_key(&Operations::Urgent);
     let by_lane = pairs.iter().any(|(arm, baseline)| urgent(arm) && urgent(baseline));
@@ -129,14 +129,14 @@ fn measure(pairs: &[(&BlockValues, &BlockValues)], length: Length) -> Vec<Option
     found
 }
 
-/// The latencies of one side, over the blocks in which both sides have some.
+/// The latencies of one side, over the blocks in which both sides have latencies.
 struct Latencies {
     sums: Vec<(f64, u64)>,
     merged: Merged,
 }
 
 impl Latencies {
-    /// Of the arm and of the baseline.
+    /// The latencies of the arm and of the baseline.
     fn of(pairs: &[(&BlockValues, &BlockValues)], operations: Operations) -> [Self; 2] {
         let both = pairs.iter().filter_map(|(arm, baseline)| {
             Some((arm.latencies.get(&operations)?, baseline.latencies.get(&operations)?))
@@ -156,7 +156,7 @@ impl Latencies {
     }
 }
 
-/// One value a block.
+/// A comparison of metrics with one value per block.
 fn of_values(arm: &[f64], baseline: &[f64], length: Length) -> Found {
     let pairs = arm.len();
     if let (Some(arm), Some(baseline)) = (logs(arm), logs(baseline)) {
@@ -166,7 +166,7 @@ fn of_values(arm: &[f64], baseline: &[f64], length: Length) -> Found {
             difference.map(|found| found.ratio()).or(mean.map(|(arm, baseline)| (arm - baseline).exp()));
         return Found { ratio, difference, pairs };
     }
-    // A polling thread may leave no system call at all.
+    // With a polling thread, an arm may make no system call.
     let none =
         pairs > 1 && arm.iter().all(|value| *value == 0.0) && baseline.iter().all(|value| *value > 0.0);
     let means = stats::mean(arm).zip(stats::mean(baseline)).filter(|(_, baseline)| *baseline > 0.0);
@@ -177,7 +177,7 @@ fn of_values(arm: &[f64], baseline: &[f64], length: Length) -> Found {
     }
 }
 
-/// Something of all trials together.
+/// A comparison of statistics over all trials together.
 fn of_merged(arm: Option<Jackknife>, baseline: Option<Jackknife>, length: Length) -> Found {
     let Some((arm, baseline)) = arm.zip(baseline) else { return Found::default() };
     let centre = arm.value - baseline.value;
@@ -204,7 +204,7 @@ mod tests {
     fn only_blocks_with_both_trials_count() {
         let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 5, &["local"]);
         fixture.change = |record| {
-            // One of each arm, in different blocks.
+            // One trial of each arm, in different blocks.
             if (record.cell, record.block) == (2, 2) || (record.cell, record.block) == (3, 4) {
                 record.marks.push("noise".into());
             }

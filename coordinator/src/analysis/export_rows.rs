@@ -1,5 +1,5 @@
-//! What exports need beyond the [`ComparisonSet`](crate::summary::ComparisonSet): the trials one by one, and the
-//! histograms of reads, writes and syncs apart.
+//! Data for exports that the [`ComparisonSet`](crate::summary::ComparisonSet) lacks: single trials, and separate
+//! histograms of reads, writes and syncs.
 
 use std::collections::BTreeMap;
 
@@ -18,18 +18,19 @@ use crate::{
         RunDir, StoreError,
         record::{HostTrial, TrialRecord},
     },
+    warning::KeptOut,
 };
 
 /// One trial on one host.
 #[derive(Clone, Debug)]
 pub struct TrialRow {
-    /// As in the plan.
+    /// The id in the plan.
     pub id: String,
     /// The block, from 1; 0 for audits.
     pub block: u32,
-    /// Timed, or the audit.
+    /// Timed or audit.
     pub measure: Measure,
-    /// RFC 3339, UTC.
+    /// Time of the start, RFC 3339, UTC.
     pub started_at: String,
     /// The arm.
     pub arm: String,
@@ -37,33 +38,33 @@ pub struct TrialRow {
     pub params: Params,
     /// The host.
     pub host: String,
-    /// Why its numbers enter no verdict; empty: they do.
-    pub kept_out: Vec<String>,
+    /// Why it is kept out of verdicts; empty if it counts.
+    pub kept_out: Vec<KeptOut>,
     /// Bound on the error of the host's clock against the coordinator's, in nanoseconds.
     pub clock_error_ns: u64,
-    /// What was done: of a trial that counts within the window that all hosts share, else in all intervals that
-    /// arrived. `None` where none did.
+    /// The work within the common window of all hosts; for a trial that does not count, in all intervals that arrived.
+    /// `None` without an interval.
     pub work: Option<Work>,
-    /// What it cost, over the whole of the host's window; `None` where the host never finished.
+    /// The costs over the host's whole window; `None` if the host did not finish.
     pub costs: Option<Costs>,
 }
 
-/// One direction of a cell, over its trials that count and their hosts.
+/// One direction of a cell, over its trials that count and over hosts.
 #[derive(Clone, Debug)]
 pub struct DirectionTotals {
     /// Bytes moved.
     pub bytes: u64,
-    /// What the application waited; its count is that of the operations.
+    /// Latencies of the operations.
     pub latency: Histogram<u64>,
-    /// In open loop, from being handed over.
+    /// Service times in open loop, from the hand-over of the request.
     pub service: Option<Histogram<u64>>,
-    /// Operations a second, one value a trial, hosts added up.
+    /// Operations per second, one value per trial, summed over hosts.
     pub iops: Vec<f64>,
-    /// Bytes a second, likewise.
+    /// Bytes per second, one value per trial, summed over hosts.
     pub bytes_per_s: Vec<f64>,
 }
 
-/// A cell with reads, writes and syncs apart.
+/// A cell with separate reads, writes and syncs.
 #[derive(Clone, Debug)]
 pub struct CellTotals {
     /// The arm.
@@ -74,23 +75,23 @@ pub struct CellTotals {
     pub cell: usize,
     /// Directions that occurred.
     pub directions: BTreeMap<Direction, DirectionTotals>,
-    /// Measured time, trials added up; of a trial that of its longest host. Nanoseconds.
+    /// Measured time in nanoseconds, summed over trials; in each trial, the time of the host that measured longest.
     pub runtime_ns: u64,
-    /// The same with hosts added up, and times the workers of each: the CPU time that there was to use at most.
+    /// Measured time in nanoseconds, summed over trials, hosts and workers: the maximum of CPU time.
     pub worker_ns: u64,
     /// Costs of the same trials.
     pub costs: Costs,
-    /// The first errno of all trials; 0: no request failed.
+    /// The first errno of all trials; 0 if no request failed.
     pub errno: i32,
-    /// When the first of its trials was sent off, RFC 3339.
+    /// Time of the start of its first trial, RFC 3339.
     pub started_at: String,
 }
 
-/// Every trial that was executed, in the order in which it ran, a row for each host. A trial that was run again has
-/// rows for each time, of which the last may count.
+/// Every executed trial in the order of execution, with a row for each host. A repeated trial has rows for each attempt,
+/// of which the last may count.
 ///
 /// # Errors
-/// Where the records or their histograms cannot be read.
+/// The records or their histograms cannot be read.
 pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
     let trials = run.read_trials()?;
     let last = latest(&trials.records);
@@ -98,7 +99,7 @@ pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
     for record in &trials.records {
         let (mut kept_out, mut works) = (trials::kept_out(record), BTreeMap::new());
         if kept_out.is_empty() && !last.iter().any(|kept| std::ptr::eq(*kept, record)) {
-            kept_out.push("run again".to_owned());
+            kept_out.push(KeptOut::Repeated);
         }
         if kept_out.is_empty() && record.measure == Measure::Timed {
             match trials::sample(run, record)? {
@@ -132,7 +133,7 @@ pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
 /// The cells of the plan, each over its timed trials that count.
 ///
 /// # Errors
-/// Where the records or their histograms cannot be read.
+/// The records or their histograms cannot be read.
 pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> {
     let trials = run.read_trials()?;
     let records = latest(&trials.records);
@@ -157,7 +158,7 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
             if totals.started_at.is_empty() {
                 totals.started_at.clone_from(&record.started_at);
             }
-            // What counts, and why not, is decided in one place.
+            // Uses the same rule as the analysis.
             if trials::kept_out(record).is_empty() && trials::sample(run, record)?.is_ok() {
                 totals.add(run, record, u64::from(cell.template.workers()))?;
             }
@@ -207,7 +208,7 @@ impl CellTotals {
 }
 
 impl DirectionTotals {
-    /// Both, of the same trials.
+    /// The sum with other totals of the same trials.
     #[must_use]
     pub fn plus(mut self, more: Self) -> Self {
         self.bytes += more.bytes;

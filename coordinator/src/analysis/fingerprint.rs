@@ -1,12 +1,12 @@
-//! Differences between the fingerprints of hosts, which could explain a difference of their numbers. What explains most
-//! comes first.
+//! Differences between the fingerprints of hosts, which could explain different figures. Facts with the largest effect
+//! come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::summary::{HostSummary, insight::FactDifference, run_diff::FactChange};
 
-/// The beginnings of facts, and what these facts are commonly called; what explains most comes first. Any other fact
-/// comes last, under its own name.
+/// Prefixes of facts and their common names; those with the largest effect come first. All other facts come last, under
+/// their own names.
 const CLASSES: [(&str, &str); 47] = [
     ("cpu.emulated_by", "emulation"),
     ("agent.build", "the agent's build"),
@@ -88,7 +88,7 @@ const MACHINE: [&str; 11] = [
     "virtualisation",
 ];
 
-/// What a fact is commonly called.
+/// The common name of a fact.
 #[must_use]
 pub fn class(fact: &str) -> &str {
     CLASSES.iter().find(|(start, _)| fact.starts_with(start)).map_or(fact, |(_, class)| class)
@@ -98,7 +98,7 @@ fn rank(fact: &str) -> usize {
     CLASSES.iter().position(|(start, _)| fact.starts_with(start)).unwrap_or(CLASSES.len())
 }
 
-/// The names of facts without the trivial ones; those that explain most come first.
+/// The names of facts without the trivial ones; those with the largest effect come first.
 fn ordered<'a>(facts: impl Iterator<Item = &'a BTreeMap<String, String>>) -> Vec<&'a str> {
     let names: BTreeSet<&str> = facts.flat_map(BTreeMap::keys).map(String::as_str).collect();
     let mut names: Vec<&str> = names.into_iter().filter(|name| !TRIVIAL.contains(name)).collect();
@@ -117,7 +117,7 @@ pub fn classes<'a>(facts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     found
 }
 
-/// What differs between the hosts of one run.
+/// The differences between the hosts of one run.
 #[must_use]
 pub fn differences(hosts: &[HostSummary]) -> Vec<FactDifference> {
     let differs = |fact: &&str| hosts.iter().any(|host| host.facts.get(*fact) != hosts[0].facts.get(*fact));
@@ -139,7 +139,7 @@ fn pairs<'a>(baseline: &'a [HostSummary], run: &'a [HostSummary]) -> Vec<(&'a Ho
     run.iter().filter_map(|host| Some((same(host)?, host))).collect()
 }
 
-/// What differs between the hosts of two runs: each host is compared with the one of its name, or the only host with the
+/// The differences between the hosts of two runs: each host is compared with the one of its name, or the only host with the
 /// only host.
 #[must_use]
 pub fn changes(baseline: &[HostSummary], run: &[HostSummary]) -> Vec<FactChange> {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_facts_by_what_they_explain() {
+    fn facts_are_ordered_by_effect() {
         let hosts = [
             host(
                 "n1",

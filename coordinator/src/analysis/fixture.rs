@@ -33,10 +33,10 @@ use crate::{
 
 pub(crate) const SCENARIO: &str = "name: qd-sweep\nquestion: Does io_uring beat synchronous reads?\n";
 pub(crate) const QUESTION: &str = "Does io_uring beat synchronous reads as concurrency grows?";
-/// Spread over trials, in proportion.
+/// Spread over trials, as factors.
 const NOISE: [f64; 4] = [1.0, 1.012, 0.991, 1.004];
 
-/// How an arm behaves at a depth: operations per second, median latency in ns, system calls per I/O.
+/// An arm at a depth: operations per second, median latency in ns, system calls per I/O.
 type Model = fn(&str, u64) -> (f64, u64, f64);
 
 pub(crate) struct Fixture {
@@ -44,11 +44,11 @@ pub(crate) struct Fixture {
     pub(crate) hosts: Vec<HostEntry>,
     pub(crate) run: RunDir,
     pub(crate) model: Model,
-    /// How many of the operations of an interval are urgent, by arm, block and host, once [`Self::some_are_urgent`].
+    /// Urgent operations per interval by arm, block and host, after [`Self::some_are_urgent`].
     pub(crate) urgent: fn(&str, u32, usize) -> u64,
-    /// Arms have noise of their own, as what all of a block share cancels.
+    /// Whether each arm has different noise; noise that all trials of a block share cancels.
     pub(crate) noise_apart: bool,
-    /// By host: how much later than the first it starts, in nanoseconds.
+    /// The delay of each host's start, in nanoseconds.
     pub(crate) late_ns: Vec<u64>,
     /// Changes a record before it is appended.
     pub(crate) change: fn(&mut TrialRecord),
@@ -59,7 +59,7 @@ pub(crate) fn params(depth: u64) -> Params {
     Params::from_iter([("depth".to_owned(), depth.into())])
 }
 
-/// sync stays where it is, uring grows with the depth.
+/// The rate of sync is constant, that of uring grows with the depth.
 pub(crate) fn model(arm: &str, depth: u64) -> (f64, u64, f64) {
     match (arm, depth) {
         ("uring-tuned", 1) => (73_900.0, 12_900, 1.0),
@@ -127,7 +127,7 @@ impl Fixture {
         Self { plan, hosts, run, model, urgent: |_, _, _| 0, noise_apart: true, late_ns, change: |_| {}, dir }
     }
 
-    /// Arms with a ring have urgent operations, so many.
+    /// Gives arms with a ring this number of urgent operations.
     pub(crate) fn some_are_urgent(&mut self, urgent: fn(&str, u32, usize) -> u64) {
         self.urgent = urgent;
         let asked = Urgent { share: Share(10_000), by: UrgentBy::None, block_size: None };
@@ -251,8 +251,8 @@ impl Fixture {
     }
 }
 
-/// Half a second: nine in ten at the median, the rest at four times it. Urgent ones take half the median, and one in ten
-/// of them the whole.
+/// An interval of half a second: nine in ten operations take the median, the others four times as long. Nine in ten
+/// urgent operations take half the median, the others the median.
 fn interval(index: u32, start: u64, iops: f64, p50: u64, urgent: u64) -> Interval {
     let ops = (iops / 2.0).round() as u64;
     let begin_ns = start + u64::from(index) * 500_000_000;

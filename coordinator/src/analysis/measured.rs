@@ -1,6 +1,5 @@
-//! What expectations ask of a [`ComparisonSet`]: values, intervals, ratios and verdicts, by the names that
-//! expectations use. A comparison that the set holds is taken as it is; what it does not hold is computed from the
-//! trials of the two cells, block by block, and by itself.
+//! Values, intervals, ratios and verdicts of a [`ComparisonSet`], for expectations. A comparison of the set is used as it
+//! is. Others are computed from the trials of the two cells, paired by block, and judged alone.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +20,8 @@ use crate::{
 };
 
 impl Comparison {
-    /// How far the ratios of single blocks are apart: the standard deviation of their logarithms, as the interval tells
-    /// it. `None` where there is no interval, and without any spread.
+    /// The standard deviation of the logarithms of the blocks' ratios, computed from the interval. `None` without an
+    /// interval or without spread.
     pub(super) fn spread(&self, length: Length) -> Option<f64> {
         let [low, high] = self.ci95.filter(|[low, high]| self.pairs > 1 && 0.0 < *low && low < high)?;
         let half = (high / low).ln() / 2.0;
@@ -33,7 +32,7 @@ impl Comparison {
 }
 
 impl ComparisonSet {
-    /// The comparison of an arm with another one, as the set holds it; turned round where it holds the other way.
+    /// The comparison of two arms in the set, and whether its sides are exchanged.
     fn held(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<(&Comparison, bool)> {
         let baseline = self.baseline.as_deref()?;
         let found = |arm: &str| self.compared(arm, metric, point).filter(|found| found.ratio.is_some());
@@ -46,7 +45,7 @@ impl ComparisonSet {
         }
     }
 
-    /// What decided the number of trials.
+    /// How the number of trials was decided.
     pub(super) fn length(&self) -> Length {
         self.least_trials.map_or(Length::Fixed, |min| Length::ByPrecision { min })
     }
@@ -64,12 +63,12 @@ impl ComparisonSet {
     }
 }
 
-/// As the set's own comparisons are made, but for their being many; `None` where no two trials share a block, or a
-/// value is not above zero.
+/// A comparison by the rules of the set's own, but judged alone. `None` if no two trials share a block, or if a value is
+/// not above zero.
 fn paired(arm: &CellSummary, other: &CellSummary, metric: &Metric, length: Length) -> Option<Ratio> {
     let by_block = |cell: &CellSummary| -> BTreeMap<u32, f64> {
         let samples = metric.samples(cell);
-        // Of a metric that some trials do not have, it is not known which do.
+        // If some trials lack the metric, the blocks of the others are unknown.
         let known = samples.len() == cell.blocks.len();
         cell.blocks.iter().copied().zip(samples.iter().copied()).filter(|_| known).collect()
     };
@@ -105,7 +104,7 @@ impl Measured for ComparisonSet {
         }
         match self.held(arm, other, metric, point) {
             Some((held, false)) => Some(held.verdict),
-            // What is faster one way is slower the other way.
+            // Exchanged sides reverse the verdict.
             Some((held, true)) => Some(held.verdict.reversed()),
             None => {
                 let found = self.compare(arm, other, metric, point)?;
@@ -132,7 +131,7 @@ mod tests {
     use crate::{metric, metric::throughput::IOPS, scenario::expect::parse};
 
     #[test]
-    fn claims_over_a_run() {
+    fn claims_about_a_run_are_evaluated() {
         let mut run = Fixture::new(&["sync", "uring-tuned", "uring"], &[1, 32], 3, &["local"]);
         run.execute(usize::MAX);
         let set = run.analyse(Some("sync"));
@@ -143,7 +142,7 @@ mod tests {
         assert_eq!(passed("high(sync.iops / uring-tuned.iops) <= 0.5 at depth >= 32"), Some(true));
         assert_eq!(passed("verdict(uring-tuned.iops) == faster at depth = 32"), Some(true));
         assert_eq!(passed("verdict(sync.iops / uring-tuned.iops) == slower at depth = 32"), Some(true));
-        // Neither is the baseline.
+        // Neither arm is the baseline.
         assert_eq!(passed("verdict(uring-tuned.iops / uring.iops) == faster at depth = 32"), Some(true));
         assert_eq!(passed("verdict(sync.iops) == faster"), None);
         assert_eq!(
@@ -161,7 +160,7 @@ mod tests {
             assert_eq!(passed(&ratio), Some(true), "{metric}");
         }
         let cell = set.cell("uring", &params(1)).unwrap();
-        // Nothing is synced or urgent here.
+        // The run has no syncs and no urgent operations.
         let elsewhere = ["sync", "urgent", "bulk"];
         for metric in metric::claimable() {
             let here = metric.is_sampled() && !elsewhere.iter().any(|word| metric.name.contains(word));
@@ -173,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_heeds_margin_and_length() {
+    fn claims_respect_the_margin_and_the_rule_for_the_number_of_trials() {
         let mut run = Fixture::new(&["sync", "uring"], &[1], 9, &["local"]);
         run.model = |_, _| (80_000.0, 12_000, 1.0);
         run.execute(usize::MAX);
-        // Nothing is the baseline, so each claim is judged by itself.
+        // Without a baseline, each claim is judged alone.
         let set = run.analyse(None);
         let verdict = |set: &ComparisonSet| set.verdict("uring", Some("sync"), &IOPS, &params(1)).unwrap();
         let [low, high] = set.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_of_pairs_is_that_behind_the_interval() {
+    fn the_spread_matches_the_interval() {
         let mut run = Fixture::new(&["sync", "uring"], &[1], 5, &["local"]);
         run.execute(usize::MAX);
         let set = run.analyse(Some("sync"));

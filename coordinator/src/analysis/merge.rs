@@ -1,4 +1,4 @@
-//! Adding up: intervals to a host, hosts to a trial. Pure functions.
+//! Merges intervals into the result of a host, and hosts into the result of a trial.
 
 use hdrhistogram::Histogram;
 use proto::outcome::{Interval, Kind, Lane};
@@ -6,13 +6,13 @@ use proto::outcome::{Interval, Kind, Lane};
 use crate::metric::trial::{Part, Work};
 
 impl Work {
-    /// What is not urgent: all, where nothing is.
+    /// The operations that are not urgent; all if none is.
     #[must_use]
     pub fn bulk(&self) -> Part {
         let all = Part { iops: self.iops, bytes_per_s: self.bytes_per_s, latency: self.latency.clone() };
         let Some(urgent) = &self.urgent else { return all };
         let latency = less(&all.latency, &urgent.latency);
-        // Rates that are sums differ in their last digits: nothing is nothing.
+        // Sums of rates differ in their last digits, so an empty rest is zero by definition.
         let rest = |all: f64, urgent: f64| if latency.is_empty() { 0.0 } else { all - urgent };
         Part {
             iops: rest(all.iops, urgent.iops),
@@ -22,7 +22,7 @@ impl Work {
     }
 }
 
-/// One host: operations and bytes over the summed duration of its intervals. `None` of no time at all.
+/// The result of a host: operations and bytes over the summed duration of its intervals. `None` if that is zero.
 #[must_use]
 pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Work> {
     let mut latency = proto::histogram::empty();
@@ -61,7 +61,7 @@ pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Wor
     })
 }
 
-/// Several hosts at once: rates add up, histograms add up. `None` of no host.
+/// The result of several hosts together: rates and histograms are added. `None` without a host.
 #[must_use]
 pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
     let mut parts = parts.into_iter();
@@ -90,7 +90,7 @@ fn add_part(sum: &mut Option<Part>, part: Option<&Part>) {
     }
 }
 
-/// Takes a part out of a histogram of all.
+/// Subtracts the histogram of a part from that of all.
 #[allow(clippy::expect_used, reason = "taking out fails only for what is not in it, and all of the part is")]
 fn less(all: &Histogram<u64>, part: &Histogram<u64>) -> Histogram<u64> {
     let mut rest = all.clone();
@@ -98,7 +98,7 @@ fn less(all: &Histogram<u64>, part: &Histogram<u64>) -> Histogram<u64> {
     rest
 }
 
-/// Adds a histogram, if there is one, to the sum of those that there were.
+/// Adds an optional histogram to an optional sum.
 pub(super) fn add_some(sum: &mut Option<Histogram<u64>>, part: Option<&Histogram<u64>>) {
     match (sum, part) {
         (Some(sum), Some(part)) => add(sum, part),
@@ -107,7 +107,7 @@ pub(super) fn add_some(sum: &mut Option<Histogram<u64>>, part: Option<&Histogram
     }
 }
 
-/// Adds a histogram to another of the same bounds.
+/// Adds a histogram to another with the same bounds.
 #[allow(clippy::expect_used, reason = "adding fails only for a value above the bound, which all share")]
 pub fn add(sum: &mut Histogram<u64>, part: &Histogram<u64>) {
     sum.add(part).expect("histograms share their bounds");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn urgent_ones_are_among_all_and_apart() {
+    fn urgent_operations_are_in_the_total_and_separate() {
         let mut mixed = interval(0, 500_000_000, &[10; 50], &[20; 10]);
         let mut latency = proto::histogram::empty();
         latency.saturating_record_n(10, 4);

@@ -1,8 +1,8 @@
 //! From the run directory to one [`ComparisonSet`]: merge, statistics, verdicts, warnings.
 //!
 //! Each trial is a sample: per trial, hosts are merged over their common window ([`window`], [`merge`]); over
-//! trials, there are means with intervals, and ratios with verdicts ([`stats`](crate::stats)). A trial that is marked is
-//! counted and shown, and enters no number but the counts of errors.
+//! trials, there are means with intervals, and ratios with verdicts ([`stats`](crate::stats)). A marked trial is counted
+//! and shown, but enters no figure except the counts of errors.
 
 use std::collections::BTreeMap;
 
@@ -51,18 +51,18 @@ use compare::Against;
 use timeline::Timeline;
 use warnings::Warnings;
 
-/// What is known of a run besides its records.
+/// The inputs of the analysis besides the records.
 #[derive(Clone, Copy, Debug)]
 pub struct AnalysisInput<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The scenario's question.
     pub question: Option<&'a str>,
-    /// The arm that the others are held against.
+    /// The arm that the others are compared with.
     pub baseline: Option<&'a str>,
-    /// Arms whose ratio lies surely within 1 ± this are equal.
+    /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
-    /// Arms that differ by one change each, in order; empty where the scenario names none.
+    /// Arms in order, each with one more change than the one before; empty without a ladder.
     pub ladder: &'a [String],
     /// The hosts that took part.
     pub hosts: &'a [HostEntry],
@@ -70,10 +70,10 @@ pub struct AnalysisInput<'a> {
     pub run_id: &'a str,
 }
 
-/// Concludes what can be concluded from the trials recorded so far. Expectations are left empty.
+/// Analyses the trials recorded so far. Expectations are left empty.
 ///
 /// # Errors
-/// Where the records or their histograms cannot be read.
+/// The records or their histograms cannot be read.
 pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet, StoreError> {
     let plan = input.plan;
     let trials = run.read_trials()?;
@@ -81,7 +81,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
-        warnings.add(torn.code(), None, torn.message(), &torn.remedy());
+        warnings.add(None, torn.clone());
     }
     for record in &records {
         warnings.of_record(record);
@@ -90,7 +90,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
     for (index, cell) in plan.cells.iter().enumerate() {
-        // Histograms are large: a cell at a time.
+        // Histograms are large, so one cell is loaded at a time.
         let of_cell = records.iter().filter(|record| record.cell == index).copied().collect();
         let data = gather(plan, cell, of_cell, input.hosts, run, &mut warnings)?;
         warnings.of_cell(&data);
@@ -144,7 +144,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     Ok(set)
 }
 
-/// Adds to a set what follows from its numbers: whether it is trustworthy, explanations, ladders, crossovers and the
+/// Adds the conclusions from its figures to a set: whether it is trustworthy, explanations, ladders, crossovers and the
 /// answer.
 pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     set.untrusted = untrusted(set);
@@ -156,8 +156,7 @@ pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     set.answer = answer::answer(set, &idle);
 }
 
-/// What makes a run untrustworthy: missing trials, and data that were not read as written. A target that does not hold
-/// what was written is not worth measuring, even in an audit.
+/// The reasons why a run is untrustworthy: missing trials, and failed verification, even in an audit.
 fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
     let of_cell = |cell: &CellSummary| {
         let (arm, params) = (cell.arm.clone(), cell.params.clone());
@@ -176,7 +175,7 @@ fn transfers(cell: &Cell) -> bool {
     !matches!(cell.template.engine.kind, EngineKind::Null | EngineKind::Nop)
 }
 
-/// A trial that was run again counts as it came out last.
+/// The trials that are analysed. Of a repeated trial, the last attempt counts.
 fn latest(records: &[TrialRecord]) -> Vec<&TrialRecord> {
     let last: BTreeMap<&str, usize> =
         records.iter().enumerate().map(|(index, record)| (record.id.as_str(), index)).collect();
@@ -211,7 +210,7 @@ fn gather<'a>(
                     }
                     Err(why) => {
                         counts.marked += 1;
-                        warnings.trial_kept_out(record, &why);
+                        warnings.trial_kept_out(record, vec![why]);
                     }
                 }
             }
@@ -220,7 +219,7 @@ fn gather<'a>(
     Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, timeline, audits, records })
 }
 
-/// The hosts that ran a cell; before its first trial, those that its labels choose.
+/// The hosts that ran a cell; before its first trial, those that its labels select.
 fn hosts_of(cell: &Cell, records: &[&TrialRecord], hosts: &[HostEntry]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for host in records.iter().flat_map(|record| &record.hosts) {

@@ -1,11 +1,11 @@
-//! Who does the I/O of a cell, and on which CPUs: what its hosts said when they were ready.
+//! The workers of a cell and their CPUs, as its hosts reported them when they were ready.
 
 use proto::knob::{Knob, KnobValue, SQPOLL_CPU};
 
 use crate::{store::record::HostTrial, summary::placement::Placement};
 
 impl Placement {
-    /// Of the trials of some hosts; of each host, the first that became ready tells for all.
+    /// The placement over the trials of some hosts; the first ready trial of a host stands for all of its trials.
     pub(super) fn of<'a>(trials: impl Iterator<Item = &'a HostTrial>) -> Self {
         let mut seen = Vec::new();
         let mut placement = Self::default();
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_added_up_and_trials_are_not() {
+    fn workers_of_hosts_add_up_but_not_of_trials() {
         let hosts = [host("n1", &[1, 2, 1], &[]), host("n2", &[1], &[]), host("n1", &[1, 2, 1], &[])];
         let found = Placement::of(hosts.iter());
         assert_eq!((found.workers, found.worker_cpus, found.polling_shares), (Some(4), Some(3), None));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_polling_thread_shares_a_cpu_or_does_not() {
+    fn polling_threads_that_share_a_cpu_are_found() {
         let shares = |cpus: &str, granted: &str| {
             let knobs = [("sqpoll", granted), ("sqpoll_cpu", cpus)];
             Placement::of([host("n1", &[1, 2], &knobs)].iter()).polling_shares

@@ -1,9 +1,12 @@
-//! From a synthetic run to numbers that are known.
+//! The analysis of a synthetic run with known figures.
 
 use proto::{
     facts::FileSystem,
     knob::KnobValue,
-    outcome::{Refusal, Warning},
+    notice::{CpuList, OsError},
+    outcome::Refusal,
+    refusal::{EngineRefusal, RingFailure},
+    warning::CpuWarning,
 };
 
 use super::fixture::{Fixture, params};
@@ -15,6 +18,7 @@ use crate::{
         cause::Cause,
         crossover::CrossoverKind,
     },
+    warning::SetWarning,
 };
 
 const ARMS: [&str; 2] = ["sync", "uring-tuned"];
@@ -25,8 +29,12 @@ fn whole(hosts: &[&str]) -> Fixture {
     fixture
 }
 
+fn refused() -> Refusal {
+    EngineRefusal::Ring { failure: RingFailure::LockedMemory(OsError::from_errno(1)) }.into()
+}
+
 #[test]
-fn numbers_are_those_of_the_fixture() {
+fn figures_are_those_of_the_fixture() {
     let set = whole(&["local"]).analyse(Some("sync"));
     assert!(set.trustworthy && set.warnings.is_empty(), "{:?}", set.warnings);
     assert_eq!(set.cells.len(), 4);
@@ -70,7 +78,7 @@ fn judges_each_point() {
 }
 
 #[test]
-fn the_answer_names_the_fastest_arm_and_what_each_arm_does() {
+fn the_answer_names_the_fastest_arm_and_reports_each_arm() {
     let Answer { notices, headline, arms } = whole(&["local"]).analyse(Some("sync")).answer;
     assert_eq!(notices, []);
     let Some(Headline::Fastest(fastest)) = headline else { panic!("{headline:?}") };
@@ -117,14 +125,14 @@ fn hosts_are_merged_and_shown() {
 }
 
 #[test]
-fn skewed_hosts_share_less_and_the_reader_hears_of_it() {
+fn skewed_hosts_share_less_and_cause_a_warning() {
     let mut fixture = Fixture::new(&ARMS, &[1], 2, &["n1", "n2"]);
     fixture.late_ns = vec![0, 500_000_000];
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));
     assert_eq!(set.cell("sync", &params(1)).unwrap().trials.complete, 2);
-    let skewed = set.warnings.iter().find(|warning| warning.code == "hosts-skewed").unwrap();
-    assert!(skewed.message.contains("500.0 ms"), "{}", skewed.message);
+    let skewed = set.warnings.iter().find(|warning| warning.code() == "hosts-skewed").unwrap();
+    assert!(skewed.message().contains("500.0 ms"), "{}", skewed.message());
 
     let mut fixture = Fixture::new(&ARMS, &[1], 2, &["n1", "n2"]);
     fixture.late_ns = vec![0, 5_000_000_000];
@@ -144,7 +152,7 @@ fn marked_trials_are_shown_and_kept_out() {
         }
         if record.id == "0004-uring-tuned" {
             record.hosts[0].finished = None;
-            record.hosts[0].refusal = Some(Refusal::new("ring-refused", "EPERM", "raise memlock"));
+            record.hosts[0].refusal = Some(refused());
         }
     };
     fixture.execute(usize::MAX);
@@ -153,9 +161,9 @@ fn marked_trials_are_shown_and_kept_out() {
     assert_eq!((cell.trials.complete, cell.trials.marked), (2, 1));
     assert_eq!(cell.throughput.iops.as_ref().unwrap().samples.len(), 2);
     let of = |host| set.warnings.iter().filter(move |warning| warning.host.as_deref() == host);
-    let told: Vec<&str> = of(Some("local")).map(|warning| warning.message.as_str()).collect();
-    assert!(told[0].contains("0003-sync") && told[0].contains("busy"), "{told:?}");
-    assert!(set.warnings.iter().any(|warning| warning.remedy == "raise memlock"));
+    let messages: Vec<String> = of(Some("local")).map(SetWarning::message).collect();
+    assert!(messages[0].contains("0003-sync") && messages[0].contains("busy"), "{messages:?}");
+    assert!(set.warnings.iter().any(|warning| warning.remedy() == refused().remedy()));
     assert!(!set.trustworthy);
     let missing = |arm: &str, complete| Untrusted::MissingTrials {
         arm: arm.into(),
@@ -168,7 +176,7 @@ fn marked_trials_are_shown_and_kept_out() {
 }
 
 #[test]
-fn an_interrupted_run_says_so() {
+fn an_interrupted_run_is_incomplete() {
     let mut fixture = Fixture::new(&ARMS, &[1], 3, &["local"]);
     fixture.plan.quick = true;
     fixture.execute(3);
@@ -178,16 +186,16 @@ fn an_interrupted_run_says_so() {
     assert_eq!((empty.trials.complete, &empty.throughput.iops, &empty.latency.all), (0, &None, &None));
     assert_eq!(empty.hosts, ["local"]);
     assert!(matches!(set.answer.notices[..], [Notice::Quick, Notice::Incomplete(_)]), "{:?}", set.answer);
-    assert!(set.warnings.iter().any(|warning| warning.code == "quick-run"));
+    assert!(set.warnings.iter().any(|warning| warning.code() == "quick-run"));
     let found = set.comparison("uring-tuned", "iops", &params(1)).unwrap();
     assert_eq!((found.ratio, found.verdict), (None, Verdict::Inconclusive));
     let arm = set.answer.arms.last().unwrap();
-    assert!(arm.verdicts.is_empty(), "what was not measured is not inconclusive: {arm:?}");
+    assert!(arm.verdicts.is_empty(), "unmeasured cells are not inconclusive: {arm:?}");
     assert_eq!(arm.not_compared.as_ref().unwrap().points, [params(1)]);
 }
 
 #[test]
-fn a_trial_run_again_counts_as_it_came_out_last() {
+fn the_last_attempt_of_a_repeated_trial_counts() {
     let mut fixture = Fixture::new(&["sync"], &[1], 2, &["local"]);
     fixture.change = |record| record.marks.push("noise".into());
     fixture.execute(usize::MAX);
@@ -203,12 +211,13 @@ fn a_trial_run_again_counts_as_it_came_out_last() {
 }
 
 #[test]
-fn what_hosts_say_is_told_once() {
+fn equal_warnings_of_hosts_are_merged() {
     let mut fixture = Fixture::new(&ARMS, &[1], 3, &["local"]);
     fixture.change = |record| {
         let host = &mut record.hosts[0];
         let ready = host.ready.as_mut().unwrap();
-        ready.warnings.push(Warning::new("too-few-cpus", "workers share CPUs", "use fewer"));
+        let shared = CpuWarning::TooFewCpus { workers: 2, cpus: CpuList(vec![0]), listed: false };
+        ready.warnings.push(shared.into());
         ready.target.file_system = Some(FileSystem::Tmpfs);
         ready.knobs.iter_mut().for_each(|knob| knob.granted = KnobValue::Switch(false));
         let finished = host.finished.as_mut().unwrap();
@@ -226,7 +235,7 @@ fn what_hosts_say_is_told_once() {
     };
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));
-    let mut codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    let mut codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code()).collect();
     codes.sort_unstable();
     let all = [
         "audit-without-perf",
@@ -241,5 +250,5 @@ fn what_hosts_say_is_told_once() {
         "too-few-cpus",
     ];
     assert_eq!(codes, all);
-    assert!(set.warnings.iter().all(|warning| !warning.remedy.is_empty()));
+    assert!(set.warnings.iter().all(|warning| !warning.remedy().is_empty()));
 }

@@ -1,4 +1,4 @@
-//! Latency in more than a few percentiles: the whole curve, and how it went over the time of a trial.
+//! The latency curve of a cell, and its latency over the time of a trial.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use proto::outcome::{Direction, Interval};
 use super::merge;
 use crate::summary::timeline::{CurvePoint, TimelinePoint};
 
-/// Points of a timeline at most; of a longer trial neighbours are merged.
+/// The maximum number of points in a timeline. In longer trials, neighbouring intervals are merged.
 const MAX_POINTS: usize = 60;
-/// Shares of the operations that take longer, in each decade: 0, 50, 90 and 99 % and so on are among the
-/// quantiles, about evenly on the scale of 1 / (1 - quantile).
+/// Shares of operations that take longer, within a decade. The quantiles are about evenly spaced on the scale of
+/// 1 / (1 - quantile) and include 0, 50, 90 and 99 %.
 const TAILS: [f64; 6] = [1.0, 0.681, 0.5, 0.316, 0.215, 0.147];
 
-/// The latency curve: about six points a decade, up to the last quantile beyond which an operation was seen.
+/// The latency curve: six points per decade, up to the last quantile beyond which there is an operation.
 #[must_use]
 pub fn curve(latency: &Histogram<u64>) -> Vec<CurvePoint> {
     let count = latency.len() as f64;
     let tails = (0..).flat_map(|decade| TAILS.map(|tail| tail / 10f64.powi(decade)));
     let seen = tails.take_while(|tail| tail * count >= 1.0);
     let point = |tail: f64| {
-        // Plain decimals: 0.999, not 0.99899999….
+        // Rounding yields 0.999 instead of 0.99899999….
         let quantile = ((1.0 - tail) * 1e12).round() / 1e12;
         CurvePoint { quantile, ns: latency.value_at_quantile(quantile) }
     };
     seen.map(point).collect()
 }
 
-/// Trials laid over each other, interval by interval.
+/// Trials merged interval by interval.
 #[derive(Debug)]
 pub(super) struct Timeline {
     slots: Vec<Slot>,
@@ -39,9 +39,9 @@ pub(super) struct Timeline {
 #[derive(Debug)]
 struct Slot {
     latency: Histogram<u64>,
-    /// By host: operations, and the time in which they were done.
+    /// Operations and their time in nanoseconds, by host.
     hosts: BTreeMap<String, (u64, u64)>,
-    /// Sum and number of the trials' times at the end of the slot, in nanoseconds.
+    /// The sum of the trials' times at the end of the slot, in nanoseconds, and the number of trials.
     ends: (u64, u64),
 }
 
@@ -52,7 +52,7 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Adds what a host did in one trial: the intervals within the common window, in order.
+    /// Adds the intervals of a host within the common window of a trial, in order.
     pub(super) fn add(&mut self, host: &str, intervals: &[&Interval]) {
         let Some(first) = intervals.first() else { return };
         while intervals.len() > MAX_POINTS * self.stride {
@@ -70,7 +70,7 @@ impl Timeline {
             let slot = &mut self.slots[at];
             let done = slot.hosts.entry(host.to_owned()).or_default();
             done.1 += interval.end_ns.saturating_sub(interval.begin_ns);
-            // Syncs are not among the operations.
+            // Syncs do not count as operations.
             for series in interval.series.iter().filter(|series| series.direction != Direction::Sync) {
                 done.0 += series.latency.len();
                 merge::add(&mut slot.latency, &series.latency);
@@ -83,7 +83,7 @@ impl Timeline {
         }
     }
 
-    /// Merges neighbours.
+    /// Merges neighbouring slots.
     fn halve(&mut self) {
         let mut slots = std::mem::take(&mut self.slots).into_iter();
         while let Some(mut slot) = slots.next() {
@@ -100,7 +100,7 @@ impl Timeline {
         self.stride *= 2;
     }
 
-    /// The points, in order of time; slices in which nothing completed have none.
+    /// The points in order of time; slots without a completed operation have none.
     pub(super) fn points(&self) -> Vec<TimelinePoint> {
         let point = |slot: &Slot| TimelinePoint {
             t_s: (slot.ends.0 / slot.ends.1.max(1)) as f64 / 1e9,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_ends_where_the_count_does() {
+    fn a_curve_ends_at_the_last_operation() {
         let mut latency = proto::histogram::empty::<u64>();
         for value in 1..=1000u64 {
             latency.record(value).unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_are_laid_over_each_other_and_hosts_add_up() {
+    fn trials_are_averaged_and_hosts_add_up() {
         let mut timeline = Timeline::default();
         for host in ["n1", "n2"] {
             add(&mut timeline, host, &[interval(0, 100, 10), interval(1, 200, 30)]);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_trial_is_told_in_few_points() {
+    fn a_long_trial_has_few_points() {
         let long: Vec<Interval> = (0..150).map(|index| interval(index, 50, 5)).collect();
         let mut timeline = Timeline::default();
         add(&mut timeline, "n1", &long[..10]);

@@ -1,4 +1,4 @@
-//! From recorded trials to samples: which trials count, what each did, on all hosts and on each.
+//! From recorded trials to samples: which trials count, and the work and costs of each on its hosts.
 
 use proto::{outcome::Interval, trial::Measure};
 
@@ -8,12 +8,12 @@ use super::{
     window::{self, HostEdges, Selection},
 };
 use crate::{
-    errno::errno_name,
     metric::trial::{Costs, Work},
     store::{
         RunDir, StoreError,
         record::{HostTrial, TrialRecord},
     },
+    warning::KeptOut,
 };
 
 /// A trial that counts.
@@ -21,13 +21,13 @@ use crate::{
 pub(crate) struct Sample {
     /// The block that it belongs to.
     pub(crate) block: u32,
-    /// The hosts, each with what it did within the common window.
+    /// The hosts, each with its work within the common window.
     pub(crate) hosts: Vec<HostSample>,
     /// How the intervals were chosen.
     pub(super) selection: Selection,
 }
 
-/// What one host did in a trial that counts.
+/// The part of one host in a trial that counts.
 #[derive(Clone, Debug)]
 pub(crate) struct HostSample {
     pub(super) host: String,
@@ -35,45 +35,47 @@ pub(crate) struct HostSample {
     pub(super) costs: Costs,
 }
 
-/// Why a trial is kept out of the statistics: its marks; without any, what its record lacks to count.
-pub(crate) fn kept_out(record: &TrialRecord) -> Vec<String> {
+/// The reasons for which a trial is kept out of the statistics: its marks, or else the faults of its record. Empty if it
+/// counts.
+pub(crate) fn kept_out(record: &TrialRecord) -> Vec<KeptOut> {
     if !record.counts() {
-        return record.marks.clone();
+        return record.marks.iter().cloned().map(KeptOut::Marked).collect();
     }
     if record.hosts.is_empty() {
-        return vec!["no host took part".into()];
+        return vec![KeptOut::NoHost];
     }
-    let mut reasons = Vec::new();
-    for host in &record.hosts {
-        let name = &host.host;
-        match (&host.refusal, &host.finished) {
-            (Some(refusal), _) => reasons.push(format!("{name}: {refusal}")),
-            (None, None) => reasons.push(format!("{name} did not finish")),
-            (None, Some(finished)) => {
-                if finished.window.cut_short {
-                    reasons.push(format!("{name} was stopped early"));
-                }
-                if !finished.work.errors.is_empty() {
-                    let kinds: Vec<String> =
-                        finished.work.errors.keys().map(|errno| errno_name(*errno)).collect();
-                    let failed: u64 = finished.work.errors.values().sum();
-                    reasons.push(format!("{name}: {failed} requests failed ({})", kinds.join(", ")));
-                }
-                if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
-                    reasons.push(format!("{name}: {} sectors failed verification", verified.failures));
-                }
-                // An audit is for counts: it needs no histogram.
-                if host.intervals.is_empty() && record.measure == Measure::Timed {
-                    reasons.push(format!("no interval of {name} arrived"));
-                }
-            }
-        }
-    }
-    reasons
+    record.hosts.iter().flat_map(|host| faults(record, host)).collect()
 }
 
-/// Reads a timed trial that is not kept out. `Err` in the inner result: why it must be kept out after all.
-pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, String>, StoreError> {
+/// The faults of a host's part of a record.
+pub(super) fn faults(record: &TrialRecord, of: &HostTrial) -> Vec<KeptOut> {
+    let host = of.host.clone();
+    let finished = match (&of.refusal, &of.finished) {
+        (Some(refusal), _) => return vec![KeptOut::Refused { host, refusal: refusal.clone() }],
+        (None, None) => return vec![KeptOut::NotFinished { host }],
+        (None, Some(finished)) => finished,
+    };
+    let mut faults = Vec::new();
+    if finished.window.cut_short {
+        faults.push(KeptOut::CutShort { host: host.clone() });
+    }
+    let errors = &finished.work.errors;
+    if !errors.is_empty() {
+        let (requests, errnos) = (errors.values().sum(), errors.keys().copied().collect());
+        faults.push(KeptOut::FailedRequests { host: host.clone(), requests, errnos });
+    }
+    if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
+        faults.push(KeptOut::FailedVerification { host: host.clone(), sectors: verified.failures });
+    }
+    // An audit needs no histogram, because only its counts are used.
+    if of.intervals.is_empty() && record.measure == Measure::Timed {
+        faults.push(KeptOut::NoInterval { host });
+    }
+    faults
+}
+
+/// Reads a timed trial that has no reason to be kept out. The inner error is a reason found in its intervals.
+pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, KeptOut>, StoreError> {
     Ok(sample_of(record, &intervals(run, record)?))
 }
 
@@ -82,7 +84,7 @@ pub(super) fn intervals(run: &RunDir, record: &TrialRecord) -> Result<Vec<Vec<In
     (0..record.hosts.len()).map(|host| run.intervals(record, host)).collect()
 }
 
-/// Lays a trial over the others of its cell.
+/// Adds the chosen intervals of a trial to the timeline of its cell.
 pub(super) fn lay(timeline: &mut Timeline, sample: &Sample, intervals: &[Vec<Interval>]) {
     for ((host, chosen), intervals) in sample.hosts.iter().zip(&sample.selection.chosen).zip(intervals) {
         let chosen: Vec<&Interval> = chosen.iter().filter_map(|index| intervals.get(*index)).collect();
@@ -90,8 +92,8 @@ pub(super) fn lay(timeline: &mut Timeline, sample: &Sample, intervals: &[Vec<Int
     }
 }
 
-/// The same, of a trial whose intervals are at hand, by host.
-pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, String> {
+/// The sample of a trial from its intervals, by host.
+pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, KeptOut> {
     let edges = |host: &HostTrial| HostEdges {
         clock: host.clock,
         edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
@@ -102,17 +104,12 @@ pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Re
         let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
         match (work, host.finished.as_ref().map(Costs::of)) {
             (Some(work), _) if work.latency.is_empty() => {
-                return Err(format!("{} completed no operation", host.host));
+                return Err(KeptOut::NoOperation { host: host.host.clone() });
             }
             (Some(work), Some(costs)) => {
                 hosts.push(HostSample { host: host.host.clone(), work, costs });
             }
-            _ => {
-                return Err(format!(
-                    "no interval of {} lies within the window that all hosts share",
-                    host.host
-                ));
-            }
+            _ => return Err(KeptOut::OutsideWindow { host: host.host.clone() }),
         }
     }
     Ok(Sample { block: record.block, hosts, selection })

@@ -1,5 +1,5 @@
-//! Two samples whose trials have nothing to do with each other, as those of two runs: Welch's t on logarithms, where a
-//! ratio is a difference and spread in proportion to the value is equal spread.
+//! Comparison of two independent samples, such as those of two runs: Welch's t test on logarithms. There a ratio is a
+//! difference, and a spread in proportion to the value is a constant one.
 //!
 //! ```text
 //! d  = mean(ln arm) - mean(ln baseline)
@@ -8,7 +8,7 @@
 //! interval: exp(d ± t(df) * se)        p: P(|T(df)| >= |d| / se)
 //! ```
 //!
-//! A sample has `f = n - 1` degrees of freedom; one whose number precision decided has those of
+//! A sample has `f = n - 1` degrees of freedom; if precision decided the number of trials, it has those of
 //! [`Length::freedom`], as within a run.
 
 use crate::{
@@ -21,31 +21,31 @@ use crate::{
     summary::Verdict,
 };
 
-/// One value a trial, and what decided how many there are.
+/// One value per trial.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     /// The values.
     pub values: &'a [f64],
-    /// What decided their number.
+    /// How their number was decided.
     pub length: Length,
 }
 
-/// What two samples allow to say of their ratio.
+/// The ratio of two samples, with its uncertainty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ratio {
-    /// Mean of the arm over mean of the baseline; `None` where either has no sample.
+    /// Mean of the arm over mean of the baseline; `None` if either has no sample.
     pub ratio: Option<f64>,
-    /// Confidence interval of it; `None` below two samples on a side, and with one that is not above zero.
+    /// Its confidence interval; `None` if a side has fewer than two samples, or one that is not above zero.
     pub ci95: Option<[f64; 2]>,
-    /// Two-sided: how likely a difference of this size is if there is none.
+    /// The probability of a difference of this size if there is none, two-sided.
     pub p_value: Option<f64>,
-    /// What a verdict rests on: the ratio of geometric means, with that interval.
+    /// The basis of a verdict: the ratio of geometric means, with its interval.
     pub evidence: Option<Evidence>,
 }
 
 impl Ratio {
-    /// The verdict, by the p-value after correction: that of a run's own comparisons. *inconclusive* where too little
-    /// is known.
+    /// The verdict by the corrected p-value, with the rules of comparisons within a run; *inconclusive* without
+    /// evidence.
     #[must_use]
     pub fn verdict(&self, adjusted_p: Option<f64>, better: Better, margin: f64) -> Verdict {
         let judged = self.evidence.zip(adjusted_p);
@@ -53,8 +53,8 @@ impl Ratio {
     }
 }
 
-/// Holds an arm against the baseline. Samples without any spread are percentiles that fell into one counter of the
-/// histogram each time: their interval is the ratio itself.
+/// Compares an arm with the baseline. Samples without any spread are percentiles that fall into the same counter of the
+/// histogram in each trial; their interval is the ratio itself.
 #[must_use]
 pub fn compare(arm: Sample<'_>, baseline: Sample<'_>) -> Ratio {
     let ratio = match (mean(arm.values), mean(baseline.values)) {
@@ -67,7 +67,8 @@ pub fn compare(arm: Sample<'_>, baseline: Sample<'_>) -> Ratio {
     Ratio { ratio, ci95: evidence.ci95, p_value: Some(p_value), evidence: Some(evidence) }
 }
 
-/// Mean of logarithms, the square of its standard error, and degrees of freedom; of two samples or more, all above zero.
+/// Mean of the logarithms, the square of its standard error, and degrees of freedom. `None` with fewer than two values,
+/// or one that is not above zero.
 fn logs(sample: Sample<'_>) -> Option<(f64, f64, f64)> {
     let logs = crate::stats::difference::logs(sample.values)?;
     let (mean, variance) = moments(&logs)?;
@@ -123,25 +124,25 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_precision_decided_counts_half() {
+    fn half_of_the_trials_count_if_precision_decided_their_number() {
         let values: Vec<f64> = (0..21).map(|n| 100.0 + f64::from(n % 3)).collect();
         let others: Vec<f64> = values.iter().map(|value| 1.007 * value).collect();
         let open = |values| Sample { values, length: Length::ByPrecision { min: 5 } };
         let (all, half) = (of(&others, &values), compare(open(&others), open(&values)));
-        // 20 degrees of freedom each are 40 together, 10 each are 20: SciPy, t.ppf(0.975, 40) and t.ppf(0.975, 20).
+        // Twice 20 degrees of freedom make 40, twice 10 make 20. SciPy: t.ppf(0.975, 40) and t.ppf(0.975, 20).
         let width = |found: &Ratio| found.ci95.map(|[low, high]| (high / low).ln()).unwrap();
         assert!((width(&half) / width(&all) - 2.085_963 / 2.021_075).abs() < 1e-5);
         assert!(half.p_value > all.p_value);
         let one = compare(open(&others), fixed(&values));
-        assert!(width(&all) < width(&one) && width(&one) < width(&half), "only one of them was stopped");
+        assert!(width(&all) < width(&one) && width(&one) < width(&half), "precision decided one of them");
     }
 
     #[test]
-    fn the_rule_is_that_of_a_runs_own_verdicts() {
+    fn verdicts_follow_the_rules_within_a_run() {
         let found = of(&[110.0, 112.0, 108.0], &[100.0, 101.0, 99.0]);
         let at = |p: f64| found.verdict(Some(p), Better::Higher, DEFAULT_MARGIN);
         assert_eq!([at(SIGNIFICANCE - 1e-6), at(SIGNIFICANCE)], [Verdict::Faster, Verdict::Inconclusive]);
-        // Below the resolution there is nothing to be told, however sure.
+        // Differences below the resolution count as none, however certain they are.
         let tiny = of(&[100.1, 100.11, 100.09, 100.1], &[100.0, 100.01, 99.99, 100.0]);
         assert!(tiny.p_value.unwrap() < 0.001);
         assert_eq!(tiny.verdict(tiny.p_value, Better::Higher, 1e-4), Verdict::NoDifference);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts() {
+    fn verdicts_follow_from_samples() {
         let verdict = |arm: &[f64], more| {
             let better = if more { Better::Higher } else { Better::Lower };
             alone(&of(arm, &[100.0, 101.0, 99.0]), better)
@@ -168,13 +169,13 @@ mod tests {
         assert_eq!(
             alone(&of(&[13_111.0; 3], &[13_103.0; 3]), Better::Lower),
             Verdict::NoDifference,
-            "one counter"
+            "the same counter of the histogram"
         );
         assert_eq!(alone(&of(&[7.0; 3], &[5.0; 3]), Better::Lower), Verdict::Slower);
     }
 
     #[test]
-    fn too_little_gives_no_verdict() {
+    fn too_few_samples_have_no_verdict() {
         let one = of(&[200.0], &[100.0, 101.0]);
         assert_eq!(
             (one.ci95, alone(&one, Better::Higher), one.ratio.is_some()),

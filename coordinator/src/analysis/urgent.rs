@@ -1,4 +1,4 @@
-//! Urgent operations and the others, each by themselves: what preferring some brought these, and what it cost those.
+//! Urgent operations and all others, separately.
 
 use hdrhistogram::Histogram;
 use proto::outcome::UrgentCounts;
@@ -6,28 +6,23 @@ use proto::outcome::UrgentCounts;
 use super::{latency::percentiles, merge, warnings::Warnings};
 use crate::{
     metric::{Metric, trial::Part},
-    params, stats,
+    stats,
     summary::{
         CellSummary, TooFewUrgent,
         lane::{Lane, Overtaken, Starved},
     },
+    warning::CellWarning,
 };
 
-/// An operation that is not urgent is starved where it waits for more than so many times the median of its like.
+/// An operation that is not urgent is starved if it waits for more than this multiple of their median.
 pub const STARVED: u64 = 10;
 /// Urgent operations per trial that a 99th percentile needs. With fewer, it is close to the worst of them.
 pub const FEWEST: u64 = 100;
 
-/// How many urgent operations a trial had on average, where that is too few; `None` where it is enough, or there is no
-/// word of them.
+/// Urgent operations per trial, on average, if they are too few; `None` if they are enough, or if there are none.
 fn too_few(cell: &CellSummary) -> Option<f64> {
     let (ops, trials) = (cell.lanes.urgent.as_ref()?.ops, u64::from(cell.trials.complete));
     (ops < FEWEST * trials).then(|| ops as f64 / trials as f64)
-}
-
-/// A mean with one digit, if that says anything.
-fn short(mean: f64) -> f64 {
-    (10.0 * mean).round() / 10.0
 }
 
 /// The cell that has too few urgent operations for a verdict in this metric; `None` if both have enough.
@@ -39,27 +34,17 @@ pub(super) fn too_few_urgent(metric: &Metric, cells: [&CellSummary; 2]) -> Optio
     Some(TooFewUrgent { arm: arm.clone(), per_trial, needed: FEWEST })
 }
 
-/// That urgent operations were asked for in a cell, and there were too few.
+/// Warns if a cell with urgent operations has too few of them.
 pub(super) fn warn(warnings: &mut Warnings, cell: &CellSummary) {
-    if cell.trials.complete == 0 {
+    let per_trial = too_few(cell);
+    if cell.trials.complete == 0 || (cell.lanes.urgent.is_some() && per_trial.is_none()) {
         return;
     }
-    let name = params::cell(&cell.arm, &cell.params);
-    let message = match (&cell.lanes.urgent, too_few(cell)) {
-        (None, _) => format!("{name}: no urgent operation completed, so there is nothing to say of them"),
-        (Some(_), Some(mean)) => format!(
-            "{name}: {} urgent operations a trial tell no 99th percentile, so theirs is shown without a verdict",
-            short(mean)
-        ),
-        (Some(_), None) => return,
-    };
-    let remedy = format!(
-        "choose a longer `runtime` or a larger `share` of urgent operations: {FEWEST} a trial at least"
-    );
-    warnings.add("too-few-urgent", None, message, &remedy);
+    let (arm, params) = (cell.arm.clone(), cell.params.clone());
+    warnings.add(None, CellWarning::TooFewUrgent { arm, params, per_trial, needed: FEWEST });
 }
 
-/// What the trials of a cell add up to.
+/// The sums over the trials of a cell.
 #[derive(Default)]
 pub(super) struct LaneSums {
     latency: Option<Histogram<u64>>,
@@ -70,7 +55,7 @@ pub(super) struct LaneSums {
 }
 
 impl LaneSums {
-    /// Adds what a trial did; `None`: there was nothing of the kind in it.
+    /// Adds the part of a trial; `None` if it had no such operation.
     pub(super) fn add(&mut self, of_trial: Option<&Part>) {
         self.iops.push(of_trial.map_or(0.0, |part| part.iops));
         self.bytes_per_s.push(of_trial.map_or(0.0, |part| part.bytes_per_s));
@@ -80,7 +65,7 @@ impl LaneSums {
         merge::add_some(&mut self.latency, Some(&part.latency));
     }
 
-    /// Of `all` operations; `None` where there were none.
+    /// The lane among `all` operations; `None` if it has none.
     fn lane(self, all: u64) -> Option<Lane> {
         let latency = self.latency.filter(|latency| !latency.is_empty())?;
         Some(Lane {
@@ -94,7 +79,7 @@ impl LaneSums {
         })
     }
 
-    /// As urgent operations.
+    /// The lane of urgent operations.
     pub(super) fn urgent(self, all: u64, counts: Option<UrgentCounts>) -> Option<Lane> {
         let of = |counts: UrgentCounts| {
             let ops = counts.ops as f64;
@@ -107,7 +92,7 @@ impl LaneSums {
         Some(Lane { overtaken: counts.and_then(of), ..self.lane(all)? })
     }
 
-    /// As the others.
+    /// The lane of all other operations.
     pub(super) fn bulk(self, all: u64) -> Option<Lane> {
         let starved = self.latency.as_ref().map(starved);
         Some(Lane { starved, ..self.lane(all)? })
@@ -116,7 +101,7 @@ impl LaneSums {
 
 fn starved(latency: &Histogram<u64>) -> Starved {
     let above_ns = STARVED * latency.value_at_quantile(0.5);
-    // A counter that holds the bound itself does not count.
+    // Values equal to the bound, within the resolution, are not starved.
     let first = latency.next_non_equivalent(above_ns);
     let count = if first > latency.max() { 0 } else { latency.count_between(first, latency.max()) };
     Starved { above_ns, count, share: count as f64 / latency.len().max(1) as f64 }

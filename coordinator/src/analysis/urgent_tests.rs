@@ -1,4 +1,4 @@
-//! Urgent operations and the others: what single trials, cells and comparisons make of them.
+//! Urgent and bulk operations in trials, cells and comparisons.
 
 use super::{
     super::{
@@ -11,11 +11,12 @@ use super::{
 use crate::{
     metric::lanes::urgent,
     scenario::expect::parse,
-    summary::{ComparisonSet, SetWarning, TooFewUrgent, Verdict},
+    summary::{ComparisonSet, TooFewUrgent, Verdict},
+    warning::SetWarning,
 };
 
 #[test]
-fn who_waits_for_more_than_ten_medians_is_starved() {
+fn operations_above_ten_medians_are_starved() {
     let mut latency = proto::histogram::empty();
     latency.record_n(1_000, 90).unwrap();
     latency.record_n(10_000, 6).unwrap();
@@ -29,7 +30,7 @@ fn who_waits_for_more_than_ten_medians_is_starved() {
 }
 
 #[test]
-fn a_lane_is_of_its_trials() {
+fn a_lane_has_one_value_per_trial() {
     let part = |value: u64, ops: u64| {
         let mut latency = proto::histogram::empty();
         latency.record_n(value, ops).unwrap();
@@ -50,7 +51,7 @@ fn a_lane_is_of_its_trials() {
 
 const ARMS: [&str; 2] = ["uring", "uring-tuned"];
 
-/// A run of two arms, the second with half the latency, with so many urgent operations in half a second.
+/// A run of two arms, the second with half the latency, with this number of urgent operations in half a second.
 fn run(hosts: &[&str], urgent: fn(&str, u32, usize) -> u64) -> (Fixture, ComparisonSet) {
     let mut run = Fixture::new(&ARMS, &[32], 4, hosts);
     run.model = |arm, _| (50_000.0, if arm == "uring" { 40_000 } else { 20_000 }, 1.0);
@@ -60,8 +61,8 @@ fn run(hosts: &[&str], urgent: fn(&str, u32, usize) -> u64) -> (Fixture, Compari
     (run, set)
 }
 
-fn told(set: &ComparisonSet) -> Option<&SetWarning> {
-    set.warnings.iter().find(|warning| warning.code == "too-few-urgent")
+fn warning(set: &ComparisonSet) -> Option<&SetWarning> {
+    set.warnings.iter().find(|warning| warning.code() == "too-few-urgent")
 }
 
 #[test]
@@ -102,23 +103,23 @@ fn hosts_without_urgent_operations_have_bulk_ones() {
 }
 
 #[test]
-fn where_no_urgent_operation_completed_neither_part_is_shown_and_that_is_said() {
+fn cells_without_completed_urgent_operations_have_no_lanes_but_a_warning() {
     let (_, set) = run(&["local"], |arm, _, _| if arm == "uring" { 300 } else { 0 });
     let cell = set.cell("uring-tuned", &params(32)).unwrap();
     assert_eq!((&cell.lanes.urgent, &cell.lanes.bulk), (&None, &None));
     assert!(set.cell("uring", &params(32)).unwrap().lanes.bulk.is_some());
-    let told = told(&set).unwrap();
+    let found = warning(&set).unwrap();
     assert!(
-        told.message.starts_with("uring-tuned at depth 32: no urgent operation completed"),
+        found.message().starts_with("uring-tuned at depth 32: no urgent operation completed"),
         "{}",
-        told.message
+        found.message()
     );
-    assert!(told.remedy.contains("longer `runtime`"), "{}", told.remedy);
+    assert!(found.remedy().contains("longer `runtime`"), "{}", found.remedy());
 }
 
 #[test]
-fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
-    // Two intervals a trial: 98 in the arm, and enough in the baseline; and the other way round.
+fn too_few_urgent_operations_have_no_verdict_on_their_p99() {
+    // Two intervals per trial: 98 operations in the arm and enough in the baseline, and the reverse.
     let few: [fn(&str, u32, usize) -> u64; 2] = [
         |arm, _, _| if arm == "uring" { 300 } else { 49 },
         |arm, _, _| if arm == "uring" { 49 } else { 300 },
@@ -126,20 +127,22 @@ fn a_handful_of_urgent_operations_has_no_verdict_on_their_p99() {
     for (urgent, arm) in few.into_iter().zip(["uring-tuned", "uring"]) {
         let (fixture, set) = run(&["local"], urgent);
         let found = |metric: &str| set.comparison("uring-tuned", metric, &params(32)).unwrap();
-        assert_eq!(found("urgent_p50").verdict, Verdict::Faster, "a median needs fewer");
+        assert_eq!(found("urgent_p50").verdict, Verdict::Faster, "a median needs fewer operations");
         let p99 = found("urgent_p99");
         assert_eq!((p99.verdict, p99.trials_more), (Verdict::Inconclusive, None));
-        assert!((p99.ratio.unwrap() - 0.5).abs() < 0.01, "it is shown: {p99:?}");
+        assert!((p99.ratio.unwrap() - 0.5).abs() < 0.01, "the ratio is shown: {p99:?}");
         let reason = TooFewUrgent { arm: arm.into(), per_trial: 98.0, needed: 100 };
         assert_eq!(p99.reason, Some(reason));
         assert_eq!(found("urgent_p50").reason, None);
-        let message = &told(&set).unwrap().message;
+        let message = warning(&set).unwrap().message();
         assert!(
-            message.starts_with(&format!("{arm} at depth 32: 98 urgent operations a trial tell no 99th")),
+            message.starts_with(&format!(
+                "{arm} at depth 32: 98 urgent operations per trial are too few for a 99th"
+            )),
             "{message}"
         );
 
-        // Nor have claims, with the run's own comparison and without, nor runs.
+        // The same holds for claims, with and without the run's own comparison, and for comparisons of runs.
         for set in [set.clone(), ComparisonSet { baseline: None, comparisons: Vec::new(), ..set.clone() }] {
             let passed = |text: &str| evaluate(&parse(text).unwrap(), &set, &[params(32)]).passed;
             assert_eq!(
@@ -163,13 +166,13 @@ fn enough_urgent_operations_are_judged() {
     let (_, set) = run(&["local"], |_, _, _| 50);
     let p99 = set.comparison("uring-tuned", "urgent_p99", &params(32)).unwrap();
     assert_eq!((p99.verdict, &p99.reason), (Verdict::Faster, &None));
-    assert_eq!(told(&set), None);
-    // Nothing is asked of cells that were to have none.
+    assert_eq!(warning(&set), None);
+    // Cells without urgent operations in the scenario cause no warning.
     let mut plain = Fixture::new(&ARMS, &[32], 2, &["local"]);
     plain.execute(usize::MAX);
     let set = plain.analyse(Some("uring"));
     assert!(
-        told(&set).is_none()
+        warning(&set).is_none()
             && set.cells.iter().all(|cell| cell.lanes.urgent.is_none() && cell.lanes.bulk.is_none())
     );
 }

@@ -1,220 +1,185 @@
-//! Typed warnings, each with its remedy, told once however many trials they come from.
+//! Collects the warnings of a run. Warnings of the same kind are merged.
 
 use proto::{
     engine::OPTIONS,
     knob::KnobValue,
-    outcome::{Finished, Refusal},
+    notice::Notice as _,
+    outcome::Finished,
     trial::Measure,
+    units::Nanos,
+    warning::{TargetWarning, Warning as AgentWarning},
 };
 
-use super::trials::kept_out;
+use super::{noise::findings, trials};
 use crate::{
     analysis::cell_data::CellData,
     plan::Plan,
     store::record::{HostTrial, TrialRecord},
-    summary::{CellSummary, SetWarning},
+    summary::CellSummary,
+    warning::{CellWarning, CountWarning, HostWarning, InTrials, KeptOut, RunWarning, SetWarning, Warning},
 };
 
-/// Disagreement of the hot loop's clock with the system's that is worth a word, in parts per million.
+/// Drift between the clock of the hot loop and the system's that causes a warning, in parts per million.
 const DRIFT_PPM: f64 = 1000.0;
 /// Share by which two counts of the same thing may differ.
 const COUNT_TOLERANCE: f64 = 0.01;
-/// Interrupts per operation from which on a polled cell was not polled: completions share interrupts at depth, and
-/// others use the disk, too.
+/// Interrupts per operation from which on a cell with polling was not polled. At depth, completions share interrupts,
+/// and other programs may use the disk too.
 const NOT_POLLED: f64 = 0.5;
-/// Share of the offered rate that counts as reached: trials have ends.
+/// Share of the offered rate that counts as reached, because a trial starts and ends within a request.
 const RATE_REACHED: f64 = 0.98;
 
-/// Collects warnings and tells each once.
+/// The warnings found so far.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     entries: Vec<Entry>,
 }
 
+/// Warnings with the same code, host and remedy.
 #[derive(Debug)]
 struct Entry {
-    code: String,
     host: Option<String>,
     remedy: String,
-    messages: Vec<String>,
+    first: Warning,
+    others: Vec<Warning>,
+    trials: Option<InTrials>,
+}
+
+impl Entry {
+    fn new(host: Option<&str>, first: Warning) -> Self {
+        let remedy = first.remedy();
+        Self { host: host.map(Into::into), remedy, first, others: Vec::new(), trials: None }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (self.first.code(), &self.host, &self.remedy) == (other.first.code(), &other.host, &other.remedy)
+    }
+
+    /// Adds a warning of the same kind, unless it is equal to one of them.
+    fn merge(&mut self, warning: Warning) {
+        if self.first != warning && !self.others.contains(&warning) {
+            self.others.push(warning);
+        }
+    }
+
+    /// The warning of the most weight, or the first of several.
+    fn into_set(self) -> SetWarning {
+        let more = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
+        let heavier = |a: Warning, b: Warning| if b.weight() > a.weight() { b } else { a };
+        let warning = self.others.into_iter().fold(self.first, heavier);
+        SetWarning { host: self.host, warning, trials: self.trials, more }
+    }
 }
 
 impl Warnings {
-    /// Adds one. The same again is the same; another message of the same kind joins the first.
-    pub(super) fn add(&mut self, code: &str, host: Option<&str>, message: String, remedy: &str) {
-        let same = |entry: &&mut Entry| {
-            entry.code == code && entry.host.as_deref() == host && entry.remedy == remedy
-        };
-        match self.entries.iter_mut().find(same) {
-            Some(entry) if entry.messages.contains(&message) => {}
-            Some(entry) => entry.messages.push(message),
-            None => self.entries.push(Entry {
-                code: code.into(),
-                host: host.map(Into::into),
-                remedy: remedy.into(),
-                messages: vec![message],
-            }),
+    /// Adds a warning about the run (`None`) or a host.
+    pub(super) fn add(&mut self, host: Option<&str>, warning: impl Into<Warning>) {
+        let entry = Entry::new(host, warning.into());
+        match self.entries.iter_mut().find(|found| found.is_like(&entry)) {
+            Some(found) => found.merge(entry.first),
+            None => self.entries.push(entry),
         }
     }
 
-    /// In the order in which they first came up.
-    pub(super) fn into_list(self) -> Vec<SetWarning> {
-        let told = |entry: Entry| {
-            // The first, or where it begins with how many, the one that has most.
-            let most = entry.messages.iter().rev().max_by_key(|message| leading_number(message));
-            let mut message = most.cloned().unwrap_or_default();
-            match entry.messages.len() - 1 {
-                0 => {}
-                1 => message.push_str(" (and one more like it)"),
-                more => message.push_str(&format!(" (and {more} more like it)")),
-            }
-            SetWarning { code: entry.code, host: entry.host, message, remedy: entry.remedy }
-        };
-        self.entries.into_iter().map(told).collect()
+    /// Adds a warning about some trials of a host.
+    pub(super) fn add_in(&mut self, host: &str, warning: impl Into<Warning>, trials: InTrials) {
+        self.entries.push(Entry { trials: Some(trials), ..Entry::new(Some(host), warning.into()) });
     }
 
-    /// What the plan itself makes worth a warning.
+    /// The warnings in the order of their first occurrence.
+    pub(super) fn into_list(self) -> Vec<SetWarning> {
+        self.entries.into_iter().map(Entry::into_set).collect()
+    }
+
+    /// Warnings about the plan.
     pub(super) fn of_plan(&mut self, plan: &Plan) {
         if plan.quick {
-            self.add(
-                "quick-run",
-                None,
-                "numbers of a quick run are a smoke test".into(),
-                "run without --quick before concluding anything",
-            );
+            self.add(None, RunWarning::QuickRun {});
         }
         for cell in &plan.cells {
             if let Some(wait) = cell.template.engine.busy_wait.filter(|wait| wait.0 > 0) {
-                self.add(
-                    "busy-wait",
-                    None,
-                    format!("{} waits busily for {wait} before each I/O: it is slowed on purpose", cell.arm),
-                    "take `busy_wait` out to see what the engine can do",
-                );
+                self.add(None, CellWarning::BusyWait { arm: cell.arm.clone(), wait });
             }
         }
         if plan.trials_per_cell < 2 {
-            self.add(
-                "too-few-trials",
-                None,
-                "one trial a cell shows no spread, so no comparison can have a verdict".into(),
-                "set `trials: 3` or more",
-            );
+            self.add(None, RunWarning::TooFewTrials {});
         }
     }
 
-    /// That a cell was verified.
+    /// Warns of the cost of verification.
     pub(super) fn of_verification(&mut self, row: &CellSummary) {
         if row.integrity.verified.is_some() {
-            self.add(
-                "verify-costs",
-                None,
-                "with `verify` on, checksums are made and checked in the loop, by workers that keep to a share of \
-                 the target each"
-                    .into(),
-                "compare figures with those of other verified runs only",
-            );
+            self.add(None, CellWarning::VerifyCosts {});
         }
     }
 
-    /// What a cell in open loop makes worth a warning: whether its rate was reached, and whose time its CPU
-    /// time is.
+    /// Warnings about a cell in open loop: its CPU time, and a rate that it did not reach.
     pub(super) fn of_open_loop(&mut self, row: &CellSummary) {
-        let (Some(offered), Some(iops)) = (row.throughput.offered_per_s, &row.throughput.iops) else {
+        let (Some(offered_per_s), Some(iops)) = (row.throughput.offered_per_s, &row.throughput.iops) else {
             return;
         };
-        self.add(
-            "open-loop-cpu",
-            None,
-            "in open loop workers look at the clock between requests: their user CPU time is not the I/O's"
-                .into(),
-            "compare CPU costs in closed loop",
-        );
-        if iops.mean < RATE_REACHED * offered {
-            let point: Vec<String> =
-                row.params.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
-            let place = if point.is_empty() { String::new() } else { format!(" {}", point.join(" ")) };
-            let message = format!(
-                "{}{place} was to do {offered:.0} a second and did {:.0}: beyond saturation, latency grows with the \
-                 length of the trial, and requests still waiting at its end are in no percentile",
-                row.arm, iops.mean
-            );
-            self.add("rate-not-reached", row.host.as_deref(), message, "lower `rate`, or raise the depth");
+        self.add(None, CellWarning::OpenLoopCpu {});
+        if iops.mean < RATE_REACHED * offered_per_s {
+            let (arm, params, iops) = (row.arm.clone(), row.params.clone(), iops.mean);
+            let warning = CellWarning::RateNotReached { arm, params, offered_per_s, iops };
+            self.add(row.host.as_deref(), warning);
         }
     }
 
-    /// Whether a cell that was granted polling was polled: the disk's interrupts tell.
+    /// Warns of a cell with polling whose disk sent interrupts.
     pub(super) fn of_polling(&mut self, row: &CellSummary) {
         let mut polling = OPTIONS.iter().filter(|option| option.starts_polling()).map(|option| option.name);
         let Some(name) = polling.find(|name| row.ring.granted.is_on(name)) else { return };
         if let Some(interrupts) = row.cost.interrupts_per_io.filter(|interrupts| *interrupts >= NOT_POLLED) {
-            let message = format!(
-                "{} was granted {name}, and its disk sent {interrupts:.2} interrupts per I/O all the same: was it \
-                 polled?",
-                row.arm
-            );
-            let remedy = "leave the disk to the trial alone; see its poll queues (`modinfo -p nvme`, dmesg)";
-            self.add("polling-unproven", row.host.as_deref(), message, remedy);
+            let (arm, option) = (row.arm.clone(), name.to_owned());
+            self.add(row.host.as_deref(), CellWarning::PollingUnproven { arm, option, interrupts });
         }
     }
 
-    /// What a trial's hosts said and what their accounts show.
+    /// Warnings about a trial: those of its agents, those that follow from its counts, and the reasons for which it is
+    /// kept out.
     pub(super) fn of_record(&mut self, record: &TrialRecord) {
         for host in &record.hosts {
             self.of_host(record, host);
         }
-        let reasons = kept_out(record);
+        let reasons = trials::kept_out(record);
         if !reasons.is_empty() {
-            self.trial_kept_out(record, &reasons.join("; "));
+            self.trial_kept_out(record, reasons);
         }
     }
 
-    /// That a trial does not count, and why.
-    pub(super) fn trial_kept_out(&mut self, record: &TrialRecord, why: &str) {
-        let culprits: Vec<&HostTrial> =
-            record.hosts.iter().filter(|host| host.refusal.is_some() || host.finished.is_none()).collect();
-        let host = match (culprits.as_slice(), record.hosts.as_slice()) {
-            ([one], _) => Some(one.host.as_str()),
-            ([], [one]) => Some(one.host.as_str()),
-            _ => record.hosts.iter().map(|host| host.host.as_str()).find(|host| why.contains(host)),
+    /// Warns of a trial that does not count.
+    pub(super) fn trial_kept_out(&mut self, record: &TrialRecord, reasons: Vec<KeptOut>) {
+        let host = at_fault(record, &reasons);
+        let warning = RunWarning::TrialKeptOut {
+            trial: record.id.clone(),
+            audit: record.measure == Measure::Audit,
+            refusal: record.hosts.iter().find_map(|host| host.refusal.clone()),
+            reasons,
         };
-        let remedy = culprits
-            .iter()
-            .find_map(|host| host.refusal.as_ref())
-            .map(Refusal::remedy)
-            .filter(|remedy| !remedy.is_empty())
-            .unwrap_or_else(|| "remove the cause, and run the scenario again".to_owned());
-        let what = if record.measure == Measure::Audit { "audit" } else { "trial" };
-        let message = format!("{what} {} is shown but kept out of the statistics: {why}", record.id);
-        self.add("trial-kept-out", host, message, &remedy);
+        self.add(host.as_deref(), warning);
     }
 
     fn of_host(&mut self, record: &TrialRecord, host: &HostTrial) {
         let name = Some(host.host.as_str());
-        let said = host.ready.iter().flat_map(|ready| &ready.warnings);
-        for warning in said.chain(host.finished.iter().flat_map(|finished| &finished.warnings)) {
-            self.add(warning.code(), name, warning.message(), &warning.remedy());
+        let of_target = host.ready.iter().flat_map(|ready| &ready.warnings);
+        let of_trial = host.finished.iter().flat_map(|finished| &finished.warnings);
+        for warning in of_target.chain(of_trial) {
+            self.add(name, warning.clone());
         }
         if let Some(ready) = &host.ready {
             for knob in
                 ready.knobs.iter().filter(|knob| knob.requested == KnobValue::Switch(true) && !knob.is_on())
             {
-                self.add(
-                    "not-granted",
-                    name,
-                    format!("{}: {} was asked for, {} was granted", record.arm, knob.name, knob.granted),
-                    "`coordinator agents` says what this host lacks; numbers of this arm are of what was granted",
-                );
+                let (arm, option, granted) =
+                    (record.arm.clone(), knob.name.clone(), knob.granted.to_string());
+                self.add(name, HostWarning::NotGranted { arm, option, granted });
             }
-            if ready.target.is_memory_file()
-                && !ready.warnings.iter().any(|warning| warning.code().contains("tmpfs"))
-            {
-                self.add(
-                    "target-in-memory",
-                    name,
-                    "the target lies in memory (tmpfs): what is measured is the kernel, not a disk".into(),
-                    "give the agent a data directory on the disk in question",
-                );
+            let is_known = |warning: &AgentWarning| {
+                matches!(warning, AgentWarning::Target(TargetWarning::RamBacked { .. }))
+            };
+            if ready.target.is_memory_file() && !ready.warnings.iter().any(is_known) {
+                self.add(name, HostWarning::TargetInMemory {});
             }
         }
         self.of_finished(record, host);
@@ -222,122 +187,65 @@ impl Warnings {
 
     fn of_finished(&mut self, record: &TrialRecord, host: &HostTrial) {
         let name = Some(host.host.as_str());
+        let arm = || record.arm.clone();
         let Some(finished) = &host.finished else { return };
         let overhead = &finished.overhead;
         if overhead.clock_drift_ppm.abs() > DRIFT_PPM {
-            self.add(
-                "clock-drift",
-                name,
-                "the hot loop's clock ran apart from the system's by more than 0.1 %, and latencies with it"
-                    .into(),
-                "look for a clock source other than tsc, or a virtual machine that was moved",
-            );
+            self.add(name, HostWarning::ClockDrift {});
         }
         if overhead.late_swaps > 0 {
-            self.add(
-                "late-swaps",
-                name,
-                "some intervals were made longer, since the host did not drain histograms in time".into(),
-                "leave the agent a CPU of its own, or choose a longer interval",
-            );
+            self.add(name, HostWarning::LateSwaps {});
         }
         if overhead.saturated > 0 {
-            self.add(
-                "saturated-latencies",
-                name,
-                format!("{}: latencies above 60 s were recorded as 60 s", record.arm),
-                "look at the device: kernel log, queue depth, throttling",
-            );
+            self.add(name, HostWarning::SaturatedLatencies { arm: arm() });
         }
         if record.measure == Measure::Audit && finished.audit.perf.is_none() {
-            self.add(
-                "audit-without-perf",
-                name,
-                "perf could not count, so system calls are the engine's own count, unverified".into(),
-                "run the agent with CAP_PERFMON, or set kernel.perf_event_paranoid to -1; \
-                 `coordinator agents` says which is missing",
-            );
+            self.add(name, CountWarning::AuditWithoutPerf {});
         }
         let lost = finished.audit.paths.map_or(0, |paths| paths.lost);
         if lost > 0 {
-            self.add(
-                "paths-with-gaps",
-                name,
-                format!(
-                    "{}: {lost} records of how requests completed were lost; shares are of the others",
-                    record.arm
-                ),
-                "take the shares with that doubt, or run again on a machine that is less busy",
-            );
+            self.add(name, CountWarning::PathsWithGaps { arm: arm(), lost });
         }
         self.of_batches(record, host, finished);
         if let Some(perf) = &finished.audit.perf
             && differ(perf.syscalls_total, finished.calls.syscalls())
         {
             let per_io = |count: u64| count as f64 / finished.ops().max(1) as f64;
-            self.add(
-                "syscall-count-disagrees",
-                name,
-                format!(
-                    "{} in audit {}: perf counted {:.4} system calls per I/O, the engine {:.4}",
-                    record.arm,
-                    record.id,
-                    per_io(perf.syscalls_total),
-                    per_io(finished.calls.syscalls())
-                ),
-                "trust perf's count; the difference is calls that the engine does not know it makes",
-            );
+            let warning = CountWarning::SyscallCountDisagrees {
+                arm: arm(),
+                audit: record.id.clone(),
+                perf_per_io: per_io(perf.syscalls_total),
+                engine_per_io: per_io(finished.calls.syscalls()),
+            };
+            self.add(name, warning);
         }
     }
 
-    /// Whether the kernel and the engine agree on what was handed over by calls; both count exactly. A combiner's ring
-    /// has requests of its own that end its sleep.
+    /// Warns if the kernel and the engine disagree on the requests and batches handed over by calls; both count
+    /// exactly. A combiner's ring is left out, because requests that end its sleep are counted by the kernel only.
     fn of_batches(&mut self, record: &TrialRecord, host: &HostTrial, finished: &Finished) {
         let own = finished.calls.sharing.is_none() && finished.calls.submitted > 0;
         let Some(batches) = finished.audit.batches.as_ref().filter(|_| own) else { return };
         let calls: u64 = finished.calls.enters_by_batch.iter().skip(1).sum();
-        if (batches.requests, batches.batches) != (finished.calls.submitted, calls) {
-            self.add(
-                "batch-count-disagrees",
-                Some(&host.host),
-                format!(
-                    "{} in audit {}: the kernel counted {} requests in {} batches, the engine {} in {calls}",
-                    record.arm, record.id, batches.requests, batches.batches, finished.calls.submitted
-                ),
-                "report it with the run directory: one of the two counts is wrong",
-            );
+        let (kernel, engine) = ([batches.requests, batches.batches], [finished.calls.submitted, calls]);
+        if kernel != engine {
+            let (arm, audit) = (record.arm.clone(), record.id.clone());
+            self.add(Some(&host.host), CountWarning::BatchCountDisagrees { arm, audit, kernel, engine });
         }
     }
 
-    /// What shows only when a cell is seen whole.
+    /// Warnings that need all trials of a cell.
     pub(super) fn of_cell(&mut self, data: &CellData) {
         for sample in data.samples.iter().filter(|sample| sample.selection.trimmed) {
-            self.add(
-                "hosts-skewed",
-                None,
-                format!(
-                    "hosts were apart by {:.1} ms (clocks known to {:.1} ms): only the intervals that they \
-                     share were merged",
-                    sample.selection.skew_ns as f64 / 1e6,
-                    sample.selection.error_ns as f64 / 1e6
-                ),
-                "choose a longer runtime or a shorter interval, so that the ends weigh less",
-            );
+            let (skew, error) = (Nanos(sample.selection.skew_ns), Nanos(sample.selection.error_ns));
+            self.add(None, RunWarning::HostsSkewed { skew, error });
         }
-        // Only where every interval was used do the two counts speak of the same time.
+        // The two counts cover the same time only if every interval was used.
         for host in data.samples.iter().filter(|s| !s.selection.trimmed).flat_map(|sample| &sample.hosts) {
-            if differ(host.work.latency.len(), host.costs.ops()) {
-                self.add(
-                    "intervals-disagree",
-                    Some(&host.host),
-                    format!(
-                        "{}: {} operations arrived in intervals, the host counted {}",
-                        data.cell.arm,
-                        host.work.latency.len(),
-                        host.costs.ops()
-                    ),
-                    "report it with the run directory: an interval was lost or counted twice",
-                );
+            let (intervals, counted) = (host.work.latency.len(), host.costs.ops());
+            if differ(intervals, counted) {
+                let arm = data.cell.arm.clone();
+                self.add(Some(&host.host), CountWarning::IntervalsDisagree { arm, intervals, host: counted });
             }
         }
         if data.cell.template.engine.kind.is_ring() {
@@ -347,20 +255,30 @@ impl Warnings {
                 .flat_map(|sample| &sample.hosts)
                 .filter(|host| host.costs.cpu.kernel_threads_ns.is_none());
             for host in unknown {
-                self.add(
-                    "kernel-threads-unmeasured",
-                    Some(&host.host),
-                    "CPU time of the kernel's threads for io_uring could not be read: CPU per I/O lacks it"
-                        .into(),
-                    "run the agent in the host's own PID namespace",
-                );
+                self.add(Some(&host.host), HostWarning::KernelThreadsUnmeasured {});
             }
         }
     }
 }
 
-fn leading_number(message: &str) -> u64 {
-    message.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+/// The host because of which a trial is kept out: the only one, the only one without results, or the first one with a
+/// reason.
+fn at_fault(record: &TrialRecord, reasons: &[KeptOut]) -> Option<String> {
+    let mut without_results =
+        record.hosts.iter().filter(|host| host.refusal.is_some() || host.finished.is_none());
+    let only = match (without_results.next(), without_results.next(), record.hosts.as_slice()) {
+        (Some(only), None, _) | (None, _, [only]) => Some(only.host.as_str()),
+        _ => None,
+    };
+    let named = only.or_else(|| reasons.iter().find_map(KeptOut::host));
+    named.map(Into::into).or_else(|| {
+        let has_fault = |host: &&HostTrial| {
+            let short = host.finished.as_ref().is_some_and(|finished| finished.work.short_transfers > 0);
+            short || !trials::faults(record, host).is_empty()
+        };
+        let faulty = record.hosts.iter().find(has_fault).map(|host| host.host.clone());
+        faulty.or_else(|| findings::marks(record).into_iter().find_map(|mark| mark.host))
+    })
 }
 
 fn differ(a: u64, b: u64) -> bool {
@@ -369,27 +287,81 @@ fn differ(a: u64, b: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proto::{notice::CpuList, warning::CpuWarning};
+
     use super::*;
+    use crate::{cluster::clock::ClockOffset, params::Params};
 
     #[test]
-    fn told_once_and_counted() {
+    fn equal_warnings_are_merged_and_others_counted() {
         let mut warnings = Warnings::default();
-        for message in ["a", "a", "b", "c", "d"] {
-            warnings.add("x", Some("n1"), message.into(), "do y");
+        let arm = |arm: &str| HostWarning::SaturatedLatencies { arm: arm.into() };
+        for name in ["a", "a", "b", "c", "d"] {
+            warnings.add(Some("n1"), arm(name));
         }
-        warnings.add("x", Some("n2"), "a".into(), "do y");
+        warnings.add(Some("n2"), arm("a"));
         let list = warnings.into_list();
         assert_eq!(list.len(), 2);
-        assert_eq!(list[0].message, "a (and 3 more like it)");
-        let mut warnings = Warnings::default();
-        for message in ["8 workers", "128 workers"] {
-            warnings.add("x", None, message.into(), "do y");
-        }
-        assert_eq!(warnings.into_list()[0].message, "128 workers (and one more like it)");
+        assert_eq!((&list[0].warning, list[0].more), (&arm("a").into(), 3));
+        assert!(list[0].message().ends_with(" (and 3 more like it)"), "{}", list[0].message());
     }
 
     #[test]
-    fn one_percent_is_agreement() {
+    fn the_warning_of_most_weight_is_shown() {
+        let mut warnings = Warnings::default();
+        let shared = |workers| CpuWarning::TooFewCpus { workers, cpus: CpuList(vec![1]), listed: false };
+        for workers in [8, 128, 32] {
+            warnings.add(None, Warning::from(shared(workers)));
+        }
+        let list = warnings.into_list();
+        assert_eq!((&list[0].warning, list[0].more), (&shared(128).into(), 2));
+    }
+
+    fn host(name: &str) -> HostTrial {
+        HostTrial {
+            host: name.into(),
+            clock: ClockOffset::default(),
+            ready: None,
+            intervals: Vec::new(),
+            finished: Some(Finished::default()),
+            refusal: None,
+            histograms: None,
+        }
+    }
+
+    #[test]
+    fn the_host_at_fault_follows_from_the_record() {
+        let record = |change: fn(&mut HostTrial)| {
+            let mut hosts = vec![host("n1"), host("n10")];
+            change(&mut hosts[1]);
+            TrialRecord {
+                id: "t".into(),
+                cell: 0,
+                arm: "a".into(),
+                params: Params::new(),
+                block: 0,
+                measure: Measure::Audit,
+                started_at: String::new(),
+                marks: vec!["n10: a mark".into()],
+                hosts,
+            }
+        };
+        let fault = |change| {
+            let record = record(change);
+            at_fault(&record, &trials::kept_out(&record))
+        };
+        assert_eq!(fault(|_| {}), None);
+        assert_eq!(fault(|host| host.finished = None).as_deref(), Some("n10"));
+        assert_eq!(
+            fault(|host| host.finished.as_mut().unwrap().window.cut_short = true).as_deref(),
+            Some("n10")
+        );
+        let short = |host: &mut HostTrial| host.finished.as_mut().unwrap().work.short_transfers = 1;
+        assert_eq!(fault(short).as_deref(), Some("n10"));
+    }
+
+    #[test]
+    fn counts_within_one_percent_agree() {
         assert!(!differ(1000, 1000) && !differ(1000, 990) && !differ(0, 0));
         assert!(differ(1000, 980) && differ(0, 1));
     }

@@ -1,9 +1,9 @@
-//! The common window: hosts never start and stop at the same instant, so their rates are only added up over
-//! the time in which all of them were at work.
+//! The common window: hosts never start and stop at exactly the same time, so their rates are added only over the time
+//! in which all of them measured.
 
 use crate::cluster::clock::ClockOffset;
 
-/// Share of the window by which an interval may stick out of it, besides the error of the clocks.
+/// Share of the window by which an interval may extend beyond it, in addition to the error of the clocks.
 pub const TOLERANCE: f64 = 0.01;
 
 /// The intervals of one host, by their edges on the host's own clock.
@@ -15,25 +15,25 @@ pub struct HostEdges {
     pub edges: Vec<(u64, u64)>,
 }
 
-/// What was chosen of a trial.
+/// The chosen intervals of a trial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// For each host, indices of the intervals to use.
     pub chosen: Vec<Vec<usize>>,
     /// The largest distance between two hosts' first edges or between their last, in nanoseconds.
     pub skew_ns: u64,
-    /// How far the skew may be off: the largest error of a clock, in nanoseconds.
+    /// The error bound of the skew: the largest error of a clock, in nanoseconds.
     pub error_ns: u64,
-    /// Whether some interval had to be left out.
+    /// Whether an interval is left out.
     pub trimmed: bool,
 }
 
 /// Chooses the intervals to merge.
 ///
-/// Edges go to the coordinator's clock (`host - offset`). The common window reaches from the latest first
-/// edge to the earliest last edge. Intervals may stick out of it by the largest clock error and
-/// [`TOLERANCE`] of the window; where all do so by no more, all are used, otherwise those that lie inside.
-/// A host without intervals leaves no common window.
+/// Edges are converted to the coordinator's clock (`host - offset`). The common window is from the latest first edge to
+/// the earliest last edge. Intervals may extend beyond it by the largest clock error plus [`TOLERANCE`] of the window. If
+/// all intervals meet this, all are used, otherwise those that lie inside. If a host has no intervals, there is no common
+/// window.
 #[must_use]
 pub fn select(hosts: &[HostEdges]) -> Selection {
     let on_coordinator = |host: &HostEdges, edge: u64| i128::from(edge) - i128::from(host.clock.offset_ns);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_apart_by_years_but_starts_together() {
+    fn different_clocks_and_equal_starts_share_all_intervals() {
         let found = select(&[host(0, SECOND, 5), host(1 << 60, SECOND + 20_000, 5)]);
         assert_eq!(found.chosen, vec![vec![0, 1, 2, 3, 4]; 2]);
         assert_eq!((found.skew_ns, found.trimmed), (20_000, false));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_never_met_share_nothing() {
+    fn hosts_without_a_common_window_share_nothing() {
         let found = select(&[host(0, 0, 2), host(0, 100 * SECOND, 2)]);
         assert_eq!(found.chosen, vec![Vec::<usize>::new(); 2]);
         let silent = HostEdges { clock: ClockOffset::default(), edges: vec![] };
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_used_whole() {
+    fn all_intervals_of_a_single_host_are_used() {
         assert_eq!(select(&[host(7, 0, 3)]).chosen, vec![vec![0, 1, 2]]);
     }
 

@@ -7,6 +7,7 @@ use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::{HostDescription, Refusal},
     payload::clean,
+    refusal::{EmbeddedFailure, HostRefusal, Question, VersionMismatch},
     wire::{DescribeRequest, ReadClockRequest, agent_client::AgentClient},
 };
 use tokio::{net::UnixStream, time::timeout};
@@ -42,35 +43,20 @@ fn client(channel: Channel) -> Client {
 
 /// Connects to an agent over TCP.
 pub(super) async fn tcp(address: &Address, timing: &Timing) -> Result<Client, Refusal> {
-    let unreachable = |why: String| {
-        Refusal::new(
-            "unreachable",
-            format!("cannot connect to {address}: {why}"),
-            format!(
-                "is `agent serve --listen {address}` running there, and does a firewall block the port? try \
-                 `coordinator agents --agents {address}`"
-            ),
-        )
-    };
+    let unreachable = |why: String| HostRefusal::Unreachable { address: address.to_string(), why };
     let endpoint =
         endpoint(format!("http://{address}"), timing).map_err(|error| unreachable(causes(&error)))?;
     let limit = timing.connect;
     match timeout(limit, endpoint.connect()).await {
         Ok(Ok(channel)) => Ok(client(channel)),
-        Ok(Err(error)) => Err(unreachable(causes(&error))),
-        Err(_) => Err(unreachable(format!("no answer within {} s", limit.as_secs_f64()))),
+        Ok(Err(error)) => Err(unreachable(causes(&error)).into()),
+        Err(_) => Err(unreachable(format!("no answer within {} s", limit.as_secs_f64())).into()),
     }
 }
 
 /// Connects over an existing socket. The socket is handed out once, because a child cannot be reconnected.
 pub(super) async fn socket(stream: UnixStream, timing: &Timing) -> Result<Client, Refusal> {
-    let failed = |why: String| {
-        Refusal::new(
-            "embedded-agent",
-            format!("cannot communicate with the embedded agent: {why}"),
-            "see the agent's output",
-        )
-    };
+    let failed = |why| HostRefusal::EmbeddedAgent { failure: EmbeddedFailure::NotReached { why } };
     let slot = Mutex::new(Some(stream));
     let connector = tower::service_fn(move |_: Uri| {
         let stream = slot.lock().ok().and_then(|mut slot| slot.take());
@@ -96,39 +82,27 @@ pub(super) async fn describe(
     // Describing may take a moment; reading a clock does not. A host that answers neither is given up soon. Any
     // other fault appears in the next reply too.
     if timeout(timing.connect, client.read_clock(ReadClockRequest {})).await.is_err() {
-        return Err(silent(timing.connect));
+        return Err(silent(Question::Describe, timing.connect));
     }
     let limit = timing.answer;
     let response = match timeout(limit, client.describe(DescribeRequest {})).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => {
-            return Err(Refusal::new(
-                "no-agent",
-                format!("does not answer as a Ringbench agent: {}", status_text(&status)),
-                "does `agent serve` listen on that address? see its log",
-            ));
+            return Err(HostRefusal::NoAgent { why: status_text(&status) }.into());
         }
-        Err(_) => return Err(silent(limit)),
+        Err(_) => return Err(silent(Question::Describe, limit)),
     };
     if response.protocol_version != PROTOCOL_VERSION {
-        return Err(Refusal::new(
-            "protocol-version",
-            format!(
-                "host {name} speaks protocol {}, this coordinator {PROTOCOL_VERSION}",
-                response.protocol_version
-            ),
-            "install the same release on both",
-        ));
+        let (theirs, ours) = (response.protocol_version, PROTOCOL_VERSION);
+        let mismatch = VersionMismatch::Differs { host: name.to_owned(), theirs, ours };
+        return Err(HostRefusal::ProtocolVersion { mismatch }.into());
     }
     Ok(response.into())
 }
 
-fn silent(limit: Duration) -> Refusal {
-    Refusal::new(
-        "no-answer",
-        format!("accepted the connection, but did not answer within {} s", limit.as_secs_f64()),
-        "the agent hangs or is stopped: see its log and restart it",
-    )
+/// The refusal of a host that does not answer in time.
+pub(super) fn silent(question: Question, limit: Duration) -> Refusal {
+    HostRefusal::NoAnswer { question, limit: limit.into() }.into()
 }
 
 /// Relates the host's clock to the coordinator's. The samples follow one another without pauses, in which CPUs

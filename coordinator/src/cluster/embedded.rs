@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use proto::outcome::Refusal;
+use proto::refusal::{EmbeddedFailure, HostRefusal, Refusal};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     net::UnixStream,
@@ -29,8 +29,8 @@ use crate::screen::Screen;
 /// The hidden command that the child runs.
 pub const SUBCOMMAND: &str = "__agent";
 
-/// Lines of the child's log that are kept, to quote them if it dies.
-const LAST_WORDS: usize = 12;
+/// Lines of the child's log that are kept, to quote them if it ends.
+const LAST_LINES: usize = 12;
 
 /// Options of the embedded agent.
 #[derive(Clone, Debug)]
@@ -53,11 +53,9 @@ impl Embedded {
     /// Starts the child and returns the coordinator's end of its socket.
     pub(super) fn spawn(options: &EmbeddedOptions, screen: &Screen) -> Result<(Self, UnixStream), Refusal> {
         Self::try_spawn(options, screen).map_err(|error| {
-            Refusal::new(
-                "embedded-agent",
-                format!("cannot start the embedded agent ({}): {error}", options.program.display()),
-                "start `agent serve` yourself and pass its address with --agents",
-            )
+            let program = options.program.display().to_string();
+            let failure = EmbeddedFailure::NotStarted { program, error: error.into() };
+            HostRefusal::EmbeddedAgent { failure }.into()
         })
     }
 
@@ -73,7 +71,7 @@ impl Embedded {
             // Standard output is reserved for the comparison.
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C in the terminal reaches only the coordinator, which then ends the child in order.
+            // Ctrl-C in the terminal reaches only the coordinator, which then ends the child.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -85,8 +83,8 @@ impl Embedded {
         Ok((Self { child, last_lines, forwarder }, ours))
     }
 
-    /// How a child that seems dead ended, and the last lines of its log.
-    pub(super) async fn post_mortem(&mut self) -> Option<String> {
+    /// How a child ended, with the last lines of its log; `None` if it still runs.
+    pub(super) async fn post_mortem(&mut self) -> Option<EmbeddedFailure> {
         let status = match timeout(Duration::from_millis(500), self.child.wait()).await {
             Ok(Ok(status)) => status,
             _ => return None,
@@ -95,18 +93,8 @@ impl Embedded {
             // A grandchild may keep the pipe open, so only the lines received so far are used.
             let _ = timeout(Duration::from_millis(200), forwarder).await;
         }
-        let words: Vec<String> =
-            self.last_lines.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
-        let quoted = if words.is_empty() {
-            "it logged nothing".to_owned()
-        } else {
-            format!("its last log lines:\n  {}", words.join("\n  "))
-        };
-        let how = match status.signal() {
-            Some(signal) => format!("was killed by signal {signal}"),
-            None => format!("died ({status})"),
-        };
-        Some(format!("the embedded agent {how}; {quoted}"))
+        let log = self.last_lines.lock().map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
+        Some(EmbeddedFailure::Ended { signal: status.signal(), status: status.to_string(), log })
     }
 
     /// Waits for the child after its socket was closed; kills it if it does not end by itself.
@@ -141,11 +129,11 @@ async fn forward(stderr: ChildStderr, screen: Screen, last_lines: Arc<Mutex<VecD
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
         screen.line(&format!("agent: {text}"));
-        if let Ok(mut words) = last_lines.lock() {
-            if words.len() == LAST_WORDS {
-                words.pop_front();
+        if let Ok(mut lines) = last_lines.lock() {
+            if lines.len() == LAST_LINES {
+                lines.pop_front();
             }
-            words.push_back(text);
+            lines.push_back(text);
         }
     }
 }

@@ -4,6 +4,7 @@ use proto::{
     PROTOCOL_VERSION,
     outcome::{Finished, Interval, Ready, Refusal},
     payload::clean,
+    refusal::{HostRefusal, LossCause, ProtocolError, Question, SessionRefusal, VersionMismatch},
     trial::{FieldError, Trial},
     wire::{
         self, Cancel, LeaseRequest, Open, Start, lease_event::Event as WireEvent, lease_request::Request,
@@ -17,7 +18,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use super::connect::{Client, status_text};
+use super::connect::{Client, silent, status_text};
 
 /// An event of a host: about a trial, or its loss.
 #[derive(Debug)]
@@ -75,19 +76,12 @@ impl Lease {
             let first = incoming.message().await?;
             Ok::<_, Status>((incoming, first.and_then(|event| event.event)))
         };
-        let hangs = || {
-            Refusal::new(
-                "no-answer",
-                format!("did not open a lease within {} s", limit.as_secs_f64()),
-                "the agent hangs or is stopped: see its log and restart it",
-            )
-        };
-        let (incoming, first) =
-            timeout(limit, opening).await.map_err(|_| hangs())?.map_err(|status| refused(&status))?;
+        let opened = timeout(limit, opening).await.map_err(|_| silent(Question::Lease, limit))?;
+        let (incoming, first) = opened.map_err(|status| refused(&status))?;
         match first {
             Some(WireEvent::Opened(_)) => {}
             Some(WireEvent::Failed(failed)) => return Err(refusal_of(failed)),
-            _ => return Err(garbled("the first event of the lease was not `opened`")),
+            _ => return Err(invalid(ProtocolError::NotOpened)),
         }
         let reader = tokio::spawn(async move { pass_on(host, incoming, events).await });
         Ok(Self { requests: Some(requests), reader })
@@ -129,7 +123,7 @@ async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events:
     loop {
         let (trial, event) = match incoming.message().await {
             Ok(Some(message)) => read(message),
-            Ok(None) => (String::new(), Event::Lost(ended())),
+            Ok(None) => (String::new(), Event::Lost(HostRefusal::Lost { cause: LossCause::Ended }.into())),
             Err(status) => (String::new(), Event::Lost(broken(&status))),
         };
         let last = matches!(event, Event::Lost(_));
@@ -143,7 +137,7 @@ async fn pass_on(host: usize, mut incoming: Streaming<wire::LeaseEvent>, events:
 
 /// Decodes histograms on the reader's task, host by host.
 fn read(message: wire::LeaseEvent) -> (String, Event) {
-    let lost = |error: FieldError| (String::new(), Event::Lost(garbled(&error.to_string())));
+    let lost = |error: FieldError| (String::new(), Event::Lost(undecodable(&error)));
     match message.event {
         Some(WireEvent::Progress(progress)) => {
             let what = clean(progress.what);
@@ -168,55 +162,37 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
             if trial.is_empty() { (trial, Event::Lost(refusal)) } else { (trial, Event::Failed(refusal)) }
         }
         Some(WireEvent::Opened(_)) | None => {
-            (String::new(), Event::Lost(garbled("an event arrived that is not valid in an open lease")))
+            (String::new(), Event::Lost(invalid(ProtocolError::UnexpectedEvent)))
         }
     }
 }
 
 fn refusal_of(failed: wire::Failed) -> Refusal {
-    failed.try_into().unwrap_or_else(|error: FieldError| {
-        let message = format!("it failed, and its reason cannot be read: {error}");
-        Refusal::new("unknown", message, "see the agent's log")
-    })
+    failed
+        .try_into()
+        .unwrap_or_else(|error: FieldError| HostRefusal::Unknown { why: error.to_string() }.into())
 }
 
 /// The refusal of a lease.
 fn refused(status: &Status) -> Refusal {
+    let why = status_text(status);
     match status.code() {
-        Code::ResourceExhausted => Refusal::new(
-            "busy",
-            format!("is busy with another run: {}", status_text(status)),
-            "wait until that run has ended, or stop it; if a thread is held in the kernel, check that host",
-        ),
-        Code::FailedPrecondition | Code::Unimplemented => Refusal::new(
-            "protocol-version",
-            format!("refuses this coordinator: {}", status_text(status)),
-            "install the same release on both",
-        ),
+        Code::ResourceExhausted => HostRefusal::Busy { why }.into(),
+        Code::FailedPrecondition | Code::Unimplemented => {
+            HostRefusal::ProtocolVersion { mismatch: VersionMismatch::Refused { why } }.into()
+        }
         _ => broken(status),
     }
 }
 
 fn broken(status: &Status) -> Refusal {
-    Refusal::new(
-        "lost",
-        format!("the connection broke: {}", status_text(status)),
-        "is the agent still running there? its log shows why it ended; finished trials are kept",
-    )
+    HostRefusal::Lost { cause: LossCause::Broken { why: status_text(status) } }.into()
 }
 
-fn ended() -> Refusal {
-    Refusal::new(
-        "lost",
-        "the agent ended the lease by itself",
-        "was the agent stopped? its log shows why; finished trials are kept",
-    )
+fn invalid(error: ProtocolError) -> Refusal {
+    SessionRefusal::Protocol { error }.into()
 }
 
-fn garbled(what: &str) -> Refusal {
-    Refusal::new(
-        "protocol",
-        format!("sent an invalid message: {what}"),
-        "install the same release on both; if they are the same, this is a bug worth reporting",
-    )
+fn undecodable(error: &FieldError) -> Refusal {
+    invalid(ProtocolError::Undecodable { why: error.to_string() })
 }

@@ -17,7 +17,10 @@ pub mod trial;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::outcome::{HostDescription, Refusal};
+use proto::{
+    outcome::HostDescription,
+    refusal::{HostRefusal, LossCause, Question, Refusal},
+};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -184,9 +187,8 @@ impl Cluster {
         let host = match met.await {
             Ok(host) => host,
             Err(mut refusal) => {
-                if let Some(words) = embedded.post_mortem().await {
-                    let remedy = "start `agent serve` yourself and pass its address with --agents";
-                    refusal = Refusal::new("embedded-agent", words, remedy);
+                if let Some(failure) = embedded.post_mortem().await {
+                    refusal = HostRefusal::EmbeddedAgent { failure }.into();
                 }
                 embedded.end(Duration::ZERO).await;
                 return Err(named(refusal));
@@ -295,13 +297,8 @@ impl Cluster {
     async fn explain_losses(&mut self, runs: &mut dyn Iterator<Item = &mut HostRun>) {
         let Some(embedded) = self.embedded.as_mut() else { return };
         for run in runs.filter(|run| run.lost) {
-            if let Some(words) = embedded.post_mortem().await {
-                let refusal = Refusal::new(
-                    "lost",
-                    words,
-                    "was it killed, for example because memory ran out? see `dmesg`; finished trials are \
-                     kept",
-                );
+            if let Some(failure) = embedded.post_mortem().await {
+                let refusal = Refusal::from(HostRefusal::Lost { cause: LossCause::Died(failure) });
                 self.hosts[run.host].lost = Some(refusal.clone());
                 run.refusal = Some(refusal);
             }
@@ -325,17 +322,8 @@ impl Host {
         let read = timeout(timing.answer, connect::read_clock(&mut client, CLOCK_SAMPLES)).await;
         let clock = match read {
             Ok(Ok(clock)) => clock,
-            Ok(Err(status)) => {
-                let message = format!("its clock cannot be read: {}", connect::status_text(&status));
-                return Err(Refusal::new("no-clock", message, "see the agent's log"));
-            }
-            Err(_) => {
-                return Err(Refusal::new(
-                    "no-answer",
-                    "did not answer when its clock was read",
-                    "the agent hangs or is stopped: see its log and restart it",
-                ));
-            }
+            Ok(Err(status)) => return Err(HostRefusal::NoClock { why: connect::status_text(&status) }.into()),
+            Err(_) => return Err(connect::silent(Question::Clock, timing.answer)),
         };
         let (clock_read, lost, lease) = (Instant::now(), None, None);
         Ok(Self { name, address, labels, description, clock, lost, clock_read, client, lease })

@@ -3,7 +3,8 @@
 use std::{future::pending, time::Duration};
 
 use proto::{
-    outcome::{Finished, Interval, Ready, Refusal},
+    outcome::{Finished, Interval, Ready},
+    refusal::{CancelledWhen, HostRefusal, LossCause, Refusal, SessionRefusal, SilentWhile},
     trial::Trial,
 };
 use tokio::time::{Instant, sleep_until};
@@ -13,9 +14,6 @@ use super::{
     lease::{Event, FromHost},
 };
 use crate::{cluster::clock::ClockOffset, stop::Stop};
-
-/// The code with which an agent answers if a trial was cancelled before it began.
-pub const CANCELLED: &str = "cancelled";
 
 /// Observes a running trial.
 pub trait Watch {
@@ -219,21 +217,17 @@ impl Running<'_> {
             if self.interrupted && !all {
                 // The coordinator is shutting down; the host is not at fault.
                 host.ended = true;
-                host.run.refusal = Some(Refusal::new(
-                    CANCELLED,
-                    "did not answer in time after the run was interrupted",
-                    "run it again",
-                ));
+                let when = CancelledWhen::Unanswered;
+                host.run.refusal = Some(SessionRefusal::Cancelled { when }.into());
                 continue;
             }
-            let what = match (self.cancelled, self.planned_end) {
-                (Some(_), _) => "did not end a cancelled trial",
-                (None, Some(_)) => "stopped sending events",
-                (None, None) => "did not become ready",
+            let during = match (self.cancelled, self.planned_end) {
+                (Some(_), _) => SilentWhile::Cancelled,
+                (None, Some(_)) => SilentWhile::Running,
+                (None, None) => SilentWhile::Preparing,
             };
-            let message = format!("{what}: no event for {:.0} s", (now - host.last_event).as_secs_f64());
-            let remedy = "see the agent's log and `dmesg` there: a worker may hang in the kernel";
-            self.lose(i, Refusal::new("silent", message, remedy));
+            let silence = (now - host.last_event).into();
+            self.lose(i, HostRefusal::Silent { during, silence }.into());
         }
     }
 
@@ -275,7 +269,7 @@ impl Running<'_> {
             Event::Failed(refusal) => {
                 host.ended = true;
                 // A requested cancellation is not a refusal.
-                if !(cancelled && refusal.code() == CANCELLED) {
+                if !(cancelled && is_cancellation(&refusal)) {
                     host.run.refusal = Some(refusal);
                 }
             }
@@ -284,10 +278,10 @@ impl Running<'_> {
     }
 }
 
+fn is_cancellation(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Session(SessionRefusal::Cancelled { .. }))
+}
+
 fn gone() -> Refusal {
-    Refusal::new(
-        "lost",
-        "the connection is closed",
-        "is the agent still running there? its log shows why it ended; finished trials are kept",
-    )
+    HostRefusal::Lost { cause: LossCause::Gone }.into()
 }

@@ -1,7 +1,8 @@
-//! Every rendering of the same set.
+//! Tests of every rendering, with the same set.
 
 use proto::{
     engine::Sharing,
+    notice::Recorded,
     outcome::{HandoverCosts, LockCosts, SharingCosts},
 };
 use serde_json::Value;
@@ -13,7 +14,8 @@ use crate::{
         fixture::{Fixture, SCENARIO, params},
     },
     plan::Plan,
-    summary::{Expectation, SetWarning, answer::Headline},
+    summary::{Expectation, answer::Headline},
+    warning::{SetWarning, Warning},
 };
 
 fn set() -> ComparisonSet {
@@ -39,16 +41,22 @@ fn planned_set() -> (ComparisonSet, Plan) {
         claim("uring.iops >= 2 * sync.iops at depth >= 8", Some(false), "depth 8: 73.6k against 147k"),
         claim("nobody.p99 <= 1ms", None, "no arm is called nobody"),
     ];
-    set.warnings.push(SetWarning {
-        code: "too-few-cpus".into(),
-        host: Some("local".into()),
-        message:
-            "the workers and the agent's runtime share CPU 1, so latencies include waiting for each other"
-                .into(),
-        remedy: "use fewer threads, or a host with more CPUs".into(),
-    });
+    set.warnings.push(warning(
+        "the workers and the agent's runtime share CPU 1, so latencies include waiting for each other",
+    ));
     set.run_path = Some("results/20261122T081501Z-qd-sweep".into());
     (set, fixture.plan)
+}
+
+/// A warning of another release.
+fn warning(message: &str) -> SetWarning {
+    let recorded = Recorded {
+        code: "too-few-cpus".into(),
+        message: message.into(),
+        remedy: "use fewer threads, or a host with more CPUs".into(),
+        field: String::new(),
+    };
+    SetWarning { host: Some("local".into()), warning: Warning::Recorded(recorded), trials: None, more: 0 }
 }
 
 fn assert_fits(text: &str, columns: usize) {
@@ -66,7 +74,7 @@ fn table() {
 }
 
 #[test]
-fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
+fn shows_the_cost_of_a_shared_ring() {
     assert!(!render(&set(), BasicFormat::Table, 120, false).contains("wait/IO"));
     let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[8], 2, &["local"]);
     fixture.change = |record| {
@@ -115,7 +123,8 @@ fn table_of_hosts_and_gaps() {
     let mut fixture = Fixture::new(&["sync", "uring-tuned"], &[1, 32], 2, &["n1", "n2"]);
     fixture.change = |record| {
         if record.cell == 3 && record.block == 1 {
-            record.marks.push("n2: lost 1 of 2 intervals".into());
+            record.marks.push("n2: 2 requests were transferred only in part".into());
+            record.hosts[1].finished.as_mut().unwrap().work.short_transfers = 2;
         }
     };
     fixture.execute(usize::MAX);
@@ -150,7 +159,7 @@ fn colour_changes_nothing_but_colour() {
 }
 
 #[test]
-fn names_that_are_long_or_hostile() {
+fn long_and_hostile_names_are_harmless() {
     let mut set = set();
     for cell in &mut set.cells {
         cell.arm = format!("{}\x1b[2J-and-a-name-that-would-never-fit-anywhere-however-wide", cell.arm);
@@ -204,7 +213,7 @@ fn json_follows_its_schema_and_reads_back() {
 }
 
 #[test]
-fn fixed_keys_are_there() {
+fn the_json_has_every_fixed_key() {
     let json: Value = serde_json::from_str(&render(&set(), BasicFormat::Json, 100, false)).unwrap();
     let has = |value: &Value, keys: &[&str]| {
         for key in keys {
@@ -242,10 +251,10 @@ fn the_page_escapes_and_needs_no_network() {
     }
     set.answer.headline =
         Some(Headline::NothingFaster { baseline: evil.into(), inconclusive: false, closest: None });
-    set.warnings[0].message = evil.into();
+    set.warnings[0] = warning(evil);
     set.hosts[0].facts.insert(evil.into(), evil.into());
     let page = html(&set, evil).unwrap();
-    // The page's own script, and no other.
+    // Only the page's own script.
     assert!(page.matches("<script").count() == 1 && page.contains("&lt;script&gt;"));
     let page = html(&self::set(), SCENARIO).unwrap();
     for needle in ["http://", "https://", "src=", "@import", "url("] {
@@ -259,7 +268,7 @@ fn the_page_escapes_and_needs_no_network() {
 }
 
 #[test]
-fn the_run_directory_gets_its_files() {
+fn writes_every_file_of_the_run_directory() {
     let mut fixture = Fixture::new(&["sync", "uring"], &[1, 8], 2, &["local"]);
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));

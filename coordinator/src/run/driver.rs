@@ -83,6 +83,6 @@ fn mark(policy: NoisePolicy, record: &mut TrialRecord) -> bool {
     let sound = record.counts();
     let marks = noise::marks(record);
     let noisy = sound && !marks.is_empty();
-    record.marks.extend(marks);
+    record.marks.extend(marks.iter().map(ToString::to_string));
     noisy
 }

@@ -105,7 +105,8 @@ fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
 mod tests {
     use proto::{
         histogram,
-        outcome::{Interval, Refusal, Series, Window, WorkCounts},
+        outcome::{Interval, Series, Window, WorkCounts},
+        refusal::SessionRefusal,
         trial::{Engine, EngineKind, FileTarget, Measure, Target, Workload},
         units::ByteSize,
     };
@@ -198,8 +199,11 @@ mod tests {
 
     #[test]
     fn marks_name_the_host_if_there_are_several() {
-        let refusal = Some(Refusal::new("no-space", "the disk is full", ""));
+        let refusal = Some(SessionRefusal::StartTooFar {}.into());
         let refused = HostRun { refusal, finished: None, ..good() };
-        assert_eq!(marks_of(vec![good(), refused]), ["n1: refused (no-space): the disk is full"]);
+        assert_eq!(
+            marks_of(vec![good(), refused]),
+            ["n1: refused (start-too-far): the start is more than a minute ahead"]
+        );
     }
 }

@@ -5,9 +5,8 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-use proto::outcome::Warning;
-
-use super::{TRIALS, record::TrialRecord};
+use super::record::TrialRecord;
+use crate::warning::RunWarning;
 
 /// The contents of `trials.jsonl`.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +14,7 @@ pub struct Trials {
     /// The records, in the order in which the trials ended.
     pub records: Vec<TrialRecord>,
     /// A warning if a crash truncated the last line.
-    pub torn: Option<Warning>,
+    pub torn: Option<RunWarning>,
 }
 
 /// Reads `trials.jsonl`. An error has the line number.
@@ -29,14 +28,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
             Ok(record) => trials.records.push(record),
             // Only the last line can be truncated, because its writing was interrupted.
             Err(_) if !line.ends_with(b"\n") => {
-                trials.torn = Some(Warning::new(
-                    "torn-record",
-                    format!(
-                        "{TRIALS} ends within line {}: the run ended while a trial was being recorded",
-                        index + 1
-                    ),
-                    "run the scenario again if that trial is needed; all others are complete",
-                ));
+                trials.torn = Some(RunWarning::TornRecord { line: index as u64 + 1 });
             }
             Err(error) => return Err((index + 1, error.to_string())),
         }

@@ -8,7 +8,10 @@ use proto::outcome::{Direction, Interval, Series};
 use tempfile::TempDir;
 
 use super::*;
-use crate::analysis::fixture::{Fixture, SCENARIO as TEXT};
+use crate::{
+    analysis::fixture::{Fixture, SCENARIO as TEXT},
+    warning::RunWarning,
+};
 
 fn interval(index: u32, reads: &[u64], writes: &[u64]) -> Interval {
     let series = |(direction, values): (Direction, &[u64])| {
@@ -91,7 +94,7 @@ fn reports_and_repairs_a_truncated_line() {
     fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
     let trials = fixture.run.read_trials().unwrap();
     assert_eq!(trials.records.len(), 1);
-    assert!(trials.torn.unwrap().message().contains("line 2"));
+    assert_eq!(trials.torn, Some(RunWarning::TornRecord { line: 2 }));
     fixture.run.append_trial(record.clone(), &[]).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // A last line that lacks only its line end is a record.

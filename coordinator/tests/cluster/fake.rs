@@ -10,6 +10,7 @@ use coordinator::cluster::{clock::now_ns, inventory::HostSpec};
 use proto::{
     noise::Noise,
     outcome::{Direction, Finished, Interval, Refusal, Series, Window, WorkCounts},
+    refusal::{CancelledWhen, EngineRefusal, RingFailure, SessionRefusal},
     trial::Trial,
     wire::{
         self, DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, Opened, ReadClockRequest,
@@ -131,7 +132,8 @@ impl Fake {
                     let id = trial.id.clone();
                     match self.act {
                         Act::RefuseTrials(which) if id.contains(which) => {
-                            let refusal = Refusal::new("ring-refused", "no such ring", "take a newer kernel");
+                            let failure = RingFailure::NoFirstRing;
+                            let refusal = EngineRefusal::Ring { failure }.into();
                             let _ = say(failed(id, refusal)).await;
                             continue;
                         }
@@ -191,7 +193,7 @@ impl Fake {
                             let _ = say(interval(&cancel.trial_id, begin, now)).await;
                             say(finished(cancel.trial_id, begin, now, true, false)).await
                         }
-                        _ => say(failed(cancel.trial_id, Refusal::new("cancelled", "as asked", ""))).await,
+                        _ => say(failed(cancel.trial_id, cancelled())).await,
                     };
                 }
             }
@@ -203,6 +205,10 @@ type Reply = Result<LeaseEvent, Status>;
 
 fn ready(trial_id: String) -> Event {
     Event::Ready(proto::outcome::Ready::default().into_wire(trial_id))
+}
+
+fn cancelled() -> Refusal {
+    SessionRefusal::Cancelled { when: CancelledWhen::Waiting }.into()
 }
 
 fn failed(trial_id: String, refusal: Refusal) -> Event {

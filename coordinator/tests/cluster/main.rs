@@ -28,6 +28,7 @@ use coordinator::{
 use fake::{Act, Fake, Running};
 use proto::{
     outcome::Interval,
+    refusal::{EngineRefusal, Refusal},
     trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
     units::{ByteSize, Nanos},
 };
@@ -198,13 +199,16 @@ async fn reports_which_run_keeps_a_host_busy() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_a_refused_cell_once_and_runs_the_others() {
+    const NOT_BUILT: &str =
+        "n1: refused (ring-refused): the ring whose polling thread is to be shared was not built";
     let fake = Fake::new(Act::RefuseTrials("-b")).listen().await;
     let willing = Fake::new(Act::Run).listen().await;
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
-    assert_eq!(kept.0[1].0.marks, ["n1: refused (ring-refused): no such ring", "n2: not run to the end"]);
-    assert_eq!(kept.0[1].0.hosts[0].refusal.as_ref().unwrap().remedy(), "take a newer kernel");
+    assert_eq!(kept.0[1].0.marks, [NOT_BUILT, "n2: not run to the end"]);
+    let refusal = kept.0[1].0.hosts[0].refusal.as_ref().unwrap();
+    assert!(matches!(refusal, Refusal::Engine(EngineRefusal::Ring { .. })), "{refusal:?}");
     assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
     assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));
     assert!(outcome.lost_hosts.is_empty());

@@ -181,6 +181,7 @@ prop_compose! {
                     _ => Some(SharingCosts::Handover(HandoverCosts { ns: d })),
                 },
             },
+            #[allow(clippy::needless_update, reason = "further counters need no line here")]
             engine: EngineCounts { cq_overflows: c, ..EngineCounts::default() },
             audit: AuditCounts {
                 perf: audited.then(|| PerfCounts {

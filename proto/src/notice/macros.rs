@@ -124,26 +124,28 @@ macro_rules! notices {
     };
 }
 
-/// Declares a closed enum of the notices on several subjects, and of those of other releases.
+/// Declares a closed enum of the notices on several subjects, and of those of other releases. The documentation of a
+/// variant names its subject in the list of all notices.
 #[macro_export]
 macro_rules! notice_groups {
     (
         $(#[$meta:meta])*
         $vis:vis enum $name:ident {
-            $( $(#[$group_meta:meta])* $group:ident($type:ty) ),+ $(,)?
+            $( $(#[doc = $subject:literal])+ $group:ident($type:ty) ),+ $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         $vis enum $name {
-            $( $(#[$group_meta])* $group($type), )+
+            $( $(#[doc = $subject])+ $group($type), )+
             /// One of another release.
             Recorded($crate::notice::Recorded),
         }
 
         impl $name {
             /// All of them by subject, for the list of notices.
-            $vis const LISTS: &'static [&'static [$crate::notice::Entry]] = &[$(<$type>::LIST),+];
+            $vis const LISTS: &'static [$crate::notice::Subject] =
+                &[$($crate::notice::Subject { title: concat!($($subject),+), entries: <$type>::LIST }),+];
 
             fn as_notice(&self) -> &dyn $crate::notice::Notice {
                 match self {
@@ -223,17 +225,22 @@ macro_rules! notice_groups {
             }
         }
 
-        impl<'de> ::serde::Deserialize<'de> for $name {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let written = <$crate::notice::Written as ::serde::Deserialize>::deserialize(deserializer)?;
+        impl From<$crate::notice::Written> for $name {
+            fn from(written: $crate::notice::Written) -> Self {
                 if let Some(facts) = &written.facts {
                     $(
                         if let Some(notice) = $crate::notice::typed::<$type>(&written.code, facts) {
-                            return Ok(Self::$group(notice));
+                            return Self::$group(notice);
                         }
                     )+
                 }
-                Ok(Self::Recorded(written.into()))
+                Self::Recorded(written.into())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$crate::notice::Written as ::serde::Deserialize>::deserialize(deserializer).map(Self::from)
             }
         }
     };

@@ -49,7 +49,7 @@ fn notices_of_other_releases_keep_their_text() {
 fn codes_are_unique_and_documented() {
     for lists in [Warning::LISTS, Refusal::LISTS] {
         let mut codes = BTreeSet::new();
-        for entry in lists.iter().copied().flatten() {
+        for entry in lists.iter().flat_map(|subject| subject.entries) {
             assert!(codes.insert(entry.code), "{} twice", entry.code);
             assert!(entry.when.ends_with('.'), "{}: {}", entry.code, entry.when);
             assert!(!entry.code.contains(|c: char| !(c.is_ascii_lowercase() || c == '-')), "{}", entry.code);

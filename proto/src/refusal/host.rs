@@ -1,30 +1,30 @@
-//! Hosts that cannot be used, as the coordinator finds them.
+//! Hosts that cannot be used.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{notice::OsError, units::Nanos};
 
-/// What a host was asked.
+/// A request to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
-    /// What it is.
+    /// Its description.
     Describe,
-    /// What its clock says.
+    /// Its clock.
     Clock,
-    /// For a lease.
+    /// A lease.
     Lease,
 }
 
-/// What a host was doing when it fell silent.
+/// Phase of a trial in which a host stopped sending events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SilentWhile {
-    /// Preparing a trial.
+    /// Preparation.
     Preparing,
-    /// Running it.
+    /// Measurement.
     Running,
-    /// Ending a cancelled one.
+    /// The end of a cancelled trial.
     Cancelled,
 }
 
@@ -32,24 +32,24 @@ pub enum SilentWhile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossCause {
-    /// By an error.
+    /// The transport failed.
     Broken {
         /// The transport's error.
         why: String,
     },
     /// The agent ended the lease.
     Ended,
-    /// It takes no more requests.
+    /// The connection takes no more requests.
     Gone,
     /// The embedded agent died.
     Died(EmbeddedFailure),
 }
 
-/// How two versions of the protocol were found to differ.
+/// How a difference in protocol versions was detected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionMismatch {
-    /// The host told its version.
+    /// The host reported another version.
     Differs {
         /// The host.
         host: String,
@@ -65,7 +65,7 @@ pub enum VersionMismatch {
     },
 }
 
-/// What is wrong with the embedded agent.
+/// A failure of the embedded agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbeddedFailure {
@@ -98,11 +98,11 @@ impl std::fmt::Display for EmbeddedFailure {
             Self::NotStarted { program, error } => {
                 write!(f, "cannot start the embedded agent ({program}): {error}")
             }
-            Self::NotReached { why } => write!(f, "cannot talk to the embedded agent: {why}"),
+            Self::NotReached { why } => write!(f, "cannot communicate with the embedded agent: {why}"),
             Self::Ended { signal, status, log } => {
                 match signal {
                     Some(signal) => write!(f, "the embedded agent was killed by signal {signal}")?,
-                    None => write!(f, "the embedded agent exited ({status})")?,
+                    None => write!(f, "the embedded agent died ({status})")?,
                 }
                 match log.as_slice() {
                     [] => f.write_str("; it logged nothing"),
@@ -126,26 +126,26 @@ crate::notices! {
         }
         message: format!("cannot connect to {address}: {why}"),
         remedy: else =>
-            "check that `agent serve --listen {address}` runs there and that no firewall is in the way; try \
+            "check that `agent serve --listen {address}` runs there and that no firewall blocks the port; try \
              `coordinator agents --agents {address}`",
 
         /// The embedded agent could not be started or reached.
         "embedded-agent" EmbeddedAgent {
-            /// What is wrong.
+            /// The failure.
             failure: EmbeddedFailure,
         }
         message: failure.to_string(),
         remedy:
-            if matches!(failure, EmbeddedFailure::NotReached { .. }) => "check its log output",
-            else => "start `agent serve` yourself, and name it with --agents",
+            if matches!(failure, EmbeddedFailure::NotReached { .. }) => "see the agent's output",
+            else => "start `agent serve` yourself and pass its address with --agents",
 
         /// The address belongs to something other than an agent.
         "no-agent" NoAgent {
             /// The status it answered with.
             why: String,
         }
-        message: format!("does not answer like a Ringbench agent: {why}"),
-        remedy: else => "check that the address belongs to `agent serve`, and look at its log",
+        message: format!("does not answer as a Ringbench agent: {why}"),
+        remedy: else => "check that `agent serve` listens on that address, and see its log",
 
         /// Agent and coordinator speak different versions of the protocol.
         "protocol-version" ProtocolVersion {
@@ -154,17 +154,17 @@ crate::notices! {
         }
         message: match mismatch {
             VersionMismatch::Differs { host, theirs, ours } => {
-                format!("host {host} speaks protocol version {theirs}, this coordinator version {ours}")
+                format!("host {host} speaks protocol {theirs}, this coordinator {ours}")
             }
-            VersionMismatch::Refused { why } => format!("does not serve this coordinator: {why}"),
+            VersionMismatch::Refused { why } => format!("refuses this coordinator: {why}"),
         },
         remedy: else => "install the same release on both",
 
         /// The agent accepted the connection and does not answer.
         "no-answer" NoAnswer {
-            /// What it was asked.
+            /// The request.
             question: Question,
-            /// How long the coordinator waited.
+            /// The time limit.
             limit: Nanos,
         }
         let seconds = limit.as_duration().as_secs_f64();
@@ -173,7 +173,7 @@ crate::notices! {
             Question::Clock => format!("did not answer within {seconds} s when its clock was read"),
             Question::Lease => format!("did not open a lease within {seconds} s"),
         },
-        remedy: else => "the agent hangs or is stopped: look at its log, and restart it",
+        remedy: else => "the agent hangs or is stopped: see its log and restart it",
 
         /// The agent cannot read its clock.
         "no-clock" NoClock {
@@ -181,7 +181,7 @@ crate::notices! {
             why: String,
         }
         message: format!("its clock cannot be read: {why}"),
-        remedy: else => "look at the agent's log",
+        remedy: else => "see the agent's log",
 
         /// The agent has another lease.
         "busy" Busy {
@@ -190,45 +190,48 @@ crate::notices! {
         }
         message: format!("is busy with another run: {why}"),
         remedy: else =>
-            "wait until that run has ended, or stop it; if a thread is reported as stuck, see to that host",
+            "wait until that run has ended, or stop it; if a thread is held in the kernel, check that host",
 
         /// The connection to the agent ended during the run.
         "lost" Lost {
-            /// How.
+            /// The cause.
             cause: LossCause,
         }
         message: match cause {
             LossCause::Broken { why } => format!("the connection broke: {why}"),
-            LossCause::Ended => "the agent ended the lease".into(),
-            LossCause::Gone => "the connection is gone".into(),
+            LossCause::Ended => "the agent ended the lease by itself".into(),
+            LossCause::Gone => "the connection is closed".into(),
             LossCause::Died(failure) => failure.to_string(),
         },
         remedy:
             if matches!(cause, LossCause::Died(_)) =>
-                "check `dmesg`: it may have been killed when memory ran out; finished trials are kept",
+                "check `dmesg`: it may have been killed because memory ran out; finished trials are kept",
             if *cause == LossCause::Ended =>
                 "check whether the agent was stopped (its log gives the reason); finished trials are kept",
             else =>
                 "check whether the agent still runs (its log gives the reason if not); finished trials are kept",
 
-        /// A host failed without giving a reason.
-        "unknown" Unknown {}
-        message: "it failed without giving a reason".into(),
-        remedy: else => "look at the agent's log",
+        /// A host failed, and its reason cannot be read.
+        "unknown" Unknown {
+            /// Why it cannot be read.
+            why: String,
+        }
+        message: format!("it failed, and its reason cannot be read: {why}"),
+        remedy: else => "see the agent's log",
 
-        /// Nothing was heard from a host for too long.
+        /// A host sent no event for too long.
         "silent" Silent {
-            /// What it was doing.
+            /// The phase of the trial.
             during: SilentWhile,
-            /// How long nothing was heard.
+            /// Time since its last event.
             silence: Nanos,
         }
         let what = match during {
-            SilentWhile::Preparing => "does not become ready",
-            SilentWhile::Running => "is silent",
+            SilentWhile::Preparing => "did not become ready",
+            SilentWhile::Running => "stopped sending events",
             SilentWhile::Cancelled => "did not end a cancelled trial",
         };
-        message: format!("{what}: nothing was heard from it for {:.0} s", silence.as_duration().as_secs_f64()),
-        remedy: else => "look at the agent's log and at `dmesg` there: a worker may hang in the kernel",
+        message: format!("{what}: no event for {:.0} s", silence.as_duration().as_secs_f64()),
+        remedy: else => "see the agent's log and `dmesg` there: a worker may hang in the kernel",
     }
 }

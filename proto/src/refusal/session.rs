@@ -31,7 +31,7 @@ pub enum CancelledWhen {
     Unanswered,
 }
 
-/// What a message does wrong.
+/// What is wrong with a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolError {
@@ -73,11 +73,11 @@ crate::notices! {
         message: match error {
             ProtocolError::TrialUnderWay => "a trial is already under way".into(),
             ProtocolError::LeaseOpen => "the lease is already open".into(),
-            ProtocolError::NotOpened => "sent a message that cannot be understood: no `opened` at first".into(),
+            ProtocolError::NotOpened => "sent an invalid message: the first event of the lease was not `opened`".into(),
             ProtocolError::UnexpectedEvent => {
-                "sent a message that cannot be understood: the event has no place in an open lease".into()
+                "sent an invalid message: the event is not valid in an open lease".into()
             }
-            ProtocolError::Undecodable { why } => format!("sent a message that cannot be understood: {why}"),
+            ProtocolError::Undecodable { why } => format!("sent an invalid message: {why}"),
         },
         remedy:
             if *error == ProtocolError::TrialUnderWay => "wait for its Finished or Failed before the next Prepare",
@@ -92,7 +92,7 @@ crate::notices! {
         message: match when {
             CancelledWhen::Preparing => "the trial was cancelled while its target was being prepared".into(),
             CancelledWhen::Waiting => "the trial was cancelled before it started".into(),
-            CancelledWhen::Unanswered => "did not answer in time when the run was interrupted".into(),
+            CancelledWhen::Unanswered => "did not answer in time after the run was interrupted".into(),
         },
         remedy:
             if *when == CancelledWhen::Unanswered => "run it again",

@@ -77,7 +77,7 @@ impl Elsewhere {
 /// Reads a CPU clock in nanoseconds. `of`: -1 for this process, or the complement of a thread's id.
 fn read(of: i32, which: libc::clockid_t) -> io::Result<u64> {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the pointer is to room for one timespec, which the call fills where it succeeds.
+    // SAFETY: the pointer is to room for one timespec, which the call fills if it succeeds.
     let time = unsafe {
         if libc::clock_gettime((of << 3) | which, time.as_mut_ptr()) != 0 {
             return Err(io::Error::last_os_error());

@@ -73,7 +73,7 @@ impl Command {
         }
     }
 
-    /// The command as it lies in a request.
+    /// The command as stored in a request.
     #[inline]
     pub fn area(self) -> [u8; AREA] {
         #[repr(C)]

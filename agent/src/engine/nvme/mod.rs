@@ -123,7 +123,7 @@ impl Ring<Commands> {
         }
     }
 
-    /// Reads the drive's first block by a command that is made like all others, and returns its result. The setup of a
+    /// Reads the drive's first block by a command that is built like all others, and returns its result. The setup of a
     /// ring does not show whether the driver accepts commands or registered buffers, or polls for them.
     fn test_command(&mut self, block: u32) -> i32 {
         self.queue(std::iter::once((0, Op::new(OpKind::Read, 0, block))));

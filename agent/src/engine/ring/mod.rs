@@ -29,7 +29,7 @@ pub use self::{context::RequestContext, dual::DualRing, setup::Attach, transfers
 use super::{BATCHES, Completion, Counts, Engine, LOOKS, Slot, batch_class};
 use crate::{buffers::Buffers, workload::Op};
 
-/// What a ring's requests do.
+/// The kind of a ring's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// Nothing.
@@ -48,7 +48,7 @@ impl Opcode {
 
 /// The configuration of a ring.
 pub struct RingSetup<'a> {
-    /// What its requests do.
+    /// The kind of its requests.
     pub opcode: Opcode,
     /// The maximum number of requests in flight.
     pub depth: u32,
@@ -261,7 +261,7 @@ impl<R: Requests> Ring<R> {
     /// # Safety
     /// Everything that the entry refers to must live until its completion is reaped, and the queue must have room.
     pub(super) unsafe fn queue_entry(&mut self, entry: &R::Sqe) {
-        // SAFETY: the caller guarantees that what the entry refers to lives long enough.
+        // SAFETY: the caller guarantees that everything that the entry refers to lives long enough.
         let pushed = unsafe { self.ring.submission().push(entry) };
         debug_assert!(pushed.is_ok(), "the caller made sure that there is room");
         self.queued += 1;

@@ -20,7 +20,8 @@ const REAL_TIME: u16 = 1 << 13;
 const BEST_EFFORT: u16 = 2 << 13;
 
 impl<R: Requests> Ring<R> {
-    /// Prefers urgent requests as requested, and returns what was granted. `flagged`: the ring takes urgent flags.
+    /// Sets up the requested preference of urgent requests, and returns what was granted. `flagged`: the ring accepts
+    /// urgent flags.
     pub(super) fn urgent_hint(&mut self, setup: &RingSetup<'_>, flagged: bool) -> Result<Vec<Knob>, Refusal> {
         let Some(urgent) = setup.engine.urgent else { return Ok(Vec::new()) };
         let granted = |by: UrgentBy| Knob::new(URGENT, KnobValue::Urgent(urgent.by), KnobValue::Urgent(by));

@@ -31,7 +31,7 @@ pub struct Shared {
 /// The ring and its state, shared by all workers.
 struct SharedRing {
     lock: Lock<Inner>,
-    /// Where each worker sleeps that is not the leader.
+    /// One for each worker, on which it sleeps unless it is the leader.
     parkers: Box<[Parker]>,
     ring_fd: RingFd,
     /// The number of slots of each worker.

@@ -1,25 +1,25 @@
-//! Whether a calibration is one of what a run measures. What makes it another experiment is refused before the run;
-//! what makes it doubtful is a warning in the run's summary.
+//! Whether a calibration fits a run. One of another target or workload is refused before the run; other differences are
+//! warnings in the run's summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{fingerprint::TRIVIAL, warnings::Warnings};
 use crate::{
-    params::Params, plan::Plan, scenario::Scenario, store::HostEntry, summary::calibration::Calibration,
+    params::Params,
+    plan::Plan,
+    scenario::Scenario,
+    store::HostEntry,
+    summary::calibration::Calibration,
+    warning::{CalibrationWarning, FactNames, OtherHost},
 };
 
-/// Facts named in a warning; a kernel that was changed changes many.
-const MOST_NAMED: usize = 6;
-const CALIBRATE: &str =
-    "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts";
-
-/// The calibration is of another experiment.
+/// The calibration has another target or workload than the scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error(
     "the calibration {run_id} is of another {what}: it has {calibrated}, the scenario {scenario} has {own}"
 )]
 #[diagnostic(help(
-    "calibrate this one: `coordinator calibrate` with the same scenario, --set and --quick; or run without \
+    "calibrate this scenario: `coordinator calibrate` with the same scenario, --set and --quick; or run without \
      --calibration"
 ))]
 pub struct Misfit {
@@ -29,18 +29,18 @@ pub struct Misfit {
     pub scenario: String,
     /// `workload` or `target`, or a key of it.
     pub what: String,
-    /// What it is there.
+    /// Its value in the calibration.
     pub calibrated: String,
-    /// What it is here.
+    /// Its value in the scenario.
     pub own: String,
 }
 
 impl Calibration {
-    /// Whether it is of the same target and workload as the scenario. Arms may differ: the spread of one stands for that
-    /// of all. So may the number of trials, which is reckoned with.
+    /// Checks that it has the same target and workload as the scenario. Arms may differ, because the spread of one arm
+    /// stands for that of all. The number of trials may differ too, because floors are computed for it.
     ///
     /// # Errors
-    /// In what they differ.
+    /// The first difference.
     pub fn check(&self, scenario: &Scenario) -> Result<(), Misfit> {
         let tree = |value: Result<serde_json::Value, serde_json::Error>| value.unwrap_or_default();
         let pairs = [
@@ -56,73 +56,52 @@ impl Calibration {
         Ok(())
     }
 
-    /// What makes it doubtful for a run.
+    /// Warns of differences between the calibration and a run that make its floors doubtful.
     pub(in crate::analysis) fn warn(&self, plan: &Plan, hosts: &[HostEntry], warnings: &mut Warnings) {
-        let run = &self.run_id;
+        let run = || self.run_id.clone();
         for host in hosts {
-            let message = match self.hosts.get(&host.name) {
-                None => format!("the calibration {run} is of other hosts: it has no {}", host.name),
+            let difference = match self.hosts.get(&host.name) {
+                None => OtherHost::Missing(host.name.clone()),
                 Some(facts) => match changed(facts, &host.description.facts) {
-                    None => continue,
-                    Some(names) => {
-                        format!("this host was another when {run} was calibrated: it differs in {names}")
-                    }
+                    names if names.is_empty() => continue,
+                    names => OtherHost::Changed(FactNames(names)),
                 },
             };
-            warnings.add("calibration-other-host", Some(&host.name), message, CALIBRATE);
+            warnings.add(Some(&host.name), CalibrationWarning::OtherHosts { run: run(), difference });
         }
         let version = env!("CARGO_PKG_VERSION");
         if self.version != version {
-            let message = format!("{run} was calibrated by Ringbench {}, this is {version}", self.version);
-            warnings.add("calibration-other-version", None, message, CALIBRATE);
+            let (theirs, ours) = (self.version.clone(), version.to_owned());
+            warnings.add(None, CalibrationWarning::OtherVersion { run: run(), theirs, ours });
         }
         if !plan.cells.iter().any(|cell| cell.arm == self.arm) {
-            let message = format!(
-                "{run} calibrated the arm {}, which this run has not: others may spread more",
-                self.arm
-            );
-            let remedy = "calibrate an arm of this scenario: `coordinator calibrate SCENARIO --arm NAME`";
-            warnings.add("calibration-other-arm", None, message, remedy);
+            warnings.add(None, CalibrationWarning::OtherArm { run: run(), arm: self.arm.clone() });
         }
         let known = |params: &Params| {
             self.points.iter().any(|point| point.params == *params && !point.metrics.is_empty())
         };
         for params in plan.points().iter().filter(|params| !known(params)) {
             let point = crate::params::point(params);
-            let message = format!("{run} has no {point}: the largest floor of its points stands for it");
-            warnings.add("calibration-lacks-point", None, message, CALIBRATE);
+            warnings.add(None, CalibrationWarning::LacksPoint { run: run(), point });
         }
-        if let Some((_, metric)) = self.biased().next() {
-            let message = format!(
-                "in {run} the arm {} differed from itself ({} x{:.3}): order matters on this rig",
-                self.arm, metric.metric, metric.ratio
-            );
-            let remedy =
-                "find what changes from trial to trial (heat, cache, other load), and calibrate again";
-            warnings.add("calibration-biased", None, message, remedy);
+        if let Some((_, found)) = self.biased().next() {
+            let (arm, metric, ratio) = (self.arm.clone(), found.metric.clone(), found.ratio);
+            warnings.add(None, CalibrationWarning::Biased { run: run(), arm, metric, ratio });
         }
         if !self.trustworthy || self.quick {
-            let what = if self.quick { "a quick run" } else { "incomplete" };
-            let message = format!("the calibration {run} is {what}: its floors mean little");
-            warnings.add("calibration-doubtful", None, message, CALIBRATE);
+            warnings.add(None, CalibrationWarning::Doubtful { run: run(), quick: self.quick });
         }
     }
 }
 
-/// The names of facts that are not what they were, the first of them; `None` where all are.
-fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<String> {
+/// The names of facts whose values differ.
+fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let differ = |name: &&&String| !TRIVIAL.contains(&name.as_str()) && before.get(**name) != now.get(**name);
-    let names: Vec<&str> = names.iter().filter(differ).map(|name| name.as_str()).collect();
-    let named = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => None,
-        count if count > MOST_NAMED => Some(format!("{named} and {} more", count - MOST_NAMED)),
-        _ => Some(named),
-    }
+    let differ = |name: &&String| !TRIVIAL.contains(&name.as_str()) && before.get(*name) != now.get(*name);
+    names.into_iter().filter(differ).cloned().collect()
 }
 
-/// The first key, depth first, at which two trees differ, and both values.
+/// The first key in depth-first order at which two trees differ, with both values.
 fn difference(
     at: &str,
     theirs: &serde_json::Value,

@@ -1,4 +1,4 @@
-//! From the trials of an arm against itself to what can be seen.
+//! Computes a calibration from the trials of an arm against itself.
 
 use std::collections::HashMap;
 
@@ -22,18 +22,18 @@ use crate::{
     summary::calibration::{CalibratedMetric, CalibratedPoint, Calibration},
 };
 
-/// What was run against itself.
+/// The arm that was run against itself, and the run.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The scenario that it is for.
+    /// The scenario that is calibrated.
     pub scenario: &'a Scenario,
-    /// Trials of a cell for which the smallest visible difference is told.
+    /// Trials per cell for which the smallest visible difference is computed.
     pub trials: u32,
-    /// Comparisons of a metric that the scenario's runs judge together.
+    /// Comparisons per metric that runs of the scenario judge together.
     pub comparisons: u32,
-    /// The arm, as the plan calls it the first time.
+    /// The first name of the arm in the plan.
     pub arm: &'a str,
-    /// And the second time.
+    /// The second name.
     pub again: &'a str,
     /// The plan that was run.
     pub plan: &'a Plan,
@@ -43,23 +43,23 @@ pub struct Subject<'a> {
     pub trustworthy: bool,
 }
 
-/// What is calibrated: all that comparisons look at, but the metrics of lanes.
+/// The calibrated metrics: all that are compared, except those of lanes.
 fn calibrated() -> impl Iterator<Item = &'static Compared> {
     COMPARED.iter().filter(|compared| !compared.by_lane)
 }
 
-/// One trial's values, in the order of [`calibrated`].
+/// The values of a trial, in the order of [`calibrated`].
 type Values = Vec<Option<f64>>;
 
-/// Concludes from the trials recorded.
+/// Computes the calibration from the recorded trials.
 ///
 /// # Errors
-/// Where the records or their histograms cannot be read.
+/// The records or their histograms cannot be read.
 pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, StoreError> {
     let plan = subject.plan;
     let mut trials: HashMap<(usize, u32), Values> = HashMap::new();
     for record in run.read_trials()?.records {
-        // A trial that was run again counts as it came out last.
+        // Of a repeated trial, the last attempt counts.
         if let Some(values) = values(run, &record)? {
             trials.insert((record.cell, record.block), values);
         }
@@ -100,11 +100,11 @@ pub fn measure(subject: &Subject<'_>, run: &RunDir) -> Result<Calibration, Store
         power: POWER,
         points,
     };
-    // Trials that are sure to be are as good as fixed.
+    // A run always has this number of trials, so their number counts as fixed.
     Ok(found.for_run(subject.trials, Length::Fixed, subject.comparisons))
 }
 
-/// The values of a timed trial that counts, all hosts together.
+/// The values of a timed trial that counts, merged over hosts.
 fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreError> {
     if record.measure != Measure::Timed || !trials::kept_out(record).is_empty() {
         return Ok(None);
@@ -116,7 +116,7 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
     Ok(Some(calibrated().map(|compared| compared.metric.in_trial(&trial)).collect()))
 }
 
-/// A metric over its pairs; `None` where fewer than two pairs have a ratio.
+/// A metric over its pairs; `None` if fewer than two pairs have a ratio.
 fn metric(name: &str, pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>) -> Option<CalibratedMetric> {
     let above_zero = |value: Option<f64>| value.filter(|value| *value > 0.0 && value.is_finite());
     let logs: Vec<f64> =
@@ -136,8 +136,8 @@ fn metric(name: &str, pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>) -
     })
 }
 
-/// Says where the arm differs from itself. Of many points and metrics, some intervals exclude 1 by chance, so
-/// all are judged together; and what is below the resolution is no bias worth the name.
+/// Finds the metrics in which the arm differs from itself. With many points and metrics, some intervals exclude 1 by
+/// chance, so all are judged together. Differences below the resolution do not count as bias.
 fn judge(points: &mut [CalibratedPoint]) {
     let metrics = || points.iter().flat_map(|point| &point.metrics);
     let adjusted = holm(&metrics().map(|metric| metric.p_value).collect::<Vec<_>>());

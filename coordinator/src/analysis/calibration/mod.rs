@@ -1,6 +1,6 @@
-//! What a rig can see at all: an arm was run against itself, and how far apart its trials came out says how small a
-//! difference would be found. [`Calibration`] is `calibration.json`; a run that was given one has a copy of it, and its
-//! verdicts go no further than that.
+//! The smallest difference that a machine can resolve. It follows from the spread of an arm that was run against itself.
+//! [`Calibration`] is `calibration.json`. A run with a calibration has a copy of it, and its verdicts ignore smaller
+//! differences.
 
 mod fit;
 mod measure;
@@ -29,22 +29,22 @@ use crate::{
     },
 };
 
-/// What a calibration leaves in its own run directory.
+/// The result of a calibration, in its run directory.
 pub const CALIBRATION: &str = "calibration.json";
-/// The copy in the directory of a run that was given one.
+/// The copy in the directory of a run that uses the calibration.
 pub const CALIBRATED_BY: &str = "calibrated-by.json";
 /// The version of `calibration.json`.
 pub const SCHEMA: u32 = 1;
-/// How likely a difference of the smallest visible size is found.
+/// The probability with which a difference of the smallest visible size is found.
 pub const POWER: f64 = 0.9;
-/// No difference below this is told from none, as in verdicts.
+/// Differences below this count as none, as in verdicts.
 pub const RESOLUTION: f64 = crate::stats::verdict::RESOLUTION;
-/// Blocks that a calibration has at least: the spread is then known to within -26 % and +55 %.
+/// The minimum number of blocks of a calibration. The spread is then known to within -26 % and +55 %.
 pub const BLOCKS: u32 = 16;
 
 impl Calibration {
-    /// The standard deviation of a metric at a point. At a point that was not calibrated it is the largest of all
-    /// others'; of a metric that never was, none.
+    /// The standard deviation of a metric at a point; for a point that was not calibrated, the largest of all points.
+    /// `None` for a metric that was not calibrated.
     fn sd(&self, metric: &str, params: &Params) -> Option<f64> {
         let of = |point: &CalibratedPoint| {
             point.metrics.iter().find(|found| found.metric == metric).map(|found| found.sd)
@@ -53,8 +53,8 @@ impl Calibration {
         here.or_else(|| self.points.iter().filter_map(of).reduce(f64::max))
     }
 
-    /// The same spread, and what can be seen through it with so many trials of a cell, of which precision may have
-    /// decided the number, and so many comparisons of a metric.
+    /// The calibration with its smallest visible differences computed for this number of trials per cell, how that
+    /// number was decided, and this number of comparisons per metric.
     #[must_use]
     pub fn for_run(mut self, trials: u32, length: Length, comparisons: u32) -> Self {
         (self.trials, self.comparisons) = (trials, comparisons.max(1));
@@ -72,8 +72,9 @@ impl Calibration {
         metrics.filter(|(_, metric)| metric.biased)
     }
 
-    /// Turns verdicts on differences that cannot be seen here into *no difference*, however sure they look. What can be
-    /// seen follows from the spread alone, by the pairs that each comparison has and by how many were judged together.
+    /// Turns verdicts on differences that cannot be resolved into *no difference*, whatever their p-value. The smallest
+    /// visible difference follows from the calibrated spread, the pairs of the comparison, and the number of comparisons
+    /// that are judged together.
     pub(super) fn apply(&self, comparisons: &mut [Comparison], length: Length) -> CalibrationUse {
         let mut families: BTreeMap<String, u32> = BTreeMap::new();
         for found in comparisons.iter().filter(|found| found.p_value.is_some()) {
@@ -104,13 +105,13 @@ impl Calibration {
     }
 }
 
-/// The difference, as a share, that is so many standard deviations.
+/// The difference of this many standard deviations, as a share.
 fn visible(sd: f64, deviations: f64) -> f64 {
     (sd * deviations).exp_m1().max(RESOLUTION)
 }
 
 impl CalibratedMetric {
-    /// Works out what can be seen.
+    /// Computes the smallest visible difference.
     fn see(&mut self, deviations: Option<f64>) {
         let through = |sd: f64| deviations.map(|deviations| visible(sd, deviations));
         let [low, high] = self.sd_ci95;
@@ -120,18 +121,18 @@ impl CalibratedMetric {
 }
 
 impl RunDir {
-    /// Writes what a calibration found.
+    /// Writes the result of a calibration.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The file cannot be written.
     pub fn write_calibration(&self, found: &Calibration) -> Result<(), StoreError> {
         self.write_json(CALIBRATION, found)
     }
 
-    /// Reads what a calibration found.
+    /// Reads the result of a calibration.
     ///
     /// # Errors
-    /// Where this is no run of `calibrate`, or the file is damaged.
+    /// This is no run of `calibrate`, or the file is damaged.
     pub fn calibration(&self) -> Result<Calibration, StoreError> {
         if !self.path().join(CALIBRATION).is_file() {
             return Err(StoreError::NotARun { path: self.path().to_owned(), missing: CALIBRATION });
@@ -143,7 +144,7 @@ impl RunDir {
     }
 
     fn read_calibration(&self, name: &str, remedy: &'static str) -> Result<Calibration, StoreError> {
-        // The schema first: what another one says may not be readable at all.
+        // The schema comes first, because a file with another one may not be readable.
         #[derive(Deserialize)]
         struct Head {
             schema: u32,
@@ -160,20 +161,20 @@ impl RunDir {
         self.read_json(name)
     }
 
-    /// Keeps a copy of the calibration that the run's verdicts are to heed.
+    /// Writes a copy of the calibration that the run's verdicts respect.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// The file cannot be written.
     pub fn write_calibrated_by(&self, found: &Calibration) -> Result<(), StoreError> {
         self.write_json(CALIBRATED_BY, found)
     }
 
-    /// The calibration that the run's verdicts heed, if it was given one.
+    /// The calibration that the run's verdicts respect, if there is one.
     ///
     /// # Errors
-    /// Where the file is damaged, or of another release.
+    /// The file is damaged, or was written by another release.
     pub fn calibrated_by(&self) -> Result<Option<Calibration>, StoreError> {
-        let remedy = "report this run with the release that ran it; or delete the file, and verdicts heed no calibration";
+        let remedy = "report this run with the release that ran it; or delete the file, so that verdicts respect no calibration";
         let there = self.path().join(CALIBRATED_BY).exists();
         there.then(|| self.read_calibration(CALIBRATED_BY, remedy)).transpose()
     }

@@ -1,21 +1,21 @@
-//! Spread, and what can be seen through it. Knows nothing of what was measured.
+//! Spread, and the smallest difference that can be found in spite of it.
 
 use statrs::distribution::{ChiSquared, Continuous as _, ContinuousCDF as _, Normal, StudentsT};
 
 use super::POWER;
 use crate::stats::{confidence::CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
 
-/// Logarithms of ratios within blocks.
+/// The spread of the logarithms of ratios within blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
     pub(super) mean: f64,
-    /// Of the mean.
+    /// The interval of the mean.
     pub(super) ci95: [f64; 2],
-    /// Two-sided: how likely a mean so far from 0 is by chance.
+    /// The probability of a mean this far from 0 by chance, two-sided.
     pub(super) p_value: f64,
     /// Standard deviation.
     pub(super) sd: f64,
-    /// Of the standard deviation.
+    /// The interval of the standard deviation.
     pub(super) sd_ci95: [f64; 2],
 }
 
@@ -36,7 +36,7 @@ pub(super) fn spread(values: &[f64]) -> Option<Spread> {
     let chi = ChiSquared::new(n - 1.0).ok()?;
     let error = sd / n.sqrt();
     let half = student.inverse_cdf(0.5 + CONFIDENCE / 2.0) * error;
-    // Without any spread, but for rounding, the mean is what it is.
+    // Without any spread except for rounding, the mean is exact.
     let p_value = match error > 1e-12 {
         true => (2.0 * student.sf((mean / error).abs())).min(1.0),
         false => f64::from(mean.abs() <= 1e-12),
@@ -46,31 +46,31 @@ pub(super) fn spread(values: &[f64]) -> Option<Spread> {
     Some(Spread { mean, ci95: [mean - half, mean + half], p_value, sd, sd_ci95 })
 }
 
-/// How a comparison is judged in the run that it is part of.
+/// How a comparison is judged in its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Judged {
     /// Blocks in which both sides count.
     pub(super) pairs: u32,
-    /// What decided that number.
+    /// How that number was decided.
     pub(super) length: Length,
-    /// Comparisons of the metric that are judged together, itself among them.
+    /// Comparisons of the metric that are judged together, including this one.
     pub(super) comparisons: u32,
 }
 
 impl Judged {
-    /// Standard deviations of the logarithm of a ratio that a true difference must have, to be found with [`POWER`]:
+    /// The true difference that is found with [`POWER`], in standard deviations of the logarithm of a ratio:
     /// `l / sqrt(n)`, and so a difference of `exp(l * sd / sqrt(n)) - 1`. `None` below two pairs.
     ///
     /// `l` is the noncentrality at which the two-sided t test of `n - 1` degrees of freedom has that power at the level
-    /// of [`SIGNIFICANCE`] over the number of comparisons: what Holm's correction asks of the first of them that it
-    /// lets through. So it is exact for a difference that stands alone; where others are found too, more is seen.
+    /// of [`SIGNIFICANCE`] divided by the number of comparisons, which is the level that Holm's correction requires of
+    /// the smallest p-value. It is thus exact if there is one difference; if there are several, smaller ones are found.
     ///
-    /// The usual formula for the size of a paired sample (NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2) has
-    /// central quantiles in its place. At 5 % for one comparison, that is nearly the same from ten trials on, and too
-    /// little below: at three trials a difference of its size is found in 85 of 100 experiments only, at two in 78.
+    /// The usual formula for the size of a paired sample (NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2) uses
+    /// central quantiles instead. At 5 % for one comparison, it is nearly the same from ten trials on and too small
+    /// below: with three trials, a difference of its size is found in only 85 of 100 experiments, with two in 78.
     pub(super) fn deviations(self) -> Option<f64> {
         let freedom = f64::from(self.pairs.checked_sub(1).filter(|freedom| *freedom > 0)?);
-        // Of a length that chance decided a half counts in the test, though the spread rests on all of it.
+        // If precision decided the number of trials, half of them count in the test, but all in the spread.
         let counted = self.length.freedom(self.pairs as usize);
         let level = SIGNIFICANCE / f64::from(self.comparisons.max(1));
         let student = StudentsT::new(0.0, 1.0, counted).ok()?;
@@ -90,8 +90,8 @@ fn noncentrality(critical: f64, freedom: f64) -> Option<f64> {
     Some(high)
 }
 
-/// How likely `|Z + l| > critical * sqrt(V / freedom)`, for a normal Z and a chi square V: the definition of the
-/// noncentral t distribution, integrated over `u = sqrt(V / freedom)` by Simpson's rule.
+/// The probability of `|Z + l| > critical * sqrt(V / freedom)`, for a normal Z and a chi-squared V: the definition of
+/// the noncentral t distribution, integrated over `u = sqrt(V / freedom)` by Simpson's rule.
 fn power(l: f64, critical: f64, freedom: f64) -> Option<f64> {
     const STEPS: u32 = 400;
     let normal = Normal::standard();
@@ -104,7 +104,7 @@ fn power(l: f64, critical: f64, freedom: f64) -> Option<f64> {
         let u = f64::from(step) * width;
         (if step % 2 == 1 { 4.0 } else { 2.0 }) * beyond(u) * density(u)
     });
-    // At 0 a single degree of freedom has a density; all others have none, and at the far end nobody has.
+    // At 0, the density is above zero for one degree of freedom only; at the upper end it is always negligible.
     let at_zero = if freedom == 1.0 { 2.0 / (2.0 * std::f64::consts::PI).sqrt() * beyond(0.0) } else { 0.0 };
     Some((at_zero + weighted.sum::<f64>()) * width / 3.0)
 }
@@ -129,14 +129,14 @@ mod tests {
         assert!((a - b).abs() <= by * b.abs(), "{a} is not {b}");
     }
 
-    /// Box and Muller's way to normal numbers.
+    /// A normally distributed number, by the method of Box and Muller.
     fn normal(random: &mut Xoshiro256PlusPlus) -> f64 {
         let mut uniform = || ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         (-2.0 * uniform().ln()).sqrt() * (2.0 * std::f64::consts::PI * uniform()).cos()
     }
 
     #[test]
-    fn a_spread_and_its_intervals_are_those_of_the_tables() {
+    fn the_spread_and_its_intervals_match_published_tables() {
         let found = spread(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         close(found.mean, 3.0, 1e-12);
         close(found.sd, 2.5f64.sqrt(), 1e-12);
@@ -154,8 +154,8 @@ mod tests {
         Judged { pairs, length: Length::Fixed, comparisons: 1 }
     }
 
-    /// The share of experiments in which a difference of the size that is said to be visible is found, as the only one
-    /// of its family, by the rules of a run's verdicts.
+    /// The share of experiments in which a difference of the smallest visible size is found, as the only one of its
+    /// family, by the rules of a run's verdicts.
     fn found(judged: Judged, experiments: u32, random: &mut Xoshiro256PlusPlus) -> f64 {
         let sd = 0.02;
         let difference = judged.deviations().unwrap() * sd;
@@ -180,26 +180,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_to_be_visible_is_found_as_often_as_was_said() {
+    fn visible_differences_are_found_with_the_stated_power() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         for pairs in [2, 3, 5, 10] {
             // 0.9, within four standard deviations of a share of 10,000.
             close(found(alone(pairs), 10_000, &mut random), POWER, 4.0 * 0.003 / POWER);
         }
         assert_eq!((alone(1).deviations(), alone(0).deviations()), (None, None));
-        // For many trials it is (2.10836 + 1.28155) / sqrt(n): quantiles of the normal distribution.
+        // For many trials the limit is (2.10836 + 1.28155) / sqrt(n): quantiles of the normal distribution.
         close(alone(1000).deviations().unwrap(), 3.38991 / 1000f64.sqrt(), 0.01);
     }
 
     #[test]
-    fn of_many_it_is_found_as_often_too() {
+    fn one_difference_among_many_is_found_with_the_stated_power() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(2);
         for judged in [
             Judged { comparisons: 12, ..alone(5) },
             Judged { comparisons: 12, ..alone(10) },
             Judged { comparisons: 4, ..alone(3) },
         ] {
-            // Four standard deviations of a share of 2,000; a little more, since a false one may help.
+            // Four standard deviations of a share of 2,000; a little more, since a false one may lower the required level.
             let share = found(judged, 2_000, &mut random);
             assert!((POWER - 0.027..POWER + 0.035).contains(&share), "{judged:?}: {share}");
             let one = Judged { comparisons: 1, ..judged };
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_chance_decided_sees_less() {
+    fn a_number_of_trials_decided_by_precision_resolves_less() {
         let open = Judged { length: Length::ByPrecision { min: 5 }, ..alone(20) };
         assert!(open.deviations() > alone(20).deviations());
         let at_least = Judged { length: Length::ByPrecision { min: 5 }, ..alone(5) };

@@ -1,4 +1,4 @@
-//! A synthetic arm against itself, and what a run makes of it.
+//! A synthetic arm against itself, and runs that use its calibration.
 
 use super::*;
 use crate::{
@@ -21,7 +21,7 @@ fn scenario(overrides: &[&str]) -> Scenario {
     scenario::load_text(TEXT.into(), "x.yaml".as_ref(), &overrides, false).unwrap().scenario
 }
 
-/// The arm against itself, both of a block with the same noise.
+/// The arm against itself, with the same noise in both trials of a block.
 fn calibration(depths: &[u64], model: fn(&str, u64) -> (f64, u64, f64)) -> Calibration {
     let mut fixture = Fixture::new(&["sync", "sync-again"], depths, 4, &["local"]);
     fixture.model = model;
@@ -45,8 +45,8 @@ fn metric<'a>(found: &'a Calibration, name: &str, depth: u64) -> &'a CalibratedM
     point.metrics.iter().find(|metric| metric.metric == name).unwrap()
 }
 
-/// A calibration whose smallest visible difference in IOPS is about 5 % at depth 1, 20 % at depth 32, of one
-/// comparison of five trials.
+/// A calibration whose smallest visible difference in IOPS, for one comparison of five trials, is about 5 % at depth 1
+/// and 20 % at depth 32.
 fn known() -> Calibration {
     let mut found = calibration(&[1, 32], |_, _| (1000.0, 10_000, 1.0));
     for (point, sd) in found.points.iter_mut().zip([0.0216, 0.0827]) {
@@ -64,11 +64,11 @@ fn floor(found: &Calibration, metric: &str, depth: u64) -> Option<f64> {
 }
 
 #[test]
-fn an_arm_that_equals_itself_is_seen_to_the_resolution() {
+fn an_arm_without_spread_resolves_the_minimum() {
     let found = calibration(&[1], |_, _| (80_000.0, 12_000, 1.0));
     let names: Vec<&str> = found.points[0].metrics.iter().map(|metric| metric.metric.as_str()).collect();
     let compared = COMPARED.iter().filter(|compared| !compared.by_lane).map(|compared| compared.name);
-    assert_eq!(names, compared.collect::<Vec<_>>(), "whatever is compared is calibrated");
+    assert_eq!(names, compared.collect::<Vec<_>>(), "all compared metrics are calibrated");
     let iops = metric(&found, "iops", 1);
     assert_eq!((iops.pairs, iops.sd, iops.biased), (4, 0.0, false));
     assert_eq!(iops.smallest_visible, Some(RESOLUTION));
@@ -77,7 +77,7 @@ fn an_arm_that_equals_itself_is_seen_to_the_resolution() {
 }
 
 #[test]
-fn an_arm_that_differs_from_itself_is_told() {
+fn an_arm_that_differs_from_itself_is_biased() {
     let found = calibration(&[1, 32], |arm, depth| {
         let second = arm == "sync-again" && depth == 32;
         (if second { 81_000.0 } else { 80_000.0 }, 12_000, 1.0)
@@ -96,7 +96,7 @@ fn a_metric_that_is_zero_has_no_ratio() {
 }
 
 #[test]
-fn floors_are_of_the_point_or_the_largest() {
+fn floors_are_those_of_the_point_or_the_largest() {
     let found = known();
     let of = |found: &Calibration, depth| floor(found, "iops", depth);
     let (here, there) = (of(&found, 1).unwrap(), of(&found, 32).unwrap());
@@ -104,17 +104,20 @@ fn floors_are_of_the_point_or_the_largest() {
     assert_eq!(of(&found, 8), Some(there), "not calibrated");
     assert_eq!(floor(&found, "nonsense", 1), None);
     let iops = |found: &Calibration| metric(found, "iops", 1).smallest_visible;
-    assert_eq!(iops(&found), Some(here), "what is told is what verdicts heed");
+    assert_eq!(iops(&found), Some(here), "the reported floor is the one that verdicts respect");
     let more = found.clone().for_run(20, Length::Fixed, 1);
-    assert!(iops(&more).unwrap() < here, "more trials see more");
+    assert!(iops(&more).unwrap() < here, "more trials resolve more");
     let many = found.clone().for_run(5, Length::Fixed, 12);
     assert!(iops(&many).unwrap() > 1.5 * here, "one of twelve is harder to see");
     let open = found.clone().for_run(20, Length::ByPrecision { min: 5 }, 1);
-    assert!(iops(&open).unwrap() > iops(&more).unwrap(), "of a length that chance decided a half counts");
+    assert!(
+        iops(&open).unwrap() > iops(&more).unwrap(),
+        "half of the trials count if precision decided their number"
+    );
     assert_eq!(iops(&found.for_run(1, Length::Fixed, 1)), None);
 }
 
-/// A run whose second arm is 10 % faster at both depths, and surely so.
+/// A run whose second arm is certainly 10 % faster at both depths.
 fn run(fixture: &mut Fixture) {
     fixture.model = |arm, _| (if arm == "sync" { 80_000.0 } else { 88_000.0 }, 12_000, 1.0);
     fixture.execute(usize::MAX);
@@ -145,7 +148,7 @@ fn a_verdict_below_the_floor_is_no_difference() {
 }
 
 #[test]
-fn a_floor_is_of_the_pairs_that_count_and_of_as_many_as_are_judged() {
+fn floors_depend_on_pairs_that_count_and_on_comparisons() {
     let of = |arms: &[&str], change: fn(&mut TrialRecord)| {
         let mut fixture = Fixture::new(arms, &[1, 32], 5, &["local"]);
         fixture.change = change;
@@ -165,12 +168,12 @@ fn a_floor_is_of_the_pairs_that_count_and_of_as_many_as_are_judged() {
             record.marks.push("noise".into());
         }
     });
-    assert_eq!((fewer.pairs, fewer.comparisons), (3, 2), "planned were five");
+    assert_eq!((fewer.pairs, fewer.comparisons), (3, 2), "five were planned");
     assert!(fewer.smallest_visible > 1.5 * few.smallest_visible, "{fewer:?} {few:?}");
 }
 
 #[test]
-fn what_makes_a_calibration_doubtful_is_told() {
+fn doubtful_calibrations_cause_warnings() {
     let mut fixture = Fixture::new(&["other", "uring-tuned"], &[1, 8], 3, &["local", "n2"]);
     run(&mut fixture);
     let mut found = known();
@@ -180,7 +183,7 @@ fn what_makes_a_calibration_doubtful_is_told() {
     found.hosts.get_mut("local").unwrap().insert("kernel.release".into(), "5.10".into());
     fixture.run.write_calibrated_by(&found).unwrap();
     let set = fixture.analyse(Some("other"));
-    let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code.as_str()).collect();
+    let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code()).collect();
     let all = [
         "calibration-other-host",
         "calibration-other-host",
@@ -191,13 +194,13 @@ fn what_makes_a_calibration_doubtful_is_told() {
         "calibration-doubtful",
     ];
     assert_eq!(codes, all);
-    let of = |code: &str| &set.warnings.iter().find(|warning| warning.code == code).unwrap().message;
+    let of = |code: &str| set.warnings.iter().find(|warning| warning.code() == code).unwrap().message();
     assert!(of("calibration-other-host").contains("it differs in kernel.release"));
     assert!(of("calibration-lacks-point").contains("depth 8"));
 }
 
 #[test]
-fn another_experiment_is_refused_by_its_key() {
+fn calibrations_of_other_experiments_are_refused_by_key() {
     let found = known();
     assert_eq!(found.check(&scenario(&["trials=9", "arms.sync.depth=1", "sweep.depth=[1,2]"][..1])), Ok(()));
     let misfit = found.check(&scenario(&["workload.runtime=2s"])).unwrap_err();
@@ -214,7 +217,7 @@ fn the_file_reads_back_and_fits_its_schema() {
     let found = known();
     fixture.run.write_calibration(&found).unwrap();
     let mut read = fixture.run.calibration().unwrap();
-    // The last digit of a number may get lost in JSON.
+    // JSON may lose the last digit of a number.
     let of = |of: &Calibration| floor(of, "iops", 32).unwrap();
     assert!((of(&read) / of(&found) - 1.0).abs() < 1e-12);
     read.points.clone_from(&found.points);

@@ -1,4 +1,4 @@
-//! One cell in numbers: merged over its hosts, and on each of them.
+//! The figures of a cell: merged over its hosts, and for each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,15 +25,15 @@ mod sums;
 pub(super) use sums::BlockValues;
 use sums::Sums;
 
-/// A row, and per trial what comparisons need but the row does not show.
+/// A row, with the values by block that comparisons need.
 pub(super) struct Row {
     pub(super) summary: CellSummary,
-    /// One for each trial that counts; only of a merged row, which alone is compared.
+    /// The values of each trial that counts. Only merged rows have them, because only they are compared.
     pub(super) blocks: Vec<BlockValues>,
 }
 
 impl CellData<'_> {
-    /// The merged row, then one for each host where there are several.
+    /// The merged row, then one for each host if there are several.
     pub(super) fn rows(&self) -> Vec<Row> {
         let mut rows = vec![self.row(None)];
         if self.hosts.len() > 1 {
@@ -83,12 +83,12 @@ impl CellData<'_> {
         Row { summary, blocks: sums.values }
     }
 
-    /// Whether some urgent operation completed on any host: else there is nothing to hold the others against.
+    /// Whether an urgent operation completed on any host. Otherwise bulk operations are not shown separately.
     fn any_urgent(&self) -> bool {
         self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.urgent.is_some())
     }
 
-    /// The rate at which requests were to arrive, over the hosts in scope.
+    /// The offered rate of requests, over the hosts in scope.
     fn offered(&self, scope: Option<&str>) -> Option<f64> {
         let hosts = if scope.is_some() { 1 } else { self.hosts.len() };
         let rate = self.cell.template.workload.rate?;
@@ -163,14 +163,14 @@ impl CellData<'_> {
         }
     }
 
-    /// The facts on which all hosts and trials agree have types; the others are text.
+    /// Facts of the target. Those on which all hosts and trials agree are typed; the others are text.
     fn target(&self, scope: Option<&str>) -> TargetFacts {
         let facts: Vec<BTreeMap<String, String>> =
             self.ready(scope).map(|ready| ready.target.clone().into()).collect();
         distinct(facts.iter().flatten()).into()
     }
 
-    /// Of all trials, whether or not they count.
+    /// Errors and verification in all trials, whether or not they count.
     fn integrity(&self, scope: Option<&str>) -> Integrity {
         Integrity {
             errors: self.errors(scope),
@@ -195,7 +195,7 @@ impl CellData<'_> {
     }
 }
 
-/// Key to value; where hosts or trials disagree, all values, `a / b`.
+/// Values by key; if hosts or trials disagree, all values, as `a / b`.
 fn distinct<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::<String, Vec<String>>::new();
     for (key, value) in pairs {

@@ -1,4 +1,4 @@
-//! What was requested of a cell's engine, what was granted, and what its ring did.
+//! Requested and granted options of a cell's engine, and the figures of its ring.
 
 use proto::{
     knob::KnobValues,

@@ -1,4 +1,4 @@
-//! What the trials of a cell add up to.
+//! Sums over the trials of a cell.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     stats::remerge::Recorded,
 };
 
-/// What the trials of a cell that count add up to, on one host or on all. Each list has one value for each trial.
+/// Sums over the trials of a cell that count, on one host or on all. Each list has one value per trial.
 #[derive(Default)]
 pub(super) struct Sums {
     pub(super) blocks: Vec<u32>,
@@ -25,15 +25,15 @@ pub(super) struct Sums {
     pub(super) bulk: LaneSums,
     pub(super) costs: Vec<Costs>,
     pub(super) kept: Kept,
-    /// Of all hosts together only.
+    /// Values by block; only over all hosts together.
     pub(super) values: Vec<BlockValues>,
 }
 
 impl Sums {
-    /// On the host of this name; `None`: on all hosts together.
+    /// Sums over the host of this name, or over all hosts together (`None`).
     pub(super) fn of(data: &CellData<'_>, scope: Option<&str>) -> Self {
         let mut sums = Self::default();
-        // A trial in which no urgent operation completed counts like any other: with a rate of zero.
+        // A trial in which no urgent operation completed counts with a rate of zero.
         let by_lane = data.cell.template.engine.urgent.is_some();
         for sample in &data.samples {
             let in_scope = |host: &str| scope.is_none_or(|scope| scope == host);
@@ -63,12 +63,12 @@ impl Sums {
     }
 }
 
-/// What the cell did in one block.
+/// The values of a cell in one block.
 pub(in crate::analysis) struct BlockValues {
     pub(in crate::analysis) block: u32,
-    /// Of the metrics of [`COMPARED`], in their order.
+    /// Values of the metrics in [`COMPARED`], in this order.
     pub(in crate::analysis) values: [Option<f64>; COMPARED.len()],
-    /// The latencies that statistics among them are of.
+    /// The latencies behind means and percentiles among them.
     pub(in crate::analysis) latencies: BTreeMap<Operations, Recorded>,
 }
 
@@ -85,7 +85,7 @@ impl BlockValues {
     }
 }
 
-/// The values by trial that a cell keeps: those of each metric that says so, unless some trial lacks it.
+/// The values by trial that a cell keeps: those of each kept metric that every trial has.
 pub(super) struct Kept(Vec<(&'static Metric, Option<Vec<f64>>)>);
 
 impl Default for Kept {

@@ -91,7 +91,7 @@ impl<'a> Figures<'a> {
         Some(self.cpu()? / self.bytes?)
     }
 
-    /// Bytes a second.
+    /// Bytes per second.
     pub(super) fn bandwidth(&self) -> Option<f64> {
         Some(self.bytes? * self.iops)
     }
@@ -101,7 +101,7 @@ impl<'a> Figures<'a> {
         self.cell.cost.interrupts_per_io.filter(|count| count.is_finite())
     }
 
-    /// Whether a knob was granted.
+    /// Whether an option was granted.
     pub(super) fn granted(&self, knob: &str) -> bool {
         self.cell.ring.granted.is_on(knob)
     }

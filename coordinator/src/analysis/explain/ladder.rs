@@ -1,4 +1,4 @@
-//! The ladder as a waterfall: what each step costs or saves, in ns of a worker's time per I/O.
+//! The ladder as a waterfall: the cost or saving of each step, in ns of a worker's time per I/O.
 
 use crate::{
     stats,
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn pairs_changes_by_block() {
-        // A drift of 100 ns a block is in both arms: the change is 400 ns in each block that both have.
+        // A drift of 100 ns per block affects both arms: the change is 400 ns in each block that both have.
         let pread = cell("pread", 1, &[1, 2, 3], &[1e6, 1e9 / 1100.0, 1e9 / 1200.0]);
         let ring = cell("ring", 1, &[1, 3, 4], &[1e9 / 600.0, 1e9 / 800.0, 1e9]);
         let set = ComparisonSet { cells: vec![ring, pread], ..ComparisonSet::default() };

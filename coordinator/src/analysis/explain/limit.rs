@@ -1,4 +1,4 @@
-//! What keeps a cell from doing more.
+//! The limit of a cell.
 
 use super::{
     figures::Figures,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::summary::{ComparisonSet, explanation::Plateau};
 
-/// What limits a cell, as far as its figures show.
+/// The limit of a cell that its figures show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Limit {
     /// The device: more requests in flight bring hardly more, and the CPU is idle.

@@ -1,4 +1,4 @@
-//! Why arms differ or do about the same, what each step of a ladder costs, and where arms diverge. All of it comes from
+//! Why arms differ or perform about the same, the cost of each step of a ladder, and where arms diverge. All comes from
 //! the figures of a [`ComparisonSet`], by rules that `docs/explanations.md` lists. A cause that the figures do not show
 //! is not claimed.
 

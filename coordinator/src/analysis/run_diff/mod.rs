@@ -1,4 +1,4 @@
-//! One run compared with another, from another day or another machine: cell by cell, with what else differs.
+//! One run compared with another, from another day or another machine: cell by cell, with all other differences.
 //!
 //! The trials of two runs share no blocks, so that the comparison is unpaired. All comparisons of one metric are one
 //! family: *faster* and *slower* hold for all of them together (Holm), so that a gate over many cells does not fail by

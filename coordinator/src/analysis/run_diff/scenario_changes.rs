@@ -1,4 +1,4 @@
-//! What differs between the scenarios of two runs.
+//! Differences between the scenarios of two runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::{params, scenario::Cell, summary::run_diff::ScenarioChange};
 
-/// Parts of a trial that change how long is measured, not what.
+/// Parts of a trial that change only the length of the measurement.
 const DURATIONS: [&str; 3] = ["workload.runtime", "workload.warmup", "workload.interval"];
 /// Parts that differ from trial to trial.
 const OWN: [&str; 3] = ["id", "seed", "measure"];
 
-/// What differs between two cells that are compared. The engines of different arms differ on purpose.
+/// The differences between two compared cells. The engines of different arms differ on purpose.
 pub(super) fn between(baseline: &Cell, run: &Cell) -> Vec<ScenarioChange> {
     let parts = |cell: &Cell| {
         let mut parts = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What the comparisons of each metric come to.
+//! Verdicts counted by metric.
 
 use crate::summary::{
     Verdict,

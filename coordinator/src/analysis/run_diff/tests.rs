@@ -72,7 +72,7 @@ fn finds_the_slower_cell_and_no_other() {
 }
 
 #[test]
-fn reports_what_differs_between_hosts_and_scenarios() {
+fn reports_differences_between_hosts_and_scenarios() {
     let old = run(|run| {
         run.hosts[0].description.facts.insert("thp".into(), "always".into());
     });
@@ -130,7 +130,7 @@ fn corrects_for_many_cells() {
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
     }
     assert_eq!(found.map(|(_, slower)| slower), [false, true, false, false]);
-    // 0.04 after correction would do at 5 %; a run's own verdicts ask for less than 0.035, and so do these.
+    // A corrected p-value of 0.04 is below 5 %, but verdicts require less than 0.035, as within a run.
     let found = [0.008, 0.01].map(|p| judged([0.9, 0.9, 0.9, p])[3]);
     assert!((found[0].0 - 0.032).abs() < 1e-12 && (found[1].0 - 0.04).abs() < 1e-12, "{found:?}");
     assert_eq!(found.map(|(_, slower)| slower), [true, false]);
@@ -178,7 +178,7 @@ fn reports_cells_that_neither_run_measured() {
     assert_eq!(none.len(), 2, "each metric of the cell");
     assert!(none.iter().all(|one| one.baseline.is_none() && one.run.is_none() && one.params["depth"] == 32));
     assert!(found.tallies.iter().all(|tally| tally.unmeasured == 1), "{:?}", found.tallies);
-    // What nobody has, though it was measured, is no gap: nothing is synced here.
+    // A metric that no measured cell has is not reported as missing: there are no syncs here.
     let syncs = Selection { metrics: vec![&SYNC_P99], ..selection() };
     assert!(diff(&run(|_| {}), &run(|_| {}), &syncs).comparisons.is_empty());
 }

@@ -1,4 +1,4 @@
-//! Markdown for a merge request, with the same content as in the terminal.
+//! Markdown for merge requests, with the same content as the table in the terminal.
 
 use std::fmt::Write as _;
 
@@ -54,9 +54,9 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
             let _ = writeln!(
                 out,
                 "- **{}**{host}: {} *{}*",
-                escape(&warning.code),
-                escape(&warning.message),
-                escape(&warning.remedy)
+                escape(warning.code()),
+                escape(&warning.message()),
+                escape(&warning.remedy())
             );
         }
     }

@@ -1,6 +1,6 @@
 //! Feeds the rule with synthetic runs.
 
-use proto::outcome::Refusal;
+use proto::refusal::{EngineRefusal, RingFailure};
 
 use super::*;
 use crate::analysis::fixture::{Fixture, params};
@@ -64,7 +64,7 @@ fn ignores_refused_cells_and_waits_for_marked_trials() {
     let mut refused = fixture(&["sync", "uring", "uring-tuned"], 8, 0.05);
     refused.change = |record| {
         if record.arm == "uring-tuned" {
-            record.hosts[0].refusal = Some(Refusal::new("ring-refused", "EPERM", "raise memlock"));
+            record.hosts[0].refusal = Some(EngineRefusal::Ring { failure: RingFailure::NoFirstRing }.into());
             record.marks.push("n1: refused".into());
         }
     };

@@ -1,0 +1,63 @@
+//! Warnings about a run.
+
+use proto::{outcome::Refusal, units::Nanos};
+
+use super::KeptOut;
+
+proto::notices! {
+    /// Warnings about a run.
+    pub enum RunWarning {
+        /// The run was shortened (`--quick`).
+        "quick-run" QuickRun {}
+        message: "the figures of a quick run are only a smoke test".into(),
+        remedy: else => "run without --quick before drawing conclusions",
+
+        /// The scenario has one trial per cell.
+        "too-few-trials" TooFewTrials {}
+        message: "one trial per cell shows no spread, so no comparison can have a verdict".into(),
+        remedy: else => "set `trials: 3` or more",
+
+        /// The run ended while a trial was being recorded, so the last line of `trials.jsonl` is incomplete.
+        "torn-record" TornRecord {
+            /// The line, from 1.
+            line: u64,
+        }
+        message: format!("trials.jsonl ends within line {line}: the run ended while a trial was being recorded"),
+        remedy: else => "run the scenario again if that trial is needed; all others are complete",
+
+        /// A trial or audit is shown but does not count.
+        "trial-kept-out" TrialKeptOut {
+            /// The trial.
+            trial: String,
+            /// Whether it is an audit.
+            audit: bool,
+            /// The reasons.
+            reasons: Vec<KeptOut>,
+            /// The first refusal of a host.
+            refusal: Option<Refusal>,
+        }
+        let why = reasons.iter().map(KeptOut::to_string).collect::<Vec<_>>().join("; ");
+        let what = if *audit { "audit" } else { "trial" };
+        let remedy_of_the_refusal = refusal.as_ref().map(Refusal::remedy).unwrap_or_default();
+        message: format!("{what} {trial} is shown but kept out of the statistics: {why}"),
+        remedy:
+            if !remedy_of_the_refusal.is_empty() => "{remedy_of_the_refusal}",
+            else => "remove the cause, and run the scenario again",
+
+        /// The windows of the hosts of a trial do not coincide, so a part of their intervals is left out.
+        "hosts-skewed" HostsSkewed {
+            /// Time between the windows.
+            skew: Nanos,
+            /// Bound on the error of the hosts' clocks.
+            error: Nanos,
+        }
+        let ms = |time: &Nanos| time.0 as f64 / 1e6;
+        message: format!(
+            "hosts were apart by {:.1} ms (clock error up to {:.1} ms): only the intervals that they share were merged",
+            ms(skew),
+            ms(error)
+        ),
+        remedy: else => "choose a longer runtime or a shorter interval, so that the ends weigh less",
+        weight: skew.0 as f64,
+    }
+}
