@@ -1,4 +1,4 @@
-//! What a target really is: its file system, the device below, its place in memory.
+//! Facts about a target: its file system, its device, its share in the page cache.
 //!
 //! Code uses the typed fields. In JSON, and so in `trials.jsonl` and `summary.json`, facts are a map of text; text that
 //! does not parse (of another release, or of hosts that disagree) is kept as it is.
@@ -30,7 +30,7 @@ trait Fact: Sized {
     /// The value as text.
     fn text(&self) -> String;
 
-    /// The value of a text; `None` where it has no such value.
+    /// The value of a text; `None` if the text is not a value of this type.
     fn parse(text: &str) -> Option<Self>;
 }
 
@@ -47,12 +47,12 @@ macro_rules! facts {
         #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
         pub struct $name {
             $( $(#[$field_about])* pub $field: Option<$type>, )+
-            /// Facts that no code decides by: settings of the device's queue, particulars of a RAM disk, and the like.
+            /// Facts that no code depends on, such as settings of the device's queue.
             pub other: BTreeMap<String, String>,
         }
 
         impl $name {
-            /// Takes over the facts of another; where both have one, the other's.
+            /// Adds the facts of another, which replace those that both have.
             pub fn extend(&mut self, more: Self) {
                 $( self.$field = more.$field.or(self.$field.take()); )+
                 self.other.extend(more.other);
@@ -78,7 +78,7 @@ macro_rules! facts {
     };
 }
 
-/// Moves a fact out of the map if its text has a value, and the value this very text.
+/// Moves a fact out of the map if its text has a value that is written as the same text.
 fn taken<T: Fact>(map: &mut BTreeMap<String, String>, name: &str) -> Option<T> {
     let value = T::parse(map.get(name)?)?;
     (map.get(name) == Some(&value.text())).then(|| {
@@ -88,17 +88,17 @@ fn taken<T: Fact>(map: &mut BTreeMap<String, String>, name: &str) -> Option<T> {
 }
 
 facts! {
-    /// What a target really is. A fact is absent where it is unknown or does not apply.
+    /// Facts about a target. A fact is absent if it is unknown or does not apply.
     pub struct TargetFacts {
         /// Whether I/O bypasses the page cache (O_DIRECT).
         direct: bool,
-        /// [`Cache::Cold`] where the page cache is kept empty of the target.
+        /// [`Cache::Cold`] if the target is kept out of the page cache.
         cache: Cache,
         /// The share of the target in the page cache before the trial.
         cached_share: CachedShare,
-        /// How much of it can be addressed.
+        /// The addressable size.
         size: ByteSize,
-        /// Who made it.
+        /// The origin.
         made_by: MadeBy,
         /// The file system.
         file_system: FileSystem,
@@ -108,7 +108,7 @@ facts! {
         scheduler: Scheduler,
         /// Whether the disk has queues that are polled for completions (`queue/io_poll`).
         io_poll: Setting,
-        /// What a RAM disk is made from.
+        /// The driver of a RAM disk.
         ramdisk: RamdiskKind,
         /// Whether a RAM disk completes requests asynchronously.
         asynchronous: bool,
@@ -152,10 +152,10 @@ impl JsonSchema for TargetFacts {
     }
 }
 
-/// Who made a target.
+/// The origin of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MadeBy {
-    /// The agent, which removes it again.
+    /// The agent created it, and removes it.
     Agent,
     /// It existed before.
     Exists,

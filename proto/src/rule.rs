@@ -1,7 +1,7 @@
 //! The rules that a trial must keep, with the message and the remedy of each.
 //!
-//! A refusal is a [`FieldError`]: the field and the rule that it breaks, with the values at fault. The text is made here
-//! and nowhere else, and nobody reads it back: who needs to know what went wrong looks at the [`Rule`].
+//! A refusal is a [`FieldError`]: the field and the rule that it breaks, with the offending values. Its text is made only
+//! in `text` and never parsed; code that needs the reason uses the [`Rule`].
 
 use crate::{
     engine::{EngineKind, Feature, Relation, Sharing},
@@ -16,7 +16,7 @@ mod text;
 
 pub use self::quantity::{Limits, Quantity};
 
-/// A value outside its limits, or one that cannot be combined with another.
+/// A field with an invalid value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{field}: {rule}")]
 pub struct FieldError {
@@ -32,7 +32,7 @@ impl FieldError {
         Self { field: field.into(), rule }
     }
 
-    /// A refusal of a field of a message that cannot be used as it was sent.
+    /// A refusal of a field of a message that cannot be used as sent.
     pub fn malformed(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(field, Rule::Malformed { why: why.into() })
     }
@@ -43,7 +43,7 @@ impl FieldError {
         self.field.rsplit('.').next().unwrap_or(&self.field)
     }
 
-    /// What to do about it. `None`: a description of the key says it.
+    /// The remedy. `None`: the description of the key is the remedy.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         self.rule.remedy(self.key())
@@ -57,62 +57,62 @@ pub enum Rule {
     OutOfRange {
         /// The value.
         value: Quantity,
-        /// What is allowed.
+        /// The allowed values.
         limits: Limits,
     },
     /// Another setting is missing.
     Needs {
-        /// The setting, as it is written in a scenario.
+        /// The setting in the notation of scenarios.
         setting: &'static str,
         /// The reason.
         why: &'static str,
-        /// What else would do.
+        /// An alternative to it.
         or: Option<&'static str>,
     },
-    /// Another setting is in the way.
+    /// Another setting excludes the field.
     Excludes {
-        /// The value of the field that is at fault; `None`: any.
+        /// The value of the field that is excluded; `None`: any.
         value: Option<&'static str>,
-        /// The other setting, as it is written in a scenario.
+        /// The other setting in the notation of scenarios.
         setting: String,
         /// The reason.
         why: &'static str,
-        /// What to use instead.
+        /// The replacement for the setting.
         instead: Option<&'static str>,
     },
-    /// The engine lacks what options need.
+    /// The engine lacks a feature that options need.
     EngineLacks {
         /// The engine.
         engine: EngineKind,
-        /// What it lacks.
+        /// The missing feature.
         feature: Feature,
         /// The options that need it.
         options: Vec<&'static str>,
-        /// The engines that have all that this trial asks for; empty: none has.
+        /// The engines that have every feature this trial needs; empty if there is none.
         engines: Vec<EngineKind>,
     },
     /// All requests in flight together take too much memory.
     TooManyBuffers {
-        /// What they take, in bytes.
+        /// Their total size in bytes.
         bytes: u128,
     },
     /// More worker threads than one host may run.
     TooManyWorkers {
-        /// How many there would be.
+        /// The number of worker threads.
         workers: u32,
     },
     /// A ring that threads share would have too many requests in flight.
     SharedRingTooDeep {
         /// Requests that each worker keeps in flight.
         depth: u32,
-        /// The workers.
+        /// The number of workers.
         workers: u32,
-        /// The most that the ring may have.
+        /// The limit of the ring.
         most: u32,
-        /// How it is shared.
+        /// The kind of sharing.
         sharing: Sharing,
     },
-    /// A ring with a polling thread needs twice the room.
+    /// A ring with a polling thread needs twice as many entries.
     SqpollTooDeep {
         /// The depth.
         depth: u32,
@@ -133,14 +133,14 @@ pub enum Rule {
         /// Its entries.
         entries: usize,
     },
-    /// A distribution of sizes is wrong as a whole.
+    /// A distribution of sizes is invalid as a whole.
     Sizes(SizesProblem),
     /// A size is not a whole number of sectors.
     NotSectors {
         /// The size.
         size: ByteSize,
     },
-    /// Blocks are no multiple of the size of an urgent operation.
+    /// A block size is not a multiple of the size of an urgent operation.
     NotMultiple {
         /// The block.
         block: ByteSize,
@@ -149,19 +149,19 @@ pub enum Rule {
     },
     /// A target has more blocks than can be counted while it is verified.
     TooManyBlocks {
-        /// How many it has.
+        /// The number of its blocks.
         blocks: u64,
-        /// Their size.
+        /// The size of a block.
         unit: ByteSize,
     },
-    /// A target is too small for each worker to verify a part of its own.
+    /// A target is too small for each worker to verify a separate part.
     TooSmallToVerify {
-        /// The workers.
+        /// The number of workers.
         workers: u32,
         /// The size that they need.
         needed: ByteSize,
     },
-    /// A target does not hold one block.
+    /// A target is smaller than one block.
     SmallerThanBlock {
         /// The target's size.
         size: ByteSize,
@@ -185,25 +185,25 @@ pub enum Rule {
         /// The path.
         path: String,
     },
-    /// A file that exists already is only read.
+    /// A trial writes to an existing file, which is only read.
     ReadOnly,
-    /// A device has no serial number to be claimed by.
+    /// A device is given without a serial number.
     NoSerial,
-    /// A trial writes to a device without permission to destroy what is on it.
+    /// A trial writes to a device without permission to destroy its contents.
     DestroyMissing {
         /// The device's serial number.
         serial: String,
     },
     /// The permission to destroy names another device.
     DestroyDiffers {
-        /// What it names.
+        /// The device that it names.
         destroy: String,
         /// The device's serial number.
         serial: String,
     },
-    /// A text cannot be the name of a trial.
+    /// A text is not a valid name of a trial.
     NotAName,
-    /// A field cannot be used as it was sent.
+    /// A field cannot be used as sent.
     Malformed {
         /// The reason.
         why: String,
@@ -211,25 +211,25 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// That a setting is missing.
+    /// A missing setting.
     #[must_use]
     pub(crate) fn needs(setting: &'static str, why: &'static str) -> Self {
         Self::Needs { setting, why, or: None }
     }
 
-    /// That a setting is in the way.
+    /// An excluding setting.
     #[must_use]
     pub(crate) fn excludes(setting: impl Into<String>, why: &'static str) -> Self {
         Self::Excludes { value: None, setting: setting.into(), why, instead: None }
     }
 
-    /// That a setting is missing which an option's row requires.
+    /// A missing setting that an option's row requires.
     #[must_use]
     pub(crate) fn required(by: &Relation) -> Self {
         Self::Needs { setting: by.setting.text, why: by.why, or: by.instead }
     }
 
-    /// That a setting is in the way which an option's row excludes.
+    /// A setting that an option's row excludes.
     #[must_use]
     pub(crate) fn excluded(by: &Relation) -> Self {
         Self::Excludes {
@@ -240,7 +240,7 @@ impl Rule {
         }
     }
 
-    /// A value outside a range of the same unit; `None` where it lies within.
+    /// A value outside a range of the same unit; `None` if it is within.
     pub(crate) fn range<T: PartialOrd + Copy>(
         unit: impl Fn(T) -> Quantity,
         value: T,

@@ -7,11 +7,11 @@ use super::Fact;
 /// A device by its numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Its driver's number.
+    /// The driver's number.
     pub major: u32,
-    /// Its number within the driver.
+    /// The number within the driver.
     pub minor: u32,
-    /// Its name, such as `nvme0n1p2`; absent where the numbers are not those of a block device.
+    /// The name, such as `nvme0n1p2`; absent if the numbers are not those of a block device.
     pub name: Option<String>,
 }
 
@@ -25,11 +25,11 @@ impl fmt::Display for Device {
 /// An I/O scheduler of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scheduler {
-    /// Requests are passed on as they come.
+    /// No scheduling.
     None,
-    /// By deadline; it heeds the I/O priority of requests.
+    /// By deadline; respects the I/O priority of requests.
     MqDeadline,
-    /// By budget; it heeds the I/O priority of requests.
+    /// By budget; respects the I/O priority of requests.
     Bfq,
     /// Any other, by name.
     Other(String),
@@ -47,7 +47,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether it heeds the I/O priority of requests.
+    /// Whether it respects the I/O priority of requests.
     #[must_use]
     pub fn heeds_priority(&self) -> bool {
         matches!(self, Self::MqDeadline | Self::Bfq)

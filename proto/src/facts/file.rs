@@ -61,18 +61,18 @@ impl Fact for CachedShare {
     }
 }
 
-/// A file system, with those by name that code treats differently.
+/// A file system; those that code treats differently have a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileSystem {
     /// None: the target is a block device.
     BlockDevice,
-    /// Memory, with swap behind it.
+    /// Memory, backed by swap.
     Tmpfs,
     /// Memory.
     Ramfs,
     /// Memory, in huge pages.
     Hugetlbfs,
-    /// A file system with a cache of its own beside the page cache.
+    /// A file system with a cache beside the page cache.
     Zfs,
     /// Any other, by name.
     Other(String),
@@ -92,7 +92,7 @@ impl FileSystem {
         }
     }
 
-    /// Whether its files are memory.
+    /// Whether its files are in memory.
     #[must_use]
     pub fn is_memory(&self) -> bool {
         matches!(self, Self::Tmpfs | Self::Ramfs | Self::Hugetlbfs)

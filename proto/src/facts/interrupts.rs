@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::Fact;
 
-/// The interrupts of a device, or why they are not counted.
+/// The interrupts of a device, or the reason why they are not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupts {
-    /// Its lines in /proc/interrupts; at least one.
+    /// The device's lines in /proc/interrupts; at least one.
     Lines(Vec<InterruptLine>),
-    /// Why there are none to count.
+    /// The reason why none are counted.
     Unavailable(String),
 }
 
@@ -47,7 +47,7 @@ impl Interrupts {
             let numbered = part.split_once(' ').and_then(|(number, name)| Some((number.parse().ok()?, name)));
             match (numbered, lines.last_mut()) {
                 (Some((number, name)), _) => lines.push(InterruptLine { number, name: name.to_owned() }),
-                // Drivers that share an interrupt are listed with commas.
+                // The kernel separates drivers that share an interrupt by commas.
                 (None, Some(line)) => line.name = format!("{}, {part}", line.name),
                 (None, None) => return None,
             }

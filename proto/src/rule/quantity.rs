@@ -43,13 +43,13 @@ impl fmt::Display for Quantity {
 /// The values that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limits {
-    /// Not less.
+    /// At least this.
     AtLeast(Quantity),
-    /// Not more.
+    /// At most this.
     AtMost(Quantity),
-    /// From the one to the other.
+    /// From the first to the second, inclusive.
     Between(Quantity, Quantity),
-    /// More than the one, and not more than the other.
+    /// Above the first, and at most the second.
     Above(Quantity, Quantity),
 }
 

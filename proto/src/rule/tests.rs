@@ -50,7 +50,7 @@ fn remedies_name_no_engine_where_none_has_every_option() {
         let ring = RingOptions { fixed_files: true, ..RingOptions::default() };
         trial.engine = Engine { calls, ring, ..Engine::new(EngineKind::Psync) };
     });
-    let none = "no engine has all that this trial asks for";
+    let none = "no engine has every feature this trial needs";
     assert_eq!(both[0].1, format!("remove fixed_files: {none}"));
     assert_eq!(both[1].1, format!("remove hipri: {none}"));
     assert!(both[1].0.starts_with("engine.engine: psync passes no flags to its system calls"), "{both:?}");

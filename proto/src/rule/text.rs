@@ -6,7 +6,7 @@ use super::Rule;
 use crate::trial::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR};
 
 impl Rule {
-    /// What to do about it, for a field with this key. `None`: a description of the key says it.
+    /// The remedy for a field with this key. `None`: the description of the key is the remedy.
     #[must_use]
     pub fn remedy(&self, key: &str) -> Option<String> {
         Some(match self {
@@ -22,7 +22,7 @@ impl Rule {
             Self::EngineLacks { options, engines, .. } => {
                 let options = any(options, "and");
                 match engines.as_slice() {
-                    [] => format!("remove {options}: no engine has all that this trial asks for"),
+                    [] => format!("remove {options}: no engine has every feature this trial needs"),
                     engines => format!("remove {options}, or use engine: {}", any(engines, "or")),
                 }
             }
@@ -45,15 +45,15 @@ impl Rule {
                 format!("set `kind: null_blk`, or remove {}", any(options, "and"))
             }
             Self::ReadOnly => {
-                "set `read_percent: 100`, or let the agent make the file: `target: {file: {size: 1GiB}}`"
+                "set `read_percent: 100`, or let the agent create the file: `target: {file: {size: 1GiB}}`"
                     .into()
             }
-            Self::NoSerial => "`lsblk -o PATH,SERIAL,WWN` on the agent's host shows it".into(),
+            Self::NoSerial => "find it with `lsblk -o PATH,SERIAL,WWN` on the agent's host".into(),
             Self::DestroyMissing { serial } => {
-                format!("confirm it by `destroy: {serial}`, or set `read_percent: 100` without `verify`")
+                format!("set `destroy: {serial}` to confirm, or set `read_percent: 100` without `verify`")
             }
             Self::DestroyDiffers { serial, .. } => {
-                format!("write `destroy: {serial}` if what is on this device may be destroyed")
+                format!("set `destroy: {serial}` if the contents of this device may be destroyed")
             }
             Self::OutOfRange { .. }
             | Self::TooManyCpus { .. }
@@ -110,10 +110,10 @@ impl fmt::Display for Rule {
             Self::NoRoomForLink => f.write_str(
                 "needs a depth and a submit_batch of 2 or more: a write and its sync are submitted together",
             ),
-            Self::NoWrites => f.write_str("needs writes: only they can be made durable"),
+            Self::NoWrites => f.write_str("needs writes, because only they can be made durable"),
             Self::NoCpus => f.write_str("is empty"),
             Self::TooManyCpus { entries } => {
-                write!(f, "has {entries} entries; at most {MAX_WORKERS} workers could use them")
+                write!(f, "has {entries} entries; at most {MAX_WORKERS} are allowed")
             }
             Self::Sizes(problem) => problem.fmt(f),
             Self::NotSectors { size } => write!(f, "{size} is not a whole number of sectors of {SECTOR}"),
@@ -134,14 +134,14 @@ impl fmt::Display for Rule {
             Self::SmallerThanBlock { size, block } => write!(f, "{size} does not hold one block of {block}"),
             Self::NotWholeMib { size } => write!(f, "{size} is not a whole number of MiB"),
             Self::OnlyNullBlk { options } => {
-                write!(f, "must be null_blk for {}, which no other kind has", any(options, "and"))
+                write!(f, "must be null_blk for {}, which other kinds do not have", any(options, "and"))
             }
             Self::PathTooLong => write!(f, "is longer than a path can be ({MAX_PATH} bytes)"),
             Self::PathNotAbsolute { path } => write!(f, "`{path}` is not an absolute path"),
             Self::ReadOnly => f.write_str("must be 100: an existing file is only read"),
             Self::NoSerial => f.write_str("is empty: a device is claimed by its serial number"),
             Self::DestroyMissing { .. } => {
-                f.write_str("is missing: a trial that writes destroys what is on the device")
+                f.write_str("is missing: a trial that writes destroys the contents of the device")
             }
             Self::DestroyDiffers { destroy, serial } => write!(f, "`{destroy}` is not the serial `{serial}`"),
             Self::NotAName => write!(f, "must be printable, and have 1 to {MAX_NAME} bytes"),
