@@ -52,7 +52,7 @@ fn imports_the_job_files_of_this_test() {
 fn refuses_invalid_job_files_with_exit_code_2() {
     let missing = import(Path::new("no-such.fio")).assert().code(2);
     let stderr = String::from_utf8(missing.get_output().stderr.clone()).unwrap();
-    assert!(stderr.contains("no-such.fio") && stderr.contains("name a job file"), "{stderr}");
+    assert!(stderr.contains("no-such.fio") && stderr.contains("name a fio job file"), "{stderr}");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("net.fio");
     fs::write(&path, "[a]\nioengine=net\n").unwrap();
