@@ -123,7 +123,7 @@ fn lists_runs_and_finds_them_by_name() {
     coordinator(&place, &["report", "latst"]).exits(2).says(&["no run `latst`", "latest"]);
     coordinator(&place, &["report", "pairs~1"]).exits(2).says(&["did you mean `pair~1`?"]);
     coordinator(&place, &["report", "pair~2"]).exits(2).says(&["there are 2 runs of pair"]);
-    coordinator(&place, &["report", &names[0][..4]]).exits(2).says(&["beginning of 2 runs", &names[1]]);
+    coordinator(&place, &["report", &names[0][..4]]).exits(2).says(&["matches 2 runs", &names[1]]);
     coordinator(&place, &["report", "results/nothing"]).exits(2).says(&["no directory", "coordinator list"]);
 }
 
