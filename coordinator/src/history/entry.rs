@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path) -> Read {
     let summary = fs::read(path.join(SUMMARY)).ok();
     let set = summary.and_then(|bytes| serde_json::from_slice::<ComparisonSet>(&bytes).ok());
     let Some(mut set) = set else { return Read { entry, ..Read::default() } };
-    // The sentences in the file are for people: the answer is concluded again from the numbers.
+    // Sentences are not read back from the file; the answer follows again from the numbers.
     analysis::conclude(&mut set, &plan, &[]);
     let refused = run.read_trials().is_ok_and(|trials| {
         trials.records.iter().any(|trial| trial.hosts.iter().any(|host| host.refusal.is_some()))

@@ -48,7 +48,8 @@ impl Filter {
     }
 }
 
-/// Reads a day (`2026-11-22`, from its beginning in UTC), a time (RFC 3339), or how long ago (`7d`, `12h`, `30min`).
+/// Reads a day (`2026-11-22`, from its beginning in UTC), a time (RFC 3339), or a duration before now (`7d`, `12h`,
+/// `30min`).
 ///
 /// # Errors
 /// The text has none of these forms.
@@ -69,7 +70,7 @@ pub fn since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> 
     }
     let day = Date::parse(text, &Iso8601::DATE);
     day.map(|day| day.midnight().assume_offset(UtcOffset::UTC)).map_err(|_| {
-        "write a day (2026-11-22), a time (2026-11-22T10:00:00Z), or how long ago (7d, 12h)".to_owned()
+        "expected a day (2026-11-22), a time (2026-11-22T10:00:00Z), or a duration (7d, 12h)".to_owned()
     })
 }
 
@@ -80,7 +81,7 @@ pub fn since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> 
 pub fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write KEY=VALUE, such as kernel=patched".to_owned()),
+        _ => Err("expected KEY=VALUE, such as kernel=patched".to_owned()),
     }
 }
 

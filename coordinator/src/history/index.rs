@@ -15,7 +15,7 @@ use crate::summary::{RunEntry, insight::TrendPoint};
 
 /// Raised when the tables or their contents change. An index of another version is rebuilt.
 const VERSION: i64 = 2;
-/// How long to wait for a lock of another process.
+/// The time to wait for a lock of another process.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const TABLES: &str = "

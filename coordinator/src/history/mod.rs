@@ -4,8 +4,8 @@
 //! deleted at any time. If it is damaged, it is rebuilt; if it is locked or cannot be written, an index in memory
 //! is used. No run or report fails because of it.
 //!
-//! `entry` reads one run directory, `index` caches the entries, [`resolve`] finds the run that a text names, and
-//! `filter` selects the runs to list.
+//! `entry` reads one run directory, `index` caches the entries, [`resolve`] finds a run by its name, and `filter`
+//! selects the runs to list.
 
 mod entry;
 pub mod filter;

@@ -18,7 +18,7 @@ pub const LATEST: &str = "latest";
 /// The most names that an error lists.
 const FEW: usize = 5;
 
-/// Why a text names no run.
+/// A text that names no run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UnknownRun {
@@ -28,7 +28,7 @@ pub struct UnknownRun {
     pub help: String,
 }
 
-/// Finds the run that a text names: a path, or else a run of the results directory `dir`.
+/// Finds a run by a path, or by a name in the results directory `dir`.
 ///
 /// # Errors
 /// The text names no run, or more than one.
@@ -41,14 +41,14 @@ pub fn resolve(text: &Path, dir: &Path) -> Result<PathBuf, UnknownRun> {
     if text.components().count() > 1 || name.is_empty() {
         return Err(UnknownRun {
             message: format!("there is no directory {}", text.display()),
-            help: "name the directory of a run, such as results/latest, or the run itself: `coordinator list` shows \
-                   them"
-            .to_owned(),
+            help:
+                "give the directory of a run, such as results/latest, or a name that `coordinator list` shows"
+                    .to_owned(),
         });
     }
     let history = load(dir, false).map_err(|error| UnknownRun {
         message: format!("`{name}` is not a run directory, and {} cannot be read: {error}", dir.display()),
-        help: "name the directory of a run, such as results/latest, or the results directory with --dir"
+        help: "give the directory of a run, such as results/latest, or the results directory with --dir"
             .to_owned(),
     })?;
     among(&name, &history.runs, dir).map(|name| dir.join(name))
@@ -59,7 +59,9 @@ fn among(text: &str, runs: &[RunEntry], dir: &Path) -> Result<String, UnknownRun
     if runs.is_empty() {
         return Err(UnknownRun {
             message: format!("there is no run `{text}`: {} has no directory with a {PLAN}", dir.display()),
-            help: "`coordinator run SCENARIO` makes one; --dir selects another results directory".to_owned(),
+            help:
+                "run a scenario (`coordinator run SCENARIO`), or select another results directory with --dir"
+                    .to_owned(),
         });
     }
     if let Some(run) = runs.iter().find(|run| run.name == text) {
@@ -75,8 +77,8 @@ fn among(text: &str, runs: &[RunEntry], dir: &Path) -> Result<String, UnknownRun
         [one] => Ok((*one).to_owned()),
         [] => Err(unknown(text, runs)),
         several => Err(UnknownRun {
-            message: format!("`{text}` is the beginning of {} runs", several.len()),
-            help: format!("write a longer part of the name: {}", listed(several)),
+            message: format!("`{text}` matches {} runs", several.len()),
+            help: format!("give more of the name: {}", listed(several)),
         }),
     }
 }
@@ -88,7 +90,7 @@ fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<Stri
         (true, _) => 0,
         (false, Ok(back)) => back,
         (false, Err(_)) => {
-            let help = format!("write how many runs before the newest, such as {name}~1");
+            let help = format!("give the number of runs before the newest, such as {name}~1");
             return refuse(format!("`{text}` does not name a run"), help);
         }
     };
@@ -100,7 +102,7 @@ fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<Stri
         scenarios.push(LATEST);
         let help = match nearest(name, &scenarios) {
             Some(meant) => format!("did you mean `{meant}~{back}`?"),
-            None => format!("write one of these before the `~`: {}", scenarios.join(", ")),
+            None => format!("valid names before the `~`: {}", scenarios.join(", ")),
         };
         return refuse(format!("there are no runs of a scenario `{name}`"), help);
     }
@@ -120,7 +122,7 @@ fn counted(text: &str, name: &str, back: &str, runs: &[RunEntry]) -> Result<Stri
 fn unknown(text: &str, runs: &[RunEntry]) -> UnknownRun {
     let of_scenario = runs.iter().any(|run| run.scenario == text);
     let help = if of_scenario {
-        format!("for the newest run of that scenario write {text}~0")
+        format!("use {text}~0 for the newest run of that scenario")
     } else {
         format!("the closest names: {}", listed(&near(text, runs)))
     };

@@ -1,4 +1,4 @@
-//! How the entries of the registry are written.
+//! Builds the entries of the registry.
 
 use super::{
     Better, Column, CsvValue, Family, Metric, Operations, Sample, Statistic, Unit, reading::Reading,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::summary::{CellSummary, Estimate};
 
-/// Building a metric. The defaults: lower is better, expectations may name it, nothing shows it.
+/// Building a metric. By default, lower is better, expectations may name it, and it is shown nowhere.
 impl Metric {
     pub(super) const fn new(name: &'static str, unit: Unit, reading: Reading) -> Self {
         Self {
@@ -29,14 +29,14 @@ impl Metric {
         }
     }
 
-    /// A mean over the trials, of which the summary has an estimate.
-    pub(super) const fn estimate(
+    /// A rate: a mean over the trials, for which the summary has an estimate. Higher is better.
+    pub(super) const fn rate(
         name: &'static str,
         unit: Unit,
         cell: fn(&CellSummary) -> Option<&Estimate>,
         trial: fn(&Trial<'_>) -> Option<f64>,
     ) -> Self {
-        Self::new(name, unit, Reading::Estimate { cell, trial })
+        Self::new(name, unit, Reading::Estimate { cell, trial }).higher_is_better()
     }
 
     /// A statistic of latencies.
@@ -44,12 +44,12 @@ impl Metric {
         Self::new(name, Unit::Nanoseconds, Reading::Latency(operations, statistic))
     }
 
-    /// A value that the summary has a field for.
+    /// A value for which the summary has a field.
     pub(super) const fn sums(name: &'static str, unit: Unit, cell: fn(&CellSummary) -> Option<f64>) -> Self {
         Self::new(name, unit, Reading::Sums(cell))
     }
 
-    /// A value of each trial. The summary needs no field for it: the value of a cell is the mean of its trials.
+    /// A value of each trial, for which the summary needs no field. The value of a cell is the mean of its trials.
     #[must_use]
     pub const fn of_trials(name: &'static str, unit: Unit, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
         Self::new(name, unit, Reading::Trials).kept(trial)
@@ -75,7 +75,7 @@ impl Metric {
         self
     }
 
-    /// Expectations may not name it.
+    /// Excludes it from expectations.
     pub(super) const fn exported_only(mut self) -> Self {
         self.claimable = false;
         self
@@ -101,17 +101,13 @@ impl Metric {
         self
     }
 
-    pub(super) const fn openmetrics(mut self, family: &'static Family) -> Self {
-        self.openmetrics = Some(Sample { family, label: None });
+    /// Shows it in OpenMetrics as a gauge without a unit, in its own family.
+    pub(super) const fn gauge(mut self, name: &'static str, help: &'static str) -> Self {
+        self.openmetrics = Some(Sample { family: Family { name, unit: "", help }, label: None });
         self
     }
 
-    pub(super) const fn labelled(
-        mut self,
-        family: &'static Family,
-        label: &'static str,
-        value: &'static str,
-    ) -> Self {
+    pub(super) const fn labelled(mut self, family: Family, label: &'static str, value: &'static str) -> Self {
         self.openmetrics = Some(Sample { family, label: Some((label, value)) });
         self
     }
@@ -121,18 +117,18 @@ impl Metric {
         self
     }
 
-    /// Its value in a trial.
+    /// Sets the value of a trial.
     pub(super) const fn in_trials(mut self, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
         self.trial = Some(trial);
         self
     }
 
-    /// Its value in a trial, which cells keep.
+    /// Sets the value of a trial, and makes cells keep it.
     pub(super) const fn kept(self, trial: fn(&Trial<'_>) -> Option<f64>) -> Self {
         self.in_trials(trial).keep()
     }
 
-    /// Cells keep its values by trial.
+    /// Makes cells keep the values of trials.
     pub(super) const fn keep(mut self) -> Self {
         self.kept = true;
         self

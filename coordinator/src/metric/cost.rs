@@ -1,15 +1,12 @@
-//! What operations cost: system calls, CPU time, context switches, interrupts.
+//! Costs of operations: system calls, CPU time, context switches, interrupts.
 
 use super::{Column, CsvValue::*, Family, Metric, Unit, metrics};
 
-static CPU: Family = Family {
-    name: "ringbench_cpu_per_operation_seconds",
-    unit: "seconds",
-    help: "CPU time of an operation.",
-};
+const CPU: Family =
+    Family { name: "ringbench_cpu_per_operation_seconds", unit: "seconds", help: "CPU time per operation." };
 
 metrics! {
-    /// System calls per operation, by the engine's own count.
+    /// System calls per operation, counted by the engine.
     SYSCALLS_PER_IO = Metric::sums("syscalls_per_io", Unit::PerIo, |cell| cell.cost.syscalls_per_io)
         .titled("sys/IO")
         .heading("System calls per I/O")
@@ -19,13 +16,9 @@ metrics! {
         .legend("sys/IO: system calls per I/O. cpu/IO: CPU time per I/O, including kernel threads. -: not measured.")
         .csv(&[("syscalls_per_io", Value)])
         .trials_csv("syscalls_per_io")
-        .openmetrics(&Family {
-            name: "ringbench_syscalls_per_operation",
-            unit: "",
-            help: "System calls of an operation, by the engine's count.",
-        });
+        .gauge("ringbench_syscalls_per_operation", "System calls per operation, counted by the engine.");
 
-    /// System calls per operation, by perf in the audit.
+    /// System calls per operation, counted by perf in the audit.
     SYSCALLS_AUDIT = Metric::sums("syscalls_per_io_audit", Unit::PerIo, |cell| cell.cost.syscalls.audit_per_io)
         .help("System calls per operation, counted by perf in the audit.")
         .exported_only()
@@ -46,7 +39,7 @@ metrics! {
         .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.user_ns)))
         .csv(&[("cpu_ns_per_io_user", Value)])
         .trials_csv("cpu_ns_per_io_user")
-        .labelled(&CPU, "mode", "user");
+        .labelled(CPU, "mode", "user");
 
     /// CPU time per operation in the kernel.
     CPU_SYSTEM = Metric::sums("cpu_system_per_io", Unit::Nanoseconds, |cell| Some(cell.cost.cpu?.system))
@@ -55,18 +48,18 @@ metrics! {
         .in_trials(|trial| trial.per_io(|costs| Some(costs.cpu.system_ns)))
         .csv(&[("cpu_ns_per_io_system", Value)])
         .trials_csv("cpu_ns_per_io_system")
-        .labelled(&CPU, "mode", "system");
+        .labelled(CPU, "mode", "system");
 
-    /// CPU time per operation of the kernel's own threads.
+    /// CPU time per operation of the kernel's threads.
     CPU_KERNEL_THREADS = Metric::sums("cpu_kernel_threads_per_io", Unit::Nanoseconds, |cell| {
         cell.cost.cpu?.kernel_threads
     })
-    .help("CPU time of the kernel's threads that work for a ring, per operation.")
+    .help("CPU time of the kernel threads that work for a ring, per operation.")
     .exported_only()
     .in_trials(|trial| trial.per_io(|costs| costs.cpu.kernel_threads_ns))
     .csv(&[("cpu_ns_per_io_kernel_threads", Value)])
     .trials_csv("cpu_ns_per_io_kernel_threads")
-    .labelled(&CPU, "mode", "kernel_threads");
+    .labelled(CPU, "mode", "kernel_threads");
 
     /// Context switches of the workers per operation.
     CONTEXT_SWITCHES_PER_IO = Metric::sums("context_switches_per_io", Unit::PerIo, |cell| {
@@ -76,15 +69,11 @@ metrics! {
     .kept(|trial| trial.per_io(|costs| Some(costs.cpu.switches())))
     .csv(&[("context_switches_per_io", Value)])
     .trials_csv("context_switches_per_io")
-    .openmetrics(&Family {
-        name: "ringbench_context_switches_per_operation",
-        unit: "",
-        help: "Context switches of an operation.",
-    });
+    .gauge("ringbench_context_switches_per_operation", "Context switches per operation.");
 
     /// Interrupts of the device per operation.
     INTERRUPTS_PER_IO = Metric::sums("interrupts_per_io", Unit::PerIo, |cell| cell.cost.interrupts_per_io)
-        .help("Interrupts of the device behind the target per operation, whatever caused them.")
+        .help("Interrupts of the device behind the target per operation, regardless of their cause.")
         .kept(|trial| trial.per_io(|costs| costs.device.interrupts))
         .csv(&[("interrupts_per_io", Value)]);
 }

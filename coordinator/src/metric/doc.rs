@@ -1,4 +1,4 @@
-//! `docs/metrics.md` lists the metrics of the registry. The lists are generated.
+//! Generates the lists of metrics in `docs/metrics.md`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ fn of_claims() -> String {
     let mut text = "| Metric | Unit | Per trial | Better | In `summary.csv` | Meaning |\n".to_owned();
     text += "| --- | --- | --- | --- | --- | --- |\n";
     for metric in claimable() {
-        // Which way is better matters only where there can be a verdict.
+        // The direction matters only for metrics that can have a verdict.
         let (sampled, better) = match (metric.is_sampled(), metric.better) {
             (false, _) => ("", ""),
             (true, Better::Higher) => ("yes", "higher"),

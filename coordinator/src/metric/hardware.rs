@@ -1,4 +1,4 @@
-//! What the processor counted on the workers, in the audit. Only exported.
+//! The processor's counts on the workers, in the audit. They are only exported.
 
 use super::{CsvValue::*, Metric, Unit, metrics};
 

@@ -1,12 +1,12 @@
-//! What tells whether the numbers can be trusted: the page cache, failed and short requests, verification. Only
+//! Evidence of whether the numbers are trustworthy: page cache, failed and short requests, verification. It is only
 //! exported.
 
 use super::{CsvValue::*, Metric, Unit, metrics};
 
 metrics! {
-    /// How much of a target that is kept cold was in the page cache.
+    /// The share of a cold target that was in the page cache.
     CACHED_SHARE = Metric::sums("cached_share", Unit::Share, |cell| cell.state.cached_share)
-        .help("Cold target: the largest share of it that was found in the page cache in any trial.")
+        .help("Cold target: the largest share of it found in the page cache in any trial.")
         .exported_only()
         .csv(&[("cached_share", Value)]);
 
@@ -22,7 +22,7 @@ metrics! {
 
     /// Short transfers.
     SHORT_TRANSFERS = Metric::sums("short_transfers", Unit::Count, |cell| Some(cell.integrity.short_transfers as f64))
-        .help("Requests that transferred less than they asked for, in all trials.")
+        .help("Requests that transferred less than requested, in all trials.")
         .exported_only()
         .in_trials(|trial| trial.count(|costs| costs.work.short_transfers))
         .csv(&[("short_transfers", Value)])
@@ -32,7 +32,7 @@ metrics! {
     SECTORS_VERIFIED = Metric::sums("sectors_verified", Unit::Count, |cell| {
         cell.integrity.verified.map(|verified| verified.sectors as f64)
     })
-    .help("Sectors that were compared with what had been written to them.")
+    .help("Sectors whose contents were compared with what was written.")
     .exported_only()
     .csv(&[("sectors_verified", Value)]);
 
@@ -40,7 +40,7 @@ metrics! {
     VERIFY_FAILURES = Metric::sums("verify_failures", Unit::Count, |cell| {
         cell.integrity.verified.map(|verified| verified.failures as f64)
     })
-    .help("Sectors that did not hold what had been written to them.")
+    .help("Sectors whose contents differed from what was written.")
     .exported_only()
     .csv(&[("verify_failures", Value)]);
 }

@@ -1,7 +1,7 @@
-//! The urgent operations and the others (*bulk*), each by themselves. What both lanes have is listed once, in
-//! `lane!`; the names of a lane's metrics begin with the lane.
+//! Metrics of the urgent operations and of the others (*bulk*). `lane!` declares the metrics that both lanes have; the
+//! names of a lane's metrics begin with the lane.
 
-/// Declares the metrics of a lane: those that both lanes have, with what each adds to them, then its own.
+/// Declares the metrics of a lane: first those that both lanes have, with additions for this lane, then its own.
 macro_rules! lane {
     (
         $(#[$doc:meta])*
@@ -21,7 +21,7 @@ macro_rules! lane {
 
             metrics! {
                 /// Completed operations per second.
-                IOPS = Metric::estimate(
+                IOPS = Metric::rate(
                     concat!($prefix, "_iops"),
                     Unit::PerSecond,
                     |cell| cell.lanes.$lane.as_ref()?.iops.as_ref(),
@@ -30,7 +30,6 @@ macro_rules! lane {
                 .titled(concat!($prefix, " IOPS"))
                 .heading(concat!($prefix, " IOPS"))
                 .help(concat!("Completed ", $what, "; hosts are added up."))
-                .higher_is_better()
                 .csv(&[(concat!($prefix, "_iops_mean"), Value)])
                 $($iops)*;
 
@@ -75,42 +74,42 @@ lane! {
     { p50
         .titled("urg p50")
         .column(Column::WhereMeasured)
-        .legend("urg p50, p99: latency of the urgent I/Os alone; bulk IOPS: rate of the others. IOPS, p50 and p99 \
-                 include both.")
+        .legend("urg p50, p99: latency of urgent I/Os only. bulk IOPS: rate of all other I/Os. IOPS, p50 and p99 include \
+                 both.")
     }
     { p99 .titled("urg p99").column(Column::WhereMeasured) }
     { slowest .needs_many_urgent() }
     {
-        /// The share of the urgent operations that some other operation overtook.
+        /// The share of the urgent operations that a bulk operation overtook.
         OVERTAKEN_SHARE = Metric::sums("urgent_overtaken_share", Unit::Share, |cell| {
             Some(cell.lanes.urgent.as_ref()?.overtaken?.share)
         })
         .titled("overtaken")
-        .help("Share of the urgent operations that a bulk operation, submitted with them or later, overtook.")
+        .help("Share of the urgent operations that were overtaken by a bulk operation submitted with them or later.")
         .csv(&[("urgent_overtaken_share", Value)]);
 
-        /// How many others overtook an urgent operation.
+        /// The mean number of bulk operations that overtook an urgent one.
         OVERTAKEN_MEAN = Metric::sums("urgent_overtaken_mean", Unit::Count, |cell| {
             Some(cell.lanes.urgent.as_ref()?.overtaken?.mean)
         })
-        .help("Bulk operations that overtook an urgent one, mean over all urgent operations.");
+        .help("Mean number of bulk operations that overtook an urgent one, over all urgent operations.");
     }
 }
 
 lane! {
-    /// Operations that are not urgent, where some are.
+    /// Operations that are not urgent, if some are.
     bulk, "bulk", Bulk, "operations that are not urgent", |trial| trial.bulk,
     { iops .column(Column::WhereMeasured) }
     { p50 }
     { p99 }
     { slowest }
     {
-        /// The share of the operations that waited far longer than usual.
+        /// The share of the bulk operations that waited much longer than usual.
         STARVED_SHARE = Metric::sums("bulk_starved_share", Unit::Share, |cell| {
             Some(cell.lanes.bulk.as_ref()?.starved?.share)
         })
         .titled("starved")
-        .help("Share of the bulk operations that waited for more than ten times the median of bulk operations.")
+        .help("Share of the bulk operations that waited more than ten times the median of bulk operations.")
         .csv(&[("bulk_starved_share", Value)]);
     }
 }

@@ -1,11 +1,11 @@
-//! How long operations and syncs took.
+//! Latencies of operations and syncs.
 
 use super::{Column, CsvValue::*, Family, Metric, Operations, Statistic, Unit, metrics};
 
-static QUANTILES: Family = Family {
+const QUANTILES: Family = Family {
     name: "ringbench_operation_latency_quantile_seconds",
     unit: "seconds",
-    help: "What the application waits, reads and writes together.",
+    help: "Latency seen by the application, reads and writes together.",
 };
 
 metrics! {
@@ -13,8 +13,8 @@ metrics! {
     LATENCY_MEAN = Metric::latency("latency_mean", Operations::All, Statistic::Mean)
         .titled("mean latency")
         .heading("Mean latency")
-        .help("Mean latency of reads and writes: the time from when a request was to start until the worker sees \
-               its completion.")
+        .help("Mean latency of reads and writes: the time from the intended start of a request until the worker \
+               sees its completion.")
         .keep()
         .csv(&[("latency_ns_mean", Value)])
         .trials_csv("latency_ns_mean");
@@ -26,14 +26,14 @@ metrics! {
         .column(Column::Always)
         .csv(&[("latency_ns_p50", Value)])
         .trials_csv("latency_ns_p50")
-        .labelled(&QUANTILES, "quantile", "0.5");
+        .labelled(QUANTILES, "quantile", "0.5");
 
     /// 90th percentile of the latency.
     P90 = Metric::latency("p90", Operations::All, Statistic::P90)
         .help("90th percentile of the latency.")
         .csv(&[("latency_ns_p90", Value)])
         .trials_csv("latency_ns_p90")
-        .labelled(&QUANTILES, "quantile", "0.9");
+        .labelled(QUANTILES, "quantile", "0.9");
 
     /// 99th percentile of the latency.
     P99 = Metric::latency("p99", Operations::All, Statistic::P99)
@@ -46,7 +46,7 @@ metrics! {
             ("latency_ns_p99_ci95_high", High),
         ])
         .trials_csv("latency_ns_p99")
-        .labelled(&QUANTILES, "quantile", "0.99");
+        .labelled(QUANTILES, "quantile", "0.99");
 
     /// 99.9th percentile of the latency.
     P99_9 = Metric::latency("p99_9", Operations::All, Statistic::P99_9)
@@ -54,7 +54,7 @@ metrics! {
         .help("99.9th percentile of the latency.")
         .csv(&[("latency_ns_p99_9", Value)])
         .trials_csv("latency_ns_p99_9")
-        .labelled(&QUANTILES, "quantile", "0.999");
+        .labelled(QUANTILES, "quantile", "0.999");
 
     /// 99.99th percentile of the latency.
     P99_99 = Metric::latency("p99_99", Operations::All, Statistic::P99_99)
@@ -62,14 +62,14 @@ metrics! {
         .help("99.99th percentile of the latency.")
         .csv(&[("latency_ns_p99_99", Value)])
         .trials_csv("latency_ns_p99_99")
-        .labelled(&QUANTILES, "quantile", "0.9999");
+        .labelled(QUANTILES, "quantile", "0.9999");
 
     /// The longest latency.
     MAX = Metric::latency("max", Operations::All, Statistic::Max)
         .help("Longest latency.")
         .csv(&[("latency_ns_max", Value)])
         .trials_csv("latency_ns_max")
-        .labelled(&QUANTILES, "quantile", "1");
+        .labelled(QUANTILES, "quantile", "1");
 
     /// Median of the service time.
     SERVICE_P50 = Metric::latency("service_p50", Operations::Service, Statistic::P50)
@@ -84,14 +84,13 @@ metrics! {
         .trials_csv("service_ns_p99");
 
     /// Syncs per second.
-    SYNCS_PER_S = Metric::estimate(
+    SYNCS_PER_S = Metric::rate(
         "syncs_per_s",
         Unit::PerSecond,
         |cell| cell.throughput.syncs_per_s.as_ref(),
         |trial| trial.work.filter(|work| work.sync.is_some()).map(|work| work.syncs_per_s),
     )
     .help("Completed syncs, which are not counted in `iops`.")
-    .higher_is_better()
     .csv(&[("syncs_per_s_mean", Value)])
     .trials_csv("syncs_per_s");
 

@@ -1,12 +1,12 @@
-//! The registry of metrics: the one place that names what is measured.
+//! The registry of metrics.
 //!
-//! A [`Metric`] says what a number is called, what it is counted in, which way it is better, how it is read from a
-//! cell and from a trial, and where it is shown. Expectations, comparisons, calibrations, tables, CSV, OpenMetrics and
-//! `docs/metrics.md` read all of this from here, so that a new metric is one entry in one of the files of this
-//! module: [`throughput`], [`latency`], [`lanes`], [`cost`], [`ring`], [`hardware`] or [`integrity`].
+//! A [`Metric`] has a name, a unit, a direction (whether higher or lower is better), the way it is read from a cell and
+//! from a trial, and the places where it is shown. Expectations, comparisons, calibrations, tables, CSV, OpenMetrics
+//! and `docs/metrics.md` are derived from the registry. A new metric is one entry in one of the files of this module:
+//! [`throughput`], [`latency`], [`lanes`], [`cost`], [`ring`], [`hardware`] or [`integrity`].
 //!
-//! A metric of a new counter needs no field in the summary: [`Metric::of_trials`] keeps one value for each trial in
-//! `trial_values`, and the value of the cell is their mean.
+//! A metric of a new counter needs no field in the summary: with [`Metric::of_trials`], the cell keeps one value per
+//! trial in `trial_values`, and its own value is their mean.
 
 use crate::{
     params::Params,
@@ -43,39 +43,39 @@ use self::{
     throughput::IOPS,
 };
 
-/// One kind of number that a run yields for each cell.
+/// A number that a run yields for each cell.
 #[derive(Debug)]
 pub struct Metric {
-    /// Its name in expectations, in `--metric` and in `trial_values`.
+    /// The name in expectations, in `--metric` and in `trial_values`.
     pub name: &'static str,
-    /// What it is counted in.
+    /// The unit.
     pub unit: Unit,
-    /// Which values are better.
+    /// Whether higher or lower values are better.
     pub better: Better,
-    /// Its title in tables, and the beginning of its name in legends.
+    /// The title in tables and legends.
     pub title: &'static str,
-    /// Its title in charts.
+    /// The title in charts.
     pub heading: &'static str,
-    /// What it means, as a sentence for documentation.
+    /// The meaning, as a sentence for the documentation.
     pub help: &'static str,
     /// Whether expectations and `--metric` may name it. Others are only exported.
     pub claimable: bool,
-    /// Where it is a column of the table of a run.
+    /// The tables of a run in which it is a column.
     pub column: Column,
-    /// How to read the column: a line of the table's legend.
+    /// The line of the table's legend that explains the column.
     pub legend: Option<&'static str>,
-    /// Its columns in `summary.csv`.
+    /// The columns in `summary.csv`.
     pub csv: &'static [(&'static str, CsvValue)],
-    /// Its column in `trials.csv`.
+    /// The column in `trials.csv`.
     pub trials_csv: Option<&'static str>,
-    /// Where it stands in OpenMetrics text.
+    /// The sample in OpenMetrics text.
     pub openmetrics: Option<Sample>,
-    /// Whether it depends on the slowest urgent operations, which takes enough of these for a verdict.
+    /// Whether it depends on the slowest urgent operations. A verdict then needs a minimum number of them.
     pub needs_many_urgent: bool,
     reading: Reading,
-    /// Its value in a trial, where the reading does not say it.
+    /// The value of a trial, if `reading` does not give it.
     trial: Option<fn(&Trial<'_>) -> Option<f64>>,
-    /// Whether cells keep its values by trial in `trial_values`.
+    /// Whether cells keep the values of trials in `trial_values`.
     kept: bool,
 }
 
@@ -95,8 +95,8 @@ impl Metric {
         self.reading.value(self.name, cell)
     }
 
-    /// One value for each trial that counts, in the order in which they ran; empty for a metric that is known only of
-    /// all trials together.
+    /// One value per trial that counts, in the order in which they ran; empty for a metric that exists only for all
+    /// trials together.
     #[must_use]
     pub fn samples<'a>(&self, cell: &'a CellSummary) -> &'a [f64] {
         let stored = || self.reading.samples(cell);
@@ -110,25 +110,25 @@ impl Metric {
         self.reading.interval(cell)
     }
 
-    /// The value of a trial; `None` if it was not measured, or is known only of all trials together.
+    /// The value of a trial; `None` if it was not measured, or exists only for all trials together.
     #[must_use]
     pub fn in_trial(&self, trial: &Trial<'_>) -> Option<f64> {
         self.trial.map_or_else(|| self.reading.in_trial(trial), |of| of(trial))
     }
 
-    /// Whether a cell has a value of it for each trial: then it has an interval and can be compared.
+    /// Whether a cell has one value per trial. The metric then has an interval and can be compared.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.kept || self.reading.has_samples()
     }
 
-    /// Whether cells keep its values by trial in `trial_values`.
+    /// Whether cells keep the values of trials in `trial_values`.
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.kept
     }
 
-    /// If it is a statistic of latencies: which, and of which operations.
+    /// The operations and the statistic, if it is a statistic of latencies.
     #[must_use]
     pub fn statistic(&self) -> Option<(Operations, Statistic)> {
         match self.reading {
@@ -137,27 +137,27 @@ impl Metric {
         }
     }
 
-    /// Its name in [`Comparison::metric`]; `None` if a run does not compare it.
+    /// The name in [`Comparison::metric`]; `None` if runs do not compare it.
     #[must_use]
     pub fn compared_as(&self) -> Option<&'static str> {
         COMPARED.iter().find(|compared| compared.metric == self).map(|compared| compared.name)
     }
 
-    /// Whether a comparison is in this metric.
+    /// Whether a comparison is of this metric.
     #[must_use]
     pub fn is_of(&self, comparison: &Comparison) -> bool {
         self.compared_as() == Some(comparison.metric.as_str())
     }
 }
 
-/// A metric that a run compares each arm with the baseline in. The comparisons of one metric are one family.
+/// A metric in which a run compares each arm with the baseline. The comparisons of one metric are one family.
 #[derive(Clone, Copy, Debug)]
 pub struct Compared {
     /// The metric.
     pub metric: &'static Metric,
     /// Its name in [`Comparison::metric`].
     pub name: &'static str,
-    /// Whether it exists only where some operations are urgent.
+    /// Whether it exists only if some operations are urgent.
     pub by_lane: bool,
 }
 
@@ -171,8 +171,8 @@ impl Compared {
     }
 }
 
-/// What a run compares, in the order of the summary. A calibration measures the spread of the same metrics, those of
-/// lanes excepted.
+/// The metrics that a run compares, in the order of the summary. A calibration measures the spread of the same metrics,
+/// except those of urgent and bulk operations.
 pub static COMPARED: [Compared; 10] = [
     Compared::always(&IOPS, IOPS.name),
     Compared::always(&LATENCY_MEAN, LATENCY_MEAN.name),
@@ -186,7 +186,7 @@ pub static COMPARED: [Compared; 10] = [
     Compared::by_lane(&bulk::IOPS),
 ];
 
-/// What two runs are compared in unless metrics are named.
+/// The metrics in which two runs are compared by default.
 pub static USUAL: [&Metric; 2] = [&IOPS, &P99];
 
 /// All metrics, in the order of their columns in `summary.csv`.
@@ -209,13 +209,13 @@ pub fn claimable() -> impl Iterator<Item = &'static Metric> {
     all().filter(|metric| metric.claimable)
 }
 
-/// The metric of a name, among those that expectations may name.
+/// The metric with a name, among those that expectations may name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Metric> {
     claimable().find(|metric| metric.name == name)
 }
 
-/// The metric that a comparison is in, by its name in [`Comparison::metric`].
+/// The metric of a comparison, by its name in [`Comparison::metric`].
 #[must_use]
 pub fn of_comparison(name: &str) -> Option<&'static Metric> {
     COMPARED.iter().find(|compared| compared.name == name).map(|compared| compared.metric)
@@ -228,7 +228,7 @@ impl CellSummary {
         find(name)?.of(self)
     }
 
-    /// The values of its trials; see [`Metric::samples`].
+    /// The values of the trials; see [`Metric::samples`].
     #[must_use]
     pub fn samples(&self, name: &str) -> &[f64] {
         find(name).map_or(&[], |metric| metric.samples(self))
@@ -236,7 +236,7 @@ impl CellSummary {
 }
 
 impl CrossoverMetric {
-    /// The metric that it is.
+    /// The metric in the registry.
     #[must_use]
     pub fn metric(self) -> &'static Metric {
         match self {
@@ -253,18 +253,18 @@ impl ComparisonSet {
         self.cell(arm, params)?.metric(name)
     }
 
-    /// The comparison of an arm with the baseline in a metric at a point.
+    /// The comparison of an arm with the baseline in a metric, at a point.
     #[must_use]
     pub fn compared(&self, arm: &str, metric: &Metric, params: &Params) -> Option<&Comparison> {
         self.comparison(arm, metric.compared_as()?, params)
     }
 }
 
-/// Declares metrics and the list of them, in that order.
+/// Declares metrics and the list `ALL` of them.
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident = $metric:expr;)+) => {
         $($(#[$doc])* pub static $name: $crate::metric::Metric = $metric;)+
-        /// All of the above, in that order.
+        /// All metrics of this module, in the order of declaration.
         pub static ALL: &[&$crate::metric::Metric] = &[$(&$name),+];
     };
 }

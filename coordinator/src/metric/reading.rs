@@ -1,45 +1,45 @@
-//! How a metric is read from a cell and from a trial.
+//! Reads a metric from a cell and from a trial.
 
 use hdrhistogram::Histogram;
 
 use super::trial::Trial;
 use crate::summary::{CellSummary, Estimate, Latency};
 
-/// Where a metric's value stands.
+/// The source of a metric's value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
-    /// A mean over the trials, with its interval and the values of the trials.
+    /// A mean over the trials, with its interval and samples.
     Estimate {
-        /// In a cell.
+        /// The estimate of a cell.
         cell: fn(&CellSummary) -> Option<&Estimate>,
-        /// In a trial.
+        /// The value of a trial.
         trial: fn(&Trial<'_>) -> Option<f64>,
     },
-    /// A statistic of latencies: of a cell, read from the merged histograms of its trials.
+    /// A statistic of latencies; for a cell, from the merged histograms of its trials.
     Latency(Operations, Statistic),
     /// A value of a cell that is computed from the sums over its trials.
     Sums(fn(&CellSummary) -> Option<f64>),
-    /// A value of each trial; that of a cell is their mean.
+    /// A value of each trial; the value of a cell is their mean.
     Trials,
 }
 
-/// Which operations a latency is of.
+/// The operations of a latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operations {
-    /// All reads and writes, from the time that they were to start.
+    /// All reads and writes, from their intended start.
     All,
-    /// All reads and writes, from submission; in open loop only.
+    /// All reads and writes, from submission; only in open loop.
     Service,
     /// Syncs.
     Sync,
     /// Urgent operations.
     Urgent,
-    /// Operations that are not urgent, where some are.
+    /// Operations that are not urgent, if some are.
     Bulk,
 }
 
 impl Operations {
-    /// Their latencies in a cell.
+    /// The latencies of a cell.
     pub(super) fn in_cell(self, cell: &CellSummary) -> Option<&Latency> {
         match self {
             Self::All => cell.latency.all.as_ref(),
@@ -50,7 +50,7 @@ impl Operations {
         }
     }
 
-    /// Their latencies in a trial; `None` where none completed.
+    /// The latencies of a trial; `None` if no operation completed.
     #[must_use]
     pub fn in_trial<'a>(self, trial: &Trial<'a>) -> Option<&'a Histogram<u64>> {
         let found = match self {
@@ -84,7 +84,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    /// As a quantile; `None` for the mean.
+    /// The quantile; `None` for the mean.
     #[must_use]
     pub fn quantile(self) -> Option<f64> {
         match self {
@@ -98,7 +98,7 @@ impl Statistic {
         }
     }
 
-    /// Of the latencies of a trial, in nanoseconds.
+    /// The statistic of a trial's latencies, in nanoseconds.
     fn of(self, latency: &Histogram<u64>) -> f64 {
         match self {
             Self::Max => latency.max() as f64,
@@ -108,7 +108,7 @@ impl Statistic {
         }
     }
 
-    /// Of the merged latencies of a cell, in nanoseconds.
+    /// The statistic of a cell's merged latencies, in nanoseconds.
     fn of_merged(self, latency: &Latency) -> f64 {
         match self {
             Self::Mean => latency.mean,
@@ -121,7 +121,7 @@ impl Statistic {
         }
     }
 
-    /// Its values by trial, where a cell stores them with its latencies.
+    /// The values of the trials, if a cell stores them with its latencies.
     fn samples(self, latency: &Latency) -> Option<&Vec<f64>> {
         match self {
             Self::P50 => Some(&latency.samples.p50),
@@ -130,7 +130,7 @@ impl Statistic {
         }
     }
 
-    /// Its interval over the trials' own values, where a cell stores it.
+    /// The interval over the trials' values, if a cell stores it.
     fn interval(self, latency: &Latency) -> Option<[f64; 2]> {
         match self {
             Self::P50 => latency.ci95.p50,
@@ -156,7 +156,7 @@ impl Reading {
         }
     }
 
-    /// One value for each trial, where the cell stores them beside the value itself.
+    /// One value per trial, if the cell stores them with the value.
     pub(super) fn samples(self, cell: &CellSummary) -> Option<&Vec<f64>> {
         match self {
             Self::Estimate { cell: of, .. } => of(cell).map(|estimate| &estimate.samples),
@@ -178,7 +178,7 @@ impl Reading {
         }
     }
 
-    /// The value of a trial, where the reading itself says how.
+    /// The value of a trial, if the source defines it.
     pub(super) fn in_trial(self, trial: &Trial<'_>) -> Option<f64> {
         match self {
             Self::Estimate { trial: of, .. } => of(trial),
@@ -189,7 +189,7 @@ impl Reading {
         }
     }
 
-    /// Whether a cell stores the values of its trials beside the value itself.
+    /// Whether a cell stores the values of its trials with the value.
     pub(super) fn has_samples(self) -> bool {
         match self {
             Self::Estimate { .. } => true,

@@ -1,47 +1,47 @@
-//! Where and how a metric is shown: tables, CSV, OpenMetrics.
+//! The places where a metric is shown: tables, CSV, OpenMetrics.
 
-/// Where a metric is a column of the table of a run.
+/// The tables of a run in which a metric is a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// Nowhere.
+    /// None.
     None,
-    /// In every table.
+    /// Every table.
     Always,
-    /// In every table that is not limited to the width of a terminal.
+    /// Every table that is not limited to the width of a terminal.
     Wide,
-    /// Where some cell has a value. In a terminal, the last such columns are left out if there is no room.
+    /// Tables in which some cell has a value. In a terminal, the last such columns are left out if there is no room.
     WhereMeasured,
 }
 
-/// What a column of `summary.csv` holds.
+/// The contents of a column in `summary.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CsvValue {
     /// The value.
     Value,
-    /// The lower end of its confidence interval.
+    /// The lower end of the confidence interval.
     Low,
-    /// The upper end.
+    /// The upper end of the confidence interval.
     High,
-    /// The values of the trials, with `;` between them.
+    /// The values of the trials, separated by `;`.
     Samples,
 }
 
 /// A sample in OpenMetrics text.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// The family that it belongs to.
-    pub family: &'static Family,
-    /// A label that tells it from the other samples of its family.
+    /// The family of the sample.
+    pub family: Family,
+    /// The label that distinguishes it from the other samples of its family.
     pub label: Option<(&'static str, &'static str)>,
 }
 
 /// A family of gauges in OpenMetrics text.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Family {
-    /// Its name, which ends in the unit.
+    /// The name, which ends in the unit.
     pub name: &'static str,
-    /// The base unit; empty without one.
+    /// The base unit; empty if there is none.
     pub unit: &'static str,
-    /// A sentence.
+    /// The help text, a sentence.
     pub help: &'static str,
 }

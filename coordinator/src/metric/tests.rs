@@ -1,4 +1,4 @@
-//! The registry agrees with itself, and metrics are read as they say.
+//! Tests of the registry and of reading metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ fn names_and_columns_are_unique() {
         assert!(names.insert(metric.name), "{} is declared twice", metric.name);
         assert!(metric.help.ends_with('.'), "{} has no help", metric.name);
         for (column, _) in metric.csv {
-            assert!(columns.insert(*column), "{column} is a column twice");
+            assert!(columns.insert(*column), "{column} is declared twice");
         }
         if let Some(column) = metric.trials_csv {
-            assert!(of_trials.insert(column), "{column} is a column twice");
+            assert!(of_trials.insert(column), "{column} is declared twice");
         }
         if let Some(sample) = metric.openmetrics {
             assert!(samples.insert((sample.family.name, sample.label)), "{} is exposed twice", metric.name);
@@ -46,7 +46,6 @@ fn only_metrics_with_values_by_trial_are_compared() {
     assert!(USUAL.iter().all(|metric| metric.is_sampled() && metric.claimable));
 }
 
-/// A metric of a new counter, as `docs/metrics.md` says how to add one.
 #[test]
 fn a_metric_of_trials_needs_no_field_in_the_summary() {
     let metric = Metric::of_trials("short_per_io", Unit::PerIo, |trial| {
@@ -65,7 +64,7 @@ fn a_metric_of_trials_needs_no_field_in_the_summary() {
 }
 
 #[test]
-fn a_sum_of_costs_is_unknown_where_a_part_is() {
+fn a_sum_is_unknown_if_a_part_is_unknown() {
     let part = Costs {
         work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
         device: DeviceCounts { interrupts: Some(3), ..DeviceCounts::default() },

@@ -1,4 +1,4 @@
-//! What one trial did and what it cost: the sums that the per-trial values of metrics are read from.
+//! The work and the costs of a trial, from which the per-trial values of metrics are read.
 
 use hdrhistogram::Histogram;
 use proto::{
@@ -6,49 +6,49 @@ use proto::{
     outcome::{CallCounts, CpuTime, DeviceCounts, EngineCounts, Finished, UrgentCounts, WorkCounts},
 };
 
-/// A trial, on one host or merged over several. A part that was not measured is absent.
+/// A trial, on one host or merged over several. A part that was not measured is `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trial<'a> {
-    /// What was done within the measured window.
+    /// The work within the measured window.
     pub work: Option<&'a Work>,
-    /// The operations of it that are not urgent, where some were to be urgent.
+    /// The bulk operations in it, if some operations were to be urgent.
     pub bulk: Option<&'a Part>,
-    /// What it cost.
+    /// The costs.
     pub costs: Option<&'a Costs>,
 }
 
 impl Trial<'_> {
-    /// A sum over all operations as a share of each. `None` without operations, or where the sum is unknown.
+    /// A sum divided by the number of operations; `None` without operations, or if the sum is unknown.
     pub fn per_io(&self, sum: impl FnOnce(&Costs) -> Option<u64>) -> Option<f64> {
         self.costs.and_then(|costs| costs.per_io(sum(costs)?))
     }
 
-    /// A count. `None` where the host did not finish.
+    /// A count; `None` if the host did not finish.
     pub fn count(&self, count: impl FnOnce(&Costs) -> u64) -> Option<f64> {
         self.costs.map(|costs| count(costs) as f64)
     }
 }
 
-/// What was done in a stretch of time.
+/// The work in a period of time.
 #[derive(Clone, Debug)]
 pub struct Work {
     /// Completed operations per second.
     pub iops: f64,
     /// Bytes per second.
     pub bytes_per_s: f64,
-    /// Syncs per second; they are not operations.
+    /// Syncs per second, which do not count as operations.
     pub syncs_per_s: f64,
     /// Latencies of syncs; `None` without syncs.
     pub sync: Option<Histogram<u64>>,
     /// Latencies of all operations, reads and writes together, in nanoseconds.
     pub latency: Histogram<u64>,
-    /// The same operations, measured from submission; `None` in closed loop, where the two are the same.
+    /// Latencies of the same operations from submission; `None` in closed loop, where the two are equal.
     pub service: Option<Histogram<u64>>,
-    /// The urgent operations, which are included in all of the above; `None` without any.
+    /// The urgent operations, which the numbers above include; `None` without any.
     pub urgent: Option<Part>,
 }
 
-/// A part of the operations.
+/// Some of the operations.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// Completed operations per second.
@@ -60,7 +60,7 @@ pub struct Part {
 }
 
 proto::counters! {
-    /// What hosts counted over the whole of their windows.
+    /// The counts of hosts over their whole windows.
     #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Costs {
         /// Operations.
@@ -73,7 +73,7 @@ proto::counters! {
         pub cpu: CpuTime,
         /// The device behind the target.
         pub device: DeviceCounts,
-        /// Where some operations were urgent.
+        /// Urgent operations, if there were any.
         pub urgent: Option<UrgentCounts> => either,
     }
 }
@@ -109,7 +109,7 @@ impl Costs {
         self.work.ops()
     }
 
-    /// A sum over all operations as a share of each. `None` without operations.
+    /// A total divided by the number of operations; `None` without operations.
     #[must_use]
     pub fn per_io(&self, total: u64) -> Option<f64> {
         (self.ops() > 0).then(|| total as f64 / self.ops() as f64)

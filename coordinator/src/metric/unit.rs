@@ -1,8 +1,8 @@
-//! What a metric is counted in, and which way it is better.
+//! Units of metrics, and whether higher or lower values are better.
 
 use crate::units;
 
-/// What a metric is counted in.
+/// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Events per second.
@@ -15,7 +15,7 @@ pub enum Unit {
     PerIo,
     /// A share from 0 to 1.
     Share,
-    /// A bare number.
+    /// A number without a unit.
     Count,
 }
 
@@ -39,7 +39,7 @@ impl Unit {
         self.format()(value)
     }
 
-    /// How tables and charts show a value.
+    /// The format of values in tables and charts.
     #[must_use]
     pub fn format(self) -> fn(f64) -> String {
         match self {
@@ -58,11 +58,11 @@ impl Unit {
     }
 }
 
-/// Which values of a metric are better.
+/// The direction of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
-    /// Such as operations per second.
+    /// Higher values are better, as for operations per second.
     Higher,
-    /// Such as latency.
+    /// Lower values are better, as for latency.
     Lower,
 }

@@ -1,4 +1,4 @@
-//! A calibration for a terminal, and the sentence about one that a run's verdicts heed.
+//! A calibration for a terminal, and the sentence about the calibration that a run's verdicts respect.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::{
     units::some,
 };
 
-/// What can be seen in IOPS at each point in words, then every metric in a table.
+/// The smallest detectable difference of IOPS at each point as a sentence, then a table of all metrics.
 #[must_use]
 pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
     let head = format!(
-        "How small a difference can this rig see? {} of {} against itself, {}",
+        "How small a difference can this rig detect? {} of {} against itself, {}",
         found.arm,
         found.scenario,
         some(found.blocks as usize, "block")
@@ -27,8 +27,8 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     }
     for (point, metric) in found.biased() {
         let warning = format!(
-            "BIASED: {}{} differs from itself beyond chance, {}: something else than the arm decides here, such as \
-             what comes first. Trust no small difference.",
+            "BIASED: {}{} differs significantly from itself, {}. Something other than the arm affects the result, \
+             such as the order of trials. Do not trust small differences.",
             name(&metric.metric),
             at(point),
             ratio(metric)
@@ -39,20 +39,19 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     text.push_str(&table(found, width, colour));
     for line in [
         format!(
-            "sees from: the smallest difference that {} trials find in {:.0} % of runs{}, and its {INTERVAL}: the \
-             spread is known from {} only.",
+            "detects from: the smallest difference that {} trials detect in {:.0} % of runs{}, with its {INTERVAL}; the \
+             spread is estimated from {}.",
             found.trials,
             100.0 * found.power,
             match found.comparisons {
                 0 | 1 => String::new(),
-                many =>
-                    format!(", as the only one of the {many} that the scenario compares and judges together"),
+                many => format!(", after correction for the {many} comparisons of the scenario"),
             },
             some(found.blocks as usize, "block")
         ),
         format!(
-            "sd: standard deviation within blocks. itself: second over first, with its {INTERVAL}; in one of {ONE_IN} \
-             lines the interval excludes 1 by chance. BIASED appears only where all lines together leave no doubt."
+            "sd: standard deviation within blocks. itself: second trial / first trial, with its {INTERVAL}, which \
+             excludes 1 by chance in one of {ONE_IN} lines. BIASED: significant after correction for all lines."
         ),
         format!("Run: {}", clean(&directory.display().to_string())),
     ] {
@@ -62,7 +61,7 @@ pub fn render(found: &Calibration, directory: &Path, width: u16, colour: bool) -
     text
 }
 
-/// What verdicts were held against, in one sentence.
+/// The smallest differences that verdicts respect, in one sentence.
 pub(super) fn heeded(heeded: &CalibrationUse) -> String {
     let mut metrics: Vec<&str> = Vec::new();
     for floor in &heeded.floors {
@@ -79,7 +78,7 @@ pub(super) fn heeded(heeded: &CalibrationUse) -> String {
         format!("{} {range}", name(metric))
     };
     if metrics.is_empty() {
-        return format!("The calibration {} has no floor for what is compared here.", heeded.run_id);
+        return format!("The calibration {} has no limit for the comparisons of this run.", heeded.run_id);
     }
     let ranges: Vec<String> = metrics.iter().map(range).collect();
     format!("Verdicts below {} are no difference (calibration {}).", ranges.join(", "), heeded.run_id)
@@ -90,14 +89,20 @@ fn sentence(found: &Calibration, point: &CalibratedPoint) -> String {
     let place = at(point);
     match iops.map(|iops| iops.smallest_visible) {
         Some(Some(visible)) => format!(
-            "This rig can see a difference of {} or more in IOPS{place} with {} trials{} (power {:.0} %).",
+            "This rig can detect a difference of {} or more in IOPS{place} with {} trials{} (power {:.0} %).",
             difference(visible),
             found.trials,
-            if found.comparisons > 1 { format!(", as one of {}", found.comparisons) } else { String::new() },
+            if found.comparisons > 1 {
+                format!(", as one of {} comparisons", found.comparisons)
+            } else {
+                String::new()
+            },
             100.0 * found.power
         ),
-        Some(None) => format!("With {} trial no difference{place} can be told from chance.", found.trials),
-        None => format!("Too few trials count{place}: nothing can be said."),
+        Some(None) => {
+            format!("With {} trial, no difference{place} can be distinguished from chance.", found.trials)
+        }
+        None => format!("Too few trials count{place}: no result."),
     }
 }
 
@@ -107,7 +112,7 @@ fn at(point: &CalibratedPoint) -> String {
 }
 
 fn table(found: &Calibration, width: usize, colour: bool) -> String {
-    let titles = ["", "sees from", INTERVAL, "sd", "itself"];
+    let titles = ["", "detects from", INTERVAL, "sd", "itself"];
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let mut lines = vec![Line::Entries(titles.iter().map(|title| Entry::new(title, Style::Bold)).collect())];
     for point in found.points.iter().filter(|point| !point.metrics.is_empty()) {
@@ -142,7 +147,7 @@ fn ratio(metric: &CalibratedMetric) -> String {
     format!("x{:.3} ({low:.3} to {high:.3})", metric.ratio)
 }
 
-/// A difference: a share as percent, from double on as a factor.
+/// A difference: as percent, or as a factor if it is double or more.
 fn difference(share: f64) -> String {
     match 1.0 + share {
         factor if factor >= 9.95 => format!("{factor:.0}-fold"),
@@ -151,7 +156,7 @@ fn difference(share: f64) -> String {
     }
 }
 
-/// A share as percent, with two digits that count.
+/// A share as percent, with two significant digits.
 fn percent(share: f64) -> String {
     match 100.0 * share {
         percent if percent >= 9.95 => format!("{percent:.0} %"),
@@ -167,7 +172,7 @@ mod tests {
     use crate::summary::calibration::Floor;
 
     #[test]
-    fn floors_are_told_in_one_sentence() {
+    fn names_the_floors_in_one_sentence() {
         let floor = |metric: &str, depth: u64, smallest_visible: f64| Floor {
             metric: metric.into(),
             params: [("depth".to_owned(), depth.into())].into_iter().collect(),
@@ -176,17 +181,17 @@ mod tests {
             comparisons: 2,
         };
         let floors = vec![floor("iops", 1, 0.013), floor("iops", 32, 0.0241), floor("latency_p99", 1, 0.123)];
-        let told = heeded(&CalibrationUse { run_id: "r1".into(), floors });
+        let sentence = heeded(&CalibrationUse { run_id: "r1".into(), floors });
         assert_eq!(
-            told,
+            sentence,
             "Verdicts below IOPS 1.3 % to 2.4 % by point, p99 12 % are no difference (calibration r1)."
         );
         let none = CalibrationUse { run_id: "r1".into(), floors: Vec::new() };
-        assert_eq!(heeded(&none), "The calibration r1 has no floor for what is compared here.");
+        assert_eq!(heeded(&none), "The calibration r1 has no limit for the comparisons of this run.");
     }
 
     #[test]
-    fn small_shares_keep_their_digits() {
+    fn small_shares_keep_two_digits() {
         let shares =
             [(0.0, "0.0 %"), (0.00001, "<0.01 %"), (0.0004, "0.04 %"), (0.013, "1.3 %"), (0.2, "20 %")];
         for (share, text) in shares {

@@ -1,4 +1,4 @@
-//! The columns of a run's table after the rate and its verdict. What they are comes from the registry of metrics.
+//! The columns of a run's table after the rate and its verdict, from the registry of metrics.
 
 use super::text::Align;
 use crate::{
@@ -16,12 +16,12 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// All columns, in the order in which they stand: those of every table first.
+    /// All columns in their order, those of every table first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let of = |optional: bool| {
             let shown = move |metric: &&Metric| match metric.column {
                 metric::Column::None => false,
-                // The rate has a place of its own, with its verdict.
+                // The rate is shown first, with its verdict.
                 metric::Column::Always | metric::Column::Wide => !optional && **metric != IOPS,
                 metric::Column::WhereMeasured => optional,
             };
@@ -30,7 +30,7 @@ impl Column {
         of(false).chain(of(true)).chain([Self::Path])
     }
 
-    /// Whether it stands only where some row has a value in it.
+    /// Whether the column is shown only if some row has a value.
     pub(super) fn is_optional(self) -> bool {
         match self {
             Self::Metric(metric) => metric.column == metric::Column::WhereMeasured,
@@ -38,12 +38,12 @@ impl Column {
         }
     }
 
-    /// Whether a terminal has no room for it.
+    /// Whether the column is left out in a terminal.
     pub(super) fn is_wide(self) -> bool {
         matches!(self, Self::Metric(metric) if metric.column == metric::Column::Wide)
     }
 
-    /// Whether it is about urgent operations or the others.
+    /// Whether the column is about urgent or bulk operations.
     pub(super) fn is_of_lanes(self) -> bool {
         let of_lanes = |metric| lanes::urgent::ALL.contains(&metric) || lanes::bulk::ALL.contains(&metric);
         matches!(self, Self::Metric(metric) if of_lanes(metric))
@@ -63,13 +63,13 @@ impl Column {
         }
     }
 
-    /// How to read it, if it needs an explanation of its own.
+    /// The line of the legend that explains the column; `None` if it needs no explanation.
     pub(super) fn legend(self) -> Option<&'static str> {
         match self {
             Self::Metric(metric) => metric.legend,
             Self::Path => Some(
-                "path: how most requests completed: inline, within the call that submits them; task: by task work, \
-                 after an interrupt; polled; punted to a thread of the kernel.",
+                "path: how most requests completed: inline (within the submitting call), task (by task work, after an \
+                 interrupt), polled, or punted (by a kernel thread).",
             ),
         }
     }
@@ -83,7 +83,7 @@ impl Column {
     }
 }
 
-/// `inline`, or `73% punted` where other ways matter.
+/// `inline`, or `73% punted` if other paths matter.
 fn path(completed: &Completed) -> String {
     let most = completed.shares().into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
     match most.unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! What differs between the hosts of a run.
+//! Differences between the hosts of a run.
 
 use super::text::{Style, wrap};
 use crate::{

@@ -21,18 +21,19 @@ use crate::{
     units::nanos,
 };
 
-/// Columns of the longest bar: where there is room, and at least.
+/// Columns of the longest bar: at most, and at least.
 const BAR: [usize; 2] = [28, 6];
-/// Columns that a name and four numbers want beside it.
+/// Columns for the name and the four numbers beside the bar.
 const BESIDE: usize = 66;
-/// How to read a ladder.
+/// The legend of a ladder.
 const LEGEND: &str = concat!(
-    "time/IO: workers / IOPS. change: from the step before, paired by block. ±: ",
+    "time/IO: workers / IOPS. change: from the previous step, paired by block. ±: ",
     confidence_percent!(),
     " % interval."
 );
 
-/// For each arm a line for each cause: the arm with its points, and the explanation of the point where it differs most.
+/// One line for each arm and cause: the arm with its points, and the explanation at the point with the largest
+/// difference.
 fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
     let mut groups: Vec<Vec<&Explanation>> = Vec::new();
     for found in &set.explanations {
@@ -50,7 +51,7 @@ fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
             None => groups.push(vec![found]),
         }
     }
-    // The lines of an arm stand together.
+    // Keep the lines of an arm together.
     let place = |group: &Vec<&Explanation>| {
         set.explanations.iter().position(|found| group.first().is_some_and(|first| first.arm == found.arm))
     };
@@ -73,15 +74,15 @@ fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)>
     Some((format!("{}{}", first.arm, words::at_points(&points)), format!("{why}{example}")))
 }
 
-/// The part of the terminal's report; nothing where nothing is explained.
+/// The explanations for a terminal; `None` if there are none.
 pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
     let lines = lines(set);
-    let mut told = vec![Style::Bold.paint("Explanations", colour)];
-    told.extend(lines.iter().map(|(who, why)| indented(wrap(&format!("{who}: {why}"), width - 2, 4))));
-    (!lines.is_empty()).then(|| told.join("\n"))
+    let mut section = vec![Style::Bold.paint("Explanations", colour)];
+    section.extend(lines.iter().map(|(who, why)| indented(wrap(&format!("{who}: {why}"), width - 2, 4))));
+    (!lines.is_empty()).then(|| section.join("\n"))
 }
 
-/// The ladder at each point, with bars.
+/// The ladder of each point, with bars; `None` if there is no ladder.
 pub(super) fn ladders(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
     let drawn: Vec<String> = set.ladders.iter().map(|ladder| drawn(ladder, width, colour)).collect();
     let legend = || {
@@ -131,7 +132,7 @@ fn heading(ladder: &Waterfall) -> String {
     format!("Ladder: a worker's time per I/O{at}")
 }
 
-/// Time, its interval, the change and its interval: with a sign, and nothing where there is none.
+/// Time and change, each followed by its interval. A missing value is empty, except for the time (`-`).
 fn texts(step: &WaterfallStep) -> [String; 4] {
     let spread = |ci: Option<[f64; 2]>| {
         ci.map_or_else(String::new, |[low, high]| format!("±{}", nanos((high - low) / 2.0)))
@@ -145,7 +146,7 @@ fn texts(step: &WaterfallStep) -> [String; 4] {
     ]
 }
 
-/// Both for Markdown.
+/// Ladders and explanations in Markdown.
 pub(super) fn markdown(set: &ComparisonSet, escape: fn(&str) -> String, out: &mut String) {
     for ladder in &set.ladders {
         let _ = writeln!(out, "\n#### {}\n", escape(&heading(ladder)));
@@ -215,14 +216,14 @@ mod tests {
     #[test]
     fn in_a_terminal() {
         let set = set();
-        let told =
+        let text =
             format!("{}\n\n{}", ladders(&set, 100, false).unwrap(), section(&set, 100, false).unwrap());
-        assert!(told.lines().all(|line| text::width(line) <= 100), "{told}");
-        insta::assert_snapshot!(told);
+        assert!(text.lines().all(|line| text::width(line) <= 100), "{text}");
+        insta::assert_snapshot!(text);
         for columns in [60, 80] {
-            let told = render(&set, BasicFormat::Table, columns, false);
-            let ladder = told.split("Ladder:").nth(1).unwrap();
-            assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{told}");
+            let text = render(&set, BasicFormat::Table, columns, false);
+            let ladder = text.split("Ladder:").nth(1).unwrap();
+            assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{text}");
         }
     }
 

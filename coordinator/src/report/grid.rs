@@ -1,4 +1,4 @@
-//! A plain table that is rendered as text, Markdown or CSV.
+//! A table that can be rendered as text, Markdown or CSV.
 
 use super::{
     export::csv,
@@ -10,7 +10,7 @@ use super::{
 pub(super) struct Grid {
     titles: Vec<(String, Align)>,
     lines: Vec<Line>,
-    /// The column that gives way where there is no room.
+    /// The column that is cut if the table is too wide.
     narrow: usize,
 }
 
@@ -25,7 +25,7 @@ impl Grid {
             .push(Line::Entries(entries.into_iter().map(|(text, style)| Entry::new(text, style)).collect()));
     }
 
-    /// A line across all columns; of text only.
+    /// Adds a line across all columns; only for text.
     pub(super) fn note(&mut self, text: &str) {
         self.lines.push(Line::Note(super::text::clean(text)));
     }

@@ -1,4 +1,4 @@
-//! Lists of runs, and how cells did over them, in every format.
+//! Lists of runs, and trends of cells over them, in every format.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub fn list(runs: &[&RunEntry], format: BasicFormat, width: u16, colour: bool) -
     }
 }
 
-/// Renders how cells did, oldest run first. `kernels` names those of a run.
+/// Renders the trends of cells, oldest run first. `kernels` names the kernels of a run.
 #[must_use]
 pub fn trends(
     scenario: &str,
@@ -77,7 +77,7 @@ fn expectations(run: &RunEntry) -> String {
     if all == 0 { "-".into() } else { format!("{}/{all}", run.expectations_held) }
 }
 
-/// The answer in a few words: of what was never analysed, what to do.
+/// The answer, or how to obtain it if the run was not analysed.
 fn answer_of(run: &RunEntry) -> String {
     match (&run.problem, &run.answer) {
         (Some(problem), _) => format!("cannot be read: {problem}"),
@@ -88,7 +88,7 @@ fn answer_of(run: &RunEntry) -> String {
 
 fn runs_table(runs: &[&RunEntry], answers_below: bool) -> Grid {
     let mut titles = vec![
-        ("began (UTC)", Align::Left),
+        ("started (UTC)", Align::Left),
         ("run", Align::Left),
         ("hosts", Align::Left),
         ("kernel", Align::Left),
@@ -179,12 +179,12 @@ fn runs_csv(runs: &[&RunEntry]) -> Grid {
 
 fn trend_table(line: &TrendLine, kernels: &dyn Fn(&str) -> String) -> Grid {
     let titles = [
-        ("began (UTC)", Align::Left),
+        ("started (UTC)", Align::Left),
         ("run", Align::Left),
         ("kernel", Align::Left),
         (IOPS.title, Align::Right),
         (INTERVAL, Align::Left),
-        ("to the one before", Align::Left),
+        ("vs previous", Align::Left),
     ];
     let mut grid = Grid::new(&titles, 1);
     let mut before: Option<f64> = None;

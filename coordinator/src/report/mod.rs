@@ -26,22 +26,23 @@ pub use calibration::render as render_calibration;
 pub use export::{Format, Source, json::summary_schema};
 use export::{csv, json, markdown, table, trials_csv};
 
-/// How what needs no trials is rendered: a comparison, two runs, or a list of them.
+/// A format that needs only the result itself. Runs, comparisons of two runs, and lists have all of them; [`Format`]
+/// has further ones, for runs only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum BasicFormat {
     /// For a terminal.
     #[default]
     Table,
-    /// With all that is known.
+    /// Complete, for programs.
     Json,
-    /// One row for each line of the table.
+    /// One row for each row of the table.
     Csv,
     /// For a merge request.
     Markdown,
 }
 
-/// Renders the comparison. `width` (columns; 100 where there is no terminal) and `colour` matter only to the table. The
-/// text ends with a line feed. [`Format`] has the formats that need more than the comparison.
+/// Renders the comparison. `width` (columns; 100 without a terminal) and `colour` apply to the table only. The text
+/// ends with a line feed.
 #[must_use]
 pub fn render(set: &ComparisonSet, format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
@@ -52,19 +53,18 @@ pub fn render(set: &ComparisonSet, format: BasicFormat, width: u16, colour: bool
     }
 }
 
-/// The self-contained page. `scenario` is the text to run again.
+/// Renders the self-contained HTML page. `scenario` is the scenario's text.
 ///
 /// # Errors
-/// Where the template cannot be rendered, which is a defect of Ringbench.
+/// The template cannot be rendered, which is a defect of Ringbench.
 pub fn html(set: &ComparisonSet, scenario: &str) -> Result<String, minijinja::Error> {
     html::render(set, scenario, None)
 }
 
-/// Writes what is derived from the run: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each whole or
-/// not at all.
+/// Writes the derived files: `summary.json`, `summary.csv`, `trials.csv` and `report.html`, each atomically.
 ///
 /// # Errors
-/// Where one cannot be written.
+/// A file cannot be written, or the run cannot be read.
 pub fn write_summary(run: &RunDir, set: &ComparisonSet) -> Result<(), StoreError> {
     run.replace("summary.json", json::render(set).as_bytes())?;
     run.replace("summary.csv", csv::render(set).as_bytes())?;

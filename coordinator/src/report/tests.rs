@@ -1,4 +1,4 @@
-//! Every rendering of the same set.
+//! Tests of every rendering, with the same set.
 
 use proto::{
     engine::Sharing,
@@ -74,7 +74,7 @@ fn table() {
 }
 
 #[test]
-fn what_sharing_a_ring_costs_is_shown_where_there_is_any() {
+fn shows_the_cost_of_a_shared_ring() {
     assert!(!render(&set(), BasicFormat::Table, 120, false).contains("wait/IO"));
     let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[8], 2, &["local"]);
     fixture.change = |record| {
@@ -159,7 +159,7 @@ fn colour_changes_nothing_but_colour() {
 }
 
 #[test]
-fn names_that_are_long_or_hostile() {
+fn long_and_hostile_names_are_harmless() {
     let mut set = set();
     for cell in &mut set.cells {
         cell.arm = format!("{}\x1b[2J-and-a-name-that-would-never-fit-anywhere-however-wide", cell.arm);
@@ -213,7 +213,7 @@ fn json_follows_its_schema_and_reads_back() {
 }
 
 #[test]
-fn fixed_keys_are_there() {
+fn the_json_has_every_fixed_key() {
     let json: Value = serde_json::from_str(&render(&set(), BasicFormat::Json, 100, false)).unwrap();
     let has = |value: &Value, keys: &[&str]| {
         for key in keys {
@@ -254,7 +254,7 @@ fn the_page_escapes_and_needs_no_network() {
     set.warnings[0] = warning(evil);
     set.hosts[0].facts.insert(evil.into(), evil.into());
     let page = html(&set, evil).unwrap();
-    // The page's own script, and no other.
+    // Only the page's own script.
     assert!(page.matches("<script").count() == 1 && page.contains("&lt;script&gt;"));
     let page = html(&self::set(), SCENARIO).unwrap();
     for needle in ["http://", "https://", "src=", "@import", "url("] {
@@ -268,7 +268,7 @@ fn the_page_escapes_and_needs_no_network() {
 }
 
 #[test]
-fn the_run_directory_gets_its_files() {
+fn writes_every_file_of_the_run_directory() {
     let mut fixture = Fixture::new(&["sync", "uring"], &[1, 8], 2, &["local"]);
     fixture.execute(usize::MAX);
     let set = fixture.analyse(Some("sync"));

@@ -1,8 +1,8 @@
-//! Text in a terminal: width, wrapping, columns, colour.
+//! Text for terminals: width, wrapping, columns, colour; and escaping for Markdown.
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// How a piece of text stands out, where colour is wanted.
+/// The style of a text, if colours are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Style {
     #[default]
@@ -14,7 +14,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// The text with its colour; as it is where none is wanted.
+    /// The text with its colour; unchanged without colours.
     pub(super) fn paint(self, text: &str, colour: bool) -> String {
         let code = match self {
             Self::Bold => "1",
@@ -27,13 +27,13 @@ impl Style {
     }
 }
 
-/// Without control characters: names and messages come from files and from other machines, and must not
-/// steer the terminal.
+/// Replaces control characters: names and messages come from files and from other machines, and must not control the
+/// terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Escapes what Markdown or HTML would take for markup.
+/// Escapes the markup of Markdown and HTML.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in clean(text).chars() {
@@ -51,17 +51,17 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// Every line, two columns further in.
+/// Indents every line by two columns.
 pub(super) fn indented(text: String) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Columns that the text takes up.
+/// The width of a text in columns.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cut to so many columns, with an ellipsis where something was cut.
+/// Cuts a text to a number of columns, with an ellipsis if it was longer.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.into();
@@ -77,7 +77,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     kept + "…"
 }
 
-/// Wrapped between words; further lines are indented by as much as `indent` says.
+/// Wraps a text between words; all lines but the first are indented by `indent` columns.
 pub(crate) fn wrap(text: &str, columns: usize, indent: usize) -> String {
     let mut lines = vec![String::new()];
     for word in clean(text).split_whitespace() {
@@ -114,7 +114,7 @@ pub(super) enum Line {
     Entries(Vec<Entry>),
     /// Across all columns.
     Heading(String),
-    /// The same, less loud.
+    /// Across all columns, dimmed.
     Note(String),
     Rule,
 }
@@ -126,7 +126,7 @@ pub(super) enum Align {
     Right,
 }
 
-/// Lays out columns with two blanks between them. Where that is too wide, the column `narrow` gives way.
+/// Lays out columns with two spaces between them. If the result is too wide, the column `narrow` is cut.
 pub(super) fn columns(
     lines: &[Line],
     align: &[Align],
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_characters_and_escapes() {
+    fn measures_wide_characters_and_removes_escapes() {
         assert_eq!(cut("uring-tuned", 6), "uring…");
         assert_eq!(width(&cut("測測測測", 5)), 5);
         assert_eq!(clean("a\x1b[31mb\n"), "a [31mb ");

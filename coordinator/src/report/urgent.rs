@@ -1,4 +1,4 @@
-//! Urgent operations and the others side by side, in a table of their own: that of all operations has no room.
+//! The table of urgent and bulk operations, side by side. The table of all operations has no room for them.
 
 use std::fmt::Write as _;
 
@@ -14,9 +14,9 @@ use crate::{
     summary::{CellSummary, ComparisonSet, Verdict},
 };
 
-const LEGEND: &str = "urgent: the urgent I/Os alone, whose p99 is compared; bulk: the others. overtaken: urgent I/Os that a bulk I/O, \
-                      submitted with them or later, overtook. starved: bulk I/Os that waited for more than ten times the median of bulk \
-                      I/Os.";
+const LEGEND: &str = "urgent: urgent I/Os only; verdicts compare their p99. bulk: all other I/Os. overtaken: urgent \
+                      I/Os that a bulk I/O submitted with them or later overtook. starved: bulk I/Os that waited more \
+                      than ten times the median of bulk I/Os.";
 
 /// The texts of a cell.
 struct Row<'a> {
@@ -27,7 +27,7 @@ struct Row<'a> {
     bulk: [String; 3],
 }
 
-/// The columns of a row: first of the urgent operations, then of the others, each group with its name in the first.
+/// The columns of a row: urgent operations, then bulk operations. The first column of each names the group.
 static URGENT: [&Metric; 3] = [&urgent::P50, &urgent::P99, &urgent::OVERTAKEN_SHARE];
 static BULK: [&Metric; 3] = [&bulk::IOPS, &bulk::P99, &bulk::STARVED_SHARE];
 
@@ -35,7 +35,7 @@ fn titles([first, _, share]: [&'static Metric; 3]) -> [&'static str; 3] {
     [first.heading, P99.title, share.title]
 }
 
-/// Merged cells with urgent operations, and what they are on each of several hosts.
+/// Merged cells with urgent operations, and their rows by host if there are several hosts.
 fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
     let has = |cell: &&CellSummary| {
         set.cell(&cell.arm, &cell.params).is_some_and(|merged| merged.lanes.urgent.is_some())
@@ -46,7 +46,7 @@ fn rows(set: &ComparisonSet) -> Vec<Row<'_>> {
 fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
     let text =
         |metric: &Metric| metric.of(cell).map_or_else(|| "-".to_owned(), |value| metric.unit.text(value));
-    // Comparisons are of merged numbers; a single host's row has none.
+    // Comparisons refer to merged numbers, so the row of a single host has none.
     let merged = cell.host.is_none();
     let compared =
         set.compared(&cell.arm, &urgent::P99, &cell.params).filter(|found| merged && found.ratio.is_some());
@@ -67,7 +67,7 @@ fn row<'a>(set: &ComparisonSet, cell: &'a CellSummary) -> Row<'a> {
     }
 }
 
-/// In a terminal; `None` where nothing was urgent.
+/// The table for a terminal; `None` if no operation was urgent.
 pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
     let rows = rows(set);
     let first = rows.first()?;
@@ -109,7 +109,7 @@ pub(super) fn section(set: &ComparisonSet, width: usize, colour: bool) -> Option
     Some(columns(&lines, &align, 0, width, colour) + "\n" + &legend.join("\n"))
 }
 
-/// In Markdown; nothing where nothing was urgent.
+/// The table in Markdown; nothing if no operation was urgent.
 pub(super) fn markdown(set: &ComparisonSet, out: &mut String) {
     let rows = rows(set);
     if rows.is_empty() {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::analysis::fixture::Fixture;
 
-    /// The lines of a section, without the room between columns.
+    /// The lines of a section, with single spaces between columns.
     fn lines(text: &str) -> Vec<String> {
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
@@ -159,7 +159,7 @@ mod tests {
         let found = lines(&text);
         let at = |begins: &str| found.iter().filter(|line| line.starts_with(begins)).count();
         assert_eq!([at("uring "), at("uring-tuned "), at("on n1 "), at("on n2 ")], [1, 1, 2, 2], "{text}");
-        // One had no urgent operation and is shown all the same; verdicts are of both together.
+        // A host without urgent operations is shown too; verdicts refer to both hosts together.
         let n2: Vec<&String> = found.iter().filter(|line| line.starts_with("on n2 ")).collect();
         assert!(n2.iter().all(|line| line.starts_with("on n2 - - - ") && !line.ends_with("- - -")), "{text}");
         let judged = found.iter().filter(|line| line.contains(" x")).count();
@@ -174,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn one_host_has_no_row_of_its_own() {
+    fn a_single_host_has_no_separate_row() {
         let text = section(&run(&["local"]), 120, false).unwrap();
         assert!(!text.contains("on local"), "{text}");
         let mut plain = Fixture::new(&["uring"], &[32], 2, &["n1", "n2"]);
         plain.execute(usize::MAX);
-        assert_eq!(section(&plain.analyse(None), 120, false), None, "nothing was to be urgent");
+        assert_eq!(section(&plain.analyse(None), 120, false), None, "no operation was urgent");
     }
 }

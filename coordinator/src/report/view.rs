@@ -1,4 +1,4 @@
-//! What every table shows, row by row, before it is laid out as text, Markdown or HTML.
+//! The rows and columns of a run's table, before they are laid out as text, Markdown or HTML.
 
 use super::column::Column;
 use crate::{
@@ -15,7 +15,7 @@ pub(super) struct View {
     /// The names of the axes.
     pub(super) axes: Vec<String>,
     pub(super) groups: Vec<Group>,
-    /// Whether some row has fewer trials than were planned.
+    /// Whether any row has fewer trials than planned.
     pub(super) incomplete: bool,
     /// The columns after the rate and its verdict.
     pub(super) columns: Vec<Column>,
@@ -40,9 +40,9 @@ pub(super) struct Row {
     pub(super) ratio: String,
     pub(super) interval: String,
     pub(super) verdict: Option<Verdict>,
-    /// The verdict's word, or `baseline`.
+    /// The verdict, or `baseline`.
     pub(super) word: String,
-    /// The same with a hint where there is room for it: `inconclusive (+7)`, if 7 more trials would decide.
+    /// The verdict with a hint, for tables with enough room: `inconclusive (+7)` if about 7 more trials are needed.
     pub(super) words: String,
     /// The entries of the view's columns.
     pub(super) entries: Vec<String>,
@@ -54,7 +54,7 @@ impl Row {
         self.trials.complete == self.trials.planned
     }
 
-    /// `2/3`: trials that count, of those that were planned.
+    /// `2/3`: trials that count, of the planned ones.
     pub(super) fn trials(&self) -> String {
         format!("{}/{}", self.trials.complete, self.trials.planned)
     }
@@ -89,7 +89,7 @@ impl View {
         Self { axes, groups, incomplete, columns }
     }
 
-    /// Without the columns of urgent operations, for reports that have a table of these.
+    /// The view without the columns of urgent operations, for reports that have a separate table of them.
     pub(super) fn beside_urgent(set: &ComparisonSet) -> Self {
         let mut view = Self::of(set);
         view.leave_out(Column::is_of_lanes);
@@ -107,14 +107,14 @@ impl View {
         }
     }
 
-    /// How to read a table that has room for [`Row::words`].
+    /// The legend of a table that shows [`Row::words`].
     pub(super) fn legend_of_words(&self) -> Vec<&'static str> {
         let hinted = |row: &Row| row.words != row.word;
         let hints = self.groups.iter().flat_map(|group| &group.rows).any(hinted).then_some(HINT);
         self.legend().into_iter().chain(hints).collect()
     }
 
-    /// How to read the table.
+    /// The legend of the table.
     pub(super) fn legend(&self) -> Vec<&'static str> {
         let of = |optional: bool| {
             let shown = self.columns.iter().filter(move |column| column.is_optional() == optional);
@@ -125,11 +125,11 @@ impl View {
 }
 
 fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column]) -> Row {
-    // Comparisons are of merged numbers; the row of a single host has none.
+    // Comparisons refer to merged numbers, so the row of a single host has none.
     let compared = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
     let is_baseline = cell.host.is_none() && set.baseline.as_deref() == Some(&cell.arm);
     let word = match compared {
-        // One side was not measured: that is no verdict on the trials.
+        // One side was not measured, so there is no verdict.
         Some(Comparison { ratio: None, .. }) => NONE.into(),
         Some(found) => found.verdict.as_str().to_owned(),
         None if is_baseline => "baseline".into(),
@@ -166,7 +166,7 @@ pub(super) fn ratio(ratio: f64) -> String {
     }
 }
 
-/// What an expectation came to.
+/// The outcome of an expectation.
 pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     match passed {
         Some(true) => "held",
@@ -175,22 +175,22 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
     }
 }
 
-/// What a number behind a verdict means.
+/// The legend of a number after a verdict.
 const HINT: &str = "(+7): needs about 7 more trials of each arm to decide.";
 
 const SPREAD: &str =
-    "±: half the distance from the slowest to the fastest trial. p50, p99: what the application waits.";
-/// How to read verdicts.
+    "±: half the range of the trials, fastest to slowest. p50, p99: latency seen by the application.";
+/// The legend of verdicts.
 const VERDICTS: [&str; 3] = [
     concat!(
-        "faster, slower: not by chance, all comparisons of the table together (",
+        "faster, slower: statistically significant (",
         confidence_percent!(),
-        " % sure)."
+        " %) after correction for all comparisons in the table."
     ),
     concat!(
-        "An interval is of one comparison alone, at ",
+        "The ",
         confidence_percent!(),
-        " %: where it excludes 1 that may not be enough."
+        " % intervals are not corrected: one that excludes 1 may still be inconclusive."
     ),
-    "inconclusive: the trials differ too much to tell.",
+    "inconclusive: the trials vary too much for a verdict.",
 ];

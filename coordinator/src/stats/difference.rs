@@ -85,7 +85,7 @@ impl Difference {
         if self.is_exact() && self.log_ratio.abs() <= ROUNDING { 1.0 } else { self.log_ratio.exp() }
     }
 
-    /// Whether all blocks agree. Then nothing is known about chance, and the ratio counts as exact.
+    /// Whether all blocks agree. The spread is then unknown, and the ratio counts as exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.error == 0.0

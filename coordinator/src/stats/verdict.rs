@@ -39,8 +39,8 @@ impl From<&Difference> for Evidence {
 /// the ratio is farther from 1 than [`RESOLUTION`]; otherwise it is *no difference*. Also *no difference*: the
 /// interval lies within 1 ± `margin`. Otherwise *inconclusive*.
 ///
-/// Trials that all agree leave no room for chance. They are *no difference* within the margin, because a single
-/// step of a counter must not count as a difference.
+/// Trials that all agree show no chance variation. Within the margin they are *no difference*, because a single step of
+/// a counter must not count as a difference.
 #[must_use]
 pub fn verdict(of: impl Into<Evidence>, adjusted_p: f64, better: Better, margin: f64) -> Verdict {
     let Evidence { ratio, ci95, error } = of.into();

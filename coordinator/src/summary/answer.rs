@@ -1,4 +1,4 @@
-//! What the comparisons allow to say about a run, as facts; `report` makes the sentences.
+//! The answer of a run, as facts from its comparisons; `report` makes the sentences.
 
 use super::{Verdict, crossover::Crossover, evidence::Pair, explanation::Finding};
 use crate::params::Params;
@@ -6,9 +6,9 @@ use crate::params::Params;
 /// The answer of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// What the reader must know before the numbers.
+    /// Caveats of the whole run.
     pub notices: Vec<Notice>,
-    /// The result as a whole; `None` if only the arms have something to report.
+    /// The overall result; `None` if there is none beside the arms'.
     pub headline: Option<Headline>,
     /// Each arm that was compared with the baseline, in the plan's order.
     pub arms: Vec<ArmAnswer>,
@@ -37,16 +37,16 @@ pub enum Untrusted {
         /// Trials that were planned.
         planned: u32,
     },
-    /// Data were not read as they had been written.
+    /// Data that was read differs from what was written.
     CorruptData {
         /// The arm.
         arm: String,
-        /// Sectors that did not hold what was written.
+        /// Sectors whose contents differ from what was written.
         sectors: u64,
     },
 }
 
-/// The result as a whole.
+/// The overall result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Headline {
     /// An arm is faster than the baseline.
@@ -84,13 +84,13 @@ pub struct Fastest {
     pub arm: String,
     /// The baseline.
     pub baseline: String,
-    /// Its IOPS over those of the baseline, and the point where the ratio is largest.
+    /// The largest ratio of its IOPS to those of the baseline, and the point.
     pub best: RatioAt,
     /// Confidence interval of the ratio.
     pub ci95: Option<[f64; 2]>,
     /// Operations per second.
     pub iops: Option<Pair>,
-    /// System calls per I/O, unless they are the reason.
+    /// System calls per I/O, unless `finding` names them.
     pub syscalls_per_io: Option<Pair>,
     /// Why it is faster, if that is known.
     pub finding: Option<Finding>,
@@ -123,13 +123,13 @@ pub struct ArmAnswer {
     pub arm: String,
     /// Whether it does I/O.
     pub does_io: bool,
-    /// The verdicts on its IOPS; each of those that occur once.
+    /// The verdicts on its IOPS that occur, each once.
     pub verdicts: Vec<VerdictAt>,
-    /// The points at which a side was not measured.
+    /// The points at which one side was not measured.
     pub not_compared: Option<Points>,
-    /// How far the 99th percentiles moved.
+    /// Changes of the 99th percentiles of latency.
     pub tails: Vec<TailChange>,
-    /// Where it begins or ceases to be faster, if one axis alone is swept.
+    /// Where it begins or ceases to be faster, if only one axis is swept.
     pub crossovers: Vec<Crossover>,
     /// System calls, if there are clearly fewer.
     pub syscalls: Option<SyscallsAt>,
@@ -140,7 +140,7 @@ pub struct ArmAnswer {
 pub struct Points {
     /// These points.
     pub points: Vec<Params>,
-    /// How many points there are.
+    /// The number of all points.
     pub total: usize,
 }
 
@@ -151,13 +151,13 @@ pub struct VerdictAt {
     pub verdict: Verdict,
     /// Where it holds.
     pub points: Points,
-    /// The ratio that is furthest from 1, of faster and slower.
+    /// For *faster* and *slower*: the ratio that is furthest from 1.
     pub most: Option<RatioAt>,
-    /// How many more trials would decide, of inconclusive.
+    /// For *inconclusive*: the number of further trials that a verdict needs.
     pub trials_needed: Option<TrialsNeeded>,
 }
 
-/// How many more trials of each cell would decide.
+/// The number of further trials of each cell that a verdict needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrialsNeeded {
     /// At the point that needs the fewest.
@@ -171,13 +171,13 @@ pub struct TrialsNeeded {
 /// A change of a 99th percentile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TailChange {
-    /// Whose latency.
+    /// The operations.
     pub of: TailOf,
     /// Whether it is longer than the baseline's.
     pub longer: bool,
     /// Where it changed most.
     pub most: RatioAt,
-    /// How many points there are.
+    /// The number of all points.
     pub points: usize,
 }
 

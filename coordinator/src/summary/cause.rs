@@ -1,15 +1,15 @@
 //! The causes that an explanation can name. `docs/explanations.md` describes each of them.
 
-/// Why an arm differs from the baseline, or does about the same.
+/// Why an arm differs from the baseline or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// More or fewer requests in flight, whose waits overlap.
     Overlap,
-    /// More or fewer system calls, and system time with them.
+    /// More or fewer system calls, and a corresponding change of system time.
     Syscalls,
-    /// System time that changed without the number of system calls.
+    /// A change of system time without a corresponding change of the number of system calls.
     KernelWork,
-    /// User time of the workers.
+    /// A change of the workers' user time.
     UserWork,
     /// Waiting for the lock of a shared ring.
     Locks,
@@ -21,7 +21,7 @@ pub enum Cause {
     PollThread,
     /// A polling thread on its own CPU that sets the pace.
     PollPace,
-    /// Kernel threads on other CPUs that do the kernel's part.
+    /// Kernel threads on other CPUs that do the kernel's work.
     Offload,
     /// Polling for completions instead of interrupts.
     Polling,
@@ -31,7 +31,7 @@ pub enum Cause {
     TooFewCpus,
     /// Both arms are limited by the device.
     Device,
-    /// Waiting at the same number of requests in flight: equally long in both arms, or longer in one.
+    /// Waiting, with the same number of requests in flight: equally long in both arms, or longer in one.
     Waiting,
     /// Both arms copy memory.
     Copy,
@@ -43,7 +43,7 @@ pub enum Cause {
     Saturation,
     /// The arm or the baseline does no I/O.
     NoIo,
-    /// Fewer than two blocks with a valid trial of both arms.
+    /// Fewer than two blocks with a trial of both arms that counts.
     FewTrials,
     /// The trials vary too much.
     Noise,
@@ -79,7 +79,7 @@ impl Cause {
         Self::Unknown,
     ];
 
-    /// The stable word for programs.
+    /// The stable word in `summary.json`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

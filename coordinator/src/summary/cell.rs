@@ -1,4 +1,4 @@
-//! An arm at a point of the sweep, in numbers.
+//! The numbers of an arm at a point of the sweep.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement};
 use crate::params::Params;
 
-/// An arm at a point: merged over its hosts, or on one of them. In JSON the groups `throughput`, `latency`, `lanes`,
-/// `cost`, `state`, `integrity`, `threads` have no key of their own: their fields stand in the cell.
+/// An arm at a point: merged over its hosts, or on one of them. In JSON the fields of the groups `throughput`,
+/// `latency`, `lanes`, `cost`, `state`, `integrity` and `threads` are fields of the cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CellSummary {
     /// The arm.
@@ -19,38 +19,38 @@ pub struct CellSummary {
     pub params: Params,
     /// The hosts that ran it.
     pub hosts: Vec<String>,
-    /// null: merged over `hosts`. Otherwise the one host that these numbers are of.
+    /// The host of these numbers; null if they are merged over `hosts`.
     pub host: Option<String>,
-    /// How many trials there are.
+    /// Numbers of trials.
     pub trials: TrialCounts,
-    /// How much was done.
+    /// Rates.
     #[serde(flatten)]
     pub throughput: Throughput,
-    /// How long it took.
+    /// Latencies.
     #[serde(flatten)]
     pub latency: Latencies,
-    /// Urgent operations and the others, each by themselves.
+    /// Urgent and bulk operations separately.
     #[serde(flatten)]
     pub lanes: Lanes,
-    /// What it cost.
+    /// Costs.
     #[serde(flatten)]
     pub cost: Cost,
-    /// What was asked of the engine and what it granted.
+    /// The ring: requested and granted options, and its counts.
     pub ring: Ring,
-    /// What it was done on.
+    /// The target.
     #[serde(flatten)]
     pub state: TargetState,
-    /// What went wrong.
+    /// Failures.
     #[serde(flatten)]
     pub integrity: Integrity,
-    /// Who did it.
+    /// Threads and CPUs.
     #[serde(flatten)]
     pub threads: Threads,
     /// The blocks of the trials that count, in the order of the samples.
     #[serde(default)]
     pub blocks: Vec<u32>,
-    /// One value for each trial, in the order in which they ran, of metrics that have no samples of their own above; by
-    /// the names of the metrics.
+    /// One value per trial, in the order in which they ran, of metrics without other samples; by the name of the
+    /// metric.
     #[serde(default)]
     pub trial_values: BTreeMap<String, Vec<f64>>,
 }
@@ -58,34 +58,34 @@ pub struct CellSummary {
 /// Trials of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialCounts {
-    /// Timed trials that were planned.
+    /// Planned timed trials.
     pub planned: u32,
-    /// Timed trials that ended and count.
+    /// Timed trials that count.
     pub complete: u32,
-    /// Timed trials that took place but are kept out of the statistics.
+    /// Timed trials that were executed but are kept out of the statistics.
     pub marked: u32,
 }
 
 /// Rates of a cell; hosts are added up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
-    /// Completed operations per second; hosts are added up. null where no trial is complete.
+    /// Completed operations per second; hosts are added up. null if no trial counts.
     pub iops: Option<Estimate>,
     /// Bytes transferred per second; hosts are added up.
     pub bandwidth_bytes_per_s: Option<Estimate>,
-    /// Syncs per second; hosts are added up. null where nothing was to be synced.
+    /// Syncs per second; hosts are added up. null without syncs.
     pub syncs_per_s: Option<Estimate>,
-    /// Open loop: operations per second that were to arrive; hosts are added up. null in closed loop.
+    /// Open loop: offered operations per second; hosts are added up. null in closed loop.
     pub offered_per_s: Option<f64>,
 }
 
 /// The target of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetState {
-    /// What the target really was, as reported by the hosts.
+    /// The target as reported by the hosts.
     pub target: TargetFacts,
-    /// With a target that is kept cold: the highest share of it that was found in the page cache in any trial, from
-    /// 0 to 1. null with any other, and where the kernel does not tell.
+    /// Cold target: the largest share of it found in the page cache in any trial, from 0 to 1. null for other targets,
+    /// and if the kernel does not report it.
     #[serde(default)]
     pub cached_share: Option<f64>,
 }
@@ -93,19 +93,19 @@ pub struct TargetState {
 /// Failures in the trials of a cell, whether or not these count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Integrity {
-    /// Failed requests in the trials, whether or not these count.
+    /// Failed requests in all trials.
     pub errors: Vec<ErrorCount>,
-    /// Requests that transferred less than they asked for, in all trials.
+    /// Requests that transferred less than requested, in all trials.
     pub short_transfers: u64,
-    /// Results of verification in all trials; null where it was off. Where it was on, it cost CPU time in the loop, and
-    /// the numbers are not comparable with those of runs without.
+    /// Results of verification in all trials; null if it was off. Verification costs CPU time in the loop, so the
+    /// numbers are not comparable with those of runs without it.
     pub verified: Option<Verified>,
 }
 
 /// Failed requests of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorCount {
-    /// The number.
+    /// The error number.
     pub errno: i32,
     /// Its name, such as `EIO`.
     pub name: String,
@@ -118,7 +118,7 @@ pub struct ErrorCount {
 pub struct Threads {
     /// The CPUs that the workers were pinned to, of all hosts.
     pub pinned_cpus: Vec<u32>,
-    /// Who did the I/O, and on which CPUs.
+    /// Numbers of workers and CPUs, and the polling threads.
     #[serde(default)]
     pub placement: Placement,
 }

@@ -8,14 +8,14 @@ use crate::params::Params;
 /// An arm against the baseline at the same point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// The arm that it is compared with.
+    /// The arm to compare with.
     pub baseline: String,
     /// The arm.
     pub arm: String,
     /// The point.
     pub params: Params,
     /// The metric: `iops`, `latency_mean`, `latency_p50`, `latency_p99`, `latency_p99_9`, `cpu_per_io` or
-    /// `syscalls_per_io`; where some operations are urgent also `urgent_p50`, `urgent_p99` and `bulk_iops`.
+    /// `syscalls_per_io`; if some operations are urgent, also `urgent_p50`, `urgent_p99` and `bulk_iops`.
     pub metric: String,
     /// The arm over the baseline, over the blocks in which both have a trial that counts: for latencies, the ratio of
     /// the merged means or percentiles; for other metrics, the geometric mean of the blocks' ratios. null without such
@@ -23,7 +23,7 @@ pub struct Comparison {
     pub ratio: Option<f64>,
     /// Confidence interval of the ratio, not corrected for multiple comparisons; null below two blocks.
     pub ci95: Option<[f64; 2]>,
-    /// Two-sided: how likely a difference of this size is if there is none.
+    /// The two-sided p-value: the probability of a difference at least this large if there is none.
     pub p_value: Option<f64>,
     /// The same after Holm's correction over all comparisons of this metric in the run.
     #[serde(default)]
@@ -31,13 +31,13 @@ pub struct Comparison {
     /// Blocks in which both sides have a trial that counts.
     #[serde(default)]
     pub pairs: u32,
-    /// What can be concluded.
+    /// The conclusion.
     pub verdict: Verdict,
-    /// Where it is inconclusive: about how many more trials of each cell would decide, if they are like those so far.
-    /// null where no number of trials would, and where too few trials count to tell.
+    /// If inconclusive: the approximate number of further trials of each cell that a verdict needs, if they are like
+    /// those so far. null if no number suffices, or if too few trials count for an estimate.
     #[serde(default)]
     pub trials_more: Option<u32>,
-    /// Why it is inconclusive whatever the figures say; in the file, a text.
+    /// Why the figures were not judged, which makes the verdict inconclusive; a text in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub reason: Option<TooFewUrgent>,
@@ -50,11 +50,11 @@ pub struct TooFewUrgent {
     pub arm: String,
     /// Urgent operations per trial, on average.
     pub per_trial: f64,
-    /// How many a verdict needs.
+    /// The minimum for a verdict.
     pub needed: u64,
 }
 
-/// What can be concluded from a comparison.
+/// The conclusion of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     /// Better than the baseline.

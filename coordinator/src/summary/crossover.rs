@@ -17,11 +17,11 @@ pub struct Crossover {
     pub metric: CrossoverMetric,
     /// The values of the other axes.
     pub others: Params,
-    /// Which change.
+    /// The kind of change.
     pub kind: CrossoverKind,
 }
 
-/// A metric in which crossovers are looked for.
+/// A metric for which crossovers are determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrossoverMetric {
     /// Operations per second.
@@ -30,21 +30,21 @@ pub enum CrossoverMetric {
     LatencyP99,
 }
 
-/// Which change a crossover is.
+/// The kind of a crossover.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CrossoverKind {
     /// The arm is better from a value on.
     Begins {
-        /// The last value without the difference.
+        /// The last value at which it is not better.
         after: Value,
-        /// The first value with it.
+        /// The first value at which it is better.
         from: Value,
     },
     /// The arm is no longer better from a value on.
     Ends {
-        /// The last value with the difference.
+        /// The last value at which it is better.
         after: Value,
-        /// The first value without it.
+        /// The first value at which it is not better.
         from: Value,
     },
     /// The arm is better at every value.

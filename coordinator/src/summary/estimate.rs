@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A value with its uncertainty; the sample is the trial.
+/// A value with its uncertainty; each trial is one sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// Arithmetic mean over the trials.
     pub mean: f64,
     /// Confidence interval of the mean, by Student's t; null below two trials.
     pub ci95: Option<[f64; 2]>,
-    /// One value for each trial, in the order in which they ran.
+    /// One value per trial, in the order in which they ran.
     pub samples: Vec<f64>,
 }

@@ -1,22 +1,22 @@
-//! The measured figures that an explanation rests on.
+//! The measured figures behind an explanation.
 
 /// A figure of an arm and of the baseline, in the same unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
-    /// Of the arm.
+    /// The arm's figure.
     pub arm: f64,
-    /// Of the baseline.
+    /// The baseline's figure.
     pub baseline: f64,
 }
 
 impl Pair {
-    /// Of two figures; `None` unless both were measured.
+    /// A pair of two figures; `None` unless both were measured.
     #[must_use]
     pub fn of(arm: Option<f64>, baseline: Option<f64>) -> Option<Self> {
         Some(Self { arm: arm?, baseline: baseline? })
     }
 
-    /// How far the figures are apart; never below zero.
+    /// The absolute difference of the figures.
     #[must_use]
     pub fn gap(self) -> f64 {
         (self.arm - self.baseline).abs()
@@ -28,7 +28,7 @@ impl Pair {
 pub enum Quantity {
     /// Operations per second.
     Iops,
-    /// Operations per second that were to arrive.
+    /// Offered operations per second (open loop).
     OfferedRate,
     /// Requests in flight, by Little's law: IOPS times mean latency.
     InFlight,
@@ -48,7 +48,7 @@ pub enum Quantity {
     WorkerCpuTime,
     /// User and system time of the workers per byte in nanoseconds.
     CpuTimePerByte,
-    /// CPU time of the kernel's own threads per I/O in nanoseconds.
+    /// CPU time of the kernel's threads per I/O in nanoseconds.
     KernelThreads,
     /// Time per I/O in nanoseconds in which the workers' CPUs ran no worker.
     Waiting,
@@ -83,9 +83,9 @@ pub enum Evidence {
     One(Quantity, f64),
     /// The CPUs of the polling thread and of the workers.
     Placement {
-        /// Of the polling thread.
+        /// CPUs of the polling thread.
         polling: Vec<u32>,
-        /// Of the workers.
+        /// CPUs of the workers.
         workers: Vec<u32>,
     },
     /// How a worker and a polling thread share a CPU.
@@ -99,9 +99,9 @@ pub enum Evidence {
     },
     /// The arms ran on different hosts.
     Hosts {
-        /// Of the arm.
+        /// Hosts of the arm.
         arm: Vec<String>,
-        /// Of the baseline.
+        /// Hosts of the baseline.
         baseline: Vec<String>,
     },
 }

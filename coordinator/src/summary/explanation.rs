@@ -1,5 +1,4 @@
-//! Why an arm differs from the baseline at a point, or does about the same. Only figures stand here; `report` makes the
-//! sentences.
+//! Why an arm differs from the baseline at a point or does not, as figures; `report` makes the sentences.
 
 use super::{
     cause::Cause,
@@ -14,29 +13,29 @@ pub struct Explanation {
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// What was found.
+    /// The result.
     pub finding: Finding,
-    /// The figures that it rests on.
+    /// The figures behind it.
     pub evidence: Vec<Evidence>,
 }
 
-/// What a diagnosis found.
+/// The result of a diagnosis.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     /// The arm is faster or slower, for known reasons.
     Changed {
         /// Whether it is faster.
         faster: bool,
-        /// At least one; the one that accounts for most of the change comes first.
+        /// At least one, ordered by the share of the change, largest first.
         reasons: Vec<Reason>,
         /// The device is the limit of the faster arm.
         limit: Option<Plateau>,
     },
-    /// The arms do about the same.
+    /// The arms do not differ, or only slightly.
     Alike {
-        /// Why.
+        /// The reason.
         limit: SharedLimit,
-        /// What the explanation leaves open.
+        /// The uncertainty that remains.
         open: Open,
     },
     /// Open loop: both arms reach the offered rate.
@@ -48,7 +47,7 @@ pub enum Finding {
     Saturated {
         /// Operations per second.
         offered_per_s: f64,
-        /// Which arm does not.
+        /// The arm or arms that do not.
         who: Saturated,
         /// Whether that makes the arm faster (the baseline is saturated) or slower; `None` if the comparison does not
         /// show it.
@@ -65,16 +64,16 @@ pub enum Finding {
     Noise {
         /// Confidence interval of the ratio.
         ci95: [f64; 2],
-        /// How much the ratios of the blocks vary: the standard deviation as a share.
+        /// The standard deviation of the blocks' ratios, as a share.
         spread: Option<f64>,
-        /// Blocks that the interval rests on.
+        /// The number of blocks.
         blocks: u32,
     },
     /// The figures do not show the cause.
     Unknown {
         /// Time of the workers' CPUs per I/O, in nanoseconds.
         time_ns: Option<Pair>,
-        /// The part of it that was user or system time.
+        /// The user and system time in it.
         cpu_ns: Option<Pair>,
     },
 }
@@ -82,22 +81,22 @@ pub enum Finding {
 /// One of the two arms of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The arm that is compared.
+    /// The arm compared with the baseline.
     Arm,
     /// The baseline.
     Baseline,
 }
 
-/// Which arm cannot keep up with the offered rate.
+/// The arm or arms that cannot keep up with the offered rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Saturated {
     /// Neither arm keeps up.
     Both,
-    /// One arm does not, and reaches so many operations per second.
+    /// One arm does not; with the operations per second that it reaches.
     One(Side, f64),
 }
 
-/// A reason for a change, with the figures that the sentence gives. Times are nanoseconds per I/O.
+/// A reason for a change, with the figures of its sentence. Times are nanoseconds per I/O.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// More or fewer requests in flight.
@@ -105,21 +104,21 @@ pub enum Reason {
         /// Requests in flight.
         in_flight: Pair,
     },
-    /// System calls, and system time with them.
+    /// More or fewer system calls, and a corresponding change of system time.
     Syscalls {
         /// System calls per I/O.
         calls: Pair,
         /// System time.
         system_ns: Pair,
     },
-    /// System time that changed without the number of system calls.
+    /// A change of system time without a corresponding change of the number of system calls.
     KernelWork {
         /// System time.
         system_ns: Pair,
         /// How the number of calls changed.
         calls: Direction,
     },
-    /// User time of the workers.
+    /// A change of the workers' user time.
     UserWork {
         /// User time.
         user_ns: Pair,
@@ -131,7 +130,7 @@ pub enum Reason {
     },
     /// Waiting for the lock of a shared ring.
     Locks {
-        /// Time for the lock.
+        /// Time spent waiting for the lock.
         wait_ns: Pair,
     },
     /// Waiting in the queues of a combiner.
@@ -156,9 +155,9 @@ pub enum Reason {
         /// Its CPUs.
         cpus: Vec<u32>,
     },
-    /// Kernel threads on other CPUs that do the kernel's part.
+    /// Kernel threads on other CPUs that do the kernel's work.
     Offload {
-        /// Which threads.
+        /// The kind of threads.
         by: KernelThread,
         /// Their CPU time.
         threads_ns: f64,
@@ -181,7 +180,7 @@ pub enum Reason {
         workers: u32,
         /// Their CPUs.
         cpus: f64,
-        /// How many more context switches there are per I/O.
+        /// The increase of context switches per I/O.
         more_switches: f64,
     },
 }
@@ -206,7 +205,7 @@ pub enum KernelThread {
     IoWq,
 }
 
-/// More requests in flight bring hardly more IOPS: the limit of a device.
+/// The limit of a device: more requests in flight hardly raise IOPS.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plateau {
     /// The ratio of requests in flight at two points of one arm; above 1.
@@ -215,12 +214,12 @@ pub struct Plateau {
     pub iops: f64,
 }
 
-/// What keeps both arms from doing more.
+/// A limit that both arms have reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SharedLimit {
-    /// The device: more requests in flight bring hardly more.
+    /// The device: more requests in flight hardly raise IOPS.
     Plateau(Plateau),
-    /// The device: the arms have different numbers of requests in flight and do the same.
+    /// The device: the arms have different numbers of requests in flight and the same IOPS.
     Device {
         /// Requests in flight.
         in_flight: Pair,
@@ -248,19 +247,19 @@ pub enum SharedLimit {
     },
 }
 
-/// What an explanation of equal arms leaves open.
+/// The uncertainty of an explanation of equal arms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Open {
-    /// Nothing: the verdict is that there is no difference.
+    /// None: the verdict is *no difference*.
     Nothing,
-    /// A small difference that no cause accounts for.
+    /// A small difference without a known cause.
     Remainder,
-    /// What the confidence interval of the ratio contains.
+    /// The confidence interval of the ratio, for an inconclusive verdict.
     Interval([f64; 2]),
 }
 
 impl Finding {
-    /// The cause that the finding stands for.
+    /// The cause of the finding.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
@@ -280,7 +279,7 @@ impl Finding {
         }
     }
 
-    /// Whether it says something about the arms. Otherwise the trials or the figures do not suffice.
+    /// Whether it is a statement about the arms. Otherwise the trials or the figures do not suffice for one.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         !matches!(self, Self::FewTrials { .. } | Self::Noise { .. } | Self::Unknown { .. })
@@ -288,7 +287,7 @@ impl Finding {
 }
 
 impl Reason {
-    /// The cause that it stands for.
+    /// The cause of the reason.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {

@@ -1,5 +1,5 @@
-//! What a [`ComparisonSet`](super::ComparisonSet) holds beyond cells and comparisons: what each step of a ladder costs,
-//! how the hosts differ, and how this run stands among earlier ones.
+//! Parts of a [`ComparisonSet`](super::ComparisonSet) other than cells and comparisons: ladders, differences between
+//! hosts, and trends over earlier runs.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::Params;
 
-/// Arms that differ by one change each, in order, at one point: where each nanosecond went.
+/// A ladder at one point: arms that each differ from the previous one by one change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Waterfall {
     /// The point.
     pub params: Params,
-    /// The steps, the first of them the start.
+    /// The steps; the first is the start.
     pub steps: Vec<WaterfallStep>,
 }
 
@@ -22,11 +22,12 @@ pub struct Waterfall {
 pub struct WaterfallStep {
     /// The arm.
     pub arm: String,
-    /// Nanoseconds of a worker's time for an I/O: workers / IOPS. null where no trial counts.
+    /// A worker's time per I/O in nanoseconds: workers / IOPS. null if no trial counts.
     pub ns_per_io: Option<f64>,
-    /// Confidence interval of it.
+    /// Confidence interval of `ns_per_io`.
     pub ci95: Option<[f64; 2]>,
-    /// What it takes more (above zero) or less than the step before it. null at the first.
+    /// The difference from the previous step in nanoseconds, above zero if this step takes longer; null for the first
+    /// step.
     pub change_ns: Option<f64>,
     /// Confidence interval of the change.
     pub change_ci95: Option<[f64; 2]>,
@@ -37,18 +38,18 @@ pub struct WaterfallStep {
 pub struct FactDifference {
     /// Its name in the fingerprint.
     pub fact: String,
-    /// Host to value; null where a host does not tell.
+    /// Host to value; null if the host does not report it.
     pub values: BTreeMap<String, Option<String>>,
 }
 
-/// One cell over earlier runs of the same scenario and this one, oldest first.
+/// One cell in earlier runs of the same scenario and in this one, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrendLine {
     /// The arm.
     pub arm: String,
     /// The point.
     pub params: Params,
-    /// A run each.
+    /// One point per run.
     pub points: Vec<TrendPoint>,
 }
 
@@ -57,7 +58,7 @@ pub struct TrendLine {
 pub struct TrendPoint {
     /// The run.
     pub run_id: String,
-    /// When it began, UTC, RFC 3339.
+    /// Its start, UTC, RFC 3339.
     pub at: String,
     /// Operations per second, mean over its trials.
     pub iops: f64,

@@ -1,61 +1,61 @@
-//! Urgent operations and the others, each by themselves.
+//! Urgent and bulk operations separately.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Latency};
 
-/// The urgent operations of a cell and the others. Both are null where no operation was to be urgent, and where no
-/// urgent one completed.
+/// The urgent operations of a cell and the others (*bulk*). Both are null without urgent operations, or if none
+/// completed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lanes {
     /// Urgent operations, which are included in the numbers of all operations.
     #[serde(default)]
     pub urgent: Option<Lane>,
-    /// The others.
+    /// Bulk operations: all others.
     #[serde(default)]
     pub bulk: Option<Lane>,
 }
 
-/// The urgent operations of a cell, or the others.
+/// The urgent or the bulk operations of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lane {
-    /// Of all operations, from 0 to 1.
+    /// Their share of all operations, from 0 to 1.
     pub share: f64,
-    /// How many completed, in all trials that count; hosts added up.
+    /// Completed operations in all trials that count; hosts are added up.
     #[serde(default)]
     pub ops: u64,
-    /// Per second; hosts added up. Zero in a trial without any, which has no percentiles then.
+    /// Operations per second; hosts are added up. A trial without any has a rate of zero, and no percentiles.
     pub iops: Option<Estimate>,
-    /// Bytes per second; hosts added up.
+    /// Bytes per second; hosts are added up.
     pub bandwidth_bytes_per_s: Option<Estimate>,
-    /// What the application waited for one.
+    /// Latency seen by the application.
     pub latency_ns: Latency,
-    /// Urgent ones: how many others overtook them. null of the others.
+    /// Overtaken urgent operations; null for bulk operations.
     pub overtaken: Option<Overtaken>,
-    /// The others: how many of them were starved. null of urgent ones.
+    /// Starved bulk operations; null for urgent operations.
     pub starved: Option<Starved>,
 }
 
-/// An operation overtakes an urgent one that is handed over with it or after it, and is seen complete before it: an
-/// inversion. Counted in all trials that count; a lower bound where operations do not come back in order.
+/// Inversions in all trials that count. A bulk operation overtakes an urgent one if it is submitted with it or later
+/// and completes earlier. The numbers are a lower bound if operations complete out of order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overtaken {
-    /// Urgent operations that some others overtook, of all urgent ones, from 0 to 1.
+    /// The share of urgent operations that were overtaken, from 0 to 1.
     pub share: f64,
-    /// How many others overtook an urgent operation, on average over all of them.
+    /// The mean number of bulk operations that overtook an urgent one, over all urgent operations.
     pub mean: f64,
-    /// The most that overtook one.
+    /// The most that overtook one urgent operation.
     pub max: u64,
 }
 
-/// Operations that waited for more than ten times the median of those that are not urgent.
+/// Bulk operations that waited more than ten times the median of bulk operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Starved {
-    /// That long, in nanoseconds.
+    /// The limit: ten times the median, in nanoseconds.
     pub above_ns: u64,
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// Of those that are not urgent, from 0 to 1.
+    /// Their share of bulk operations, from 0 to 1.
     pub share: f64,
 }

@@ -5,30 +5,29 @@ use serde::{Deserialize, Serialize};
 
 use super::timeline::{CurvePoint, TimelinePoint};
 
-/// How long the operations and syncs of a cell took.
+/// Latencies of the operations and syncs of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latencies {
-    /// What the application waited for an operation.
+    /// Latency of operations seen by the application.
     #[serde(rename = "latency_ns")]
     pub all: Option<Latency>,
-    /// The same latencies as a curve, from 0 % up to the last quantile beyond which an operation was seen. Empty in
-    /// rows of one host.
+    /// The same latencies as a curve, from 0 % to the last quantile with operations beyond it. Empty in the rows of
+    /// single hosts.
     #[serde(default, rename = "latency_curve")]
     pub curve: Vec<CurvePoint>,
-    /// The same latencies over the time of a trial, with all trials overlaid. Empty in rows of one host.
+    /// The same latencies over the time of a trial, with all trials overlaid. Empty in the rows of single hosts.
     #[serde(default, rename = "latency_over_time")]
     pub over_time: Vec<TimelinePoint>,
-    /// Open loop: the same operations, measured from submission instead of from their intended time. null in closed
-    /// loop, where the two are the same.
+    /// Open loop: latency of the same operations from their submission instead of their intended start. null in closed
+    /// loop, where the two are equal.
     #[serde(rename = "service_ns")]
     pub service: Option<Latency>,
-    /// What the application waited for a sync, which is not one of the operations. null where nothing was synced.
+    /// Latency of syncs seen by the application; syncs are not operations. null without syncs.
     #[serde(rename = "sync_latency_ns")]
     pub sync: Option<Latency>,
 }
 
-/// Latency in nanoseconds, from the merged histograms of all trials that count. A percentile is exact to the
-/// histogram's 0.1 %.
+/// Latency in nanoseconds, from the merged histograms of all trials that count. Percentiles are accurate to 0.1 %.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Mean over all operations.
@@ -43,15 +42,15 @@ pub struct Latency {
     pub p99_9: u64,
     /// 99.99th percentile.
     pub p99_99: u64,
-    /// The longest, to the histogram's 0.1 %.
+    /// Longest latency, accurate to 0.1 %.
     pub max: u64,
-    /// Confidence intervals over the trials' own percentiles.
+    /// Confidence intervals of the trials' percentiles.
     pub ci95: LatencyIntervals,
-    /// The trials' own percentiles.
+    /// Percentiles of the trials.
     pub samples: LatencySamples,
 }
 
-/// Confidence intervals of percentiles: Student's t over one value for each trial; null below two trials.
+/// Confidence intervals of percentiles, by Student's t over one value per trial; null below two trials.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyIntervals {
     /// Of the median.
@@ -60,7 +59,7 @@ pub struct LatencyIntervals {
     pub p99: Option<[f64; 2]>,
 }
 
-/// One percentile for each trial, in the order in which they ran.
+/// One percentile per trial, in the order in which they ran.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencySamples {
     /// Medians.

@@ -1,8 +1,8 @@
-//! The one result that every report renders: [`ComparisonSet`].
+//! The result of a run, which every report renders: [`ComparisonSet`].
 //!
-//! `summary.json` holds a set with the sentences that [`report`](crate::report) makes of it. Keys are only ever added.
-//! Times are nanoseconds, rates are per second. `null` means *not measured*, never zero. What the sentences say is
-//! typed here and not read back from the file: it follows from the numbers in it.
+//! `summary.json` contains a set with the sentences that [`report`](crate::report) makes from it. Keys are only added.
+//! Times are nanoseconds, rates are per second. `null` means *not measured*, never zero. The facts behind the sentences
+//! are types here. They are not read back from the file, because they follow from its numbers.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -47,10 +47,10 @@ pub use self::{
 };
 use crate::{params::Params, warning::SetWarning};
 
-/// The version of `summary.json`, raised when a key changes its meaning or goes.
+/// The version of `summary.json`, raised when a key changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
-/// All that a run has to say.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonSet {
     /// The version of this format.
@@ -61,98 +61,98 @@ pub struct ComparisonSet {
     pub scenario: String,
     /// The scenario's question.
     pub question: Option<String>,
-    /// The answer; in the file, sentences.
+    /// The answer; sentences in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub answer: Answer,
-    /// The arm that the others are held against.
+    /// The arm that the others are compared with.
     pub baseline: Option<String>,
-    /// Whether the run was a shortened one, whose numbers are a smoke test.
+    /// Whether the run was shortened (`--quick`): a smoke test, not a benchmark.
     pub quick: bool,
-    /// Arms are called equal where the interval of their ratio lies within 1 ± this share; null in runs that an
-    /// earlier version concluded.
+    /// Arms count as equal if the interval of their ratio lies within 1 ± this share; null in runs analysed by an
+    /// earlier version.
     #[serde(default)]
     pub margin: Option<f64>,
-    /// Where precision decided the number of trials: the fewest that there could be of a cell. null where it was fixed.
+    /// The minimum number of trials of a cell if precision decided the number; null if it was fixed.
     #[serde(default)]
     pub least_trials: Option<u32>,
-    /// Decided the order of the trials and their offsets.
+    /// The seed of the order of the trials and of their offsets.
     pub seed: u64,
     /// Whether every planned trial counts.
     pub trustworthy: bool,
-    /// Why not; in the file, texts in `untrusted_because`.
+    /// The reasons if not; texts in `untrusted_because` in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub untrusted: Vec<Untrusted>,
-    /// An arm at a point, in the plan's order; where several hosts ran it, one more entry for each of them.
+    /// Arms at points, in the plan's order. A cell that several hosts ran has a further entry for each of them.
     pub cells: Vec<CellSummary>,
-    /// Each arm against the baseline, at each point; in the file, with the `reason` as a text.
+    /// Each arm against the baseline, at each point; with the `reason` as a text in the file.
     #[serde(skip_serializing)]
     #[schemars(skip)]
     pub comparisons: Vec<Comparison>,
-    /// The scenario's claims, and whether they held.
+    /// The scenario's expectations, and whether they held.
     pub expectations: Vec<Expectation>,
     /// Warnings, each with its remedy.
     pub warnings: Vec<SetWarning>,
     /// The hosts that took part.
     pub hosts: Vec<HostSummary>,
-    /// Why arms differ, or do about the same; in the file, sentences.
+    /// Why arms differ or do not; sentences in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub explanations: Vec<Explanation>,
-    /// What each step of the scenario's ladder costs or saves, a point each.
+    /// The time that each step of the scenario's ladder costs or saves, by point.
     #[serde(default)]
     pub ladders: Vec<Waterfall>,
-    /// Where arms diverge; in the file, with sentences.
+    /// Where arms begin or cease to be better than the baseline; with sentences in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub crossovers: Vec<Crossover>,
-    /// In what the hosts differ.
+    /// Facts in which the hosts differ.
     #[serde(default)]
     pub host_differences: Vec<FactDifference>,
-    /// How cells did in earlier runs of the scenario.
+    /// The results of cells in earlier runs of the scenario.
     #[serde(default)]
     pub trend: Vec<TrendLine>,
-    /// The calibration that verdicts heed; null where the run was given none.
+    /// The calibration that verdicts respect; null without one.
     #[serde(default)]
     pub calibration: Option<CalibrationUse>,
-    /// Where the run lies, for people; no part of the file, which may be moved.
+    /// The path of the run directory, for display. It is not in the file, because the directory may be moved.
     #[serde(skip)]
     #[schemars(skip)]
     pub run_path: Option<PathBuf>,
 }
 
-/// A claim of the scenario.
+/// An expectation of the scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
-    /// As written.
+    /// The text in the scenario.
     pub text: String,
-    /// Whether it held. Never true of one that could not be evaluated.
+    /// Whether it held; false if it could not be evaluated.
     pub passed: bool,
-    /// Whether there were the numbers to tell; without them a claim has neither held nor failed.
+    /// Whether the required numbers were measured. Otherwise the expectation neither held nor failed.
     pub evaluated: bool,
-    /// The numbers behind it.
+    /// The measured numbers.
     pub detail: String,
 }
 
 impl Expectation {
-    /// Whether it held, if that could be told.
+    /// Whether it held; `None` if it could not be evaluated.
     #[must_use]
     pub fn outcome(&self) -> Option<bool> {
         self.evaluated.then_some(self.passed)
     }
 }
 
-/// A host, with what could explain a difference.
+/// A host, with the facts that could explain a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostSummary {
     /// Its name in the inventory.
     pub name: String,
-    /// Where its agent was reached.
+    /// The address of its agent.
     pub address: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// The fingerprint.
+    /// The fingerprint: fact to value.
     pub facts: BTreeMap<String, String>,
 }
 

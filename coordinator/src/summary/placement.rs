@@ -1,4 +1,4 @@
-//! Who does the I/O of a cell, and on which CPUs.
+//! Threads and CPUs of a cell.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 /// Threads and CPUs of a cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Placement {
-    /// Worker threads, hosts added up; null where no host was ever ready.
+    /// Worker threads; hosts are added up. null if no host was ever ready.
     pub workers: Option<u32>,
-    /// CPUs that they are on, hosts added up: fewer than workers where these take turns.
+    /// CPUs of the workers; hosts are added up. Fewer than workers if these share CPUs.
     pub worker_cpus: Option<u32>,
-    /// CPUs of the kernel's threads that poll submission queues, of all hosts; empty without SQPOLL, and where the
-    /// agent did not say.
+    /// CPUs of the kernel threads that poll submission queues, of all hosts; empty without SQPOLL, or if the agent did
+    /// not report them.
     pub polling_cpus: Vec<u32>,
-    /// Whether such a thread is on the CPU of a worker of its host; null where there is none, or where the agent
-    /// did not say.
+    /// Whether such a thread shares the CPU of a worker on its host; null if there is none, or if the agent did not
+    /// report it.
     pub polling_shares: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! How one run compares with another, from another day or another machine.
+//! The comparison of a run with another one, from another day or another machine.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,11 +17,11 @@ pub struct RunDiff {
     pub margin: f64,
     /// The margins of the baseline and of the run, if they differ and the larger one is in use.
     pub margins: Option<[f64; 2]>,
-    /// What differs between the hosts; what explains most comes first.
+    /// Differences between the hosts, the most explanatory first.
     pub host_changes: Vec<FactChange>,
     /// Hosts of one run without a counterpart in the other.
     pub unpaired_hosts: Vec<String>,
-    /// What differs between the scenarios, in the cells that both runs have.
+    /// Differences between the scenarios, in the cells that both runs have.
     pub scenario_changes: Vec<ScenarioChange>,
     /// Cells that only the baseline has.
     pub only_in_baseline: Vec<CellName>,
@@ -29,11 +29,11 @@ pub struct RunDiff {
     pub only_in_run: Vec<CellName>,
     /// Each metric of each cell that both runs have.
     pub comparisons: Vec<CellDiff>,
-    /// What the comparisons of each metric come to.
+    /// The verdicts of each metric, counted.
     pub tallies: Vec<MetricTally>,
 }
 
-/// Which run it is.
+/// A run of the comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct RunFacts {
     /// Its name.
@@ -42,7 +42,7 @@ pub struct RunFacts {
     pub scenario: String,
     /// Its hosts.
     pub hosts: Vec<String>,
-    /// Whether it was shortened.
+    /// Whether it was shortened (`--quick`).
     pub quick: bool,
     /// Whether every planned trial counts.
     pub trustworthy: bool,
@@ -62,28 +62,28 @@ pub struct CellName {
 pub struct FactChange {
     /// Its name in the fingerprint.
     pub fact: String,
-    /// What it is commonly called, such as `kernel`.
+    /// Its class, such as `kernel`.
     pub class: String,
-    /// The hosts that it was seen on, by their names in the run; all hosts with the same change together.
+    /// The hosts with this change, by their names in the run.
     pub hosts: Vec<String>,
-    /// In the baseline; null if the host did not report it.
+    /// The value in the baseline; null if the host did not report it.
     pub baseline: Option<String>,
-    /// In the run; null if the host did not report it.
+    /// The value in the run; null if the host did not report it.
     pub run: Option<String>,
 }
 
 /// A part of the scenario that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ScenarioChange {
-    /// Which, such as `workload.block_size` or `engine.ring.fixed_files`.
+    /// Its path, such as `workload.block_size` or `engine.ring.fixed_files`.
     pub part: String,
-    /// In the baseline; null if it has none.
+    /// The value in the baseline; null if it has none.
     pub baseline: Option<String>,
-    /// In the run; null if it has none.
+    /// The value in the run; null if it has none.
     pub run: Option<String>,
-    /// In how many cells.
+    /// The number of cells that differ in it.
     pub cells: usize,
-    /// Whether it only changes how long was measured. The numbers are then still comparable.
+    /// Whether it changes only the duration of trials. The numbers are then still comparable.
     pub duration: bool,
 }
 
@@ -98,52 +98,52 @@ pub struct CellDiff {
     pub params: Params,
     /// The metric, by the name that expectations use.
     pub metric: String,
-    /// In the baseline: times in nanoseconds, rates per second. null if it was not measured.
+    /// The value in the baseline: times in nanoseconds, rates per second. null if it was not measured.
     pub baseline: Option<f64>,
-    /// In the run.
+    /// The value in the run.
     pub run: Option<f64>,
     /// Mean of the run over mean of the baseline; null if either has no trial that counts.
     pub ratio: Option<f64>,
     /// Confidence interval of the ratio; null below two trials on either side.
     pub ci95: Option<[f64; 2]>,
-    /// How likely a difference of this size is if there is none.
+    /// The two-sided p-value: the probability of a difference at least this large if there is none.
     pub p_value: Option<f64>,
-    /// The same over all comparisons of the metric together (Holm).
+    /// The same after Holm's correction over all comparisons of the metric.
     pub p_adjusted: Option<f64>,
-    /// The conclusion, with all comparisons of the metric taken together.
+    /// The conclusion, corrected for all comparisons of the metric.
     pub verdict: Verdict,
-    /// Why it is inconclusive whatever the figures say; in JSON, a text.
+    /// Why the figures were not judged, which makes the verdict inconclusive; a text in JSON.
     #[serde(skip)]
     #[schemars(skip)]
     pub reason: Option<TooFewUrgent>,
-    /// Whether both cells ask for the same. Otherwise their numbers are not comparable.
+    /// Whether both cells have the same configuration. Otherwise their numbers are not comparable.
     pub alike: bool,
 }
 
-/// What the comparisons of one metric come to.
+/// The verdicts of one metric, counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricTally {
     /// The metric, by the name that expectations use.
     pub metric: String,
-    /// How many cells were compared in it.
+    /// Compared cells.
     pub cells: usize,
     /// The verdicts that occur among comparable cells: slower, faster, no difference, inconclusive.
     pub verdicts: Vec<VerdictTally>,
     /// Cells that were not measured in both runs.
     pub unmeasured: usize,
-    /// Cells that ask for different things.
+    /// Cells whose configurations differ.
     pub unlike: usize,
-    /// Why some cell was not judged.
+    /// Why a cell was not judged.
     pub reason: Option<TooFewUrgent>,
 }
 
-/// How often a verdict occurs.
+/// The number of cells with a verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerdictTally {
     /// The verdict.
     pub verdict: Verdict,
-    /// In how many cells.
+    /// The number of cells.
     pub cells: usize,
-    /// The cell whose ratio is furthest from 1, with the ratio; of faster and slower.
+    /// For *faster* and *slower*: the cell whose ratio is furthest from 1, with the ratio.
     pub most: Option<(CellName, f64)>,
 }

@@ -15,7 +15,7 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set)),
 };
 
-/// Quoted where RFC 4180 asks for it.
+/// Quotes a field if RFC 4180 requires it.
 pub(in crate::report) fn field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -66,7 +66,7 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
     fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// Facts that are no numbers, each after the column of the metric that it is about.
+/// Facts that are not numbers, each with the metric whose column it follows.
 type Fact = fn(&CellSummary) -> String;
 const FACTS: [(&Metric, &str, Fact); 2] = [
     (&SYSCALLS_AUDIT, "syscalls_counted_by", |cell| cell.cost.syscalls.counted_by.as_str().into()),
@@ -99,7 +99,7 @@ fn text(metric: &Metric, value: CsvValue, cell: &CellSummary) -> String {
     }
 }
 
-/// The comparison with the baseline by rate; rows of a single host have none.
+/// The comparison of IOPS with the baseline; empty in rows of a single host.
 fn comparison(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
     let found = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
     let edge = |edge: usize| number(found.and_then(|found| found.ci95).map(|interval| interval[edge]));

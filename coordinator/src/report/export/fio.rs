@@ -1,10 +1,10 @@
-//! JSON as fio writes it with `--output-format=json+`, so that what reads fio's results reads a run: a job for
-//! each cell, merged over the trials that count and their hosts.
+//! JSON as fio writes it with `--output-format=json+`, for tools that read fio's results. One job for each cell, merged
+//! over the trials that count and their hosts.
 //!
-//! `lat_ns` is what the application waits; `clat_ns`, which most readers plot, is the same in closed loop, and
-//! in open loop the time from handing a request over. Its bins are HdrHistogram's, under the highest value of
-//! each. What Ringbench does not measure (submission latency apart, page faults, the depths that were reached)
-//! is absent, but for `slat_ns`, whose `N` is 0, as fio itself writes it where it does not measure it.
+//! `lat_ns` is the time the application waits. `clat_ns`, which most readers plot, is the same in closed loop; in open
+//! loop it starts at the submission. Its bins are HdrHistogram's, labelled with their highest values. Figures that
+//! Ringbench does not measure (page faults, reached depths) are absent, except for `slat_ns`, whose `N` is 0, as in
+//! fio's own output without that measurement.
 //! <https://fio.readthedocs.io/en/latest/fio_doc.html#json-output>
 
 use hdrhistogram::Histogram;
@@ -39,7 +39,7 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set, source.plan, &export_rows::totals(source.plan, source.run)?)),
 };
 
-/// fio's own list, in percent.
+/// The percentiles that fio reports by default.
 const PERCENTILES: [f64; 17] =
     [1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99];
 
@@ -83,7 +83,7 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
     for (name, kind) in [("read", Direction::Read), ("write", Direction::Write)] {
         job[name] = direction(cell, of_both(cell, kind).as_ref());
     }
-    // Readers look for it; there are none, and Ringbench makes none.
+    // Readers expect the key, though Ringbench makes no trims.
     job["trim"] = direction(cell, None);
     let syncs = cell.directions.get(&Direction::Sync);
     job["sync"] = json!({
@@ -93,7 +93,7 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
     job
 }
 
-/// Of a direction, urgent or not: fio has no word for the difference.
+/// The totals of a direction, urgent and bulk together, because fio does not distinguish them.
 fn of_both(cell: &CellTotals, direction: Direction) -> Option<DirectionTotals> {
     let parts =
         cell.directions.iter().filter(|(kind, _)| kind.kind() == direction.kind()).map(|(_, totals)| totals);
@@ -120,7 +120,7 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         "clat_ns": latency(served, true),
         "lat_ns": latency(waited, true),
     });
-    // A sample is a trial; fio's bandwidths are in KiB a second.
+    // A sample is a trial; fio's bandwidths are in KiB/s.
     let (iops, bandwidth) =
         totals.map_or_else(Default::default, |totals| (totals.iops.clone(), totals.bytes_per_s.clone()));
     let kib: Vec<f64> = bandwidth.iter().map(|bytes| bytes / 1024.0).collect();
@@ -136,7 +136,7 @@ fn direction(cell: &CellTotals, totals: Option<&DirectionTotals>) -> Value {
         out[format!("{name}_{deviation}")] = json!(spread);
         out[format!("{name}_samples")] = json!(samples.len());
     }
-    // Whose they were is not known where a cell both reads and writes.
+    // Short transfers are not counted by direction.
     let has = |direction: Direction| cell.directions.keys().any(|kind| kind.kind() == direction.kind());
     if totals.is_some() && has(Direction::Read) != has(Direction::Write) {
         out["short_ios"] = json!(cell.costs.work.short_transfers);
@@ -170,7 +170,7 @@ fn latency(of: Option<&Histogram<u64>>, bins: bool) -> Value {
     out
 }
 
-/// The cell in fio's words; texts, as in fio.
+/// The cell as fio's job options; all values are strings, as in fio.
 fn options(trial: &Trial) -> Value {
     let (work, engine) = (&trial.workload, &trial.engine);
     let random = work.pattern != Pattern::Sequential;

@@ -22,7 +22,7 @@ pub(super) static EXPORT: Export = Export {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ComparisonSet")]
 struct Document<'a> {
-    /// The answer in plain words, computed from the comparisons: the fastest arm, then an entry for each arm.
+    /// The answer as sentences, from the comparisons: the fastest arm, then an entry for each arm.
     answer: Vec<String>,
     #[serde(flatten)]
     set: &'a ComparisonSet,
@@ -30,10 +30,10 @@ struct Document<'a> {
     untrusted_because: Vec<String>,
     /// Each arm against the baseline, at each point.
     comparisons: Vec<ComparisonDocument<'a>>,
-    /// Why arms differ, or do about the same.
+    /// Why arms differ or do not.
     #[serde(default)]
     explanations: Vec<ExplanationDocument<'a>>,
-    /// Where arms diverge.
+    /// Where arms begin or cease to be better than the baseline.
     #[serde(default)]
     crossovers: Vec<CrossoverDocument<'a>>,
 }
@@ -44,12 +44,12 @@ struct Document<'a> {
 struct ComparisonDocument<'a> {
     #[serde(flatten)]
     comparison: &'a Comparison,
-    /// Why it is inconclusive whatever the figures say: there is too little behind them. null if they were judged.
+    /// Why the figures were not judged, which makes the verdict inconclusive; null if they were.
     #[serde(default)]
     reason: Option<String>,
 }
 
-/// Why an arm differs from the baseline at a point, or does about the same: a diagnosis from what was measured.
+/// Why an arm differs from the baseline at a point or does not: a diagnosis from the measured figures.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Explanation")]
 struct ExplanationDocument<'a> {
@@ -57,11 +57,11 @@ struct ExplanationDocument<'a> {
     arm: &'a str,
     /// The point.
     params: &'a Params,
-    /// A stable word for programs, such as `device`, `syscalls`, `copy`, `locks`, `punts`, `poll_thread`.
+    /// The cause as a stable word, such as `device`, `syscalls`, `copy`, `locks`, `punts`, `poll_thread`.
     cause: &'static str,
-    /// One sentence for people.
+    /// The explanation as a sentence.
     text: String,
-    /// The measured figures that it rests on, each as a short text with its unit.
+    /// The measured figures behind it, each as a short text with its unit.
     evidence: Vec<String>,
 }
 
@@ -75,17 +75,17 @@ struct CrossoverDocument<'a> {
     axis: &'a str,
     /// The metric of the comparisons, such as `iops`.
     metric: &'static str,
-    /// The last value without the difference; null if it is there from the first on.
+    /// The last value at which the arm is not better; null if it is better from the first value on.
     after: Option<&'a Value>,
-    /// The first value with it.
+    /// The first value at which the arm is better.
     from: &'a Value,
-    /// Whether this is where it ends: then `after` is the last value at which the arm is better, and `from` the
-    /// first at which it no longer is.
+    /// Whether the arm ceases to be better: `after` is then the last value at which it is better, and `from` the first
+    /// at which it is not.
     #[serde(default)]
     ends: bool,
     /// The values of the other axes.
     params: &'a Params,
-    /// One sentence for people.
+    /// The crossover as a sentence.
     text: String,
 }
 

@@ -1,4 +1,4 @@
-//! Markdown for a merge request, with the same content as in the terminal.
+//! Markdown for merge requests, with the same content as the table in the terminal.
 
 use std::fmt::Write as _;
 

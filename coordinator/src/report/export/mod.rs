@@ -1,5 +1,5 @@
-//! The formats that `run` and `report` print a run in. A new format is its own file with an [`Export`] and a line in
-//! [`FORMATS`]; the values of `--format`, their help and the documentation follow.
+//! The formats in which `run` and `report` print a run, one file each. A new format is a file with an [`Export`] beside
+//! this one, its module and its line in [`FORMATS`]; the values of `--format`, their help and the documentation follow.
 
 use clap::{ValueEnum, builder::PossibleValue};
 
@@ -28,21 +28,21 @@ static FORMATS: &[Format] = &[
     Format(&trials_csv::EXPORT),
 ];
 
-/// A format, and how a run is rendered in it.
+/// A format and its renderer.
 #[derive(Debug)]
 pub(super) struct Export {
     /// The value of `--format`.
     pub(super) name: &'static str,
     /// One line for `--help` and the documentation, without a full stop.
     pub(super) help: &'static str,
-    /// More for the documentation, in Markdown: whole sentences.
+    /// Further documentation in Markdown, as complete sentences.
     #[cfg_attr(not(test), allow(dead_code, reason = "a test writes the documentation"))]
     pub(super) details: Option<&'static str>,
     /// Renders a run. The text ends with a line feed.
     pub(super) render: fn(&Source<'_>) -> Result<String, StoreError>,
 }
 
-/// What a run is rendered from.
+/// The input of a format.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// The comparison.
@@ -51,9 +51,9 @@ pub struct Source<'a> {
     pub plan: &'a Plan,
     /// The run's records and histograms.
     pub run: &'a RunDir,
-    /// Columns of the terminal; 100 where there is none.
+    /// Columns of the terminal; 100 without one.
     pub width: u16,
-    /// Whether the terminal shows colours.
+    /// Whether to use colours.
     pub colour: bool,
 }
 
@@ -65,7 +65,7 @@ impl Format {
     /// Renders a run.
     ///
     /// # Errors
-    /// Where the run's records or histograms cannot be read.
+    /// The run's records or histograms cannot be read.
     pub fn render(self, source: &Source<'_>) -> Result<String, StoreError> {
         (self.0.render)(source)
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn fio_has_what_the_summary_has() {
+    fn fio_agrees_with_the_summary() {
         let (set, text) = rendered(&fixture(), "fio");
         let json: Value = serde_json::from_str(&text).unwrap();
         let jobs = json["jobs"].as_array().unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn fios_own_tool_reads_it() {
+    fn fios_tool_reads_the_export() {
         let dir = tempfile::tempdir().unwrap();
         let (set, text) = rendered(&fixture(), "fio");
         fs::write(dir.path().join("run.json"), text).unwrap();
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(median, cell.latency.all.as_ref().map(|latency| latency.p50));
     }
 
-    /// A sample line as name, labels and value; by the grammar of the specification, and no more.
+    /// Parses a sample line into name, labels and value, by the grammar of the specification.
     fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
         let (name, rest) = line.split_once('{').unwrap();
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{line}");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_for_each_trial_and_host() {
+    fn trials_csv_has_a_row_for_each_trial_and_host() {
         let fixture = fixture();
         let (set, text) = rendered(&fixture, "trials-csv");
         let lines: Vec<&str> = text.lines().collect();

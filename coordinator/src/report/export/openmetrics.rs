@@ -1,5 +1,5 @@
 //! OpenMetrics text: one exposition of a finished run, for time series databases. Units are base units: seconds, bytes,
-//! ratios from 0 to 1.
+//! ratios.
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set, &export_rows::totals(source.plan, source.run)?)),
 };
 
-/// Our own labels. An axis with such a name gets a prefix.
+/// The labels that Ringbench sets. An axis with such a name gets a prefix.
 const OWN: [&str; 12] = [
     "scenario",
     "run_id",
@@ -94,7 +94,7 @@ pub(super) fn render(set: &ComparisonSet, totals: &[CellTotals]) -> String {
 }
 
 fn info(set: &ComparisonSet) -> Family {
-    let mut family = Family::new("ringbench_run", "info", "", "The run that all samples are of.");
+    let mut family = Family::new("ringbench_run", "info", "", "The run of all samples.");
     let labels = labels(&[
         ("scenario", &set.scenario),
         ("run_id", &set.run_id),
@@ -108,7 +108,7 @@ fn info(set: &ComparisonSet) -> Family {
     family
 }
 
-/// Labels of a cell: where it stands, and the axes.
+/// Labels of a cell: run, arm, host and axes.
 fn place(
     set: &ComparisonSet,
     arm: &str,
@@ -120,7 +120,7 @@ fn place(
         ("scenario".into(), set.scenario.clone()),
         ("run_id".into(), set.run_id.clone()),
         ("arm".into(), arm.into()),
-        // Empty, which is the same as absent: merged over the hosts.
+        // Empty, which OpenMetrics treats as absent, if merged over the hosts.
         ("host".into(), host.unwrap_or("").into()),
     ];
     for (axis, value) in params {
@@ -143,7 +143,7 @@ fn labels(pairs: &[(&str, &str)]) -> String {
     pairs.join(",")
 }
 
-/// As the specification escapes a label's value, and a help text.
+/// Escapes a label's value or a help text as the specification requires.
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', " ")
 }
@@ -172,7 +172,7 @@ fn metrics(set: &ComparisonSet) -> Vec<Family> {
     families
 }
 
-/// How many trials there were, and how many requests failed in them.
+/// Numbers of trials, and of failed requests.
 fn counts(set: &ComparisonSet) -> [Family; 2] {
     let help = "Timed trials: planned, complete, or marked and kept out.";
     let mut trials = Family::new("ringbench_trials", "gauge", "", help);
@@ -194,7 +194,7 @@ fn counts(set: &ComparisonSet) -> [Family; 2] {
 
 /// Quantiles with sum and count, for each direction; over the trials that count and their hosts.
 fn latency(set: &ComparisonSet, totals: &[CellTotals]) -> Family {
-    let help = "What the application waits for an operation or a sync, by direction.";
+    let help = "Latency seen by the application for operations and syncs, by direction.";
     let mut family = Family::new("ringbench_latency_seconds", "summary", "seconds", help);
     for cell in totals {
         for (direction, totals) in &cell.directions {
@@ -218,16 +218,17 @@ fn latency(set: &ComparisonSet, totals: &[CellTotals]) -> Family {
 
 fn verdicts(set: &ComparisonSet) -> Vec<Family> {
     let gauge = |name, help| Family::new(name, "gauge", "ratio", help);
-    let mut ratio = gauge("ringbench_comparison_ratio", "An arm's metric against the baseline's.");
+    let mut ratio =
+        gauge("ringbench_comparison_ratio", "The metric of an arm divided by that of the baseline.");
     let mut low = gauge(
         "ringbench_comparison_low_ratio",
-        concat!("The lower end of its ", confidence_percent!(), " % interval."),
+        concat!("The lower end of the ratio's ", confidence_percent!(), " % interval."),
     );
     let mut high = gauge(
         "ringbench_comparison_high_ratio",
-        concat!("The upper end of its ", confidence_percent!(), " % interval."),
+        concat!("The upper end of the ratio's ", confidence_percent!(), " % interval."),
     );
-    let mut verdict = Family::new("ringbench_verdict", "stateset", "", "What the trials allow to say.");
+    let mut verdict = Family::new("ringbench_verdict", "stateset", "", "The verdict of a comparison.");
     for found in &set.comparisons {
         let at = |more: &[(&str, &str)]| {
             let mut all = vec![("baseline", found.baseline.as_str()), ("metric", found.metric.as_str())];
@@ -242,8 +243,12 @@ fn verdicts(set: &ComparisonSet) -> Vec<Family> {
             verdict.add(at(&[("ringbench_verdict", state.as_str())]), Some(on));
         }
     }
-    let mut held =
-        Family::new("ringbench_expectation_held", "gauge", "", "Whether a claim of the scenario held.");
+    let mut held = Family::new(
+        "ringbench_expectation_held",
+        "gauge",
+        "",
+        "Whether an expectation of the scenario held.",
+    );
     for claim in &set.expectations {
         let at = labels(&[("scenario", &set.scenario), ("run_id", &set.run_id), ("claim", &claim.text)]);
         held.add(at, claim.outcome().map(f64::from));

@@ -22,10 +22,10 @@ pub(super) static EXPORT: Export = Export {
     render: |source| Ok(render(source.set, source.width, source.colour)),
 };
 
-/// The longest value of an axis that has a column, in bytes.
+/// The longest axis value, in bytes, that is shown in a column.
 const WIDEST_VALUE: usize = 16;
 
-/// Question and answer, the table, expectations, warnings, how to read it, where the run lies.
+/// Question, answer, tables, explanations, expectations, warnings, legend and the path of the run.
 pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
     let width = usize::from(width.max(60));
     let mut parts = Vec::new();
@@ -62,14 +62,13 @@ fn paint_lines(style: Style, text: &str, colour: bool) -> String {
     text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
 }
 
-/// The table, and what it shows: where there is no room for all of its optional columns, the last ones are left to
-/// the other reports.
+/// The table and its view. The last optional columns are left out if there is no room for them.
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
     let mut view = View::beside_urgent(set);
     view.leave_out(Column::is_wide);
     let fits = |view: &View| {
         let text = laid_out(set, view, width, false);
-        // Names are cut before lines grow too long: they are worth more than an optional column.
+        // Names would be cut to keep lines short, but they are worth more than an optional column.
         let named = set.cells.iter().all(|cell| text.contains(&*clean(&cell.arm)));
         named && text.lines().all(|line| text::width(line) <= width)
     };
@@ -80,8 +79,7 @@ fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
 }
 
 fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> String {
-    // Several axes go into a heading: a column each would leave the numbers no room.
-    // So does one whose values are long.
+    // Several axes, or one with long values, go into headings, to leave room for the numbers.
     let short = |group: &Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
     let axis_column = view.axes.len() == 1 && view.groups.iter().all(short);
     let compared = !set.comparisons.is_empty();

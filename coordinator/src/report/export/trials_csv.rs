@@ -58,7 +58,7 @@ fn after() -> Vec<&'static str> {
 }
 
 fn values(row: &TrialRow) -> Vec<String> {
-    // Probes slow an audit down: its rates and latencies are of no use.
+    // Probes slow audits down, so their rates and latencies are left out.
     let work = row.work.as_ref().filter(|_| row.measure == Measure::Timed);
     let trial = Trial { work, bulk: None, costs: row.costs.as_ref() };
     let metrics = metric::all().filter(|metric| metric.trials_csv.is_some());

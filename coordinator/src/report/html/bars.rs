@@ -1,4 +1,4 @@
-//! Figures of lying bars: a row each, one segment or several, an interval and a dot for each trial.
+//! Figures of horizontal bars. Each row has one or more segments, an interval, and a dot for each trial.
 
 use super::{
     figure::{Bar, Figure, Frame, Look, Point, Series, Table, Text, Tick, WIDTH, px},
@@ -7,14 +7,14 @@ use super::{
 
 const LEFT: f64 = 14.0;
 const TOP: f64 = 10.0;
-/// Of a row: its name, the bar below it, and a gap.
+/// Height of a row: its name, the bar below it, and a gap.
 const ROW: f64 = 48.0;
 const THICK: f64 = 18.0;
 
 /// A row.
 pub(super) struct Row {
     pub(super) name: String,
-    /// What stands at its right end.
+    /// The text at the right end.
     pub(super) value: String,
     pub(super) segments: Vec<Segment>,
     pub(super) ci95: Option<[f64; 2]>,
@@ -25,14 +25,14 @@ pub(super) struct Row {
 pub(super) struct Segment {
     pub(super) from: f64,
     pub(super) to: f64,
-    /// Which series it belongs to.
+    /// The index of its series.
     pub(super) series: usize,
-    /// One or two letters within the bar, so that colours need not be told apart.
+    /// One or two letters within the bar, which identify the series without its colour.
     pub(super) letters: &'static str,
     pub(super) tip: String,
 }
 
-/// Draws rows. `None` without any.
+/// Draws rows; `None` without any value.
 pub(super) fn figure(
     title: String,
     x_title: &str,
@@ -78,7 +78,7 @@ pub(super) fn figure(
                 let text = segment.letters.to_owned();
                 texts.push(Text { x: px(a + 6.0), y: middle + 4.5, anchor: "start", class: "in", text });
             }
-            // What is not zero is seen.
+            // Every value other than zero is visible.
             let width = px((b - a).max(if segment.from == segment.to { 0.0 } else { 1.0 }));
             if let Some(series) = series.get_mut(segment.series) {
                 series.bars.push(Bar { x: a, y: bar, width, height: THICK, tip: segment.tip.clone() });

@@ -1,4 +1,4 @@
-//! How a sweep is laid out: one axis goes to the right, the others make small multiples.
+//! The layout of a sweep: one axis is horizontal, the others give small multiples.
 
 use super::scale::numeric;
 use crate::{
@@ -7,20 +7,20 @@ use crate::{
     summary::{CellSummary, ComparisonSet},
 };
 
-/// Small multiples of one section at most.
+/// The most small multiples of one section.
 const MAX: usize = 6;
 
-/// Merged cells by what they share.
+/// Merged cells, grouped by the axes that they share.
 pub(super) struct Facets<'a> {
-    /// The whole run, for charts of more than cells.
+    /// The whole run, for charts that need more than cells.
     pub(super) set: &'a ComparisonSet,
-    /// The axis that goes to the right; none without a sweep.
+    /// The horizontal axis; `None` without a sweep.
     pub(super) axis: Option<String>,
     /// Every arm, in the plan's order.
     pub(super) arms: Vec<&'a str>,
-    /// By the other axes: what is shared in words, and the cells.
+    /// Grouped by the other axes: the shared values as text, and the cells.
     pub(super) by_other_axes: Vec<(String, Vec<&'a CellSummary>)>,
-    /// By all axes.
+    /// Grouped by all axes.
     pub(super) by_point: Vec<(String, Vec<&'a CellSummary>)>,
 }
 
@@ -71,14 +71,14 @@ fn group<'a>(
     groups
 }
 
-/// The first axis all of whose values are numbers, sizes or durations; failing that, the first.
+/// The first axis whose values are all numbers, sizes or durations, or else the first axis.
 fn horizontal(cells: &[&CellSummary]) -> Option<String> {
     let axes: Vec<&String> = cells.first()?.params.keys().collect();
     let all = |axis: &&&String| cells.iter().all(|cell| cell.params.get(**axis).and_then(numeric).is_some());
     axes.iter().find(all).or(axes.first()).map(|axis| (**axis).clone())
 }
 
-/// As many as fit, spread evenly from the first to the last, and what to say of the rest.
+/// At most [`MAX`] items, spread evenly from the first to the last, and a note if some are left out.
 pub(super) fn few<T>(all: Vec<T>) -> (Vec<T>, Option<String>) {
     let count = all.len();
     if count <= MAX {
@@ -86,8 +86,8 @@ pub(super) fn few<T>(all: Vec<T>) -> (Vec<T>, Option<String>) {
     }
     let chosen: Vec<usize> = (0..MAX).map(|index| index * (count - 1) / (MAX - 1)).collect();
     let kept = all.into_iter().enumerate().filter(|(index, _)| chosen.contains(index));
-    let said = format!("{MAX} of {count} points are drawn; summary.json has the others.");
-    (kept.map(|(_, item)| item).collect(), Some(said))
+    let note = format!("{MAX} of {count} points are shown; summary.json has all of them.");
+    (kept.map(|(_, item)| item).collect(), Some(note))
 }
 
 #[cfg(test)]
@@ -95,10 +95,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_and_the_last_are_among_the_few() {
-        let (kept, said) = few((0..14).collect::<Vec<_>>());
+    fn keeps_the_first_and_the_last_item() {
+        let (kept, note) = few((0..14).collect::<Vec<_>>());
         assert_eq!(kept, [0, 2, 5, 7, 10, 13]);
-        assert!(said.unwrap().starts_with("6 of 14"));
+        assert!(note.unwrap().starts_with("6 of 14"));
         assert_eq!(few(vec![1, 2]), (vec![1, 2], None));
     }
 }

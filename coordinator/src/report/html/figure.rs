@@ -1,22 +1,22 @@
-//! What the template draws: figures in pixels of their view box, each with its table. All text passes through the
-//! template's escaping.
+//! The data that the template draws: figures in pixels of their view box, each with its table. The template escapes all
+//! texts.
 
 use serde::Serialize;
 
 /// Width of every figure's view box.
 pub(super) const WIDTH: f64 = 520.0;
 
-/// A chart, or several small ones with one heading.
+/// A section of the page: one chart, or several small ones, under one heading.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Section {
-    /// The fragment of its address.
+    /// The fragment identifier.
     pub(super) id: &'static str,
     pub(super) title: String,
-    /// How to read it.
+    /// A note on how to read it.
     pub(super) note: String,
     pub(super) keys: Vec<Key>,
     pub(super) figures: Vec<Figure>,
-    /// What was left out, and where it is.
+    /// A note on points that are left out.
     pub(super) left_out: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Key {
     pub(super) look: Look,
 }
 
-/// Colour, marker and dash pattern: what tells series apart, with or without colours.
+/// Colour, marker and dash pattern, which distinguish series with and without colours.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Look {
     /// 0 to 7.
@@ -49,8 +49,8 @@ const MARKERS: [&str; 7] = [
 ];
 
 impl Look {
-    /// The same for an arm in every figure. Colours, markers and dashes come round at different times, so that no
-    /// two of the first 280 look alike.
+    /// The look of the arm with this index, in every figure. The numbers of colours, markers and dashes have no common
+    /// divisor, so that the first 280 looks differ.
     pub(super) fn of(index: usize) -> Self {
         Self { colour: index % 8, dash: DASHES[index % 5], marker: MARKERS[index % 7] }
     }
@@ -60,7 +60,7 @@ impl Look {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figure {
     pub(super) title: String,
-    /// For those who do not see it.
+    /// The description for screen readers.
     pub(super) description: String,
     pub(super) width: f64,
     pub(super) height: f64,
@@ -99,11 +99,11 @@ pub(super) struct Text {
     pub(super) text: String,
 }
 
-/// What belongs together: a line with its points, or a kind of bars.
+/// A line with its points, or one kind of bars.
 #[derive(Debug, Serialize)]
 pub(super) struct Series {
     pub(super) look: Look,
-    /// Points of a line; empty for none.
+    /// The points of the line in SVG form; empty without a line.
     pub(super) line: String,
     /// Paths of intervals.
     pub(super) whiskers: String,
@@ -111,7 +111,7 @@ pub(super) struct Series {
     /// Small dots: single trials.
     pub(super) dots: Vec<Point>,
     pub(super) points: Vec<Point>,
-    /// Whether each point has its marker; of dense curves only the line is drawn.
+    /// Whether each point has a marker; dense curves have only a line.
     pub(super) marked: bool,
 }
 
@@ -131,7 +131,7 @@ pub(super) struct Bar {
     pub(super) tip: String,
 }
 
-/// The numbers of a figure.
+/// The numbers of a figure as a table.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Table {
     pub(super) caption: String,
@@ -140,7 +140,7 @@ pub(super) struct Table {
     pub(super) rows: Vec<Vec<String>>,
 }
 
-/// Tenths of a pixel are enough.
+/// Rounds to tenths of a pixel.
 pub(super) fn px(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }

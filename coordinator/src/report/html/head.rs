@@ -1,4 +1,4 @@
-//! The answer on top: a card for each arm, with its verdicts, their intervals and the reasons.
+//! The cards at the top of the page: verdicts, intervals and explanations of each arm.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     summary::{Comparison, ComparisonSet, Verdict},
 };
 
-/// Verdicts on one card; the comparison's table has all.
+/// The most verdicts on one card; the table of the comparison has all.
 const MAX_ROWS: usize = 8;
 
 /// An arm against the baseline.
@@ -29,7 +29,7 @@ struct Judged {
     interval: String,
 }
 
-/// A verdict in colour, as a sign and as a word.
+/// A verdict as a colour, a sign and a word.
 #[derive(Debug, Serialize)]
 pub(super) struct Badge {
     pub(super) class: &'static str,
@@ -57,7 +57,7 @@ struct Why {
     evidence: Vec<String>,
 }
 
-/// A card for each arm but the baseline; of what was compared by its rate.
+/// A card for each arm but the baseline, with the comparisons of IOPS.
 pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     let mut cards: Vec<Card> = Vec::new();
     let rated = |found: &&Comparison| IOPS.is_of(found) && found.ratio.is_some();
@@ -81,13 +81,13 @@ pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     }
     for card in &mut cards {
         card.more = card.rows.len().saturating_sub(MAX_ROWS);
-        // The last points of a sweep are where arms differ most.
+        // Arms usually differ most at the last points of a sweep.
         card.rows.drain(..card.more);
     }
     cards
 }
 
-/// The explanations of an arm, each once with all its points.
+/// The explanations of an arm; equal ones are merged, with all their points.
 fn why(set: &ComparisonSet, arm: &str) -> Vec<Why> {
     let mut found: Vec<Why> = Vec::new();
     for reason in set.explanations.iter().filter(|reason| reason.arm == arm) {

@@ -1,4 +1,4 @@
-//! A metric as a chart: against an axis or, without one, as a bar for each arm.
+//! The chart of a metric: against an axis or, without a sweep, as one bar per arm.
 
 use serde_json::Value;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{metric::Metric, params, stats::confidence::INTERVAL, summary::CellSummary};
 
-/// A metric that is drawn against an axis or, without one, as a bar for each arm.
+/// A metric to draw.
 pub(super) struct MetricChart {
     pub(super) metric: &'static Metric,
-    /// Whether single trials are drawn too.
+    /// Whether to draw single trials too.
     pub(super) trials: bool,
 }
 
@@ -32,7 +32,7 @@ impl MetricChart {
     }
 }
 
-/// The figures of a metric, a small multiple for each combination of the other axes.
+/// The figures of a metric: a small multiple for each combination of the other axes.
 pub(super) fn against_axis(facets: &Facets<'_>, chart: &MetricChart) -> Section {
     let Some(axis) = &facets.axis else {
         let figures = facets.by_point.iter().filter_map(|(_, cells)| by_arm(facets, chart, cells));
@@ -94,7 +94,7 @@ fn of_axis(
     xy::figure(title, &quantity, axis, &ticks, &lines, table)
 }
 
-/// A bar for each arm, where there is no axis.
+/// One bar per arm, for runs without a sweep.
 pub(super) fn by_arm(facets: &Facets<'_>, chart: &MetricChart, cells: &[&CellSummary]) -> Option<Figure> {
     let mut table = Table {
         caption: chart.heading().into(),
@@ -107,11 +107,11 @@ pub(super) fn by_arm(facets: &Facets<'_>, chart: &MetricChart, cells: &[&CellSum
         .filter_map(|cell| {
             let mean = chart.metric.of(cell)?;
             let (value, ci95, trials) = (text(mean), chart.metric.interval(cell), chart.trials(cell));
-            let told = ci95.map_or_else(|| "-".into(), |ci95| interval(text, ci95));
+            let range = ci95.map_or_else(|| "-".into(), |ci95| interval(text, ci95));
             let all = list(text, trials);
-            table.rows.push(vec![cell.arm.clone(), value.clone(), told.clone(), all]);
+            table.rows.push(vec![cell.arm.clone(), value.clone(), range.clone(), all]);
             let tip = match ci95 {
-                Some(_) => format!("{}: {value}, {INTERVAL} {told}", cell.arm),
+                Some(_) => format!("{}: {value}, {INTERVAL} {range}", cell.arm),
                 None => format!("{}: {value}", cell.arm),
             };
             let series = facets.index(&cell.arm);
@@ -135,8 +135,8 @@ pub(super) fn legend(facets: &Facets<'_>) -> Vec<Key> {
     facets.arms.iter().enumerate().map(key).collect()
 }
 
-/// Trials with the blocks that they are of: those that do not count have left gaps. In runs that an earlier version
-/// concluded blocks are not known, and trials are told by their place.
+/// Trials with their blocks, among which those of trials that do not count are missing. Runs analysed by an earlier
+/// version have no blocks; trials are then numbered.
 pub(super) fn in_blocks(cell: &CellSummary, trials: &[f64]) -> Vec<(String, f64)> {
     let known = cell.blocks.len() == trials.len();
     let name = |index: usize| match cell.blocks.get(index).filter(|_| known) {
@@ -146,7 +146,7 @@ pub(super) fn in_blocks(cell: &CellSummary, trials: &[f64]) -> Vec<(String, f64)
     trials.iter().enumerate().map(|(index, value)| (name(index), *value)).collect()
 }
 
-/// `, depth 8`; nothing of nothing.
+/// `, depth 8`; empty without a facet.
 pub(super) fn comma(facet: &str) -> String {
     if facet.is_empty() { String::new() } else { format!(", {facet}") }
 }

@@ -1,6 +1,5 @@
-//! One page that opens offline. The template escapes whatever it is given: names and messages come from files
-//! and from other machines. The policy in its head allows its own style and script by their hashes, and nothing
-//! else.
+//! The HTML report, one page that opens offline. The template escapes all texts, because names and messages come from
+//! files and from other machines. The page's content security policy allows only its own style and script, by hash.
 
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
@@ -35,13 +34,13 @@ use rerun::Rerun;
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-/// SHA-256 of the script and of the style, in base64, as the page's policy wants them; a test says what they should be.
-const SCRIPT_HASH: &str = "Gzik/f02m41qXVxie1dI8Yr3z6MmydFqnt2nXCaK6XM=";
+/// SHA-256 of the script and of the style in base64, for the page's policy; a failing test prints the expected values.
+const SCRIPT_HASH: &str = "WEVEMZ1lQAtzK2N8VWC41lm7Edq9tJWaQg4HYa7utqM=";
 const STYLE_HASH: &str = "KREkQTy8h4bYkjSq1lghlDlaK9OynfUjPX44CWSkhac=";
 
 #[derive(Serialize)]
 struct TableRow<'a> {
-    /// The first row of its point, which shows the axes' values over all its rows.
+    /// Whether this is the first row of its point, which has the axes' values for all rows of the point.
     first: bool,
     rows: usize,
     values: &'a [String],
@@ -103,7 +102,7 @@ pub(super) fn render(
             detail: &claim.detail,
         })
         .collect();
-    // The notices stand on the page by themselves.
+    // The template has its own notices.
     let answer = words::answer::findings(&set.answer);
     let untrusted: Vec<String> = set.untrusted.iter().map(words::untrusted).collect();
     let crossovers: Vec<String> = set.crossovers.iter().map(words::crossover::sentence).collect();

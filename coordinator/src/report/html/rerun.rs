@@ -1,19 +1,19 @@
-//! How to run it again: the scenario, the command line, and the hosts.
+//! The command line and the inventory that run the scenario again.
 
 use serde::Serialize;
 
 use crate::{plan::Plan, summary::ComparisonSet};
 
-/// What it takes besides the scenario's text.
+/// The parts of a re-run other than the scenario's text.
 #[derive(Debug, Serialize)]
 pub(super) struct Rerun {
     pub(super) command: String,
-    /// An inventory; empty where the agent was the coordinator's own.
+    /// The inventory; empty if the run used the embedded agent.
     pub(super) inventory: String,
 }
 
 impl Rerun {
-    /// With the overrides of the plan, where there is one.
+    /// The re-run of a set, with the plan's overrides if there is a plan.
     pub(super) fn of(set: &ComparisonSet, plan: Option<&Plan>) -> Self {
         let mut command =
             format!("coordinator run {} --seed {}", quoted(&format!("{}.yaml", set.scenario)), set.seed);
@@ -31,7 +31,7 @@ impl Rerun {
             command.push_str(" --inventory cluster.yaml");
             inventory.push_str("hosts:\n");
             for host in &set.hosts {
-                // JSON strings are YAML, whatever is in them.
+                // Every JSON string is valid YAML.
                 let json = |text: &str| serde_json::Value::from(text).to_string();
                 let labels: Vec<String> = host
                     .labels
@@ -50,7 +50,7 @@ impl Rerun {
     }
 }
 
-/// For a shell: as it is where that is safe, otherwise within single quotes.
+/// Quotes a text for a shell if necessary.
 fn quoted(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+%@".contains(c);
     if !text.is_empty() && text.chars().all(safe) {
@@ -65,7 +65,7 @@ mod tests {
     use crate::summary::calibration::CalibrationUse;
 
     #[test]
-    fn the_calibration_is_named_too() {
+    fn the_command_names_the_calibration() {
         let calibration = CalibrationUse { run_id: "my calibration".into(), floors: Vec::new() };
         let set = ComparisonSet { scenario: "qd".into(), seed: 7, ..ComparisonSet::default() };
         assert_eq!(Rerun::of(&set, None).command, "coordinator run qd.yaml --seed 7");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_gets_back_what_was_meant() {
+    fn a_shell_reads_quoted_texts_unchanged() {
         for text in ["trials=3", "sweep.depth=[1, 32]", "a'b", "$HOME `x`", ""] {
             let command = format!("printf %s {}", quoted(text));
             let out = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();

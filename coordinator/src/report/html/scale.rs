@@ -1,26 +1,26 @@
-//! From values to pixels, and where the ticks are.
+//! Scales from values to pixels, and their ticks.
 
 use proto::units::{ByteSize, Nanos};
 use serde_json::Value;
 
 use super::figure::px;
 
-/// From this ratio of largest to smallest value on, an axis of a sweep is logarithmic.
+/// The ratio of the largest to the smallest value from which on an axis of a sweep is logarithmic.
 const LOG_SPAN: f64 = 16.0;
 
-/// A scale: values, and the pixels of its two ends.
+/// A scale from values to pixels.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
     low: f64,
     high: f64,
     log: bool,
     pixels: [f64; 2],
-    /// Values at which there are ticks.
+    /// The values of the ticks.
     pub(super) ticks: Vec<f64>,
 }
 
 impl Scale {
-    /// From zero to a round value above the highest; from a round one below, where there are values below zero.
+    /// A linear scale from zero, or a round value below the lowest negative one, to a round value above the highest.
     pub(super) fn linear(values: &[f64], pixels: [f64; 2]) -> Self {
         let (low, high) = range(values);
         let (low, high) = (low.min(0.0), high.max(0.0));
@@ -31,8 +31,8 @@ impl Scale {
         Self { low: first * step, high: last * step, log: false, pixels, ticks }
     }
 
-    /// From below the lowest to above the highest value, with more ticks in a decade the fewer there are. Only values
-    /// above zero count.
+    /// A logarithmic scale from below the lowest to above the highest value. The fewer decades, the more ticks each
+    /// has. Only values above zero count.
     pub(super) fn log(values: &[f64], pixels: [f64; 2]) -> Self {
         let positive: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0).collect();
         let (low, high) = if positive.is_empty() { (1.0, 10.0) } else { range(&positive) };
@@ -49,7 +49,7 @@ impl Scale {
         Self { low, high, log: true, pixels, ticks }
     }
 
-    /// The pixel of a value; beyond the ends, that of the end.
+    /// The pixel of a value, limited to the ends of the scale.
     pub(super) fn at(&self, value: f64) -> f64 {
         let share = if self.log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
@@ -72,8 +72,8 @@ pub(super) fn numeric(value: &Value) -> Option<f64> {
     }
 }
 
-/// Where values of an axis lie between 0 and 1: in proportion, logarithmic where they span much, evenly
-/// where they are not numbers.
+/// The places of an axis' values from 0 to 1: in proportion, logarithmic for a wide range, and evenly spaced if some
+/// are not numbers.
 pub(super) fn places(values: &[&Value]) -> Vec<f64> {
     let numbers: Option<Vec<f64>> = values.iter().map(|value| numeric(value)).collect();
     let scaled: Vec<f64> = match numbers {
@@ -89,12 +89,12 @@ pub(super) fn places(values: &[&Value]) -> Vec<f64> {
     scaled.into_iter().map(share).collect()
 }
 
-/// The least and the greatest.
+/// The smallest and the largest number.
 pub(super) fn range(numbers: &[f64]) -> (f64, f64) {
     numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), n| (low.min(*n), high.max(*n)))
 }
 
-/// The distance of ticks: round, and two to five of them in the span.
+/// The distance of ticks: a round number, with two to five ticks in the span.
 fn step(span: f64) -> f64 {
     if !span.is_finite() || span <= 0.0 {
         return 1.0;

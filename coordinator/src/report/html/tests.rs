@@ -1,4 +1,5 @@
-//! What the page holds, and that its policy fits it. How it looks and behaves is tested in a browser.
+//! Tests of the page's contents and of its content security policy. `coordinator/tests/report_page` tests it in a
+//! browser.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
@@ -25,13 +26,13 @@ fn hash(text: &str) -> String {
 }
 
 #[test]
-fn the_policy_fits_the_script_and_the_style() {
+fn the_policy_allows_the_script_and_the_style() {
     assert_eq!(hash("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
     assert_eq!((SCRIPT_HASH.to_owned(), STYLE_HASH.to_owned()), (hash(SCRIPT), hash(STYLE)));
 }
 
-/// Everything that other parts may say.
-fn told() -> ComparisonSet {
+/// A set with every optional part.
+fn complete_set() -> ComparisonSet {
     let mut fixture = Fixture::new(&["sync", "uring"], &[1, 32], 3, &["n1", "n2"]);
     fixture.execute(usize::MAX);
     let mut set = fixture.analyse(Some("sync"));
@@ -83,8 +84,8 @@ fn told() -> ComparisonSet {
 }
 
 #[test]
-fn all_that_was_found_out_is_on_the_page() {
-    let page = render(&told(), SCENARIO, None).unwrap();
+fn the_page_contains_every_result() {
+    let page = render(&complete_set(), SCENARIO, None).unwrap();
     for needle in [
         "the polling thread shares CPU 3 with a worker",
         "poll thread",
@@ -93,7 +94,7 @@ fn all_that_was_found_out_is_on_the_page() {
         "uring is faster than sync from depth 32 on; unproven at 1.",
         "−1.20 µs, now 900 ns, 95 % interval −1.28 µs to −1.12 µs",
         "+200 ns, now 2.10 µs",
-        "In what the hosts differ",
+        "Differences between the hosts",
         "<td class=\"name\">6.12</td><td class=\"name\">-</td>",
         "uring, run run20: 900, 95 % interval 891 to 909",
         "Latency by percentile, depth 32",
@@ -123,11 +124,13 @@ fn dots_are_named_by_their_block() {
 }
 
 #[test]
-fn what_was_not_found_out_has_no_place() {
+fn absent_results_leave_no_trace() {
     let mut fixture = Fixture::new(&["sync"], &[1], 1, &["local"]);
     fixture.execute(0);
     let page = render(&fixture.analyse(None), SCENARIO, None).unwrap();
-    for absent in ["<figure>", "id=\"waterfall\"", "id=\"trend\"", "In what the hosts differ", "NaN", "inf"] {
+    for absent in
+        ["<figure>", "id=\"waterfall\"", "id=\"trend\"", "Differences between the hosts", "NaN", "inf"]
+    {
         assert!(!page.contains(absent), "{absent}");
     }
 }

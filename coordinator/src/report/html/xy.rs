@@ -8,7 +8,7 @@ use crate::stats::confidence::INTERVAL;
 
 const HEIGHT: f64 = 330.0;
 const FRAME: Frame = Frame { left: 72.0, right: WIDTH - 14.0, top: 34.0, bottom: HEIGHT - 56.0 };
-/// Pixels between labels of the horizontal axis, and for each letter of one.
+/// Pixels between labels of the horizontal axis, and for each letter of a label.
 const ROOM: (f64, f64) = (10.0, 8.5);
 
 /// A line before it is drawn.
@@ -21,24 +21,24 @@ pub(super) struct Line {
     pub(super) marked: bool,
 }
 
-/// A point of it. `x` is from 0 to 1.
+/// A point of a line. `x` is from 0 to 1.
 pub(super) struct Sample {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) ci95: Option<[f64; 2]>,
     pub(super) trials: Vec<(String, f64)>,
-    /// Where it is, in words.
+    /// The place as text.
     pub(super) place: String,
 }
 
-/// What all its values are.
+/// The quantity of the vertical axis.
 pub(super) struct Quantity {
     pub(super) title: String,
     pub(super) log: bool,
     pub(super) text: fn(f64) -> String,
 }
 
-/// Draws lines. `ticks` are those of the horizontal axis, from 0 to 1. `None` where there is no point.
+/// Draws lines. `ticks` are those of the horizontal axis, from 0 to 1. `None` without points.
 pub(super) fn figure(
     title: String,
     quantity: &Quantity,
@@ -55,11 +55,11 @@ pub(super) fn figure(
     if all.is_empty() {
         return None;
     }
-    // An interval of few trials may reach below zero, where no rate is.
+    // The interval of few trials may reach below zero, which no rate does.
     all.iter_mut().for_each(|value| *value = value.max(0.0));
     let pixels = [FRAME.bottom, FRAME.top];
     let y = if quantity.log { Scale::log(&all, pixels) } else { Scale::linear(&all, pixels) };
-    // Arms stand beside each other where they would cover each other's intervals.
+    // Arms are drawn side by side, so that their intervals do not overlap.
     let many = lines.iter().filter(|line| line.marked).count().max(1) as f64;
     let x = |share: f64, index: usize| {
         let aside = (index as f64 - (many - 1.0) / 2.0) * (18.0 / many).min(5.0);
@@ -90,9 +90,9 @@ pub(super) fn figure(
             points.push(Point { x: at, y: up, tip });
         }
         if let (Some(first), Some(last)) = (line.points.first(), line.points.last()) {
-            let told = |sample: &Sample| format!("{} at {}", (quantity.text)(sample.y), sample.place);
-            let to = if line.points.len() > 1 { format!(" to {}", told(last)) } else { String::new() };
-            description.push_str(&format!("{}: {}{to}. ", line.name, told(first)));
+            let value = |sample: &Sample| format!("{} at {}", (quantity.text)(sample.y), sample.place);
+            let to = if line.points.len() > 1 { format!(" to {}", value(last)) } else { String::new() };
+            description.push_str(&format!("{}: {}{to}. ", line.name, value(first)));
         }
         let line_points = if line.joined { drawn.join(" ") } else { String::new() };
         series.push(Series {

@@ -22,11 +22,11 @@ struct Document<'a> {
     run: &'a RunFacts,
     /// Cells are equal if the interval of their ratio lies within 1 ± this share.
     margin: f64,
-    /// The result in plain words.
+    /// The result as sentences.
     answer: Vec<String>,
-    /// What differs between the hosts; what explains most comes first.
+    /// Differences between the hosts, the most explanatory first.
     host_changes: &'a [FactChange],
-    /// What differs between the scenarios, in the cells that both runs have.
+    /// Differences between the scenarios, in the cells that both runs have.
     scenario_changes: &'a [ScenarioChange],
     /// Cells, as `arm at point`, that only the baseline has.
     only_in_baseline: Vec<String>,
@@ -41,7 +41,7 @@ struct Document<'a> {
 struct CellDocument<'a> {
     #[serde(flatten)]
     comparison: &'a CellDiff,
-    /// Why it is inconclusive whatever the figures say: there is too little behind them. null if they were judged.
+    /// Why the figures were not judged, which makes the verdict inconclusive; null if they were.
     reason: Option<String>,
 }
 

@@ -17,11 +17,12 @@ use crate::{
 mod json;
 mod table;
 
-/// How to read the table.
+/// The legend of the table.
 const LEGEND: &str = concat!(
-    "ratio: the run over the baseline. faster, slower: not by chance, with all cells of the metric taken together (",
+    "ratio: run / baseline. faster, slower: statistically significant (",
     confidence_percent!(),
-    " %); an interval is of one comparison alone. inconclusive: the trials vary too much to tell. -: not measured."
+    " %) after correction for all cells of the metric; the intervals are not corrected. inconclusive: the trials vary \
+     too much for a verdict. -: not measured."
 );
 
 /// Renders the comparison. The text ends with a line feed.
@@ -35,7 +36,7 @@ pub fn render(found: &RunDiff, format: BasicFormat, width: u16, colour: bool) ->
     }
 }
 
-/// What differs besides the numbers: headings, each with its lines.
+/// Differences other than in the numbers: headings, each with its lines.
 fn notes(found: &RunDiff) -> Vec<(String, Vec<String>)> {
     let or = |value: &Option<String>, absent: &str| value.clone().unwrap_or_else(|| absent.to_owned());
     let several = found.run.hosts.len() > 1;

@@ -1,4 +1,4 @@
-//! The table of two runs, for people and as CSV.
+//! The comparison of two runs as a table and as CSV.
 
 use crate::{
     metric, params,

@@ -14,10 +14,10 @@ use crate::{
     units::{count, per_io},
 };
 
-/// With more trials than this to go, an arm is too noisy to tell.
+/// The number of further trials from which on an arm counts as too noisy.
 const MANY_TRIALS: u32 = 50;
 
-/// All of the answer, an entry for each notice, for the headline and for each arm.
+/// The whole answer: an entry for each notice, for the headline and for each arm.
 pub(crate) fn sentences(answer: &Answer) -> Vec<String> {
     answer.notices.iter().map(notice).chain(findings(answer)).collect()
 }
@@ -28,9 +28,9 @@ pub(crate) fn findings(answer: &Answer) -> Vec<String> {
     headline.chain(answer.arms.iter().map(arm)).collect()
 }
 
-/// The answer in one sentence, for a list of runs; that a run was quick is listed elsewhere. Empty without an answer.
+/// The answer in one sentence, for a list of runs, which shows elsewhere that a run was quick. Empty without an answer.
 pub(crate) fn summary(answer: &Answer) -> String {
-    let notices = answer.notices.iter().filter(|caveat| **caveat != Notice::Quick).map(notice);
+    let notices = answer.notices.iter().filter(|notice| **notice != Notice::Quick).map(notice);
     notices.chain(findings(answer)).next().unwrap_or_default()
 }
 
@@ -49,7 +49,7 @@ fn notice(notice: &Notice) -> String {
     }
 }
 
-/// One sentence, or several.
+/// One sentence or more.
 fn headline(headline: &Headline) -> Vec<String> {
     match headline {
         Headline::Fastest(found) => vec![fastest(found)],
@@ -134,7 +134,7 @@ fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> Str
     let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
     let trials = if *most == 1 { "trial" } else { "trials" };
     let places = if *everywhere { "" } else { " at some points" };
-    let noisy = if *least > MANY_TRIALS { "too noisy to tell: " } else { "" };
+    let noisy = if *least > MANY_TRIALS { "too noisy: " } else { "" };
     format!(" ({noisy}needs {number} more {trials}{places})")
 }
 
@@ -162,16 +162,16 @@ mod tests {
     use crate::summary::answer::Untrusted;
 
     #[test]
-    fn gives_the_trials_that_a_verdict_needs() {
+    fn gives_the_number_of_trials_a_verdict_needs() {
         let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
         assert_eq!(needed(9, 9, true), " (needs about 9 more trials)");
         assert_eq!(needed(1, 1, true), " (needs about 1 more trial)");
         assert_eq!(needed(4, 19, false), " (needs 4 to 19 more trials at some points)");
-        assert_eq!(needed(234, 234, true), " (too noisy to tell: needs about 234 more trials)");
+        assert_eq!(needed(234, 234, true), " (too noisy: needs about 234 more trials)");
     }
 
     #[test]
-    fn names_two_reasons_of_an_incomplete_run() {
+    fn names_two_reasons_for_an_incomplete_run() {
         let reason = |complete| Untrusted::MissingTrials {
             arm: "sync".into(),
             params: crate::params::Params::from_iter([("depth".to_owned(), 8.into())]),
@@ -186,12 +186,12 @@ mod tests {
         );
         assert_eq!(
             untrusted(&Untrusted::CorruptData { arm: "a".into(), sectors: 4 }),
-            "a: 4 sectors did not hold what was written"
+            "a: 4 sectors did not contain the data that was written"
         );
     }
 
     #[test]
-    fn summary_leaves_out_that_a_run_was_quick() {
+    fn the_summary_does_not_mention_a_quick_run() {
         let answer =
             Answer { notices: vec![Notice::Quick], headline: Some(Headline::NoTrial), arms: Vec::new() };
         assert_eq!(summary(&answer), "There is no answer, because no trial counts.");

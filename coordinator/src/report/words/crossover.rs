@@ -1,4 +1,4 @@
-//! Where arms diverge, as sentences.
+//! Crossovers as sentences.
 
 use crate::{
     params,

@@ -37,25 +37,25 @@ pub(super) fn cpus(cpus: &[u32]) -> String {
     cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What a quantity is called, and how its values are written.
+/// The name of a quantity, and the format of its values.
 fn quantity_in_words(quantity: Quantity) -> (&'static str, fn(f64) -> String) {
     match quantity {
         Quantity::Iops => ("IOPS", count),
-        Quantity::OfferedRate => ("offered per second", count),
+        Quantity::OfferedRate => ("offered I/Os per second", count),
         Quantity::InFlight => ("requests in flight (IOPS x mean latency)", requests),
         Quantity::MeanLatency => ("mean latency", nanos),
         Quantity::Time => ("time per I/O", nanos),
-        Quantity::WorkerTime => ("time of a worker per I/O", nanos),
+        Quantity::WorkerTime => ("worker time per I/O", nanos),
         Quantity::UserTime => ("user time per I/O", nanos),
         Quantity::SystemTime => ("system time per I/O", nanos),
-        Quantity::SystemTimePerCall => ("system time per call, including the kernel's work in it", nanos),
+        Quantity::SystemTimePerCall => ("system time per call, including the I/O itself", nanos),
         Quantity::WorkerCpuTime => ("CPU time of the workers per I/O", nanos),
         Quantity::CpuTimePerByte => ("CPU time per byte", nanos),
         Quantity::KernelThreads => ("CPU time of kernel threads per I/O", nanos),
         Quantity::Waiting => ("waiting per I/O", nanos),
-        Quantity::LockWait => ("waiting for the ring's lock per I/O", nanos),
+        Quantity::LockWait => ("waiting per I/O for the ring's lock", nanos),
         Quantity::LockContention => ("lock attempts that found the lock taken", small_percent),
-        Quantity::CombinerQueues => ("waiting in the combiner's queues per I/O", nanos),
+        Quantity::CombinerQueues => ("waiting per I/O in the combiner's queues", nanos),
         Quantity::SystemCalls => ("system calls per I/O", per_io),
         Quantity::ContextSwitches => ("context switches per I/O", per_io),
         Quantity::Interrupts => ("interrupts per I/O", per_io),

@@ -11,7 +11,7 @@ use crate::{
     units::{bytes_per_s, count, nanos, per_io, some},
 };
 
-/// An explanation as one sentence, or two.
+/// An explanation as one sentence or two.
 pub(crate) fn sentence(finding: &Finding) -> String {
     match finding {
         Finding::Changed { faster, reasons, limit } => {
@@ -27,7 +27,7 @@ pub(crate) fn sentence(finding: &Finding) -> String {
         ),
         Finding::Saturated { offered_per_s, who, faster } => saturated(*offered_per_s, who, *faster),
         Finding::NoIo(side) => {
-            format!("{} does no I/O: what remains is the cost of a request.", capital(name(*side)))
+            format!("{} does no I/O: its figures show only the cost of a request.", capital(name(*side)))
         }
         Finding::FewTrials { blocks } => match blocks {
             0 => "Inconclusive: no block has a trial of both arms that counts.".into(),
@@ -52,7 +52,7 @@ pub(crate) fn sentence(finding: &Finding) -> String {
     }
 }
 
-/// What follows "because" for an arm that is faster; `None` if the finding gives no reason for that.
+/// The reason why an arm is faster, to follow "because"; `None` if the finding gives none.
 pub(super) fn because_faster(finding: &Finding) -> Option<String> {
     match finding {
         Finding::Changed { faster: true, reasons, .. } => Some(because(reasons)),
@@ -104,7 +104,7 @@ fn fell_or_rose(pair: &Pair) -> &'static str {
     if pair.arm < pair.baseline { "fell" } else { "rose" }
 }
 
-/// What follows "because".
+/// A reason, to follow "because".
 fn reason(reason: &Reason) -> String {
     match reason {
         Reason::Overlap { in_flight } => overlap(in_flight),
@@ -131,10 +131,10 @@ fn reason(reason: &Reason) -> String {
             difference(waiting_ns)
         ),
         Reason::Locks { wait_ns } if wait_ns.arm < wait_ns.baseline => {
-            format!("workers wait {} less per I/O for the lock of a ring", nanos(wait_ns.gap()))
+            format!("workers wait {} less per I/O for the ring's lock", nanos(wait_ns.gap()))
         }
         Reason::Locks { wait_ns } => {
-            format!("workers wait {} per I/O for the lock of the ring that they share", nanos(wait_ns.gap()))
+            format!("workers wait {} more per I/O for the lock of their shared ring", nanos(wait_ns.gap()))
         }
         Reason::Handover { queued_ns } => {
             format!("each request waits {} in the queues to and from the combiner", nanos(*queued_ns))
@@ -148,7 +148,7 @@ fn reason(reason: &Reason) -> String {
             format!("the polling thread shares CPU {} with a worker, and each waits for the other", cpus(on))
         }
         Reason::PollPace { cpus: on } => format!(
-            "the polling thread on CPU {} sets the pace: workers make no system calls and keep looking for completions",
+            "the polling thread on CPU {} sets the pace: workers make no system calls and poll for completions",
             cpus(on)
         ),
         Reason::Offload { by, threads_ns, system_ns } => {
@@ -157,7 +157,7 @@ fn reason(reason: &Reason) -> String {
                 KernelThread::IoWq => "io-wq threads on other CPUs do",
             };
             format!(
-                "{who} the kernel's part ({} of CPU time per I/O), and the workers' system time fell ({})",
+                "{who} the kernel's work ({} of CPU time per I/O), and the workers' system time fell ({})",
                 nanos(*threads_ns),
                 arrow(system_ns)
             )
@@ -235,8 +235,7 @@ fn alike(limit: &SharedLimit, open: &Open) -> String {
     }
 }
 
-/// `consistent with 0.83x to 1.04x`. An interval is of one comparison alone; a verdict takes all comparisons
-/// together.
+/// `consistent with 0.83x to 1.04x`. An interval covers one comparison; a verdict is corrected for all of them.
 fn consistent(ci95: [f64; 2]) -> String {
     let [low, high] = ci95;
     let excludes_1 = low > 1.0 || high < 1.0;
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_an_interval_is_consistent_with() {
+    fn gives_the_range_that_an_interval_is_consistent_with() {
         let noise = |ci95| sentence(&Finding::Noise { ci95, spread: Some(0.186), blocks: 3 });
         assert_eq!(
             noise([0.6, 1.4]),

@@ -91,7 +91,7 @@ pub(super) fn untrusted(reason: &Untrusted) -> String {
             format!("{arm}{}: {complete} of {planned} trials count", at_point(params))
         }
         Untrusted::CorruptData { arm, sectors } => {
-            format!("{arm}: {sectors} sectors did not hold what was written")
+            format!("{arm}: {sectors} sectors did not contain the data that was written")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What two runs come to, as sentences.
+//! The comparison of two runs as sentences.
 
 use super::{times, too_few_urgent};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     units::some,
 };
 
-/// What the reader must know before the numbers, then what the numbers come to.
+/// Differences and caveats of the runs, then a summary of the verdicts.
 pub(crate) fn sentences(found: &RunDiff) -> Vec<String> {
     let mut sentences = vec![hosts(&found.host_changes)];
     if !found.unpaired_hosts.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) fn cell(CellName { arm, params }: &CellName) -> String {
 }
 
 fn hosts(changes: &[FactChange]) -> String {
-    // A fact that only one side reports is shown, but is no known difference.
+    // A fact that only one side reports is shown, but does not count as a difference.
     let known = changes.iter().filter(|change| change.baseline.is_some() && change.run.is_some());
     let classes = fingerprint::classes(known.map(|change| change.fact.as_str()));
     if classes.is_empty() {

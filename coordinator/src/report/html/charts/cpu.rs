@@ -10,7 +10,7 @@ use crate::{metric::cost::CPU_PER_IO, units};
 
 const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threads", "K")];
 
-/// CPU time of an I/O, stacked by who spent it.
+/// CPU time per I/O, stacked by kind.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
@@ -27,8 +27,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
                 let parts = [Some(cpu.user), Some(cpu.system), cpu.kernel_threads];
                 let text = |part: Option<f64>| part.map_or_else(|| "-".into(), units::nanos);
                 let all = units::nanos(cpu.total());
-                let told = parts.map(text);
-                table.rows.push([cell.arm.clone()].into_iter().chain(told).chain([all.clone()]).collect());
+                let texts = parts.map(text);
+                table.rows.push([cell.arm.clone()].into_iter().chain(texts).chain([all.clone()]).collect());
                 let (mut segments, mut from) = (Vec::new(), 0.0);
                 for (series, (part, (kind, letters))) in parts.into_iter().zip(KINDS).enumerate() {
                     let Some(part) = part.filter(|part| *part > 0.0) else { continue };
@@ -49,8 +49,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     Section {
         id: "cpu",
         title: CPU_PER_IO.heading.into(),
-        note: "Lower is better. User and system are the workers' own; kernel threads are those of io_uring that work \
-               for them."
+        note: "Lower is better. User and system time are the workers'; kernel threads are the io_uring threads that \
+               work for them."
             .into(),
         keys: KINDS.iter().enumerate().map(key).collect(),
         figures: figures.collect(),

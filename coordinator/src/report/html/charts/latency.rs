@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{summary::CellSummary, units};
 
-/// The latency curve: what a request waits, by how rare that is.
+/// The latency curve: the latency at each percentile.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let figures = shown.into_iter().filter_map(|(point, cells)| {
@@ -66,8 +66,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     Section {
         id: "latency",
         title: "Latency by percentile".into(),
-        note: "Lower is better; both axes are logarithmic. To the right, each decade is ten times as rare. A curve \
-               ends where there are too few operations to tell."
+        note: "Lower is better. Both axes are logarithmic: each decade to the right is ten times rarer. A curve ends \
+               at the last percentile with operations beyond it."
             .into(),
         keys: legend(facets),
         figures: figures.collect(),

@@ -18,7 +18,6 @@ use crate::{
 /// Points of a line up to which each of them has a marker.
 const MARKED: usize = 12;
 
-/// Median and 99th percentile of each interval.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let figures = shown.into_iter().filter_map(|(point, cells)| {
@@ -73,10 +72,10 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     Section {
         id: "time",
         title: "Latency over time".into(),
-        note: "Lower is better. All trials are laid over each other; the warm-up is not among them. Solid lines are \
-               medians, dashed ones 99th percentiles."
+        note: "Lower is better. All trials are overlaid, without their warm-ups. Solid lines are medians, dashed lines \
+               99th percentiles."
             .into(),
-        // Here dashes tell percentiles apart, and not arms.
+        // Dashes distinguish percentiles here, not arms.
         keys: legend(facets)
             .into_iter()
             .map(|key| Key { look: Look { dash: "none", ..key.look }, ..key })

@@ -11,8 +11,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     Section {
         id: "syscalls",
         title: SYSCALLS_PER_IO.heading.into(),
-        note: "Lower is better. Counted by the engine over all timed trials; an audit checks the count with perf where \
-               it can."
+        note: "Lower is better. Counted by the engine in all timed trials; if perf is available, an audit checks the \
+               count."
             .into(),
         keys: legend(facets),
         ..against_axis(facets, &MetricChart { metric: &SYSCALLS_PER_IO, trials: false })

@@ -8,7 +8,6 @@ use super::super::{
 };
 use crate::{metric::throughput::IOPS, params, stats::confidence::INTERVAL, units};
 
-/// This run among earlier ones: a figure for each point, a line for each arm.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let mut points: Vec<String> = Vec::new();
     for line in &facets.set.trend {
@@ -36,7 +35,7 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     let figures = shown.iter().filter_map(|point| {
         let mut table = Table {
             caption: format!("{} by run{}", IOPS.heading, comma(point)),
-            head: ["arm", "run", "begun", "mean", INTERVAL].map(Into::into).into(),
+            head: ["arm", "run", "started", "mean", INTERVAL].map(Into::into).into(),
             rows: vec![],
         };
         let mut lines = Vec::new();

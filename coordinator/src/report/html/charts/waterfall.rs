@@ -13,7 +13,7 @@ use crate::{
     units,
 };
 
-/// Where each nanosecond went: each step hangs from the one before it.
+/// A waterfall for each point: each step starts where the previous one ends.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.set.ladders.iter().collect());
     let looks = [7, 2, 1].map(Look::of);
@@ -21,12 +21,12 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         name: name.into(),
         look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..look },
     };
-    let names = ["=: the start", "−: saves", "+: costs"];
+    let names = ["=: start", "−: saves", "+: costs"];
     Section {
         id: "waterfall",
-        title: "Where each nanosecond went".into(),
-        note: "Time of a worker for one I/O. Each step is the arm before it and one change; its bar is what the change \
-               saves or costs, with the confidence interval of the change."
+        title: "Time saved by each step".into(),
+        note: "A worker's time per I/O. Each step adds one change to the previous arm; its bar is the time that the \
+               change saves or costs, with the confidence interval of the change."
             .into(),
         keys: names.into_iter().zip(looks).map(|(name, look)| key(name, look)).collect(),
         figures: shown.into_iter().filter_map(|ladder| of_ladder(ladder, &looks)).collect(),
@@ -46,19 +46,19 @@ fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
         .steps
         .iter()
         .filter_map(|step| {
-            let told = |ci95: Option<[f64; 2]>| {
+            let range = |ci95: Option<[f64; 2]>| {
                 ci95.map_or_else(|| "-".into(), |[low, high]| format!("{} to {}", signed(low), signed(high)))
             };
             let absolute = step.ci95.map_or_else(|| "-".into(), |ci95| interval(units::nanos, ci95));
             let time = step.ns_per_io.map_or_else(|| "-".into(), units::nanos);
             let change = step.change_ns.map_or_else(|| "-".into(), signed);
-            let change_ci95 = told(step.change_ci95);
+            let change_ci95 = range(step.change_ci95);
             table.rows.push(vec![step.arm.clone(), time, absolute, change, change_ci95]);
             row(step)
         })
         .collect();
     let title = format!("Time per I/O, step by step{}", comma(&point));
-    bars::figure(title, "time of a worker per I/O", units::nanos, looks, &rows, table)
+    bars::figure(title, "worker time per I/O", units::nanos, looks, &rows, table)
 }
 
 fn row(step: &WaterfallStep) -> Option<Row> {
@@ -74,7 +74,7 @@ fn row(step: &WaterfallStep) -> Option<Row> {
             (now - change, series, letters, value.clone(), format!("{}: {value}{ci95}", step.arm))
         }
     };
-    // The interval of the change stands around its end, which is where the step arrives.
+    // The interval of the change is drawn around the end of the step.
     let ci95 = match (step.change_ns, step.change_ci95) {
         (Some(_), Some([low, high])) => Some([from + low, from + high]),
         (None, _) => step.ci95,
