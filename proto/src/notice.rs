@@ -1,12 +1,12 @@
-//! What warnings and refusals have in common: a code, the facts, and the text made of them.
+//! The common part of warnings and refusals: a code, the facts, and the text made of them.
 //!
 //! [`notices!`](crate::notices) declares an enum of notices on one subject. A variant is the only place that knows its
-//! code, when it is given, its facts, its message and its remedy. [`notice_groups!`](crate::notice_groups) makes one
-//! closed enum of several subjects, with the variant [`Recorded`] for notices of other releases.
+//! code, its condition, its facts, its message and its remedy. [`notice_groups!`](crate::notice_groups) makes one closed
+//! enum of several subjects, with the variant [`Recorded`] for notices of other releases.
 //!
-//! Written, a notice has the keys `code`, `message`, `remedy`, `field` (refusals) and `facts`. Read, its facts decide
-//! what it is and its text is made anew. Only where there are no facts that this release understands does the text that
-//! was written stand for the notice, and nothing depends on what that text says.
+//! In JSON, a notice has the keys `code`, `message`, `remedy`, `field` (refusals) and `facts`. When it is read, code and
+//! facts determine the variant, and its text is made anew. If this release does not understand the facts, the recorded
+//! text is shown as it is; no decision depends on that text.
 
 mod macros;
 mod os_error;
@@ -25,23 +25,23 @@ pub trait Notice {
     /// A stable word for programs, such as `too-few-cpus`.
     fn code(&self) -> &str;
 
-    /// What is the matter.
+    /// One sentence for people.
     fn message(&self) -> String;
 
-    /// What to do about it; empty where there is nothing to do.
+    /// The remedy; empty if there is none.
     fn remedy(&self) -> String;
 
-    /// The field of the trial at fault, such as `engine.depth`; empty where there is none.
+    /// The field of the trial at fault, such as `engine.depth`; empty if there is none.
     fn field(&self) -> String {
         String::new()
     }
 
-    /// How bad it is among notices of the same code. Of several that are merged, the worst is shown.
+    /// The weight among notices of the same code. Of merged notices, the one of the most weight is shown.
     fn weight(&self) -> f64 {
         0.0
     }
 
-    /// The facts in their JSON form; none where only the text is known.
+    /// The facts as JSON; `None` if only the text is known.
     fn facts(&self) -> Option<Value>;
 
     /// Its written form.
@@ -56,12 +56,12 @@ pub trait Notice {
     }
 }
 
-/// What the list of all notices says about one.
+/// A notice in the list of all notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The stable word.
     pub code: &'static str,
-    /// When it is given, as one sentence.
+    /// Its condition, as one sentence.
     pub when: &'static str,
     /// Its remedies, as format strings whose arguments are facts. The facts decide which one is shown.
     pub remedies: &'static [&'static str],
@@ -81,14 +81,14 @@ pub struct Subject {
 pub struct Written {
     /// The stable word.
     pub code: String,
-    /// What is the matter.
+    /// One sentence for people.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
     /// The field of the trial at fault.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// The facts; absent in what the first release wrote.
+    /// The facts; absent in files of the first release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Value>,
 }
@@ -98,9 +98,9 @@ pub struct Written {
 pub struct Recorded {
     /// The stable word.
     pub code: String,
-    /// What was the matter.
+    /// One sentence for people.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
     /// The field of the trial at fault.
     pub field: String,

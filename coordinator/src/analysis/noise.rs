@@ -16,7 +16,7 @@ use crate::{
 pub(super) mod findings;
 
 pub use self::findings::{
-    FOREIGN_MARK, FREQUENCY_WARN, Finding, NoiseMark, STEAL_MARK, WAITED_MARK, WAITED_WARN, findings, marks,
+    FOREIGN_MARK, FREQUENCY_WARN, Finding, STEAL_MARK, WAITED_MARK, WAITED_WARN, findings, marks,
 };
 use findings::found;
 

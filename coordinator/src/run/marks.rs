@@ -1,5 +1,4 @@
-//! Marks: the reasons for which a trial is excluded from verdicts. The text of a mark is complete on its own, as
-//! in a table.
+//! Finds the reasons for which a trial is excluded from verdicts.
 
 use proto::{
     outcome::{Direction, Finished},
@@ -8,53 +7,47 @@ use proto::{
 
 use crate::{
     cluster::trial::{HostRun, TrialRun},
-    errno::errno_name,
+    warning::{Mark, Reason},
 };
 
 /// A start counts as on time up to this delay.
 const LATE_NS: u64 = 50_000_000;
 
 /// The marks of a trial, host by host. Each names its host if there are several.
-pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<String> {
-    let mut marks = Vec::new();
-    for host in &run.hosts {
-        for mark in of_host(trial, host, run.hosts.len() == 1, run.interrupted) {
-            match run.hosts.len() {
-                1 => marks.push(mark),
-                _ => marks.push(format!("{}: {mark}", name(host.host))),
-            }
-        }
-    }
-    marks
+pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<Mark> {
+    let alone = run.hosts.len() == 1;
+    let of_host = |host: &HostRun| -> Vec<Mark> {
+        let name = (!alone).then(|| name(host.host).to_owned());
+        let reasons = reasons(trial, host, alone, run.interrupted);
+        reasons.into_iter().map(|reason| Mark { host: name.clone(), reason }).collect()
+    };
+    run.hosts.iter().flat_map(of_host).collect()
 }
 
-fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec<String> {
-    let mut marks = Vec::new();
-    if let Some(refusal) = &host.refusal {
-        let what = if host.lost { "host lost" } else { "refused" };
-        marks.push(format!("{what} ({}): {}", refusal.code(), refusal.message()));
+fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Some(refusal) = host.refusal.clone() {
+        reasons.push(if host.lost { Reason::Lost(refusal) } else { Reason::Refused(refusal) });
     }
     let Some(finished) = &host.finished else {
-        if marks.is_empty() {
-            marks.push(if interrupted { "interrupted" } else { "not run to the end" }.to_owned());
+        if reasons.is_empty() {
+            reasons.push(if interrupted { Reason::Interrupted } else { Reason::NotFinished });
         }
-        return marks;
+        return reasons;
     };
     if finished.window.cut_short {
-        marks.push(if interrupted { "interrupted: cut short" } else { "cut short" }.to_owned());
+        reasons.push(Reason::CutShort { interrupted });
     }
     if !finished.work.errors.is_empty() {
-        marks.push(failures(finished));
+        reasons.push(Reason::FailedRequests(finished.work.errors.clone()));
     }
     if finished.work.short_transfers > 0 {
-        marks.push(format!("{} requests were transferred only in part", finished.work.short_transfers));
+        reasons.push(Reason::ShortTransfers(finished.work.short_transfers));
     }
     if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
-        marks.push(format!("{} sectors failed verification (verify-failed)", verified.failures));
+        reasons.push(Reason::FailedVerification(verified.failures));
     }
-    if let Some(mark) = lost_interval(host, finished) {
-        marks.push(mark);
-    }
+    reasons.extend(lost_interval(host, finished));
     // A trial that was cut short is already marked, and its window may not have begun at all.
     if let Some(start_ns) = host.start_ns.filter(|_| !finished.window.cut_short) {
         let planned = start_ns.saturating_add(trial.workload.warmup.0);
@@ -63,27 +56,15 @@ fn of_host(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         // start late. Several hosts share only the common part of their windows.
         let runtime = trial.workload.runtime.0;
         if late > LATE_NS.max(if alone { runtime / 2 } else { runtime / 20 }) {
-            marks.push(format!("measuring began {} ms late", late / 1_000_000));
+            reasons.push(Reason::Late(late / 1_000_000));
         }
     }
-    marks
-}
-
-fn failures(finished: &Finished) -> String {
-    let total: u64 = finished.work.errors.values().sum();
-    let each: Vec<String> = finished
-        .work
-        .errors
-        .iter()
-        .map(|(&errno, count)| format!("{} x{count}", errno_name(errno)))
-        .collect();
-    let requests = if total == 1 { "request" } else { "requests" };
-    format!("{total} {requests} failed: {}", each.join(", "))
+    reasons
 }
 
 /// Whether intervals were lost: the agent counts operations separately from the intervals that carry them. Indices
 /// may have gaps: a worker held in the kernel past a boundary merges two intervals into a long one.
-fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
+fn lost_interval(host: &HostRun, finished: &Finished) -> Option<Reason> {
     let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
     let syncs: u64 = host
         .intervals
@@ -92,13 +73,10 @@ fn lost_interval(host: &HostRun, finished: &Finished) -> Option<String> {
         .filter(|series| series.direction == Direction::Sync)
         .map(|series| series.latency.len())
         .sum();
-    if syncs != finished.work.sync_ops {
-        let counted = finished.work.sync_ops;
-        return Some(format!("lost interval: the intervals hold {syncs} syncs, the agent counted {counted}"));
-    }
-    (ops != finished.ops()).then(|| {
-        format!("lost interval: the intervals hold {ops} operations, the agent counted {}", finished.ops())
-    })
+    let lost = |syncs, intervals, counted| {
+        (intervals != counted).then_some(Reason::LostInterval { syncs, intervals, counted })
+    };
+    lost(true, syncs, finished.work.sync_ops).or_else(|| lost(false, ops, finished.ops()))
 }
 
 #[cfg(test)]
@@ -146,7 +124,8 @@ mod tests {
     }
 
     fn marks_of(hosts: Vec<HostRun>) -> Vec<String> {
-        marks(&trial(), &TrialRun { hosts, interrupted: false }, |_| "n1")
+        let found = marks(&trial(), &TrialRun { hosts, interrupted: false }, |_| "n1");
+        found.iter().map(Mark::to_string).collect()
     }
 
     fn marks_with(change: impl FnOnce(&mut HostRun, &mut Finished)) -> Vec<String> {

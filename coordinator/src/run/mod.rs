@@ -141,7 +141,7 @@ fn record(
     run: TrialRun,
 ) -> (TrialRecord, Vec<(usize, Vec<Interval>)>) {
     let name = |host: usize| cluster.hosts()[host].name.as_str();
-    let marks = marks::marks(trial, &run, name);
+    let marks = marks::marks(trial, &run, name).iter().map(ToString::to_string).collect();
     let mut intervals = Vec::new();
     let mut hosts = Vec::new();
     for (place, host) in run.hosts.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The warnings of a run: those of its agents, and those of the analysis.
+//! The warnings of a run: those of its agents, and those of the analysis. Also the reasons why trials do not count.
 //!
 //! Each file declares the warnings on one subject, with code, facts, message and remedy. `docs/warnings.md` lists all
 //! of them.
@@ -10,6 +10,7 @@ mod counts;
 mod doc;
 mod host;
 mod kept_out;
+mod mark;
 mod noise;
 mod run;
 mod set_warning;
@@ -24,6 +25,7 @@ pub use self::{
     counts::CountWarning,
     host::HostWarning,
     kept_out::KeptOut,
+    mark::{Mark, Reason},
     noise::{ClockProblem, NoiseWarning},
     run::RunWarning,
     set_warning::{InTrials, SetWarning},

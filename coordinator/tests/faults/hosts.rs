@@ -53,7 +53,7 @@ fn names_all_hosts_that_do_not_answer() {
         "refused",
         &format!("cannot connect to {deaf}: no answer within 5 s"),
         &format!("host {}: accepted the connection, but did not answer within 5 s", mute.1),
-        &format!("is `agent serve --listen {gone}` running there"),
+        &format!("check that `agent serve --listen {gone}` runs there"),
         &format!("coordinator agents --agents {deaf}"),
     ]);
     assert_eq!((ran.stdout.as_str(), place.out().exists()), ("", false));
@@ -78,7 +78,7 @@ fn reports_a_server_that_is_not_an_agent() {
         std::thread::sleep(Duration::from_millis(300));
     });
     let ran = place.finish(place.run_on(&address, &tiny())).exits(3);
-    ran.says(&[&address, "does `agent serve` listen on that address?"]);
+    ran.says(&[&address, "check that `agent serve` listens on that address"]);
     server.join().unwrap();
 }
 

@@ -22,7 +22,7 @@ fn checks_all_directories_before_the_first_run() {
     let other = place.write("other.yaml", tiny().replace("name: tiny", "name: other"));
     let mut twice = place.run(&tiny());
     twice.arg(place.path("scenario.yaml"));
-    place.finish(twice).exits(2).says(&["two scenarios are called `tiny`"]);
+    place.finish(twice).exits(2).says(&["two scenarios have the name `tiny`"]);
     assert!(!place.out().exists());
     fs::create_dir_all(place.out().join("other")).unwrap();
     fs::write(place.out().join("other/plan.json"), "{}").unwrap();
@@ -45,7 +45,7 @@ fn reports_a_run_in_a_read_only_directory() {
     fs::set_permissions(place.out(), fs::Permissions::from_mode(0o555)).unwrap();
     let mut command = report();
     unprivileged(&mut command);
-    let after = place.finish(command).says(&["left as it was", "Permission denied"]);
+    let after = place.finish(command).says(&["was not updated", "Permission denied"]);
     assert_eq!((after.status, &after.stdout), (before.status, &before.stdout));
     fs::set_permissions(place.out(), fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -175,7 +175,7 @@ fn refuses_impossible_urgent_options_at_their_line() {
         ("engine: io_uring, urgent: {share: 1, by: none}", "1 is not a percentage, such as 1%"),
         ("engine: io_uring, urgent: {share: 1%, by: luck}", "there is no `luck`"),
         ("engine: io_uring, urgent: {share: 1%}", "`by` is missing"),
-        ("engine: io_uring, urgent: {share: 1%, by: none, size: 4KiB}", "unknown field `size`"),
+        ("engine: io_uring, urgent: {share: 1%, by: none, size: 4KiB}", "there is no `size`"),
         ("engine: io_uring, urgent: {share: 1%, by: none, block_size: 24KiB}", "not a multiple of 24KiB"),
         ("engine: nop, urgent: {share: 1%, by: ioprio}", "reach no device"),
     ] {

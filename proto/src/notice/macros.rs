@@ -3,7 +3,7 @@
 /// Declares an enum of notices on one subject. For each variant:
 ///
 /// ```text
-/// /// When it is given: one sentence, which the list of all notices shows.
+/// /// Its condition: one sentence, which the list of all notices shows.
 /// "the-code" Variant {
 ///     /// A fact.
 ///     fact: Type,
@@ -14,7 +14,7 @@
 ///     if condition => "format string",       // any number of these
 ///     else => "format string",
 /// field: expression,                         // optional: the field of the trial at fault
-/// weight: expression,                        // optional: an `f64`, by which the worst of several is found
+/// weight: expression,                        // optional: an `f64`; of merged notices, the one of the most weight is shown
 /// ```
 ///
 /// Serialised, an enum has the keys `code` and `facts`.
@@ -138,7 +138,7 @@ macro_rules! notice_groups {
         #[derive(Clone, Debug, PartialEq)]
         $vis enum $name {
             $( $(#[doc = $subject])+ $group($type), )+
-            /// One of another release.
+            /// A notice of another release.
             Recorded($crate::notice::Recorded),
         }
 
@@ -160,19 +160,19 @@ macro_rules! notice_groups {
                 self.as_notice().code()
             }
 
-            /// What is the matter.
+            /// One sentence for people.
             #[must_use]
             pub fn message(&self) -> String {
                 self.as_notice().message()
             }
 
-            /// What to do about it; empty where there is nothing to do.
+            /// The remedy; empty if there is none.
             #[must_use]
             pub fn remedy(&self) -> String {
                 self.as_notice().remedy()
             }
 
-            /// The field of the trial at fault; empty where there is none.
+            /// The field of the trial at fault; empty if there is none.
             #[must_use]
             pub fn field(&self) -> String {
                 self.as_notice().field()

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::OsError;
 
-/// Why a device is not the one that is meant.
+/// Why a device is not the intended one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityFailure {
     /// It has no identity.
     None,
-    /// The kernel does not tell what it is.
+    /// The kernel does not report its identity.
     Unknown {
         /// The error.
         error: OsError,
@@ -24,20 +24,20 @@ pub enum IdentityFailure {
     },
     /// The host's list names other serial numbers.
     AllowList {
-        /// Those.
+        /// These serial numbers.
         allowed: Vec<String>,
         /// The device's identities.
         identities: Vec<String>,
     },
 }
 
-/// Who uses a device.
+/// The user of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldBy {
     /// Another device that is built on it, such as `md0`.
     Device(String),
-    /// Somebody who has claimed it.
+    /// A program or driver that has claimed it.
     Claim,
 }
 
@@ -83,22 +83,22 @@ crate::notices! {
              with --agents; the embedded agent uses no devices",
         field: "target.device.path",
 
-        /// A trial writes to a device that bears a file system, a partition table or the like.
+        /// A trial writes to a device that contains a file system, a partition table or similar data.
         "device-signature" Signature {
             /// The device.
             path: String,
-            /// Whose signature it bears.
+            /// The kind of data that it contains.
             signature: String,
         }
         message: format!("{path} bears the signature of {signature}; writing would destroy its contents"),
         remedy: else => "if nothing on it is needed, erase the signature on that host: wipefs --all {path}",
         field: "target.device.path",
 
-        /// The device is not the one that the scenario or the host's list means.
+        /// The device is not the one that the scenario or the host's list identifies.
         "device-serial" Serial {
             /// The device.
             path: String,
-            /// Why not.
+            /// The reason.
             failure: IdentityFailure,
         }
         message: match failure {
@@ -132,7 +132,7 @@ crate::notices! {
         "device-held" Held {
             /// The device.
             path: String,
-            /// Who has it.
+            /// Its user.
             by: HeldBy,
         }
         let by_device = match by {
@@ -154,9 +154,9 @@ crate::notices! {
         "device-mounted" Mounted {
             /// The device.
             path: String,
-            /// What is mounted: itself, or a partition or the like.
+            /// The mounted device: itself, or one that contains it or lies on it.
             member: String,
-            /// Where.
+            /// The mount point.
             mount: String,
         }
         message: match path == member {
@@ -170,7 +170,7 @@ crate::notices! {
         "device-swap" Swap {
             /// The device.
             path: String,
-            /// What is swap space: itself, or a partition or the like.
+            /// The swap space: itself, or a device that contains it or lies on it.
             member: String,
         }
         message: match path == member {

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::PassthroughFailure;
 use crate::{notice::OsError, rule::Rule, trial::MAX_VERIFIED, units::ByteSize};
 
-/// Why there is no ring.
+/// Why a ring could not be created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RingFailure {
     /// The kernel has no io_uring.
     NotSupported(OsError),
-    /// It is disabled for all.
+    /// It is disabled for all processes.
     Disabled(OsError),
     /// It is disabled for processes without privileges.
     Unprivileged(OsError),
-    /// Something else forbids it, such as a seccomp filter.
+    /// A seccomp filter or similar forbids it.
     Forbidden(OsError),
     /// The limit of locked memory is too low.
     LockedMemory(OsError),
@@ -28,9 +28,9 @@ pub enum RingFailure {
         /// The error.
         error: OsError,
     },
-    /// The first worker, whose polling thread was to be shared, built no ring.
+    /// The first worker, whose polling thread the others share, built no ring.
     NoFirstRing,
-    /// The ring that all workers were to share was not built.
+    /// The ring that all workers share was not built.
     NoSharedRing,
 }
 
@@ -57,9 +57,9 @@ pub enum KnobFailure {
     Flag {
         /// The error.
         error: OsError,
-        /// The first kernel that has it, such as `6.1`; `None` where only a patched one does.
+        /// The first kernel that has it, such as `6.1`; `None` if only a patched one has it.
         since: Option<String>,
-        /// The CPU that the polling thread was to have.
+        /// The requested CPU of the polling thread.
         poller: Option<u32>,
     },
     /// The kernel refuses a registration.
@@ -87,16 +87,16 @@ pub enum KnobFailure {
         /// Its `queue/io_poll`, if it has one.
         io_poll: Option<bool>,
     },
-    /// Commands cannot be polled for.
+    /// Completions of commands cannot be polled.
     PassthroughPolling {
-        /// Bytes that the first command was to read.
+        /// Bytes that the first command reads.
         block: u32,
         /// The error.
         error: OsError,
     },
 }
 
-/// Why there is no context for asynchronous I/O.
+/// Why a context for asynchronous I/O could not be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AioFailure {
@@ -116,23 +116,23 @@ pub enum AioFailure {
 pub enum VerifyFailure {
     /// Its blocks cannot be counted.
     TooManyBlocks {
-        /// How many it has.
+        /// Their number.
         blocks: u64,
         /// Their size.
         unit: ByteSize,
-        /// How many it may have.
+        /// Their maximum number.
         most: u64,
     },
-    /// It has no part for each worker.
+    /// It is too small for a part for each worker.
     TooSmall {
         /// The workers.
         workers: u32,
-        /// The size that they need.
+        /// The required size.
         needed: ByteSize,
     },
     /// Another rule is broken.
     Other {
-        /// Which one.
+        /// The rule.
         rule: String,
     },
 }
@@ -151,9 +151,9 @@ crate::notices! {
     /// Refusals about an engine.
     #[derive(Eq)]
     pub enum EngineRefusal {
-        /// The host gives no ring, whatever its options.
+        /// The host refuses to create any ring.
         "ring-refused" Ring {
-            /// Why not.
+            /// The reason.
             failure: RingFailure,
         }
         let depth = match failure {
@@ -194,7 +194,7 @@ crate::notices! {
         "knob-refused" Knob {
             /// The option.
             knob: String,
-            /// Why not.
+            /// The reason.
             failure: KnobFailure,
         }
         let (since, poller) = match failure {
@@ -251,11 +251,11 @@ crate::notices! {
             else => "remove the option, or allow running without it: `fallback: allow`",
         field: format!("engine.{knob}"),
 
-        /// The host gives no context for libaio.
+        /// The host refuses to create a context for libaio.
         "aio-refused" Aio {
             /// The depth.
             depth: u32,
-            /// Why not.
+            /// The reason.
             failure: AioFailure,
             /// The error.
             error: OsError,
@@ -273,7 +273,7 @@ crate::notices! {
 
         /// Commands cannot be sent to the drive (`engine: nvme`).
         "passthrough-refused" Passthrough {
-            /// Why not.
+            /// The reason.
             failure: PassthroughFailure,
         }
         let (unit, most) = failure.bounds();
@@ -300,7 +300,7 @@ crate::notices! {
 
         /// The target cannot be verified.
         "verify-refused" Verify {
-            /// Why not.
+            /// The reason.
             failure: VerifyFailure,
         }
         message: match failure {

@@ -12,11 +12,11 @@ use crate::{notice::OsError, units::ByteSize};
 pub enum PassthroughFailure {
     /// The target is not a block device.
     NotABlockDevice,
-    /// The kernel does not report what the target is.
+    /// The kernel does not report the kind of the target.
     UnknownDevice(OsError),
     /// The target is a partition.
     Partition {
-        /// Of this disk.
+        /// Its disk.
         disk: String,
     },
     /// The disk is not a namespace.
@@ -65,7 +65,7 @@ pub enum PassthroughFailure {
     NotAligned {
         /// The namespace's block.
         lba: ByteSize,
-        /// The trial's, in bytes.
+        /// The trial's block, in bytes.
         block_size: u64,
     },
     /// The trial's blocks are longer than a command may be.
@@ -81,35 +81,35 @@ pub enum PassthroughFailure {
     NoUringCmd,
     /// The first command is not supported.
     NotSupported {
-        /// Bytes it was to read.
+        /// Bytes that it reads.
         block: u32,
         /// The error.
         error: OsError,
     },
     /// The first command is invalid.
     Invalid {
-        /// Bytes it was to read.
+        /// Bytes that it reads.
         block: u32,
         /// The error.
         error: OsError,
     },
     /// The first command is not permitted.
     NotPermitted {
-        /// Bytes it was to read.
+        /// Bytes that it reads.
         block: u32,
         /// The error.
         error: OsError,
     },
     /// The first command failed otherwise.
     Failed {
-        /// Bytes it was to read.
+        /// Bytes that it reads.
         block: u32,
         /// The error.
         error: OsError,
     },
     /// The drive refuses the first command.
     Status {
-        /// Bytes it was to read.
+        /// Bytes that it reads.
         block: u32,
         /// The NVMe status.
         status: i32,
@@ -117,7 +117,7 @@ pub enum PassthroughFailure {
 }
 
 impl PassthroughFailure {
-    /// Whether there is nothing to send commands to.
+    /// Whether there is no device for commands.
     pub(super) fn no_namespace(&self) -> bool {
         matches!(
             self,
@@ -138,7 +138,7 @@ impl PassthroughFailure {
         matches!(self, Self::NoUringCmd | Self::NotSupported { .. })
     }
 
-    /// The namespace's block and the longest command, where they are the problem.
+    /// The namespace's block and the longest command, if they are the problem.
     pub(super) fn bounds(&self) -> (ByteSize, ByteSize) {
         match self {
             Self::NotAligned { lba, .. } => (*lba, ByteSize(0)),

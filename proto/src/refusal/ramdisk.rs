@@ -17,15 +17,15 @@ use crate::{
 pub enum RamdiskStep {
     /// Identifying the agent's process.
     IdentifyProcess,
-    /// Recording what is used, so that it can be taken down.
+    /// Recording the device, so that it can be removed.
     Record,
     /// Creating a file in this place.
     CreateFile(String),
     /// Reserving memory in this place.
     Reserve {
-        /// How much.
+        /// The size.
         size: ByteSize,
-        /// Where.
+        /// The place.
         place: String,
     },
     /// Creating a null_blk device.
@@ -66,7 +66,7 @@ impl fmt::Display for RamdiskStep {
     }
 }
 
-/// The last disk of brd that was looked at.
+/// The last disk of brd that was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BrdDisk {
@@ -118,16 +118,16 @@ pub enum KindFailure {
     NoBrdDisk {
         /// The size needed.
         needed: ByteSize,
-        /// The last disk that was looked at.
+        /// The last disk that was checked.
         last: BrdDisk,
     },
     /// A system call failed.
     Step {
-        /// What was being done.
+        /// The step.
         step: RamdiskStep,
         /// The error.
         error: OsError,
-        /// Whether rights were missing.
+        /// Whether the agent lacks the rights.
         not_permitted: bool,
     },
 }
@@ -137,7 +137,7 @@ pub enum KindFailure {
 pub struct KindProblem {
     /// The kind.
     pub kind: RamdiskKind,
-    /// Why not.
+    /// The reason.
     pub failure: KindFailure,
 }
 
@@ -169,7 +169,7 @@ impl fmt::Display for KindProblem {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MemoryShortage {
-    /// The host has too little.
+    /// The host has too little memory.
     Available(ByteSize),
     /// Filling the disk failed.
     Filling(NoSpaceCause),
@@ -183,7 +183,7 @@ crate::notices! {
         "ramdisk-kind" Kind {
             /// The kind requested.
             kind: RamdiskKind,
-            /// Why not; of `auto`, why each kind that was tried is not possible.
+            /// The reason; for `auto`, the reason for each kind that was tried.
             problems: Vec<KindProblem>,
         }
         let (auto, of_one) = (*kind == RamdiskKind::Auto, problems.first());
@@ -218,7 +218,7 @@ crate::notices! {
         "ramdisk-memory" Memory {
             /// The size requested.
             needed: ByteSize,
-            /// What was found.
+            /// The cause.
             shortage: MemoryShortage,
         }
         message: match shortage {

@@ -14,21 +14,21 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoSpaceCause {
-    /// The file system has too little.
+    /// The file system has too little free space.
     Free {
         /// Free space.
         free: ByteSize,
         /// The part of it that stays free.
         reserved: ByteSize,
     },
-    /// It is memory, of which there is too little.
+    /// It is in memory, and there is too little.
     Memory {
         /// Memory available.
         available: ByteSize,
     },
     /// Writing failed.
     Write {
-        /// What had been written.
+        /// Bytes written before the failure.
         written: ByteSize,
         /// The error.
         error: OsError,
@@ -57,7 +57,7 @@ impl fmt::Display for NoSpaceCause {
     }
 }
 
-/// What a path leads to.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
@@ -110,9 +110,9 @@ pub enum DirectFailure {
     },
     /// The trial's blocks are not aligned.
     Alignment {
-        /// What offsets and lengths must be a multiple of, in bytes.
+        /// The required alignment of offsets and lengths, in bytes.
         align: u64,
-        /// What they are a multiple of, in bytes.
+        /// Their alignment, in bytes.
         block_size: u64,
     },
 }
@@ -121,14 +121,14 @@ pub enum DirectFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheShortage {
-    /// It was read through, and only a part of it stayed.
+    /// Only a part of it stayed cached after it was read.
     NotKept {
-        /// That part.
+        /// The cached part.
         cached: CachedShare,
     },
     /// There is too little memory.
     Memory {
-        /// What is to be cached.
+        /// The size to be cached.
         needed: ByteSize,
         /// Memory available.
         available: ByteSize,
@@ -141,7 +141,7 @@ pub enum CacheShortage {
 pub enum WarmTarget {
     /// A part of it stays in the page cache.
     Cached {
-        /// That part.
+        /// The cached part.
         cached: CachedShare,
     },
     /// The file system does not report it.
@@ -151,7 +151,7 @@ pub enum WarmTarget {
     },
 }
 
-/// A step of making a target ready.
+/// A step of preparing a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetStep {
@@ -165,17 +165,17 @@ pub enum TargetStep {
     FillMarked,
     /// Opening a path.
     Open(String),
-    /// Finding out its size.
+    /// Reading its size.
     Size(String),
     /// Reading it.
     Read(String),
-    /// Looking at the open target.
+    /// Inspecting the open target.
     Stat,
     /// Opening with O_DIRECT.
     OpenDirect,
     /// Reading with O_DIRECT.
     ReadDirect,
-    /// Finding out how much is cached.
+    /// Reading how much is cached.
     AskCached,
     /// Reading it to warm the page cache.
     Warm,
@@ -265,7 +265,7 @@ crate::notices! {
             place: String,
             /// The target's size.
             needed: ByteSize,
-            /// What was found.
+            /// The cause.
             cause: NoSpaceCause,
         }
         message: format!("the target needs {} in {place}: {cause}", rough(*needed)),
@@ -323,7 +323,7 @@ crate::notices! {
         "not-a-file" NotAFile {
             /// The path.
             path: String,
-            /// What it is.
+            /// Its kind.
             kind: FileKind,
         }
         message: format!("{path} is {kind}"),
@@ -347,9 +347,9 @@ crate::notices! {
         "direct-refused" DirectRefused {
             /// The file system.
             file_system: String,
-            /// Where the trial requests it.
+            /// The field that requests it.
             direct_field: String,
-            /// Why not.
+            /// The reason.
             failure: DirectFailure,
         }
         let align = match failure {
@@ -383,9 +383,9 @@ crate::notices! {
 
         /// The page cache cannot hold the target.
         "not-cached" NotCached {
-            /// Where the trial requests that it is cached.
+            /// The field that requests caching.
             direct_field: String,
-            /// Why not.
+            /// The reason.
             shortage: CacheShortage,
         }
         message: match shortage {
@@ -401,9 +401,9 @@ crate::notices! {
         remedy: else => "use a smaller target, more memory, or `direct: true`",
         field: direct_field.as_str(),
 
-        /// The target stays in the page cache although it was to be cold.
+        /// The trial requires a cold target, but it stays in the page cache.
         "not-cold" NotCold {
-            /// What was found.
+            /// The cause.
             target: WarmTarget,
         }
         message: match target {
@@ -417,9 +417,9 @@ crate::notices! {
         remedy: else => "use --data-dir on a disk's file system (memory cannot be cold), or `cache: warm`",
         field: "target.file.cache",
 
-        /// A system call on the target failed for an unforeseen reason.
+        /// A system call on the target failed unexpectedly.
         "target-failed" TargetFailed {
-            /// What was being done.
+            /// The step.
             step: TargetStep,
             /// The error.
             error: OsError,

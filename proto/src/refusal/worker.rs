@@ -16,9 +16,9 @@ use crate::{
 pub enum ThreadName {
     /// A worker, by its number.
     Worker(u32),
-    /// The one that owns the ring of all workers.
+    /// The combiner, which owns the ring of all workers.
     Combiner,
-    /// The one that keeps the target out of the page cache.
+    /// The thread that keeps the target out of the page cache.
     CacheDropper,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for ThreadName {
     }
 }
 
-/// Why a thread has no CPU.
+/// Why a thread cannot run on its CPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CpuFailure {
@@ -43,7 +43,7 @@ pub enum CpuFailure {
     },
     /// The agent may not use some of them.
     NotAllowed {
-        /// Those.
+        /// These CPUs.
         cpus: CpuList,
         /// The CPUs that the agent may use.
         allowed: CpuList,
@@ -80,7 +80,7 @@ pub enum MemoryFailure {
     },
     /// Allocating a worker's buffers failed.
     Buffers {
-        /// How many.
+        /// Their number.
         depth: u32,
         /// The size of each.
         block: ByteSize,
@@ -89,17 +89,17 @@ pub enum MemoryFailure {
     },
 }
 
-/// What needed another open file.
+/// The purpose of another open file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OpenFor {
-    /// A worker's own description of the target.
+    /// A worker's separate description of the target.
     Target,
     /// The target once more, to read it back.
     Verification,
     /// The target once more, for the ring of urgent requests.
     SecondRing,
-    /// A worker's own table of open files.
+    /// A worker's separate table of open files.
     Table(u32),
     /// The combiner's eventfd.
     EventFd,
@@ -126,7 +126,7 @@ crate::notices! {
 
         /// The agent may not use a CPU that the trial requests.
         "cpu-not-available" CpuNotAvailable {
-            /// Why not.
+            /// The reason.
             failure: CpuFailure,
         }
         let allowed = match failure {
@@ -154,7 +154,7 @@ crate::notices! {
 
         /// There is too little memory for the workers' buffers and histograms.
         "no-memory" NoMemory {
-            /// What was found.
+            /// The cause.
             failure: MemoryFailure,
         }
         message: match failure {
@@ -175,7 +175,7 @@ crate::notices! {
 
         /// The agent's limit of open files is too low.
         "open-files" OpenFiles {
-            /// What needed another one.
+            /// Its purpose.
             by: OpenFor,
             /// The error.
             error: OsError,
@@ -196,7 +196,7 @@ crate::notices! {
             else => "raise the limit of open files (`ulimit -n`, LimitNOFILE=)",
         field: if *by == OpenFor::Ring { "engine.engine" } else { "" },
 
-        /// The system gives the agent no more threads.
+        /// The system lets the agent start no more threads.
         "no-threads" NoThreads {
             /// The thread.
             thread: ThreadName,

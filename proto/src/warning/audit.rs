@@ -30,7 +30,7 @@ pub enum PathsPhase {
     End,
 }
 
-/// Why there are no hardware counters.
+/// Why there are no counts of hardware events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HardwareFailure {
@@ -40,9 +40,9 @@ pub enum HardwareFailure {
     NotPermitted(OsError),
     /// They could not be opened.
     NotOpened {
-        /// By which error.
+        /// The error.
         error: OsError,
-        /// What that error means for perf.
+        /// The meaning of that error for perf.
         perf: PerfFailure,
     },
     /// They were opened and counted nothing.
@@ -77,9 +77,9 @@ crate::notices! {
     /// Warnings about an audit.
     #[derive(Eq)]
     pub enum AuditWarning {
-        /// An agent's perf could not count system calls.
+        /// Perf could not count system calls on a host.
         "perf-not-available" PerfNotAvailable {
-            /// Why not.
+            /// The reason.
             failure: PerfFailure,
             /// The error.
             error: OsError,
@@ -112,7 +112,7 @@ crate::notices! {
 
         /// Cycles and instructions per I/O could not be counted.
         "hardware-counters-not-available" HardwareCountersNotAvailable {
-            /// Why not.
+            /// The reason.
             failure: HardwareFailure,
         }
         message: format!("no cycles and instructions per I/O: {failure}; all other figures are unaffected"),

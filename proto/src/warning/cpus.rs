@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::{CpuList, plural};
 
-/// Where the polling thread of a ring, or of all rings, had to be placed.
+/// The placement of the polling thread of a ring, or of all rings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PollerPlacement {
@@ -57,7 +57,7 @@ crate::notices! {
             else => "use fewer threads or a larger machine, or lower the depth with `concurrency: threads`",
         weight: f64::from(*workers),
 
-        /// A worker runs on the CPU of the agent's own runtime.
+        /// A worker runs on the CPU of the agent's runtime.
         "shares-runtime-cpu" SharesRuntimeCpu {
             /// The CPU.
             cpu: u32,
@@ -83,9 +83,9 @@ crate::notices! {
         remedy: else => "use fewer threads, or disable SMT: echo off > /sys/devices/system/cpu/smt/control",
         weight: cores.len() as f64,
 
-        /// A polling thread (SQPOLL) has no CPU of its own.
+        /// A polling thread (SQPOLL) shares its CPU or physical core.
         "sqpoll-shares-cpu" SqpollSharesCpu {
-            /// Where it runs.
+            /// Its placement.
             placement: PollerPlacement,
         }
         message: match placement {
@@ -112,7 +112,7 @@ crate::notices! {
                 "use fewer threads, another `sqpoll.cpu`, or a larger machine",
             else => "use fewer threads, or a larger machine",
 
-        /// The combiner's thread has no CPU of its own.
+        /// The combiner's thread shares its CPU.
         "combiner-shares-cpu" CombinerSharesCpu {
             /// Its CPU.
             cpu: u32,

@@ -1,4 +1,4 @@
-//! Warnings about what a trial did.
+//! Warnings about the results of a trial.
 
 use std::fmt;
 
@@ -20,11 +20,11 @@ pub struct Fault {
     pub unit: u64,
     /// The sequence number last written there.
     pub expected: u32,
-    /// What was found.
+    /// The contents found.
     pub found: Found,
 }
 
-/// What was found instead.
+/// The contents of a faulty sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
@@ -32,9 +32,9 @@ pub enum Found {
     Damaged,
     /// Only zeros.
     Zeros,
-    /// An intact sector of another place.
+    /// An intact sector of another offset.
     Misplaced {
-        /// Where it belongs, in bytes.
+        /// Its offset, in bytes.
         from: u64,
     },
     /// An intact sector of this place, from another write with this sequence number.
@@ -80,12 +80,12 @@ impl fmt::Display for Fault {
 }
 
 crate::notices! {
-    /// Warnings about what a trial did.
+    /// Warnings about the results of a trial.
     #[derive(Eq)]
     pub enum ResultWarning {
         /// The kernel may have separated linked syncs from their writes.
         "links-parted" LinksParted {
-            /// How often it took only a part of a batch.
+            /// Batches of which it took only a part.
             times: u64,
         }
         message: format!(

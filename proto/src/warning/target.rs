@@ -1,4 +1,4 @@
-//! Warnings about what a trial's I/O goes to.
+//! Warnings about the target of a trial.
 
 use crate::{facts::CachedShare, notice::rough, units::ByteSize};
 
@@ -6,9 +6,9 @@ crate::notices! {
     /// Warnings about a target.
     #[derive(Eq)]
     pub enum TargetWarning {
-        /// The target lies in memory.
+        /// The target is in memory.
         "ram-backed" RamBacked {
-            /// What it lies on, such as `tmpfs` or `zram0`.
+            /// Its file system or device, such as `tmpfs` or `zram0`.
             memory: String,
         }
         message: format!("the target is on {memory}, which is RAM and not a disk"),
@@ -35,7 +35,7 @@ crate::notices! {
             size: ByteSize,
             /// How much of it is allocated.
             allocated: ByteSize,
-            /// Where the first hole begins, in bytes, if the file system reports holes.
+            /// Offset of the first hole in bytes, if the file system reports holes.
             first_hole: Option<u64>,
         }
         let what = match first_hole {
@@ -49,9 +49,9 @@ crate::notices! {
         ),
         remedy: else => "fill the file with data, or let the agent create one: `target: {{file: {{size: ..}}}}`",
 
-        /// A target that was to be cold was partly in the page cache during the trial, or this is unknown.
+        /// A target that must be cold was partly in the page cache during the trial, or this is unknown.
         "cache-not-cold" CacheNotCold {
-            /// The most of it that was cached at any time.
+            /// The largest cached share at any time.
             cached: CachedShare,
         }
         message: match cached {

@@ -1,7 +1,5 @@
 //! Turns the other activity that an agent reports into findings and marks.
 
-use std::fmt;
-
 use proto::{
     noise::{Frequency, Noise},
     notice::{CpuList, Notice as _},
@@ -12,7 +10,7 @@ use proto::{
 use crate::{
     stats::verdict::DEFAULT_MARGIN,
     store::record::{HostTrial, TrialRecord},
-    warning::{ClockProblem, NoiseWarning},
+    warning::{ClockProblem, Mark, NoiseWarning, Reason},
 };
 
 /// Share of the CPUs' time given to others by the hypervisor above which a trial is marked. A busy worker loses all of
@@ -43,24 +41,6 @@ pub struct Finding {
 impl Finding {
     fn warns(warning: NoiseWarning) -> Self {
         Self { warning, marks: false }
-    }
-}
-
-/// A mark for noise. Its text is complete on its own, as in a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NoiseMark {
-    /// The host, if the trial has several.
-    pub host: Option<String>,
-    /// The noise.
-    pub warning: NoiseWarning,
-}
-
-impl fmt::Display for NoiseMark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(host) = &self.host {
-            write!(f, "{host}: ")?;
-        }
-        write!(f, "noisy ({}): {}", self.warning.code(), self.warning.message())
     }
 }
 
@@ -148,12 +128,12 @@ fn clocksource(noise: &Noise) -> Option<Finding> {
 
 /// The marks of a timed trial, by host.
 #[must_use]
-pub fn marks(record: &TrialRecord) -> Vec<NoiseMark> {
+pub fn marks(record: &TrialRecord) -> Vec<Mark> {
     let alone = record.hosts.len() == 1;
-    let of_host = |host: &HostTrial| -> Vec<NoiseMark> {
+    let of_host = |host: &HostTrial| -> Vec<Mark> {
         let name = (!alone).then(|| host.host.clone());
         let marking = found(record, host).into_iter().filter(|finding| finding.marks);
-        marking.map(|finding| NoiseMark { host: name.clone(), warning: finding.warning }).collect()
+        marking.map(|found| Mark { host: name.clone(), reason: Reason::Noisy(found.warning) }).collect()
     };
     record.hosts.iter().flat_map(of_host).collect()
 }

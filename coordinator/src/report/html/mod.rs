@@ -35,7 +35,7 @@ const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// SHA-256 of the script and of the style in base64, for the page's policy; a failing test prints the expected values.
-const SCRIPT_HASH: &str = "Gzik/f02m41qXVxie1dI8Yr3z6MmydFqnt2nXCaK6XM=";
+const SCRIPT_HASH: &str = "WEVEMZ1lQAtzK2N8VWC41lm7Edq9tJWaQg4HYa7utqM=";
 const STYLE_HASH: &str = "KREkQTy8h4bYkjSq1lghlDlaK9OynfUjPX44CWSkhac=";
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 
 'use strict';
-// The numbers of a chart under the pointer, a finger, or the arrow keys. Without this script the page says the same:
-// in the titles of its points, and in the table of each chart.
+// Shows the numbers of a chart under the pointer, a finger, or the arrow keys. Without this script, the page has the
+// same numbers in the titles of the points and in the table of each chart.
 (() => {
   const tip = document.getElementById('tip');
   let shown = null;
@@ -22,7 +22,7 @@
     place(point);
   };
 
-  // Also while the page scrolls, as it does when a chart below its edge gets the focus.
+  // Called during scrolling too, because focusing a chart outside the view scrolls the page.
   const place = (point) => {
     const at = point.getBoundingClientRect(), box = tip.getBoundingClientRect();
     const middle = at.left + at.width / 2 - box.width / 2;
@@ -32,7 +32,7 @@
     tip.style.top = (above > 4 ? above : at.bottom + 10) + 'px';
   };
 
-  // How far the pointer is from a point; nothing within it.
+  // The distance of the pointer from a point; 0 within it.
   const distance = (point, x, y) => {
     const box = point.getBoundingClientRect();
     const away = (from, to, at) => Math.max(from - at, 0, at - to);
@@ -100,7 +100,7 @@
   document.addEventListener('pointerdown', (event) => { if (!event.target.closest('.plot')) hide(); });
   addEventListener('scroll', () => { if (shown) place(shown); }, { passive: true });
 
-  // Paper has nothing to open.
+  // Open all details for printing.
   let opened = [];
   addEventListener('beforeprint', () => {
     hide();
