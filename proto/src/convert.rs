@@ -1,7 +1,7 @@
 //! Protobuf messages to domain types and back. A refusal names the field by its path.
 //!
-//! Messages with a `body` are read and written by [`payload`]; here are those that other
-//! clients may use too, or that are streamed: descriptions of hosts and intervals.
+//! [`payload`] reads and writes messages with a `body`. This module has those that other clients may use or that are
+//! streamed: descriptions of hosts, and intervals.
 
 use crate::{
     histogram,
@@ -21,11 +21,11 @@ impl From<&Trial> for wire::Trial {
 impl TryFrom<wire::Trial> for Trial {
     type Error = Vec<FieldError>;
 
-    /// Also checks the limits of [`Trial::validate`]: an agent trusts no coordinator.
+    /// Also checks the limits of [`Trial::validate`], because an agent does not trust a coordinator.
     fn try_from(message: wire::Trial) -> Result<Self, Self::Error> {
         let trial: Self = payload::decode_exact(&message.body).map_err(|error| vec![error])?;
         trial.validate()?;
-        // These limits are not in `validate`, since a scenario contains no id.
+        // These limits are not in `validate`, because a scenario contains no id.
         if !is_name(&trial.id) {
             return Err(vec![FieldError::new("id", Rule::NotAName)]);
         }

@@ -10,12 +10,12 @@ pub trait Counters: Clone {
     /// Adds the counts of another thread, ring or host.
     fn add(&mut self, more: &Self);
 
-    /// What was counted after `earlier`, an earlier reading of the same counters.
+    /// The counts since `earlier`, an earlier reading of the same counters.
     #[must_use]
     fn since(&self, earlier: &Self) -> Self;
 }
 
-/// The sum of several; `None` of none.
+/// The sum of several counters; `None` if there are none.
 pub fn sum<'a, T: Counters + 'a>(parts: impl IntoIterator<Item = &'a T>) -> Option<T> {
     let mut parts = parts.into_iter();
     let mut sum = parts.next()?.clone();
@@ -23,7 +23,7 @@ pub fn sum<'a, T: Counters + 'a>(parts: impl IntoIterator<Item = &'a T>) -> Opti
     Some(sum)
 }
 
-/// The sum of several; `None` where one is unknown (a sum over the others would be too small), and of none.
+/// The sum of several counters; `None` if one is unknown (the sum would be too small), or if there are none.
 pub fn sum_of_known<'a, T: Counters + 'a>(parts: impl IntoIterator<Item = Option<&'a T>>) -> Option<T> {
     sum(parts.into_iter().collect::<Option<Vec<&T>>>()?)
 }
@@ -38,7 +38,7 @@ impl Counters for u64 {
     }
 }
 
-/// `None` is *unknown*: a sum that lacks a part is unknown too.
+/// `None` is *unknown*: a sum with an unknown part is unknown too.
 impl<T: Counters> Counters for Option<T> {
     fn add(&mut self, more: &Self) {
         match (&mut *self, more) {
@@ -52,7 +52,7 @@ impl<T: Counters> Counters for Option<T> {
     }
 }
 
-/// By position; what the shorter one lacks counts as zero.
+/// Adds by position; missing elements count as zero.
 impl<T: Counters + Default> Counters for Vec<T> {
     fn add(&mut self, more: &Self) {
         self.resize_with(self.len().max(more.len()), T::default);
@@ -66,7 +66,7 @@ impl<T: Counters + Default> Counters for Vec<T> {
     }
 }
 
-/// By position.
+/// Adds by position.
 impl<T: Counters, const N: usize> Counters for [T; N] {
     fn add(&mut self, more: &Self) {
         self.iter_mut().zip(more).for_each(|(sum, more)| sum.add(more));
@@ -77,7 +77,7 @@ impl<T: Counters, const N: usize> Counters for [T; N] {
     }
 }
 
-/// By key; a missing key counts as zero.
+/// Adds by key; a missing key counts as zero.
 impl<K: Ord + Clone, T: Counters + Default> Counters for BTreeMap<K, T> {
     fn add(&mut self, more: &Self) {
         for (key, more) in more {
@@ -92,7 +92,7 @@ impl<K: Ord + Clone, T: Counters + Default> Counters for BTreeMap<K, T> {
     }
 }
 
-/// A count with its name, which both have in common.
+/// Adds the counts of the same name.
 impl<T: Counters> Counters for (&'static str, T) {
     fn add(&mut self, more: &Self) {
         self.1.add(&more.1);
@@ -113,7 +113,7 @@ impl<T: Counters> Counters for (&'static str, T) {
 /// ```
 /// use proto::counters::Counters as _;
 /// proto::counters! {
-///     /// What a thread did.
+///     /// The work of a thread.
 ///     #[derive(Clone, Debug, Default, PartialEq)]
 ///     pub struct Done {
 ///         /// Operations.
@@ -166,7 +166,7 @@ pub mod rules {
             }
         }
 
-        /// A maximum is one since the beginning.
+        /// A maximum since the beginning has no difference.
         pub fn since<T: Copy>(now: &T, _: &T) -> T {
             *now
         }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_need_every_part() {
+    fn sums_with_an_unknown_part_are_unknown() {
         assert_eq!(sum(&[1, 2]), Some(3));
         assert_eq!(sum::<u64>(&[]), None);
         assert_eq!(sum_of_known([Some(&1), Some(&2)]), Some(3));

@@ -1,4 +1,4 @@
-//! Counters that an agent reports, by what they count.
+//! Counters that an agent reports, by subject.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{counters, counters::Counters};
 
 counters! {
-    /// Urgent operations, and how many others overtook them.
+    /// Urgent operations, and the number of others that overtook them.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct UrgentCounts {
         /// Urgent operations that completed in full within the window.
@@ -47,25 +47,25 @@ counters! {
 }
 
 counters! {
-    /// The result of checking reads against what was written, and the whole target at the end.
+    /// The result of checking reads against the written data, and the whole target at the end.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
     pub struct Verified {
         /// Sectors of 512 B that were checked.
         pub sectors: u64,
-        /// Those of them that did not hold what was written there.
+        /// Sectors whose contents were not the written data.
         pub failures: u64,
     }
 }
 
 counters! {
-    /// What perf counted on the worker threads within the window.
+    /// perf's counts on the worker threads within the window.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct PerfCounts {
         /// `raw_syscalls:sys_enter`.
         pub syscalls_total: u64,
         /// The same by name; `other` holds calls that were not counted by name.
         pub syscalls_by_name: BTreeMap<String, u64>,
-        /// `io_uring:io_uring_queue_async_work`; absent where it could not be counted.
+        /// `io_uring:io_uring_queue_async_work`; absent if it could not be counted.
         pub punted_to_io_wq: Option<u64>,
     }
 }
@@ -73,7 +73,7 @@ counters! {
 /// The cost of sharing one ring between workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SharingCosts {
-    /// Workers take turns by a lock.
+    /// Workers share the ring by a lock.
     #[serde(rename = "lock")]
     Lock(LockCosts),
     /// Workers hand their requests over to one thread.
@@ -85,9 +85,9 @@ counters! {
     /// The cost of a ring behind a lock.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct LockCosts {
-        /// How often the lock was taken to submit requests or to wait for completions.
+        /// Number of times that the lock was taken to submit requests or to wait for completions.
         pub locks: u64,
-        /// How often it was held by another worker.
+        /// Number of times that it was held by another worker.
         pub contended: u64,
         /// The time spent waiting in these cases, in nanoseconds.
         pub wait_ns: u64,
@@ -105,7 +105,7 @@ counters! {
 }
 
 impl Counters for SharingCosts {
-    /// The two kinds do not occur in one trial. If they did, the first would stand alone.
+    /// The two kinds do not occur in one trial; if they did, the first would be kept.
     fn add(&mut self, more: &Self) {
         match (self, more) {
             (Self::Lock(sum), Self::Lock(more)) => sum.add(more),
@@ -124,16 +124,16 @@ impl Counters for SharingCosts {
 }
 
 counters! {
-    /// How the requests of a ring completed, of those that were followed in an audit.
+    /// The completion paths of a ring's requests, as traced in an audit.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct PathCounts {
-        /// Within the call that submitted them, or the round of the polling thread.
+        /// Completed within the submitting call, or within the round of the polling thread.
         pub inline: u64,
-        /// By task work, after the device's interrupt.
+        /// Completed by task work, after the device's interrupt.
         pub task_work: u64,
-        /// By polling the device.
+        /// Completed by polling the device.
         pub polled: u64,
-        /// By a worker thread of the kernel.
+        /// Completed by a worker thread of the kernel.
         pub punted: u64,
         /// Records lost for lack of space; requests in these gaps are in none of the counts above.
         pub lost: u64,
@@ -141,7 +141,7 @@ counters! {
 }
 
 impl PathCounts {
-    /// Requests whose path is known.
+    /// The number of requests with a known path.
     #[must_use]
     pub fn followed(&self) -> u64 {
         self.inline + self.task_work + self.polled + self.punted
@@ -149,7 +149,7 @@ impl PathCounts {
 }
 
 counters! {
-    /// What the processor counted on the worker threads within an audit's window; each absent where it cannot be counted.
+    /// The processor's counts on the worker threads within an audit's window; each absent if it cannot be counted.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct HardwareCounts {
         /// Cycles, in user mode and in the kernel.
@@ -173,11 +173,11 @@ counters! {
         pub user_ns: u64,
         /// In the kernel, on the workers' behalf and in their own context, in nanoseconds.
         pub system_ns: u64,
-        /// Of `iou-sqp-*` and `iou-wrk-*` threads, in nanoseconds; absent where it could not be read.
+        /// Of `iou-sqp-*` and `iou-wrk-*` threads, in nanoseconds; absent if it could not be read.
         pub kernel_threads_ns: Option<u64>,
-        /// How often a worker gave up its CPU.
+        /// Number of times that a worker gave up its CPU.
         pub voluntary_switches: u64,
-        /// How often a worker was preempted.
+        /// Number of times that a worker was preempted.
         pub involuntary_switches: u64,
     }
 }

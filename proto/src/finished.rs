@@ -90,7 +90,7 @@ flat! {
     pub struct Finished {
         /// The measured window, on the agent's monotonic clock.
         window: plain Window {
-            /// Its begin in nanoseconds: the mean over workers.
+            /// Its start in nanoseconds: the mean over workers.
             begin_ns: u64,
             /// Its end in nanoseconds: the mean over workers.
             end_ns: u64,
@@ -121,11 +121,11 @@ flat! {
             submitted: u64,
             /// Calls of io_uring_enter.
             enters: u64,
-            /// The same calls by how many requests they submitted: none, 1, 2 to 3, 4 to 7 and so on, doubling. Empty
-            /// without a ring, or where a kernel thread submits.
+            /// The same calls by the number of requests submitted: none, 1, 2 to 3, 4 to 7 and so on, doubling. Empty
+            /// without a ring, or if a kernel thread submits.
             #[serde(default)]
             enters_by_batch: Vec<u64>,
-            /// The cost of sharing the ring; absent where each worker has its own.
+            /// The cost of sharing the ring; absent if each worker has its own.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             sharing: Option<SharingCosts> => either,
         }
@@ -136,9 +136,9 @@ flat! {
             #[serde(default)]
             cq_overflows: u64,
         }
-        /// Counted in audits only; absent in timed trials and where it could not be counted on every worker.
+        /// Counted in audits only; absent in timed trials, and if not every worker could be counted.
         audit: counters AuditCounts {
-            /// System calls counted by perf, where perf is allowed.
+            /// System calls counted by perf, if perf is permitted.
             perf: Option<PerfCounts>,
             /// How the requests of a ring completed.
             #[serde(default)]
@@ -152,26 +152,25 @@ flat! {
         }
         /// The device or file behind the target.
         device: counters DeviceCounts {
-            /// Interrupts of the device, whoever caused them; in a timed trial, where the device has interrupts of its
-            /// own.
+            /// Interrupts of the device from any cause; in a timed trial, if the device has separate interrupts.
             #[serde(default)]
             interrupts: Option<u64>,
-            /// With a target that is kept cold: the highest share of it that was found in the page cache, from 0 to 1.
+            /// For a target that is kept cold: the highest share found in the page cache, from 0 to 1.
             #[serde(default)]
             cached_share: Option<f64> => max,
         }
         ..
         /// CPU time and context switches.
         cpu: CpuTime,
-        /// Urgent operations, which are among those above; absent where none were urgent.
+        /// Urgent operations, which are also among those above; absent if the trial had none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         urgent: Option<UrgentCounts>,
-        /// The result of verification; absent where the trial was not verified.
+        /// The result of verification; absent if the trial was not verified.
         #[serde(default)]
         verified: Option<Verified>,
         /// The cost and the errors of measuring.
         overhead: Overhead,
-        /// What a reader of the results must know.
+        /// Warnings about the results.
         warnings: Vec<Warning>,
         /// Other activity on the host; in a timed trial whose window was long enough for two readings.
         #[serde(default)]

@@ -2,7 +2,7 @@
 //!
 //! Values are nanoseconds. The range from 1 ns to 60 s at 3 significant digits takes 27,648 counters, with a relative
 //! error of at most 0.1 %. Histograms are sent as HdrHistogram V2, which encodes a run of empty counters as one number.
-//! They are not deflated, since gRPC can compress them.
+//! They are not deflated, because gRPC can compress them.
 
 use hdrhistogram::{
     Counter, Histogram,
@@ -26,7 +26,7 @@ pub fn empty<C: Counter>() -> Histogram<C> {
     Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("constant bounds are valid")
 }
 
-/// Why a histogram cannot be encoded or decoded.
+/// The error of encoding or decoding a histogram.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// The bytes are not HdrHistogram V2.

@@ -1,4 +1,4 @@
-//! What was requested of a host and what it granted: typed values that are written as texts.
+//! Values requested of a host and granted by it: typed values that are written as texts.
 //!
 //! A knob is an engine option ([`crate::engine::OPTIONS`]) or one of the names below.
 
@@ -20,7 +20,7 @@ pub const URGENT: &str = "urgent";
 /// The I/O priority of urgent requests.
 pub const URGENT_IOPRIO: &str = "urgent_ioprio";
 
-/// What was requested of a host, and what it granted.
+/// A value requested of a host, and the value that it granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Knob {
     /// The knob's name in a scenario.
@@ -32,7 +32,7 @@ pub struct Knob {
 }
 
 impl Knob {
-    /// A knob with what was requested and granted.
+    /// A knob with its requested and granted values.
     pub fn new(name: impl Into<String>, requested: KnobValue, granted: KnobValue) -> Self {
         Self { name: name.into(), requested, granted }
     }
@@ -48,8 +48,8 @@ impl Knob {
         self.granted == KnobValue::Switch(true)
     }
 
-    /// Whether something else than requested was granted. A value that the agent chose is as requested, and so is a depth,
-    /// which the engine decides.
+    /// Whether the granted value differs from the requested one. A value that the agent chose counts as requested, and so
+    /// does a depth, which the engine decides.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.requested != self.granted && self.requested != KnobValue::Auto && self.name != DEPTH
@@ -115,7 +115,7 @@ impl Priority {
 }
 
 impl KnobValue {
-    /// Reads the value of a knob; one that this release does not know is kept as it is.
+    /// Reads the value of a knob; an unknown value is kept as text.
     #[must_use]
     pub fn read(name: &str, text: String) -> Self {
         let value = match (name, text.as_str()) {
@@ -137,7 +137,7 @@ impl KnobValue {
                 .map(Self::Priority),
             (_, number) => number.parse().ok().map(Self::Count),
         };
-        // A number such as `+1` would be written differently.
+        // A number such as `+1` would not be written back unchanged.
         value.filter(|value| value.to_string() == text).unwrap_or(Self::Other(text))
     }
 }
@@ -185,7 +185,7 @@ impl JsonSchema for KnobValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnobValues(BTreeMap<String, Vec<KnobValue>>);
 
-/// What separates the values of one knob.
+/// The separator between the values of one knob.
 const SEPARATOR: &str = " / ";
 
 impl KnobValues {
@@ -201,7 +201,7 @@ impl KnobValues {
         Self(all)
     }
 
-    /// The values of a knob; none where it does not occur.
+    /// The values of a knob; empty if it does not occur.
     #[must_use]
     pub fn get(&self, name: &str) -> &[KnobValue] {
         self.0.get(name).map_or(&[], Vec::as_slice)
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_as_the_texts_that_they_are_read_from() {
+    fn values_are_written_as_they_are_read() {
         let cases = [
             ("fixed_files", "true", KnobValue::Switch(true)),
             ("iopoll", "false", KnobValue::Switch(false)),

@@ -3,17 +3,17 @@
 //!
 //! * [`wire`]: the code that prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
-//! * [`target`], [`workload`], [`engine`]: its parts: where the I/O goes, what it looks like, how it is done.
+//! * [`target`], [`workload`], [`engine`]: its target, I/O pattern and engine.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
-//! * [`facts`]: what a target really is.
-//! * [`mod@counters`]: adding and subtracting what was counted.
+//! * [`facts`]: facts about a target.
+//! * [`mod@counters`]: addition and subtraction of counters.
 //! * [`series`]: the kinds and lanes of operations, and their latencies.
 //! * [`urgent`]: operations that take precedence over the others.
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
 //! * [`convert`]: messages to domain types and back.
 //! * [`histogram`]: bounds and codec of the latency histogram.
-//! * [`units`]: sizes and durations as people write them.
+//! * [`units`]: sizes and durations in the notation of scenarios.
 
 mod checks;
 pub mod convert;
@@ -60,9 +60,9 @@ pub const PROTOCOL_VERSION: u32 = 5;
 /// ([`histogram`]); a body is limited by [`payload::MAX_BODY_BYTES`].
 pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
-/// How often both ends of an idle connection ping each other.
+/// The interval at which both ends of an idle connection ping each other.
 pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// How long the answer to a ping may take. The agent's runtime answers it on a CPU of its own, so that a host with
-/// busy workers is not mistaken for a dead one.
+/// The time limit for the answer to a ping. The agent's runtime answers on a separate CPU, so a host with busy workers
+/// does not appear dead.
 pub const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);

@@ -13,7 +13,7 @@ pub struct Noise {
     /// The trial's own CPUs: those of workers, of a combiner and of rings' polling threads, in ascending order.
     pub cpus: Vec<u32>,
     /// Time that the hypervisor gave to others while these CPUs had work (steal), in nanoseconds, in steps of 10 ms. 0 on
-    /// physical machines, and where the hypervisor does not report it.
+    /// physical machines, and if the hypervisor does not report it.
     pub steal_ns: u64,
     /// The same for all CPUs of the machine.
     pub steal_all_ns: u64,
@@ -24,11 +24,11 @@ pub struct Noise {
     /// The share of the window in which a thread of the trial was runnable while its CPU ran something else: the mean over
     /// its threads, from 0 to 1. Only where each thread has a CPU of its own; otherwise they wait for each other.
     pub waited_share: Option<f64>,
-    /// How long any task of the machine, the trial's own included, waited for a CPU (PSI, `some`), in nanoseconds.
+    /// Time for which any task of the machine, including the trial's, waited for a CPU (PSI, `some`), in nanoseconds.
     pub pressure_ns: Option<u64>,
-    /// Frequencies of the trial's CPUs at both readings; empty where the kernel does not report them.
+    /// Frequencies of the trial's CPUs at both readings; empty if the kernel does not report them.
     pub frequencies: Vec<Frequency>,
-    /// How often the hardware throttled one of the trial's CPUs because of heat.
+    /// Number of times that the hardware throttled one of the trial's CPUs because of heat.
     pub throttled: Option<u64>,
     /// The kernel's clock source at the first reading.
     pub clocksource: Option<String>,
@@ -37,7 +37,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Refuses values that cannot occur, and zeros that are divided by.
+    /// Refuses impossible values, and zeros in denominators.
     ///
     /// # Errors
     /// The first such field, by its path in [`Finished`](crate::outcome::Finished).

@@ -1,4 +1,4 @@
-//! What an agent reports: of its host, of a preparation, of an interval, of a whole trial.
+//! An agent's reports about its host, a preparation, an interval and a whole trial.
 
 use std::collections::BTreeMap;
 
@@ -19,29 +19,29 @@ pub use crate::{
 };
 use crate::{facts::TargetFacts, payload::Payload};
 
-/// What a host is and can do.
+/// A host and its capabilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostDescription {
     /// The agent's release.
     pub agent_version: String,
     /// The protocol that the agent speaks.
     pub protocol_version: u32,
-    /// As the kernel knows it.
+    /// The kernel's host name.
     pub hostname: String,
     /// The fingerprint: everything that could explain a difference between two hosts.
     pub facts: BTreeMap<String, String>,
-    /// CPUs that the agent may use, with their place in the machine.
+    /// CPUs that the agent may use, with their position in the machine.
     pub cpus: Vec<Cpu>,
-    /// The CPU that the agent's own runtime lives on.
+    /// The CPU of the agent's runtime.
     pub runtime_cpu: u32,
-    /// What was tried, and whether it works.
+    /// The capabilities that were tried, with the results.
     pub capabilities: Vec<Capability>,
 }
 
-/// A logical CPU and its place in the machine.
+/// A logical CPU and its position in the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cpu {
-    /// The kernel's number of it.
+    /// The kernel's number.
     pub id: u32,
     /// The socket.
     pub package: u32,
@@ -49,16 +49,16 @@ pub struct Cpu {
     pub core: u32,
 }
 
-/// Something that a host can do, or cannot.
+/// A capability that a host has or lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
     /// A stable name, such as `io_uring.defer_taskrun`.
     pub name: String,
-    /// Whether trying it worked.
+    /// Whether the attempt succeeded.
     pub available: bool,
-    /// What was tried and what came of it.
+    /// The attempt and its result.
     pub detail: String,
-    /// What to do where it is missing; empty where nothing is.
+    /// The remedy if it is missing; otherwise empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
 }
@@ -67,15 +67,15 @@ impl Payload for Refusal {}
 
 impl Payload for Ready {}
 
-/// Everything is built, and every worker stands at the start line.
+/// The result of a preparation: everything is built, and every worker waits for the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
-    /// What was asked and what was granted.
+    /// Requested and granted values.
     pub knobs: Vec<Knob>,
     /// The CPU of each worker, in worker order.
     pub pinned_cpus: Vec<u32>,
-    /// What the target really is.
+    /// Facts about the target.
     pub target: TargetFacts,
-    /// What the reader must know already.
+    /// Warnings that are known before the start.
     pub warnings: Vec<Warning>,
 }

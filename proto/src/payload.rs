@@ -1,14 +1,14 @@
 //! Domain types inside protobuf messages: a body of JSON, written and read by the types' own serde form.
 //!
 //! Both ends of a connection have the same protocol version, so the Rust type is the only definition of such a body.
-//! A body is checked before anybody sees it: its size, its fields, and the rules of [`Payload::check`].
+//! A body is checked before use: its size, its fields, and the rules of [`Payload::check`].
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::trial::FieldError;
 
-/// The longest body, in bytes. The longest legitimate one, the results of a thousand workers, has some hundred KiB.
+/// The longest body, in bytes. The results of a thousand workers take some hundred KiB.
 pub const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// A type that travels as JSON inside a message.
@@ -23,7 +23,7 @@ pub trait Payload: Serialize + DeserializeOwned {
 }
 
 /// The body of a message. Numbers that JSON lacks (NaN and infinities) become `null`, which the other end refuses
-/// wherever it needs a number.
+/// where it needs a number.
 #[allow(
     clippy::expect_used,
     reason = "payloads have keys of text or integers and no serializer that can fail"
@@ -35,8 +35,8 @@ pub(crate) fn encode<T: Serialize>(payload: &T) -> Vec<u8> {
 /// Reads a body that must be used exactly as sent, such as a trial, whose paths name files.
 ///
 /// # Errors
-/// The field that is missing, unknown, of another type or impossible. Its path is `body` where the body as a whole is
-/// at fault.
+/// The field that is missing, unknown, of another type or impossible. Its path is `body` if the body as a whole is
+/// invalid.
 pub(crate) fn decode_exact<T: Payload>(body: &[u8]) -> Result<T, FieldError> {
     check_size(body)?;
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -45,7 +45,7 @@ pub(crate) fn decode_exact<T: Payload>(body: &[u8]) -> Result<T, FieldError> {
     Ok(payload)
 }
 
-/// Reads a body whose text people will see: control characters are removed from every string in it.
+/// Reads a body whose text is displayed: control characters are removed from every string in it.
 ///
 /// # Errors
 /// As [`decode_exact`].
@@ -70,7 +70,7 @@ fn read<'de, T: Payload>(
     let payload: T = serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { clean(path) };
-        // It may quote the body.
+        // The message may quote the body.
         FieldError::malformed(field, clean(error.inner().to_string()))
     })?;
     payload.check()?;
@@ -87,7 +87,7 @@ pub fn clean(text: String) -> String {
     text.replace(['\n', '\r', '\t'], " ").replace(char::is_control, "")
 }
 
-/// The same for every string and every key.
+/// Makes every string and every key safe for a terminal.
 fn clean_value(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(clean(text)),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_numbers_that_are_none() {
+    fn refuses_nan_and_infinity() {
         for share in [f64::NAN, f64::INFINITY] {
             let sample = Sample { text: String::new(), share, counts: BTreeMap::new() };
             assert_eq!(decode_clean::<Sample>(&encode(&sample)).unwrap_err().field, "share");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_bodies_that_are_no_payload() {
+    fn refuses_invalid_bodies() {
         for body in ["", "null", "[", "{}x", r#"{"text": "", "share": 0, "counts": {}} {}"#, "\u{1b}[2J"] {
             assert_eq!(refused(body).field, "body", "{body}");
         }

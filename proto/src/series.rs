@@ -1,11 +1,10 @@
-//! What an operation does ([`Kind`]) and how it is to be treated ([`Lane`]), and the latencies that result: one series
-//! for each combination of the two.
+//! Latencies by series: one series for each combination of an operation's kind ([`Kind`]) and lane ([`Lane`]).
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -22,12 +21,12 @@ impl Kind {
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Sync];
 }
 
-/// Operations of one lane are measured apart from those of another, and may be treated differently on their way. Syncs
-/// are always in the bulk lane.
+/// A lane of operations. Lanes are measured separately and may be treated differently. Syncs are always in the bulk
+/// lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Lane {
-    /// All operations, unless a trial says otherwise.
+    /// All operations that are not urgent.
     #[default]
     Bulk,
     /// Operations that a trial marks as urgent; see [`crate::urgent`].
@@ -71,7 +70,7 @@ impl Direction {
         }
     }
 
-    /// What its operations do.
+    /// The kind of its operations.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
@@ -81,7 +80,7 @@ impl Direction {
         }
     }
 
-    /// The lane that its operations are in.
+    /// The lane of its operations.
     #[must_use]
     pub fn lane(self) -> Lane {
         match self {
@@ -116,7 +115,7 @@ impl Interval {
 /// The operations of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Their kind and lane.
+    /// The kind and lane.
     pub direction: Direction,
     /// Bytes transferred.
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! What the I/O of a trial goes to: a file, a RAM disk, or a block device claimed by its identity.
+//! The target of a trial's I/O: a file, a RAM disk, or a block device claimed by its identity.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,104 +11,104 @@ use crate::{
 
 /// The longest path (`PATH_MAX`), in bytes.
 pub const MAX_PATH: usize = 4096;
-/// The most poll queues of a RAM disk.
+/// The maximum number of poll queues of a RAM disk.
 pub const MAX_POLL_QUEUES: u32 = 1024;
-/// The longest time that a RAM disk takes over a request.
+/// The longest completion time of a RAM disk's request.
 pub const MAX_COMPLETION: Nanos = Nanos(1_000_000_000);
 
-/// What the I/O goes to.
+/// The target of the I/O.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "TargetFields", into = "TargetFields")]
 #[schemars(with = "TargetFields")]
 pub enum Target {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
+    /// A file that the agent creates in its data directory, fills with data, and removes.
     File(FileTarget),
-    /// A file that exists already; it is only ever read.
+    /// An existing file, which is only read.
     Path(PathTarget),
-    /// A RAM disk that the agent makes, fills with data, and takes down.
+    /// A RAM disk that the agent creates, fills with data, and removes.
     Ramdisk(RamdiskTarget),
     /// A block device that is claimed by its identity.
     Device(DeviceTarget),
 }
 
-/// A file that the agent makes, fills and removes.
+/// A file that the agent creates, fills and removes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileTarget {
-    /// Its size. It is filled with data: a hole is never read.
+    /// The size. The file is filled with data, so that no hole is read.
     pub size: ByteSize,
-    /// true: past the page cache (O_DIRECT). false: through the page cache.
+    /// `true` bypasses the page cache (O_DIRECT); `false` uses it.
     #[serde(default = "yes")]
     pub direct: bool,
-    /// With `direct: false`: what the page cache has of it.
+    /// With `direct: false`: the state of the page cache.
     #[serde(default)]
     pub cache: Cache,
 }
 
-/// What the page cache has of a file that is read through it.
+/// The state of the page cache for a file that is read through it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cache {
-    /// All of it, before each trial.
+    /// The whole file is in the cache before each trial.
     #[default]
     Warm,
-    /// None of it: what is read is dropped again within milliseconds, and nothing is read ahead at random places.
+    /// The file is kept out of the cache: pages are dropped within milliseconds, and random reads have no read-ahead.
     Cold,
 }
 
-/// A file that exists already; it is only ever read.
+/// An existing file, which is only read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathTarget {
     /// An absolute path on the agent's host.
     pub path: String,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    /// `true` bypasses the page cache (O_DIRECT); `false` uses it, warmed first.
     pub direct: bool,
 }
 
-/// A RAM disk that the agent makes from what the kernel offers, fills, and takes down.
+/// A RAM disk that the agent creates with a driver of the kernel, fills, and removes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RamdiskTarget {
-    /// Its size. It is filled with data that does not compress.
+    /// The size. The disk is filled with data that does not compress.
     pub size: ByteSize,
-    /// What it is made from.
+    /// The driver.
     #[serde(default)]
     pub kind: RamdiskKind,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    /// `true` bypasses the page cache (O_DIRECT); `false` uses it, warmed first.
     #[serde(default = "yes")]
     pub direct: bool,
-    /// null_blk: queues that are polled for completions, as `iopoll` needs them.
+    /// null_blk: number of queues that are polled for completions; `iopoll` needs them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub poll_queues: Option<u32>,
-    /// null_blk: how long a request takes; a timer completes it. Absent: it completes at once.
+    /// null_blk: completion time of a request, by a timer. Absent: it completes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Nanos>,
-    /// null_blk: false keeps no contents, so that nothing but the request itself costs time.
+    /// null_blk: `false` stores no data, so that only the request itself costs time.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub memory_backed: bool,
 }
 
-/// What a RAM disk is made from.
+/// The driver of a RAM disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RamdiskKind {
-    /// The first that the host offers of null_blk, loop, zram and tmpfs: asynchronous ones first.
+    /// The first of null_blk, loop, zram and tmpfs that the host offers: asynchronous ones first.
     #[default]
     Auto,
-    /// A file without a name on a tmpfs: synchronous, and no block device.
+    /// An unnamed file on a tmpfs: synchronous, and not a block device.
     Tmpfs,
-    /// A compressed block device: synchronous; the data does not compress, the attempt is paid for when writing.
+    /// A compressed block device: synchronous. The data does not compress, but writes pay for the attempt.
     Zram,
-    /// A loop device over a file on a tmpfs: asynchronous, by a thread of the kernel.
+    /// A loop device over a file on a tmpfs: asynchronous, by a kernel thread.
     Loop,
-    /// A RAM disk of the module brd, which must be loaded already: synchronous.
+    /// A RAM disk of the brd module, which must already be loaded: synchronous.
     Brd,
-    /// A null block device that keeps its contents: asynchronous, with queues that can be polled.
+    /// A null block device that stores its data: asynchronous, with queues that can be polled.
     NullBlk,
 }
 
-/// A block device that is claimed by its identity, and only if the host's own list allows it.
+/// A block device that is claimed by its identity, and only if the host's list allows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceTarget {
@@ -116,34 +116,34 @@ pub struct DeviceTarget {
     pub path: String,
     /// The serial number or WWN that the device must have. A loop device has the path of its backing file.
     pub serial: String,
-    /// For writes only: the serial again. What is on the device is destroyed.
+    /// For writes only: the serial again. Writes destroy the contents of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destroy: Option<String>,
-    /// true: past the page cache (O_DIRECT). false: through the page cache, which is warmed first.
+    /// `true` bypasses the page cache (O_DIRECT); `false` uses it, warmed first.
     #[serde(default = "yes")]
     pub direct: bool,
 }
 
-/// How a target is written: `{file: {size: 1GiB}}`, `{path: /data/file, direct: false}`,
+/// The written form of a target: `{file: {size: 1GiB}}`, `{path: /data/file, direct: false}`,
 /// `{ramdisk: {size: 256MiB}}` or `{device: {path: /dev/nvme0n1, serial: S3R1AL}}`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Target")]
 struct TargetFields {
-    /// A file that the agent makes in its data directory, fills with data, and removes.
+    /// A file that the agent creates in its data directory, fills with data, and removes.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<FileTarget>,
-    /// An absolute path of a file that exists already on the agent's host; it is only ever read.
+    /// An absolute path of an existing file on the agent's host, which is only read.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// With `path`. true (the default): past the page cache (O_DIRECT). false: through the page cache.
+    /// With `path`: `true` (the default) bypasses the page cache (O_DIRECT); `false` uses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     direct: Option<bool>,
-    /// A RAM disk that the agent makes from what the kernel offers, fills with data, and takes down.
+    /// A RAM disk that the agent creates with a driver of the kernel, fills with data, and removes.
     #[serde(skip_serializing_if = "Option::is_none")]
     ramdisk: Option<RamdiskTarget>,
-    /// A block device that is claimed by its identity; the agent must have been started with a list that
-    /// allows it (`agent serve --allow-device PATH=SERIAL`).
+    /// A block device that is claimed by its identity; the agent must be started with a list that allows it
+    /// (`agent serve --allow-device PATH=SERIAL`).
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceTarget>,
 }
@@ -186,14 +186,14 @@ fn yes() -> bool {
     true
 }
 
-// Serde hands over a reference.
+// serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_yes(value: &bool) -> bool {
     *value
 }
 
 impl FileTarget {
-    /// One with every option but these at its default.
+    /// A RAM disk with every other option at its default.
     #[must_use]
     pub fn new(size: ByteSize, direct: bool) -> Self {
         Self { size, direct, cache: Cache::Warm }
@@ -201,10 +201,10 @@ impl FileTarget {
 }
 
 impl RamdiskKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 6] = [Self::Auto, Self::Tmpfs, Self::Zram, Self::Loop, Self::Brd, Self::NullBlk];
 
-    /// Its name in a scenario.
+    /// The name in scenarios.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -219,7 +219,7 @@ impl RamdiskKind {
 }
 
 impl RamdiskTarget {
-    /// One with every option at its default.
+    /// A file with every other option at its default.
     #[must_use]
     pub fn new(size: ByteSize, kind: RamdiskKind) -> Self {
         Self { size, kind, direct: true, poll_queues: None, completion: None, memory_backed: true }
@@ -237,7 +237,7 @@ impl RamdiskTarget {
 }
 
 impl Target {
-    /// Whether the page cache is passed by.
+    /// Whether the page cache is bypassed.
     #[must_use]
     pub fn direct(&self) -> bool {
         match self {
@@ -248,7 +248,7 @@ impl Target {
         }
     }
 
-    /// Whether the page cache is to have nothing of it.
+    /// Whether the target is kept out of the page cache.
     #[must_use]
     pub fn cold(&self) -> bool {
         matches!(self, Self::File(file) if file.cache == Cache::Cold)
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_by_field() {
+    fn refusals_name_the_field() {
         let refused = |text: &str, writes| checked(&read(text).unwrap(), writes);
         let said = refused(r#"{"ramdisk": {"size": "1000B", "poll_queues": 0, "completion": "2s"}}"#, true);
         for part in [

@@ -1,4 +1,4 @@
-//! For tests: a valid trial, and the errors of an invalid one.
+//! Test helpers: a valid trial, and the errors of an invalid one.
 
 use crate::{
     trial::{Engine, EngineKind, FileTarget, Measure, Target, Trial, Workload},
@@ -17,7 +17,7 @@ pub(crate) fn trial() -> Trial {
     }
 }
 
-/// The errors of that trial after a change that must make it invalid.
+/// The errors of [`trial`] after a change that must make it invalid.
 pub(crate) fn refused(change: impl FnOnce(&mut Trial)) -> String {
     let mut trial = trial();
     change(&mut trial);

@@ -1,7 +1,7 @@
-//! A fully resolved trial: what one cell's execution asks of a host. Both ends check the same limits.
+//! A fully resolved trial: one execution of a cell on a host. Both ends check the same limits.
 //!
-//! The option blocks here ([`Workload`], [`Engine`]) are also what a scenario is written in, so that every
-//! option exists once: its name in YAML is its name here.
+//! Scenarios use the same types ([`Workload`], [`Engine`]), so that every option exists once: its name in YAML is its name
+//! here.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,40 +24,40 @@ use crate::{
     units::{ByteSize, Nanos},
 };
 
-/// The largest depth: what one io_uring can have in its submission queue (`IORING_MAX_ENTRIES`).
+/// The largest depth: the size limit of an io_uring submission queue (`IORING_MAX_ENTRIES`).
 pub const MAX_DEPTH: u32 = 32_768;
-/// The most worker threads on one host.
+/// The maximum number of worker threads on one host.
 pub const MAX_WORKERS: u32 = 1024;
-/// The most memory for the buffers of one trial.
+/// The maximum memory for the buffers of one trial.
 pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
-/// The largest block: what can be registered with a ring as one buffer.
+/// The largest block: the size limit of one buffer that is registered with a ring.
 pub const MAX_BLOCK: ByteSize = ByteSize(1 << 30);
 /// The longest interval: its counters are 32 bits wide, which the fastest engine fills in about a minute.
 pub const MAX_INTERVAL: Nanos = Nanos(60_000_000_000);
 /// The longest name of a run or a trial, in bytes.
 pub const MAX_NAME: usize = 1024;
-/// The highest rate of arrival in open loop, in requests a second.
+/// The highest rate of arrival in open loop, in requests per second.
 pub const MAX_RATE: u64 = 100_000_000;
-/// The most blocks of a target that is verified: each has a count of its writes, of 4 bytes, in memory.
+/// The maximum number of blocks of a verified target: each has a 4-byte count of its writes in memory.
 pub const MAX_VERIFIED: u64 = 64 << 20;
-/// The longest busy wait before an operation: a whole queue of them must not keep a worker from its end for long.
+/// The longest busy wait before an operation; a full queue of them must not delay the end of a worker for long.
 pub const MAX_BUSY_WAIT: Nanos = Nanos(1_000_000);
 /// Blocks are whole sectors of this size.
 pub const SECTOR: ByteSize = ByteSize(512);
 
-/// One execution of a cell, with nothing left to decide.
+/// One execution of a cell, fully resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
     /// Unique within a run.
     pub id: String,
-    /// Decides every offset and the mix of operations.
+    /// Determines every offset and the mix of operations.
     pub seed: u64,
-    /// What the I/O goes to.
+    /// The target of the I/O.
     pub target: Target,
-    /// What the I/O looks like.
+    /// The I/O pattern.
     pub workload: Workload,
-    /// How it is done.
+    /// The engine and its options.
     pub engine: Engine,
     /// Whether probes are armed.
     pub measure: Measure,
@@ -66,18 +66,18 @@ pub struct Trial {
 // Its limits are those of [`Trial::validate`], which reports all of them.
 impl Payload for Trial {}
 
-/// Whether a trial is for timings or for counts.
+/// Whether a trial measures times or counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// No probe is armed; the engine counts its own system calls.
     Timed,
-    /// System calls are counted by perf too. Counting slows them: no timing comes from here.
+    /// perf counts system calls too. That slows them, so no timings are taken.
     Audit,
 }
 
 impl Trial {
-    /// Worker threads that the trial runs.
+    /// The number of worker threads.
     #[must_use]
     pub fn workers(&self) -> u32 {
         match self.engine.queue.concurrency {
@@ -86,7 +86,7 @@ impl Trial {
         }
     }
 
-    /// Requests that one worker really keeps in flight.
+    /// Requests that one worker keeps in flight, which depends on the engine.
     #[must_use]
     pub fn depth_per_worker(&self) -> u32 {
         match self.engine.queue.concurrency {
@@ -95,7 +95,7 @@ impl Trial {
         }
     }
 
-    /// Requests that all workers together may have in one ring; `None` where each has a ring of its own.
+    /// Requests that all workers together may have in one ring; `None` if each has its own.
     #[must_use]
     pub fn shared_depth(&self) -> Option<u32> {
         let shared = self.engine.ring.sharing != Sharing::PerThread;
@@ -103,7 +103,7 @@ impl Trial {
     }
 }
 
-/// Whether a text can name a run or a trial in logs, in messages and with every event.
+/// Whether a text is a valid name of a run or a trial.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_shared_ring_cannot_have() {
+    fn refuses_options_that_exclude_a_shared_ring() {
         let with = |ring, change: fn(&mut Trial)| {
             let mut trial = trial();
             (trial.engine.ring.sharing, trial.workload.threads) = (ring, 4);

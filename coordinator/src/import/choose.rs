@@ -44,7 +44,7 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
         let alike = |(keys, _): &&(Keys, Option<String>)| values(keys) == values(&job.engine);
         if arms.values().any(|arm| alike(&arm)) {
             if sweep.is_empty() {
-                let why = "it asks for the same as a section before it; one arm serves for both";
+                let why = "it is the same as an earlier section; one arm represents both";
                 notes.push(Note {
                     line: job.line,
                     what: format!("[{}]", job.name),

@@ -22,7 +22,7 @@ pub(super) type Keys = IndexMap<&'static str, (Value, usize)>;
 /// The target of the I/O.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// A file that the agent makes.
+    /// A file that the agent creates.
     File,
     /// A device, opened only for reading.
     Path(String),

@@ -8,7 +8,7 @@ pub(super) fn why(option: &Opt) -> Option<(&'static str, bool)> {
     let off = option.value == "0" || option.value == "none";
     Some(match option.key.as_str() {
         // Ringbench always uses one process, a thread for each worker, a fixed time, a seeded plan, one merged
-        // result and trials in sequence; it makes the file before and removes it afterwards.
+        // result and trials in sequence; it creates the file before and removes it afterwards.
         "thread" | "group_reporting" | "time_based" | "norandommap" | "randrepeat" | "allrandrepeat"
         | "name" | "new_group" | "directory" | "create_serialize" | "create_fsync" | "unlink"
         | "clocksource" => return None,
@@ -74,7 +74,7 @@ pub(super) fn why(option: &Opt) -> Option<(&'static str, bool)> {
             ("the depth is fixed or swept: `sweep: {depth: [1, 8, 32]}`", true)
         }
         "fadvise_hint" | "fallocate" | "pre_read" | "create_on_open" | "create_only" | "filetype" => {
-            ("the agent makes the file and fills it", false)
+            ("the agent creates the file and fills it", false)
         }
         "exitall" | "exitall_on_error" | "exit_what" | "continue_on_error" | "ignore_error"
         | "error_dump" => ("a trial with an error is excluded from verdicts", false),

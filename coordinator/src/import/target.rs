@@ -46,7 +46,7 @@ pub(super) fn target(
                     grave: true,
                 }]);
             }
-            options.note(option, why + ". The scenario uses a file of its own", true);
+            options.note(option, why + ". The scenario uses a new file instead", true);
             Goal::File
         }
         // The generic node cannot be a target; the namespace is named by its block device.
@@ -75,7 +75,7 @@ pub(super) fn target(
         options.say(line, format!("nrfiles={files}"), "Ringbench uses one file with their total size", true);
     }
     if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
-        let why = "in fio every job walks the whole file from its beginning; here each thread walks a share of its own";
+        let why = "in fio every job walks the whole file from its beginning; here each thread walks through a separate part";
         options.say(work["threads"].1, format!("numjobs={threads}"), why, true);
     }
     let given = options.bytes("size").filter(|(bytes, _)| *bytes > 0);

@@ -1,4 +1,4 @@
-//! Writes the scenario, with comments for people.
+//! Writes the scenario, with comments for readers.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -81,7 +81,9 @@ fn target(chosen: &Chosen, out: &mut String) {
     }
     let target = match &job.goal {
         Goal::File => {
-            out.push_str("# A file that the agent makes, fills and removes; --data-dir selects the disk.\n");
+            out.push_str(
+                "# A file that the agent creates, fills and removes; --data-dir selects the disk.\n",
+            );
             if chosen.work.contains_key("cache") {
                 out.push_str(
                     "# fio drops the file from the page cache once, before it starts; here it \

@@ -31,7 +31,7 @@ pub const FILL_RATE: u64 = 500_000_000;
 pub struct Plan {
     /// The scenario's name.
     pub scenario: String,
-    /// Decides the order of the trials and, through it, every trial's own seed.
+    /// Determines the order of the trials and the seed of each.
     pub seed: u64,
     /// Whether `--quick` shortened it.
     pub quick: bool,
@@ -44,7 +44,7 @@ pub struct Plan {
     pub noise: NoisePolicy,
     /// Timed trials planned for each cell; the maximum if `stopping` is set.
     pub trials_per_cell: u32,
-    /// When fewer trials suffice.
+    /// The condition under which fewer trials suffice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<Stopping>,
     /// The block after which fewer trials sufficed. Blocks planned after it are not missing. Written when it is
@@ -52,7 +52,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_after: Option<u32>,
     /// The trials in the order in which they run: first the audits, which also show early which cells cannot run,
-    /// then the timed trials, block by block. Each block runs every cell once, in its own random order.
+    /// then the timed trials, block by block. Each block runs every cell once, in a separate random order.
     pub trials: Vec<PlannedTrial>,
 }
 
@@ -78,7 +78,7 @@ pub struct PlannedTrial {
     pub block: u32,
     /// Timed, or the audit.
     pub measure: Measure,
-    /// Decides the trial's offsets. Equal for all cells of a block that differ only in their arm, so that all arms
+    /// Determines the trial's offsets. Equal for all cells of a block that differ only in their arm, so that all arms
     /// use the same offsets.
     pub seed: u64,
 }
@@ -147,7 +147,7 @@ impl Plan {
         self.stopped_after.unwrap_or(self.trials_per_cell)
     }
 
-    /// How the number of trials is decided.
+    /// The rule for the number of trials.
     #[must_use]
     pub fn length(&self) -> Length {
         self.stopping.as_ref().map_or(Length::Fixed, |stopping| Length::ByPrecision { min: stopping.min })

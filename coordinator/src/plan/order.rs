@@ -9,7 +9,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::PlannedTrial;
 use crate::scenario::Cell;
 
-/// First an audit of each cell, then `blocks` blocks. Each block runs every cell once, in its own random order.
+/// First an audit of each cell, then `blocks` blocks. Each block runs every cell once, in a separate random order.
 pub(super) fn order(cells: &[Cell], blocks: u32, seed: u64) -> Vec<PlannedTrial> {
     let points = point_indices(cells);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);

@@ -28,7 +28,7 @@ pub(crate) enum Block {
     Device,
     /// `sweep`.
     Sweep,
-    /// `trials`, where it is a mapping.
+    /// `trials`, if it is a mapping.
     Trials,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     units::Nanos,
 };
 
-/// Features that an engine has for all or for none of its options: an engine without one is refused as a whole.
+/// Features whose absence concerns the engine as a whole: the refusal names the engine and lists the options.
 const ESSENTIAL: [Feature; 3] = [Feature::Queue, Feature::Ring, Feature::CallFlags];
 
 impl Trial {
@@ -62,7 +62,7 @@ impl Trial {
         }
     }
 
-    /// Refuses options that lack what they need, or are combined with what they exclude.
+    /// Refuses options that lack a required setting, or are combined with an excluded one.
     fn check_relations(&self, errors: &mut Errors) {
         let engine = &self.engine;
         let supported = |option: &&EngineOption| option.lacks(engine.kind).is_none();

@@ -1,6 +1,6 @@
 //! The limits of a trial that can be checked without the host. Both ends check them.
 //!
-//! Options and their relations come from the table in [`crate::engine`]; ranges of workload keys stand beside the keys.
+//! Options and their relations come from the table in [`crate::engine`]; ranges of workload keys are next to the keys.
 
 mod engine;
 
@@ -13,7 +13,7 @@ use crate::{
     units::ByteSize,
 };
 
-/// Collects what is wrong.
+/// Collects the rules that a trial breaks.
 #[derive(Default)]
 pub(crate) struct Errors(Vec<FieldError>);
 
@@ -54,7 +54,7 @@ impl Trial {
     /// Checks every limit that can be checked without the host.
     ///
     /// # Errors
-    /// All that is wrong, field by field.
+    /// All broken rules, field by field.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut errors = Errors::default();
         self.check_engine(&mut errors);
@@ -148,8 +148,8 @@ impl Trial {
         }
     }
 
-    /// Checks whether a target of `size` bytes can be verified: that its blocks can be counted, and that each worker has
-    /// room for a part of its own.
+    /// Checks whether a target of `size` bytes can be verified: its blocks can be counted, and each worker has room for a
+    /// separate part.
     ///
     /// # Errors
     /// The rule that it breaks.
@@ -160,7 +160,7 @@ impl Trial {
         if blocks > MAX_VERIFIED {
             return Err(Rule::TooManyBlocks { blocks, unit });
         }
-        // Twice the largest holds an aligned block of every size, wherever the part begins.
+        // Twice the largest block holds an aligned block of every size, wherever the part begins.
         let room = if sizes.single().is_some() { 1 } else { 2 };
         let needed = ByteSize(u64::from(workers).saturating_mul(sizes.largest().0).saturating_mul(room));
         if size < needed.0 { Err(Rule::TooSmallToVerify { workers, needed }) } else { Ok(()) }
@@ -177,7 +177,7 @@ impl Trial {
         });
     }
 
-    /// The engines that have all that this trial asks for.
+    /// The engines that have every feature this trial needs.
     fn capable_engines(&self) -> Vec<EngineKind> {
         let mut features: Vec<Feature> =
             self.engine.set_options().flat_map(|option| option.features).copied().collect();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_verified() {
+    fn refuses_trials_that_cannot_be_verified() {
         let verified = |change: &dyn Fn(&mut Trial)| {
             let mut trial = trial();
             trial.workload.verify = true;

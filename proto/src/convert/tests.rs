@@ -326,7 +326,7 @@ fn refused_results_name_the_field() {
 }
 
 #[test]
-fn text_of_other_machines_cannot_steer_a_terminal() {
+fn control_characters_are_removed_from_received_text() {
     let (code, message) = ("x\r".into(), "a\u{1b}[2Jb\nc\td\u{7}".into());
     let refusal = Refusal::Recorded(Recorded { code, message, ..Recorded::default() });
     let refusal = Refusal::try_from(refusal.into_wire("t".into())).unwrap();

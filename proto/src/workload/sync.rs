@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_or_a_mapping() {
+    fn reads_a_number_or_a_mapping() {
         let read = |text: &str| serde_json::from_str::<Sync>(text).map_err(|error| error.to_string());
         let written = |sync: &Sync| serde_json::to_string(sync).unwrap();
         let short = read("8").unwrap();
