@@ -1,14 +1,14 @@
-//! An arm against the baseline.
+//! An arm against another.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::params::Params;
 
-/// An arm against the baseline at the same point.
+/// An arm against the baseline, or against an arm that `compare` of the scenario names, at the same point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// The arm to compare with.
+    /// The arm that it is compared with.
     pub baseline: String,
     /// The arm.
     pub arm: String,
