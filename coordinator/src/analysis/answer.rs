@@ -55,7 +55,8 @@ fn arms(set: &ComparisonSet) -> impl Iterator<Item = &str> {
 /// The fastest arm, or that none is faster than the baseline; `None` without a comparison.
 fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<Headline> {
     let does_io = |found: &&Comparison| !idle.contains(&found.arm.as_str());
-    let compared: Vec<&Comparison> = set.with_baseline()
+    let compared: Vec<&Comparison> = set
+        .with_baseline()
         .filter(|found| IOPS.is_of(found) && found.ratio.is_some())
         .filter(does_io)
         .collect();
@@ -174,7 +175,8 @@ fn tails(set: &ComparisonSet, arm: &str, points: usize) -> Vec<TailChange> {
     let mut changes = Vec::new();
     for (of, metric) in [(TailOf::All, &P99), (TailOf::Urgent, &urgent::P99)] {
         for (verdict, beats) in sides {
-            let found: Vec<&Comparison> = set.with_baseline()
+            let found: Vec<&Comparison> = set
+                .with_baseline()
                 .filter(|found| found.arm == arm && metric.is_of(found) && found.verdict == verdict)
                 .collect();
             if let Some((most, ratio)) = extreme(&found, beats) {

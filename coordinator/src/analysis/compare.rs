@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     metric::{COMPARED, Compared, Operations, Statistic},
+    scenario::Versus,
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
@@ -16,7 +17,6 @@ use crate::{
         remerge::{self, Jackknife, Merged, Recorded},
         verdict::{trials_more, verdict},
     },
-    scenario::Versus,
     summary::{Comparison, Verdict},
 };
 

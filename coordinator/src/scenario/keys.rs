@@ -166,8 +166,15 @@ mod tests {
     #[test]
     fn scenario_reference_names_every_key_that_the_options_page_does_not() {
         let page = include_str!("../../../docs/scenario.md");
-        let blocks =
-            [Block::Scenario, Block::Target, Block::File, Block::Ramdisk, Block::Device, Block::Trials, Block::Compare];
+        let blocks = [
+            Block::Scenario,
+            Block::Target,
+            Block::File,
+            Block::Ramdisk,
+            Block::Device,
+            Block::Trials,
+            Block::Compare,
+        ];
         for word in blocks.into_iter().flat_map(Block::keys) {
             let named = ["`", "{", ", "].iter().any(|before| {
                 ["`", ":"].iter().any(|after| page.contains(&format!("{before}{word}{after}")))

@@ -9,8 +9,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN,
-    Versus,
+    ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN, Versus,
     noise::NoisePolicy,
     option,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},

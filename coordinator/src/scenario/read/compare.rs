@@ -36,7 +36,11 @@ impl Reader<'_> {
                 continue;
             }
             let refused = if versus.arm == versus.against {
-                Some((format!("`{}` is compared with itself", versus.arm), "the same arm", "name another arm"))
+                Some((
+                    format!("`{}` is compared with itself", versus.arm),
+                    "the same arm",
+                    "name another arm",
+                ))
             } else if found.iter().any(|other| other.is_of(&versus)) {
                 let message = format!("`{}` and `{}` are compared twice", versus.arm, versus.against);
                 Some((message, "repeated here", "keep one of them"))
@@ -49,7 +53,8 @@ impl Reader<'_> {
             }
         }
         let baseline = baseline.or_else(|| arms.keys().next().map(String::as_str));
-        found.retain(|versus| [&versus.arm, &versus.against].iter().all(|arm| baseline != Some(arm.as_str())));
+        found
+            .retain(|versus| [&versus.arm, &versus.against].iter().all(|arm| baseline != Some(arm.as_str())));
         found
     }
 
