@@ -10,7 +10,7 @@ use proto::trial::{EngineKind, Measure};
 
 use crate::{
     plan::Plan,
-    scenario::Cell,
+    scenario::{Cell, Versus},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::{
         CellSummary, ComparisonSet, HostSummary, SCHEMA, TrialCounts,
@@ -61,6 +61,8 @@ pub struct AnalysisInput<'a> {
     pub question: Option<&'a str>,
     /// The arm that the others are compared with.
     pub baseline: Option<&'a str>,
+    /// Further comparisons; none includes the baseline.
+    pub further: &'a [Versus],
     /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
     /// Arms in order, each with one more change than the one before; empty without a ladder.
@@ -109,7 +111,8 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        compare::compare(&merged, &Against { baseline, length: plan.length(), margin: input.margin })
+        let (further, length, margin) = (input.further, plan.length(), input.margin);
+        compare::compare(&merged, &Against { baseline, further, length, margin })
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
         calibration.warn(plan, input.hosts, &mut warnings);

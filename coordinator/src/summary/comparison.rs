@@ -1,4 +1,4 @@
-//! An arm against the baseline.
+//! An arm against another.
 
 use proto::units::Nanos;
 use schemars::JsonSchema;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::Params;
 
-/// An arm against the baseline at the same point.
+/// An arm against the baseline, or against an arm that `compare` of the scenario names, at the same point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// The arm to compare with.
+    /// The arm that it is compared with.
     pub baseline: String,
     /// The arm.
     pub arm: String,
