@@ -63,7 +63,8 @@ impl CellData<'_> {
     ) -> Option<u64> {
         let template = &self.cell.template;
         let without_io = matches!(template.engine.kind, EngineKind::Null | EngineKind::Nop);
-        let in_flight = self.in_flight(scope).filter(|_| !without_io && template.engine.busy_wait.is_none())? as f64;
+        let in_flight =
+            self.in_flight(scope).filter(|_| !without_io && template.engine.busy_wait.is_none())? as f64;
         let (iops, latency) = (throughput.iops.as_ref()?.mean, latency?.mean);
         let request = in_flight / iops;
         let cut_off = iops * latency / 1e9 < ACCOUNTED * in_flight

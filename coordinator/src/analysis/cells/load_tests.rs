@@ -27,7 +27,8 @@ fn run(model: fn(&str, u64) -> (f64, u64, f64), rate: Option<Rate>) -> Compariso
 #[test]
 fn latencies_longer_than_the_window_have_no_verdict() {
     // 30 IOPS with 64 in flight: each request takes 64/30 = 2.13 s, and the window is 1 s.
-    let set = run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (30.0, 600_000_000, 1.0) }, None);
+    let set =
+        run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (30.0, 600_000_000, 1.0) }, None);
     let cell = set.cell("uring", &params(64)).unwrap();
     assert_eq!(cell.threads.in_flight, Some(64));
     assert_eq!(cell.latency.needs_runtime_ns, Some(22_000_000_000));
@@ -48,7 +49,8 @@ fn latencies_longer_than_the_window_have_no_verdict() {
 
 #[test]
 fn requests_in_flight_are_those_configured() {
-    let set = run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (90.0, 600_000_000, 1.0) }, None);
+    let set =
+        run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (90.0, 600_000_000, 1.0) }, None);
     let found = set.explanations[0].evidence.iter().find_map(|evidence| match evidence {
         crate::summary::evidence::Evidence::Both(Quantity::InFlight, pair) => Some((pair.arm, pair.baseline)),
         _ => None,
@@ -59,7 +61,8 @@ fn requests_in_flight_are_those_configured() {
 #[test]
 fn latencies_of_a_sufficient_window_are_judged() {
     // 64 in flight at 1,600 per second: 40 ms each, of which the workers spend some themselves.
-    let set = run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (1_600.0, 25_000_000, 1.0) }, None);
+    let set =
+        run(|arm, _| if arm == "sync" { (30.0, 33_000_000, 1.0) } else { (1_600.0, 25_000_000, 1.0) }, None);
     assert_eq!(set.cell("uring", &params(64)).unwrap().latency.needs_runtime_ns, None);
     assert!(set.warnings.is_empty(), "{:?}", set.warnings);
 }

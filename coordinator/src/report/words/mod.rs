@@ -102,10 +102,15 @@ pub(super) fn unjudged(reason: &Unjudged) -> String {
         Unjudged::TooFewUrgent(of) => {
             // A mean with one digit, unless it is whole.
             let per_trial = (10.0 * of.per_trial).round() / 10.0;
-            format!("{} had {per_trial} urgent operations per trial, and a verdict needs {}", of.arm, of.needed)
+            format!(
+                "{} had {per_trial} urgent operations per trial, and a verdict needs {}",
+                of.arm, of.needed
+            )
         }
         Unjudged::CutOff { arm, needed } => {
-            format!("the latencies of {arm} are cut off by the window, and a verdict needs `runtime: {needed}`")
+            format!(
+                "the latencies of {arm} are cut off by the window, and a verdict needs `runtime: {needed}`"
+            )
         }
     }
 }
