@@ -26,8 +26,6 @@ const COUNT_TOLERANCE: f64 = 0.01;
 /// Interrupts per operation from which on a cell with polling was not polled. At depth, completions share interrupts,
 /// and other programs may use the disk too.
 const NOT_POLLED: f64 = 0.5;
-/// Share of the offered rate that counts as reached, because a trial starts and ends within a request.
-const RATE_REACHED: f64 = 0.98;
 
 /// The warnings found so far.
 #[derive(Debug, Default)]
@@ -119,11 +117,27 @@ impl Warnings {
             return;
         };
         self.add(None, CellWarning::OpenLoopCpu {});
-        if iops.mean < RATE_REACHED * offered_per_s {
+        if row.throughput.reached_from_per_s.is_some_and(|least| iops.mean < least) {
             let (arm, params, iops) = (row.arm.clone(), row.params.clone(), iops.mean);
             let warning = CellWarning::RateNotReached { arm, params, offered_per_s, iops };
             self.add(row.host.as_deref(), warning);
         }
+    }
+
+    /// Warns of latencies that the window cuts off.
+    pub(super) fn of_cut_off(&mut self, row: &CellSummary) {
+        let (Some(needed), Some(in_flight)) = (row.latency.needs_runtime_ns, row.threads.in_flight) else {
+            return;
+        };
+        let (Some(iops), Some(latency)) = (&row.throughput.iops, &row.latency.all) else { return };
+        let warning = CellWarning::LatencyCutOff {
+            arm: row.arm.clone(),
+            params: row.params.clone(),
+            in_flight,
+            seen: iops.mean * latency.mean / 1e9,
+            needed: Nanos(needed),
+        };
+        self.add(row.host.as_deref(), warning);
     }
 
     /// Warns of a cell with polling whose disk sent interrupts.

@@ -61,7 +61,7 @@ struct Why {
 pub(super) fn cards(set: &ComparisonSet) -> Vec<Card> {
     let mut cards: Vec<Card> = Vec::new();
     let rated = |found: &&Comparison| IOPS.is_of(found) && found.ratio.is_some();
-    for found in set.comparisons.iter().filter(rated) {
+    for found in set.with_baseline().filter(rated) {
         let judged = Judged {
             point: params::point(&found.params),
             badge: Badge::of(found.verdict),
