@@ -291,10 +291,12 @@ fn at_fault(record: &TrialRecord, reasons: &[KeptOut]) -> Option<String> {
             short || !trials::faults(record, host).is_empty()
         };
         let faulty = record.hosts.iter().find(has_fault).map(|host| host.host.clone());
-        faulty.or_else(|| findings::marks(record).into_iter().find_map(|mark| {
-            let [host] = <[String; 1]>::try_from(mark.hosts).ok()?;
-            Some(host)
-        }))
+        faulty.or_else(|| {
+            findings::marks(record).into_iter().find_map(|mark| {
+                let [host] = <[String; 1]>::try_from(mark.hosts).ok()?;
+                Some(host)
+            })
+        })
     })
 }
 

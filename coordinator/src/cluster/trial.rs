@@ -301,7 +301,8 @@ mod tests {
     #[test]
     fn the_lead_grows_with_round_trips_and_hosts() {
         let of = |hosts: usize, error_ns| {
-            lead(&Timing::default(), vec![ClockOffset { offset_ns: 0, error_ns }; hosts].into_iter()).as_millis()
+            lead(&Timing::default(), vec![ClockOffset { offset_ns: 0, error_ns }; hosts].into_iter())
+                .as_millis()
         };
         assert_eq!((of(1, 50_000), of(2, 50_000)), (20, 26), "short round trips");
         assert_eq!((of(1, 10_000_000), of(2, 10_000_000)), (80, 86), "20 ms for a round trip");

@@ -141,7 +141,8 @@ mod tests {
     fn marks_of_many_hosts_are_joined_by_kind() {
         let on = |host: u64, reason| Mark { hosts: vec![format!("n{host}")], reason };
         let late = (1..=32).map(|host| on(host, Reason::Late(100 + host)));
-        let failed = [(3, 2), (7, 5)].map(|(host, count)| on(host, Reason::FailedRequests([(5, count)].into())));
+        let failed =
+            [(3, 2), (7, 5)].map(|(host, count)| on(host, Reason::FailedRequests([(5, count)].into())));
         let marks = Mark::joined(late.chain(failed).chain([on(9, Reason::NotFinished)]));
         let texts: Vec<String> = marks.iter().map(Mark::to_string).collect();
         assert_eq!(

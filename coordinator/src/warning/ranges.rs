@@ -8,9 +8,9 @@ fn numbered(name: &str) -> Option<(&str, u64, &str)> {
     let port = name.rfind(':').filter(|at| name[at + 1..].bytes().all(|byte| byte.is_ascii_digit()));
     let (body, _) = name.split_at(port.unwrap_or(name.len()));
     let end = body.rfind(|c: char| c.is_ascii_digit())? + 1;
-    let begin = body[..end].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| {
-        at + body[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let begin = body[..end]
+        .rfind(|c: char| !c.is_ascii_digit())
+        .map_or(0, |at| at + body[at..].chars().next().map_or(1, char::len_utf8));
     Some((&name[..begin], name[begin..end].parse().ok()?, &name[end..]))
 }
 
@@ -25,7 +25,8 @@ pub fn ranges<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     keys.sort_unstable();
     keys.dedup();
     let follows = |(one, next): &(&(&str, &str, Option<u64>, &str), &(&str, &str, Option<u64>, &str))| {
-        (one.0, one.1) == (next.0, next.1) && next.2.is_some_and(|next| one.2.and_then(|number| number.checked_add(1)) == Some(next))
+        (one.0, one.1) == (next.0, next.1)
+            && next.2.is_some_and(|next| one.2.and_then(|number| number.checked_add(1)) == Some(next))
     };
     let mut out = Vec::new();
     let mut rest = &keys[..];
@@ -56,6 +57,9 @@ mod tests {
         assert_eq!(of(&["10.0.0.2:7420", "10.0.0.1:7420", "10.0.0.3:7420"]), "10.0.0.1:7420..10.0.0.3:7420");
         assert_eq!(of(&["[::1]:7420", "[::1]:7421", "[::1]:7422"]), "[::1]:7420 [::1]:7421 [::1]:7422");
         assert_eq!(of(&["a01", "a02", "a03", "é1x", "é2x", "é3x"]), "a01..a03 é1x..é3x");
-        assert_eq!(of(&["n18446744073709551615", "99999999999999999999"]), "99999999999999999999 n18446744073709551615");
+        assert_eq!(
+            of(&["n18446744073709551615", "99999999999999999999"]),
+            "99999999999999999999 n18446744073709551615"
+        );
     }
 }

@@ -85,7 +85,9 @@ impl SetWarning {
             None if on.is_empty() => String::new(),
             None => format!("most{on}: "),
             Some(InTrials { count: 1, of, worst }) => format!("in 1 of {of} trials{on} ({worst}): "),
-            Some(InTrials { count, of, worst }) => format!("in {count} of {of} trials{on}, most in {worst}: "),
+            Some(InTrials { count, of, worst }) => {
+                format!("in {count} of {of} trials{on}, most in {worst}: ")
+            }
         };
         message += &self.warning.message();
         match self.more {
@@ -124,7 +126,9 @@ impl SetWarning {
     fn of_hosts(group: Vec<Self>) -> Option<Self> {
         let hosts = ranges(group.iter().filter_map(|warning| warning.host.as_deref()));
         let several = group.iter().any(|warning| warning.host != group[0].host);
-        let differ = group.iter().any(|warning| (&warning.warning, &warning.trials) != (&group[0].warning, &group[0].trials));
+        let differ = group
+            .iter()
+            .any(|warning| (&warning.warning, &warning.trials) != (&group[0].warning, &group[0].trials));
         let more = group.iter().map(|warning| warning.more).max()?;
         // The first of equals.
         let heavier = |a: Self, b: Self| if b.warning.weight() > a.warning.weight() { b } else { a };

@@ -61,7 +61,10 @@ fn warnings_of_many_hosts_are_one_entry() {
          more like it)"
     );
     let json = serde_json::to_value(&joined[0]).unwrap();
-    assert_eq!((&json["host"], &json["hosts"], &json["worst"]), (&Value::Null, &json!(["n1..n32"]), &json!("n7")));
+    assert_eq!(
+        (&json["host"], &json["hosts"], &json["worst"]),
+        (&Value::Null, &json!(["n1..n32"]), &json!("n7"))
+    );
     assert_eq!(serde_json::from_value::<SetWarning>(json).unwrap(), joined[0]);
 }
 
