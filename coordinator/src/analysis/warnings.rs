@@ -65,7 +65,7 @@ impl Entry {
         let more = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
         let heavier = |a: Warning, b: Warning| if b.weight() > a.weight() { b } else { a };
         let warning = self.others.into_iter().fold(self.first, heavier);
-        SetWarning { host: self.host, warning, trials: self.trials, more }
+        SetWarning { host: self.host, hosts: Vec::new(), worst: None, warning, trials: self.trials, more }
     }
 }
 
@@ -84,9 +84,9 @@ impl Warnings {
         self.entries.push(Entry { trials: Some(trials), ..Entry::new(Some(host), warning.into()) });
     }
 
-    /// The warnings in the order of their first occurrence.
+    /// The warnings in the order of their first occurrence, those of several hosts joined.
     pub(super) fn into_list(self) -> Vec<SetWarning> {
-        self.entries.into_iter().map(Entry::into_set).collect()
+        SetWarning::joined(self.entries.into_iter().map(Entry::into_set))
     }
 
     /// Warnings about the plan.
@@ -291,7 +291,12 @@ fn at_fault(record: &TrialRecord, reasons: &[KeptOut]) -> Option<String> {
             short || !trials::faults(record, host).is_empty()
         };
         let faulty = record.hosts.iter().find(has_fault).map(|host| host.host.clone());
-        faulty.or_else(|| findings::marks(record).into_iter().find_map(|mark| mark.host))
+        faulty.or_else(|| {
+            findings::marks(record).into_iter().find_map(|mark| {
+                let [host] = <[String; 1]>::try_from(mark.hosts).ok()?;
+                Some(host)
+            })
+        })
     })
 }
 
@@ -315,7 +320,7 @@ mod tests {
         }
         warnings.add(Some("n2"), arm("a"));
         let list = warnings.into_list();
-        assert_eq!(list.len(), 2);
+        assert_eq!((list.len(), list[0].place().as_deref()), (1, Some("n1, n2")));
         assert_eq!((&list[0].warning, list[0].more), (&arm("a").into(), 3));
         assert!(list[0].message().ends_with(" (and 3 more like it)"), "{}", list[0].message());
     }

@@ -63,9 +63,10 @@ proto::notices! {
         let cell = params::cell(arm, params);
         message: format!(
             "{cell}: its latencies are lower bounds without a verdict, because the window ends before most requests \
-             have waited their turn ({in_flight} are in flight, the latencies account for {seen:.1})"
+             have waited their turn ({in_flight} are in flight, the latencies account for {seen:.1}); `runtime: {needed}` \
+             would do"
         ),
-        remedy: else => "set `runtime: {needed}` or more, or lower the depth",
+        remedy: else => "set a longer `runtime`, or lower the depth",
         weight: needed.0 as f64,
 
         /// Polling was granted, but the disk sends about as many interrupts as there are I/Os.

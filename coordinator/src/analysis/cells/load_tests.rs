@@ -38,7 +38,7 @@ fn latencies_longer_than_the_window_have_no_verdict() {
         panic!("{warned:?}")
     };
     assert_eq!(arm, "uring");
-    assert!(set.warnings[0].remedy().contains("`runtime: 22s`"), "{}", set.warnings[0].remedy());
+    assert!(set.warnings[0].message().contains("`runtime: 22s`"), "{}", set.warnings[0].message());
     let reason = Some(Unjudged::CutOff { arm: "uring".into(), needed: Nanos(22 * SECOND.0) });
     for metric in ["latency_mean", "latency_p50", "latency_p99", "latency_p99_9"] {
         let found = set.comparison("uring", metric, &params(64)).unwrap();

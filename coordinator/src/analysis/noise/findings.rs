@@ -146,16 +146,16 @@ fn clocksource(noise: &Noise) -> Option<Finding> {
     })
 }
 
-/// The marks of a timed trial, by host.
+/// The marks of a timed trial. Each names its hosts if the trial has several.
 #[must_use]
 pub fn marks(record: &TrialRecord) -> Vec<Mark> {
     let alone = record.hosts.len() == 1;
     let of_host = |host: &HostTrial| -> Vec<Mark> {
-        let name = (!alone).then(|| host.host.clone());
+        let name: Vec<String> = (!alone).then(|| host.host.clone()).into_iter().collect();
         let marking = found(record, host).into_iter().filter(|finding| finding.marks);
-        marking.map(|found| Mark { host: name.clone(), reason: Reason::Noisy(found.warning) }).collect()
+        marking.map(|found| Mark { hosts: name.clone(), reason: Reason::Noisy(found.warning) }).collect()
     };
-    record.hosts.iter().flat_map(of_host).collect()
+    Mark::joined(record.hosts.iter().flat_map(of_host))
 }
 
 /// The findings of a timed trial. Audits have none, because noise does not change counts of system calls.
