@@ -56,8 +56,7 @@ fn arms(set: &ComparisonSet) -> impl Iterator<Item = &str> {
 fn headline(set: &ComparisonSet, baseline: &str, idle: &[&str]) -> Option<Headline> {
     let does_io = |found: &&Comparison| !idle.contains(&found.arm.as_str());
     let compared: Vec<&Comparison> = set
-        .comparisons
-        .iter()
+        .with_baseline()
         .filter(|found| IOPS.is_of(found) && found.ratio.is_some())
         .filter(does_io)
         .collect();
@@ -116,7 +115,7 @@ fn extreme<'a>(found: &[&'a Comparison], beats: Beats) -> Option<(&'a Comparison
 
 fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Option<ArmAnswer> {
     let all: Vec<&Comparison> =
-        set.comparisons.iter().filter(|found| found.arm == arm && IOPS.is_of(found)).collect();
+        set.with_baseline().filter(|found| found.arm == arm && IOPS.is_of(found)).collect();
     if all.is_empty() {
         return None;
     }
@@ -177,8 +176,7 @@ fn tails(set: &ComparisonSet, arm: &str, points: usize) -> Vec<TailChange> {
     for (of, metric) in [(TailOf::All, &P99), (TailOf::Urgent, &urgent::P99)] {
         for (verdict, beats) in sides {
             let found: Vec<&Comparison> = set
-                .comparisons
-                .iter()
+                .with_baseline()
                 .filter(|found| found.arm == arm && metric.is_of(found) && found.verdict == verdict)
                 .collect();
             if let Some((most, ratio)) = extreme(&found, beats) {

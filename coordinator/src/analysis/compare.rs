@@ -1,14 +1,15 @@
-//! Compares each arm with the baseline at each point in each metric of [`COMPARED`]: paired over blocks, corrected for
-//! multiple comparisons, and judged.
+//! Compares each arm with the baseline, and with further arms that the scenario names, at each point in each metric of
+//! [`COMPARED`]: paired over blocks, corrected for multiple comparisons, and judged.
 
 use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
-    urgent,
+    unjudged::unjudged,
 };
 use crate::{
     metric::{COMPARED, Compared, Operations, Statistic},
+    scenario::Versus,
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
@@ -19,9 +20,10 @@ use crate::{
     summary::{Comparison, Verdict},
 };
 
-/// The baseline of comparisons, and the rules for their verdicts.
+/// The pairs of arms that are compared, and the rules for their verdicts.
 pub(super) struct Against<'a> {
     pub(super) baseline: &'a str,
+    pub(super) further: &'a [Versus],
     pub(super) length: Length,
     pub(super) margin: f64,
 }
@@ -34,18 +36,29 @@ struct Found {
     pairs: usize,
 }
 
-/// Compares each other arm with the baseline at the same point.
-pub(super) fn compare(rows: &[&Row], against: &Against<'_>) -> Vec<Comparison> {
-    let mut found: Vec<([&Row; 2], Vec<Option<Found>>)> = Vec::new();
-    for row in rows.iter().filter(|row| row.summary.arm != against.baseline) {
-        let same_point = |other: &&&Row| {
-            other.summary.arm == against.baseline && other.summary.params == row.summary.params
+impl<'a> Against<'a> {
+    /// The rows of the arms that are compared at the same point, those with the baseline first.
+    fn pairs(&self, rows: &[&'a Row]) -> Vec<[&'a Row; 2]> {
+        let others = rows.iter().filter(|row| row.summary.arm != self.baseline);
+        let with_baseline = others.map(|row| (*row, self.baseline));
+        let further = self.further.iter().flat_map(|versus| {
+            let of_arm = rows.iter().filter(|row| row.summary.arm == versus.arm);
+            of_arm.map(|row| (*row, versus.against.as_str()))
+        });
+        let pair = |(row, base): (&'a Row, &str)| {
+            let same_point =
+                |other: &&&Row| other.summary.arm == base && other.summary.params == row.summary.params;
+            Some([row, *rows.iter().find(same_point)?])
         };
-        if let Some(base) = rows.iter().find(same_point) {
-            found.push(([row, base], measure(&pairs(&row.blocks, &base.blocks), against.length)));
-        }
+        with_baseline.chain(further).filter_map(pair).collect()
     }
-    // A family: one metric over all arms and points.
+}
+
+/// Compares arms at the same point.
+pub(super) fn compare<'a>(rows: &[&'a Row], against: &Against<'a>) -> Vec<Comparison> {
+    let measured = |[row, base]: [&Row; 2]| measure(&pairs(&row.blocks, &base.blocks), against.length);
+    let found: Vec<_> = against.pairs(rows).into_iter().map(|pair| (pair, measured(pair))).collect();
+    // A family: one metric over all pairs of arms and all points.
     let families: Vec<Vec<Option<(f64, Adjusted)>>> = (0..COMPARED.len())
         .map(|metric| family(found.iter().map(|(_, found)| found[metric].as_ref())))
         .collect();
@@ -75,14 +88,14 @@ fn judged(
     against: &Against<'_>,
 ) -> Comparison {
     let params = &row.summary.params;
-    let reason = urgent::too_few_urgent(compared.metric, [&row.summary, &base.summary]);
+    let reason = unjudged(compared.metric, [&row.summary, &base.summary]);
     let judged = found.difference.zip(p).filter(|_| reason.is_none());
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
         verdict(&difference, adjusted.p, compared.metric.better, against.margin)
     });
     let open = judged.filter(|_| verdict == Verdict::Inconclusive);
     Comparison {
-        baseline: against.baseline.into(),
+        baseline: base.summary.arm.clone(),
         arm: row.summary.arm.clone(),
         params: params.clone(),
         metric: compared.name.into(),
@@ -219,6 +232,27 @@ mod tests {
             assert!(found.p_adjusted >= found.p_value && found.p_value.is_some(), "{found:?}");
         }
         assert_eq!(set.comparison("uring-tuned", "iops", &params(1)).unwrap().pairs, 5);
+    }
+
+    #[test]
+    fn further_pairs_share_the_correction_and_leave_the_baseline_alone() {
+        let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[1, 32], 3, &["local"]);
+        fixture.execute(usize::MAX);
+        let alone = fixture.analyse(Some("sync"));
+        fixture.further = vec![Versus { arm: "uring-tuned".into(), against: "uring".into() }];
+        let set = fixture.analyse(Some("sync"));
+        assert_eq!(set.with_baseline().count(), alone.comparisons.len());
+        let iops: Vec<&Comparison> = set.comparisons.iter().filter(|found| found.metric == "iops").collect();
+        let pairs: Vec<_> = iops.iter().map(|found| (&*found.arm, &*found.baseline)).collect();
+        let (plain, tuned) = (("uring", "sync"), ("uring-tuned", "sync"));
+        let further = ("uring-tuned", "uring");
+        assert_eq!(pairs, [plain, tuned, plain, tuned, further, further]);
+        assert_eq!(comparison(&set, "iops").baseline, "sync");
+        let fair = set.comparison_with("uring-tuned", "uring", "iops", &params(32)).unwrap();
+        assert_eq!(fair.verdict, Verdict::Faster);
+        // The smallest p-value is multiplied by the number of comparisons.
+        let factors = iops.iter().map(|found| found.p_adjusted.unwrap() / found.p_value.unwrap());
+        assert!((factors.fold(0.0, f64::max) - 6.0).abs() < 1e-9);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     cluster::clock::ClockOffset,
     params::Params,
     plan::{Plan, PlannedTrial},
-    scenario::{Cell, noise::NoisePolicy},
+    scenario::{Cell, Versus, noise::NoisePolicy},
     stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry, RunDir,
@@ -44,6 +44,8 @@ pub(crate) struct Fixture {
     pub(crate) hosts: Vec<HostEntry>,
     pub(crate) run: RunDir,
     pub(crate) model: Model,
+    /// Comparisons besides those with the baseline.
+    pub(crate) further: Vec<Versus>,
     /// Urgent operations per interval by arm, block and host, after [`Self::some_are_urgent`].
     pub(crate) urgent: fn(&str, u32, usize) -> u64,
     /// Whether each arm has different noise; noise that all trials of a block share cancels.
@@ -124,7 +126,9 @@ impl Fixture {
         run.write_plan(&plan).unwrap();
         run.write_hosts(&hosts).unwrap();
         let late_ns = vec![0; hosts.len()];
-        Self { plan, hosts, run, model, urgent: |_, _, _| 0, noise_apart: true, late_ns, change: |_| {}, dir }
+        let urgent = |_: &str, _: u32, _: usize| 0;
+        let further = Vec::new();
+        Self { plan, hosts, run, model, further, urgent, noise_apart: true, late_ns, change: |_| {}, dir }
     }
 
     /// Gives arms with a ring this number of urgent operations.
@@ -242,6 +246,7 @@ impl Fixture {
             plan: &self.plan,
             question: Some(QUESTION),
             baseline,
+            further: &self.further,
             margin: DEFAULT_MARGIN,
             ladder: &[],
             hosts: &self.hosts,

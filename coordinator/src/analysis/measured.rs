@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     expectations::Measured,
+    unjudged::unjudged,
     unpaired::{self, Ratio, Sample},
-    urgent,
 };
 use crate::{
     metric::Metric,
@@ -34,15 +34,11 @@ impl Comparison {
 impl ComparisonSet {
     /// The comparison of two arms in the set, and whether its sides are exchanged.
     fn held(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<(&Comparison, bool)> {
-        let baseline = self.baseline.as_deref()?;
-        let found = |arm: &str| self.compared(arm, metric, point).filter(|found| found.ratio.is_some());
-        if other == baseline {
-            found(arm).map(|found| (found, false))
-        } else if arm == baseline {
-            found(other).map(|found| (found, true))
-        } else {
-            None
-        }
+        let found = |arm: &str, other: &str| {
+            self.compared_with(arm, other, metric, point).filter(|found| found.ratio.is_some())
+        };
+        let exchanged = || Some((found(other, arm)?, true));
+        found(arm, other).map(|found| (found, false)).or_else(exchanged)
     }
 
     /// How the number of trials was decided.
@@ -109,7 +105,7 @@ impl Measured for ComparisonSet {
             None => {
                 let found = self.compare(arm, other, metric, point)?;
                 let cells = [self.cell(arm, point)?, self.cell(other, point)?];
-                if urgent::too_few_urgent(metric, cells).is_some() {
+                if unjudged(metric, cells).is_some() {
                     return Some(Verdict::Inconclusive);
                 }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);

@@ -10,7 +10,7 @@ use proto::trial::{EngineKind, Measure};
 
 use crate::{
     plan::Plan,
-    scenario::Cell,
+    scenario::{Cell, Versus},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::{
         CellSummary, ComparisonSet, HostSummary, SCHEMA, TrialCounts,
@@ -41,6 +41,7 @@ pub mod run_diff;
 mod tests;
 pub mod timeline;
 pub(crate) mod trials;
+mod unjudged;
 pub mod unpaired;
 pub mod urgent;
 mod warnings;
@@ -60,6 +61,8 @@ pub struct AnalysisInput<'a> {
     pub question: Option<&'a str>,
     /// The arm that the others are compared with.
     pub baseline: Option<&'a str>,
+    /// Further comparisons; none includes the baseline.
+    pub further: &'a [Versus],
     /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
     /// Arms in order, each with one more change than the one before; empty without a ladder.
@@ -95,6 +98,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         let data = gather(plan, cell, of_cell, input.hosts, run, &mut warnings)?;
         warnings.of_cell(&data);
         let of_cell = data.rows();
+        of_cell.iter().take(1).for_each(|merged| warnings.of_cut_off(&merged.summary));
         if cell.template.engine.urgent.is_some() {
             of_cell.iter().take(1).for_each(|merged| urgent::warn(&mut warnings, &merged.summary));
         }
@@ -107,7 +111,8 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        compare::compare(&merged, &Against { baseline, length: plan.length(), margin: input.margin })
+        let (further, length, margin) = (input.further, plan.length(), input.margin);
+        compare::compare(&merged, &Against { baseline, further, length, margin })
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
         calibration.warn(plan, input.hosts, &mut warnings);

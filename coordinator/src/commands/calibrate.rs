@@ -113,7 +113,7 @@ fn conclude_calibration(
         scenario: &scenario.scenario,
         // If precision decides the number of trials, only the minimum is certain.
         trials: scenario.scenario.precision.map_or(scenario.scenario.trials, |precision| precision.min),
-        comparisons: plan::plan(scenario, plan.seed)?.comparisons(scenario.scenario.baseline_arm()),
+        comparisons: plan::plan(scenario, plan.seed)?.comparisons(&scenario.scenario),
         arm: &compared.arm,
         again: &compared.again,
         plan,

@@ -168,6 +168,7 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
         plan: &plan,
         question: None,
         baseline: None,
+        further: &[],
         margin: margin.unwrap_or(DEFAULT_MARGIN),
         ladder: &[],
         hosts: &hosts,

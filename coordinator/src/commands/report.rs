@@ -92,6 +92,7 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
         plan: &plan,
         question: scenario.question.as_deref(),
         baseline: Some(scenario.baseline_arm()),
+        further: &scenario.compare,
         margin: scenario.margin,
         ladder: &scenario.ladder,
         hosts: &hosts,

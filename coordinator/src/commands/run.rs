@@ -247,7 +247,7 @@ async fn measure(
             directory.write_plan(plan)?;
             directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
             if let Some(calibration) = settings.calibration {
-                let comparisons = plan.comparisons(scenario.scenario.baseline_arm());
+                let comparisons = plan.comparisons(&scenario.scenario);
                 let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
                 directory.write_calibrated_by(&own)?;
             }

@@ -258,6 +258,18 @@ impl ComparisonSet {
     pub fn compared(&self, arm: &str, metric: &Metric, params: &Params) -> Option<&Comparison> {
         self.comparison(arm, metric.compared_as()?, params)
     }
+
+    /// The comparison of two arms in a metric, at a point.
+    #[must_use]
+    pub fn compared_with(
+        &self,
+        arm: &str,
+        against: &str,
+        metric: &Metric,
+        params: &Params,
+    ) -> Option<&Comparison> {
+        self.comparison_with(arm, against, metric.compared_as()?, params)
+    }
 }
 
 /// Declares metrics and the list `ALL` of them.

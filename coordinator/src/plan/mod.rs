@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     params::Params,
-    scenario::{Cell, Loaded, Precision, ScenarioError, noise::NoisePolicy},
+    scenario::{Cell, Loaded, Precision, Scenario, ScenarioError, noise::NoisePolicy},
     stats::difference::Length,
 };
 
@@ -178,14 +178,15 @@ impl Plan {
         trials + seconds(targets.into_iter().map(fill_seconds).sum())
     }
 
-    /// The number of comparisons of each metric, judged together: cells of other arms at points that the baseline
-    /// has.
+    /// The number of comparisons of each metric, judged together: pairs of cells at the same point whose arms the
+    /// scenario compares.
     #[must_use]
-    pub fn comparisons(&self, baseline: &str) -> u32 {
-        let (base, others): (Vec<&Cell>, Vec<&Cell>) =
-            self.cells.iter().partition(|cell| cell.arm == baseline);
-        let compared = |cell: &&&Cell| base.iter().any(|base| base.params == cell.params);
-        u32::try_from(others.iter().filter(compared).count()).unwrap_or(u32::MAX)
+    pub fn comparisons(&self, scenario: &Scenario) -> u32 {
+        let compared = |cell: &Cell| {
+            let others = self.cells.iter().filter(|other| other.params == cell.params);
+            others.filter(|other| scenario.compares(&cell.arm, &other.arm)).count()
+        };
+        u32::try_from(self.cells.iter().map(compared).sum::<usize>()).unwrap_or(u32::MAX)
     }
 
     /// The points of the sweep, in order.

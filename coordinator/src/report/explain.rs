@@ -61,7 +61,7 @@ fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
 
 fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)> {
     let first = group.first()?;
-    let total = set.comparisons.iter().filter(|found| found.arm == first.arm && IOPS.is_of(found)).count();
+    let total = set.with_baseline().filter(|found| found.arm == first.arm && IOPS.is_of(found)).count();
     let points = Points { points: group.iter().map(|found| found.params.clone()).collect(), total };
     let ratio = |found: &Explanation| set.compared(&found.arm, &IOPS, &found.params)?.ratio;
     let size = |found: &Explanation| ratio(found).map_or(0.0, |ratio| ratio.ln().abs());

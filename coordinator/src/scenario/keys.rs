@@ -30,6 +30,8 @@ pub(crate) enum Block {
     Sweep,
     /// `trials`, if it is a mapping.
     Trials,
+    /// An entry of `compare`.
+    Compare,
 }
 
 impl Block {
@@ -45,6 +47,7 @@ impl Block {
                 Self::Device => "/definitions/DeviceTarget/properties",
                 Self::Sweep => "/properties/sweep/properties",
                 Self::Trials => "/properties/trials/anyOf/1/properties",
+                Self::Compare => "/properties/compare/items/properties",
             })?
             .as_object()
     }
@@ -93,6 +96,7 @@ impl Block {
             Self::Device => "`target.device`",
             Self::Sweep => "`sweep`",
             Self::Trials => "`trials`",
+            Self::Compare => "an entry of `compare`",
         };
         let mut help = one_of("the keys are", key, &keys);
         let elsewhere = [Self::Workload, Self::Arm, Self::Scenario];
@@ -162,8 +166,15 @@ mod tests {
     #[test]
     fn scenario_reference_names_every_key_that_the_options_page_does_not() {
         let page = include_str!("../../../docs/scenario.md");
-        let blocks =
-            [Block::Scenario, Block::Target, Block::File, Block::Ramdisk, Block::Device, Block::Trials];
+        let blocks = [
+            Block::Scenario,
+            Block::Target,
+            Block::File,
+            Block::Ramdisk,
+            Block::Device,
+            Block::Trials,
+            Block::Compare,
+        ];
         for word in blocks.into_iter().flat_map(Block::keys) {
             let named = ["`", "{", ", "].iter().any(|before| {
                 ["`", ":"].iter().any(|after| page.contains(&format!("{before}{word}{after}")))

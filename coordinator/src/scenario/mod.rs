@@ -25,6 +25,7 @@ mod read;
 pub mod schema;
 mod self_comparison;
 mod spans;
+mod versus;
 mod yaml;
 
 use std::{
@@ -47,6 +48,7 @@ pub use self::{
     expect::Expectation,
     schema::scenario_schema,
     self_comparison::{SelfComparison, compare_with_itself},
+    versus::Versus,
 };
 use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
 
@@ -101,6 +103,8 @@ pub struct Scenario {
     pub margin: f64,
     /// The baseline named in the scenario; see [`Scenario::baseline_arm`].
     pub baseline: Option<String>,
+    /// Further comparisons; none includes the baseline.
+    pub compare: Vec<Versus>,
     /// The arms of the ladder, each one change away from its predecessor; empty, or at least two.
     pub ladder: Vec<String>,
     /// The expectations.
@@ -116,6 +120,14 @@ impl Scenario {
     #[must_use]
     pub fn baseline_arm(&self) -> &str {
         self.baseline.as_deref().or_else(|| self.arms.keys().next().map(String::as_str)).unwrap_or_default()
+    }
+
+    /// Whether the first arm is compared with the second.
+    #[must_use]
+    pub fn compares(&self, arm: &str, against: &str) -> bool {
+        let baseline = self.baseline_arm();
+        (against == baseline && arm != baseline)
+            || self.compare.iter().any(|versus| versus.arm == arm && versus.against == against)
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN,
+    ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN, Versus,
     noise::NoisePolicy,
     option,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
@@ -87,6 +87,11 @@ pub fn scenario_schema() -> Value {
                 "description": "The arm that the others are compared with; the first arm if absent.",
                 "type": "string",
             },
+            "compare": {
+                "description": "Comparisons besides those with the baseline, such as `{arm: uring, against: threads}`.",
+                "type": "array",
+                "items": versus(),
+            },
             "ladder": {
                 "description": "Arms in order, each one change away from its predecessor. The report shows the saving \
                  of each step as a waterfall.",
@@ -117,6 +122,16 @@ pub fn scenario_schema() -> Value {
         },
         "definitions": definitions,
     })
+}
+
+/// An entry of `compare`.
+fn versus() -> Value {
+    let mut schema = Value::from(SchemaSettings::draft07().into_generator().into_root_schema_for::<Versus>());
+    if let Some(schema) = schema.as_object_mut() {
+        ["$schema", "title"].iter().for_each(|key| _ = schema.shift_remove(*key));
+    }
+    unwrap_lines(&mut schema);
+    schema
 }
 
 /// `trials` as a mapping.

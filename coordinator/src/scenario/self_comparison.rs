@@ -12,7 +12,7 @@ const AGAIN: &str = "-again";
 /// The prefix of the scenario's name.
 const CALIBRATE: &str = "calibrate-";
 /// Keys that refer to arms which the derived scenario does not have.
-const OF_ARMS: [&str; 2] = ["expect", "ladder"];
+const OF_ARMS: [&str; 3] = ["compare", "expect", "ladder"];
 
 /// A scenario that compares an arm with itself.
 #[derive(Clone, Debug)]

@@ -38,7 +38,7 @@ use self::{
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
-    comparison::{Comparison, TooFewUrgent, Verdict},
+    comparison::{Comparison, TooFewUrgent, Unjudged, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
@@ -86,7 +86,7 @@ pub struct ComparisonSet {
     pub untrusted: Vec<Untrusted>,
     /// Arms at points, in the plan's order. A cell that several hosts ran has a further entry for each of them.
     pub cells: Vec<CellSummary>,
-    /// Each arm against the baseline, at each point; with the `reason` as a text in the file.
+    /// Each arm against the baseline, at each point, followed by the scenario's further comparisons; with the `reason` as a text in the file.
     #[serde(skip_serializing)]
     #[schemars(skip)]
     pub comparisons: Vec<Comparison>,
@@ -166,8 +166,30 @@ impl ComparisonSet {
     /// The comparison of an arm with the baseline at a point, by the name of its metric.
     #[must_use]
     pub fn comparison(&self, arm: &str, metric: &str, params: &Params) -> Option<&Comparison> {
-        self.comparisons
-            .iter()
-            .find(|found| found.arm == arm && found.metric == metric && found.params == *params)
+        self.comparison_with(arm, self.baseline.as_deref()?, metric, params)
+    }
+
+    /// The comparison of two arms at a point, by the name of its metric.
+    #[must_use]
+    pub fn comparison_with(
+        &self,
+        arm: &str,
+        against: &str,
+        metric: &str,
+        params: &Params,
+    ) -> Option<&Comparison> {
+        self.comparisons.iter().find(|found| {
+            found.arm == arm && found.baseline == against && found.metric == metric && found.params == *params
+        })
+    }
+
+    /// The comparisons with the baseline.
+    pub fn with_baseline(&self) -> impl Iterator<Item = &Comparison> {
+        self.comparisons.iter().filter(|found| self.baseline.as_ref() == Some(&found.baseline))
+    }
+
+    /// The comparisons of arms other than the baseline.
+    pub fn further(&self) -> impl Iterator<Item = &Comparison> {
+        self.comparisons.iter().filter(|found| self.baseline.as_ref() != Some(&found.baseline))
     }
 }

@@ -18,7 +18,7 @@ const METRICS: [CrossoverMetric; 2] = [CrossoverMetric::Iops, CrossoverMetric::L
 pub(super) fn crossovers(set: &ComparisonSet, idle: &[&str]) -> Vec<Crossover> {
     let mut found: Vec<Crossover> = Vec::new();
     let mut seen: Vec<Line<'_>> = Vec::new();
-    for comparison in set.comparisons.iter().filter(|found| !idle.contains(&found.arm.as_str())) {
+    for comparison in set.with_baseline().filter(|found| !idle.contains(&found.arm.as_str())) {
         let Some(metric) = METRICS.into_iter().find(|metric| metric.metric().is_of(comparison)) else {
             continue;
         };
@@ -62,7 +62,7 @@ struct Line<'a> {
 impl Line<'_> {
     /// The values in order with their verdicts; empty if a value is not a number or a point was not measured.
     fn values<'a>(&self, set: &'a ComparisonSet) -> Vec<(f64, &'a Value, Verdict)> {
-        let on_line = set.comparisons.iter().filter(|found| {
+        let on_line = set.with_baseline().filter(|found| {
             found.arm == self.arm
                 && self.metric.metric().is_of(found)
                 && without(&found.params, self.axis) == self.others

@@ -18,7 +18,7 @@ use crate::{metric::throughput::IOPS, summary::ComparisonSet};
 
 /// Adds explanations, ladders and crossovers to a set. `ladder` names arms in order; arms in `idle` do no I/O.
 pub(super) fn explain(set: &mut ComparisonSet, ladder: &[String], idle: &[&str]) {
-    let compared = set.comparisons.iter().filter(|found| IOPS.is_of(found));
+    let compared = set.with_baseline().filter(|found| IOPS.is_of(found));
     set.explanations = compared.filter_map(|found| diagnose::diagnose(set, found, idle)).collect();
     set.ladders = ladder::waterfalls(set, ladder);
     set.crossovers = crossover::crossovers(set, idle);

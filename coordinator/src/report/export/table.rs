@@ -24,6 +24,8 @@ pub(super) static EXPORT: Export = Export {
 
 /// The longest axis value, in bytes, that is shown in a column.
 const WIDEST_VALUE: usize = 16;
+/// Warnings that are shown; the rest are counted.
+const MOST_WARNINGS: usize = 3;
 
 /// Question, answer, tables, explanations, expectations, warnings, legend and the path of the run.
 pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
@@ -158,13 +160,18 @@ fn expectations(set: &ComparisonSet, width: usize, colour: bool) -> String {
 
 fn warnings(set: &ComparisonSet, width: usize, colour: bool) -> String {
     let mut lines = vec![Style::Bold.paint("Warnings", colour)];
-    for warning in &set.warnings {
-        let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" [{host}]"));
+    for warning in set.warnings.iter().take(MOST_WARNINGS) {
+        let host = warning.place().map_or_else(String::new, |place| format!(" [{place}]"));
         let text = format!("{}{host}: {}", warning.code(), warning.message());
         lines.push(indented(wrap(&text, width - 2, 4)));
         if !warning.remedy().is_empty() {
             lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy()), width - 4, 3))));
         }
+    }
+    if let Some(more @ 1..) = set.warnings.len().checked_sub(MOST_WARNINGS) {
+        let warnings = if more == 1 { "warning" } else { "warnings" };
+        let more = format!("{more} more {warnings}: see report.html, or --format json");
+        lines.push(indented(wrap(&more, width - 2, 4)));
     }
     lines.join("\n")
 }

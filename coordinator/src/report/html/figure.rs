@@ -37,7 +37,7 @@ pub(super) struct Section {
     pub(super) note: String,
     /// The legend of a chart whose colours are not those of the arms, which have one legend for the page.
     pub(super) keys: Vec<Key>,
-    /// `page`, `halves` or `thirds`: the figures in a row.
+    /// `halves`, `thirds` or `small`: the number of figures in a row of a large screen; of small ones, as many as fit.
     pub(super) layout: &'static str,
     pub(super) figures: Vec<Figure>,
     /// A note on points that are left out.

@@ -15,7 +15,7 @@ const LEADER: f64 = 16.0;
 const MOST: f64 = 0.26;
 
 fn text(line: &Line) -> String {
-    if line.note.is_empty() { line.name.clone() } else { format!("{}  {}", line.name, line.note) }
+    if line.note.is_empty() { line.name.clone() } else { format!("{}\u{2002}{}", line.name, line.note) }
 }
 
 /// The room for labels on the right of a plot.

@@ -115,13 +115,13 @@ impl MetricChart {
             table.rows.push(vec![cell.arm.clone(), text(mean), range, list(text, trials)]);
             let verdict = self.compared(facets, &cell.arm, &cell.params).map(|found| {
                 let ratio = found.ratio.map(view::ratio).unwrap_or_default();
-                format!("{} {ratio}  ", Badge::of(found.verdict).sign)
+                format!("\u{2003}{} {ratio}", Badge::of(found.verdict).sign)
             });
             let tip_of =
                 |(trial, value): (String, f64)| (value, format!("{}, {trial}: {}", cell.arm, text(value)));
             rows.push(Row {
                 name: cell.arm.clone(),
-                value: format!("{}{}", verdict.unwrap_or_default(), text(mean)),
+                value: format!("{}{}", text(mean), verdict.unwrap_or_default()),
                 segments: vec![Segment {
                     from: 0.0,
                     to: mean,

@@ -62,7 +62,8 @@ impl Scale {
                 .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
                 .collect::<Vec<_>>()
         };
-        let ends = round(&[1.0, 2.0, 5.0]);
+        let many = (high / low).log10() > 4.0;
+        let ends = round(if many { &[1.0] } else { &[1.0, 2.0, 5.0] });
         let bottom = ends.iter().copied().rfind(|end| *end <= low * 1.000_001).unwrap_or(low);
         let above = |end: &f64| *end >= high * 0.999_999 && *end > bottom * 1.000_001;
         let top = ends.iter().copied().find(above).unwrap_or(high);
@@ -72,8 +73,15 @@ impl Scale {
             d if d <= 2.5 => &[1.0, 2.0, 5.0],
             _ => &[1.0],
         };
-        let ticks: Vec<f64> = round(factors).into_iter().filter(inside).collect();
         let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
+        let mut ticks: Vec<f64> = round(factors).into_iter().filter(inside).collect();
+        // The ends have labels too.
+        for end in [bottom, top] {
+            if !ticks.iter().any(|tick| near(*tick, end)) {
+                ticks.push(end);
+            }
+        }
+        ticks.sort_by(f64::total_cmp);
         let minor = round(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]).into_iter();
         let minor = minor.filter(inside).filter(|at| !ticks.iter().any(|tick| near(*tick, *at))).collect();
         Self { low: bottom, high: top, log: true, pixels, ticks, minor }

@@ -2,6 +2,7 @@
 //! scenario are reported together.
 
 mod arms;
+mod compare;
 mod ladder;
 mod sweep;
 mod trials;
@@ -45,6 +46,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     // Invalid axes must not invalidate every expectation.
     let sound = (reader.problems.len() == before).then_some(&sweep);
     reader.baseline(baseline.as_deref(), &fixed);
+    let compare = reader.compare(top.remove("compare"), &fixed, baseline.as_deref());
     let ladder = reader.ladder(top.remove("ladder"), &fixed);
     let names: Vec<&str> = fixed.keys().map(String::as_str).collect();
     let expect = reader.expect(top.remove("expect"), &names, sound);
@@ -60,6 +62,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
             precision,
             margin,
             baseline,
+            compare,
             ladder,
             expect,
             noise,

@@ -55,7 +55,7 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
                work for them."
             .into(),
         keys: KINDS.iter().enumerate().map(key).collect(),
-        layout: "thirds",
+        layout: "small",
         figures: bars::draw(charts.collect(), THIRD),
         left_out,
     }

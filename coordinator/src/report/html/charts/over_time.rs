@@ -67,7 +67,7 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         note: "Lower is better. All trials are overlaid, without their warm-ups. Solid lines are medians, dashed lines \
                99th percentiles."
             .into(),
-        layout: "thirds",
+        layout: "small",
         figures: xy::draw(charts.collect(), THIRD),
         left_out,
         ..Section::default()

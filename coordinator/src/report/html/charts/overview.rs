@@ -61,7 +61,7 @@ fn marks(facets: &Facets<'_>, axis: &Axis, cells: &[&CellSummary]) -> Marks {
     let place = |params: &params::Params| axis.place(&params::value(params.get(&axis.title)?));
     let limited = facets.set.explanations.iter().filter(|reason| is_device(&reason.finding));
     let limited: Vec<f64> = limited.filter_map(|reason| place(&reason.params)).collect();
-    let faster = facets.set.comparisons.iter().filter(|found| {
+    let faster = facets.set.with_baseline().filter(|found| {
         IOPS.is_of(found)
             && found.verdict == Verdict::Faster
             && cells.iter().any(|cell| cell.arm == found.arm)
