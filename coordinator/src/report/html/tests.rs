@@ -138,7 +138,11 @@ fn a_sweep_begins_with_throughput_as_wide_as_the_page() {
     let first = figures[0];
     assert!(first.starts_with("page\"") && first.contains("plot wide") && first.contains("plot narrow"));
     let uring = set.compared("uring", &IOPS, &set.cells.last().unwrap().params).unwrap();
-    let label = format!("uring\u{2002}{} {}", Badge::of(uring.verdict).sign, super::super::view::ratio(uring.ratio.unwrap()));
+    let label = format!(
+        "uring\u{2002}{} {}",
+        Badge::of(uring.verdict).sign,
+        super::super::view::ratio(uring.ratio.unwrap())
+    );
     assert!(first.contains(&label), "no {label}");
     assert!(first.contains("class=\"sign "));
     // The minor ticks of the depths between 1 and 32.
