@@ -46,7 +46,8 @@ pub(super) fn warn(warnings: &mut Warnings, hosts: &[HostEntry], records: &[&Tri
 
 /// CPUs that workers of more than one of these agents are pinned to.
 fn shared_cpus(parts: &[&HostTrial]) -> Vec<u32> {
-    let pinned = |part: &HostTrial| part.ready.as_ref().map_or_else(Vec::new, |ready| ready.pinned_cpus.clone());
+    let pinned =
+        |part: &HostTrial| part.ready.as_ref().map_or_else(Vec::new, |ready| ready.pinned_cpus.clone());
     let sets: Vec<Vec<u32>> = parts.iter().map(|part| pinned(part)).collect();
     let several = |cpu: &u32| sets.iter().filter(|set| set.contains(cpu)).count() > 1;
     sets.iter().flatten().copied().filter(several).collect()
@@ -70,7 +71,11 @@ mod tests {
         }
         fixture.execute(usize::MAX);
         let set = fixture.analyse(None);
-        set.warnings.iter().filter(|warning| warning.code() == "one-machine").map(SetWarning::message).collect()
+        set.warnings
+            .iter()
+            .filter(|warning| warning.code() == "one-machine")
+            .map(SetWarning::message)
+            .collect()
     }
 
     #[test]

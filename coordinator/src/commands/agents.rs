@@ -127,8 +127,13 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
     let mut text = format!("{}\n", table.trim_fmt());
     if hosts.len() > 1 && !omitted.is_empty() {
         let kernel = of(&hosts[0], KERNEL);
-        let same = if omitted.iter().any(|fact| *fact == KERNEL) { format!(" (kernel {kernel})") } else { String::new() };
-        let line = format!("Equal on all {} hosts: {} facts{same}; --all shows them", hosts.len(), omitted.len());
+        let same = if omitted.iter().any(|fact| *fact == KERNEL) {
+            format!(" (kernel {kernel})")
+        } else {
+            String::new()
+        };
+        let line =
+            format!("Equal on all {} hosts: {} facts{same}; --all shows them", hosts.len(), omitted.len());
         text.push_str(&wrap(&line, usize::from(columns), 2));
         text.push('\n');
     }

@@ -55,7 +55,10 @@ fn reads_rates_of_the_matching_direction() {
     let each = loaded("[a]\nsize=1m\nruntime=1\nrw=randrw\nrwmixread=70\nrate_iops=50\n").workload;
     assert_eq!((each.rate.unwrap().per_second, each.read_percent), (100, 50));
     let listed = notes(&format!("{job}randrw\n")).join("\n");
-    assert!(listed.contains("line 5: rate_iops=100,200 (fio limits reads and writes each; here they are 300"), "{listed}");
+    assert!(
+        listed.contains("line 5: rate_iops=100,200 (fio limits reads and writes each; here they are 300"),
+        "{listed}"
+    );
     let one = "[a]\nsize=1m\nruntime=1\nrw=randrw\nrate_iops=90,\n";
     assert_eq!(loaded(one).workload.rate, None);
     assert!(notes(one).join("\n").contains("only one direction of a mixed job has a rate"));

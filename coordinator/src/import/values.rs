@@ -129,7 +129,9 @@ pub(super) fn range(text: &str, kb_base: u64) -> Result<Vec<u64>, String> {
     let unit = [4096, 512].into_iter().find(|unit| low.is_multiple_of(*unit)).unwrap_or(1);
     let unit = if low.is_power_of_two() { low } else { unit };
     let steps = (RANGE_SIZES - 1).min((high - low) / unit);
-    let at = |step: u64| low + ((high - low) as u128 * u128::from(step) / u128::from(steps.max(1))) as u64 / unit * unit;
+    let at = |step: u64| {
+        low + ((high - low) as u128 * u128::from(step) / u128::from(steps.max(1))) as u64 / unit * unit
+    };
     let mut sizes: Vec<u64> = (0..=steps).map(at).collect();
     sizes.dedup();
     Ok(sizes)

@@ -81,10 +81,14 @@ pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work:
     if let (Some((sizes, line)), Some(option)) = (spread, range) {
         let names: Vec<String> = sizes.iter().map(|bytes| ByteSize(*bytes).to_string()).collect();
         if let ([.., _, _], [first, .., last]) = (&names[..], &names[..]) {
-            let why = format!("{} sizes from {first} to {last} with about equal shares stand for the range", names.len());
+            let why = format!(
+                "{} sizes from {first} to {last} with about equal shares stand for the range",
+                names.len()
+            );
             options.note(&option, why, true);
         }
-        let shares = (0..names.len()).map(|index| (100 * (index + 1)) / names.len() - 100 * index / names.len());
+        let shares =
+            (0..names.len()).map(|index| (100 * (index + 1)) / names.len() - 100 * index / names.len());
         let parts: serde_json::Map<String, Value> =
             names.iter().cloned().zip(shares.map(|share| json!(share))).collect();
         let single = names.first().filter(|_| names.len() == 1).map(|size| json!(size));

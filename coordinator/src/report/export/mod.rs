@@ -203,13 +203,15 @@ mod tests {
             keys
         };
         let below = ["2", "4", "10", "20", "50", "100", "250", "500", "750", "1000"];
-        assert_eq!((keys("latency_ns"), keys("latency_us")), (below.map(String::from).into(), below.map(String::from).into()));
+        assert_eq!(
+            (keys("latency_ns"), keys("latency_us")),
+            (below.map(String::from).into(), below.map(String::from).into())
+        );
         assert_eq!(keys("latency_ms"), [&below[..], &["2000", ">=2000"]].concat());
         let near = |value: &Value, percent: f64| (value.as_f64().unwrap() - percent).abs() < 0.1;
         assert!(near(&job["latency_us"]["50"], 90.0) && near(&job["latency_us"]["100"], 10.0), "{job:#}");
-        let shares = ["latency_ns", "latency_us", "latency_ms"].map(|unit| {
-            job[unit].as_object().unwrap().values().filter_map(Value::as_f64).sum::<f64>()
-        });
+        let shares = ["latency_ns", "latency_us", "latency_ms"]
+            .map(|unit| job[unit].as_object().unwrap().values().filter_map(Value::as_f64).sum::<f64>());
         assert!((shares.iter().sum::<f64>() - 100.0).abs() < 1e-9, "{shares:?}");
         // 4,000 operations cost 0.4 + 2.6 us each on one worker of each host.
         let share = job["usr_cpu"].as_f64().unwrap();

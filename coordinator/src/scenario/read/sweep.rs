@@ -140,7 +140,9 @@ impl Reader<'_> {
                     let mut errors =
                         if arms.is_empty() { Vec::new() } else { claim.check(arms, axes.as_deref()) };
                     // A sweep that is shortened with --set may lack the points of some claims.
-                    if let Some(axes) = axes.as_deref().filter(|_| !self.document.is_set(&KeyPath::of(["sweep"]))) {
+                    if let Some(axes) =
+                        axes.as_deref().filter(|_| !self.document.is_set(&KeyPath::of(["sweep"])))
+                    {
                         errors.extend(claim.check_points(axes));
                     }
                     claims.push(claim);
