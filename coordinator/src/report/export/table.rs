@@ -20,6 +20,7 @@ pub(super) static EXPORT: Export = Export {
     help: "For a terminal",
     details: None,
     render: |source| Ok(render(source.set, source.width, source.colour)),
+    join: None,
 };
 
 /// The longest axis value, in bytes, that is shown in a column.
