@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     metric::throughput::IOPS,
-    params,
+    params::{self, Params},
     report::text::indented,
     stats::confidence::confidence_percent,
     summary::{
@@ -61,8 +61,9 @@ fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
 
 fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)> {
     let first = group.first()?;
-    let total = set.with_baseline().filter(|found| found.arm == first.arm && IOPS.is_of(found)).count();
-    let points = Points { points: group.iter().map(|found| found.params.clone()).collect(), total };
+    let of_arm = set.with_baseline().filter(|found| found.arm == first.arm && IOPS.is_of(found));
+    let all: Vec<Params> = of_arm.map(|found| found.params.clone()).collect();
+    let points = Points::among(group.iter().map(|found| found.params.clone()).collect(), &all);
     let ratio = |found: &Explanation| set.compared(&found.arm, &IOPS, &found.params)?.ratio;
     let size = |found: &Explanation| ratio(found).map_or(0.0, |ratio| ratio.ln().abs());
     let most = group.iter().max_by(|a, b| size(a).total_cmp(&size(b)))?;
