@@ -3,6 +3,8 @@
 mod concurrency;
 mod limit;
 mod load;
+#[cfg(test)]
+mod tests;
 mod trials;
 
 pub(super) use load::Loads;

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::{Fixture, params},
-        report::{BasicFormat, render, text},
+        report::{export::table, text},
     };
 
     fn step(arm: &str, ns: f64, change: Option<(f64, f64)>) -> WaterfallStep {
@@ -222,7 +222,7 @@ mod tests {
         assert!(text.lines().all(|line| text::width(line) <= 100), "{text}");
         insta::assert_snapshot!(text);
         for columns in [60, 80] {
-            let text = render(&set, BasicFormat::Table, columns, false);
+            let text = table::render(&set, columns, false, true);
             let ladder = text.split("Ladder:").nth(1).unwrap();
             assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{text}");
         }

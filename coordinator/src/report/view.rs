@@ -55,7 +55,7 @@ pub(super) struct Row {
 /// A row against another arm.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Versus {
-    /// The ratio of their IOPS; empty if a side was not measured.
+    /// The ratio of their IOPS; `None` if a side was not measured.
     pub(super) ratio: Option<f64>,
     /// The verdict; `None` if the scenario does not compare the two.
     pub(super) verdict: Option<Verdict>,

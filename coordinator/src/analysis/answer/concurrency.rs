@@ -5,6 +5,7 @@ use super::{
     trials::trials_needed,
 };
 use crate::{
+    analysis::explain::limit::overlaps,
     metric::{Metric, cost::CPU_PER_IO, cost::SYSCALLS_PER_IO, latency::P99, throughput::IOPS},
     params::Params,
     summary::{
@@ -14,7 +15,7 @@ use crate::{
     },
 };
 
-/// The metrics on which groups are compared.
+/// The metrics on which arms of equal concurrency are compared.
 static FACETS: [(Facet, &Metric); 4] = [
     (Facet::Iops, &IOPS),
     (Facet::CpuPerIo, &CPU_PER_IO),
@@ -37,7 +38,7 @@ pub(super) fn concurrency(set: &ComparisonSet, baseline: &str, loads: &Loads<'_>
         }
     }
     let equal = others.iter().filter_map(|other| {
-        group(set, loads, pairs.iter().filter(|found| found.baseline == *other).copied().collect())
+        group(set, loads, &FACETS, pairs.iter().filter(|found| found.baseline == *other).copied().collect())
     });
     let equal: Vec<Group> = equal.collect();
     if equal.is_empty() {
@@ -53,11 +54,18 @@ pub(super) fn concurrency(set: &ComparisonSet, baseline: &str, loads: &Loads<'_>
         .filter(of_iops)
         .filter(|found| loads.equal(found).is_some() && gain.iter().any(|other| other.arm == found.arm));
     let start = start.collect();
-    Some(Concurrency { gain: group(set, loads, gain), equal, start: group(set, loads, start) })
+    // More requests in flight gain IOPS; without more, system calls are the same.
+    let gain = group(set, loads, &FACETS[..1], gain);
+    Some(Concurrency { gain, equal, start: group(set, loads, &FACETS[..3], start) })
 }
 
 /// The group of these comparisons of IOPS with one other arm; `None` if there are none.
-fn group(set: &ComparisonSet, loads: &Loads<'_>, pairs: Vec<&Comparison>) -> Option<Group> {
+fn group(
+    set: &ComparisonSet,
+    loads: &Loads<'_>,
+    facets: &[(Facet, &Metric)],
+    pairs: Vec<&Comparison>,
+) -> Option<Group> {
     let first = *pairs.first()?;
     let distinct = |of: &mut dyn Iterator<Item = Params>| {
         of.fold(Vec::new(), |mut known: Vec<Params>, point| {
@@ -80,7 +88,7 @@ fn group(set: &ComparisonSet, loads: &Loads<'_>, pairs: Vec<&Comparison>) -> Opt
         let first = threads.next()?;
         threads.all(|other| other == first).then_some(first)
     };
-    let standings = FACETS.iter().filter_map(|(facet, metric)| {
+    let standings = facets.iter().filter_map(|(facet, metric)| {
         let compared = pairs
             .iter()
             .filter_map(|found| set.compared_with(&found.arm, &found.baseline, metric, &found.params));
@@ -116,6 +124,7 @@ fn standing(
         better: extent(Verdict::Faster),
         worse: extent(Verdict::Slower),
         all_equal: with(Verdict::NoDifference).len() == rated.len(),
+        all_close: rated.iter().all(|(_, ratio)| overlaps(*ratio)),
         range: range(&rated)?,
         trials_needed: trials_needed(&open),
     })

@@ -75,7 +75,11 @@ fn answer(set: &ComparisonSet, width: usize, colour: bool) -> String {
 
 /// Each arm against the baseline; `None` if there is none.
 fn by_arm(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
-    let sentences = words::answer::by_arm(&set.answer);
+    // Without arms of equal concurrency, the headline leads the report.
+    let sentences = match set.answer.concurrency {
+        Some(_) => words::answer::by_arm(&set.answer),
+        None => words::answer::arms(&set.answer).collect(),
+    };
     let mut lines = vec![Style::Bold.paint("By arm", colour)];
     lines.extend(sentences.iter().map(|sentence| indented(wrap(sentence, width - 2, 4))));
     (!set.answer.arms.is_empty()).then(|| lines.join("\n"))

@@ -37,7 +37,12 @@ pub(crate) fn findings(answer: &Answer) -> Vec<String> {
 /// The headline and each arm against the baseline.
 pub(crate) fn by_arm(answer: &Answer) -> Vec<String> {
     let headline = answer.headline.iter().flat_map(headline);
-    headline.chain(answer.arms.iter().map(arm)).collect()
+    headline.chain(arms(answer)).collect()
+}
+
+/// Each arm against the baseline.
+pub(crate) fn arms(answer: &Answer) -> impl Iterator<Item = String> {
+    answer.arms.iter().map(arm)
 }
 
 /// The notices, and the headline if the lines of [`lines`] do not replace it.
@@ -170,7 +175,10 @@ fn verdict(found: &VerdictAt) -> String {
         Verdict::Faster => most("up to"),
         Verdict::Slower => most("down to"),
         Verdict::NoDifference => String::new(),
-        Verdict::Inconclusive => found.trials_needed.as_ref().map(trials_needed).unwrap_or_default(),
+        Verdict::Inconclusive => found
+            .trials_needed
+            .as_ref()
+            .map_or_else(String::new, |needed| format!(" ({})", trials_needed(needed))),
     };
     format!("{}{}{detail}", found.verdict.as_str(), at_points(&found.points))
 }

@@ -113,13 +113,13 @@ pub(super) fn too_few_urgent(reason: &TooFewUrgent) -> String {
     )
 }
 
-/// ` (needs about 7 more trials)`, or ` (needs 4 to 19 more trials)`.
+/// `needs about 7 more trials`, or `needs 4 to 19 more trials`.
 fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> String {
     let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
     let trials = if *most == 1 { "trial" } else { "trials" };
     let places = if *everywhere { "" } else { " at some points" };
     let noisy = if *least > MANY_TRIALS { "too noisy: " } else { "" };
-    format!(" ({noisy}needs {number} more {trials}{places})")
+    format!("{noisy}needs {number} more {trials}{places}")
 }
 
 #[cfg(test)]
@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn gives_the_number_of_trials_a_verdict_needs() {
         let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
-        assert_eq!(needed(9, 9, true), " (needs about 9 more trials)");
-        assert_eq!(needed(1, 1, true), " (needs about 1 more trial)");
-        assert_eq!(needed(4, 19, false), " (needs 4 to 19 more trials at some points)");
-        assert_eq!(needed(234, 234, true), " (too noisy: needs about 234 more trials)");
+        assert_eq!(needed(9, 9, true), "needs about 9 more trials");
+        assert_eq!(needed(1, 1, true), "needs about 1 more trial");
+        assert_eq!(needed(4, 19, false), "needs 4 to 19 more trials at some points");
+        assert_eq!(needed(234, 234, true), "too noisy: needs about 234 more trials");
     }
 }

@@ -28,7 +28,7 @@ pub struct Group {
     pub threads_against: Option<u32>,
     /// The points.
     pub points: Points,
-    /// The verdicts on each metric that was compared.
+    /// The verdicts on each metric that matters here and was compared.
     pub standings: Vec<Standing>,
 }
 
@@ -58,6 +58,8 @@ pub struct Standing {
     pub worse: Option<Extent>,
     /// Whether every comparison found *no difference*.
     pub all_equal: bool,
+    /// Whether every ratio is close to 1, whatever the verdicts.
+    pub all_close: bool,
     /// The smallest and the largest ratio.
     pub range: [f64; 2],
     /// The number of further trials that the inconclusive comparisons need, if it is known.
