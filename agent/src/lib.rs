@@ -5,7 +5,7 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`clock`], `drain`, [`slot`], [`source`], [`topology`], [`workload`].
+//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`slot`], [`source`], [`topology`], [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
 //! 4. [`verify`]: comparison of data read with data written.
@@ -19,6 +19,7 @@
 //! `tests/layers.rs` fails on an import against this order and on any cycle of files.
 
 pub mod buffers;
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod counters;

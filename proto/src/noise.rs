@@ -1,5 +1,7 @@
 //! Other activity on a host during a trial that could have changed its results.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::trial::FieldError;
@@ -30,6 +32,8 @@ pub struct Noise {
     pub frequencies: Vec<Frequency>,
     /// Number of times that the hardware throttled one of the trial's CPUs because of heat.
     pub throttled: Option<u64>,
+    /// The CPU quota of the agent's control group, or of an ancestor, and its effect; absent without a quota.
+    pub quota: Option<Quota>,
     /// The kernel's clock source at the first reading.
     pub clocksource: Option<String>,
     /// The kernel's clock source at the last reading.
@@ -51,7 +55,46 @@ impl Noise {
         if self.waited_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Err(FieldError::malformed("noise.waited_share", "must lie from 0 to 1"));
         }
+        if self.quota.is_some_and(|quota| quota.limit.period_us == 0) {
+            return Err(FieldError::malformed("noise.quota.limit.period_us", "must be more than 0"));
+        }
         Ok(())
+    }
+}
+
+/// A CPU quota, and how often it stopped the group between two readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// The tightest quota.
+    pub limit: CpuQuota,
+    /// Periods in which a quota ran out.
+    pub throttled_periods: u64,
+    /// Time for which CPUs were taken from the group, in nanoseconds, summed over CPUs.
+    pub throttled_ns: u64,
+}
+
+/// The CPU time that a control group may use in each period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuQuota {
+    /// CPU time in microseconds.
+    pub quota_us: u64,
+    /// The period in microseconds.
+    pub period_us: u64,
+}
+
+impl CpuQuota {
+    /// The quota as a number of CPUs.
+    #[must_use]
+    pub fn cpus(self) -> f64 {
+        self.quota_us as f64 / self.period_us.max(1) as f64
+    }
+}
+
+/// `0.40 CPUs (40 ms in each 100 ms)`
+impl fmt::Display for CpuQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |us: u64| us as f64 / 1000.0;
+        write!(f, "{:.2} CPUs ({} ms in each {} ms)", self.cpus(), ms(self.quota_us), ms(self.period_us))
     }
 }
 

@@ -187,7 +187,7 @@ impl Engine for Libaio {
                 },
                 fd: self.file.as_raw_fd().cast_unsigned(),
                 // A sync has no offset and no memory; otherwise the kernel would refuse it.
-                address: if op.len > 0 { self.buffers.slot(slot) as u64 } else { 0 },
+                address: if op.len > 0 { self.buffers.of(slot, op) as u64 } else { 0 },
                 len: u64::from(op.len),
                 offset: op.offset.cast_signed(),
                 ..Iocb::default()

@@ -91,7 +91,7 @@ impl Engine for Psync {
             OpKind::Write | OpKind::WriteLinked => {
                 self.writes += 1;
                 // SAFETY: as above.
-                unsafe { syscall!(Sysno::pwrite64, fd, self.buffers.slot(slot), len, at) }
+                unsafe { syscall!(Sysno::pwrite64, fd, self.buffers.of(slot, op), len, at) }
             }
             OpKind::Fsync | OpKind::Fdatasync => self.syncs.call(op.kind, fd),
         };

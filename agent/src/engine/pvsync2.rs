@@ -50,7 +50,7 @@ impl Pvsync2 {
 
     #[inline]
     fn call(&mut self, slot: Slot, op: Op, flags: libc::c_int) -> i32 {
-        let block = libc::iovec { iov_base: self.buffers.slot(slot).cast(), iov_len: op.len as usize };
+        let block = libc::iovec { iov_base: self.buffers.of(slot, op).cast(), iov_len: op.len as usize };
         let (fd, at) = (self.file.as_raw_fd(), op.offset);
         // The offset in two halves; the second is unused if a register holds 64 bits.
         let (iovec, high) = (&raw const block, 0);

@@ -128,6 +128,51 @@ fn ring_writes_and_reports_errors() {
     assert_eq!(drain(&mut engine, 1)[0].result, -libc::EBADF);
 }
 
+/// Writes blocks one after another through one slot. Returns how many of the blocks in the file are distinct.
+fn distinct(engine: &mut impl Engine, file: &std::fs::File, blocks: u64) -> usize {
+    for block in 0..blocks {
+        engine.queue([(0, Op::new(OpKind::Write, block * BLOCK as u64, BLOCK as u32))].into_iter());
+        assert_eq!(drain(engine, 1)[0].result, BLOCK as i32);
+    }
+    let mut found = vec![0; blocks as usize * BLOCK];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut found, 0).unwrap();
+    found.chunks(BLOCK).collect::<std::collections::HashSet<_>>().len()
+}
+
+#[test]
+fn every_engine_writes_different_blocks() {
+    const BLOCKS: u64 = 2000;
+    let file = std::fs::File::from(file_of(0));
+    let open = || OwnedFd::from(file.try_clone().unwrap());
+    let varied = || Buffers::varied(1, BLOCK, 1).unwrap();
+    let check = |name: &str, distinct: usize| {
+        assert_eq!(distinct as u64, BLOCKS, "{name}");
+        file.set_len(0).unwrap();
+    };
+    check("psync", distinct(&mut Psync::new(open(), varied()), &file, BLOCKS));
+    let knobs = trial::Engine::new(EngineKind::Pvsync2);
+    check("pvsync2", distinct(&mut Pvsync2::new(&knobs, open(), varied()), &file, BLOCKS));
+    match Libaio::new(1, open(), varied()) {
+        Ok(mut engine) => check("libaio", distinct(&mut engine, &file, BLOCKS)),
+        Err(refusal) => crate::skip::skip(&format!("libaio: {}", refusal.message())),
+    }
+    for (fixed_buffers, vectored) in [(false, false), (true, false), (false, true)] {
+        let ring = trial::RingOptions { fixed_buffers, vectored, ..trial::RingOptions::default() };
+        let engine = trial::Engine {
+            ring,
+            fallback: trial::Fallback::Allow,
+            ..trial::Engine::new(EngineKind::IoUring)
+        };
+        let attach = Attach::default();
+        let opcode = Opcode::Transfer;
+        let setup = RingSetup { opcode, depth: 1, engine: &engine, worker: 0, poller: None, attach: &attach };
+        match Ring::new(&setup, open(), varied()) {
+            Ok((mut ring, _)) => check("io_uring", distinct(&mut ring, &file, BLOCKS)),
+            Err(refusal) => return crate::skip::skip(&refusal.message()),
+        }
+    }
+}
+
 #[test]
 fn polling_thread_replaces_calls() {
     let knobs = trial::Engine {

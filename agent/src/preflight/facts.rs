@@ -12,6 +12,7 @@ use rustix::process::Resource;
 
 use super::{hypervisor, limits::limit};
 use crate::{
+    cgroup::{self, Group},
     target::{facts as storage, meminfo},
     topology::Topology,
 };
@@ -59,6 +60,7 @@ pub(super) fn gather(topology: &Topology, data_dir: &Path) -> BTreeMap<String, S
     machine(&mut facts);
     facts.put("limit.memlock", Some(limit(Resource::Memlock, true)));
     facts.put("limit.open_files", Some(limit(Resource::Nofile, false)));
+    groups(&mut facts);
     facts.put("agent.build", Some(if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()));
     facts.put("data_dir", Some(data_dir.display().to_string()));
     if let Ok(dir) = fs::File::open(data_dir) {
@@ -166,6 +168,61 @@ fn machine(facts: &mut Facts) {
     facts.put("cpu.emulated_by", emulated_by.map(str::to_owned));
     facts.put("virtualisation", Some(guest.map_or_else(|| "none seen".to_owned(), |guest| guest.of)));
     facts.put("container", container());
+    facts.put("boot_id", read("/proc/sys/kernel/random/boot_id"));
+    facts.put("machine.id", read("/etc/machine-id").map(|id| format!("{:016x}", fnv1a(id.as_bytes()))));
+}
+
+/// The 64-bit FNV-1a hash. A machine id is confidential (machine-id(5)), so only its hash is reported.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
+}
+
+/// Limits of the control groups of this process.
+fn groups(facts: &mut Facts) {
+    let least = |controller, files| cgroup::least(&cgroup::groups(controller), files);
+    let cpu = cgroup::groups("cpu");
+    facts.put("limit.cpu_quota", cgroup::cpu_quota(&cpu).map(|quota| quota.to_string()));
+    let cpuset = cgroup::groups("cpuset");
+    let cpus = |group: &Group| {
+        group.read(if group.unified { "cpuset.cpus.effective" } else { "cpuset.effective_cpus" })
+    };
+    let cpus =
+        cpuset.iter().find_map(cpus).filter(|cpus| Some(cpus) != read(format!("{CPUS}/online")).as_ref());
+    facts.put("limit.cpuset", cpus);
+    let memory = least("memory", ["memory.max", "memory.limit_in_bytes"]);
+    facts.put("limit.memory", memory.map(|bytes| rough(ByteSize(bytes))));
+    facts.put("limit.pids", least("pids", ["pids.max", "pids.max"]).map(|pids| pids.to_string()));
+    facts.put("limit.io", io_limits(&[cgroup::groups("io"), cgroup::groups("blkio")].concat()));
+}
+
+/// Limits of the throughput of devices, such as `8:0 rbps=1048576`; several are separated by `, `.
+fn io_limits(groups: &[Group]) -> Option<String> {
+    const V1: [(&str, &str); 4] = [
+        ("rbps", "blkio.throttle.read_bps_device"),
+        ("wbps", "blkio.throttle.write_bps_device"),
+        ("riops", "blkio.throttle.read_iops_device"),
+        ("wiops", "blkio.throttle.write_iops_device"),
+    ];
+    let mut limits = BTreeSet::new();
+    for group in groups {
+        if group.unified {
+            // `8:0 rbps=1048576 wbps=max riops=max wiops=max`
+            for line in group.read("io.max").unwrap_or_default().lines() {
+                let words: Vec<&str> = line.split(' ').filter(|word| !word.ends_with("=max")).collect();
+                limits.insert(words.join(" "));
+            }
+            continue;
+        }
+        for (name, file) in V1 {
+            for line in group.read(file).unwrap_or_default().lines() {
+                // `8:0 1048576`
+                limits.extend(line.split_once(' ').map(|(device, value)| format!("{device} {name}={value}")));
+            }
+        }
+    }
+    (!limits.is_empty()).then(|| limits.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Signs of a container around the agent. `None` does not rule one out.
@@ -186,6 +243,29 @@ fn container() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn io_limits_of_both_versions_are_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let group = |name: &str, unified, file: &str, text: &str| {
+            let dir = root.path().join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join(file), text).unwrap();
+            Group { dir, unified }
+        };
+        let v2 = group("a", true, "io.max", "8:16 rbps=max wbps=1048576 riops=max wiops=120\n");
+        let v1 = group("b", false, "blkio.throttle.read_iops_device", "8:0 30\n");
+        let none = group("c", false, "blkio.throttle.read_bps_device", "");
+        assert_eq!(io_limits(&[v2, v1]).as_deref(), Some("8:0 riops=30, 8:16 wbps=1048576 wiops=120"));
+        assert_eq!(io_limits(&[none]), None);
+    }
+
+    #[test]
+    fn a_machine_is_identified() {
+        let facts = gather(&Topology::discover().unwrap(), Path::new("/"));
+        assert_eq!(facts["boot_id"].len(), 36);
+        assert_eq!(fnv1a(b"a"), 0xAF63_DC4C_8601_EC8C);
+    }
 
     #[test]
     fn only_relevant_words_are_recorded() {

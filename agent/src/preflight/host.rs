@@ -9,7 +9,11 @@ use rustix::{
 };
 
 use super::{capability, limits::memlock_limit};
-use crate::{target::probe_direct_io, topology::Topology};
+use crate::{
+    cgroup::{self, Group},
+    target::probe_direct_io,
+    topology::Topology,
+};
 
 /// Limit of open files below which trials with many threads fail.
 const OPEN_FILES: u64 = 4096;
@@ -24,6 +28,7 @@ pub(super) fn capabilities(topology: &Topology, data_dir: &Path) -> Vec<Capabili
         capability("memlock", memlock()),
         capability("open_files", open_files()),
         capability("cpus", cpus(topology)),
+        capability("cpu_quota", cpu_quota(&cgroup::groups("cpu"), topology.cpus.len())),
     ]
 }
 
@@ -65,6 +70,20 @@ fn open_files() -> Result<String, (String, String)> {
     }
 }
 
+/// A quota below the number of usable CPUs stops workers that are busy.
+fn cpu_quota(groups: &[Group], usable: usize) -> Result<String, (String, String)> {
+    match cgroup::cpu_quota(groups) {
+        Some(quota) if quota.cpus() < usable as f64 => {
+            let detail = format!("the control group may use {quota}: the kernel stops busy workers");
+            let remedy = "remove the CPU quota of the container or service (cpu.max, docker --cpus, CPUQuota=), or pin \
+                          it to CPUs instead (cpuset)";
+            Err((detail, remedy.to_owned()))
+        }
+        Some(quota) => Ok(format!("{quota}: enough for the {usable} usable CPUs")),
+        None => Ok("no CPU quota".to_owned()),
+    }
+}
+
 fn cpus(topology: &Topology) -> Result<String, (String, String)> {
     let usable = topology.cpus.len();
     if usable < 2 {
@@ -79,4 +98,25 @@ fn cpus(topology: &Topology) -> Result<String, (String, String)> {
         topology.runtime_cpu,
         usable - 1
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_below_the_usable_cpus_is_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let quota = |max: &str| {
+            std::fs::write(root.path().join("cpu.max"), max).unwrap();
+            cpu_quota(&[Group { dir: root.path().to_owned(), unified: true }], 2)
+        };
+        let (detail, remedy) = quota("40000 100000\n").unwrap_err();
+        assert!(
+            detail.contains("0.40 CPUs (40 ms in each 100 ms)") && remedy.contains("cpu.max"),
+            "{detail}"
+        );
+        assert!(quota("200000 100000\n").unwrap().contains("2.00 CPUs"));
+        assert_eq!(quota("max 100000\n").unwrap(), "no CPU quota");
+    }
 }

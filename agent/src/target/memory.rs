@@ -1,16 +1,15 @@
 //! Available memory, in the host and in the control groups of this process. If a group runs out of memory, the agent is
 //! killed, even if the host has plenty.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+
+use crate::cgroup::{self, Group, keyed};
 
 /// Memory that this process can allocate without swapping, in bytes. `None` if unknown.
 pub(crate) fn memory_available() -> Option<u64> {
     let host = super::meminfo(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")?;
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    Some(in_groups(&groups, Path::new("/sys/fs/cgroup")).map_or(host, |groups| host.min(groups)))
+    let groups = cgroup::groups("memory");
+    Some(groups.iter().filter_map(left_in).fold(host, u64::min))
 }
 
 /// Names of a group's files for limit and usage, and of the reclaimable entries of its `memory.stat`.
@@ -28,68 +27,43 @@ const V1: Names = Names {
 const V2: Names =
     Names { limit: "memory.max", used: "memory.current", files: ["inactive_file", "active_file"] };
 
-/// Least memory available in the groups of a `/proc/PID/cgroup` and in their visible parents, in bytes. `root`: mount
-/// point of the groups. `None` if there is no limit.
-fn in_groups(groups: &str, root: &Path) -> Option<u64> {
-    let left = groups.lines().filter_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (fields.next()?, fields.next()?);
-        let (names, root) = match controllers {
-            "" => (V2, root.to_owned()),
-            _ if controllers.split(',').any(|name| name == "memory") => (V1, root.join("memory")),
-            _ => return None,
-        };
-        let mut group: PathBuf = root.join(path.trim_start_matches('/'));
-        // In a container, the path may be one of the host's, of which only the root is visible.
-        std::iter::from_fn(|| {
-            let seen = group.starts_with(&root).then(|| left_in(&group, &names))?;
-            group.pop();
-            Some(seen)
-        })
-        .flatten()
-        .min()
-    });
-    left.min()
-}
-
-fn left_in(group: &Path, names: &Names) -> Option<u64> {
-    let read = |name: &str| fs::read_to_string(group.join(name)).ok();
-    let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
+/// Memory that is left in a group, in bytes. `None` if it has no limit.
+fn left_in(group: &Group) -> Option<u64> {
+    let names = if group.unified { V2 } else { V1 };
     // `max` means no limit; it does not parse as a number.
+    let number = |name: &str| group.read(name)?.parse::<u64>().ok();
     let (limit, used) = (number(names.limit)?, number(names.used)?);
-    let stat = read("memory.stat").unwrap_or_default();
-    let of = |name: &str| {
-        let value = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|value| value.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let files: u64 = names.files.into_iter().map(of).sum();
+    let stat = group.read("memory.stat").unwrap_or_default();
+    let files: u64 = names.files.into_iter().filter_map(|name| keyed(&stat, name)).sum();
     Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn group(path: &Path, files: &[(&str, &str)]) {
-        fs::create_dir_all(path).unwrap();
-        files.iter().for_each(|(name, text)| fs::write(path.join(name), text).unwrap());
+    fn group(dir: &Path, unified: bool, files: &[(&str, &str)]) -> Group {
+        fs::create_dir_all(dir).unwrap();
+        files.iter().for_each(|(name, text)| fs::write(dir.join(name), text).unwrap());
+        Group { dir: dir.to_owned(), unified }
     }
 
     #[test]
-    fn the_tightest_group_limits_and_its_cache_is_reclaimable() {
+    fn the_cache_of_a_group_is_reclaimable() {
         let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| root.path().join(path);
-        let left = |groups: &str| in_groups(groups, root.path());
-        group(&at("a/b"), &[("memory.max", "max\n"), ("memory.current", "700\n")]);
-        assert_eq!(left("0::/a/b\n"), None, "no group has a limit");
+        let left = |name: &str, unified, files: &[(&str, &str)]| {
+            left_in(&group(&root.path().join(name), unified, files))
+        };
+        let none = [("memory.max", "max\n"), ("memory.current", "700\n")];
+        assert_eq!(left("none", true, &none), None, "the group has no limit");
         let stat = "anon 600\ninactive_file 250\nactive_file 50\ninactive_file_more 9\n";
-        group(&at("a"), &[("memory.max", "1000\n"), ("memory.current", "900\n"), ("memory.stat", stat)]);
-        assert_eq!(left("1:cpu:/x\n0::/a/b\n"), Some(400));
-        assert_eq!(left("0::/elsewhere/b\n"), None, "only the root is visible");
+        let v2 = [("memory.max", "1000\n"), ("memory.current", "900\n"), ("memory.stat", stat)];
+        assert_eq!(left("v2", true, &v2), Some(400));
         let v1 = [("memory.limit_in_bytes", "50\n"), ("memory.usage_in_bytes", "80\n")];
-        group(&at("memory/c"), &v1);
-        assert_eq!(left("4:cpu,memory:/c\n0::/a\n"), Some(0), "used up");
-        assert_eq!(left("broken\n0:\n"), None);
+        assert_eq!(left("v1", false, &v1), Some(0), "used up");
+        assert_eq!(left("empty", true, &[]), None);
     }
 
     #[test]

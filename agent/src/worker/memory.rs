@@ -12,7 +12,7 @@ use super::{
     pacer,
     recorder::{Recorded, spares},
 };
-use crate::{target::memory_available, workload::Ops};
+use crate::{buffers::Buffers, target::memory_available, workload::Ops};
 
 /// Memory of a worker for other purposes: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;
@@ -44,11 +44,17 @@ fn ledgers(trial: &Trial, size: u64) -> u64 {
     if work.verify { size / work.block_size.unit().0.max(1) * size_of::<u32>() as u64 } else { 0 }
 }
 
+/// Whether each write of a trial sends other data. Verification writes contents of its own.
+pub(super) fn varies(trial: &Trial) -> bool {
+    trial.workload.writes() && !trial.workload.verify && trial.engine.kind.moves_data()
+}
+
 /// Buffers, histograms and tables of all workers, in bytes.
 fn needed(trial: &Trial) -> u64 {
     let (work, workers) = (&trial.workload, trial.workers());
-    let blocks: u64 = trial.engine.lanes_with_rings().iter().map(|lane| trial.largest_block(*lane).0).sum();
-    let buffers = u64::from(trial.depth_per_worker()) * blocks;
+    let depth = trial.depth_per_worker();
+    let of_lane = |lane| Buffers::needed(depth, trial.largest_block(lane).0 as usize, varies(trial)) as u64;
+    let buffers: u64 = trial.engine.lanes_with_rings().iter().map(|lane| of_lane(*lane)).sum();
     let slices = 1 + spares(workers) as u64;
     let histograms =
         slices * Recorded::of(trial).count() as u64 * histogram::empty::<u32>().distinct_values() as u64;

@@ -13,9 +13,10 @@ use proto::{
     warning::Warning,
 };
 
-use super::event::Report;
+use super::{event::Report, memory};
 use crate::{
-    buffers::Buffers, counters::audit::Audit, drain::DrainDeadline, engine::Engine, topology, workload::Op,
+    buffers::Buffers, counters::audit::Audit, drain::DrainDeadline, engine::Engine, topology, verify,
+    workload::Op,
 };
 
 /// Runs a thread's work and turns a panic into a refusal.
@@ -38,7 +39,12 @@ pub(super) fn settle(thread: ThreadName, cpu: u32) -> Result<(), Refusal> {
 /// The blocks of `depth` slots, for the operations of a lane, or of all lanes that share its ring.
 pub(super) fn buffers(trial: &Trial, lane: Lane, depth: u32, worker: u32) -> Result<Buffers, Refusal> {
     let block = trial.largest_block(lane);
-    Buffers::new(depth, block.0 as usize, trial.seed ^ u64::from(worker)).map_err(|error| {
+    let (block_size, seed) = (block.0 as usize, verify::mark(trial) ^ u64::from(worker));
+    let made = match memory::varies(trial) {
+        true => Buffers::varied(depth, block_size, seed),
+        false => Buffers::new(depth, block_size, seed),
+    };
+    made.map_err(|error| {
         let failure = MemoryFailure::Buffers { depth, block, error: error.into() };
         WorkerRefusal::NoMemory { failure }.into()
     })

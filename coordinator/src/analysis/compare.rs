@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     cells::{BlockValues, Row},
-    urgent,
+    unjudged::unjudged,
 };
 use crate::{
     metric::{COMPARED, Compared, Operations, Statistic},
@@ -88,7 +88,7 @@ fn judged(
     against: &Against<'_>,
 ) -> Comparison {
     let params = &row.summary.params;
-    let reason = urgent::too_few_urgent(compared.metric, [&row.summary, &base.summary]);
+    let reason = unjudged(compared.metric, [&row.summary, &base.summary]);
     let judged = found.difference.zip(p).filter(|_| reason.is_none());
     let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
         verdict(&difference, adjusted.p, compared.metric.better, against.margin)

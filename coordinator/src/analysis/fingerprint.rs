@@ -7,7 +7,7 @@ use crate::summary::{HostSummary, insight::FactDifference, run_diff::FactChange}
 
 /// Prefixes of facts and their common names; those with the largest effect come first. All other facts come last, under
 /// their own names.
-const CLASSES: [(&str, &str); 47] = [
+const CLASSES: [(&str, &str); 49] = [
     ("cpu.emulated_by", "emulation"),
     ("agent.build", "the agent's build"),
     ("kernel.release", "kernel"),
@@ -52,6 +52,8 @@ const CLASSES: [(&str, &str); 47] = [
     ("kernel.perf", "perf settings"),
     ("kernel.", "kernel settings"),
     ("memory.", "memory"),
+    ("limit.cpu", "CPU limits"),
+    ("limit.io", "I/O limits"),
     ("limit.memlock", "locked memory"),
     ("limit.", "limits"),
     ("agent.", "agent"),
@@ -59,7 +61,7 @@ const CLASSES: [(&str, &str); 47] = [
 
 /// Facts that differ between any two hosts and explain nothing: names, addresses, times, and numbers that are assigned
 /// at each start.
-pub const TRIVIAL: [&str; 11] = [
+pub const TRIVIAL: [&str; 12] = [
     "address",
     "boot_id",
     "data_dir",
@@ -67,6 +69,7 @@ pub const TRIVIAL: [&str; 11] = [
     "data_dir.path",
     "hostname",
     "kernel.hostname",
+    "machine.id",
     "machine.serial",
     "machine.uuid",
     "time",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     expectations::Measured,
+    unjudged::unjudged,
     unpaired::{self, Ratio, Sample},
-    urgent,
 };
 use crate::{
     metric::Metric,
@@ -105,7 +105,7 @@ impl Measured for ComparisonSet {
             None => {
                 let found = self.compare(arm, other, metric, point)?;
                 let cells = [self.cell(arm, point)?, self.cell(other, point)?];
-                if urgent::too_few_urgent(metric, cells).is_some() {
+                if unjudged(metric, cells).is_some() {
                     return Some(Verdict::Inconclusive);
                 }
                 let margin = self.margin.unwrap_or(DEFAULT_MARGIN);

@@ -41,6 +41,7 @@ pub mod run_diff;
 mod tests;
 pub mod timeline;
 pub(crate) mod trials;
+mod unjudged;
 pub mod unpaired;
 pub mod urgent;
 mod warnings;
@@ -98,6 +99,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         let data = gather(plan, cell, of_cell, input.hosts, run, &mut warnings)?;
         warnings.of_cell(&data);
         let of_cell = data.rows();
+        of_cell.iter().take(1).for_each(|merged| warnings.of_cut_off(&merged.summary));
         if cell.template.engine.urgent.is_some() {
             of_cell.iter().take(1).for_each(|merged| urgent::warn(&mut warnings, &merged.summary));
         }

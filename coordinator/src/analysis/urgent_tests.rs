@@ -11,7 +11,7 @@ use super::{
 use crate::{
     metric::lanes::urgent,
     scenario::expect::parse,
-    summary::{ComparisonSet, TooFewUrgent, Verdict},
+    summary::{ComparisonSet, TooFewUrgent, Unjudged, Verdict},
     warning::SetWarning,
 };
 
@@ -131,7 +131,7 @@ fn too_few_urgent_operations_have_no_verdict_on_their_p99() {
         let p99 = found("urgent_p99");
         assert_eq!((p99.verdict, p99.trials_more), (Verdict::Inconclusive, None));
         assert!((p99.ratio.unwrap() - 0.5).abs() < 0.01, "the ratio is shown: {p99:?}");
-        let reason = TooFewUrgent { arm: arm.into(), per_trial: 98.0, needed: 100 };
+        let reason = Unjudged::TooFewUrgent(TooFewUrgent { arm: arm.into(), per_trial: 98.0, needed: 100 });
         assert_eq!(p99.reason, Some(reason));
         assert_eq!(found("urgent_p50").reason, None);
         let message = warning(&set).unwrap().message();
@@ -157,7 +157,8 @@ fn too_few_urgent_operations_have_no_verdict_on_their_p99() {
         let diff = run_diff::compare(side, side, &chosen);
         let verdicts: Vec<Verdict> = diff.comparisons.iter().map(|found| found.verdict).collect();
         assert_eq!(verdicts, [Verdict::Faster, Verdict::Inconclusive]);
-        assert_eq!(diff.tallies[1].reason.as_ref().map(|reason| reason.per_trial), Some(98.0));
+        let reason = Unjudged::TooFewUrgent(TooFewUrgent { arm: arm.into(), per_trial: 98.0, needed: 100 });
+        assert_eq!(diff.tallies[1].reason, Some(reason));
     }
 }
 

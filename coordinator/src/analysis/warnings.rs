@@ -26,8 +26,6 @@ const COUNT_TOLERANCE: f64 = 0.01;
 /// Interrupts per operation from which on a cell with polling was not polled. At depth, completions share interrupts,
 /// and other programs may use the disk too.
 const NOT_POLLED: f64 = 0.5;
-/// Share of the offered rate that counts as reached, because a trial starts and ends within a request.
-const RATE_REACHED: f64 = 0.98;
 
 /// The warnings found so far.
 #[derive(Debug, Default)]
@@ -67,7 +65,7 @@ impl Entry {
         let more = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
         let heavier = |a: Warning, b: Warning| if b.weight() > a.weight() { b } else { a };
         let warning = self.others.into_iter().fold(self.first, heavier);
-        SetWarning { host: self.host, warning, trials: self.trials, more }
+        SetWarning { host: self.host, hosts: Vec::new(), worst: None, warning, trials: self.trials, more }
     }
 }
 
@@ -86,9 +84,9 @@ impl Warnings {
         self.entries.push(Entry { trials: Some(trials), ..Entry::new(Some(host), warning.into()) });
     }
 
-    /// The warnings in the order of their first occurrence.
+    /// The warnings in the order of their first occurrence, those of several hosts joined.
     pub(super) fn into_list(self) -> Vec<SetWarning> {
-        self.entries.into_iter().map(Entry::into_set).collect()
+        SetWarning::joined(self.entries.into_iter().map(Entry::into_set))
     }
 
     /// Warnings about the plan.
@@ -119,11 +117,27 @@ impl Warnings {
             return;
         };
         self.add(None, CellWarning::OpenLoopCpu {});
-        if iops.mean < RATE_REACHED * offered_per_s {
+        if row.throughput.reached_from_per_s.is_some_and(|least| iops.mean < least) {
             let (arm, params, iops) = (row.arm.clone(), row.params.clone(), iops.mean);
             let warning = CellWarning::RateNotReached { arm, params, offered_per_s, iops };
             self.add(row.host.as_deref(), warning);
         }
+    }
+
+    /// Warns of latencies that the window cuts off.
+    pub(super) fn of_cut_off(&mut self, row: &CellSummary) {
+        let (Some(needed), Some(in_flight)) = (row.latency.needs_runtime_ns, row.threads.in_flight) else {
+            return;
+        };
+        let (Some(iops), Some(latency)) = (&row.throughput.iops, &row.latency.all) else { return };
+        let warning = CellWarning::LatencyCutOff {
+            arm: row.arm.clone(),
+            params: row.params.clone(),
+            in_flight,
+            seen: iops.mean * latency.mean / 1e9,
+            needed: Nanos(needed),
+        };
+        self.add(row.host.as_deref(), warning);
     }
 
     /// Warns of a cell with polling whose disk sent interrupts.
@@ -277,7 +291,12 @@ fn at_fault(record: &TrialRecord, reasons: &[KeptOut]) -> Option<String> {
             short || !trials::faults(record, host).is_empty()
         };
         let faulty = record.hosts.iter().find(has_fault).map(|host| host.host.clone());
-        faulty.or_else(|| findings::marks(record).into_iter().find_map(|mark| mark.host))
+        faulty.or_else(|| {
+            findings::marks(record).into_iter().find_map(|mark| {
+                let [host] = <[String; 1]>::try_from(mark.hosts).ok()?;
+                Some(host)
+            })
+        })
     })
 }
 
@@ -301,7 +320,7 @@ mod tests {
         }
         warnings.add(Some("n2"), arm("a"));
         let list = warnings.into_list();
-        assert_eq!(list.len(), 2);
+        assert_eq!((list.len(), list[0].place().as_deref()), (1, Some("n1, n2")));
         assert_eq!((&list[0].warning, list[0].more), (&arm("a").into(), 3));
         assert!(list[0].message().ends_with(" (and 3 more like it)"), "{}", list[0].message());
     }

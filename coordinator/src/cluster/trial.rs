@@ -155,8 +155,7 @@ impl Running<'_> {
     }
 
     fn start(&mut self, cluster: &Cluster) {
-        let round_trip = self.hosts.iter().map(|host| host.run.clock.error_ns * 2).max().unwrap_or(0);
-        let lead = Duration::from_nanos(round_trip.saturating_mul(4)).max(self.timing.min_lead);
+        let lead = lead(&self.timing, self.hosts.iter().map(|host| host.run.clock));
         let at_ns = clock::now_ns() + u64::try_from(lead.as_nanos()).unwrap_or(u64::MAX / 2);
         for i in 0..self.hosts.len() {
             let run = &mut self.hosts[i].run;
@@ -278,10 +277,35 @@ impl Running<'_> {
     }
 }
 
+/// The time between the start request and the start. The measured round trips are the shortest ones of an idle host; a
+/// request on a busy network may take four times as long. Requests to further hosts are sent after each other.
+fn lead(timing: &Timing, clocks: impl ExactSizeIterator<Item = ClockOffset>) -> Duration {
+    let others = u32::try_from(clocks.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let round_trip = clocks.map(|clock| clock.error_ns.saturating_mul(2)).max().unwrap_or(0);
+    let reached = Duration::from_nanos(round_trip.saturating_mul(4)).max(timing.min_lead);
+    reached.saturating_add(timing.lead_per_host.saturating_mul(others))
+}
+
 fn is_cancellation(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Session(SessionRefusal::Cancelled { .. }))
 }
 
 fn gone() -> Refusal {
     HostRefusal::Lost { cause: LossCause::Gone }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lead_grows_with_round_trips_and_hosts() {
+        let of = |hosts: usize, error_ns| {
+            lead(&Timing::default(), vec![ClockOffset { offset_ns: 0, error_ns }; hosts].into_iter())
+                .as_millis()
+        };
+        assert_eq!((of(1, 50_000), of(2, 50_000)), (20, 26), "short round trips");
+        assert_eq!((of(1, 10_000_000), of(2, 10_000_000)), (80, 86), "20 ms for a round trip");
+        assert_eq!(of(32, 50_000), 20 + 31 * 6);
+    }
 }

@@ -56,7 +56,14 @@ fn warning(message: &str) -> SetWarning {
         remedy: "use fewer threads, or a host with more CPUs".into(),
         field: String::new(),
     };
-    SetWarning { host: Some("local".into()), warning: Warning::Recorded(recorded), trials: None, more: 0 }
+    SetWarning {
+        host: Some("local".into()),
+        hosts: Vec::new(),
+        worst: None,
+        warning: Warning::Recorded(recorded),
+        trials: None,
+        more: 0,
+    }
 }
 
 fn assert_fits(text: &str, columns: usize) {

@@ -13,15 +13,15 @@ use crate::{
 /// A start counts as on time up to this delay.
 const LATE_NS: u64 = 50_000_000;
 
-/// The marks of a trial, host by host. Each names its host if there are several.
+/// The marks of a trial. Each names its hosts if the trial has several.
 pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<Mark> {
     let alone = run.hosts.len() == 1;
     let of_host = |host: &HostRun| -> Vec<Mark> {
-        let name = (!alone).then(|| name(host.host).to_owned());
+        let name: Vec<String> = (!alone).then(|| name(host.host).to_owned()).into_iter().collect();
         let reasons = reasons(trial, host, alone, run.interrupted);
-        reasons.into_iter().map(|reason| Mark { host: name.clone(), reason }).collect()
+        reasons.into_iter().map(|reason| Mark { hosts: name.clone(), reason }).collect()
     };
-    run.hosts.iter().flat_map(of_host).collect()
+    Mark::joined(run.hosts.iter().flat_map(of_host))
 }
 
 fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec<Reason> {

@@ -77,6 +77,10 @@ pub struct Throughput {
     pub syncs_per_s: Option<Estimate>,
     /// Open loop: offered operations per second; hosts are added up. null in closed loop.
     pub offered_per_s: Option<f64>,
+    /// Open loop: the completed operations per second from which on the offered rate counts as reached. null in closed
+    /// loop.
+    #[serde(default)]
+    pub reached_from_per_s: Option<f64>,
 }
 
 /// The target of a cell.
@@ -118,6 +122,10 @@ pub struct ErrorCount {
 pub struct Threads {
     /// The CPUs that the workers were pinned to, of all hosts.
     pub pinned_cpus: Vec<u32>,
+    /// Closed loop: requests that the workers of all hosts keep in flight. null in open loop, with syncs (which wait for
+    /// the requests before them), and if no trial counts.
+    #[serde(default)]
+    pub in_flight: Option<u64>,
     /// Numbers of workers and CPUs, and the polling threads.
     #[serde(default)]
     pub placement: Placement,

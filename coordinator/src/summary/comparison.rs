@@ -1,5 +1,6 @@
 //! An arm against another.
 
+use proto::units::Nanos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,21 @@ pub struct Comparison {
     /// Why the figures were not judged, which makes the verdict inconclusive; a text in the file.
     #[serde(skip)]
     #[schemars(skip)]
-    pub reason: Option<TooFewUrgent>,
+    pub reason: Option<Unjudged>,
+}
+
+/// Why figures of two cells are not judged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unjudged {
+    /// A cell has too few urgent operations for a verdict on their slowest.
+    TooFewUrgent(TooFewUrgent),
+    /// The window of a cell is too short for its latencies, which are lower bounds.
+    CutOff {
+        /// The arm of the cell.
+        arm: String,
+        /// The runtime that would do.
+        needed: Nanos,
+    },
 }
 
 /// A cell has too few urgent operations for a verdict on their slowest.

@@ -30,7 +30,7 @@ pub enum Quantity {
     Iops,
     /// Offered operations per second (open loop).
     OfferedRate,
-    /// Requests in flight, by Little's law: IOPS times mean latency.
+    /// Requests in flight: as configured in closed loop, otherwise by Little's law (IOPS times mean latency).
     InFlight,
     /// Mean latency in nanoseconds.
     MeanLatency,

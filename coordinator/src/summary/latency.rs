@@ -11,6 +11,10 @@ pub struct Latencies {
     /// Latency of operations seen by the application.
     #[serde(rename = "latency_ns")]
     pub all: Option<Latency>,
+    /// The runtime that latencies would need, in nanoseconds, if the window is too short for the requests in flight:
+    /// latencies are then lower bounds. null if the window suffices.
+    #[serde(default, rename = "latency_needs_runtime_ns")]
+    pub needs_runtime_ns: Option<u64>,
     /// The same latencies as a curve, from 0 % to the last quantile with operations beyond it. Empty in the rows of
     /// single hosts.
     #[serde(default, rename = "latency_curve")]

@@ -38,7 +38,7 @@ use self::{
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
-    comparison::{Comparison, TooFewUrgent, Verdict},
+    comparison::{Comparison, TooFewUrgent, Unjudged, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},

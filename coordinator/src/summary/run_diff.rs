@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{TooFewUrgent, Verdict};
+use super::{Unjudged, Verdict};
 use crate::params::Params;
 
 /// A run compared with a baseline.
@@ -115,7 +115,7 @@ pub struct CellDiff {
     /// Why the figures were not judged, which makes the verdict inconclusive; a text in JSON.
     #[serde(skip)]
     #[schemars(skip)]
-    pub reason: Option<TooFewUrgent>,
+    pub reason: Option<Unjudged>,
     /// Whether both cells have the same configuration. Otherwise their numbers are not comparable.
     pub alike: bool,
 }
@@ -134,7 +134,7 @@ pub struct MetricTally {
     /// Cells whose configurations differ.
     pub unlike: usize,
     /// Why a cell was not judged.
-    pub reason: Option<TooFewUrgent>,
+    pub reason: Option<Unjudged>,
 }
 
 /// The number of cells with a verdict.

@@ -29,7 +29,7 @@ proto::notices! {
             .into(),
         remedy: else => "compare CPU costs in closed loop",
 
-        /// A cell achieves less than 98 % of its offered rate.
+        /// A cell achieves less than 98 % of its offered rate, and less than chance explains.
         "rate-not-reached" RateNotReached {
             /// The arm.
             arm: String,
@@ -46,6 +46,28 @@ proto::notices! {
              latency grows with the length of the trial, and requests still waiting at its end are in no percentile"
         ),
         remedy: else => "lower `rate`, or raise the depth",
+
+        /// The window of a cell is too short for the requests that it keeps in flight.
+        "latency-cut-off" LatencyCutOff {
+            /// The arm.
+            arm: String,
+            /// The point.
+            params: Params,
+            /// Requests that the cell keeps in flight.
+            in_flight: u64,
+            /// Requests in flight by the measured latencies (IOPS times mean latency).
+            seen: f64,
+            /// The runtime that latencies need.
+            needed: Nanos,
+        }
+        let cell = params::cell(arm, params);
+        message: format!(
+            "{cell}: its latencies are lower bounds without a verdict, because the window ends before most requests \
+             have waited their turn ({in_flight} are in flight, the latencies account for {seen:.1}); `runtime: {needed}` \
+             would do"
+        ),
+        remedy: else => "set a longer `runtime`, or lower the depth",
+        weight: needed.0 as f64,
 
         /// Polling was granted, but the disk sends about as many interrupts as there are I/Os.
         "polling-unproven" PollingUnproven {

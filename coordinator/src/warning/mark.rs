@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, fmt};
 
 use proto::{notice::Notice as _, outcome::Refusal};
 
-use super::NoiseWarning;
+use super::{NoiseWarning, ranges};
 use crate::errno::errno_name;
 
 /// A mark of a trial. Its text is complete on its own, as in a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// The host, if the trial has several.
-    pub host: Option<String>,
+    /// The hosts that it concerns, if the trial has several.
+    pub hosts: Vec<String>,
     /// The reason.
     pub reason: Reason,
 }
@@ -53,12 +53,51 @@ pub enum Reason {
     Noisy(NoiseWarning),
 }
 
+impl Mark {
+    /// Joins marks of the same kind on several hosts: counts are added up, of other figures the worst is kept.
+    #[must_use]
+    pub fn joined(marks: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut joined: Vec<Self> = Vec::new();
+        for mark in marks {
+            match joined.iter_mut().find_map(|known| known.reason.join(&mark.reason).then_some(known)) {
+                Some(known) => known.hosts.extend(mark.hosts),
+                None => joined.push(mark),
+            }
+        }
+        joined
+    }
+}
+
+impl Reason {
+    /// Joins a reason of another host; `false` if it is of another kind.
+    fn join(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::FailedRequests(counts), Self::FailedRequests(more)) => {
+                more.iter().for_each(|(errno, count)| *counts.entry(*errno).or_default() += count);
+            }
+            (Self::ShortTransfers(count), Self::ShortTransfers(more))
+            | (Self::FailedVerification(count), Self::FailedVerification(more)) => *count += more,
+            (Self::Late(ms), Self::Late(other)) => *ms = (*ms).max(*other),
+            (Self::Noisy(noise), Self::Noisy(other)) if noise.code() == other.code() => {
+                if other.weight() > noise.weight() {
+                    *noise = other.clone();
+                }
+            }
+            (known, other) => return known == other,
+        }
+        true
+    }
+}
+
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(host) = &self.host {
-            write!(f, "{host}: ")?;
+        if !self.hosts.is_empty() {
+            write!(f, "{}: ", ranges(self.hosts.iter().map(String::as_str)).join(", "))?;
         }
-        self.reason.fmt(f)
+        match &self.reason {
+            Reason::Late(ms) if self.hosts.len() > 1 => write!(f, "measuring began up to {ms} ms late"),
+            reason => reason.fmt(f),
+        }
     }
 }
 
@@ -91,5 +130,28 @@ impl fmt::Display for Reason {
             Self::Late(ms) => write!(f, "measuring began {ms} ms late"),
             Self::Noisy(noise) => write!(f, "noisy ({}): {}", noise.code(), noise.message()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_many_hosts_are_joined_by_kind() {
+        let on = |host: u64, reason| Mark { hosts: vec![format!("n{host}")], reason };
+        let late = (1..=32).map(|host| on(host, Reason::Late(100 + host)));
+        let failed =
+            [(3, 2), (7, 5)].map(|(host, count)| on(host, Reason::FailedRequests([(5, count)].into())));
+        let marks = Mark::joined(late.chain(failed).chain([on(9, Reason::NotFinished)]));
+        let texts: Vec<String> = marks.iter().map(Mark::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "n1..n32: measuring began up to 132 ms late",
+                "n3, n7: 7 requests failed: EIO x7",
+                "n9: not run to the end",
+            ]
+        );
     }
 }

@@ -12,6 +12,7 @@ mod host;
 mod kept_out;
 mod mark;
 mod noise;
+mod ranges;
 mod run;
 mod set_warning;
 
@@ -27,6 +28,7 @@ pub use self::{
     kept_out::KeptOut,
     mark::{Mark, Reason},
     noise::{ClockProblem, NoiseWarning},
+    ranges::ranges,
     run::RunWarning,
     set_warning::{InTrials, SetWarning},
 };

@@ -1,6 +1,9 @@
 //! Warnings about noise: other activity on a host during a trial.
 
-use proto::notice::CpuList;
+use proto::{
+    noise::CpuQuota,
+    notice::{CpuList, plural},
+};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with the kernel's clock source.
@@ -108,6 +111,24 @@ proto::notices! {
         message: format!("the hardware throttled {} {times} times because of heat", these(cpus)),
         remedy: else => "improve the cooling, fix a lower frequency, or pause between trials",
         weight: *times as f64,
+
+        /// A CPU quota of the agent's control group stopped the trial.
+        "cpu-quota" CpuQuota {
+            /// The tightest quota.
+            limit: CpuQuota,
+            /// Periods in which the quota ran out.
+            periods: u64,
+            /// Time for which CPUs were taken from the group, as a share of the window, summed over CPUs.
+            share: f64,
+        }
+        message: format!(
+            "the CPU quota of the agent's control group, {limit}, ran out in {} and stopped it {} of the time",
+            plural(*periods, "period"),
+            percent(*share)
+        ),
+        remedy: else =>
+            "remove the quota (cpu.max, docker --cpus, CPUQuota=), or limit the agent to CPUs instead (cpuset)",
+        weight: *share,
 
         /// The kernel's clock source is slow, or changed within a trial.
         "clocksource" Clocksource {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use proto::notice::CpuList;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn steal() -> SetWarning {
     let warning = NoiseWarning::Steal { share: 0.25, cpus: CpuList(vec![1]) }.into();
     let trials = Some(InTrials { count: 4, of: 6, worst: "0003-sync".into() });
-    SetWarning { host: Some("n1".into()), warning, trials, more: 2 }
+    SetWarning { host: Some("n1".into()), hosts: Vec::new(), worst: None, warning, trials, more: 2 }
 }
 
 #[test]
@@ -39,4 +40,39 @@ fn codes_are_unique() {
         assert!(codes.insert(entry.code), "{} twice", entry.code);
         assert!(entry.when.ends_with('.'), "{}: {}", entry.code, entry.when);
     }
+}
+
+#[test]
+fn warnings_of_many_hosts_are_one_entry() {
+    let share = |number: u32| if number == 7 { 0.5 } else { 0.25 };
+    let of = |number: u32| {
+        let warning = NoiseWarning::Steal { share: share(number), cpus: CpuList(vec![1]) }.into();
+        let trials = Some(InTrials { count: number.min(6), of: 6, worst: "0003-sync".into() });
+        SetWarning { host: Some(format!("n{number}")), warning, trials, ..steal() }
+    };
+    let of_run = SetWarning { host: None, warning: RunWarning::QuickRun {}.into(), trials: None, ..steal() };
+    let alone = SetWarning { host: Some("n9".into()), warning: HostWarning::LateSwaps {}.into(), ..steal() };
+    let joined = SetWarning::joined((1..=32).map(of).chain([of_run.clone(), alone.clone(), of_run.clone()]));
+    assert_eq!(joined[1..], [of_run.clone(), alone, of_run]);
+    assert_eq!((&joined[0].host, joined[0].place().as_deref()), (&None, Some("n1..n32")));
+    assert_eq!(
+        joined[0].message(),
+        "in 6 of 6 trials on n7, most in 0003-sync: the hypervisor gave 50.0 % of the time of CPU 1 to others (and 2 \
+         more like it)"
+    );
+    let json = serde_json::to_value(&joined[0]).unwrap();
+    assert_eq!(
+        (&json["host"], &json["hosts"], &json["worst"]),
+        (&Value::Null, &json!(["n1..n32"]), &json!("n7"))
+    );
+    assert_eq!(serde_json::from_value::<SetWarning>(json).unwrap(), joined[0]);
+}
+
+#[test]
+fn equal_warnings_of_hosts_name_no_worst_host() {
+    let of = |host: &str| SetWarning { host: Some(host.into()), trials: None, more: 0, ..steal() };
+    let joined = SetWarning::joined([of("n1"), of("n2")]);
+    assert_eq!(joined.len(), 1);
+    assert_eq!(joined[0].place().as_deref(), Some("n1, n2"));
+    assert_eq!(joined[0].message(), "the hypervisor gave 25.0 % of the time of CPU 1 to others");
 }

@@ -169,13 +169,17 @@ fn fits_and_follows_the_scheme(browser: &mut Browser) {
         browser.scheme(scheme);
         pages.push(browser.eval("getComputedStyle(document.body).backgroundColor"));
         assert_eq!(browser.eval(LOW_CONTRAST), json!([]), "{scheme}");
-        for width in [360, 1280, 2560] {
+        for width in [360, 768, 1280, 1920] {
             browser.width(width);
             let scrolls = browser.eval("document.documentElement.scrollWidth");
             let wide = browser.eval(TOO_WIDE);
             assert!(scrolls.as_u64().unwrap() <= u64::from(width), "{scrolls} pixels at {width}: {wide}");
-            let small = "Math.min(...[...document.querySelectorAll('.plot')].map(p => p.clientWidth))";
+            let small = "Math.min(...[...document.querySelectorAll('.plot')].filter(p => p.checkVisibility()).map(p => p.clientWidth))";
             assert!(browser.eval(small).as_f64().unwrap() >= 280.0, "charts too small at {width}");
+            if width == 1280 {
+                let lines = "new Set([...document.querySelectorAll('nav li')].map(e => e.offsetTop)).size";
+                assert_eq!(browser.eval(lines), 1, "the navigation wraps");
+            }
             let shot = browser.call("Page.captureScreenshot", json!({"captureBeyondViewport": true}));
             keep(&format!("{width}-{scheme}.png"), &shot["data"]);
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     facts::TargetFacts,
     knob::KnobValue,
-    noise::{Foreign, Frequency, Noise},
+    noise::{CpuQuota, Foreign, Frequency, Noise, Quota},
     notice::Recorded,
     outcome::{
         AuditCounts, BatchCounts, CallCounts, DeviceCounts, EngineCounts, HandoverCosts, HardwareCounts,
@@ -119,6 +119,7 @@ prop_compose! {
         waited_share in share(),
         counts in any::<(Option<u64>, Option<u64>)>(),
         frequencies in prop::collection::vec(any::<(u32, u64, u64)>(), 0..4),
+        quota in prop::option::of((any::<u64>(), 1u64.., any::<u64>(), any::<u64>())),
         clocks in (word(), word()),
     ) -> Noise {
         Noise {
@@ -135,6 +136,11 @@ prop_compose! {
                 .map(|(cpu, begin_khz, end_khz)| Frequency { cpu, begin_khz, end_khz })
                 .collect(),
             throttled: counts.1,
+            quota: quota.map(|(quota_us, period_us, throttled_periods, throttled_ns)| Quota {
+                limit: CpuQuota { quota_us, period_us },
+                throttled_periods,
+                throttled_ns,
+            }),
             clocksource: clocks.0,
             clocksource_after: clocks.1,
         }

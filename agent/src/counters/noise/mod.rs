@@ -1,5 +1,5 @@
 //! Noise: activity on this host, other than the trial, during the window. It comprises steal time, foreign load on the
-//! trial's CPUs, their frequencies and throttling, and the kernel's clock source. It is read at the edges of the
+//! trial's CPUs, their frequencies and throttling, CPU quotas, and the kernel's clock source. It is read at the edges of the
 //! window, outside the workers. A reading takes about ten microseconds on a small machine, and longer with many CPUs
 //! and interrupts.
 
@@ -14,7 +14,7 @@ use std::{
 
 use proto::{
     counters::{self, Counters as _},
-    noise::{Foreign, Frequency, Noise},
+    noise::{CpuQuota, Foreign, Frequency, Noise, Quota},
 };
 use rustix::param::clock_ticks_per_second;
 
@@ -22,6 +22,7 @@ use self::{
     stat::Spent,
     ticks::{Elsewhere, Ran},
 };
+use crate::cgroup::{self, Group, Throttled};
 
 const CPUS: &str = "/sys/devices/system/cpu";
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -34,6 +35,8 @@ pub struct Probe {
     /// Every thread has its own CPU, and the agent's runtime uses none of them.
     pub alone: bool,
     elsewhere: Elsewhere,
+    /// Groups of the CPU controller that this process is in.
+    groups: Vec<Group>,
     tick_ns: u64,
     /// Resolution of /proc/stat in nanoseconds.
     unit_ns: u64,
@@ -48,6 +51,7 @@ pub struct Reading {
     pressure: Option<u64>,
     khz: BTreeMap<u32, u64>,
     throttled: Option<u64>,
+    quota: Option<(CpuQuota, Throttled)>,
     clocksource: Option<String>,
 }
 
@@ -60,6 +64,7 @@ impl Probe {
         Some(Self {
             alone: cpus.len() == threads.len() && !cpus.contains(&runtime),
             elsewhere: Elsewhere::than(&cpus).ok()?,
+            groups: cgroup::groups("cpu"),
             cpus,
             tick_ns: ticks::tick().as_nanos() as u64,
             unit_ns: 1_000_000_000 / clock_ticks_per_second().max(1),
@@ -81,6 +86,7 @@ impl Probe {
             pressure: fs::read_to_string("/proc/pressure/cpu").ok().and_then(|text| stat::pressure(&text)),
             khz: self.cpus.iter().filter_map(khz).collect(),
             throttled: throttled(sysfs, &self.cpus),
+            quota: cgroup::cpu_quota(&self.groups).zip(cgroup::throttled(&self.groups)),
             clocksource: fs::read_to_string(CLOCKSOURCE).ok().map(|name| name.trim().to_owned()),
         })
     }
@@ -109,6 +115,7 @@ impl Probe {
             pressure_ns: pressure.map(|us| us.saturating_mul(1000)),
             frequencies: self.cpus.iter().filter_map(frequency).collect(),
             throttled: first.throttled.zip(last.throttled).map(|(first, last)| last.saturating_sub(first)),
+            quota: last.quota.map(|(limit, last)| quota(limit, first.quota, last)),
             clocksource: first.clocksource.clone(),
             clocksource_after: last.clocksource.clone(),
             cpus: self.cpus.clone(),
@@ -135,6 +142,16 @@ impl Probe {
     /// that may come between reading the process and reading the CPU.
     fn resolution_ns(&self) -> u64 {
         (2 * self.unit_ns + 2 * self.tick_ns) * self.cpus.len() as u64
+    }
+}
+
+/// The effect of a quota since the first reading. A quota that was set in between counts from zero.
+fn quota(limit: CpuQuota, first: Option<(CpuQuota, Throttled)>, last: Throttled) -> Quota {
+    let first = first.map(|(_, throttled)| throttled).unwrap_or_default();
+    Quota {
+        limit,
+        throttled_periods: last.periods.saturating_sub(first.periods),
+        throttled_ns: last.time_ns.saturating_sub(first.time_ns),
     }
 }
 

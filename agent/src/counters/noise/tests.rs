@@ -91,6 +91,22 @@ fn throttling_is_reported_if_known_for_every_cpu() {
 }
 
 #[test]
+fn throttling_by_a_quota_counts_between_the_readings() {
+    let limit = CpuQuota { quota_us: 40_000, period_us: 100_000 };
+    let at = |periods, time_ns| Reading {
+        quota: Some((limit, Throttled { periods, time_ns })),
+        ..reading("cpu1 0 0 0 0 0 0 0 0\n", 0, 0)
+    };
+    let none = Reading { quota: None, ..at(0, 0) };
+    let between = |first: &Reading, last: &Reading| probe(&[1]).between(first, last, MS).unwrap().quota;
+    let found = |throttled_periods, throttled_ns| Some(Quota { limit, throttled_periods, throttled_ns });
+    assert_eq!(between(&at(7, 70), &at(9, 100)), found(2, 30));
+    assert_eq!(between(&at(9, 100), &at(9, 100)), found(0, 0));
+    assert_eq!(between(&none, &at(1, 5)), found(1, 5));
+    assert_eq!(between(&at(1, 5), &none), None);
+}
+
+#[test]
 fn reads_this_host() {
     let cpu = crate::topology::Topology::discover().unwrap().cpus[0].id;
     let probe = Probe::new(&[cpu, cpu], cpu + 1).unwrap();

@@ -53,7 +53,7 @@ impl Requests for Commands {
     #[inline]
     fn entry(&mut self, context: &RequestContext, slot: Slot, op: Op) -> Self::Sqe {
         let Namespace { id, lba_shift, .. } = self.namespace;
-        let address = context.buffers.slot(slot).addr() as u64;
+        let address = context.buffers.of(slot, op).addr() as u64;
         let area = Command::transfer(op, id, lba_shift, address).area();
         let buffer = context.buffer(slot);
         // The opcode is generic over the kind of descriptor by a trait that cannot be named.

@@ -83,6 +83,9 @@ impl RequestContext {
 
 /// The buffers to register, as few as the kernel's limit allows, and the number of slots in each.
 pub(super) fn registrable(buffers: &Buffers, depth: u32) -> (Vec<libc::iovec>, u32) {
+    if let Some(whole) = buffers.whole() {
+        return (vec![whole], depth);
+    }
     let per_buffer = (LARGEST_REGISTERED / buffers.block()).min(depth as usize) as u32;
     let iovecs = (0..depth).step_by(per_buffer as usize).map(|first| libc::iovec {
         iov_base: buffers.slot(first).cast(),

@@ -157,11 +157,12 @@ impl Requests for Transfers {
         }
         match &mut self.iovecs {
             None => {
-                let address = context.buffers.slot(slot).expose_provenance() as u64;
+                let address = context.buffers.of(slot, op).expose_provenance() as u64;
                 template.with(op.offset, address, op.len, context.buffer(slot).unwrap_or_default(), user_data)
             }
             Some(iovecs) => {
                 let iovec = &mut iovecs[slot as usize];
+                iovec.iov_base = context.buffers.of(slot, op).cast();
                 iovec.iov_len = op.len as usize;
                 let address = (&raw const *iovec).expose_provenance() as u64;
                 template.with(op.offset, address, 0, 0, user_data)

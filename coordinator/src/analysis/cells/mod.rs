@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+mod load;
+#[cfg(test)]
+mod load_tests;
 mod ring;
 mod sums;
 
@@ -50,16 +53,20 @@ impl CellData<'_> {
             bandwidth_bytes_per_s: stats::estimate(sums.bandwidth),
             syncs_per_s: stats::estimate(sums.syncs).filter(|_| self.cell.template.workload.sync.is_some()),
             offered_per_s: self.offered(scope),
+            reached_from_per_s: self.reached_from(scope),
         };
         let ops = sums.latency.count();
         let lanes = Lanes {
             urgent: sums.urgent.urgent(ops, costs.urgent),
             bulk: if self.any_urgent() { sums.bulk.bulk(ops) } else { None },
         };
+        let curve = if scope.is_none() { sums.latency.curve() } else { Vec::new() };
+        let all = sums.latency.percentiles();
         let latency = Latencies {
-            curve: if scope.is_none() { sums.latency.curve() } else { Vec::new() },
+            needs_runtime_ns: self.needs_runtime(scope, &throughput, all.as_ref()),
+            curve,
             over_time: if scope.is_none() { self.timeline.points() } else { Vec::new() },
-            all: sums.latency.percentiles(),
+            all,
             service: sums.service.percentiles(),
             sync: sums.sync.percentiles(),
         };
@@ -86,13 +93,6 @@ impl CellData<'_> {
     /// Whether an urgent operation completed on any host. Otherwise bulk operations are not shown separately.
     fn any_urgent(&self) -> bool {
         self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.urgent.is_some())
-    }
-
-    /// The offered rate of requests, over the hosts in scope.
-    fn offered(&self, scope: Option<&str>) -> Option<f64> {
-        let hosts = if scope.is_some() { 1 } else { self.hosts.len() };
-        let rate = self.cell.template.workload.rate?;
-        Some(rate.per_second as f64 * hosts as f64)
     }
 
     fn host_trials(
@@ -190,6 +190,7 @@ impl CellData<'_> {
         let pinned: BTreeSet<u32> = self.ready(scope).flat_map(|ready| &ready.pinned_cpus).copied().collect();
         Threads {
             pinned_cpus: pinned.into_iter().collect(),
+            in_flight: self.in_flight(scope),
             placement: Placement::of(self.host_trials(scope)),
         }
     }

@@ -49,7 +49,10 @@ pub(super) fn diagnose(set: &ComparisonSet, found: &Comparison, idle: &[&str]) -
 
 /// Arms with an offered rate reach it, or cannot.
 fn open_loop(verdict: Verdict, sides: &Sides<'_>) -> Option<Found> {
-    let reached = |side: &Figures<'_>| Some(side.iops >= REACHED * side.cell.throughput.offered_per_s?);
+    let reached = |side: &Figures<'_>| {
+        let rates = &side.cell.throughput;
+        Some(side.iops >= rates.reached_from_per_s.unwrap_or(REACHED * rates.offered_per_s?))
+    };
     let offered_per_s = sides.arm.cell.throughput.offered_per_s.or(sides.base.cell.throughput.offered_per_s);
     let offered_per_s = offered_per_s.filter(|rate| rate.is_finite() && *rate > 0.0)?;
     let mut evidence = vec![Evidence::One(Quantity::OfferedRate, offered_per_s)];

@@ -81,8 +81,11 @@ impl<'a> Figures<'a> {
         Some((self.time()? - self.cpu()?).max(0.0))
     }
 
-    /// Requests in flight, by Little's law: IOPS times mean latency.
+    /// Requests in flight: as configured in closed loop, otherwise by Little's law (IOPS times mean latency).
     pub(super) fn in_flight(&self) -> Option<f64> {
+        if let Some(configured) = self.cell.threads.in_flight {
+            return Some(configured as f64);
+        }
         Some(self.iops * self.latency? / 1e9).filter(|requests| *requests > 0.0)
     }
 

@@ -115,6 +115,7 @@ impl Of {
                 ..TargetState::default()
             },
             threads: Threads {
+                in_flight: None,
                 pinned_cpus: (1..=self.cpus).collect(),
                 placement: Placement {
                     workers: Some(self.workers),

@@ -1,7 +1,7 @@
 //! Turns the other activity that an agent reports into findings and marks.
 
 use proto::{
-    noise::{Frequency, Noise},
+    noise::{Frequency, Noise, Quota},
     notice::{CpuList, Notice as _},
     outcome::Finished,
     trial::Measure,
@@ -53,6 +53,7 @@ pub fn findings(finished: &Finished) -> Vec<Finding> {
     }
     let all = [
         steal(noise),
+        quota(noise),
         foreign(noise),
         waited(noise, finished),
         frequency(noise),
@@ -60,6 +61,25 @@ pub fn findings(finished: &Finished) -> Vec<Finding> {
         clocksource(noise),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// Whether a quota stopped the trial. Its threads then wait for their CPUs without any foreign load.
+fn is_throttled(noise: &Noise) -> bool {
+    noise.quota.is_some_and(|quota| quota.throttled_periods > 0 || quota.throttled_ns > 0)
+}
+
+/// Throttling by a quota. It always marks: a stopped worker misses at least one period's remainder, which is many
+/// operations long.
+fn quota(noise: &Noise) -> Option<Finding> {
+    let Quota { limit, throttled_periods: periods, throttled_ns } = noise.quota?;
+    let share = throttled_ns as f64 / noise.span_ns as f64;
+    let warning = NoiseWarning::CpuQuota { limit, periods, share };
+    is_throttled(noise).then_some(Finding { warning, marks: true })
+}
+
+/// The share of the time that the trial's threads waited for CPUs that ran something else; `None` if it is unknown.
+fn waited_for_others(noise: &Noise) -> Option<f64> {
+    noise.waited_share.filter(|_| !is_throttled(noise))
 }
 
 /// A time as a share of the time of the trial's CPUs.
@@ -87,15 +107,15 @@ fn foreign(noise: &Noise) -> Option<Finding> {
         share: share(noise, foreign.total_ns),
         user: has_user.then(|| share(noise, foreign.user_ns)),
         cpus: cpus(noise),
-        waited: noise.waited_share,
+        waited: waited_for_others(noise),
     };
-    let much = certain > FOREIGN_MARK || noise.waited_share.unwrap_or(certain) > WAITED_MARK;
+    let much = certain > FOREIGN_MARK || waited_for_others(noise).unwrap_or(certain) > WAITED_MARK;
     Some(Finding { warning, marks: has_user && much })
 }
 
 /// Waiting for a CPU without foreign load. Where there is such load, its warning includes the waiting.
 fn waited(noise: &Noise, finished: &Finished) -> Option<Finding> {
-    let waited = noise.waited_share.filter(|waited| *waited > WAITED_WARN)?;
+    let waited = waited_for_others(noise).filter(|waited| *waited > WAITED_WARN)?;
     // The trial may have waited for the ring's threads, which may run on any CPU.
     let own = share(noise, finished.cpu.kernel_threads_ns.unwrap_or(0));
     if noise.foreign.is_some_and(|foreign| foreign.total_ns > 0) || own >= waited {
@@ -126,16 +146,16 @@ fn clocksource(noise: &Noise) -> Option<Finding> {
     })
 }
 
-/// The marks of a timed trial, by host.
+/// The marks of a timed trial. Each names its hosts if the trial has several.
 #[must_use]
 pub fn marks(record: &TrialRecord) -> Vec<Mark> {
     let alone = record.hosts.len() == 1;
     let of_host = |host: &HostTrial| -> Vec<Mark> {
-        let name = (!alone).then(|| host.host.clone());
+        let name: Vec<String> = (!alone).then(|| host.host.clone()).into_iter().collect();
         let marking = found(record, host).into_iter().filter(|finding| finding.marks);
-        marking.map(|found| Mark { host: name.clone(), reason: Reason::Noisy(found.warning) }).collect()
+        marking.map(|found| Mark { hosts: name.clone(), reason: Reason::Noisy(found.warning) }).collect()
     };
-    record.hosts.iter().flat_map(of_host).collect()
+    Mark::joined(record.hosts.iter().flat_map(of_host))
 }
 
 /// The findings of a timed trial. Audits have none, because noise does not change counts of system calls.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proto::{
-    noise::{Foreign, Frequency, Noise},
+    noise::{CpuQuota, Foreign, Frequency, Noise, Quota},
     outcome::{CpuTime, Finished, HostDescription},
 };
 
@@ -61,6 +61,23 @@ fn steal_counts_beyond_the_step_of_the_account() {
     assert_eq!(steal(40), expect("steal", true));
     let two = Noise { steal_ns: 40 * MS, cpus: vec![1, 2], ..quiet() };
     assert_eq!(found(two), expect("steal", false), "1 % of two CPUs");
+}
+
+#[test]
+fn a_quota_that_ran_out_marks_and_other_programs_are_not_blamed() {
+    let quota = |throttled_periods, throttled_ns| {
+        let limit = CpuQuota { quota_us: 40_000, period_us: 100_000 };
+        Noise { quota: Some(Quota { limit, throttled_periods, throttled_ns }), ..quiet() }
+    };
+    assert!(found(quota(0, 0)).is_empty(), "a quota that is not used up changes nothing");
+    let waited = Noise { waited_share: Some(0.6), ..quota(10, 600 * MS) };
+    assert_eq!(found(waited.clone()), expect("cpu-quota", true));
+    let text =
+        findings(&Finished { noise: Some(waited.clone()), ..Finished::default() })[0].warning.message();
+    assert!(text.contains("0.40 CPUs (40 ms in each 100 ms), ran out in 10 periods"), "{text}");
+    let both = found(Noise { foreign: ran(48, 48), ..waited });
+    let other = ("foreign-load".to_owned(), false);
+    assert_eq!(both, [expect("cpu-quota", true)[0].clone(), other], "the waiting was for the quota");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::cells::CellPair;
 use crate::{
     analysis::{
+        unjudged::unjudged,
         unpaired::{self, Ratio, Sample},
-        urgent,
     },
     metric::{Better, Metric, throughput::IOPS},
     stats::holm::holm,
@@ -46,7 +46,7 @@ pub(super) fn compare(
         p_value: found.p_value,
         p_adjusted: None,
         verdict: Verdict::Inconclusive,
-        reason: run.zip(baseline).and_then(|(run, baseline)| urgent::too_few_urgent(metric, [run, baseline])),
+        reason: run.zip(baseline).and_then(|(run, baseline)| unjudged(metric, [run, baseline])),
         alike,
     };
     Some((comparison, found))

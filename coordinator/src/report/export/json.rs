@@ -104,7 +104,7 @@ impl<'a> Document<'a> {
 
 impl<'a> ComparisonDocument<'a> {
     fn of(comparison: &'a Comparison) -> Self {
-        Self { comparison, reason: comparison.reason.as_ref().map(words::too_few_urgent) }
+        Self { comparison, reason: comparison.reason.as_ref().map(words::unjudged) }
     }
 }
 

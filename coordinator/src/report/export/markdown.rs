@@ -50,7 +50,7 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
     if !set.warnings.is_empty() {
         out.push_str("\n#### Warnings\n\n");
         for warning in &set.warnings {
-            let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" ({})", escape(host)));
+            let host = warning.place().map_or_else(String::new, |place| format!(" ({})", escape(&place)));
             let _ = writeln!(
                 out,
                 "- **{}**{host}: {} *{}*",

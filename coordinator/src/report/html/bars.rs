@@ -1,15 +1,34 @@
-//! Figures of horizontal bars. Each row has one or more segments, an interval, and a dot for each trial.
+//! Figures of horizontal bars, for categories. Each row has one or more segments, an interval, and a dot for each trial.
 
 use super::{
-    figure::{Bar, Figure, Frame, Look, Point, Series, Table, Text, Tick, WIDTH, px},
-    scale::Scale,
+    figure::{Bar, Canvas, Figure, Frame, Look, Plot, Point, Series, Table, Text, Tick, px},
+    scale::{Scale, range},
 };
 
-const LEFT: f64 = 14.0;
-const TOP: f64 = 10.0;
+const LEFT: f64 = 20.0;
+const TOP: f64 = 6.0;
 /// Height of a row: its name, the bar below it, and a gap.
-const ROW: f64 = 48.0;
-const THICK: f64 = 18.0;
+const ROW: f64 = 44.0;
+const THICK: f64 = 16.0;
+
+/// A chart before it is drawn.
+pub(super) struct Chart {
+    pub(super) title: String,
+    pub(super) text: fn(f64) -> String,
+    pub(super) looks: Vec<Look>,
+    pub(super) rows: Vec<Row>,
+    pub(super) base: Base,
+    pub(super) table: Table,
+}
+
+/// Where bars begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// At zero. Values of very different sizes are drawn as marks on a logarithmic scale instead.
+    Zero,
+    /// Just below the lowest value, for steps that are small against the values.
+    Near,
+}
 
 /// A row.
 pub(super) struct Row {
@@ -32,57 +51,78 @@ pub(super) struct Segment {
     pub(super) tip: String,
 }
 
-/// Draws rows; `None` without any value.
-pub(super) fn figure(
-    title: String,
-    x_title: &str,
-    text: fn(f64) -> String,
-    looks: &[Look],
-    rows: &[Row],
-    table: Table,
-) -> Option<Figure> {
-    let of = |row: &Row| {
-        let ends = row.segments.iter().flat_map(|segment| [segment.from, segment.to]);
-        ends.chain(row.ci95.into_iter().flatten()).chain(row.trials.iter().map(|(value, _)| *value)).collect()
-    };
-    let all: Vec<f64> = rows.iter().flat_map(|row| -> Vec<f64> { of(row) }).collect();
-    if all.is_empty() {
-        return None;
+impl Row {
+    fn values(&self, base: Base) -> Vec<f64> {
+        let ends = self.segments.iter().flat_map(|segment| [segment.from, segment.to]);
+        // Linear scales from zero include it anyway; others must not.
+        let measured: Vec<f64> =
+            ends.filter(|end| *end != 0.0).chain(self.trials.iter().map(|(value, _)| *value)).collect();
+        let (low, high) = range(&measured);
+        let limits =
+            if base == Base::Near { (low - 0.1 * low.abs(), high * 1.1) } else { (low / 1.3, high * 1.2) };
+        let interval = self.ci95.filter(|_| low.is_finite()).into_iter().flatten();
+        let interval: Vec<f64> = interval.map(|end| end.clamp(limits.0, limits.1)).collect();
+        measured.into_iter().chain(interval).collect()
     }
-    let bottom = TOP + ROW * rows.len() as f64;
-    let frame = Frame { left: LEFT, right: WIDTH - 24.0, top: TOP, bottom };
-    let x = Scale::linear(&all, [frame.left, frame.right]);
-    let mut series: Vec<Series> = looks
-        .iter()
-        .map(|look| Series {
-            look: *look,
-            line: String::new(),
-            whiskers: String::new(),
-            bars: vec![],
-            dots: vec![],
-            points: vec![],
-            marked: false,
-        })
-        .collect();
-    let (mut texts, mut description) = (Vec::new(), format!("{title}. "));
-    for (index, row) in rows.iter().enumerate() {
+}
+
+/// Draws charts with a common scale, so that they can be compared. Those without rows are left out.
+pub(super) fn draw(charts: Vec<Chart>, canvases: &[Canvas]) -> Vec<Figure> {
+    let values = |chart: &Chart| chart.rows.iter().flat_map(|row| row.values(chart.base)).collect::<Vec<_>>();
+    let all: Vec<f64> = charts.iter().flat_map(values).collect();
+    let drawn = charts.into_iter().filter(|chart| !chart.rows.is_empty() && !all.is_empty());
+    drawn.map(|chart| figure(chart, &all, canvases)).collect()
+}
+
+fn figure(chart: Chart, values: &[f64], canvases: &[Canvas]) -> Figure {
+    let all: Vec<String> = chart.rows.iter().map(|row| format!("{}: {}. ", row.name, row.value)).collect();
+    Figure {
+        description: format!("{}. {}", chart.title, all.concat()),
+        class: if canvases.len() > 1 { "page" } else { "" },
+        plots: canvases.iter().map(|canvas| plot(&chart, values, canvas)).collect(),
+        title: chart.title,
+        table: chart.table,
+    }
+}
+
+fn plot(chart: &Chart, values: &[f64], canvas: &Canvas) -> Plot {
+    let bottom = TOP + ROW * chart.rows.len() as f64;
+    let frame = Frame { left: LEFT, right: canvas.width - 27.0, top: TOP, bottom };
+    let pixels = [frame.left, frame.right];
+    let above_zero = |segment: &Segment| segment.from != 0.0;
+    let stacked = chart.rows.iter().flat_map(|row| &row.segments).any(above_zero);
+    let x = match chart.base {
+        Base::Near => Scale::near(values, pixels),
+        Base::Zero if stacked => Scale::linear(values, pixels),
+        Base::Zero => Scale::of(values, pixels),
+    };
+    let mut series: Vec<Series> =
+        chart.looks.iter().map(|look| Series { look: *look, marked: true, ..Series::default() }).collect();
+    let mut texts = Vec::new();
+    for (index, row) in chart.rows.iter().enumerate() {
         let top = TOP + ROW * index as f64;
-        let (bar, middle) = (top + 21.0, top + 21.0 + THICK / 2.0);
-        texts.push(Text { x: LEFT, y: top + 15.0, anchor: "start", class: "name", text: row.name.clone() });
-        let (end, value) = (frame.right, row.value.clone());
-        texts.push(Text { x: end, y: top + 15.0, anchor: "end", class: "value", text: value });
-        description.push_str(&format!("{}: {}. ", row.name, row.value));
+        let (bar, middle) = (top + 19.0, top + 19.0 + THICK / 2.0);
+        let mut put = |x: f64, anchor, class: &str, text: &str| {
+            texts.push(Text { x, y: top + 14.0, anchor, class: class.into(), text: text.into() });
+        };
+        put(LEFT, "start", "name", &row.name);
+        put(frame.right, "end", "value", &row.value);
         for segment in &row.segments {
+            let Some(series) = series.get_mut(segment.series) else { continue };
+            let tip = segment.tip.clone();
+            // A logarithmic scale has no zero at which a bar could begin.
+            if x.is_log() {
+                series.points.push(Point { x: x.at(segment.to), y: middle, tip });
+                continue;
+            }
             let (a, b) = (x.at(segment.from.min(segment.to)), x.at(segment.from.max(segment.to)));
             if b - a > 22.0 {
-                let text = segment.letters.to_owned();
-                texts.push(Text { x: px(a + 6.0), y: middle + 4.5, anchor: "start", class: "in", text });
+                let (class, text) = ("in".to_owned(), segment.letters.to_owned());
+                texts.push(Text { x: px(a + 6.0), y: middle + 4.5, anchor: "start", class, text });
             }
             // Every value other than zero is visible.
             let width = px((b - a).max(if segment.from == segment.to { 0.0 } else { 1.0 }));
-            if let Some(series) = series.get_mut(segment.series) {
-                series.bars.push(Bar { x: a, y: bar, width, height: THICK, tip: segment.tip.clone() });
-            }
+            series.bars.push(Bar { x: a, y: bar, width, height: THICK, tip });
         }
         let Some(last) = row.segments.last().and_then(|segment| series.get_mut(segment.series)) else {
             continue;
@@ -92,26 +132,36 @@ pub(super) fn figure(
             last.whiskers.push_str(&format!("M{low} {middle}H{high}M{low} {a}V{b}M{high} {a}V{b}"));
         }
         let dot =
-            |(value, tip): &(f64, String)| Point { x: x.at(*value), y: bar + THICK + 4.0, tip: tip.clone() };
+            |(value, tip): &(f64, String)| Point { x: x.at(*value), y: bar + THICK + 3.0, tip: tip.clone() };
         last.dots.extend(row.trials.iter().map(dot));
     }
     let label = |tick: f64| match tick {
         0.0 => "0".into(),
-        t if t < 0.0 => format!("−{}", text(-t)),
-        t => text(t),
+        t if t < 0.0 => format!("−{}", (chart.text)(-t)),
+        t => (chart.text)(t),
     };
-    Some(Figure {
-        title,
-        description,
-        width: WIDTH,
-        height: bottom + 52.0,
-        x_title: x_title.into(),
-        y_title: String::new(),
+    let mut x_ticks: Vec<Tick> = Vec::new();
+    for tick in &x.ticks {
+        let (at, label) = (x.at(*tick), label(*tick));
+        if x_ticks.last().is_none_or(|last| at - last.at >= 10.0 + 7.5 * label.len() as f64) {
+            x_ticks.push(Tick { at, label });
+        }
+    }
+    let note = match (x.is_log(), x.low() > 0.0) {
+        (true, _) => "logarithmic".into(),
+        (false, true) => format!("the axis begins at {}", label(x.low())),
+        _ => String::new(),
+    };
+    Plot {
+        class: canvas.class,
+        width: canvas.width,
+        height: bottom + if note.is_empty() { 28.0 } else { 46.0 },
+        x_title: note,
         frame,
-        x_ticks: x.ticks.iter().map(|tick| Tick { at: x.at(*tick), label: label(*tick) }).collect(),
-        y_ticks: Vec::new(),
+        x_ticks,
+        minor: x.minor.iter().map(|value| format!("M{} {bottom}v3", x.at(*value))).collect(),
         series,
         texts,
-        table,
-    })
+        ..Plot::default()
+    }
 }

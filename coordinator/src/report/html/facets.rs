@@ -1,4 +1,4 @@
-//! The layout of a sweep: one axis is horizontal, the others give small multiples.
+//! The layout of a sweep: one axis of numbers is horizontal, the others give small multiples.
 
 use super::scale::numeric;
 use crate::{
@@ -14,11 +14,11 @@ const MAX: usize = 6;
 pub(super) struct Facets<'a> {
     /// The whole run, for charts that need more than cells.
     pub(super) set: &'a ComparisonSet,
-    /// The horizontal axis; `None` without a sweep.
+    /// The horizontal axis; `None` if no axis consists of numbers.
     pub(super) axis: Option<String>,
     /// Every arm, in the plan's order.
     pub(super) arms: Vec<&'a str>,
-    /// Grouped by the other axes: the shared values as text, and the cells.
+    /// Grouped by the other axes, or by all if none is horizontal: the shared values as text, and the cells.
     pub(super) by_other_axes: Vec<(String, Vec<&'a CellSummary>)>,
     /// Grouped by all axes.
     pub(super) by_point: Vec<(String, Vec<&'a CellSummary>)>,
@@ -50,6 +50,19 @@ impl<'a> Facets<'a> {
         }
     }
 
+    /// Whether every cell has an offered rate, which is the horizontal axis.
+    pub(super) fn open_loop(&self) -> bool {
+        let mut cells = self.by_point.iter().flat_map(|(_, cells)| cells);
+        self.axis.as_deref() == Some("rate") && cells.all(|cell| cell.throughput.offered_per_s.is_some())
+    }
+
+    /// Whether the overview begins with a plot as wide as the page: there is one horizontal axis and no other, and no
+    /// other chart takes that place.
+    pub(super) fn wide(&self) -> bool {
+        let one = self.axis.is_some() && self.by_other_axes.len() == 1 && self.by_point.len() > 1;
+        one && self.set.ladders.is_empty() && !self.open_loop()
+    }
+
     /// The arm's place among all.
     pub(super) fn index(&self, arm: &str) -> usize {
         self.arms.iter().position(|known| *known == arm).unwrap_or(0)
@@ -71,11 +84,10 @@ fn group<'a>(
     groups
 }
 
-/// The first axis whose values are all numbers, sizes or durations, or else the first axis.
+/// The first axis whose values are all numbers, sizes or durations.
 fn horizontal(cells: &[&CellSummary]) -> Option<String> {
-    let axes: Vec<&String> = cells.first()?.params.keys().collect();
-    let all = |axis: &&&String| cells.iter().all(|cell| cell.params.get(**axis).and_then(numeric).is_some());
-    axes.iter().find(all).or(axes.first()).map(|axis| (**axis).clone())
+    let all = |axis: &&String| cells.iter().all(|cell| cell.params.get(*axis).and_then(numeric).is_some());
+    cells.first()?.params.keys().find(all).cloned()
 }
 
 /// At most [`MAX`] items, spread evenly from the first to the last, and a note if some are left out.

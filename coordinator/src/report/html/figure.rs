@@ -3,8 +3,27 @@
 
 use serde::Serialize;
 
-/// Width of every figure's view box.
-pub(super) const WIDTH: f64 = 520.0;
+/// The size of a plot's view box. Its texts grow and shrink with the plot, so a plot that is much wider on a large screen
+/// than on a small one is drawn twice, and the style shows one of the two.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Canvas {
+    /// `wide` on large screens only, `narrow` on small ones only, empty on all.
+    pub(super) class: &'static str,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    /// Whether the lines' names and the verdicts are written into the plot.
+    pub(super) labelled: bool,
+}
+
+/// A plot as wide as the page.
+pub(super) const PAGE: &[Canvas] = &[
+    Canvas { class: "wide", width: 1160.0, height: 380.0, labelled: true },
+    Canvas { class: "narrow", width: 520.0, height: 380.0, labelled: false },
+];
+/// One of two plots in a row.
+pub(super) const HALF: &[Canvas] = &[Canvas { class: "", width: 520.0, height: 320.0, labelled: true }];
+/// One of three plots in a row.
+pub(super) const THIRD: &[Canvas] = &[Canvas { class: "", width: 400.0, height: 260.0, labelled: false }];
 
 /// A section of the page: one chart, or several small ones, under one heading.
 #[derive(Debug, Default, Serialize)]
@@ -12,9 +31,14 @@ pub(super) struct Section {
     /// The fragment identifier.
     pub(super) id: &'static str,
     pub(super) title: String,
+    /// The title in the page's navigation.
+    pub(super) short: &'static str,
     /// A note on how to read it.
     pub(super) note: String,
+    /// The legend of a chart whose colours are not those of the arms, which have one legend for the page.
     pub(super) keys: Vec<Key>,
+    /// `halves`, `thirds` or `small`: the number of figures in a row of a large screen; of small ones, as many as fit.
+    pub(super) layout: &'static str,
     pub(super) figures: Vec<Figure>,
     /// A note on points that are left out.
     pub(super) left_out: Option<String>,
@@ -28,7 +52,7 @@ pub(super) struct Key {
 }
 
 /// Colour, marker and dash pattern, which distinguish series with and without colours.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Look {
     /// 0 to 7.
     pub(super) colour: usize,
@@ -62,16 +86,32 @@ pub(super) struct Figure {
     pub(super) title: String,
     /// The description for screen readers.
     pub(super) description: String,
+    /// `page` for a figure as wide as the page.
+    pub(super) class: &'static str,
+    /// The same plot for different screens.
+    pub(super) plots: Vec<Plot>,
+    pub(super) table: Table,
+}
+
+/// A chart on one canvas.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Plot {
+    pub(super) class: &'static str,
     pub(super) width: f64,
     pub(super) height: f64,
     pub(super) x_title: String,
-    pub(super) y_title: String,
     pub(super) frame: Frame,
     pub(super) x_ticks: Vec<Tick>,
     pub(super) y_ticks: Vec<Tick>,
+    /// Paths of ticks without labels.
+    pub(super) minor: String,
+    /// Shaded ranges of the horizontal axis.
+    pub(super) bands: Vec<Bar>,
     pub(super) series: Vec<Series>,
+    /// Paths from the ends of lines to their labels, and of the gap.
+    pub(super) leaders: String,
+    pub(super) gap: String,
     pub(super) texts: Vec<Text>,
-    pub(super) table: Table,
 }
 
 /// The inner edges of a figure.
@@ -94,13 +134,13 @@ pub(super) struct Text {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) anchor: &'static str,
-    /// `name`, `value` or `in` (within a bar).
-    pub(super) class: &'static str,
+    /// `name`, `value`, `in` (within a bar), `gap`, or `sign` with the class of a verdict.
+    pub(super) class: String,
     pub(super) text: String,
 }
 
 /// A line with its points, or one kind of bars.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Series {
     pub(super) look: Look,
     /// The points of the line in SVG form; empty without a line.
@@ -111,8 +151,9 @@ pub(super) struct Series {
     /// Small dots: single trials.
     pub(super) dots: Vec<Point>,
     pub(super) points: Vec<Point>,
-    /// Whether each point has a marker; dense curves have only a line.
+    /// Whether each point has a marker; dense curves have one at the end.
     pub(super) marked: bool,
+    pub(super) end: Option<Point>,
 }
 
 #[derive(Debug, Serialize)]

@@ -13,30 +13,39 @@ use crate::{
     metric::throughput::IOPS,
     plan::Plan,
     stats::confidence::INTERVAL,
-    summary::{ComparisonSet, Verdict},
+    summary::{ComparisonSet, HostSummary, Verdict},
 };
 
+mod badge;
 mod bars;
 mod charts;
 mod facets;
 mod figure;
-mod head;
+mod labels;
 mod metric_chart;
 mod rerun;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod why;
 mod xy;
 
-use head::Badge;
+use badge::Badge;
+use facets::Facets;
 use rerun::Rerun;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// SHA-256 of the script and of the style in base64, for the page's policy; a failing test prints the expected values.
-const SCRIPT_HASH: &str = "WEVEMZ1lQAtzK2N8VWC41lm7Edq9tJWaQg4HYa7utqM=";
-const STYLE_HASH: &str = "KREkQTy8h4bYkjSq1lghlDlaK9OynfUjPX44CWSkhac=";
+const SCRIPT_HASH: &str = "J+XlhMVEitb7FDqrnWEyo1MPzWkHPcooGDcGtBzCIpI=";
+const STYLE_HASH: &str = "6xk0f/R3ZtIwVg6qzRhyfoKkxymO9phYuP7bdixvAYg=";
+
+/// The number of sentences of the answer above the first chart; the rest is folded.
+const FOLDED_FROM: usize = 2;
+
+/// Facts that identify a host, for the line above its whole fingerprint.
+const IDENTITY: [&str; 4] = ["kernel.release", "cpu.model", "cpu.online", "data_dir.disk"];
 
 #[derive(Serialize)]
 struct TableRow<'a> {
@@ -103,20 +112,34 @@ pub(super) fn render(
         })
         .collect();
     // The template has its own notices.
-    let answer = words::answer::findings(&set.answer);
+    let mut answer = words::answer::findings(&set.answer);
+    let more = answer.split_off(answer.len().min(FOLDED_FROM));
     let untrusted: Vec<String> = set.untrusted.iter().map(words::untrusted).collect();
     let crossovers: Vec<String> = set.crossovers.iter().map(words::crossover::sentence).collect();
+    let facets = Facets::of(set);
+    let identity: Vec<String> = set.hosts.iter().map(identity).collect();
+    let failed = set.expectations.iter().filter(|claim| claim.outcome() != Some(true)).count();
     let verdicts = [Verdict::Faster, Verdict::Slower, Verdict::NoDifference, Verdict::Inconclusive];
     environment.render_str(
         TEMPLATE,
         context! {
-            set, answer, untrusted, crossovers, axes => view.axes, titles, rows, claims, scenario,
-            cards => head::cards(set), sections => charts::sections(set), legend => view.legend_of_words(),
+            set, answer, more, untrusted, crossovers, axes => view.axes, titles, rows, claims, failed, scenario,
+            first => charts::sections(charts::FIRST, &facets), further => charts::sections(charts::FURTHER, &facets),
+            why => why::of(set), keys => metric_chart::legend(&facets), legend => view.legend(), identity,
             heeded => set.calibration.as_ref().map(calibration::heeded),
-            interval => INTERVAL, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
+            interval => INTERVAL, compared, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,
         },
     )
+}
+
+/// `6.12.1, AMD EPYC 7763, nvme0n1`.
+fn identity(host: &HostSummary) -> String {
+    let facts = IDENTITY.iter().filter_map(|fact| {
+        let value = host.facts.get(*fact)?;
+        Some(if *fact == "cpu.online" { format!("CPUs {value}") } else { value.clone() })
+    });
+    facts.collect::<Vec<_>>().join(", ")
 }
 
 fn entries(row: &Row, compared: bool) -> Vec<String> {

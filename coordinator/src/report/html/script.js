@@ -100,11 +100,11 @@
   document.addEventListener('pointerdown', (event) => { if (!event.target.closest('.plot')) hide(); });
   addEventListener('scroll', () => { if (shown) place(shown); }, { passive: true });
 
-  // Open all details for printing.
+  // Open the texts that are printed.
   let opened = [];
   addEventListener('beforeprint', () => {
     hide();
-    opened = [...document.querySelectorAll('details:not([open])')];
+    opened = [...document.querySelectorAll('details.print:not([open])')];
     for (const details of opened) details.open = true;
   });
   addEventListener('afterprint', () => { for (const details of opened) details.open = false; });

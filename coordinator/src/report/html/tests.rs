@@ -10,7 +10,7 @@ use crate::{
     summary::{
         crossover::{Crossover, CrossoverKind, CrossoverMetric},
         evidence::{Evidence, Quantity},
-        explanation::{Explanation, Finding, Reason},
+        explanation::{Explanation, Finding, Plateau, Reason},
         insight::{FactDifference, TrendLine, TrendPoint, Waterfall, WaterfallStep},
     },
 };
@@ -103,8 +103,76 @@ fn the_page_contains_every_result() {
     ] {
         assert!(page.contains(needle), "{needle}");
     }
-    assert_eq!(page.matches("<svg viewBox").count(), page.matches("<figure>").count());
-    assert_eq!(page.matches("<figure>").count(), page.matches("<summary>Table").count());
+    let figures = page.matches("<figure class").count();
+    assert!(figures > 6 && page.matches("<div class=\"plot").count() >= figures);
+    assert_eq!(figures, page.matches("<summary>Table").count());
+}
+
+/// The places of texts in the page.
+fn places(page: &str, texts: &[&str]) -> Vec<usize> {
+    texts.iter().map(|text| page.find(text).unwrap_or_else(|| panic!("{text}"))).collect()
+}
+
+#[test]
+fn the_sections_follow_the_readers_questions() {
+    let ids = ["answer", "waterfall", "overview", "comparison", "why", "latency", "cpu", "hosts", "rerun"];
+    let ids = ids.map(|id| format!("<section id=\"{id}\""));
+    let page = render(&complete_set(), SCENARIO, None).unwrap();
+    let found = places(&page, &ids.each_ref().map(String::as_str));
+    assert!(found.is_sorted(), "{found:?}");
+    // Explanations are folded.
+    assert!(!page.contains("<details class=\"print\" open"));
+}
+
+#[test]
+fn a_sweep_begins_with_throughput_as_wide_as_the_page() {
+    let set = ComparisonSet { ladders: vec![], ..complete_set() };
+    let page = render(&set, SCENARIO, None).unwrap();
+    let figures: Vec<&str> = page.split("<figure class=\"").skip(1).collect();
+    let titles = ["I&#x2f;O per second", "p99 latency", "CPU time per I&#x2f;O", "System calls per I&#x2f;O"];
+    for (figure, title) in figures.iter().zip(titles) {
+        assert!(figure.contains(&format!("<figcaption>{title}</figcaption>")), "{title}");
+        // The title is not repeated as the label of an axis.
+        assert_eq!(figure.matches(&format!(">{title}</text>")).count(), 0, "{title}");
+    }
+    let first = figures[0];
+    assert!(first.starts_with("page\"") && first.contains("plot wide") && first.contains("plot narrow"));
+    let uring = set.compared("uring", &IOPS, &set.cells.last().unwrap().params).unwrap();
+    let label = format!(
+        "uring\u{2002}{} {}",
+        Badge::of(uring.verdict).sign,
+        super::super::view::ratio(uring.ratio.unwrap())
+    );
+    assert!(first.contains(&label), "no {label}");
+    assert!(first.contains("class=\"sign "));
+    // The minor ticks of the depths between 1 and 32.
+    assert!(first.contains("class=\"grid tick\" d=\"M"));
+}
+
+#[test]
+fn latencies_of_several_depths_have_one_scale() {
+    let page = render(&complete_set(), SCENARIO, None).unwrap();
+    let section = page.split("<section id=\"latency\"").nth(1).unwrap();
+    let section = section.split("</section>").next().unwrap();
+    let scale = |plot: &str| -> Vec<String> {
+        let ticks = plot.split("text-anchor=\"end\">").skip(1);
+        ticks.map(|tick| tick.split('<').next().unwrap().to_owned()).collect()
+    };
+    let scales: Vec<_> = section.split("<div class=\"plot").skip(1).map(scale).collect();
+    assert!(scales.len() > 1 && scales[0].len() > 1, "{scales:?}");
+    assert!(scales.iter().all(|scale| *scale == scales[0]), "{scales:?}");
+}
+
+#[test]
+fn the_devices_limit_is_shaded() {
+    let mut set = ComparisonSet { ladders: vec![], ..complete_set() };
+    assert!(!render(&set, SCENARIO, None).unwrap().contains("class=\"limit\""));
+    set.explanations[0].finding = Finding::Changed {
+        faster: true,
+        reasons: vec![Reason::PollThread { cpus: vec![3] }],
+        limit: Some(Plateau { in_flight: 4.0, iops: 1.1 }),
+    };
+    assert!(render(&set, SCENARIO, None).unwrap().contains("class=\"limit\""));
 }
 
 #[test]
@@ -129,7 +197,7 @@ fn absent_results_leave_no_trace() {
     fixture.execute(0);
     let page = render(&fixture.analyse(None), SCENARIO, None).unwrap();
     for absent in
-        ["<figure>", "id=\"waterfall\"", "id=\"trend\"", "Differences between the hosts", "NaN", "inf"]
+        ["<figure", "id=\"waterfall\"", "id=\"trend\"", "Differences between the hosts", "NaN", "inf"]
     {
         assert!(!page.contains(absent), "{absent}");
     }

@@ -47,7 +47,7 @@ struct CellDocument<'a> {
 
 impl<'a> CellDocument<'a> {
     fn of(comparison: &'a CellDiff) -> Self {
-        Self { comparison, reason: comparison.reason.as_ref().map(words::too_few_urgent) }
+        Self { comparison, reason: comparison.reason.as_ref().map(words::unjudged) }
     }
 }
 

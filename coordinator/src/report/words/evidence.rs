@@ -42,7 +42,7 @@ fn quantity_in_words(quantity: Quantity) -> (&'static str, fn(f64) -> String) {
     match quantity {
         Quantity::Iops => ("IOPS", count),
         Quantity::OfferedRate => ("offered I/Os per second", count),
-        Quantity::InFlight => ("requests in flight (IOPS x mean latency)", requests),
+        Quantity::InFlight => ("requests in flight", requests),
         Quantity::MeanLatency => ("mean latency", nanos),
         Quantity::Time => ("time per I/O", nanos),
         Quantity::WorkerTime => ("worker time per I/O", nanos),

@@ -10,7 +10,7 @@ pub(crate) mod run_diff;
 use crate::{
     params::{self, Params, at, value},
     summary::{
-        TooFewUrgent,
+        Unjudged,
         answer::{Points, TrialsNeeded, Untrusted},
     },
 };
@@ -104,13 +104,22 @@ pub(super) fn untrusted(reason: &Untrusted) -> String {
 }
 
 /// Why a comparison was not judged.
-pub(super) fn too_few_urgent(reason: &TooFewUrgent) -> String {
-    // A mean with one digit, unless it is whole.
-    let per_trial = (10.0 * reason.per_trial).round() / 10.0;
-    format!(
-        "{} had {per_trial} urgent operations per trial, and a verdict needs {}",
-        reason.arm, reason.needed
-    )
+pub(super) fn unjudged(reason: &Unjudged) -> String {
+    match reason {
+        Unjudged::TooFewUrgent(of) => {
+            // A mean with one digit, unless it is whole.
+            let per_trial = (10.0 * of.per_trial).round() / 10.0;
+            format!(
+                "{} had {per_trial} urgent operations per trial, and a verdict needs {}",
+                of.arm, of.needed
+            )
+        }
+        Unjudged::CutOff { arm, needed } => {
+            format!(
+                "the latencies of {arm} are cut off by the window, and a verdict needs `runtime: {needed}`"
+            )
+        }
+    }
 }
 
 /// `needs about 7 more trials`, or `needs 4 to 19 more trials`.

@@ -1,6 +1,6 @@
 //! The comparison of two runs as sentences.
 
-use super::{times, too_few_urgent};
+use super::{times, unjudged};
 use crate::{
     analysis::fingerprint,
     params,
@@ -78,7 +78,7 @@ fn tally(found: &MetricTally) -> String {
     if found.unlike > 0 {
         clauses.push(format!("not comparable in {}", found.unlike));
     }
-    let reason = found.reason.as_ref().map(too_few_urgent);
+    let reason = found.reason.as_ref().map(unjudged);
     let reason = reason.map_or_else(String::new, |reason| format!(" Not judged: {reason}."));
     format!("{} in {}: {}.{reason}", found.metric, some(found.cells, "cell"), clauses.join(", "))
 }
@@ -94,7 +94,7 @@ fn verdict(found: &VerdictTally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::{TooFewUrgent, Verdict};
+    use crate::summary::{TooFewUrgent, Unjudged, Verdict};
 
     fn facts(quick: bool, trustworthy: bool) -> RunFacts {
         let (run_id, scenario) = ("run".into(), "qd-sweep".into());
@@ -156,7 +156,11 @@ mod tests {
             ],
             unmeasured: 1,
             unlike: 2,
-            reason: Some(TooFewUrgent { arm: "uring".into(), per_trial: 98.04, needed: 100 }),
+            reason: Some(Unjudged::TooFewUrgent(TooFewUrgent {
+                arm: "uring".into(),
+                per_trial: 98.04,
+                needed: 100,
+            })),
         };
         assert_eq!(
             self::tally(&tally),

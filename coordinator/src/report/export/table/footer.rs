@@ -103,12 +103,16 @@ pub(super) fn warnings(set: &ComparisonSet, most: usize, width: usize, colour: b
     let (first, rest): (Vec<&SetWarning>, Vec<&SetWarning>) = set.warnings.iter().partition(excludes);
     let mut lines = vec![Style::Bold.paint("Warnings", colour)];
     for warning in first.into_iter().chain(rest).take(most) {
-        let host = warning.host.as_ref().map_or_else(String::new, |host| format!(" [{host}]"));
+        let host = warning.place().map_or_else(String::new, |place| format!(" [{place}]"));
         let text = format!("{}{host}: {}", warning.code(), warning.message());
         lines.push(indented(wrap(&text, width - 2, 4)));
         if !warning.remedy().is_empty() {
             lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy()), width - 4, 3))));
         }
+    }
+    if let Some(more @ 1..) = set.warnings.len().checked_sub(most) {
+        let warnings = if more == 1 { "warning" } else { "warnings" };
+        lines.push(format!("  {more} more {warnings}: see --explain"));
     }
     (!set.warnings.is_empty()).then(|| lines.join("\n"))
 }

@@ -1,9 +1,9 @@
 //! CPU time per I/O, as stacked bars: user mode, system, kernel threads.
 
 use super::super::{
-    bars::{self, Row, Segment},
+    bars::{self, Base, Row, Segment},
     facets::{Facets, few},
-    figure::{Key, Look, Section, Table},
+    figure::{Key, Look, Section, THIRD, Table},
     metric_chart::comma,
 };
 use crate::{metric::cost::CPU_PER_IO, units};
@@ -14,7 +14,7 @@ const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threa
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
     let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
-    let figures = shown.into_iter().filter_map(|(point, cells)| {
+    let charts = shown.into_iter().map(|(point, cells)| {
         let mut table = Table {
             caption: format!("{}{}", CPU_PER_IO.heading, comma(point)),
             head: ["arm", "user", "system", "kernel threads", "all"].map(Into::into).into(),
@@ -40,7 +40,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
             })
             .collect();
         let title = format!("{}{}", CPU_PER_IO.heading, comma(point));
-        bars::figure(title, CPU_PER_IO.heading, units::nanos, &looks, &rows, table)
+        let looks = looks.clone();
+        bars::Chart { title, text: units::nanos, looks, rows, base: Base::Zero, table }
     });
     let key = |(index, (kind, letter)): (usize, &(&str, &str))| Key {
         name: format!("{letter}: {kind}"),
@@ -48,12 +49,14 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     };
     Section {
         id: "cpu",
-        title: CPU_PER_IO.heading.into(),
+        title: "CPU time per I/O by kind".into(),
+        short: "CPU time",
         note: "Lower is better. User and system time are the workers'; kernel threads are the io_uring threads that \
                work for them."
             .into(),
         keys: KINDS.iter().enumerate().map(key).collect(),
-        figures: figures.collect(),
+        layout: "small",
+        figures: bars::draw(charts.collect(), THIRD),
         left_out,
     }
 }

@@ -2,16 +2,17 @@
 
 use super::super::{
     facets::{Facets, few},
-    figure::{Look, Section, Table},
-    metric_chart::{comma, legend},
-    xy::{self, Line, Quantity, Sample},
+    figure::{HALF, Look, Section, Table},
+    metric_chart::comma,
+    scale::Axis,
+    xy::{self, Line, Marks, Quantity, Sample},
 };
 use crate::{summary::CellSummary, units};
 
 /// The latency curve: the latency at each percentile.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
-    let figures = shown.into_iter().filter_map(|(point, cells)| {
+    let charts = shown.into_iter().filter_map(|(point, cells)| {
         let tail = |quantile: f64| -(1.0 - quantile).log10();
         let longest = cells.iter().filter_map(|cell| cell.latency.curve.last());
         let most = longest.map(|point| tail(point.quantile)).reduce(f64::max)?.max(1.0);
@@ -27,16 +28,15 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
             let points = cell.latency.curve.iter().map(|point| Sample {
                 x: tail(point.quantile) / most,
                 y: point.ns as f64,
-                ci95: None,
-                trials: vec![],
                 place: percent(point.quantile),
+                ..Sample::default()
             });
             let look = Look::of(facets.index(&cell.arm));
             lines.push(Line {
                 name: cell.arm.clone(),
+                note: String::new(),
                 look,
                 points: points.collect(),
-                joined: true,
                 marked: false,
             });
         }
@@ -61,17 +61,20 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         };
         let quantity = Quantity { title: "latency".into(), log: true, text: units::nanos };
         let title = format!("Latency by percentile{}", comma(point));
-        xy::figure(title, &quantity, "percentile", &ticks, &lines, table)
+        let axis = Axis { title: "percentile".into(), ticks, ..Axis::default() };
+        Some(xy::Chart { title, quantity, axis, lines, marks: Marks::default(), table })
     });
     Section {
         id: "latency",
         title: "Latency by percentile".into(),
+        short: "Latency",
         note: "Lower is better. Both axes are logarithmic: each decade to the right is ten times rarer. A curve ends \
                at the last percentile with operations beyond it."
             .into(),
-        keys: legend(facets),
-        figures: figures.collect(),
+        layout: "halves",
+        figures: xy::draw(charts.collect(), HALF),
         left_out,
+        ..Section::default()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::super::{
     facets::{Facets, few},
-    figure::{Key, Look, Section, Table},
-    metric_chart::{comma, legend},
+    figure::{Look, Section, THIRD, Table},
+    metric_chart::comma,
     scale,
-    xy::{self, Line, Quantity, Sample},
+    xy::{self, Line, Marks, Quantity, Sample},
 };
 use crate::{
     metric::{
@@ -15,12 +15,9 @@ use crate::{
     units,
 };
 
-/// Points of a line up to which each of them has a marker.
-const MARKED: usize = 12;
-
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
-    let figures = shown.into_iter().filter_map(|(point, cells)| {
+    let charts = shown.into_iter().filter_map(|(point, cells)| {
         let times = || cells.iter().flat_map(|cell| &cell.latency.over_time).map(|at| at.t_s);
         let end = times().fold(0.0, f64::max);
         if end <= 0.0 || cells.iter().all(|cell| cell.latency.over_time.len() < 2) {
@@ -46,19 +43,12 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
                 let points = cell.latency.over_time.iter().map(|at| Sample {
                     x: at.t_s / end,
                     y: if of == 0 { at.p50 } else { at.p99 } as f64,
-                    ci95: None,
-                    trials: vec![],
                     place: format!("until {}", seconds(at.t_s)),
+                    ..Sample::default()
                 });
                 let name = format!("{} {name}", cell.arm);
                 let look = Look { dash, ..look };
-                lines.push(Line {
-                    name,
-                    look,
-                    points: points.collect(),
-                    joined: true,
-                    marked: cell.latency.over_time.len() <= MARKED,
-                });
+                lines.push(Line { name, note: String::new(), look, points: points.collect(), marked: false });
             }
             table.rows.extend(cell.latency.over_time.iter().map(|at| {
                 let (p50, p99) = (units::nanos(at.p50 as f64), units::nanos(at.p99 as f64));
@@ -67,20 +57,19 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         }
         let quantity = Quantity { title: "latency".into(), log: true, text: units::nanos };
         let title = format!("Latency over time{}", comma(point));
-        xy::figure(title, &quantity, "time since the warm-up", &ticks, &lines, table)
+        let axis = scale::Axis { title: "time since the warm-up".into(), ticks, ..scale::Axis::default() };
+        Some(xy::Chart { title, quantity, axis, lines, marks: Marks::default(), table })
     });
     Section {
         id: "time",
         title: "Latency over time".into(),
+        short: "Over time",
         note: "Lower is better. All trials are overlaid, without their warm-ups. Solid lines are medians, dashed lines \
                99th percentiles."
             .into(),
-        // Dashes distinguish percentiles here, not arms.
-        keys: legend(facets)
-            .into_iter()
-            .map(|key| Key { look: Look { dash: "none", ..key.look }, ..key })
-            .collect(),
-        figures: figures.collect(),
+        layout: "small",
+        figures: xy::draw(charts.collect(), THIRD),
         left_out,
+        ..Section::default()
     }
 }

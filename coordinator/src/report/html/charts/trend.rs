@@ -2,9 +2,10 @@
 
 use super::super::{
     facets::{Facets, few},
-    figure::{Look, Section, Table},
-    metric_chart::{comma, interval, legend},
-    xy::{self, Line, Quantity, Sample},
+    figure::{HALF, Look, Section, Table},
+    metric_chart::{comma, interval},
+    scale::Axis,
+    xy::{self, Line, Marks, Quantity, Sample},
 };
 use crate::{metric::throughput::IOPS, params, stats::confidence::INTERVAL, units};
 
@@ -32,7 +33,7 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         .enumerate()
         .map(|(index, (at, _))| (index as f64 / last, at.split('T').next().unwrap_or(at).to_owned()))
         .collect();
-    let figures = shown.iter().filter_map(|point| {
+    let charts = shown.iter().map(|point| {
         let mut table = Table {
             caption: format!("{} by run{}", IOPS.heading, comma(point)),
             head: ["arm", "run", "started", "mean", INTERVAL].map(Into::into).into(),
@@ -46,27 +47,36 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
                 let mean = units::count(run.iops);
                 table.rows.push(vec![line.arm.clone(), run.run_id.clone(), run.at.clone(), mean, ci95]);
                 let place = format!("run {}", run.run_id);
-                Some(Sample { x: index as f64 / last, y: run.iops, ci95: run.ci95, trials: vec![], place })
+                Some(Sample {
+                    x: index as f64 / last,
+                    y: run.iops,
+                    ci95: run.ci95,
+                    place,
+                    ..Sample::default()
+                })
             });
             let look = Look::of(facets.index(&line.arm));
             lines.push(Line {
                 name: line.arm.clone(),
+                note: String::new(),
                 look,
                 points: points.collect(),
-                joined: true,
                 marked: true,
             });
         }
         let quantity = Quantity { title: IOPS.heading.into(), log: false, text: IOPS.unit.format() };
         let title = format!("{} by run{}", IOPS.heading, comma(point));
-        xy::figure(title, &quantity, "run", &ticks, &lines, table)
+        let axis = Axis { title: "run".into(), ticks: ticks.clone(), ..Axis::default() };
+        xy::Chart { title, quantity, axis, lines, marks: Marks::default(), table }
     });
     Section {
         id: "trend",
         title: "Earlier runs of this scenario".into(),
+        short: "Earlier runs",
         note: "Oldest first; this run is the last.".into(),
-        keys: legend(facets),
-        figures: figures.collect(),
+        layout: "halves",
+        figures: xy::draw(charts.collect(), HALF),
         left_out,
+        ..Section::default()
     }
 }

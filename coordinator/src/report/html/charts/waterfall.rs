@@ -1,10 +1,11 @@
 //! The scenario's ladder as a waterfall: the time per I/O that each step saves or costs.
 
 use super::super::{
-    bars::{self, Row, Segment},
+    bars::{self, Base, Row, Segment},
     facets::{Facets, few},
-    figure::{Figure, Key, Look, Section, Table},
+    figure::{Key, Look, PAGE, Section, Table},
     metric_chart::{comma, interval},
+    scale::range,
 };
 use crate::{
     params,
@@ -25,16 +26,18 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     Section {
         id: "waterfall",
         title: "Time saved by each step".into(),
+        short: "Steps",
         note: "A worker's time per I/O. Each step adds one change to the previous arm; its bar is the time that the \
                change saves or costs, with the confidence interval of the change."
             .into(),
         keys: names.into_iter().zip(looks).map(|(name, look)| key(name, look)).collect(),
-        figures: shown.into_iter().filter_map(|ladder| of_ladder(ladder, &looks)).collect(),
+        layout: "thirds",
+        figures: bars::draw(shown.into_iter().map(|ladder| of_ladder(ladder, &looks)).collect(), PAGE),
         left_out,
     }
 }
 
-fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
+fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> bars::Chart {
     let point = params::point(&ladder.params);
     let of_change = format!("{INTERVAL} of the change");
     let mut table = Table {
@@ -58,7 +61,10 @@ fn of_ladder(ladder: &Waterfall, looks: &[Look]) -> Option<Figure> {
         })
         .collect();
     let title = format!("Time per I/O, step by step{}", comma(&point));
-    bars::figure(title, "worker time per I/O", units::nanos, looks, &rows, table)
+    let times: Vec<f64> = ladder.steps.iter().filter_map(|step| step.ns_per_io).collect();
+    let (low, high) = range(&times);
+    let base = if low > high / 2.0 { Base::Near } else { Base::Zero };
+    bars::Chart { title, text: units::nanos, looks: looks.to_vec(), rows, base, table }
 }
 
 fn row(step: &WaterfallStep) -> Option<Row> {
