@@ -35,6 +35,7 @@ mod latency;
 pub mod measured;
 pub mod merge;
 pub mod noise;
+mod one_machine;
 pub mod placement;
 pub mod run_diff;
 #[cfg(test)]
@@ -91,6 +92,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         warnings.of_record(record);
     }
     emulated::warn(&mut warnings, input.hosts, &records);
+    one_machine::warn(&mut warnings, input.hosts, &records);
     noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
     for (index, cell) in plan.cells.iter().enumerate() {

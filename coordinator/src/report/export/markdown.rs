@@ -21,6 +21,7 @@ pub(super) static EXPORT: Export = Export {
     help: "For a merge request",
     details: None,
     render: |source| Ok(render(source.set)),
+    join: None,
 };
 
 pub(in crate::report) fn render(set: &ComparisonSet) -> String {

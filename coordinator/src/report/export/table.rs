@@ -21,6 +21,7 @@ pub(super) static EXPORT: Export = Export {
     help: "For a terminal",
     details: None,
     render: |source| Ok(render(source.set, source.width, source.colour, source.explain)),
+    join: None,
 };
 
 /// The longest axis value, in bytes, that is shown in a column.
