@@ -185,7 +185,8 @@ impl Trial {
         errors
             .check(!work.verify, at, || Rule::excludes("verify: true", "urgent operations are not verified"));
         if let Some(size) = urgent.block_size {
-            errors.check(is_sectors(size), at, || Rule::NotSectors { size });
+            let whole = is_sectors(size) || (size.0 > 0 && !self.needs_sectors());
+            errors.check(whole, at, || Rule::NotSectors { size });
             for (block, _) in work.block_size.parts() {
                 errors.check(size.0 > 0 && block.0.is_multiple_of(size.0), at, || Rule::NotMultiple {
                     block: *block,

@@ -20,6 +20,7 @@ mod lab;
 mod marked;
 mod memory;
 mod path;
+mod proof;
 mod ramdisk;
 #[cfg(test)]
 mod tests;
@@ -176,7 +177,10 @@ impl Targets {
         }
         if direct {
             cache::drop_cached(file.as_fd(), size);
-            direct::check(file.as_fd(), sizes.unit, &storage.file_system, field)?;
+            if !direct::check(file.as_fd(), (size, sizes.unit), writes, &storage.file_system, field)? {
+                let file_system = storage.file_system.to_string();
+                warnings.push(TargetWarning::DirectUnproven { file_system }.into());
+            }
         } else if cold {
             let share = cold::cooled(file.as_fd(), size, &storage.file_system, cancelled)?;
             facts.cached_share = Some(share);

@@ -35,6 +35,7 @@ mod latency;
 pub mod measured;
 pub mod merge;
 pub mod noise;
+mod one_machine;
 pub mod placement;
 pub mod run_diff;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod warnings;
 pub mod window;
 
 use self::{cell_data::CellData, cells::Row};
+use answer::Loads;
 use compare::Against;
 use timeline::Timeline;
 use warnings::Warnings;
@@ -90,6 +92,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         warnings.of_record(record);
     }
     emulated::warn(&mut warnings, input.hosts, &records);
+    one_machine::warn(&mut warnings, input.hosts, &records);
     noise::warn(&mut warnings, plan.noise, &trials.records, input.hosts);
     let mut rows: Vec<Vec<Row>> = Vec::with_capacity(plan.cells.len());
     for (index, cell) in plan.cells.iter().enumerate() {
@@ -158,7 +161,7 @@ pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
     explain::explain(set, ladder, &idle);
-    set.answer = answer::answer(set, &idle);
+    set.answer = answer::answer(set, &idle, &Loads::of(plan));
 }
 
 /// The reasons why a run is untrustworthy: missing trials, and failed verification, even in an audit.

@@ -7,12 +7,18 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, AddressError};
+
+/// The longest time to resolve all names.
+const LOOKUP: Duration = Duration::from_secs(2);
 
 /// A host of the inventory.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -55,6 +61,14 @@ pub enum InventoryError {
     /// An item of `--agents` is not an address.
     #[error("--agents: {0}")]
     Agent(AddressError),
+    /// `--agents` has an address twice.
+    #[error("--agents names {0} twice; an agent runs one trial at a time")]
+    #[diagnostic(help("remove one of them"))]
+    Twice(Address),
+    /// Two hosts have addresses of the same agent.
+    #[error("`{0}` and `{1}` are the same agent ({2}); an agent runs one trial at a time")]
+    #[diagnostic(help("remove one of them"))]
+    SameAgent(String, String, SocketAddr),
     /// `--agents` is empty.
     #[error("--agents names no host")]
     #[diagnostic(help("write --agents HOST:PORT,… or omit it to measure on this machine"))]
@@ -67,19 +81,44 @@ struct Inventory {
     hosts: Vec<HostSpec>,
 }
 
-/// The hosts of `--agents HOST:PORT,…`, named by their addresses, without duplicates.
+/// The hosts of `--agents HOST:PORT,…`, named by their addresses.
 ///
 /// # Errors
-/// An item is not an address.
+/// An item is not an address, or is there twice.
 pub fn from_list(agents: &str) -> Result<Vec<HostSpec>, InventoryError> {
     let mut hosts: Vec<HostSpec> = Vec::new();
     for item in agents.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let address: Address = item.parse().map_err(InventoryError::Agent)?;
-        if hosts.iter().all(|host| host.address != address) {
-            hosts.push(HostSpec { name: address.to_string(), address, labels: BTreeMap::new() });
+        if hosts.iter().any(|host| host.address == address) {
+            return Err(InventoryError::Twice(address));
         }
+        hosts.push(HostSpec { name: address.to_string(), address, labels: BTreeMap::new() });
     }
     if hosts.is_empty() { Err(InventoryError::NoAgent) } else { Ok(hosts) }
+}
+
+/// Checks that no two hosts resolve to the same address. A name that does not resolve is left to the connection, which
+/// reports it.
+///
+/// # Errors
+/// Two hosts have the same address.
+pub async fn check_distinct(hosts: &[HostSpec]) -> Result<(), InventoryError> {
+    let mut known: Vec<(SocketAddr, &str)> = Vec::new();
+    let deadline = Instant::now() + LOOKUP;
+    for host in hosts {
+        let lookup = tokio::net::lookup_host(host.address.to_string());
+        let Ok(Ok(found)) = timeout_at(deadline, lookup).await else { continue };
+        let mut own: Vec<SocketAddr> = found.collect();
+        own.sort_unstable();
+        own.dedup();
+        for address in own {
+            if let Some((_, earlier)) = known.iter().find(|(other, _)| *other == address) {
+                return Err(InventoryError::SameAgent((*earlier).to_owned(), host.name.clone(), address));
+            }
+            known.push((address, &host.name));
+        }
+    }
+    Ok(())
 }
 
 /// The hosts of an inventory file.
@@ -180,11 +219,23 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_list_of_agents_and_drops_duplicates() {
-        let hosts = from_list("n1:7420, n2:7420,N1:7420,").unwrap();
+    fn reads_a_list_of_agents_and_refuses_duplicates() {
+        let hosts = from_list("n1:7420, n2:7420,").unwrap();
         let names: Vec<_> = hosts.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(names, ["n1:7420", "n2:7420"]);
+        let twice = from_list("n1:7420, n2:7420,N1:7420,").unwrap_err().to_string();
+        assert_eq!(twice, "--agents names n1:7420 twice; an agent runs one trial at a time");
         assert_eq!(from_list(" ,"), Err(InventoryError::NoAgent));
         assert!(from_list("n1").unwrap_err().to_string().contains("needs a port"));
+    }
+
+    #[tokio::test]
+    async fn two_names_of_one_address_are_refused() {
+        let refusal = check_distinct(&from_list("localhost:7420,127.0.0.1:7420").unwrap()).await.unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "`localhost:7420` and `127.0.0.1:7420` are the same agent (127.0.0.1:7420); an agent runs one trial at a time"
+        );
+        assert_eq!(check_distinct(&from_list("127.0.0.1:1,127.0.0.1:2,no.invalid:1").unwrap()).await, Ok(()));
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     exit::Exit,
     report::text::wrap,
     screen::Screen,
+    warning::ranges,
 };
 
 /// Show the facts and capabilities of each host, with remedies for missing ones.
@@ -29,9 +30,14 @@ pub struct AgentsArgs {
     /// Print JSON, with every fact.
     #[arg(long)]
     pub json: bool,
+    /// Show every fact in the table, including those that are equal on all hosts.
+    #[arg(long)]
+    pub all: bool,
 }
 
-/// Facts that the table omits unless hosts differ in them. JSON has all of them.
+/// The fact that is named of those that are equal.
+const KERNEL: &str = "kernel.release";
+/// Facts that the table of one host omits. JSON and `--all` have all of them.
 const LONG_LISTS: [&str; 2] = ["mitigations.", "kernel.cmdline"];
 
 /// Runs the command.
@@ -43,7 +49,7 @@ pub fn agents(args: &AgentsArgs, screen: &Screen) -> Exit {
             Ok(reached) => reached,
             Err(exit) => return exit,
         };
-        let text = if args.json { as_json(&cluster) } else { as_table(cluster.hosts(), columns()) };
+        let text = if args.json { as_json(&cluster) } else { as_table(cluster.hosts(), columns(), args.all) };
         cluster.close().await;
         exit.strongest(print(screen, &text))
     })
@@ -68,8 +74,9 @@ fn columns() -> u16 {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(100, |size| size.ws_col.max(60))
 }
 
-/// A table with a column for each host, followed by the remedies for missing capabilities.
-fn as_table(hosts: &[Host], columns: u16) -> String {
+/// A table with a column for each host, followed by the remedies for missing capabilities. Of several hosts, it has the
+/// facts in which they differ, then, with `all`, the others.
+fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
     if hosts.is_empty() {
         return String::new();
     }
@@ -89,11 +96,18 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
     row(&mut table, "clock known to", &|host| format!("±{} µs", host.clock.error_ns.div_ceil(1_000)));
     let facts: BTreeSet<&String> = hosts.iter().flat_map(|host| host.description.facts.keys()).collect();
     let of = |host: &Host, fact: &str| host.description.facts.get(fact).cloned().unwrap_or_default();
-    for fact in facts {
-        let differs = hosts.iter().any(|host| of(host, fact) != of(&hosts[0], fact));
-        if differs || !LONG_LISTS.iter().any(|long| fact.starts_with(long)) {
-            row(&mut table, fact, &|host| of(host, fact));
-        }
+    let differs = |fact: &&String| hosts.iter().any(|host| of(host, fact) != of(&hosts[0], fact));
+    let (different, equal): (Vec<&String>, Vec<&String>) = facts.into_iter().partition(differs);
+    for fact in different {
+        row(&mut table, fact, &|host| of(host, fact));
+    }
+    let shown = |fact: &String| match hosts {
+        [_] => all_facts || !LONG_LISTS.iter().any(|long| fact.starts_with(long)),
+        _ => all_facts,
+    };
+    let (shown, omitted): (Vec<&String>, Vec<&String>) = equal.into_iter().partition(|fact| shown(fact));
+    for fact in shown {
+        row(&mut table, fact, &|host| of(host, fact));
     }
     // Capabilities of all hosts share one line below the table; each other one has a row.
     let everywhere =
@@ -111,6 +125,18 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
         names.set_constraint(ColumnConstraint::ContentWidth);
     }
     let mut text = format!("{}\n", table.trim_fmt());
+    if hosts.len() > 1 && !omitted.is_empty() {
+        let kernel = of(&hosts[0], KERNEL);
+        let same = if omitted.iter().any(|fact| *fact == KERNEL) {
+            format!(" (kernel {kernel})")
+        } else {
+            String::new()
+        };
+        let line =
+            format!("Equal on all {} hosts: {} facts{same}; --all shows them", hosts.len(), omitted.len());
+        text.push_str(&wrap(&line, usize::from(columns), 2));
+        text.push('\n');
+    }
     if !all.is_empty() {
         let who = if hosts.len() > 1 { "All hosts support" } else { "Supported" };
         let line = format!("{who}: {}", all.join(", "));
@@ -126,7 +152,7 @@ fn as_table(hosts: &[Host], columns: u16) -> String {
         }
     }
     for ((name, remedy), hosts) in remedies {
-        text.push_str(&format!("{name} on {}: {remedy}\n", hosts.join(", ")));
+        text.push_str(&format!("{name} on {}: {remedy}\n", ranges(hosts).join(", ")));
     }
     text
 }

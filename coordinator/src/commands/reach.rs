@@ -30,10 +30,12 @@ pub(super) async fn reach(args: &HostArgs, screen: &Screen) -> Result<(Cluster, 
                 .map_err(|error| report_errors(screen, [error]));
         }
     };
-    let specs = specs.map_err(|error| {
+    let refused = |error: inventory::InventoryError| {
         screen.error(&error.into());
         Exit::Usage
-    })?;
+    };
+    let specs = specs.map_err(refused)?;
+    inventory::check_distinct(&specs).await.map_err(refused)?;
     let (cluster, errors) = Cluster::connect_some(specs, Timing::default()).await;
     let exit = if errors.is_empty() { Exit::Done } else { report_errors(screen, errors) };
     Ok((cluster, exit))

@@ -55,6 +55,9 @@ pub struct RunArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Also print explanations, the full legend and all warnings (format `table`).
+    #[arg(long)]
+    pub explain: bool,
     /// A run of `calibrate`. Differences below this rig's detection limit then count as "no difference".
     #[arg(long, value_name = "RUN")]
     pub calibration: Option<PathBuf>,
@@ -96,13 +99,25 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
     };
     on_runtime(screen, async |stop| {
         let mut exit = Exit::Done;
+        let join = args.format.join().filter(|_| loaded.len() > 1);
+        let mut texts = Vec::new();
         for (scenario, plan) in &loaded {
-            exit = exit.strongest(one(args, calibration.as_ref(), screen, &stop, scenario, plan).await);
+            let (text, result) = one(args, calibration.as_ref(), screen, &stop, scenario, plan).await;
+            exit = exit.strongest(result);
+            match text {
+                // A result that is a document by itself is printed at once.
+                Some(text) if join.is_none() => exit = exit.strongest(print(screen, &text)),
+                text => texts.extend(text),
+            }
             if stop.is_requested() {
-                return exit.strongest(Exit::Interrupted);
+                exit = exit.strongest(Exit::Interrupted);
+                break;
             }
         }
-        exit
+        match join {
+            Some(join) if !texts.is_empty() => exit.strongest(print(screen, &join(&texts))),
+            _ => exit,
+        }
     })
 }
 
@@ -168,6 +183,7 @@ pub(super) struct RunSettings<'a> {
     pub(super) calibration: Option<&'a Calibration>,
 }
 
+/// Runs a scenario; returns its result in the chosen format, if there is one.
 async fn one(
     args: &RunArgs,
     calibration: Option<&Calibration>,
@@ -175,23 +191,23 @@ async fn one(
     stop: &Stop,
     scenario: &Loaded,
     plan: &Plan,
-) -> Exit {
+) -> (Option<String>, Exit) {
     let out = directory_of(args, plan);
     let settings = RunSettings { measuring: &args.measuring, out, calibration };
     let (directory, exit) = match measured(&settings, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
-        Err(exit) => return exit,
+        Err(exit) => return (None, exit),
     };
-    match conclusion(&directory, scenario, args.format) {
+    match conclusion(&directory, scenario, args.format, args.explain) {
         Ok(Conclusion { text, exit: judged, unwritten, .. }) => {
-            let exit = exit.strongest(judged).strongest(print(screen, &text));
-            let Some(error) = unwritten else { return exit };
+            let exit = exit.strongest(judged);
+            let Some(error) = unwritten else { return (Some(text), exit) };
             screen.error(&stored(error));
-            exit.strongest(Exit::Incomplete)
+            (Some(text), exit.strongest(Exit::Incomplete))
         }
         Err(error) => {
             screen.error(&error);
-            exit.strongest(Exit::Incomplete)
+            (None, exit.strongest(Exit::Incomplete))
         }
     }
 }

@@ -20,7 +20,6 @@ pub(super) fn why(option: &Opt) -> Option<(&'static str, bool)> {
         }
         "registerfiles" | "fixedbufs" | "nonvectored" | "force_async" | "sqthread_poll"
         | "sqthread_poll_cpu" => ("its engine has no ring", false),
-        "bsrange" => ("ranges of sizes are not supported; give sizes and percentages in bssplit", true),
         "bs_unaligned" | "ba" => ("offsets are multiples of the block size", true),
         "startdelay" => ("trials run one after another", true),
         "thinktime" | "thinktime_blocks" | "thinktime_spin" => {

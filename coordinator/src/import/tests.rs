@@ -49,9 +49,40 @@ fn imports_options_as_keys() {
 fn reads_rates_of_the_matching_direction() {
     let job = "[a]\nioengine=io_uring\nsize=1m\nruntime=1\nrate_iops=100,200\nrw=";
     let rate = |rw: &str| loaded(&format!("{job}{rw}\n")).workload.rate.unwrap().per_second;
-    assert_eq!((rate("randread"), rate("randwrite"), rate("randrw")), (100, 200, 100));
+    assert_eq!((rate("randread"), rate("randwrite"), rate("randrw")), (100, 200, 300));
+    let mixed = loaded("[a]\nsize=1m\nruntime=1\nrw=randrw\nrate_iops=90,10\n").workload;
+    assert_eq!((mixed.rate.unwrap().per_second, mixed.read_percent), (100, 90));
+    let each = loaded("[a]\nsize=1m\nruntime=1\nrw=randrw\nrwmixread=70\nrate_iops=50\n").workload;
+    assert_eq!((each.rate.unwrap().per_second, each.read_percent), (100, 50));
     let listed = notes(&format!("{job}randrw\n")).join("\n");
-    assert!(listed.contains("line 5: rate_iops=100,200 (in fio it limits reads and writes each"), "{listed}");
+    assert!(
+        listed.contains("line 5: rate_iops=100,200 (fio limits reads and writes each; here they are 300"),
+        "{listed}"
+    );
+    let one = "[a]\nsize=1m\nruntime=1\nrw=randrw\nrate_iops=90,\n";
+    assert_eq!(loaded(one).workload.rate, None);
+    assert!(notes(one).join("\n").contains("only one direction of a mixed job has a rate"));
+}
+
+#[test]
+fn ranges_of_sizes_become_distributions() {
+    let job = |range: &str| format!("[a]\nsize=64m\nruntime=1\nrw=randread\nbsrange={range}\n");
+    let sizes = loaded(&job("24k-250k")).workload.block_size;
+    let parts = sizes.parts();
+    assert_eq!((parts.len(), parts[0].0.0, sizes.largest().0), (16, 24 << 10, 248 << 10));
+    assert!(parts.iter().all(|(_, percent)| (6..=7).contains(percent)));
+    let listed = notes(&job("24k-250k")).join("\n");
+    assert!(listed.contains("bsrange=24k-250k (16 sizes from 24KiB to 248KiB"), "{listed}");
+    assert_eq!(loaded(&job("8k-8k")).workload.block_size.single().map(|size| size.0), Some(8192));
+}
+
+#[test]
+fn buffered_blocks_of_any_size_are_imported() {
+    // The disk check of etcd.
+    let etcd = "[a]\nioengine=sync\nrw=write\nfdatasync=1\nsize=22m\nbs=2300\nruntime=1\n";
+    let work = loaded(etcd).workload;
+    assert_eq!((work.block_size.single().unwrap().0, work.sync.unwrap().every), (2300, 1));
+    assert!(imported(&format!("{etcd}direct=1\n")).is_err(), "O_DIRECT needs whole sectors");
 }
 
 #[test]
@@ -87,7 +118,7 @@ fn reports_sections_that_cannot_be_compared_by_line() {
 
 #[test]
 fn refusals_of_the_scenario_point_at_the_job_file() {
-    let listed = notes("[a]\nsize=64m\nruntime=1\nbs=1000\n").join("\n");
+    let listed = notes("[a]\nsize=64m\nruntime=1\nbs=1000\ndirect=1\n").join("\n");
     assert!(
         listed.starts_with("line 4: block_size") && listed.contains("whole number of sectors"),
         "{listed}"

@@ -115,6 +115,28 @@ pub(super) fn split(text: &str, kb_base: u64) -> Result<Vec<(u64, u32)>, String>
     Ok(sizes)
 }
 
+/// The most sizes that stand for a range.
+const RANGE_SIZES: u64 = 16;
+
+/// Parses a range of sizes, `4k-64k`, into sizes at equal distances. As in fio, they are multiples of the smallest if that
+/// is a power of two; otherwise of a page or a sector if the smallest is.
+pub(super) fn range(text: &str, kb_base: u64) -> Result<Vec<u64>, String> {
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    let (low, high) = (size(low, kb_base)?, size(high, kb_base)?);
+    if low == 0 || high < low {
+        return Err(format!("`{}` is not a range of sizes", text.trim()));
+    }
+    let unit = [4096, 512].into_iter().find(|unit| low.is_multiple_of(*unit)).unwrap_or(1);
+    let unit = if low.is_power_of_two() { low } else { unit };
+    let steps = (RANGE_SIZES - 1).min((high - low) / unit);
+    let at = |step: u64| {
+        low + ((high - low) as u128 * u128::from(step) / u128::from(steps.max(1))) as u64 / unit * unit
+    };
+    let mut sizes: Vec<u64> = (0..=steps).map(at).collect();
+    sizes.dedup();
+    Ok(sizes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +175,12 @@ mod tests {
         assert!(cpus("5-1").is_err() && cpus("").is_err());
         assert_eq!(split("4k/10:64k/50:32k/40", 1024), Ok(vec![(4096, 10), (65536, 50), (32768, 40)]));
         assert_eq!(split("4k/50:1k/:32k/", 1024), Ok(vec![(4096, 50), (1024, 25), (32768, 25)]));
+        assert_eq!(range("4k-16k", 1024), Ok(vec![4096, 8192, 12288, 16384]));
+        assert_eq!(range("8k", 1024), Ok(vec![8192]));
+        let wide = range("24k-250k", 1024).unwrap();
+        assert_eq!((wide.len(), wide[0], wide[1], *wide.last().unwrap()), (16, 24576, 36864, 253_952));
+        assert!(wide.iter().all(|bytes| bytes.is_multiple_of(4096)));
+        assert!(range("8k-4k", 1024).is_err() && range("0-4k", 1024).is_err() && range("x-y", 1024).is_err());
         assert!(split("4k/50", 1024).is_err() && split("4k/200", 1024).is_err());
     }
 }

@@ -73,9 +73,27 @@ pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work:
             );
         }
     }
+    let range = options.left.get("bsrange").cloned();
+    let spread = options.take("bsrange", |text| values::range(&of_side(text), base));
     let single = options.take("bs", |text| size(&of_side(text), base)).filter(|(bytes, _)| *bytes > 0);
     let (bytes, line) = single.unwrap_or((4096, line));
     work.insert("block_size", (json!(ByteSize(bytes).to_string()), line));
+    if let (Some((sizes, line)), Some(option)) = (spread, range) {
+        let names: Vec<String> = sizes.iter().map(|bytes| ByteSize(*bytes).to_string()).collect();
+        if let ([.., _, _], [first, .., last]) = (&names[..], &names[..]) {
+            let why = format!(
+                "{} sizes from {first} to {last} with about equal shares stand for the range",
+                names.len()
+            );
+            options.note(&option, why, true);
+        }
+        let shares =
+            (0..names.len()).map(|index| (100 * (index + 1)) / names.len() - 100 * index / names.len());
+        let parts: serde_json::Map<String, Value> =
+            names.iter().cloned().zip(shares.map(|share| json!(share))).collect();
+        let single = names.first().filter(|_| names.len() == 1).map(|size| json!(size));
+        work.insert("block_size", (single.unwrap_or(Value::Object(parts)), line));
+    }
     if let Some((parts, line)) = options.take("bssplit", |text| values::split(&of_side(text), base)) {
         let sizes: serde_json::Map<String, Value> =
             parts.iter().map(|(bytes, percent)| (ByteSize(*bytes).to_string(), json!(percent))).collect();
@@ -102,39 +120,61 @@ pub(super) fn times(options: &mut Options, line: usize, work: &mut Keys) {
     }
 }
 
+/// The rate of a job. fio has rates for reads and for writes, separated by a comma; a single rate applies to each. A job
+/// that mixes them does both at their rates, so that the rates determine the mix.
 pub(super) fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
     let poisson = options.left.get("rate_process").is_some_and(|option| option.value == "poisson");
     let reads = work.get("read_percent").and_then(|(percent, _)| percent.as_u64()).unwrap_or(100);
-    // fio has rates for reads and for writes, separated by a comma; a single rate applies to each.
-    let first = |text: &str| {
-        let mut sides = text.split(',').map(str::trim);
-        let (read, write) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
-        if reads == 0 && !write.is_empty() { write.to_owned() } else { read.to_owned() }
-    };
     let either = options.left.get("rate_iops").or(options.left.get("rate")).cloned();
-    if let (Some(option), true) = (either, (1..100).contains(&reads)) {
-        let why = "in fio it limits reads and writes each; here it is the rate of both together: the first is taken";
-        options.note(&option, why, true);
-    }
-    let requests = options.take("rate_iops", |text| number(&first(text)));
     let base = options.kb_base;
+    let requests = options.take("rate_iops", |text| sides(text, number));
     let block = work.get("block_size").and_then(|(size, _)| size.as_str()?.parse::<ByteSize>().ok());
     let given = options.left.get("rate").cloned();
-    let bytes = options.take("rate", |text| size(&first(text), base));
+    let bytes = options.take("rate", |text| sides(text, |side| size(side, base)));
     let per_job = requests.or_else(|| match (bytes, block) {
-        (Some((bytes, line)), Some(block)) if bytes >= block.0 => Some((bytes / block.0, line)),
+        (Some((bytes, line)), Some(block)) if bytes.iter().flatten().all(|bytes| *bytes >= block.0) => {
+            Some((bytes.map(|bytes| bytes.map(|bytes| bytes / block.0)), line))
+        }
         _ => None,
     });
     if let (None, Some(option), true) = (per_job, &given, bytes.is_some()) {
         options.note(option, "a rate in bytes can be imported only with a single block size", true);
     }
     options.left.shift_remove("io_submit_mode");
-    let Some((per_job, line)) = per_job.filter(|(rate, _)| *rate > 0) else { return };
+    let (Some((per_job, line)), Some(option)) = (per_job, either) else { return };
+    let per_job = match (reads, per_job) {
+        (100, [read, _]) => read,
+        (0, [_, write]) => write,
+        (_, [Some(read), Some(write)]) if read.saturating_add(write) > 0 => {
+            let all = read.saturating_add(write);
+            let percent = (100.0 * read as f64 / all as f64).round() as u64;
+            let why = format!(
+                "fio limits reads and writes each; here they are {all} per second together, {percent} % of them reads"
+            );
+            options.note(&option, why, percent != reads);
+            work.insert("read_percent", (json!(percent), line));
+            Some(all)
+        }
+        _ => {
+            let why = "only one direction of a mixed job has a rate; here a rate applies to both together";
+            options.note(&option, why, true);
+            None
+        }
+    };
+    let Some(per_job) = per_job.filter(|rate| *rate > 0) else { return };
     options.left.shift_remove("rate_process");
     // fio's rate is per job, Ringbench's per host.
     let all = per_job.saturating_mul(threads);
     let rate = if poisson { json!({"per_second": all, "arrival": "poisson"}) } else { json!(all) };
     work.insert("rate", (rate, line));
+}
+
+/// The values for reads and for writes: `90,10`, `90,` (reads only), `,10` (writes only) or `90` (each).
+fn sides<T: Copy>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<[Option<T>; 2], String> {
+    let one = |text: &str| if text.trim().is_empty() { Ok(None) } else { read(text.trim()).map(Some) };
+    let mut parts = text.split(',');
+    let first = one(parts.next().unwrap_or_default())?;
+    Ok([first, parts.next().map_or(Ok(first), one)?])
 }
 
 pub(super) fn durability(options: &mut Options, name: &str, writes: bool, work: &mut Keys) {

@@ -1,8 +1,8 @@
 //! Warnings about a run.
 
-use proto::{outcome::Refusal, units::Nanos};
+use proto::{notice::CpuList, outcome::Refusal, units::Nanos};
 
-use super::KeptOut;
+use super::{KeptOut, ranges};
 
 proto::notices! {
     /// Warnings about a run.
@@ -43,6 +43,23 @@ proto::notices! {
         remedy:
             if !remedy_of_the_refusal.is_empty() => "{remedy_of_the_refusal}",
             else => "remove the cause, and run the scenario again",
+
+        /// Several agents of a run are on one machine (equal `boot_id`).
+        "one-machine" OneMachine {
+            /// The agents' hosts.
+            hosts: Vec<String>,
+            /// CPUs on which workers of more than one of them ran.
+            cpus: CpuList,
+        }
+        let names = ranges(hosts.iter().map(String::as_str)).join(", ");
+        message: match cpus.0.as_slice() {
+            [] => format!("{names} are agents on one machine: they share its memory, and perhaps a disk"),
+            _ => format!(
+                "{names} are agents on one machine, and their workers share CPU {cpus}: they take its time from each other"
+            ),
+        },
+        remedy: else => "run one agent per machine, or start each with other CPUs (`taskset -c`) and on another disk",
+        weight: cpus.0.len() as f64,
 
         /// The windows of the hosts of a trial do not coincide, so a part of their intervals is left out.
         "hosts-skewed" HostsSkewed {

@@ -84,12 +84,20 @@ impl Trial {
             errors.check(false, at, || Rule::Sizes(problem));
         }
         for (size, _) in sizes.parts() {
-            errors.check(is_sectors(*size), at, || Rule::NotSectors { size: *size });
+            let whole = is_sectors(*size) || (size.0 > 0 && !self.needs_sectors());
+            errors.check(whole, at, || Rule::NotSectors { size: *size });
             errors.range(at, Quantity::Size, *size, (ByteSize(0), MAX_BLOCK));
         }
         let slots = u128::from(self.workers()) * u128::from(self.depth_per_worker());
         let bytes = slots * u128::from(sizes.largest().0);
         errors.check(bytes <= u128::from(MAX_BUFFERS.0), at, || Rule::TooManyBuffers { bytes });
+    }
+
+    /// Whether sizes must be whole sectors: O_DIRECT and commands to a drive need them, and verification checks sector by
+    /// sector.
+    #[must_use]
+    pub fn needs_sectors(&self) -> bool {
+        self.workload.verify || self.target.direct() || self.engine.kind == EngineKind::Nvme
     }
 
     fn check_sync(&self, errors: &mut Errors) {
@@ -211,8 +219,23 @@ mod tests {
             refused(|t| t.workload.block_size = BlockSizes::new(parts))
         };
         assert!(mix(&[(4096, 50), (1000, 50)]).contains("1000B is not a whole number of sectors"));
+        assert!(mix(&[(4096, 50), (1000, 50)]).contains("needed with direct I/O, engine: nvme or verify"));
         assert!(mix(&[(4096, 50), (512, 40)]).contains("adds up to 90 percent"));
         assert!(mix(&[(512, 50), (2 << 20, 50)]).contains("does not hold one block of 2MiB"));
+    }
+
+    #[test]
+    fn buffered_blocks_have_any_size() {
+        let buffered = |size, verify| {
+            let mut trial = trial();
+            trial.target = Target::File(FileTarget::new(ByteSize(1 << 20), false));
+            trial.workload.block_size = ByteSize(size).into();
+            trial.workload.verify = verify;
+            trial.validate().map_err(|errors| errors[0].to_string())
+        };
+        assert_eq!((buffered(2300, false), buffered(1, false)), (Ok(()), Ok(())));
+        assert!(buffered(0, false).unwrap_err().contains("0B is not a size"));
+        assert!(buffered(2300, true).unwrap_err().contains("2300B is not a whole number of sectors"));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::Rule;
-use crate::trial::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR};
+use crate::{
+    trial::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR},
+    units::ByteSize,
+};
 
 impl Rule {
     /// The remedy for a field with this key. `None`: the description of the key is the remedy.
@@ -116,7 +119,12 @@ impl fmt::Display for Rule {
                 write!(f, "has {entries} entries; at most {MAX_WORKERS} are allowed")
             }
             Self::Sizes(problem) => problem.fmt(f),
-            Self::NotSectors { size } => write!(f, "{size} is not a whole number of sectors of {SECTOR}"),
+            Self::NotSectors { size: ByteSize(0) } => f.write_str("0B is not a size"),
+            Self::NotSectors { size } => write!(
+                f,
+                "{size} is not a whole number of sectors of {SECTOR}, which are needed with direct I/O, engine: nvme or \
+                 verify"
+            ),
             Self::NotMultiple { block, urgent } => write!(
                 f,
                 "block_size: workload.block_size {block} is not a multiple of {urgent} (an urgent operation takes the \

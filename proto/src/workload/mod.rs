@@ -32,8 +32,8 @@ pub struct Workload {
     /// Percentage of operations that are reads; the rest are writes.
     #[schemars(range(max = 100))]
     pub read_percent: u32,
-    /// Size of one operation, in whole sectors of 512 B; or up to 16 sizes with their percentages, such as
-    /// `{4KiB: 70, 64KiB: 30}`.
+    /// Size of one operation: whole sectors of 512 B, or any size with `direct: false`; or up to 16 sizes with their
+    /// percentages, such as `{4KiB: 70, 64KiB: 30}`.
     pub block_size: BlockSizes,
     /// Worker threads on each host. With `concurrency: threads`, the depth multiplies them.
     #[schemars(range(min = 1, max = 1024))]

@@ -13,6 +13,7 @@ pub(super) static EXPORT: Export = Export {
     help: "As in summary.csv: one row per cell",
     details: None,
     render: |source| Ok(render(source.set)),
+    join: Some(super::rows),
 };
 
 /// Quotes a field if RFC 4180 requires it.

@@ -37,6 +37,7 @@ pub(super) static EXPORT: Export = Export {
          `job options` describes the cell in fio's terms.",
     ),
     render: |source| Ok(render(source.set, source.plan, &export_rows::totals(source.plan, source.run)?)),
+    join: Some(super::array),
 };
 
 /// The percentiles that fio reports by default.
@@ -85,6 +86,9 @@ fn job(cell: &CellTotals, trial: Option<&Trial>) -> Value {
     }
     // Readers expect the key, though Ringbench makes no trims.
     job["trim"] = direction(cell, None);
+    for (name, shares) in latency_shares(cell) {
+        job[name] = shares;
+    }
     let syncs = cell.directions.get(&Direction::Sync);
     job["sync"] = json!({
         "total_ios": syncs.map_or(0, |syncs| syncs.latency.len()),
@@ -168,6 +172,36 @@ fn latency(of: Option<&Histogram<u64>>, bins: bool) -> Value {
         out["bins"] = Value::Object(bins);
     }
     out
+}
+
+/// Upper bounds of fio's ranges of nanoseconds and microseconds; 1000 is in the next unit.
+const BELOW_1000: [u64; 10] = [2, 4, 10, 20, 50, 100, 250, 500, 750, 1000];
+/// Upper bounds of fio's ranges of milliseconds, before one without a bound.
+const MILLISECONDS: [u64; 11] = [2, 4, 10, 20, 50, 100, 250, 500, 750, 1000, 2000];
+
+/// The percentage of reads and writes of which the latency is within ranges, with fio's keys: `2` counts latencies from
+/// the bound before it up to below 2 units. `>=2000` is named so by fio.
+fn latency_shares(cell: &CellTotals) -> [(&'static str, Value); 3] {
+    let of = |kind: &Direction| kind.kind() != Direction::Sync.kind();
+    let measured = || cell.directions.iter().filter(|(kind, _)| of(kind)).map(|(_, totals)| &totals.latency);
+    let all: u64 = measured().map(Histogram::len).sum();
+    let mut from = 0;
+    let mut share = |below: u64| {
+        let within = |latency: &Histogram<u64>| -> u64 {
+            let bins = latency.iter_recorded().filter(|bin| (from..below).contains(&bin.value_iterated_to()));
+            bins.map(|bin| bin.count_since_last_iteration()).sum()
+        };
+        let count: u64 = measured().map(within).sum();
+        from = below;
+        json!(if all > 0 { 100.0 * count as f64 / all as f64 } else { 0.0 })
+    };
+    let mut shares = |unit: u64, bounds: &[u64]| -> Map<String, Value> {
+        bounds.iter().map(|bound| (bound.to_string(), share(bound.saturating_mul(unit)))).collect()
+    };
+    let (ns, us) = (shares(1, &BELOW_1000), shares(1_000, &BELOW_1000));
+    let mut ms = shares(1_000_000, &MILLISECONDS);
+    ms.insert(">=2000".into(), share(u64::MAX));
+    [("latency_ns", ns.into()), ("latency_us", us.into()), ("latency_ms", ms.into())]
 }
 
 /// The cell as fio's job options; all values are strings, as in fio.

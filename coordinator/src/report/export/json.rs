@@ -16,6 +16,7 @@ pub(super) static EXPORT: Export = Export {
     help: "As in summary.json",
     details: None,
     render: |source| Ok(render(source.set)),
+    join: Some(super::array),
 };
 
 /// A comparison and its sentences, as in `summary.json`.

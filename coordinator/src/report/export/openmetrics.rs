@@ -23,6 +23,7 @@ pub(super) static EXPORT: Export = Export {
          hosts). `ringbench_latency_seconds` is a summary for each direction; verdicts are a state set.",
     ),
     render: |source| Ok(render(source.set, &export_rows::totals(source.plan, source.run)?)),
+    join: Some(join),
 };
 
 /// The labels that Ringbench sets. An axis with such a name gets a prefix.
@@ -40,6 +41,9 @@ const OWN: [&str; 12] = [
     "le",
     "code",
 ];
+
+/// The last line of an exposition.
+const END: &str = "# EOF";
 
 struct Family {
     name: &'static str,
@@ -90,7 +94,31 @@ pub(super) fn render(set: &ComparisonSet, totals: &[CellTotals]) -> String {
     for family in &families {
         family.write(&mut out);
     }
-    out + "# EOF\n"
+    out + END + "\n"
+}
+
+/// One exposition of those of several runs. A family is written once, with the samples of all runs.
+fn join(expositions: &[String]) -> String {
+    let mut families: Vec<(&str, String)> = Vec::new();
+    for exposition in expositions {
+        let mut family = "";
+        for line in exposition.lines().filter(|line| *line != END) {
+            let head = line.strip_prefix("# ").and_then(|head| head.split(' ').nth(1));
+            family = head.unwrap_or(family);
+            let at = families.iter().position(|(name, _)| *name == family).unwrap_or(families.len());
+            if at == families.len() {
+                families.push((family, String::new()));
+            }
+            let text = &mut families[at].1;
+            // The head of a family is the same in every exposition.
+            if head.is_none() || !text.lines().any(|known| known == line) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    let text: String = families.into_iter().map(|(_, text)| text).collect();
+    format!("{text}{END}\n")
 }
 
 fn info(set: &ComparisonSet) -> Family {

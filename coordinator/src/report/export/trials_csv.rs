@@ -21,6 +21,7 @@ pub(super) static EXPORT: Export = Export {
     help: "As in trials.csv: one row per trial and host",
     details: None,
     render: |source| Ok(render(&source.set.run_id, &source.set.scenario, &export_rows::rows(source.run)?)),
+    join: Some(super::rows),
 };
 
 pub(in crate::report) fn render(run_id: &str, scenario: &str, rows: &[TrialRow]) -> String {

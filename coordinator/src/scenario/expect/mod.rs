@@ -174,6 +174,25 @@ impl Expectation {
         })
     }
 
+    /// Errors of conditions that select no value of their axis, so that the claim is about no point of the sweep.
+    #[must_use]
+    pub fn check_points(&self, axes: &[(&str, &[Value])]) -> Vec<ExpectError> {
+        let mut errors = Vec::new();
+        for (axis, values) in axes {
+            let on_axis = || self.claim.conditions.iter().filter(|condition| condition.axis == *axis);
+            let selected = |value: &Value| on_axis().all(|condition| condition.selects(value) == Some(true));
+            let comparable = |value: &Value| on_axis().all(|condition| condition.selects(value).is_some());
+            let Some(first) = on_axis().next().filter(|_| values.iter().all(comparable)) else { continue };
+            if !values.iter().any(selected) {
+                let list: Vec<String> = values.iter().map(shown).collect();
+                let message = format!("the sweep has no such point: no {axis} meets the conditions");
+                let help = format!("its values are {}", list.join(", "));
+                errors.push(ExpectError::new(first.value_at.0.clone(), message, help));
+            }
+        }
+        errors
+    }
+
     /// Checks the names of arms and, if the axes are known, their names and that their values can be compared as the
     /// conditions do.
     #[must_use]
@@ -200,8 +219,8 @@ impl Expectation {
                 continue;
             };
             if values.iter().any(|value| condition.selects(value).is_none()) {
-                let list: Vec<String> = values.iter().map(shown).collect();
                 let message = format!("`{}` cannot be compared with {}", condition.value, condition.axis);
+                let list: Vec<String> = values.iter().map(shown).collect();
                 let help = format!("its values are {}", list.join(", "));
                 errors.push(ExpectError::new(condition.value_at.0.clone(), message, help));
             }

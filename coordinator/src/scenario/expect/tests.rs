@@ -99,6 +99,27 @@ fn checks_names_of_arms_and_axes() {
 }
 
 #[test]
+fn claims_about_no_point_of_the_sweep_are_errors() {
+    let depths = [json!(1), json!(8), json!(32)];
+    let axes: [(&str, &[Value]); 1] = [("depth", &depths)];
+    let errors = |text: &str| -> Vec<String> {
+        let found = parse(text).unwrap().check_points(&axes);
+        found.iter().map(|e| format!("{} at `{}`: {}", e.message, &text[e.part.clone()], e.help)).collect()
+    };
+    for good in ["a.iops > 1", "a.iops > 1 at depth = 8", "a.iops > 1 at depth > 1 and depth < 32"] {
+        assert!(errors(good).is_empty(), "{good}");
+    }
+    let none = |value: &str| {
+        vec![format!(
+            "the sweep has no such point: no depth meets the conditions at `{value}`: its values are 1, 8, 32"
+        )]
+    };
+    assert_eq!(errors("a.iops > 1 at depth = 16"), none("16"));
+    assert_eq!(errors("a.iops > 1 at depth > 8 and depth < 32"), none("8"));
+    assert!(errors("a.iops > 1 at depth = 8KiB").is_empty(), "`check` reports it");
+}
+
+#[test]
 fn conditions_select_by_size_duration_and_word() {
     let params = Params::from_iter([
         ("block_size".to_owned(), json!("64KiB")),
