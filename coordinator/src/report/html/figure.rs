@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 /// The size of a plot's view box. Its texts grow and shrink with the plot, so a plot that is much wider on a large screen
-/// than on a small one is drawn twice, and the style shows one of the two.
+/// than on a small one is drawn for each of them, and the style shows one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Canvas {
-    /// `wide` on large screens only, `narrow` on small ones only, empty on all.
+    /// `wide`, `middle` or `narrow` for the screens on which it is shown; empty for all.
     pub(super) class: &'static str,
     pub(super) width: f64,
     pub(super) height: f64,
@@ -18,6 +18,7 @@ pub(super) struct Canvas {
 /// A plot as wide as the page.
 pub(super) const PAGE: &[Canvas] = &[
     Canvas { class: "wide", width: 1160.0, height: 380.0, labelled: true },
+    Canvas { class: "middle", width: 760.0, height: 380.0, labelled: true },
     Canvas { class: "narrow", width: 520.0, height: 380.0, labelled: false },
 ];
 /// One of two plots in a row.
