@@ -14,10 +14,10 @@ use crate::workload::Op;
 /// Bytes after which the written data of a worker may repeat, apart from its stamps. More than file systems
 /// compress as one piece (btrfs: 128 KiB), and little enough to stay in a CPU's cache.
 const VARIETY: usize = 256 << 10;
-/// The distance between stamps in written data, in bytes: the smallest unit that storage deduplicates.
-const STAMPED: usize = 512;
-/// The multiplier of Knuth's MMIX generator, and the golden section of 2^64.
-const STEP: u64 = 6_364_136_223_846_793_005;
+/// The distance between stamps in written data, in bytes: the usual unit of deduplication. Stamping each sector would
+/// cost three times as much.
+const STAMPED: usize = 4096;
+/// The golden section of 2^64, whose multiples have few bits in common.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The blocks of one worker, each aligned to its size or to a page, whichever is smaller. The mapping ends on drop.
@@ -37,6 +37,8 @@ struct Varied {
     spare: Box<[Cell<u32>]>,
     /// The spare block that was used longest ago.
     oldest: Cell<usize>,
+    /// Stamps so far.
+    stamps: Cell<u64>,
     /// Bits of an offset that select the part of a block that a shorter write sends.
     part: u64,
 }
@@ -53,6 +55,7 @@ impl Varied {
             owned: cells(0..slots),
             spare: cells(slots..slots + spares(slots, block)),
             oldest: Cell::new(0),
+            stamps: Cell::new(0),
             part: (1 << block.ilog2()) - 1,
         }
     }
@@ -127,7 +130,7 @@ impl Buffers {
     }
 
     /// The address of an operation's data. If the data is varied, a write gets data that no other write sends: blocks
-    /// repeat so late that no file system compresses them, and each sector gets a stamp that no sector had before, so
+    /// repeat so late that no file system compresses them, and each page gets a stamp that no page had before, so
     /// that it is not a duplicate.
     ///
     /// The slot must be free: the data belongs to the engine until the operation is reaped.
@@ -135,30 +138,26 @@ impl Buffers {
     pub fn of(&self, slot: u32, op: Op) -> *mut u8 {
         match &self.varied {
             None => self.slot(slot),
-            Some(varied) if op.kind.writes() => self.stamped(varied.exchange(slot), op, varied.part),
+            Some(varied) if op.kind.writes() => self.stamped(varied.exchange(slot), op, varied),
             Some(varied) => self.slot(varied.owned[slot as usize].get()),
         }
     }
 
     /// Stamps the part of a block that a write sends. Returns its address.
     #[inline]
-    fn stamped(&self, block: u32, op: Op, part: u64) -> *mut u8 {
+    fn stamped(&self, block: u32, op: Op, varied: &Varied) -> *mut u8 {
         debug_assert!(op.len as usize <= self.block);
         let len = (op.len as usize).min(self.block);
-        let part = (op.offset & part) as usize;
+        let part = (op.offset & varied.part) as usize;
         let data = self.slot(block).wrapping_add(if part + len <= self.block { part } else { 0 });
-        if len < size_of::<u64>() {
-            return data;
+        let mut stamps = varied.stamps.get();
+        // Data shorter than a stamp gets none.
+        for at in (0..(len + 1).saturating_sub(size_of::<u64>())).step_by(STAMPED) {
+            stamps = stamps.wrapping_add(1);
+            // SAFETY: the data and its `len` bytes are within a block that belongs to the caller's slot.
+            unsafe { data.add(at).cast::<u64>().write_unaligned(stamps.wrapping_mul(GOLDEN) ^ op.offset) };
         }
-        // The first stamp is the successor of the one that it replaces, so that all writes of a block differ.
-        // SAFETY: the data and its `len` bytes are within a block that belongs to the caller's slot.
-        let mut stamp = unsafe { data.cast::<u64>().read_unaligned() }.wrapping_mul(STEP);
-        stamp = stamp.wrapping_add(op.offset | 1);
-        for at in (0..=len - size_of::<u64>()).step_by(STAMPED) {
-            // SAFETY: as above; a stamp ends at `len` at the latest.
-            unsafe { data.add(at).cast::<u64>().write_unaligned(stamp) };
-            stamp = stamp.wrapping_add(GOLDEN);
-        }
+        varied.stamps.set(stamps);
         data
     }
 
@@ -256,8 +255,9 @@ mod tests {
                 let words: HashSet<&[u8]> = piece.chunks_exact(8).collect();
                 assert!(words.len() > VARIETY / 16 * 99 / 100, "{used} slots of {block}: {}", words.len());
             }
-            let sectors: HashSet<&[u8]> = stream.chunks_exact(STAMPED).collect();
-            assert_eq!(sectors.len(), stream.len() / STAMPED, "{used} slots of {block}: equal sectors");
+            let unit = STAMPED.min(block);
+            let units: HashSet<&[u8]> = stream.chunks_exact(unit).collect();
+            assert_eq!(units.len(), stream.len() / unit, "{used} slots of {block}: equal pages");
         }
     }
 

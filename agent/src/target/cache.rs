@@ -4,7 +4,8 @@
 use std::{
     io::IoSliceMut,
     num::NonZeroU64,
-    os::fd::{AsFd, BorrowedFd},
+    ops::Range,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
     ptr,
     sync::atomic::AtomicBool,
 };
@@ -23,6 +24,8 @@ use super::{Progress, check_cancelled, failed};
 const CHUNK: usize = 1 << 20;
 /// Size of one mapping for counting cached pages, in bytes; mincore returns 256 KiB for it.
 const WINDOW: u64 = 1 << 30;
+/// `cachestat(2)`, since Linux 6.5; the same number on all architectures.
+const CACHESTAT: libc::c_long = 451;
 
 /// Drops a file's pages from the cache as far as possible. Dirty pages cannot be dropped, so they are written first; if
 /// that fails (some file systems refuse it on a read-only descriptor), the clean pages are dropped.
@@ -37,12 +40,25 @@ pub(super) fn cached_share(
     size: u64,
     cancelled: &AtomicBool,
 ) -> Result<Option<f64>, Refusal> {
+    Ok(cached_bytes(fd, 0..size, cancelled)?.map(|cached| share(cached, size)))
+}
+
+/// The bytes of a range that are in the cache; `None` if the kernel does not report it. The range begins at a page.
+pub(super) fn cached_bytes(
+    fd: BorrowedFd<'_>,
+    range: Range<u64>,
+    cancelled: &AtomicBool,
+) -> Result<Option<u64>, Refusal> {
     if may_ask(fd)
-        && let Ok(share) = share_by_mincore(fd, size)
+        && let Ok(cached) = bytes_by_mincore(fd, range.clone())
     {
-        return Ok(Some(share));
+        return Ok(Some(cached));
     }
-    share_by_reading(fd, size, cancelled)
+    bytes_by_reading(fd, range, cancelled)
+}
+
+fn share(cached: u64, size: u64) -> f64 {
+    (cached as f64 / size.max(1) as f64).min(1.0)
 }
 
 /// Since Linux 5.2, mincore reports all pages as cached to callers that neither own the file nor may write it.
@@ -51,12 +67,17 @@ fn may_ask(fd: BorrowedFd<'_>) -> bool {
     owner || rustix::fs::access(super::proc_path(fd), Access::WRITE_OK).is_ok()
 }
 
+/// The share of a file's pages in the cache, by [`cached_bytes`]'s first way.
 pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Errno> {
+    Ok(share(bytes_by_mincore(fd, 0..size)?, size))
+}
+
+fn bytes_by_mincore(fd: BorrowedFd<'_>, range: Range<u64>) -> Result<u64, Errno> {
     let page = page_size() as u64;
-    let mut seen = vec![0u8; (WINDOW.min(size).div_ceil(page)) as usize];
-    let (mut resident, mut offset) = (0u64, 0u64);
-    while offset < size {
-        let len = WINDOW.min(size - offset) as usize;
+    let mut seen = vec![0u8; (WINDOW.min(range.end - range.start).div_ceil(page)) as usize];
+    let (mut resident, mut offset) = (0u64, range.start);
+    while offset < range.end {
+        let len = WINDOW.min(range.end - offset) as usize;
         // SAFETY: a fresh shared mapping at an address the kernel chooses, never dereferenced.
         let map = unsafe { mmap(ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, fd, offset)? };
         // SAFETY: the mapping is `len` bytes long and `seen` has a byte for each of its pages; the mapping is not used
@@ -73,21 +94,50 @@ pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Err
         resident += seen[..pages].iter().filter(|&&flags| flags & 1 != 0).count() as u64;
         offset += len as u64;
     }
-    Ok(resident as f64 / size.div_ceil(page).max(1) as f64)
+    Ok(resident.saturating_mul(page))
 }
 
-/// Measures the share with non-blocking reads, which succeed for cached pages only. Slower, but permitted to every
+/// The bytes of the pages of a range that are in the cache. Fast if there are few: the kernel visits only cached pages.
+/// `None` before Linux 6.5, or if the caller may not know.
+pub(super) fn bytes_by_cachestat(fd: BorrowedFd<'_>, range: Range<u64>) -> Option<u64> {
+    #[repr(C)]
+    struct Bounds {
+        offset: u64,
+        len: u64,
+    }
+    #[repr(C)]
+    #[derive(Default)]
+    struct Counts {
+        cached: u64,
+        dirty: u64,
+        writeback: u64,
+        evicted: u64,
+        recently_evicted: u64,
+    }
+    let mut bounds = Bounds { offset: range.start, len: range.end - range.start };
+    let mut counts = Counts::default();
+    // SAFETY: the call reads one `cachestat_range` and fills one `cachestat`, which these are laid out as.
+    let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), &raw mut bounds, &raw mut counts, 0u32) };
+    (done == 0).then(|| counts.cached.saturating_mul(page_size() as u64))
+}
+
+/// The share of a file's pages in the cache, by cachestat.
+pub(super) fn share_by_cachestat(fd: BorrowedFd<'_>, size: u64) -> Option<f64> {
+    Some(share(bytes_by_cachestat(fd, 0..size)?, size))
+}
+
+/// Counts the bytes with non-blocking reads, which succeed for cached pages only. Slower, but permitted to every
 /// reader.
-pub(super) fn share_by_reading(
+pub(super) fn bytes_by_reading(
     fd: BorrowedFd<'_>,
-    size: u64,
+    range: Range<u64>,
     cancelled: &AtomicBool,
-) -> Result<Option<f64>, Refusal> {
+) -> Result<Option<u64>, Refusal> {
     let mut chunk = vec![0u8; CHUNK];
-    let (mut cached, mut offset) = (0u64, 0u64);
-    while offset < size {
+    let (mut cached, mut offset) = (0u64, range.start);
+    while offset < range.end {
         check_cancelled(cancelled)?;
-        let len = (CHUNK as u64).min(size - offset) as usize;
+        let len = (CHUNK as u64).min(range.end - offset) as usize;
         match preadv2(fd, &mut [IoSliceMut::new(&mut chunk[..len])], offset, ReadWriteFlags::NOWAIT) {
             Ok(0) => break,
             Ok(n) => {
@@ -101,7 +151,7 @@ pub(super) fn share_by_reading(
             Err(errno) => return Err(failed(TargetStep::AskCached, errno)),
         }
     }
-    Ok(Some(cached as f64 / size.max(1) as f64))
+    Ok(Some(cached))
 }
 
 /// Reads a whole file, so that its pages are in the cache if they fit.

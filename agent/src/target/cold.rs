@@ -5,7 +5,7 @@
 //! The share that it finds each time shows how cold the file was.
 
 use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,8 +28,6 @@ use crate::topology;
 const PERIOD: Duration = Duration::from_millis(5);
 /// The largest cached share of a file that counts as cold.
 const COLD_ENOUGH: f64 = 0.05;
-/// `cachestat(2)`, since Linux 6.5; the same number on all architectures.
-const CACHESTAT: libc::c_long = 451;
 
 /// Drops a file's pages repeatedly until finished or dropped.
 pub struct Keeper {
@@ -93,39 +91,14 @@ fn keep(fd: BorrowedFd<'_>, size: u64, stop: &AtomicBool) -> Option<f64> {
         let over = stop.load(Ordering::Relaxed);
         // Without cachestat, measuring is slow, and more pages are read meanwhile. Then the share is measured only
         // once, at the end.
-        let share =
-            share_by_cachestat(fd, size).or_else(|| over.then(|| cache::share_by_mincore(fd, size).ok())?);
+        let share = cache::share_by_cachestat(fd, size)
+            .or_else(|| over.then(|| cache::share_by_mincore(fd, size).ok())?);
         highest = share.into_iter().chain(highest).reduce(f64::max);
         if over {
             return highest;
         }
         cache::drop_cached(fd, size);
     }
-}
-
-/// The share of a file's pages that are in the cache, from 0 to 1. Fast if there are few: the kernel visits only cached
-/// pages.
-fn share_by_cachestat(fd: BorrowedFd<'_>, size: u64) -> Option<f64> {
-    #[repr(C)]
-    struct Range {
-        offset: u64,
-        len: u64,
-    }
-    #[repr(C)]
-    #[derive(Default)]
-    struct Counts {
-        cached: u64,
-        dirty: u64,
-        writeback: u64,
-        evicted: u64,
-        recently_evicted: u64,
-    }
-    let mut range = Range { offset: 0, len: size };
-    let mut counts = Counts::default();
-    // SAFETY: the call reads one `cachestat_range` and fills one `cachestat`, which these are laid out as.
-    let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), &raw mut range, &raw mut counts, 0u32) };
-    let pages = size.div_ceil(rustix::param::page_size() as u64).max(1);
-    (done == 0).then(|| (counts.cached as f64 / pages as f64).min(1.0))
 }
 
 /// Drops a file from the page cache. Returns the share that is still cached, or a refusal if it exceeds
@@ -213,7 +186,7 @@ mod tests {
         assert!(highest > 0.01 && highest <= 1.0, "{highest}");
         read_all(file.as_fd());
         assert!(share() > 0.99, "the thread has stopped");
-        if let Some(stat) = share_by_cachestat(file.as_fd(), SIZE) {
+        if let Some(stat) = cache::share_by_cachestat(file.as_fd(), SIZE) {
             assert!(stat > 0.99, "cachestat and mincore agree: {stat}");
         }
     }

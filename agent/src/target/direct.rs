@@ -1,33 +1,36 @@
 //! Checks that O_DIRECT works on a file, with statx and then by reading one block.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use proto::{
     facts::FileSystem,
     refusal::{DirectFailure, Refusal, TargetRefusal, TargetStep},
 };
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx},
+    fs::{AtFlags, OFlags, StatxFlags, statx},
     io::{Errno, pread},
 };
 
-use super::{failed, proc_path};
+use super::{
+    descriptor::{Aligned, reopen},
+    failed,
+    proof::{self, Direct},
+};
 
-/// The alignment of the trial's buffers, in bytes: enough for every device in use.
-const BUFFER_ALIGN: usize = 4096;
-
-/// Reopens a file with O_DIRECT and reads its first block.
+/// Reopens a file of `size` bytes with O_DIRECT, reads its first block, and proves that direct I/O does not use the page
+/// cache. Returns whether this could be proven.
 ///
-/// `field` is the trial's field that requests direct I/O; `file_system` is for the message.
+/// `block_size` divides offsets and lengths of the trial, which may write. `field` is the trial's field that requests direct I/O; `file_system` is for the message.
 ///
 /// # Errors
-/// `direct-refused` if the kernel requires other alignment or refuses O_DIRECT.
+/// `direct-refused` if the kernel requires other alignment, refuses O_DIRECT, or uses the page cache nevertheless.
 pub(super) fn check(
     fd: BorrowedFd<'_>,
-    block_size: u64,
+    (size, block_size): (u64, u64),
+    writes: bool,
     file_system: &FileSystem,
     field: &str,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let refused = |failure| -> Refusal {
         let (file_system, direct_field) = (file_system.to_string(), field.to_owned());
         TargetRefusal::DirectRefused { file_system, direct_field, failure }.into()
@@ -46,16 +49,23 @@ pub(super) fn check(
         Err(errno) => return Err(failed(TargetStep::OpenDirect, errno)),
     };
     match read_block(direct.as_fd(), block_size as usize) {
-        Ok(n) if n as u64 == block_size => Ok(()),
-        Ok(n) => Err(refused(DirectFailure::ShortRead { block_size, read: n as u64 })),
-        Err(Errno::INVAL) => Err(refused(DirectFailure::NotRead { block_size })),
-        Err(errno) => Err(failed(TargetStep::ReadDirect, errno)),
+        Ok(n) if n as u64 == block_size => {}
+        Ok(n) => return Err(refused(DirectFailure::ShortRead { block_size, read: n as u64 })),
+        Err(Errno::INVAL) => return Err(refused(DirectFailure::NotRead { block_size })),
+        Err(errno) => return Err(failed(TargetStep::ReadDirect, errno)),
     }
-}
-
-/// Opens the same file as a new open file description.
-pub(super) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
-    open(proc_path(fd), flags | OFlags::CLOEXEC, Mode::empty())
+    // A file in memory consists of pages in the cache. ZFS has its own cache, which the kernel does not report.
+    if file_system.is_memory() {
+        return Ok(true);
+    }
+    let found = match file_system {
+        FileSystem::Zfs => Direct::Unknown,
+        _ => proof::examine(fd, size, block_size, writes)?,
+    };
+    match found.failure() {
+        Some(failure) => Err(refused(failure)),
+        None => Ok(found == Direct::Proven),
+    }
 }
 
 /// Required alignment of offsets, in bytes; 0: no direct I/O. `None` if the kernel (before 6.1) or the file system does
@@ -68,10 +78,9 @@ fn offset_align(fd: BorrowedFd<'_>) -> Option<u64> {
 
 /// Reads the first block into aligned memory. Returns the number of bytes read.
 pub(super) fn read_block(fd: BorrowedFd<'_>, block_size: usize) -> Result<usize, Errno> {
-    let mut memory = vec![0u8; block_size + BUFFER_ALIGN];
-    let skip = memory.as_ptr().align_offset(BUFFER_ALIGN).min(BUFFER_ALIGN);
+    let mut memory = Aligned::new(block_size);
     loop {
-        match pread(fd, &mut memory[skip..skip + block_size], 0) {
+        match pread(fd, memory.bytes(), 0) {
             Err(Errno::INTR) => {}
             other => return other,
         }

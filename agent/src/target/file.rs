@@ -27,6 +27,8 @@ use super::{Progress, check_cancelled, direct, facts, failed, memory_available, 
 const CHUNK: usize = 1 << 20;
 /// Size of the blocks that are all different from each other, in bytes.
 const BLOCK: usize = 4096;
+/// Size of the file that tests direct I/O, in bytes.
+const PROBED: u64 = 256 << 10;
 /// Seed of the contents; fixed, so that all runs read the same bytes.
 const SEED: u64 = 0x5249_4E47_4245_4E43;
 
@@ -219,14 +221,21 @@ fn stamp(tile: &mut [u8], offset: u64) {
     }
 }
 
-/// Tests direct I/O with a one-block file in the data directory. Returns a description of the test.
+/// Tests direct I/O with a small file in the data directory. Returns a description of the test.
 pub(crate) fn probe_direct_io(data_dir: &Path) -> Result<String, Refusal> {
     check_dir(data_dir)?;
     let (file, anonymous) = create(data_dir)?;
     let nobody = AtomicBool::new(false);
-    fill(file.as_fd(), data_dir, BLOCK as u64, &mut |_, _, _| {}, &nobody)?;
+    fill(file.as_fd(), data_dir, PROBED, &mut |_, _, _| {}, &nobody)?;
     let storage = facts::describe(&file);
-    direct::check(file.as_fd(), BLOCK as u64, &storage.file_system, "")?;
+    let check =
+        |writes| direct::check(file.as_fd(), (PROBED, BLOCK as u64), writes, &storage.file_system, "");
+    check(false)?;
     let kind = if anonymous { "a file without a name" } else { "an unlinked file" };
-    Ok(format!("read {} of {kind} on {}", ByteSize(BLOCK as u64), storage.file_system))
+    let writes = match check(true) {
+        Ok(true) => "no pages in the page cache".to_owned(),
+        Ok(false) => "other caches unknown".to_owned(),
+        Err(refusal) => format!("but not for writes: {refusal} ({})", refusal.remedy()),
+    };
+    Ok(format!("read {} of {kind} on {}; {writes}", ByteSize(BLOCK as u64), storage.file_system))
 }

@@ -49,14 +49,24 @@ pub(super) const SIZE: u64 = 16 << 20;
 impl Loop {
     /// Creates a device with the given contents at their offsets; the rest is a pattern without zeros.
     pub fn new(content: &[(u64, &[u8])]) -> Self {
+        Self::of(SIZE, content)
+    }
+
+    fn of(size: u64, content: &[(u64, &[u8])]) -> Self {
         let dir = TempDir::new_in("/dev/shm").unwrap();
         let name = dir.path().join("disk");
-        fs::write(&name, vec![0xA5; SIZE as usize]).unwrap();
+        fs::write(&name, vec![0xA5; size as usize]).unwrap();
         let file = OpenOptions::new().read(true).write(true).open(&name).unwrap();
         for (offset, bytes) in content {
             file.write_all_at(bytes, *offset).unwrap();
         }
         Self::over(&file, &name, dir)
+    }
+
+    /// Creates a device with a btrfs file system; `None`, with a message, if that fails.
+    pub fn btrfs() -> Option<Self> {
+        let device = Self::of(160 << 20, &[]);
+        make("mkfs.btrfs", "-qf", &device.path).then_some(device)
     }
 
     fn over(file: &File, name: &Path, dir: TempDir) -> Self {
@@ -125,10 +135,14 @@ fn add_partition(device: &Path) {
 }
 
 pub(super) fn make_ext4(device: &Path) -> bool {
-    let made = std::process::Command::new("mkfs.ext4").arg("-qF").arg(device).status();
+    make("mkfs.ext4", "-qF", device)
+}
+
+fn make(program: &str, options: &str, device: &Path) -> bool {
+    let made = std::process::Command::new(program).arg(options).arg(device).status();
     let made = made.is_ok_and(|status| status.success());
     if !made {
-        crate::skip::skip("mkfs.ext4 does not work on this host");
+        crate::skip::skip(&format!("{program} does not work on this host"));
     }
     made
 }
@@ -150,9 +164,17 @@ pub(super) struct Mounted {
 
 impl Mounted {
     pub fn new(device: &Path) -> Self {
+        Self::of(device, "ext4").unwrap()
+    }
+
+    /// Mounts a file system; `None`, with a message, if the kernel does not have it.
+    pub fn of(device: &Path, kind: &str) -> Option<Self> {
         let dir = TempDir::new().unwrap();
-        mount(device, dir.path(), "ext4", MountFlags::empty(), c"").unwrap();
-        Self { dir }
+        if let Err(errno) = mount(device, dir.path(), kind, MountFlags::empty(), c"") {
+            crate::skip::skip(&format!("no {kind}: {errno}"));
+            return None;
+        }
+        Some(Self { dir })
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod cache;
 pub mod cold;
+mod descriptor;
 pub mod device;
 mod direct;
 pub mod facts;
@@ -20,6 +21,7 @@ mod lab;
 mod marked;
 mod memory;
 mod path;
+mod proof;
 mod ramdisk;
 #[cfg(test)]
 mod tests;
@@ -176,7 +178,10 @@ impl Targets {
         }
         if direct {
             cache::drop_cached(file.as_fd(), size);
-            direct::check(file.as_fd(), sizes.unit, &storage.file_system, field)?;
+            if !direct::check(file.as_fd(), (size, sizes.unit), writes, &storage.file_system, field)? {
+                let file_system = storage.file_system.to_string();
+                warnings.push(TargetWarning::DirectUnproven { file_system }.into());
+            }
         } else if cold {
             let share = cold::cooled(file.as_fd(), size, &storage.file_system, cancelled)?;
             facts.cached_share = Some(share);
@@ -319,7 +324,7 @@ impl Prepared {
             flags |= OFlags::DIRECT;
         }
         let file = self.generic.as_ref().unwrap_or(&self.file);
-        direct::reopen(file.as_fd(), flags).map_err(|errno| match errno {
+        descriptor::reopen(file.as_fd(), flags).map_err(|errno| match errno {
             Errno::MFILE | Errno::NFILE => {
                 WorkerRefusal::OpenFiles { by: OpenFor::Target, error: os_error(errno) }.into()
             }

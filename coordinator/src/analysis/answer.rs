@@ -1,12 +1,23 @@
-//! The answer to the scenario's question, from the comparisons alone.
+//! The answer to the scenario's question, from the comparisons and the numbers of requests in flight.
+
+mod concurrency;
+mod limit;
+mod load;
+#[cfg(test)]
+mod tests;
+mod trials;
+
+pub(super) use load::Loads;
+use trials::trials_needed;
 
 use crate::{
     metric::{Metric, cost::SYSCALLS_PER_IO, lanes::urgent, latency::P99, throughput::IOPS},
+    params::Params,
     summary::{
         CellSummary, Comparison, ComparisonSet, Verdict,
         answer::{
             Answer, ArmAnswer, Closest, Fastest, Headline, Notice, Points, RatioAt, SyscallsAt, TailChange,
-            TailOf, TrialsNeeded, VerdictAt,
+            TailOf, VerdictAt,
         },
         crossover::CrossoverMetric,
         evidence::Pair,
@@ -22,7 +33,7 @@ type Beats = fn(&f64, &f64) -> bool;
 
 /// The answer of a set, from its cells, comparisons, explanations and reasons for distrust. Arms in `idle` do no I/O and
 /// cannot be the fastest.
-pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Answer {
+pub(super) fn answer(set: &ComparisonSet, idle: &[&str], loads: &Loads<'_>) -> Answer {
     let mut notices = Vec::new();
     if set.quick {
         notices.push(Notice::Quick);
@@ -31,13 +42,19 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str]) -> Answer {
         notices.push(Notice::Incomplete(set.untrusted.clone()));
     }
     let Some(baseline) = &set.baseline else {
-        return Answer { notices, headline: Some(most(set)), arms: Vec::new() };
+        return Answer { notices, headline: Some(most(set)), ..Answer::default() };
     };
     let others = arms(set).filter(|arm| *arm != baseline);
     let arms: Vec<ArmAnswer> = others.filter_map(|arm| of_arm(set, arm, baseline, idle)).collect();
     // Without any comparison, the largest number is still an answer.
     let headline = headline(set, baseline, idle).or_else(|| arms.is_empty().then(|| most(set)));
-    Answer { notices, headline, arms }
+    Answer {
+        notices,
+        headline,
+        arms,
+        concurrency: concurrency::concurrency(set, baseline, loads),
+        limit: limit::limit(set, loads),
+    }
 }
 
 /// Arms in the plan's order.
@@ -120,9 +137,9 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Opti
         return None;
     }
     let total = all.len();
-    let points = |found: &[&Comparison]| Points {
-        points: found.iter().map(|comparison| comparison.params.clone()).collect(),
-        total,
+    let everywhere: Vec<Params> = all.iter().map(|found| found.params.clone()).collect();
+    let points = |found: &[&Comparison]| {
+        Points::among(found.iter().map(|comparison| comparison.params.clone()).collect(), &everywhere)
     };
     // A side that was not measured leaves nothing to compare, which is not inconclusive.
     let (compared, without): (Vec<&Comparison>, Vec<&Comparison>) =
@@ -156,16 +173,6 @@ fn of_arm(set: &ComparisonSet, arm: &str, baseline: &str, idle: &[&str]) -> Opti
         tails: tails(set, arm, total),
         crossovers: of_arm(CrossoverMetric::Iops).filter(|found| found.after().is_some()).cloned().collect(),
         syscalls: syscalls(set, arm, baseline),
-    })
-}
-
-/// Further trials needed for a verdict; `None` if unknown.
-fn trials_needed(found: &[&Comparison]) -> Option<TrialsNeeded> {
-    let known: Vec<u32> = found.iter().filter_map(|comparison| comparison.trials_more).collect();
-    Some(TrialsNeeded {
-        least: *known.iter().min()?,
-        most: *known.iter().max()?,
-        everywhere: known.len() == found.len(),
     })
 }
 

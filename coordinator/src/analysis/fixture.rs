@@ -10,8 +10,8 @@ use proto::{
         PathCounts, PerfCounts, Ready, Series, Window, WorkCounts,
     },
     trial::{
-        Engine, EngineKind, FileTarget, Measure, QueueOptions, Share, Target, Trial, Urgent, UrgentBy,
-        Workload,
+        Concurrency, Engine, EngineKind, FileTarget, Measure, QueueOptions, Share, Target, Trial, Urgent,
+        UrgentBy, Workload,
     },
     units::ByteSize,
 };
@@ -278,4 +278,34 @@ fn interval(index: u32, start: u64, iops: f64, p50: u64, urgent: u64) -> Interva
         series.push(of(Direction::UrgentRead, latency));
     }
     Interval { index, begin_ns, end_ns: begin_ns + 500_000_000, series }
+}
+
+/// A run in which one thread with N requests in flight and N threads reach the limit of a device at depth 32; one
+/// request at a time does not.
+pub(crate) fn saturated() -> Fixture {
+    let arms = ["sync", "sync-threads", "uring", "uring-tuned"];
+    let mut fixture = Fixture::new(&arms, &[1, 8, 32, 128], 5, &["local"]);
+    fixture.model = |arm, depth| match (arm, depth) {
+        ("sync", _) | (_, 1) => (13_900.0, 67_000, 1.0),
+        (_, 8) => (44_600.0, 170_000, if arm == "sync-threads" { 1.0 } else { 0.125 }),
+        ("sync-threads", _) => (98_000.0 + 10.0 * depth as f64, 9_400 * depth, 1.0),
+        _ => (99_000.0 + 8.0 * depth as f64, 9_500 * depth, 1.5 / depth as f64),
+    };
+    fixture.change = |record| {
+        let host = &mut record.hosts[0];
+        if let Some(ready) = &mut host.ready {
+            ready.target.direct = Some(true);
+        }
+        if let Some(finished) = &mut host.finished {
+            let ns = if record.arm.contains("uring") { 1_550 } else { 5_130 };
+            finished.cpu.user_ns = 0;
+            finished.cpu.system_ns = ns * finished.ops();
+        }
+    };
+    for cell in fixture.plan.cells.iter_mut().filter(|cell| cell.arm == "sync-threads") {
+        cell.template.engine.queue.concurrency = Concurrency::Threads;
+    }
+    let versus = |arm: &str| Versus { arm: arm.into(), against: "sync-threads".into() };
+    fixture.further = ["uring", "uring-tuned"].map(versus).into();
+    fixture
 }

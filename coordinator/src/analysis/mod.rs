@@ -49,6 +49,7 @@ mod warnings;
 pub mod window;
 
 use self::{cell_data::CellData, cells::Row};
+use answer::Loads;
 use compare::Against;
 use timeline::Timeline;
 use warnings::Warnings;
@@ -160,7 +161,7 @@ pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
     explain::explain(set, ladder, &idle);
-    set.answer = answer::answer(set, &idle);
+    set.answer = answer::answer(set, &idle, &Loads::of(plan));
 }
 
 /// The reasons why a run is untrustworthy: missing trials, and failed verification, even in an audit.

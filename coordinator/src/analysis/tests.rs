@@ -79,7 +79,7 @@ fn judges_each_point() {
 
 #[test]
 fn the_answer_names_the_fastest_arm_and_reports_each_arm() {
-    let Answer { notices, headline, arms } = whole(&["local"]).analyse(Some("sync")).answer;
+    let Answer { notices, headline, arms, .. } = whole(&["local"]).analyse(Some("sync")).answer;
     assert_eq!(notices, []);
     let Some(Headline::Fastest(fastest)) = headline else { panic!("{headline:?}") };
     assert_eq!((fastest.arm.as_str(), &fastest.best.params), ("uring-tuned", &params(32)));

@@ -108,7 +108,7 @@ fn conclude_calibration(
     plan: &Plan,
 ) -> miette::Result<(Calibration, Exit)> {
     let Conclusion { exit, trustworthy, unwritten, .. } =
-        conclusion(directory, &compared.loaded, Format::default())?;
+        conclusion(directory, &compared.loaded, Format::default(), false)?;
     let subject = Subject {
         scenario: &scenario.scenario,
         // If precision decides the number of trials, only the minimum is certain.

@@ -32,6 +32,9 @@ pub struct ReportArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Also print explanations, the full legend and all warnings (format `table`).
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// The width in columns if standard output is not a terminal.
@@ -42,7 +45,7 @@ const WIDTH: u16 = 100;
 pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
     let concluded = find(&args.run, &args.dir)
         .and_then(|run| RunDir::open(&run).map_err(stored))
-        .and_then(|directory| conclude_again(&directory, args.format));
+        .and_then(|directory| conclude_again(&directory, args.format, args.explain));
     match concluded {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
             // A run in a read-only directory can still be shown.
@@ -70,12 +73,12 @@ pub(super) struct Conclusion {
     pub(super) unwritten: Option<StoreError>,
 }
 
-fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<Conclusion> {
+fn conclude_again(directory: &RunDir, format: Format, explain: bool) -> miette::Result<Conclusion> {
     let plan = directory.plan().map_err(stored)?;
     let text = directory.scenario().map_err(stored)?;
     let path = directory.path().join(SCENARIO);
     let scenario = scenario::load_text(text, &path, &plan.overrides, plan.quick)?;
-    let mut found = conclusion(directory, &scenario, format)?;
+    let mut found = conclusion(directory, &scenario, format, explain)?;
     // `run` learns of refusals while it runs; `report` reads them from the records.
     let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
     if directory.read_trials().map_err(stored)?.records.iter().any(refused) {
@@ -84,8 +87,14 @@ fn conclude_again(directory: &RunDir, format: Format) -> miette::Result<Conclusi
     Ok(found)
 }
 
-/// Analyses a run directory, writes its summary, and renders it.
-pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) -> miette::Result<Conclusion> {
+/// Analyses a run directory, writes its summary, and renders it; with `explain`, with explanations, the full legend and all
+/// warnings.
+pub(super) fn conclusion(
+    directory: &RunDir,
+    loaded: &Loaded,
+    format: Format,
+    explain: bool,
+) -> miette::Result<Conclusion> {
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let scenario = &loaded.scenario;
     let input = AnalysisInput {
@@ -107,8 +116,9 @@ pub(super) fn conclusion(directory: &RunDir, loaded: &Loaded, format: Format) ->
     }
     let exit = Exit::of(&set);
     let (width, colour) = appearance();
-    let text =
-        format.render(&Source { set: &set, plan: &plan, run: directory, width, colour }).map_err(stored)?;
+    let text = format
+        .render(&Source { set: &set, plan: &plan, run: directory, width, colour, explain })
+        .map_err(stored)?;
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
 }
 

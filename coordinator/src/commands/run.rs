@@ -55,6 +55,9 @@ pub struct RunArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Also print explanations, the full legend and all warnings (format `table`).
+    #[arg(long)]
+    pub explain: bool,
     /// A run of `calibrate`. Differences below this rig's detection limit then count as "no difference".
     #[arg(long, value_name = "RUN")]
     pub calibration: Option<PathBuf>,
@@ -195,7 +198,7 @@ async fn one(
         Ok(measured) => measured,
         Err(exit) => return (None, exit),
     };
-    match conclusion(&directory, scenario, args.format) {
+    match conclusion(&directory, scenario, args.format, args.explain) {
         Ok(Conclusion { text, exit: judged, unwritten, .. }) => {
             let exit = exit.strongest(judged);
             let Some(error) = unwritten else { return (Some(text), exit) };

@@ -2,7 +2,13 @@
 
 use super::text::Align;
 use crate::{
-    metric::{self, Metric, lanes, throughput::IOPS},
+    metric::{
+        self, Metric,
+        cost::{CPU_PER_IO, SYSCALLS_PER_IO},
+        lanes,
+        latency::{P50, P99},
+        throughput::IOPS,
+    },
     summary::{CellSummary, audit::Completed},
 };
 
@@ -41,6 +47,11 @@ impl Column {
     /// Whether the column is left out in a terminal.
     pub(super) fn is_wide(self) -> bool {
         matches!(self, Self::Metric(metric) if metric.column == metric::Column::Wide)
+    }
+
+    /// The columns that a narrow terminal has no room for, the first to leave out first.
+    pub(super) fn dispensable() -> [Self; 4] {
+        [&P50, &SYSCALLS_PER_IO, &P99, &CPU_PER_IO].map(Self::Metric)
     }
 
     /// Whether the column is about urgent or bulk operations.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     metric::throughput::IOPS,
-    params,
+    params::{self, Params},
     report::text::indented,
     stats::confidence::confidence_percent,
     summary::{
@@ -61,8 +61,9 @@ fn lines(set: &ComparisonSet) -> Vec<(String, String)> {
 
 fn line(set: &ComparisonSet, group: &[&Explanation]) -> Option<(String, String)> {
     let first = group.first()?;
-    let total = set.with_baseline().filter(|found| found.arm == first.arm && IOPS.is_of(found)).count();
-    let points = Points { points: group.iter().map(|found| found.params.clone()).collect(), total };
+    let of_arm = set.with_baseline().filter(|found| found.arm == first.arm && IOPS.is_of(found));
+    let all: Vec<Params> = of_arm.map(|found| found.params.clone()).collect();
+    let points = Points::among(group.iter().map(|found| found.params.clone()).collect(), &all);
     let ratio = |found: &Explanation| set.compared(&found.arm, &IOPS, &found.params)?.ratio;
     let size = |found: &Explanation| ratio(found).map_or(0.0, |ratio| ratio.ln().abs());
     let most = group.iter().max_by(|a, b| size(a).total_cmp(&size(b)))?;
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::{Fixture, params},
-        report::{BasicFormat, render, text},
+        report::{export::table, text},
     };
 
     fn step(arm: &str, ns: f64, change: Option<(f64, f64)>) -> WaterfallStep {
@@ -221,7 +222,7 @@ mod tests {
         assert!(text.lines().all(|line| text::width(line) <= 100), "{text}");
         insta::assert_snapshot!(text);
         for columns in [60, 80] {
-            let text = render(&set, BasicFormat::Table, columns, false);
+            let text = table::render(&set, columns, false, true);
             let ladder = text.split("Ladder:").nth(1).unwrap();
             assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{text}");
         }

@@ -46,7 +46,7 @@ pub enum BasicFormat {
 #[must_use]
 pub fn render(set: &ComparisonSet, format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
-        BasicFormat::Table => table::render(set, width, colour),
+        BasicFormat::Table => table::render(set, width, colour, false),
         BasicFormat::Json => json::render(set),
         BasicFormat::Csv => csv::render(set),
         BasicFormat::Markdown => markdown::render(set),

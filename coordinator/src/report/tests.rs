@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     analysis::{
         self,
-        fixture::{Fixture, SCENARIO, params},
+        fixture::{Fixture, SCENARIO, params, saturated},
     },
     plan::Plan,
     summary::{Expectation, answer::Headline},
@@ -81,6 +81,31 @@ fn table() {
 }
 
 #[test]
+fn explained_table() {
+    let text = table::render(&set(), 100, false, true);
+    assert_fits(&text, 100);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn arms_of_equal_concurrency_lead_the_answer() {
+    let mut fixture = saturated();
+    fixture.execute(usize::MAX);
+    let mut set = fixture.analyse(Some("sync"));
+    set.run_path = Some("results/20261122T081501Z-qd-sweep".into());
+    for columns in [60, 72, 80, 100, 120, 200] {
+        let text = render(&set, BasicFormat::Table, columns, false);
+        assert_fits(&text, columns.into());
+        assert!(text.contains("vs threads") && text.contains("uring-tuned"), "{text}");
+    }
+    let text = render(&set, BasicFormat::Table, 100, false);
+    let answer = text.lines().skip(2).take_while(|line| !line.is_empty());
+    assert!(answer.count() <= 6, "{text}");
+    insta::assert_snapshot!(text);
+    insta::assert_snapshot!("narrow", render(&set, BasicFormat::Table, 60, false));
+}
+
+#[test]
 fn shows_the_cost_of_a_shared_ring() {
     assert!(!render(&set(), BasicFormat::Table, 120, false).contains("wait/IO"));
     let mut fixture = Fixture::new(&["sync", "uring", "uring-tuned"], &[8], 2, &["local"]);
@@ -107,7 +132,7 @@ fn shows_the_cost_of_a_shared_ring() {
     assert_eq!(set.metric("uring", "contended_share", &params(8)), Some(0.25));
     assert_eq!(set.metric("uring-tuned", "handover_per_io", &params(8)), Some(2500.0));
 
-    let table = render(&set, BasicFormat::Table, 120, false);
+    let table = table::render(&set, 120, false, true);
     assert_fits(&table, 120);
     let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
     assert!(table.contains("wait/IO: time per I/O spent in user space"), "{table}");
@@ -161,7 +186,7 @@ fn colour_changes_nothing_but_colour() {
     for code in ["0", "1", "2", "31", "32"] {
         stripped = stripped.replace(&format!("\x1b[{code}m"), "");
     }
-    assert!(painted.contains("\x1b[32mfaster"));
+    assert!(painted.contains("▲\x1b[0m"));
     assert_eq!(stripped, plain);
 }
 

@@ -27,6 +27,11 @@ impl Style {
     }
 }
 
+/// Paints each line.
+pub(super) fn paint_lines(style: Style, text: &str, colour: bool) -> String {
+    text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
+}
+
 /// Replaces control characters: names and messages come from files and from other machines, and must not control the
 /// terminal.
 pub(super) fn clean(text: &str) -> String {

@@ -17,6 +17,8 @@ pub(super) struct View {
     pub(super) groups: Vec<Group>,
     /// Whether any row has fewer trials than planned.
     pub(super) incomplete: bool,
+    /// The arms that others are compared with, the baseline first; empty without comparisons.
+    pub(super) against: Vec<String>,
     /// The columns after the rate and its verdict.
     pub(super) columns: Vec<Column>,
 }
@@ -44,8 +46,37 @@ pub(super) struct Row {
     pub(super) word: String,
     /// The verdict with a hint, for tables with enough room: `inconclusive (+7)` if about 7 more trials are needed.
     pub(super) words: String,
+    /// The row against each of the view's `against`.
+    pub(super) versus: Vec<Versus>,
     /// The entries of the view's columns.
     pub(super) entries: Vec<String>,
+}
+
+/// A row against another arm.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Versus {
+    /// The ratio of their IOPS; `None` if a side was not measured.
+    pub(super) ratio: Option<f64>,
+    /// The verdict; `None` if the scenario does not compare the two.
+    pub(super) verdict: Option<Verdict>,
+}
+
+impl Versus {
+    /// `7.19▲`: the ratio with the sign of its verdict.
+    pub(super) fn marked(&self) -> String {
+        let Some(ratio) = self.ratio else { return String::new() };
+        format!("{}{}", digits(ratio), self.verdict.map_or(' ', sign))
+    }
+}
+
+/// The sign of a verdict.
+pub(super) fn sign(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Faster => '▲',
+        Verdict::Slower => '▼',
+        Verdict::NoDifference => '=',
+        Verdict::Inconclusive => '?',
+    }
 }
 
 impl Row {
@@ -70,11 +101,12 @@ impl View {
                 !column.is_optional() || set.cells.iter().any(|cell| column.text(cell).is_some())
             })
             .collect();
+        let against = against(set);
         let mut axes: Vec<String> = Vec::new();
         let mut points: Vec<(&Params, Vec<Row>)> = Vec::new();
         for cell in &set.cells {
             axes.extend(cell.params.keys().filter(|axis| !axes.contains(axis)).cloned().collect::<Vec<_>>());
-            let row = row(set, cell, &columns);
+            let row = row(set, cell, &columns, &against);
             match points.iter_mut().find(|(params, _)| **params == cell.params) {
                 Some((_, rows)) => rows.push(row),
                 None => points.push((&cell.params, vec![row])),
@@ -86,7 +118,7 @@ impl View {
         let group = |(params, rows)| Group { values: values(params), point: params::point(params), rows };
         let groups: Vec<Group> = points.into_iter().map(group).collect();
         let incomplete = groups.iter().flat_map(|group| &group.rows).any(|row| !row.is_complete());
-        Self { axes, groups, incomplete, columns }
+        Self { axes, groups, incomplete, against, columns }
     }
 
     /// The view without the columns of urgent operations, for reports that have a separate table of them.
@@ -124,7 +156,34 @@ impl View {
     }
 }
 
-fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column]) -> Row {
+/// The arms that others are compared with, the baseline first.
+fn against(set: &ComparisonSet) -> Vec<String> {
+    let baseline = set.baseline.iter().filter(|_| set.with_baseline().next().is_some()).cloned();
+    let mut found: Vec<String> = baseline.collect();
+    for comparison in set.further() {
+        if !found.contains(&comparison.baseline) {
+            found.push(comparison.baseline.clone());
+        }
+    }
+    found
+}
+
+/// The cell against another arm at the same point. A pair without a comparison has a ratio and no verdict.
+fn versus(set: &ComparisonSet, cell: &CellSummary, other: &str) -> Versus {
+    if cell.host.is_some() {
+        return Versus::default();
+    }
+    match set.compared_with(&cell.arm, other, &IOPS, &cell.params) {
+        Some(found) => Versus { ratio: found.ratio, verdict: Some(found.verdict) },
+        None => {
+            let other = set.cell(other, &cell.params).and_then(|other| IOPS.of(other));
+            let ratio = IOPS.of(cell).zip(other).filter(|(_, other)| *other > 0.0);
+            Versus { ratio: ratio.map(|(rate, other)| rate / other), verdict: None }
+        }
+    }
+}
+
+fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[String]) -> Row {
     // Comparisons refer to merged numbers, so the row of a single host has none.
     let compared = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
     let is_baseline = cell.host.is_none() && set.baseline.as_deref() == Some(&cell.arm);
@@ -152,18 +211,31 @@ fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column]) -> Row {
         verdict: compared.map(|found| found.verdict),
         words: more.map_or_else(|| word.clone(), |more| format!("{word} (+{more})")),
         word,
+        versus: against.iter().map(|other| versus(set, cell, other)).collect(),
         entries: columns.iter().map(|column| shown(column.text(cell))).collect(),
     }
 }
 
-/// `x4.90`; small ratios keep their digits.
+/// `x4.90`.
 pub(super) fn ratio(ratio: f64) -> String {
+    format!("x{}", digits(ratio))
+}
+
+/// `4.90`; small ratios keep their digits.
+fn digits(ratio: f64) -> String {
     match ratio {
-        r if r >= 99.95 => format!("x{r:.0}"),
-        r if r >= 9.995 => format!("x{r:.1}"),
-        r if r < 0.1 => format!("x{r:.3}"),
-        r => format!("x{r:.2}"),
+        r if r >= 99.95 => format!("{r:.0}"),
+        r if r >= 9.995 => format!("{r:.1}"),
+        r if r < 0.1 => format!("{r:.3}"),
+        r => format!("{r:.2}"),
     }
+}
+
+/// `vs threads`: the heading of a column against an arm. An arm named after the baseline, such as `sync-threads`, is
+/// named by the rest.
+pub(super) fn versus_heading(baseline: Option<&str>, other: &str) -> String {
+    let rest = baseline.and_then(|baseline| other.strip_prefix(baseline)?.strip_prefix('-'));
+    format!("vs {}", rest.filter(|rest| !rest.is_empty()).unwrap_or(other))
 }
 
 /// The outcome of an expectation.

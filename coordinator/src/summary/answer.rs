@@ -1,5 +1,12 @@
 //! The answer of a run, as facts from its comparisons; `report` makes the sentences.
 
+mod concurrency;
+mod points;
+
+pub use self::{
+    concurrency::{Concurrency, Extent, Facet, Group, Limit, LimitedBy, Shipped, Standing},
+    points::{Points, RatioAt, TrialsNeeded},
+};
 use super::{Verdict, crossover::Crossover, evidence::Pair, explanation::Finding};
 use crate::params::Params;
 
@@ -12,6 +19,10 @@ pub struct Answer {
     pub headline: Option<Headline>,
     /// Each arm that was compared with the baseline, in the plan's order.
     pub arms: Vec<ArmAnswer>,
+    /// Comparisons at equal concurrency; `None` if the scenario names no such pair.
+    pub concurrency: Option<Concurrency>,
+    /// What limits all arms of equal concurrency, if the figures show it.
+    pub limit: Option<Limit>,
 }
 
 /// A caveat of the whole run.
@@ -107,15 +118,6 @@ pub struct Closest {
     pub finding: Finding,
 }
 
-/// A ratio at a point.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RatioAt {
-    /// The arm over the baseline.
-    pub ratio: f64,
-    /// The point.
-    pub params: Params,
-}
-
 /// An arm against the baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArmAnswer {
@@ -135,15 +137,6 @@ pub struct ArmAnswer {
     pub syscalls: Option<SyscallsAt>,
 }
 
-/// Some of the points at which an arm was compared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Points {
-    /// These points.
-    pub points: Vec<Params>,
-    /// The number of all points.
-    pub total: usize,
-}
-
 /// A verdict, and where it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerdictAt {
@@ -155,17 +148,6 @@ pub struct VerdictAt {
     pub most: Option<RatioAt>,
     /// For *inconclusive*: the number of further trials that a verdict needs.
     pub trials_needed: Option<TrialsNeeded>,
-}
-
-/// The number of further trials of each cell that a verdict needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrialsNeeded {
-    /// At the point that needs the fewest.
-    pub least: u32,
-    /// At the point that needs the most.
-    pub most: u32,
-    /// Whether a number is known for every inconclusive point.
-    pub everywhere: bool,
 }
 
 /// A change of a 99th percentile.

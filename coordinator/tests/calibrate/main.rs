@@ -96,8 +96,9 @@ fn runs_and_reports_use_the_calibration() {
         }
     }
     fs::write(&path, found.to_string()).unwrap();
-    let run = ["run", "little.yaml", "--out", "run", "--no-progress", "--calibration", "calibration"];
-    for command in [&run[..], &["report", "run"]] {
+    let run =
+        ["run", "little.yaml", "--out", "run", "--no-progress", "--explain", "--calibration", "calibration"];
+    for command in [&run[..], &["report", "run", "--explain"]] {
         let output = coordinator(place.path(), command).output().unwrap();
         // Exit code 4 comes from a trial that the machine spoiled.
         assert!([Some(0), Some(4)].contains(&output.status.code()), "{output:?}");

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod axe;
 mod browser;
 
 use std::{path::PathBuf, process::Command};
@@ -76,6 +77,7 @@ fn the_report_works_in_a_browser() {
 
     loads_cleanly(&browser);
     is_accessible(&mut browser);
+    follows_the_rules_of_axe(&mut browser);
     fits_and_follows_the_scheme(&mut browser);
     shows_its_numbers(&mut browser);
     prints(&mut browser);
@@ -139,6 +141,24 @@ fn is_accessible(browser: &mut Browser) {
     assert_eq!(browser.eval(landmarks), json!(["header", "nav", "main"]));
     browser.key("Tab");
     assert_eq!(browser.eval("document.activeElement.className"), "skip");
+}
+
+/// No violation of any impact, in both schemes, on large and small screens, with everything unfolded.
+fn follows_the_rules_of_axe(browser: &mut Browser) {
+    let Some(script) = axe::script() else {
+        return agent::skip::skip(
+            "axe-core is not in a cache: run .ci/install to check accessibility by its rules",
+        );
+    };
+    browser.eval("for (const details of document.querySelectorAll('details')) details.open = true");
+    for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 360)] {
+        browser.scheme(scheme);
+        browser.width(width);
+        assert_eq!(axe::violations(browser, &script), json!([]), "{scheme} at {width}");
+    }
+    browser.eval("for (const details of document.querySelectorAll('details')) details.open = false");
+    browser.scheme("light");
+    browser.width(1280);
 }
 
 /// The contrast of text is sufficient (WCAG AA: 4.5) on the page and on cards.

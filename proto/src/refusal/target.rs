@@ -162,6 +162,10 @@ crate::notices! {
             DirectFailure::NotRead { block_size } => {
                 refused(&format!("a read of {block_size} aligned bytes fails with EINVAL"))
             }
+            DirectFailure::Cached { writes } => {
+                let requests = if *writes { "writes" } else { "reads" };
+                refused(&format!("with O_DIRECT, {requests} go through the page cache all the same"))
+            }
             DirectFailure::Alignment { align, block_size } => format!(
                 "direct I/O on this {file_system} needs offsets and lengths that are multiples of {align} bytes, which \
                  blocks of {block_size} bytes are not"
@@ -170,6 +174,9 @@ crate::notices! {
         remedy:
             if matches!(failure, DirectFailure::Alignment { .. }) =>
                 "use a block_size that is a multiple of {align}B, or `direct: false`",
+            if matches!(failure, DirectFailure::Cached { writes: true }) && file_system == "btrfs" =>
+                "disable copy on write for new files of the data directory (`chattr +C DIR`), or use --data-dir on \
+                 another file system, or `direct: false`",
             else => "use `direct: false` to go through the page cache, or --data-dir on another file system",
         field: if matches!(failure, DirectFailure::Alignment { .. }) {
             "workload.block_size"

@@ -27,6 +27,16 @@ crate::notices! {
         message: format!("{file_system} does not report how much of the target is cached"),
         remedy: else => "use another file system, or treat these results with caution",
 
+        /// Whether direct I/O bypasses every cache is unknown.
+        "direct-unproven" DirectUnproven {
+            /// The file system.
+            file_system: String,
+        }
+        message: format!("{file_system} does not report whether direct I/O bypasses its cache"),
+        remedy: else =>
+            "use another file system, or a target much larger than the host's memory; for a `path`, run the agent as \
+             the file's owner",
+
         /// A file named by `target.path` has a hole, or is compressed.
         "holes" Holes {
             /// The file.

@@ -2,9 +2,34 @@
 
 use super::{
     figures::Figures,
-    thresholds::{FULL, GROWTH, IDLE, MORE_IN_FLIGHT, PUNTED},
+    thresholds::{ALIKE, FULL, GROWTH, IDLE, MORE_IN_FLIGHT, PUNTED},
 };
-use crate::summary::{ComparisonSet, explanation::Plateau};
+use crate::summary::{CellSummary, ComparisonSet, answer::LimitedBy, explanation::Plateau};
+
+/// Whether IOPS that grow by a factor have reached a limit, where the requests in flight grow by another.
+pub(in crate::analysis) fn has_levelled(in_flight: f64, iops: f64) -> bool {
+    in_flight >= MORE_IN_FLIGHT && iops > 0.0 && iops.ln() / in_flight.ln() <= GROWTH
+}
+
+/// Whether the ratio of two arms without a verdict is close enough to 1 for their lines to overlap.
+pub(in crate::analysis) fn overlaps(ratio: f64) -> bool {
+    ratio.ln().abs() <= ALIKE.ln_1p()
+}
+
+/// What can limit a cell whose IOPS have levelled: the workers' CPUs if they are full, otherwise the device that its
+/// requests reach. `None` if the figures do not show it.
+pub(in crate::analysis) fn of_levelled(cell: &CellSummary) -> Option<LimitedBy> {
+    let of = Figures::of(cell)?;
+    if of.spins() || of.sharing().is_some() {
+        return None;
+    }
+    let busy = of.busy()?;
+    if busy >= FULL {
+        return Some(LimitedBy::Cpu);
+    }
+    let reaches = of.reaches_device() && of.punted().is_none_or(|share| share < PUNTED);
+    reaches.then_some(LimitedBy::Device)
+}
 
 /// The limit of a cell that its figures show.
 #[derive(Clone, Copy, Debug, PartialEq)]

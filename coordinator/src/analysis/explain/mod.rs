@@ -8,7 +8,7 @@ mod crossover;
 mod diagnose;
 mod figures;
 mod ladder;
-mod limit;
+pub(super) mod limit;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -574,7 +574,7 @@ fn claims_no_cause_that_the_figures_do_not_show() {
 fn the_answer_explains_why_no_arm_is_faster() {
     let mut found = set(&[sync(1), uring(1, 18_150.0, 21_000.0, 1.0)], NO_DIFFERENCE);
     explain(&mut found, &[], &[]);
-    let answer = crate::analysis::answer::answer(&found, &[]);
+    let answer = crate::analysis::answer::answer(&found, &[], &crate::analysis::answer::Loads::default());
     let Some(Headline::NothingFaster { inconclusive: false, closest: Some(closest), .. }) = answer.headline
     else {
         panic!("{answer:?}")

@@ -9,11 +9,11 @@ use crate::{
         calibration, differences, explain,
         text::escape,
         urgent,
-        view::{View, outcome},
+        view::{View, outcome, ratio},
         words,
     },
     stats::confidence::INTERVAL,
-    summary::ComparisonSet,
+    summary::{ComparisonSet, Verdict},
 };
 
 pub(super) static EXPORT: Export = Export {
@@ -83,6 +83,8 @@ fn table(set: &ComparisonSet, out: &mut String) {
     if compared {
         titles.push(format!("vs {}", escape(set.baseline.as_deref().unwrap_or(""))));
         titles.extend([INTERVAL, "verdict"].map(Into::into));
+        let further = view.against.iter().skip(1);
+        titles.extend(further.map(|other| format!("vs {}", escape(other))));
     }
     titles.extend(view.columns.iter().map(|column| column.title().to_owned()));
     titles.push("trials".to_owned());
@@ -99,6 +101,11 @@ fn table(set: &ComparisonSet, out: &mut String) {
             entries.extend([arm, row.rate.clone(), row.spread.clone()]);
             if compared {
                 entries.extend([row.ratio.clone(), row.interval.clone(), row.words.clone()]);
+                entries.extend(row.versus.iter().skip(1).map(|versus| {
+                    let word = versus.verdict.map_or("", Verdict::as_str);
+                    let ratio = versus.ratio.map(ratio).unwrap_or_default();
+                    format!("{ratio} {word}").trim().to_owned()
+                }));
             }
             entries.extend(row.entries.iter().map(|text| escape(text)));
             entries.push(row.trials());

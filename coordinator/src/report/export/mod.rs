@@ -83,6 +83,8 @@ pub struct Source<'a> {
     pub width: u16,
     /// Whether to use colours.
     pub colour: bool,
+    /// Whether the table is followed by explanations, the full legend and all warnings.
+    pub explain: bool,
 }
 
 /// A format that a run can be printed in.
@@ -135,7 +137,8 @@ mod tests {
 
     fn render(set: &ComparisonSet, fixture: &Fixture, name: &str) -> String {
         let format = Format::from_str(name, false).unwrap();
-        let source = Source { set, plan: &fixture.plan, run: &fixture.run, width: 100, colour: false };
+        let source =
+            Source { set, plan: &fixture.plan, run: &fixture.run, width: 100, colour: false, explain: false };
         format.render(&source).unwrap()
     }
 

@@ -1,16 +1,17 @@
-//! The table in a terminal.
+//! The report in a terminal.
+
+mod footer;
 
 use super::Export;
 use crate::{
     metric::throughput::IOPS,
     report::{
-        calibration,
         column::Column,
         differences, explain,
-        text::{self, Align, Entry, Line, Style, clean, columns, indented, wrap},
+        text::{self, Align, Entry, Line, Style, clean, columns, indented, paint_lines, wrap},
         urgent,
-        view::{Group, Row, View, outcome},
-        words,
+        view::{Group, Row, Versus, View, versus_heading},
+        words::{self, concurrency::Labelled},
     },
     summary::{ComparisonSet, Verdict},
 };
@@ -19,64 +20,89 @@ pub(super) static EXPORT: Export = Export {
     name: "table",
     help: "For a terminal",
     details: None,
-    render: |source| Ok(render(source.set, source.width, source.colour)),
+    render: |source| Ok(render(source.set, source.width, source.colour, source.explain)),
     join: None,
 };
 
 /// The longest axis value, in bytes, that is shown in a column.
 const WIDEST_VALUE: usize = 16;
-/// Warnings that are shown; the rest are counted.
-const MOST_WARNINGS: usize = 3;
+/// Columns of the longest label of the answer.
+const WIDEST_LABEL: usize = 20;
+/// Columns of the longest heading against an arm.
+const WIDEST_HEADING: usize = 16;
 
-/// Question, answer, tables, explanations, expectations, warnings, legend and the path of the run.
-pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool) -> String {
+/// Question, answer, tables and footer; with `details`, also explanations, expectations, warnings and the full legend.
+pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool, details: bool) -> String {
     let width = usize::from(width.max(60));
-    let mut parts = Vec::new();
     let head = set.question.as_deref().unwrap_or(&set.scenario);
-    let mut top = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
-    let answer = words::answer::sentences(&set.answer);
-    top.extend(answer.iter().map(|sentence| wrap(sentence, width - 2, 2)).map(indented));
-    parts.push(top.join("\n"));
+    let mut parts = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
+    let answer = answer(set, width, colour);
+    if !answer.is_empty() {
+        parts.push(answer);
+    }
     let (table, view) = table(set, width, colour);
     parts.push(table.trim_end().to_owned());
     parts.extend(urgent::section(set, width, colour));
     parts.extend(explain::ladders(set, width, colour));
-    parts.extend(explain::section(set, width, colour));
-    if !set.expectations.is_empty() {
-        parts.push(expectations(set, width, colour));
+    if details {
+        parts.extend(by_arm(set, width, colour));
+        parts.extend(explain::section(set, width, colour));
+        parts.extend(footer::expectations(set, width, colour));
+        parts.extend(footer::warnings(set, set.warnings.len(), width, colour));
+        parts.extend(differences::text(set, width, colour));
+    } else if !set.trustworthy {
+        // The reasons for distrust are among the warnings.
+        parts.extend(footer::warnings(set, footer::FEW_WARNINGS, width, colour));
     }
-    if !set.warnings.is_empty() {
-        parts.push(warnings(set, width, colour));
-    }
-    parts.extend(differences::text(set, width, colour));
-    let mut foot: Vec<String> =
-        view.legend().iter().map(|line| paint_lines(Style::Dim, &wrap(line, width, 0), colour)).collect();
-    if let Some(heeded) = &set.calibration {
-        foot.push(paint_lines(Style::Dim, &wrap(&calibration::heeded(heeded), width, 0), colour));
-    }
-    if let Some(path) = &set.run_path {
-        foot.push(format!("Run: {}", clean(&path.display().to_string())));
-    }
-    parts.push(foot.join("\n"));
+    parts.push(footer::footer(set, &view, width, colour, details));
     parts.join("\n\n") + "\n"
 }
 
-fn paint_lines(style: Style, text: &str, colour: bool) -> String {
-    text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
+/// Notices and headline, followed by the labelled lines; empty without any.
+fn answer(set: &ComparisonSet, width: usize, colour: bool) -> String {
+    let lines = words::answer::lines(&set.answer);
+    let longest = lines.iter().map(|line| text::width(&line.label)).max().unwrap_or(0).min(WIDEST_LABEL);
+    let sentence = |text: String| indented(wrap(&text, width - 2, 2));
+    let labelled = |Labelled { label, text }: Labelled| {
+        let label = text::cut(&clean(&label), WIDEST_LABEL);
+        let blanks = " ".repeat(longest.saturating_sub(text::width(&label)) + 2);
+        let text = wrap(&text, width.saturating_sub(longest + 4), 0)
+            .replace('\n', &format!("\n{}", " ".repeat(longest + 4)));
+        format!("  {}{blanks}{text}", Style::Bold.paint(&label, colour))
+    };
+    let head = words::answer::head(&set.answer);
+    head.into_iter().map(sentence).chain(lines.into_iter().map(labelled)).collect::<Vec<_>>().join("\n")
 }
 
-/// The table and its view. The last optional columns are left out if there is no room for them.
+/// Each arm against the baseline; `None` if there is none.
+fn by_arm(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
+    // Without arms of equal concurrency, the headline leads the report.
+    let sentences = match set.answer.concurrency {
+        Some(_) => words::answer::by_arm(&set.answer),
+        None => words::answer::arms(&set.answer).collect(),
+    };
+    let mut lines = vec![Style::Bold.paint("By arm", colour)];
+    lines.extend(sentences.iter().map(|sentence| indented(wrap(sentence, width - 2, 4))));
+    (!set.answer.arms.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The table and its view. Columns are left out if there is no room for them, the last optional ones first.
 fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
     let mut view = View::beside_urgent(set);
     view.leave_out(Column::is_wide);
     let fits = |view: &View| {
         let text = laid_out(set, view, width, false);
-        // Names would be cut to keep lines short, but they are worth more than an optional column.
+        // Names would be cut to keep lines short, but they are worth more than a column.
         let named = set.cells.iter().all(|cell| text.contains(&*clean(&cell.arm)));
         named && text.lines().all(|line| text::width(line) <= width)
     };
-    while let Some(last) = view.columns.last().copied().filter(|last| last.is_optional() && !fits(&view)) {
-        view.leave_out(|column| column == last);
+    let optional: Vec<Column> =
+        view.columns.iter().rev().copied().filter(|column| column.is_optional()).collect();
+    for column in optional.into_iter().chain(Column::dispensable()) {
+        if fits(&view) {
+            break;
+        }
+        view.leave_out(|other| other == column);
     }
     (laid_out(set, &view, width, colour), view)
 }
@@ -85,23 +111,21 @@ fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> Str
     // Several axes, or one with long values, go into headings, to leave room for the numbers.
     let short = |group: &Group| group.values.iter().all(|value| value.len() <= WIDEST_VALUE);
     let axis_column = view.axes.len() == 1 && view.groups.iter().all(short);
-    let compared = !set.comparisons.is_empty();
-    let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
+    let against: Vec<String> =
+        view.against.iter().map(|other| versus_heading(set.baseline.as_deref(), other)).collect();
     let mut titles: Vec<(&str, Align)> = Vec::new();
     if axis_column {
         titles.push((&view.axes[0], Align::Right));
     }
     let narrow = titles.len();
     titles.extend([("arm", Align::Left), (IOPS.title, Align::Right), ("±", Align::Right)]);
-    if compared {
-        titles.extend([(versus.as_str(), Align::Left), ("", Align::Left)]);
-    }
+    titles.extend(against.iter().map(|heading| (heading.as_str(), Align::Right)));
     titles.extend(view.columns.iter().map(|column| (column.title(), column.align())));
     if view.incomplete {
         titles.push(("trials", Align::Right));
     }
     let align: Vec<Align> = titles.iter().map(|(_, align)| *align).collect();
-    let title = |(text, _): &(&str, Align)| Entry::new(text::cut(text, 16), Style::Bold);
+    let title = |(text, _): &(&str, Align)| Entry::new(text::cut(text, WIDEST_HEADING), Style::Bold);
     let mut lines = vec![Line::Entries(titles.iter().map(title).collect())];
     for group in &view.groups {
         lines.push(Line::Rule);
@@ -114,25 +138,18 @@ fn laid_out(set: &ComparisonSet, view: &View, width: usize, colour: bool) -> Str
                 let value = if index == 0 { group.values[0].as_str() } else { "" };
                 entries.push(Entry::new(value, Style::Bold));
             }
-            entries.extend(row_entries(row, compared, view));
+            entries.extend(row_entries(row, view));
             lines.push(Line::Entries(entries));
         }
     }
     columns(&lines, &align, narrow, width, colour)
 }
 
-fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
+fn row_entries(row: &Row, view: &View) -> Vec<Entry> {
     let plain = if row.host.is_some() { Style::Dim } else { Style::Plain };
-    let verdict = match row.verdict {
-        Some(Verdict::Faster) => Style::Good,
-        Some(Verdict::Slower) => Style::Bad,
-        _ => Style::Dim,
-    };
     let name = row.host.as_ref().map_or_else(|| row.arm.clone(), |host| format!("  on {host}"));
     let mut entries = vec![(name, plain), (row.rate.clone(), plain), (row.spread.clone(), Style::Dim)];
-    if compared {
-        entries.extend([(row.ratio.clone(), verdict), (row.word.clone(), verdict)]);
-    }
+    entries.extend(row.versus.iter().map(|versus| (versus.marked(), style(versus))));
     entries.extend(row.entries.iter().map(|text| (text.clone(), plain)));
     if view.incomplete {
         entries.push((row.trials(), if row.is_complete() { plain } else { Style::Bad }));
@@ -140,39 +157,10 @@ fn row_entries(row: &Row, compared: bool, view: &View) -> Vec<Entry> {
     entries.into_iter().map(|(text, style)| Entry::new(text, style)).collect()
 }
 
-fn expectations(set: &ComparisonSet, width: usize, colour: bool) -> String {
-    let mut lines = vec![Style::Bold.paint("Expectations", colour)];
-    for expectation in &set.expectations {
-        let word = outcome(expectation.outcome());
-        let style = match expectation.outcome() {
-            Some(true) => Style::Good,
-            Some(false) => Style::Bad,
-            None => Style::Bold,
-        };
-        let mut text = format!("{word}: {}", expectation.text);
-        if !expectation.detail.is_empty() {
-            text.push_str(&format!(" ({})", expectation.detail));
-        }
-        let text = indented(wrap(&text, width - 2, 4));
-        lines.push(text.replacen(word, &style.paint(word, colour), 1));
+fn style(versus: &Versus) -> Style {
+    match versus.verdict {
+        Some(Verdict::Faster) => Style::Good,
+        Some(Verdict::Slower) => Style::Bad,
+        _ => Style::Dim,
     }
-    lines.join("\n")
-}
-
-fn warnings(set: &ComparisonSet, width: usize, colour: bool) -> String {
-    let mut lines = vec![Style::Bold.paint("Warnings", colour)];
-    for warning in set.warnings.iter().take(MOST_WARNINGS) {
-        let host = warning.place().map_or_else(String::new, |place| format!(" [{place}]"));
-        let text = format!("{}{host}: {}", warning.code(), warning.message());
-        lines.push(indented(wrap(&text, width - 2, 4)));
-        if !warning.remedy().is_empty() {
-            lines.push(indented(indented(wrap(&format!("-> {}", warning.remedy()), width - 4, 3))));
-        }
-    }
-    if let Some(more @ 1..) = set.warnings.len().checked_sub(MOST_WARNINGS) {
-        let warnings = if more == 1 { "warning" } else { "warnings" };
-        let more = format!("{more} more {warnings}: see report.html, or --format json");
-        lines.push(indented(wrap(&more, width - 2, 4)));
-    }
-    lines.join("\n")
 }

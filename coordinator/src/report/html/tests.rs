@@ -164,6 +164,23 @@ fn latencies_of_several_depths_have_one_scale() {
 }
 
 #[test]
+fn further_comparisons_have_a_table() {
+    let mut set = complete_set();
+    assert!(!render(&set, SCENARIO, None).unwrap().contains("id=\"pairs\""));
+    let mut further: Vec<_> = set.with_baseline().cloned().collect();
+    for found in &mut further {
+        found.baseline = "threads".into();
+        found.ratio = Some(0.36);
+        found.verdict = Verdict::Faster;
+    }
+    set.comparisons.extend(further);
+    let page = render(&set, SCENARIO, None).unwrap();
+    let section = page.split("<section id=\"pairs\"").nth(1).unwrap().split("</section>").next().unwrap();
+    assert_eq!(section.matches("<td class=\"name\">threads</td>").count(), 2);
+    assert_eq!(section.matches("<td class=\"name\">x0.36 <span class=\"badge good\">").count(), 6);
+}
+
+#[test]
 fn the_devices_limit_is_shaded() {
     let mut set = ComparisonSet { ladders: vec![], ..complete_set() };
     assert!(!render(&set, SCENARIO, None).unwrap().contains("class=\"limit\""));

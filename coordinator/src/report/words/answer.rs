@@ -1,31 +1,80 @@
 //! The answer of a run, as sentences.
 
-use super::{at_point, at_points, crossover, explanation, interval, times, untrusted};
+use super::{
+    at_point, at_points,
+    concurrency::{self, Labelled},
+    crossover, explanation, interval, times, trials_needed, untrusted,
+};
 use crate::{
     params::at,
     stats::confidence::INTERVAL,
     summary::{
         Verdict,
         answer::{
-            Answer, ArmAnswer, Closest, Fastest, Headline, Notice, SyscallsAt, TailChange, TailOf,
-            TrialsNeeded, VerdictAt,
+            Answer, ArmAnswer, Closest, Fastest, Headline, Notice, SyscallsAt, TailChange, TailOf, VerdictAt,
         },
     },
     units::{count, per_io},
 };
 
-/// The number of further trials from which on an arm counts as too noisy.
-const MANY_TRIALS: u32 = 50;
+/// The number of arms above which the lines of the answer are by verdict.
+const MANY_ARMS: usize = 4;
 
 /// The whole answer: an entry for each notice, for the headline and for each arm.
 pub(crate) fn sentences(answer: &Answer) -> Vec<String> {
     answer.notices.iter().map(notice).chain(findings(answer)).collect()
 }
 
-/// The answer without its notices.
+/// The answer without its notices: by concurrency if the scenario compares arms of equal concurrency, otherwise by arm.
 pub(crate) fn findings(answer: &Answer) -> Vec<String> {
+    let sentence = |Labelled { label, text }: Labelled| format!("{label}: {text}.");
+    let labelled = answer.concurrency.iter().flat_map(concurrency::lines);
+    let by_arm = by_arm(answer).into_iter().filter(|_| answer.concurrency.is_none());
+    let limit = answer.limit.as_ref().map(concurrency::limit);
+    labelled.map(sentence).chain(by_arm).chain(limit.map(sentence)).collect()
+}
+
+/// The headline and each arm against the baseline.
+pub(crate) fn by_arm(answer: &Answer) -> Vec<String> {
     let headline = answer.headline.iter().flat_map(headline);
-    headline.chain(answer.arms.iter().map(arm)).collect()
+    headline.chain(arms(answer)).collect()
+}
+
+/// Each arm against the baseline.
+pub(crate) fn arms(answer: &Answer) -> impl Iterator<Item = String> {
+    answer.arms.iter().map(arm)
+}
+
+/// The notices, and the headline if the lines of [`lines`] do not replace it.
+pub(crate) fn head(answer: &Answer) -> Vec<String> {
+    let headline = answer.headline.iter().filter(|_| answer.concurrency.is_none()).flat_map(headline);
+    answer.notices.iter().map(notice).chain(headline).collect()
+}
+
+/// The answer in short labelled lines: by concurrency if the scenario compares arms of equal concurrency, otherwise by
+/// arm or, for many arms, by verdict; then the limit.
+pub(crate) fn lines(answer: &Answer) -> Vec<Labelled> {
+    let labelled = |arm: &ArmAnswer| Labelled { label: arm.arm.clone(), text: verdicts(arm).join("; ") };
+    let mut lines: Vec<Labelled> = match &answer.concurrency {
+        Some(found) => concurrency::lines(found),
+        None if answer.arms.len() > MANY_ARMS => by_verdict(answer),
+        None => answer.arms.iter().map(labelled).collect(),
+    };
+    lines.extend(answer.limit.as_ref().map(concurrency::limit));
+    lines
+}
+
+/// A line for each verdict, with its arms.
+fn by_verdict(answer: &Answer) -> Vec<Labelled> {
+    let lines = Verdict::ALL.into_iter().map(|verdict| {
+        let arms = answer.arms.iter().filter_map(|arm| {
+            let found = arm.verdicts.iter().find(|found| found.verdict == verdict)?;
+            let most = found.most.as_ref().map_or_else(String::new, |most| format!(" {}", times(most.ratio)));
+            Some(format!("{}{most}{}", arm.arm, at_points(&found.points)))
+        });
+        Labelled { label: verdict.as_str().into(), text: arms.collect::<Vec<_>>().join(", ") }
+    });
+    lines.filter(|line| !line.text.is_empty()).collect()
 }
 
 /// The answer in one sentence, for a list of runs, which shows elsewhere that a run was quick. Empty without an answer.
@@ -54,9 +103,10 @@ fn headline(headline: &Headline) -> Vec<String> {
     match headline {
         Headline::Fastest(found) => vec![fastest(found)],
         Headline::NothingFaster { baseline, inconclusive, closest: nearest } => {
-            let doubt = if *inconclusive { ", as far as these trials show" } else { "" };
+            let words = if *inconclusive { "is proven to be faster" } else { "is faster" };
+            let doubt = if *inconclusive { "; some comparisons are inconclusive" } else { "" };
             let nearest = nearest.as_ref().map(closest).unwrap_or_default();
-            vec![format!("No arm is faster than {baseline}{doubt}.{nearest}")]
+            vec![format!("No arm {words} than {baseline}{doubt}.{nearest}")]
         }
         Headline::Most { arm, params, iops, among_others, has_baseline } => {
             let did = format!("{arm} completed {} I/Os per second{}", count(*iops), at_point(params));
@@ -97,13 +147,15 @@ fn closest(found: &Closest) -> String {
     format!(" The closest is {}, with {ratio}{place}. {}", found.arm, explanation::sentence(&found.finding))
 }
 
+/// The verdicts of an arm, with the points at which it was not compared.
+fn verdicts(found: &ArmAnswer) -> Vec<String> {
+    let without = found.not_compared.as_ref().map(|points| format!("not compared{}", at_points(points)));
+    found.verdicts.iter().map(verdict).chain(without).collect()
+}
+
 fn arm(found: &ArmAnswer) -> String {
-    let mut clauses: Vec<String> = found.verdicts.iter().map(verdict).collect();
-    if let Some(points) = &found.not_compared {
-        clauses.push(format!("not compared{}", at_points(points)));
-    }
     let idle = if found.does_io { "" } else { " (does no I/O)" };
-    let mut sentences = vec![format!("{}{idle}: {}.", found.arm, clauses.join("; "))];
+    let mut sentences = vec![format!("{}{idle}: {}.", found.arm, verdicts(found).join("; "))];
     sentences.extend(found.tails.iter().map(tail));
     sentences.extend(found.crossovers.iter().filter_map(crossover::diverges));
     sentences.extend(found.syscalls.as_ref().map(syscalls));
@@ -124,18 +176,12 @@ fn verdict(found: &VerdictAt) -> String {
         Verdict::Faster => most("up to"),
         Verdict::Slower => most("down to"),
         Verdict::NoDifference => String::new(),
-        Verdict::Inconclusive => found.trials_needed.as_ref().map(trials_needed).unwrap_or_default(),
+        Verdict::Inconclusive => found
+            .trials_needed
+            .as_ref()
+            .map_or_else(String::new, |needed| format!(" ({})", trials_needed(needed))),
     };
     format!("{}{}{detail}", found.verdict.as_str(), at_points(&found.points))
-}
-
-/// ` (needs about 7 more trials)`, or ` (needs 4 to 19 more trials)`.
-fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> String {
-    let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
-    let trials = if *most == 1 { "trial" } else { "trials" };
-    let places = if *everywhere { "" } else { " at some points" };
-    let noisy = if *least > MANY_TRIALS { "too noisy: " } else { "" };
-    format!(" ({noisy}needs {number} more {trials}{places})")
 }
 
 fn tail(found: &TailChange) -> String {
@@ -162,15 +208,6 @@ mod tests {
     use crate::summary::answer::Untrusted;
 
     #[test]
-    fn gives_the_number_of_trials_a_verdict_needs() {
-        let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
-        assert_eq!(needed(9, 9, true), " (needs about 9 more trials)");
-        assert_eq!(needed(1, 1, true), " (needs about 1 more trial)");
-        assert_eq!(needed(4, 19, false), " (needs 4 to 19 more trials at some points)");
-        assert_eq!(needed(234, 234, true), " (too noisy: needs about 234 more trials)");
-    }
-
-    #[test]
     fn names_two_reasons_for_an_incomplete_run() {
         let reason = |complete| Untrusted::MissingTrials {
             arm: "sync".into(),
@@ -193,7 +230,7 @@ mod tests {
     #[test]
     fn the_summary_does_not_mention_a_quick_run() {
         let answer =
-            Answer { notices: vec![Notice::Quick], headline: Some(Headline::NoTrial), arms: Vec::new() };
+            Answer { notices: vec![Notice::Quick], headline: Some(Headline::NoTrial), ..Answer::default() };
         assert_eq!(summary(&answer), "There is no answer, because no trial counts.");
         assert_eq!(summary(&Answer::default()), "");
     }

@@ -1,6 +1,7 @@
 //! The sentences of every report. Facts come in as types, and no code reads a sentence back.
 
 pub(crate) mod answer;
+pub(crate) mod concurrency;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
@@ -10,9 +11,12 @@ use crate::{
     params::{self, Params, at, value},
     summary::{
         Unjudged,
-        answer::{Points, Untrusted},
+        answer::{Points, TrialsNeeded, Untrusted},
     },
 };
+
+/// The number of further trials from which on an arm counts as too noisy.
+const MANY_TRIALS: u32 = 50;
 
 /// A ratio: `4.56x`, `29x`.
 fn times(ratio: f64) -> String {
@@ -56,7 +60,7 @@ fn at_point(params: &Params) -> String {
 
 /// ` at depth 8, 32 and 128`; empty if there is only one point.
 pub(super) fn at_points(of: &Points) -> String {
-    let Points { points, total } = of;
+    let Points { points, last, total } = of;
     if *total == 1 {
         return String::new();
     }
@@ -66,6 +70,9 @@ pub(super) fn at_points(of: &Points) -> String {
     let one_axis = points.iter().all(|point| point.len() == 1);
     if one_axis && let Some(axis) = points.first().and_then(|point| point.keys().next()) {
         let values: Vec<String> = points.iter().filter_map(|point| point.get(axis)).map(value).collect();
+        if *last {
+            return format!(" from {axis} {} on", values[0]);
+        }
         return format!(" at {axis} {}", listed(&values));
     }
     if points.len() > 3 {
@@ -112,5 +119,28 @@ pub(super) fn unjudged(reason: &Unjudged) -> String {
                 "the latencies of {arm} are cut off by the window, and a verdict needs `runtime: {needed}`"
             )
         }
+    }
+}
+
+/// `needs about 7 more trials`, or `needs 4 to 19 more trials`.
+fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> String {
+    let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
+    let trials = if *most == 1 { "trial" } else { "trials" };
+    let places = if *everywhere { "" } else { " at some points" };
+    let noisy = if *least > MANY_TRIALS { "too noisy: " } else { "" };
+    format!("{noisy}needs {number} more {trials}{places}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_the_number_of_trials_a_verdict_needs() {
+        let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
+        assert_eq!(needed(9, 9, true), "needs about 9 more trials");
+        assert_eq!(needed(1, 1, true), "needs about 1 more trial");
+        assert_eq!(needed(4, 19, false), "needs 4 to 19 more trials at some points");
+        assert_eq!(needed(234, 234, true), "too noisy: needs about 234 more trials");
     }
 }

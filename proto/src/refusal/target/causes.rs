@@ -108,6 +108,11 @@ pub enum DirectFailure {
         /// Bytes requested.
         block_size: u64,
     },
+    /// The page cache is used although the file is open with O_DIRECT.
+    Cached {
+        /// Whether by writes only; otherwise by reads.
+        writes: bool,
+    },
     /// The trial's blocks are not aligned.
     Alignment {
         /// The required alignment of offsets and lengths, in bytes.
@@ -175,6 +180,8 @@ pub enum TargetStep {
     OpenDirect,
     /// Reading with O_DIRECT.
     ReadDirect,
+    /// Writing with O_DIRECT.
+    WriteDirect,
     /// Reading how much is cached.
     AskCached,
     /// Reading it to warm the page cache.
@@ -202,6 +209,7 @@ impl fmt::Display for TargetStep {
             Self::Stat => f.write_str("examine the target"),
             Self::OpenDirect => f.write_str("open the target for direct I/O"),
             Self::ReadDirect => f.write_str("read the target with direct I/O"),
+            Self::WriteDirect => f.write_str("write the target with direct I/O"),
             Self::AskCached => f.write_str("determine whether the target is cached"),
             Self::Warm => f.write_str("read the target to warm the page cache"),
             Self::DisableReadahead => f.write_str("disable readahead"),

@@ -100,7 +100,7 @@ proptest! {
             let text = words::explanation::sentence(&found.finding);
             prop_assert!(!text.contains("NaN"), "{text}");
         }
-        set.answer = crate::analysis::answer::answer(&set, &[]);
+        set.answer = crate::analysis::answer::answer(&set, &[], &crate::analysis::answer::Loads::default());
         prop_assert!(!words::answer::sentences(&set.answer).is_empty());
         for format in [crate::report::BasicFormat::Table, crate::report::BasicFormat::Markdown] {
             let _ = crate::report::render(&set, format, 80, false);
