@@ -14,6 +14,7 @@ use syscalls::{Errno, Sysno, syscall};
 use super::{Completion, Counts, Engine, Slot};
 use crate::{
     buffers::Buffers,
+    status::is_filtered,
     workload::{Op, OpKind},
 };
 
@@ -97,6 +98,7 @@ impl Libaio {
             let error = io::Error::last_os_error();
             let failure = match error.raw_os_error() {
                 Some(libc::EAGAIN) => AioFailure::Exhausted,
+                Some(libc::ENOSYS | libc::EPERM) if is_filtered() => AioFailure::Forbidden,
                 Some(libc::ENOSYS) => AioFailure::NotSupported,
                 Some(libc::EPERM) => AioFailure::Forbidden,
                 _ => AioFailure::Other,

@@ -1,13 +1,9 @@
-//! Limits and status of this process.
+//! Limits of this process.
 
 use proto::units::ByteSize;
 use rustix::process::{Resource, getrlimit};
 
-/// A field of the calling thread's `/proc` status.
-pub(super) fn status_field(name: &str) -> Option<String> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
-    Some(status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().to_owned())
-}
+use crate::status::status_field;
 
 /// A limit as a fact: a size if `bytes`, otherwise a number.
 pub(super) fn limit(resource: Resource, bytes: bool) -> String {
@@ -33,15 +29,4 @@ pub(super) fn memlock_limit() -> String {
         .current
         .map_or_else(|| "unlimited".to_owned(), |bytes| ByteSize(bytes).to_string());
     format!("memlock limit {limit}{}", if exempt { ", not enforced (CAP_IPC_LOCK)" } else { "" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_a_status_field_by_its_whole_name() {
-        assert!(status_field("Seccomp").is_some_and(|mode| mode.len() == 1));
-        assert_eq!(status_field("Secc"), None);
-    }
 }

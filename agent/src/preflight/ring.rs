@@ -12,11 +12,11 @@ use rustix::param::page_size;
 
 use super::{
     capability,
-    limits::{memlock_limit, memlock_remedy, status_field},
+    limits::{memlock_limit, memlock_remedy},
 };
 use crate::{
     counters::batches::Batches,
-    engine::ring::{abi, setup},
+    engine::ring::{abi, diagnosis, setup},
 };
 
 /// Enough for all tests.
@@ -91,55 +91,12 @@ pub(super) fn capabilities() -> Vec<Capability> {
 }
 
 fn plain_ring() -> Result<(IoUring, String), (String, String)> {
-    let mut ring = IoUring::new(ENTRIES).map_err(|error| setup_failed(&error))?;
+    let mut ring = IoUring::new(ENTRIES).map_err(|error| {
+        let refusal = diagnosis::setup_refusal(&error, ENTRIES, false);
+        (refusal.message(), refusal.remedy())
+    })?;
     nop(&mut ring).map_err(|error| (format!("a ring opens, but a NOP fails: {error}"), newer("5.6")))?;
     Ok((ring, "a ring opens and completes a NOP".to_owned()))
-}
-
-/// The detail and the remedy if no ring opens at all.
-fn setup_failed(error: &io::Error) -> (String, String) {
-    let detail = format!("io_uring_setup fails: {error}");
-    let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
-    let disabled = disabled.as_deref().map(str::trim);
-    let filtered = status_field("Seccomp").is_some_and(|mode| mode == "2");
-    match error.raw_os_error() {
-        Some(libc::EPERM) => forbidden(detail, disabled, filtered),
-        Some(libc::ENOSYS) if filtered => forbidden(detail, Some("0"), true),
-        Some(libc::ENOSYS) => {
-            let remedy = "use a kernel 5.1 or newer, built with CONFIG_IO_URING=y";
-            (format!("{detail}: this kernel has no io_uring"), remedy.to_owned())
-        }
-        Some(libc::ENOMEM) => (detail, memlock_remedy()),
-        Some(libc::EMFILE | libc::ENFILE) => {
-            (detail, "raise the limit of open files (ulimit -n, LimitNOFILE=)".to_owned())
-        }
-        _ => (detail, "check the kernel log (dmesg)".to_owned()),
-    }
-}
-
-/// The cause of EPERM: the sysctl, or a filter on this process. The sysctl is named first, because it applies even
-/// without the filter.
-pub(super) fn forbidden(detail: String, disabled: Option<&str>, filtered: bool) -> (String, String) {
-    match disabled {
-        Some("2") => (
-            format!("{detail}: kernel.io_uring_disabled is 2 (disabled for all users)"),
-            "sysctl -w kernel.io_uring_disabled=0".to_owned(),
-        ),
-        Some("1") if !filtered => (
-            format!("{detail}: kernel.io_uring_disabled is 1 (disabled for unprivileged users)"),
-            "sysctl -w kernel.io_uring_disabled=0, or add the agent's user to the group kernel.io_uring_group"
-                .to_owned(),
-        ),
-        _ => {
-            let filter = if filtered { "a seccomp filter is active" } else { "a security policy forbids it" };
-            (
-                format!("{detail}: {filter} (container runtime or service manager)"),
-                "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker: \
-                 --security-opt seccomp=PROFILE; systemd: SystemCallFilter=), or run the agent outside it"
-                    .to_owned(),
-            )
-        }
-    }
 }
 
 fn no_ring() -> (String, String) {

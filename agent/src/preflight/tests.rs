@@ -65,16 +65,6 @@ fn lines_are_wrapped_and_remedies_follow() {
     assert!(text.contains("\n      → do that\n  ok  cpus      fine\n"), "{text}");
 }
 
-#[test]
-fn the_cause_of_a_refused_setup_is_identified() {
-    let cause = |disabled, filtered| ring::forbidden("setup fails".to_owned(), disabled, filtered);
-    assert!(cause(Some("2"), true).0.contains("is 2"));
-    assert_eq!(cause(Some("2"), false).1, "sysctl -w kernel.io_uring_disabled=0");
-    assert!(cause(Some("1"), false).1.contains("kernel.io_uring_group"));
-    assert!(cause(Some("1"), true).0.contains("seccomp"));
-    assert!(cause(None, false).0.contains("security policy"));
-}
-
 /// Makes io_uring_setup fail with EPERM on the calling thread, and on no other.
 fn forbid_io_uring() -> io::Result<()> {
     // Load the number of the call, compare it, and return an error or allow the call.

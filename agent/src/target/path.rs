@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{direct, os_error};
+use super::{descriptor, os_error};
 
 /// Opens a regular file for reading. Returns its size in bytes, and warns of holes.
 pub(super) fn open(
@@ -28,7 +28,7 @@ pub(super) fn open(
     if kind != FileType::RegularFile {
         return Err(not_a_file(path, kind));
     }
-    let file = direct::reopen(place.as_fd(), OFlags::RDONLY).map_err(|errno| open_failed(path, errno))?;
+    let file = descriptor::reopen(place.as_fd(), OFlags::RDONLY).map_err(|errno| open_failed(path, errno))?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size < block_size {
         let path = path.to_owned();
@@ -63,11 +63,19 @@ fn open_failed(path: &str, errno: Errno) -> Refusal {
     refusal.into()
 }
 
-/// The warning of holes; `None` if the whole file is allocated.
+/// The warning of holes; `None` if the whole file is allocated. It marks the trial, so that a file whose allocation is only
+/// delayed or unknown must not cause it.
 fn holes(file: &OwnedFd, path: &str, stat: &Stat, size: u64) -> Option<TargetWarning> {
-    let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    let blocks = |stat: &Stat| u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    let mut allocated = blocks(stat);
+    if allocated < size {
+        // File systems may allocate as late as they write.
+        let _ = fs::fdatasync(file);
+        allocated = fs::fstat(file).as_ref().map_or(allocated, blocks);
+    }
     let first_hole = fs::seek(file, SeekFrom::Hole(0)).ok().filter(|&hole| hole < size);
-    (first_hole.is_some() || allocated < size).then(|| TargetWarning::Holes {
+    // File systems that count no blocks report 0.
+    (first_hole.is_some() || (1..size).contains(&allocated)).then(|| TargetWarning::Holes {
         path: path.to_owned(),
         size: ByteSize(size),
         allocated: ByteSize(allocated.min(size)),

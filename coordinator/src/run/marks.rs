@@ -3,6 +3,7 @@
 use proto::{
     outcome::{Direction, Finished},
     trial::Trial,
+    warning::{TargetWarning, Warning},
 };
 
 use crate::{
@@ -47,6 +48,7 @@ fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
     if let Some(verified) = finished.verified.filter(|verified| verified.failures > 0) {
         reasons.push(Reason::FailedVerification(verified.failures));
     }
+    reasons.extend(holes(host));
     reasons.extend(lost_interval(host, finished));
     // A trial that was cut short is already marked, and its window may not have begun at all.
     if let Some(start_ns) = host.start_ns.filter(|_| !finished.window.cut_short) {
@@ -60,6 +62,15 @@ fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         }
     }
     reasons
+}
+
+/// Whether reads may do no I/O, because the target has holes or is compressed.
+fn holes(host: &HostRun) -> Option<Reason> {
+    let warnings = &host.ready.as_ref()?.warnings;
+    warnings.iter().find_map(|warning| match warning {
+        Warning::Target(holes @ TargetWarning::Holes { .. }) => Some(Reason::Target(holes.clone())),
+        _ => None,
+    })
 }
 
 /// Whether intervals were lost: the agent counts operations separately from the intervals that carry them. Indices
@@ -83,7 +94,7 @@ fn lost_interval(host: &HostRun, finished: &Finished) -> Option<Reason> {
 mod tests {
     use proto::{
         histogram,
-        outcome::{Interval, Series, Window, WorkCounts},
+        outcome::{Interval, Ready, Series, Window, WorkCounts},
         refusal::SessionRefusal,
         trial::{Engine, EngineKind, FileTarget, Measure, Target, Workload},
         units::ByteSize,
@@ -161,6 +172,20 @@ mod tests {
         assert_eq!(late(false, 80), ["n1: measuring began 80 ms late"]);
         assert!(late(false, 40).is_empty() && late(true, 400).is_empty());
         assert_eq!(late(true, 600), ["measuring began 600 ms late"]);
+    }
+
+    #[test]
+    fn a_target_with_holes_marks() {
+        let (size, allocated) = (ByteSize(8 << 20), ByteSize(0));
+        let holes = TargetWarning::Holes { path: "/data".into(), size, allocated, first_hole: Some(0) };
+        let with = |warning: Warning| Some(Ready { warnings: vec![warning], ..Ready::default() });
+        let marks = marks_of(vec![HostRun { ready: with(holes.into()), ..good() }]);
+        assert!(
+            marks[0].starts_with("/data has a hole at byte 0") && marks[0].ends_with("(holes)"),
+            "{marks:?}"
+        );
+        let memory = TargetWarning::RamBacked { memory: "tmpfs".into() };
+        assert!(marks_of(vec![HostRun { ready: with(memory.into()), ..good() }]).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use proto::{notice::Notice as _, outcome::Refusal};
+use proto::{notice::Notice as _, outcome::Refusal, warning::TargetWarning};
 
 use super::{NoiseWarning, ranges};
 use crate::errno::errno_name;
@@ -49,6 +49,8 @@ pub enum Reason {
     },
     /// Measuring began late, by this many milliseconds.
     Late(u64),
+    /// The target is not what the trial is meant to measure.
+    Target(TargetWarning),
     /// Other activity on the host could have changed the result.
     Noisy(NoiseWarning),
 }
@@ -128,6 +130,7 @@ impl fmt::Display for Reason {
                 write!(f, "lost interval: the intervals hold {intervals} {what}, the agent counted {counted}")
             }
             Self::Late(ms) => write!(f, "measuring began {ms} ms late"),
+            Self::Target(target) => write!(f, "{} ({})", target.message(), target.code()),
             Self::Noisy(noise) => write!(f, "noisy ({}): {}", noise.code(), noise.message()),
         }
     }

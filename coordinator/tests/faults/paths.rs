@@ -75,7 +75,7 @@ fn refuses_a_file_without_read_permission() {
 }
 
 #[test]
-fn warns_of_a_sparse_file() {
+fn marks_trials_on_a_sparse_file() {
     let place = Place::new();
     let path = place.path("sparse");
     File::create(&path).unwrap().set_len(8 << 20).unwrap();
@@ -83,6 +83,13 @@ fn warns_of_a_sparse_file() {
     let summary = place.summary();
     let warnings = summary["warnings"].as_array().unwrap();
     assert!(warnings.iter().any(|warning| warning["code"] == "holes"), "{warnings:#?}");
+    for trial in place.trials() {
+        let marks = trial["marks"].as_array().unwrap();
+        assert!(
+            marks.iter().any(|mark| mark.as_str().unwrap().contains("has a hole at byte 0")),
+            "{trial:#}"
+        );
+    }
     let allocated = std::os::unix::fs::MetadataExt::blocks(&fs::metadata(&path).unwrap());
     assert_eq!(allocated, 0, "it was filled");
 }

@@ -15,8 +15,10 @@ pub enum RingFailure {
     Disabled(OsError),
     /// It is disabled for processes without privileges.
     Unprivileged(OsError),
-    /// A seccomp filter or similar forbids it.
+    /// A seccomp filter forbids it.
     Forbidden(OsError),
+    /// Another security policy forbids it.
+    Policy(OsError),
     /// The limit of locked memory is too low.
     LockedMemory(OsError),
     /// The kernel has no rings with large entries.
@@ -35,12 +37,25 @@ pub enum RingFailure {
 }
 
 impl RingFailure {
+    /// The cause, if the errno does not show it.
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::NotSupported(_) => ": this kernel has no io_uring",
+            Self::Disabled(_) => ": kernel.io_uring_disabled is 2 (disabled for all users)",
+            Self::Unprivileged(_) => ": kernel.io_uring_disabled is 1 (disabled for unprivileged users)",
+            Self::Forbidden(_) => ": a seccomp filter is active (container runtime or service manager)",
+            Self::Policy(_) => ": a security policy forbids it",
+            _ => "",
+        }
+    }
+
     fn error(&self) -> String {
         match self {
             Self::NotSupported(error)
             | Self::Disabled(error)
             | Self::Unprivileged(error)
             | Self::Forbidden(error)
+            | Self::Policy(error)
             | Self::LockedMemory(error)
             | Self::LargeEntries(error)
             | Self::Other { error, .. } => error.to_string(),
@@ -163,19 +178,21 @@ crate::notices! {
         message: match failure {
             RingFailure::NoFirstRing => "the ring whose polling thread is to be shared was not built".into(),
             RingFailure::NoSharedRing => "the ring that all workers were to share was not built".into(),
-            _ => format!("io_uring_setup: {}", failure.error()),
+            _ => format!("io_uring_setup: {}{}", failure.error(), failure.cause()),
         },
         remedy:
             if matches!(failure, RingFailure::NotSupported(_)) =>
-                "use Linux 5.1 or newer with CONFIG_IO_URING: this kernel has no io_uring",
+                "use Linux 5.1 or newer, built with CONFIG_IO_URING=y",
             if matches!(failure, RingFailure::Disabled(_)) =>
                 "enable io_uring: `sysctl kernel.io_uring_disabled=0`",
             if matches!(failure, RingFailure::Unprivileged(_)) =>
                 "io_uring is only for privileged processes here: run the agent as root, put it into the group of \
                  kernel.io_uring_group, or `sysctl kernel.io_uring_disabled=0`",
             if matches!(failure, RingFailure::Forbidden(_)) =>
-                "a seccomp filter forbids it, as containers do by default: run the agent outside, or with a profile that \
-                 allows io_uring_setup, io_uring_enter and io_uring_register",
+                "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker: \
+                 --security-opt seccomp=PROFILE; systemd: SystemCallFilter=), or run the agent outside it",
+            if matches!(failure, RingFailure::Policy(_)) =>
+                "allow io_uring in the security module's policy (SELinux, AppArmor), or run the agent outside it",
             if matches!(failure, RingFailure::LockedMemory(_)) =>
                 "raise the limit of locked memory (`ulimit -l`, LimitMEMLOCK=), or lower the depth",
             if matches!(failure, RingFailure::LargeEntries(_)) =>

@@ -2,6 +2,7 @@
 
 pub(crate) mod abi;
 mod context;
+pub(crate) mod diagnosis;
 mod dual;
 mod ring_fd;
 pub(crate) mod setup;

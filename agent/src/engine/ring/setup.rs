@@ -13,11 +13,11 @@ use proto::{
     engine::{EngineOption, Grant},
     knob::{Knob, URGENT},
     notice::OsError,
-    refusal::{EngineRefusal, KnobFailure, OpenFor, Refusal, RingFailure, WorkerRefusal},
+    refusal::{EngineRefusal, KnobFailure, Refusal, RingFailure},
     trial::{Engine, Fallback, UrgentBy},
 };
 
-use super::{Requests, RingSetup, abi::*};
+use super::{Requests, RingSetup, abi::*, diagnosis::setup_refusal};
 
 /// A requested flag of io_uring_setup.
 #[derive(Clone, Copy, PartialEq)]
@@ -138,7 +138,7 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
     // EINVAL: an unknown flag. EPERM with SQPOLL: it needed privileges before 5.11.
     let by_flag = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP));
     if !by_flag || requested.is_empty() || attempt(&[]).is_err() {
-        return Err(setup_refusal::<R>(&error, depth));
+        return Err(setup_refusal(&error, depth, is_large::<R>()));
     }
     // Flags depend on each other, so each is tried together with those already granted.
     let mut granted: Vec<Flag> = Vec::new();
@@ -154,7 +154,7 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
         let failure = KnobFailure::Flag { error: error.into(), since: since(flag.name), poller };
         return Err(EngineRefusal::Knob { knob: flag.name.to_owned(), failure }.into());
     }
-    let ring = attempt(&granted).map_err(|error| setup_refusal::<R>(&error, depth))?;
+    let ring = attempt(&granted).map_err(|error| setup_refusal(&error, depth, is_large::<R>()))?;
     Ok(built(ring, &granted))
 }
 
@@ -257,24 +257,9 @@ pub(super) fn register_ring(ring: RawFd) -> io::Result<RawFd> {
     if done == 1 { Ok(update.offset.cast_signed()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The refusal if no ring can be set up at all.
-fn setup_refusal<R: Requests>(error: &io::Error, depth: u32) -> Refusal {
-    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    let failure = match (error.raw_os_error(), disabled.trim()) {
-        (Some(libc::EMFILE), _) => {
-            return WorkerRefusal::OpenFiles { by: OpenFor::Ring, error: error.into() }.into();
-        }
-        (Some(libc::ENOSYS), _) => RingFailure::NotSupported(error.into()),
-        (Some(libc::EPERM), "2") => RingFailure::Disabled(error.into()),
-        (Some(libc::EPERM), "1") => RingFailure::Unprivileged(error.into()),
-        (Some(libc::EPERM), _) => RingFailure::Forbidden(error.into()),
-        (Some(libc::ENOMEM), _) => RingFailure::LockedMemory(error.into()),
-        (Some(libc::EINVAL), _) if size_of::<R::Sqe>() > size_of::<squeue::Entry>() => {
-            RingFailure::LargeEntries(error.into())
-        }
-        _ => RingFailure::Other { depth, error: error.into() },
-    };
-    EngineRefusal::Ring { failure }.into()
+/// Whether the requests need entries larger than usual.
+fn is_large<R: Requests>() -> bool {
+    size_of::<R::Sqe>() > size_of::<squeue::Entry>()
 }
 
 /// Records whether a registration was granted. Refuses the trial if it was not, unless the trial allows a fallback.

@@ -103,9 +103,10 @@ fn headline(headline: &Headline) -> Vec<String> {
     match headline {
         Headline::Fastest(found) => vec![fastest(found)],
         Headline::NothingFaster { baseline, inconclusive, closest: nearest } => {
-            let doubt = if *inconclusive { ", as far as these trials show" } else { "" };
+            let words = if *inconclusive { "is proven to be faster" } else { "is faster" };
+            let doubt = if *inconclusive { "; some comparisons are inconclusive" } else { "" };
             let nearest = nearest.as_ref().map(closest).unwrap_or_default();
-            vec![format!("No arm is faster than {baseline}{doubt}.{nearest}")]
+            vec![format!("No arm {words} than {baseline}{doubt}.{nearest}")]
         }
         Headline::Most { arm, params, iops, among_others, has_baseline } => {
             let did = format!("{arm} completed {} I/Os per second{}", count(*iops), at_point(params));

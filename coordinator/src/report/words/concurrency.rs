@@ -176,3 +176,84 @@ fn figures(facet: Facet, Pair { arm, baseline }: Pair) -> String {
         Facet::SyscallsPerIo => format!("{} system calls per I/O against {}", per_io(arm), per_io(baseline)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        params::Params,
+        summary::answer::{Points, RatioAt, TrialsNeeded},
+    };
+
+    fn at(depth: u64) -> Params {
+        Params::from_iter([("depth".to_owned(), depth.into())])
+    }
+
+    fn standing(facet: Facet, range: [f64; 2]) -> Standing {
+        let all_close = range[0] > 0.83 && range[1] < 1.2;
+        let needed = TrialsNeeded { least: 9, most: 234, everywhere: true };
+        Standing {
+            facet,
+            comparisons: 6,
+            better: None,
+            worse: None,
+            all_equal: false,
+            all_close,
+            range,
+            trials_needed: Some(needed),
+        }
+    }
+
+    fn extent(comparisons: usize, ratio: f64, figures: [f64; 2]) -> Extent {
+        let [arm, baseline] = figures;
+        Extent {
+            comparisons,
+            points: None,
+            range: [ratio, 0.9 * ratio],
+            most: RatioAt { ratio, params: at(128) },
+            arm: "tuned".into(),
+            figures: Some(Pair { arm, baseline }),
+        }
+    }
+
+    fn group(points: &[u64], standings: Vec<Standing>) -> Group {
+        let all: Vec<Params> = [1, 32, 128].map(at).into();
+        Group {
+            arms: vec!["ring".into(), "tuned".into()],
+            against: "threads".into(),
+            threads: Some(1),
+            threads_against: None,
+            points: Points::among(points.iter().map(|depth| at(*depth)).collect(), &all),
+            standings,
+        }
+    }
+
+    #[test]
+    fn differences_in_some_cells_are_bounds() {
+        let cpu = Standing {
+            better: Some(extent(3, 0.3, [1_550.0, 5_130.0])),
+            ..standing(Facet::CpuPerIo, [0.3, 0.8])
+        };
+        let p99 =
+            Standing { worse: Some(extent(1, 1.8, [2e6, 1.1e6])), ..standing(Facet::LatencyP99, [0.9, 1.8]) };
+        let found = group(&[32, 128], vec![standing(Facet::Iops, [0.9, 1.05]), cpu, p99]);
+        assert_eq!(
+            text(&found, true),
+            "vs threads: no difference found in IOPS (0.90x to 1.05x); down to 0.30x the CPU per I/O in 3 of 6 cells \
+             (tuned at 128: 1.55 µs against 5.13 µs); up to 1.80x the p99 in 1 of 6 cells (tuned at 128: 2.00 ms \
+             against 1.10 ms)"
+        );
+    }
+
+    #[test]
+    fn without_a_difference_the_needed_trials_are_given() {
+        let standings = vec![standing(Facet::Iops, [0.9, 1.0]), standing(Facet::LatencyP99, [0.5, 3.0])];
+        let found = group(&[1], standings);
+        let lines = lines(&Concurrency { start: Some(found), ..Concurrency::default() });
+        assert_eq!(lines[0].label, "Depth 1");
+        assert_eq!(
+            lines[0].text,
+            "vs threads: no difference found in IOPS; inconclusive in p99; needs 9 to 234 more trials"
+        );
+    }
+}
