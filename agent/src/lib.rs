@@ -5,7 +5,7 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`clock`], `drain`, [`slot`], [`source`], [`topology`], [`workload`].
+//! 1. Leaves: [`buffers`], [`clock`], `drain`, `skip`, [`slot`], [`source`], [`topology`], [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
 //! 4. [`verify`]: comparison of data read with data written.

@@ -296,7 +296,7 @@ impl Combiner {
 
 impl Drop for Combiner {
     fn drop(&mut self) {
-        // Workers are left only after a failure; they must not wait for ever.
+        // Workers are left only after a failure; they must not wait forever.
         if self.bridge.workers.load(Acquire) > 0 {
             self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
         }
