@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Rule;
-use crate::trial::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR};
+use crate::limits::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR};
 
 impl Rule {
     /// The remedy for a field with this key. `None`: the description of the key is the remedy.
