@@ -13,7 +13,7 @@ pub use crate::{
     },
     limits::{
         MAX_BLOCK, MAX_BUFFERS, MAX_BUSY_WAIT, MAX_DEPTH, MAX_INTERVAL, MAX_NAME, MAX_PATH, MAX_RATE,
-        MAX_VERIFIED, MAX_WORKERS, SECTOR,
+        MAX_SIZES, MAX_VERIFIED, MAX_WORKERS, SECTOR,
     },
     rule::{FieldError, Rule, SizesProblem},
     target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
