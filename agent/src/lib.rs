@@ -5,7 +5,8 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`slot`], [`source`], `status`, [`topology`], [`workload`].
+//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, `skip`, [`slot`], [`source`], `status`, [`topology`],
+//!    [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
 //! 4. [`verify`]: comparison of data read with data written.

@@ -113,8 +113,9 @@ fn paths(name: &str, audits: &[(Audited, u64)]) -> PathCounts {
     for (audit, own) in audits {
         sum.add(&audit.counts.paths.expect("recorded"));
         let counted = audit.counts.perf.as_ref().unwrap().syscalls_total;
+        // A thread that is preempted between a call and its count may carry a few over an edge of the window.
         assert!(
-            counted.abs_diff(*own) <= 3 + own / 100,
+            counted.abs_diff(*own) <= 8 + own / 100,
             "{name}: perf counted {counted} calls, the engine {own}"
         );
     }

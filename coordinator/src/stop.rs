@@ -62,7 +62,7 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// Waits for a stop request; for ever if no sender remains.
+    /// Waits for a stop request; forever if no sender remains.
     pub async fn requested(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|&asked| asked).await.is_err() {

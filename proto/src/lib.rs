@@ -4,6 +4,7 @@
 //! * [`wire`]: the code that prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
 //! * [`target`], [`workload`], [`engine`]: its target, I/O pattern and engine.
+//! * [`limits`], [`rule`]: what both ends check of it.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`facts`]: facts about a target.
 //! * [`mod@counters`]: addition and subtraction of counters.
@@ -24,6 +25,7 @@ pub mod facts;
 mod finished;
 pub mod histogram;
 pub mod knob;
+pub mod limits;
 pub mod noise;
 pub mod notice;
 pub mod outcome;
@@ -31,6 +33,7 @@ pub mod payload;
 pub mod refusal;
 pub mod rule;
 pub mod series;
+pub mod share;
 pub mod target;
 #[cfg(test)]
 mod testing;

@@ -6,7 +6,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::trial::FieldError;
+use crate::rule::FieldError;
 
 /// The longest body, in bytes. The results of a thousand workers take some hundred KiB.
 pub const MAX_BODY_BYTES: usize = 4 << 20;

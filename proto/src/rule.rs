@@ -5,16 +5,21 @@
 
 use crate::{
     engine::{EngineKind, Feature, Relation, Sharing},
-    trial::SizesProblem,
     units::{ByteSize, Nanos},
 };
 
+mod errors;
 mod quantity;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use self::quantity::{Limits, Quantity};
+pub(crate) use self::errors::{Errors, count};
+pub use self::{
+    quantity::{Limits, Quantity},
+    sizes::SizesProblem,
+};
 
 /// A field with an invalid value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -4,13 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checks::{Errors, count},
-    rule::{Quantity, Rule},
+    limits::MAX_PATH,
+    rule::{Errors, Quantity, Rule, count},
     units::{ByteSize, Nanos},
 };
 
-/// The longest path (`PATH_MAX`), in bytes.
-pub const MAX_PATH: usize = 4096;
 /// The maximum number of poll queues of a RAM disk.
 pub const MAX_POLL_QUEUES: u32 = 1024;
 /// The longest completion time of a RAM disk's request.

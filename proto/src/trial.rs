@@ -11,39 +11,16 @@ pub use crate::{
         CallFlags, Concurrency, Engine, EngineKind, Fallback, IowqWorkers, QueueOptions, RingOptions,
         Sharing, Sqpoll,
     },
-    rule::{FieldError, Rule},
-    target::{Cache, DeviceTarget, FileTarget, MAX_PATH, PathTarget, RamdiskKind, RamdiskTarget, Target},
-    urgent::{Share, Urgent, UrgentBy},
-    workload::{
-        Arrival, BlockSizes, Cpus, MAX_SIZES, MAX_SYNC_EVERY, Pattern, Rate, SizesProblem, Sync, SyncCall,
-        Workload,
+    limits::{
+        MAX_BLOCK, MAX_BUFFERS, MAX_BUSY_WAIT, MAX_DEPTH, MAX_INTERVAL, MAX_NAME, MAX_PATH, MAX_RATE,
+        MAX_SIZES, MAX_VERIFIED, MAX_WORKERS, SECTOR,
     },
+    rule::{FieldError, Rule, SizesProblem},
+    target::{Cache, DeviceTarget, FileTarget, PathTarget, RamdiskKind, RamdiskTarget, Target},
+    urgent::{Share, Urgent, UrgentBy},
+    workload::{Arrival, BlockSizes, Cpus, MAX_SYNC_EVERY, Pattern, Rate, Sync, SyncCall, Workload},
 };
-use crate::{
-    payload::Payload,
-    units::{ByteSize, Nanos},
-};
-
-/// The largest depth: the size limit of an io_uring submission queue (`IORING_MAX_ENTRIES`).
-pub const MAX_DEPTH: u32 = 32_768;
-/// The maximum number of worker threads on one host.
-pub const MAX_WORKERS: u32 = 1024;
-/// The maximum memory for the buffers of one trial.
-pub const MAX_BUFFERS: ByteSize = ByteSize(8 << 30);
-/// The largest block: the size limit of one buffer that is registered with a ring.
-pub const MAX_BLOCK: ByteSize = ByteSize(1 << 30);
-/// The longest interval: its counters are 32 bits wide, which the fastest engine fills in about a minute.
-pub const MAX_INTERVAL: Nanos = Nanos(60_000_000_000);
-/// The longest name of a run or a trial, in bytes.
-pub const MAX_NAME: usize = 1024;
-/// The highest rate of arrival in open loop, in requests per second.
-pub const MAX_RATE: u64 = 100_000_000;
-/// The maximum number of blocks of a verified target: each has a 4-byte count of its writes in memory.
-pub const MAX_VERIFIED: u64 = 64 << 20;
-/// The longest busy wait before an operation; a full queue of them must not delay the end of a worker for long.
-pub const MAX_BUSY_WAIT: Nanos = Nanos(1_000_000);
-/// Blocks are whole sectors of this size.
-pub const SECTOR: ByteSize = ByteSize(512);
+use crate::{payload::Payload, series::Lane, units::ByteSize};
 
 /// One execution of a cell, fully resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,10 +86,32 @@ pub fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
+impl Trial {
+    /// The largest block of a lane's operations.
+    #[must_use]
+    pub fn largest_block(&self, lane: Lane) -> ByteSize {
+        self.block_size_of(lane).unwrap_or(self.workload.block_size.largest())
+    }
+
+    /// The largest size of which every offset and length is a multiple.
+    #[must_use]
+    pub fn block_unit(&self) -> ByteSize {
+        // Every other size is a multiple of the urgent lane's.
+        self.block_size_of(Lane::Urgent).unwrap_or(self.workload.block_size.unit())
+    }
+
+    /// The block size of a lane's operations if they do not use the workload's.
+    #[must_use]
+    pub fn block_size_of(&self, lane: Lane) -> Option<ByteSize> {
+        self.engine.urgent.filter(|_| lane == Lane::Urgent)?.block_size
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{refused, trial};
+    use crate::units::Nanos;
 
     #[test]
     fn accepts_the_default() {

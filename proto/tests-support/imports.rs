@@ -33,7 +33,7 @@ pub struct Imports {
 /// The sources below a directory.
 ///
 /// # Panics
-/// Where they cannot be read.
+/// They cannot be read.
 pub fn sources(src: &Path) -> Sources {
     let mut found = Sources::new();
     let mut folders = vec![src.to_owned()];
@@ -55,7 +55,7 @@ impl Imports {
     /// Reads a crate.
     ///
     /// # Panics
-    /// Where there is no `lib.rs`, or a `mod` line has no file.
+    /// There is no `lib.rs`, or a `mod` line has no file.
     pub fn read(sources: &Sources) -> Self {
         let mut files = BTreeMap::new();
         let mut to_read = vec![Vec::new()];
@@ -199,7 +199,7 @@ fn defined(files: &Files, path: Vec<String>, depth: usize) -> Option<String> {
     exact.or_else(|| globs.clone().filter(has).find_map(to)).or_else(|| Some(name.clone()))
 }
 
-/// What a file says of modules and names.
+/// The modules, names and paths in a file.
 #[derive(Default)]
 struct Parsed {
     /// Modules with files of their own.
@@ -324,7 +324,7 @@ fn is_word(token: &str) -> bool {
     token.chars().all(|c| c.is_alphanumeric() || c == '_') && !token.is_empty()
 }
 
-/// The words and signs of a text, without comments, texts and characters.
+/// The words and signs of a source text, without comments, strings and character literals.
 fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
@@ -392,13 +392,13 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// How many `#` a raw text has before its quotation mark; `None` where it is none.
+/// The number of `#` before the quotation mark of a raw string; `None` if it is not one.
 fn raw_hashes(after_r: &[char]) -> Option<usize> {
     let hashes = after_r.iter().take_while(|c| **c == '#').count();
     (after_r.get(hashes) == Some(&'"')).then_some(hashes)
 }
 
-/// The tokens without what stands under `#[cfg(test)]`.
+/// The tokens without items under `#[cfg(test)]`.
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut kept, mut at) = (Vec::new(), 0);
@@ -415,7 +415,7 @@ fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// Where an item ends that begins here: behind its `;`, its block, or (a field, an arm) its comma.
+/// The end of the item that begins here: after its `;`, its block or, for a field or an arm, its comma.
 fn after_item(tokens: &[Token], begin: usize) -> usize {
     const ITEMS: [&str; 15] = [
         "pub",

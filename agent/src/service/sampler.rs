@@ -65,7 +65,7 @@ impl WindowSampler {
         }
     }
 
-    /// Waits until the next reading is due; for ever if there is none.
+    /// Waits until the next reading is due; forever if there is none.
     pub(super) async fn due(&self) {
         match self.next_ns() {
             Some(at_ns) => {

@@ -39,7 +39,7 @@ pub(super) struct Thread {
     /// No other thread of the trial is on that CPU.
     pub(super) alone: bool,
     /// No two workers share a CPU.
-    pub(super) apart: bool,
+    pub(super) distinct_cpus: bool,
     pub(super) poller: Option<u32>,
     pub(super) trial: Arc<Trial>,
     pub(super) gate: Arc<Gate>,
@@ -76,7 +76,7 @@ impl Thread {
             files,
             buffers(trial, Lane::Bulk, depth, 0)?,
             &clock,
-            (self.alone, self.apart),
+            (self.alone, self.distinct_cpus),
         )?;
         try_sync(trial, combiner.ring(), &self.stop)?;
         // Workers warn of instruments that no thread can open. Warnings for this thread only are reported with its

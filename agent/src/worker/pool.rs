@@ -76,7 +76,7 @@ impl WorkerPool {
             let combiner = combiner::Thread {
                 cpu,
                 alone,
-                apart: places.workers.iter().collect::<HashSet<_>>().len() == places.workers.len(),
+                distinct_cpus: places.workers.iter().collect::<HashSet<_>>().len() == places.workers.len(),
                 poller: places.pollers.first().copied(),
                 trial: Arc::clone(trial),
                 gate: Arc::clone(&pool.gate),

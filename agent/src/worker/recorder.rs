@@ -23,7 +23,7 @@ pub struct Slice {
     pub end_ns: u64,
     /// Latency in nanoseconds, by [`OpKind::series`].
     pub latency: Vec<Histogram<u32>>,
-    /// Open loop: service time in nanoseconds, likewise. Empty in closed loop.
+    /// Open loop: service times in nanoseconds, in the same form. Empty in closed loop.
     pub service: Vec<Histogram<u32>>,
     /// Bytes moved, by [`OpKind::series`].
     pub bytes: [u64; SERIES],

@@ -82,7 +82,7 @@ fn shape(job: &Job) -> Shape {
     shape
 }
 
-/// Threads with one request each are a depth, and arms may differ in depth.
+/// Threads with one request each amount to a depth, and arms may differ in depth.
 fn threads_as_depth(jobs: &mut [Job]) {
     let threads = |job: &Job| job.work.get("threads").cloned();
     let differ = jobs.windows(2).any(|pair| threads(&pair[0]).map(|t| t.0) != threads(&pair[1]).map(|t| t.0));

@@ -208,7 +208,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[S
             .and_then(|found| found.ci95)
             .map(|[low, high]| format!("{} to {}", ratio(low), ratio(high)))
             .unwrap_or_default(),
-        verdict: compared.map(|found| found.verdict),
+        verdict: compared.filter(|found| found.ratio.is_some()).map(|found| found.verdict),
         words: more.map_or_else(|| word.clone(), |more| format!("{word} (+{more})")),
         word,
         versus: against.iter().map(|other| versus(set, cell, other)).collect(),

@@ -1,10 +1,10 @@
 //! Limits of the engine and its options.
 
-use super::{Errors, count};
 use crate::{
     engine::{EngineOption, Fallback, Feature},
-    rule::{Quantity, Rule},
-    trial::{MAX_BUSY_WAIT, MAX_DEPTH, Target, Trial},
+    limits::{MAX_BUSY_WAIT, MAX_DEPTH},
+    rule::{Errors, Quantity, Rule, count},
+    trial::{Target, Trial},
     units::Nanos,
 };
 

@@ -3,52 +3,15 @@
 //! Options and their relations come from the table in [`crate::engine`]; ranges of workload keys are next to the keys.
 
 mod engine;
+mod urgent;
 
 use crate::{
     engine::{EngineKind, Feature},
-    rule::{FieldError, Quantity, Rule},
-    trial::{
-        MAX_BLOCK, MAX_BUFFERS, MAX_SYNC_EVERY, MAX_VERIFIED, MAX_WORKERS, SECTOR, Sharing, Target, Trial,
-    },
+    limits::is_sectors,
+    rule::{Errors, FieldError, Quantity, Rule, count},
+    trial::{MAX_BLOCK, MAX_BUFFERS, MAX_SYNC_EVERY, MAX_VERIFIED, MAX_WORKERS, Sharing, Target, Trial},
     units::ByteSize,
 };
-
-/// Collects the rules that a trial breaks.
-#[derive(Default)]
-pub(crate) struct Errors(Vec<FieldError>);
-
-impl Errors {
-    /// Records a rule that a field breaks unless it is kept.
-    pub(crate) fn check(&mut self, kept: bool, field: &str, rule: impl FnOnce() -> Rule) {
-        if !kept {
-            self.0.push(FieldError::new(field, rule()));
-        }
-    }
-
-    /// Records a value outside its range.
-    pub(crate) fn range<T: PartialOrd + Copy>(
-        &mut self,
-        field: &str,
-        unit: impl Fn(T) -> Quantity,
-        value: T,
-        range: (T, T),
-    ) {
-        self.0.extend(Rule::range(unit, value, range).map(|rule| FieldError::new(field, rule)));
-    }
-}
-
-#[cfg(test)]
-impl Errors {
-    /// All messages.
-    pub(crate) fn texts(&self) -> String {
-        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    }
-}
-
-/// A count, for [`Errors::range`].
-pub(crate) fn count(count: u32) -> Quantity {
-    Quantity::Count(u64::from(count))
-}
 
 impl Trial {
     /// Checks every limit that can be checked without the host.
@@ -194,11 +157,6 @@ impl Trial {
         let device = matches!(self.target, Target::Device(_));
         EngineKind::with(&features).filter(|kind| device || !kind.has(Feature::NvmeCommands)).collect()
     }
-}
-
-/// Whether a size is a whole number of sectors, and at least one.
-pub(crate) fn is_sectors(size: ByteSize) -> bool {
-    size.0 >= SECTOR.0 && size.0.is_multiple_of(SECTOR.0)
 }
 
 #[cfg(test)]

@@ -7,17 +7,18 @@
 
 mod kind;
 mod options;
-mod table;
 mod values;
 
 pub use self::{
     kind::{EngineKind, Feature},
-    options::{CallFlags, Engine, OPTIONS, QueueOptions, RingOptions},
-    table::{EngineOption, Grant, Relation, Setting, setup_flag},
+    options::{
+        CallFlags, Engine, EngineOption, Grant, OPTIONS, QueueOptions, Relation, RingOptions, Setting,
+        setup_flag,
+    },
     values::{Concurrency, Fallback, IowqWorkers, Sharing, Sqpoll},
 };
 
-use crate::urgent::UrgentBy;
+use crate::{series::Lane, urgent::UrgentBy};
 
 impl QueueOptions {
     /// The defaults, with a number of requests in flight.
@@ -43,6 +44,22 @@ impl Engine {
     /// The options that differ from their defaults, in the order of the table.
     pub fn set_options(&self) -> impl Iterator<Item = &'static EngineOption> + '_ {
         OPTIONS.iter().filter(|option| (option.is_set)(self))
+    }
+}
+
+impl Engine {
+    /// The lanes that operations are in.
+    #[must_use]
+    pub fn lanes(&self) -> &'static [Lane] {
+        if self.urgent.is_some() { &Lane::ALL } else { &[Lane::Bulk] }
+    }
+
+    /// The lanes whose requests have a separate ring and separate buffers. Without rings, or if all lanes share one,
+    /// only the bulk lane.
+    #[must_use]
+    pub fn lanes_with_rings(&self) -> &'static [Lane] {
+        let separate = self.urgent_by() == Some(UrgentBy::SeparateRing);
+        if separate { &Lane::ALL } else { &[Lane::Bulk] }
     }
 }
 

@@ -4,13 +4,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod table;
+
+pub use self::table::{EngineOption, Grant, Relation, Setting, setup_flag};
+use self::table::{Row, engine_options, needs, setting, to};
 use super::{
-    Concurrency, EngineKind, Fallback,
-    Feature::{
-        CallFlags as Flags, Data, HybridPolling, Links, Queue, Ring, SharedRing, UrgentRequests, Vectors,
+    kind::{
+        EngineKind,
+        Feature::{
+            CallFlags as Flags, Data, HybridPolling, Links, Queue, Ring, SharedRing, UrgentRequests, Vectors,
+        },
     },
-    IowqWorkers, Sharing, Sqpoll,
-    table::{EngineOption, Row, Setting, engine_options, needs, setting, to},
+    values::{Concurrency, Fallback, IowqWorkers, Sharing, Sqpoll},
 };
 use crate::{
     units::Nanos,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PassthroughFailure;
-use crate::{notice::OsError, rule::Rule, trial::MAX_VERIFIED, units::ByteSize};
+use crate::{limits::MAX_VERIFIED, notice::OsError, rule::Rule, units::ByteSize};
 
 /// Why a ring could not be created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
+    share::Share,
     units::{ByteSize, Nanos},
-    urgent::Share,
 };
 
 /// A value with its unit.

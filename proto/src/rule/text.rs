@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Rule;
 use crate::{
-    trial::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR},
+    limits::{MAX_BUFFERS, MAX_DEPTH, MAX_NAME, MAX_PATH, MAX_VERIFIED, MAX_WORKERS, SECTOR},
     units::ByteSize,
 };
 

@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checks::{Errors, count},
-    rule::{Limits, Quantity, Rule},
-    trial::{MAX_INTERVAL, MAX_RATE, MAX_WORKERS},
+    limits::{MAX_INTERVAL, MAX_RATE, MAX_WORKERS},
+    rule::{Errors, Limits, Quantity, Rule, count},
     units::{ByteSize, Nanos},
 };
 
@@ -16,7 +15,7 @@ mod sizes;
 mod sync;
 
 pub use self::{
-    sizes::{BlockSizes, MAX_SIZES, SizesProblem},
+    sizes::BlockSizes,
     sync::{MAX_SYNC_EVERY, Sync, SyncCall},
 };
 

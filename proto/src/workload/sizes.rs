@@ -9,10 +9,7 @@ use serde::{
     ser::SerializeMap as _,
 };
 
-use crate::units::ByteSize;
-
-/// The maximum number of sizes in one distribution, limited by the agent's tables.
-pub const MAX_SIZES: usize = 16;
+use crate::{limits::MAX_SIZES, rule::SizesProblem, units::ByteSize};
 
 /// Sizes of operations with their percentages. Written as one size (`4KiB`), or as
 /// `{4KiB: 70, 64KiB: 30}`.
@@ -68,32 +65,6 @@ impl BlockSizes {
             return Some(SizesProblem::Twice(self.0[i].0));
         }
         (sum != 100).then_some(SizesProblem::Sum(sum))
-    }
-}
-
-/// Why sizes are not a distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SizesProblem {
-    /// There are none, or too many.
-    Count(usize),
-    /// A size has no share.
-    NoShare(ByteSize),
-    /// A size is written twice.
-    Twice(ByteSize),
-    /// The shares add up to this percentage instead of 100.
-    Sum(u64),
-}
-
-impl fmt::Display for SizesProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => write!(f, "has {count} sizes; from 1 to {MAX_SIZES} are allowed"),
-            Self::NoShare(size) => {
-                write!(f, "gives {size} no share; remove it, or give it 1 percent or more")
-            }
-            Self::Twice(size) => write!(f, "has {size} twice; write it once, with the sum of the shares"),
-            Self::Sum(sum) => write!(f, "adds up to {sum} percent; shares must add up to 100"),
-        }
     }
 }
 

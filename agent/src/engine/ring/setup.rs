@@ -158,7 +158,7 @@ fn negotiate<R: Requests>(setup: &RingSetup<'_>, wq_fd: Option<RawFd>) -> Result
     Ok(built(ring, &granted))
 }
 
-/// The first Linux release that has an option; `None` if every kernel with io_uring has it, or none without patches.
+/// The first Linux release with an option; `None` if every kernel with io_uring has it, or only a patched one.
 fn since(name: &str) -> Option<String> {
     EngineOption::named(name)?.since.map(str::to_owned)
 }

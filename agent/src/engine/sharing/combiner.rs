@@ -64,7 +64,7 @@ pub(crate) struct Combiner {
 impl Combiner {
     /// Builds one ring for as many workers as there are files, on the thread that is going to run it, and a handle for
     /// each worker. Depth and buffers are those of all workers together. `alone`: the combiner has its CPU to itself,
-    /// so it may poll before it sleeps; `apart`: no two workers share a CPU, so workers may poll too.
+    /// so it may poll before it sleeps; `distinct_cpus`: no two workers share a CPU, so workers may poll too.
     ///
     /// # Errors
     /// As [`Ring::new`].
@@ -73,7 +73,7 @@ impl Combiner {
         files: Vec<OwnedFd>,
         buffers: Buffers,
         clock: &HotClock,
-        (alone, apart): (bool, bool),
+        (alone, distinct_cpus): (bool, bool),
     ) -> Result<(Self, Vec<Combined>, Vec<Knob>), Refusal> {
         let workers = files.len();
         let depth = setup.depth / workers.max(1) as u32;
@@ -93,7 +93,7 @@ impl Combiner {
             waiters: (0..workers)
                 .map(|_| Waiter { wants: AtomicU32::new(0), parker: Parker::new() })
                 .collect(),
-            spin: if alone && apart { spin } else { 0 },
+            spin: if alone && distinct_cpus { spin } else { 0 },
             moves_data: ring.moves_data(),
         });
         let (mut requests, mut inboxes, mut handles) = (Vec::new(), Vec::new(), Vec::new());
@@ -296,7 +296,7 @@ impl Combiner {
 
 impl Drop for Combiner {
     fn drop(&mut self) {
-        // Workers are left only after a failure; they must not wait for ever.
+        // Workers are left only after a failure; they must not wait forever.
         if self.bridge.workers.load(Acquire) > 0 {
             self.bridge.fail(io::Error::from_raw_os_error(libc::EPIPE));
         }

@@ -48,7 +48,7 @@ const SAMPLES: u64 = 64;
 const SAMPLE_LEN: usize = 4096;
 /// Time to wait for an earlier claim to end. A worker with its own descriptor table has a copy of the claim, which the
 /// kernel closes shortly after the worker has been joined.
-const PATIENCE: Duration = Duration::from_millis(500);
+const CLAIM_TIMEOUT: Duration = Duration::from_millis(500);
 const STEP: Duration = Duration::from_millis(5);
 
 /// A device claimed for this lease.
@@ -141,12 +141,12 @@ pub(super) fn claim(
     Ok(Claim { file: Arc::new(file), size, facts, warnings, path, serial, writes })
 }
 
-/// Retries for up to [`PATIENCE`] while the device is claimed.
+/// Retries for up to [`CLAIM_TIMEOUT`] while the device is claimed.
 fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(Errno::BUSY) if begun.elapsed() < PATIENCE => thread::sleep(STEP),
+            Err(Errno::BUSY) if begun.elapsed() < CLAIM_TIMEOUT => thread::sleep(STEP),
             done => return done,
         }
     }

@@ -103,7 +103,7 @@ fn waits_for_a_claim_that_ends_and_refuses_one_that_stays() {
     assert_eq!(refusal.code(), "device-held", "{refusal:?}");
     thread::scope(|scope| {
         scope.spawn(move || {
-            thread::sleep(PATIENCE / 5);
+            thread::sleep(CLAIM_TIMEOUT / 5);
             drop(other);
         });
         prepare(&mut allowing(&device), &wanted(&device, false), false).unwrap();

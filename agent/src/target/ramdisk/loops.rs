@@ -135,7 +135,7 @@ pub(in crate::target) fn attach<N>(
             Ok(device) => device,
             Err(errno) => {
                 last = io::Error::other(format!("{}: {}", path.display(), super::os_error(errno)));
-                std::thread::sleep(super::PATIENCE / 10);
+                std::thread::sleep(super::RETRY_DELAY / 10);
                 continue;
             }
         };

@@ -50,8 +50,8 @@ const ORDER: [RamdiskKind; 4] =
     [RamdiskKind::NullBlk, RamdiskKind::Loop, RamdiskKind::Zram, RamdiskKind::Tmpfs];
 /// Time between attempts while a disk is busy. It may be busy after its last user has closed it: rings are torn down in
 /// the background, and udev examines changed devices.
-const PATIENCE: Duration = Duration::from_millis(50);
-const PATIENCE_TIMES: u32 = 60;
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+const RETRIES: u32 = 60;
 
 /// A newly created disk.
 struct Made {
@@ -96,7 +96,7 @@ impl Drop for Disk {
         // Close the last descriptor first: an open disk is busy.
         self.file = None;
         if let Some(record) = &self.record {
-            match take_down(record, PATIENCE_TIMES) {
+            match take_down(record, RETRIES) {
                 Ok(()) => self.state.remove(record),
                 // The record stays, and the agent's next start tries again.
                 Err(error) => tracing::warn!(device = record.device, "cannot remove a RAM disk: {error}"),
@@ -227,7 +227,7 @@ fn take_down(record: &Record, times: u32) -> io::Result<()> {
         };
         left -= 1;
         match outcome {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && left > 0 => thread::sleep(PATIENCE),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && left > 0 => thread::sleep(RETRY_DELAY),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => return other,
         }
@@ -264,14 +264,14 @@ pub(super) fn sweep(state: &State) {
 /// Opens a block device exclusively.
 fn open_exclusively(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
-    let mut left = PATIENCE_TIMES;
+    let mut left = RETRIES;
     loop {
         match open(path, flags, Mode::empty()) {
             Ok(file) => return Ok(file),
             // Another process such as udev is examining it, or its node in /dev does not exist yet.
             Err(Errno::BUSY | Errno::NOENT) if left > 0 => {
                 left -= 1;
-                thread::sleep(PATIENCE);
+                thread::sleep(RETRY_DELAY);
             }
             Err(errno) => return Err(io::Error::other(format!("{}: {}", path.display(), os_error(errno)))),
         }

@@ -93,7 +93,7 @@ pub(super) fn render(
                 values: &group.values,
                 arm: &row.arm,
                 host: row.host.as_deref(),
-                badge: row.verdict.filter(|_| row.word != "-").map(Badge::of),
+                badge: row.verdict.map(Badge::of),
                 entries: entries(row, compared),
             });
         }

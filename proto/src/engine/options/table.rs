@@ -1,6 +1,7 @@
 //! A row of the table of engine options, and the macro that makes the types from the rows.
 
-use super::{Engine, EngineKind, Feature, OPTIONS};
+use super::{Engine, OPTIONS};
+use crate::engine::kind::{EngineKind, Feature};
 
 /// An engine option, apart from properties of a host.
 #[derive(Clone, Copy, Debug)]
