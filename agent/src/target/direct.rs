@@ -1,23 +1,21 @@
 //! Checks that O_DIRECT works on a file, with statx and then by reading one block.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use proto::{
     facts::FileSystem,
     refusal::{DirectFailure, Refusal, TargetRefusal, TargetStep},
 };
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx},
+    fs::{AtFlags, OFlags, StatxFlags, statx},
     io::{Errno, pread},
 };
 
 use super::{
-    failed, proc_path,
+    descriptor::{Aligned, reopen},
+    failed,
     proof::{self, Direct},
 };
-
-/// The alignment of the trial's buffers, in bytes: enough for every device in use.
-const BUFFER_ALIGN: usize = 4096;
 
 /// Reopens a file of `size` bytes with O_DIRECT, reads its first block, and proves that direct I/O does not use the page
 /// cache. Returns whether this could be proven.
@@ -70,34 +68,12 @@ pub(super) fn check(
     }
 }
 
-/// Opens the same file as a new open file description.
-pub(super) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
-    open(proc_path(fd), flags | OFlags::CLOEXEC, Mode::empty())
-}
-
 /// Required alignment of offsets, in bytes; 0: no direct I/O. `None` if the kernel (before 6.1) or the file system does
 /// not report it.
 fn offset_align(fd: BorrowedFd<'_>) -> Option<u64> {
     let stat = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
     let reported = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
     reported.then_some(u64::from(stat.stx_dio_offset_align))
-}
-
-/// Memory that is aligned for direct I/O.
-pub(super) struct Aligned {
-    memory: Vec<u8>,
-    len: usize,
-}
-
-impl Aligned {
-    pub(super) fn new(len: usize) -> Self {
-        Self { memory: vec![0; len + BUFFER_ALIGN], len }
-    }
-
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
-        let skip = self.memory.as_ptr().align_offset(BUFFER_ALIGN).min(BUFFER_ALIGN);
-        &mut self.memory[skip..skip + self.len]
-    }
 }
 
 /// Reads the first block into aligned memory. Returns the number of bytes read.

@@ -11,6 +11,7 @@
 
 mod cache;
 pub mod cold;
+mod descriptor;
 pub mod device;
 mod direct;
 pub mod facts;
@@ -323,7 +324,7 @@ impl Prepared {
             flags |= OFlags::DIRECT;
         }
         let file = self.generic.as_ref().unwrap_or(&self.file);
-        direct::reopen(file.as_fd(), flags).map_err(|errno| match errno {
+        descriptor::reopen(file.as_fd(), flags).map_err(|errno| match errno {
             Errno::MFILE | Errno::NFILE => {
                 WorkerRefusal::OpenFiles { by: OpenFor::Target, error: os_error(errno) }.into()
             }

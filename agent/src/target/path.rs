@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{direct, os_error};
+use super::{descriptor, os_error};
 
 /// Opens a regular file for reading. Returns its size in bytes, and warns of holes.
 pub(super) fn open(
@@ -28,7 +28,7 @@ pub(super) fn open(
     if kind != FileType::RegularFile {
         return Err(not_a_file(path, kind));
     }
-    let file = direct::reopen(place.as_fd(), OFlags::RDONLY).map_err(|errno| open_failed(path, errno))?;
+    let file = descriptor::reopen(place.as_fd(), OFlags::RDONLY).map_err(|errno| open_failed(path, errno))?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size < block_size {
         let path = path.to_owned();

@@ -13,7 +13,7 @@ use std::{
 use proto::refusal::{DirectFailure, Refusal, TargetStep};
 use rustix::{fs::OFlags, io::Errno};
 
-use super::{cache, direct, failed};
+use super::{cache, descriptor, failed};
 
 /// Length of the range that is used, in bytes. A buffered write of this size takes long enough to be seen.
 const RANGE: u64 = 256 << 10;
@@ -54,10 +54,10 @@ impl Direct {
 pub(super) fn examine(fd: BorrowedFd<'_>, size: u64, unit: u64, writes: bool) -> Result<Direct, Refusal> {
     let range = middle(size, unit);
     let flags = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-    let file =
-        direct::reopen(fd, flags | OFlags::DIRECT).map_err(|errno| failed(TargetStep::OpenDirect, errno))?;
+    let file = descriptor::reopen(fd, flags | OFlags::DIRECT)
+        .map_err(|errno| failed(TargetStep::OpenDirect, errno))?;
     let subject = Subject { fd, file: File::from(file), size, range };
-    let mut data = direct::Aligned::new((subject.range.end - subject.range.start) as usize);
+    let mut data = descriptor::Aligned::new((subject.range.end - subject.range.start) as usize);
     let read = |data: &mut [u8]| subject.read(data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
     match subject.always_cached(|_| read(data.bytes()))? {
         None => return Ok(Direct::Unknown),
@@ -216,7 +216,7 @@ mod tests {
             return crate::skip::skip("the source directory is in memory");
         }
         // A descriptor without O_DIRECT stands for a file system that ignores the flag.
-        let buffered = File::from(direct::reopen(file.as_fd(), OFlags::RDONLY).unwrap());
+        let buffered = File::from(descriptor::reopen(file.as_fd(), OFlags::RDONLY).unwrap());
         let subject = Subject { fd: file.as_fd(), file: buffered, size: SIZE, range: middle(SIZE, 4096) };
         let mut data = vec![0; RANGE as usize];
         let read = |_| subject.read(&mut data).map_err(|errno| failed(TargetStep::ReadDirect, errno));

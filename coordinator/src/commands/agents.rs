@@ -89,15 +89,27 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
         table.add_row([title.to_owned()].into_iter().chain(hosts.iter().map(cell)));
     };
     table.set_header(["host"].into_iter().chain(hosts.iter().map(|host| host.name.as_str())));
-    row(&mut table, "address", &|host| host.address.clone());
-    row(&mut table, "hostname", &|host| host.description.hostname.clone());
-    row(&mut table, "agent", &|host| host.description.agent_version.clone());
-    row(&mut table, "CPUs", &|host| host.description.cpus.len().to_string());
-    row(&mut table, "clock known to", &|host| format!("±{} µs", host.clock.error_ns.div_ceil(1_000)));
+    let several = hosts.len() > 1;
+    let mut equal: Vec<String> = Vec::new();
+    let heads: [(&str, &dyn Fn(&Host) -> String); 5] = [
+        ("address", &|host| host.address.clone()),
+        ("hostname", &|host| host.description.hostname.clone()),
+        ("agent", &|host| host.description.agent_version.clone()),
+        ("CPUs", &|host| host.description.cpus.len().to_string()),
+        ("clock known to", &|host| format!("±{} µs", host.clock.error_ns.div_ceil(1_000))),
+    ];
+    for (title, cell) in heads {
+        let value = cell(&hosts[0]);
+        if several && !all_facts && hosts.iter().all(|host| cell(host) == value) {
+            equal.push(format!("{title} {value}"));
+        } else if hosts.iter().any(|host| cell(host) != host.name) {
+            row(&mut table, title, cell);
+        }
+    }
     let facts: BTreeSet<&String> = hosts.iter().flat_map(|host| host.description.facts.keys()).collect();
     let of = |host: &Host, fact: &str| host.description.facts.get(fact).cloned().unwrap_or_default();
     let differs = |fact: &&String| hosts.iter().any(|host| of(host, fact) != of(&hosts[0], fact));
-    let (different, equal): (Vec<&String>, Vec<&String>) = facts.into_iter().partition(differs);
+    let (different, alike): (Vec<&String>, Vec<&String>) = facts.into_iter().partition(differs);
     for fact in different {
         row(&mut table, fact, &|host| of(host, fact));
     }
@@ -105,15 +117,20 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
         [_] => all_facts || !LONG_LISTS.iter().any(|long| fact.starts_with(long)),
         _ => all_facts,
     };
-    let (shown, omitted): (Vec<&String>, Vec<&String>) = equal.into_iter().partition(|fact| shown(fact));
+    let (shown, omitted): (Vec<&String>, Vec<&String>) = alike.into_iter().partition(|fact| shown(fact));
     for fact in shown {
         row(&mut table, fact, &|host| of(host, fact));
     }
     // Capabilities of all hosts share one line below the table; each other one has a row.
     let everywhere =
         |name: &str| hosts.iter().all(|host| capability(host, name).is_some_and(|found| found.available));
+    let nowhere = |name: &&str| {
+        let first = capability(&hosts[0], name).filter(|found| !found.available);
+        several && first.is_some() && hosts.iter().all(|host| capability(host, name) == first)
+    };
     let (all, some): (Vec<&str>, Vec<&str>) =
         capability_names(hosts).into_iter().partition(|name| everywhere(name));
+    let (none, some): (Vec<&str>, Vec<&str>) = some.into_iter().partition(nowhere);
     for name in some {
         row(&mut table, name, &|host| match capability(host, name) {
             Some(capability) if capability.available => "yes".to_owned(),
@@ -125,23 +142,27 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
         names.set_constraint(ColumnConstraint::ContentWidth);
     }
     let mut text = format!("{}\n", table.trim_fmt());
-    if hosts.len() > 1 && !omitted.is_empty() {
-        let kernel = of(&hosts[0], KERNEL);
-        let same = if omitted.iter().any(|fact| *fact == KERNEL) {
-            format!(" (kernel {kernel})")
-        } else {
-            String::new()
-        };
-        let line =
-            format!("Equal on all {} hosts: {} facts{same}; --all shows them", hosts.len(), omitted.len());
-        text.push_str(&wrap(&line, usize::from(columns), 2));
+    let say = |text: &mut String, line: &str| {
+        text.push_str(&wrap(line, usize::from(columns), 2));
         text.push('\n');
+    };
+    if several && !omitted.is_empty() {
+        let kernel = omitted.iter().find(|fact| **fact == KERNEL);
+        equal.extend(kernel.map(|fact| format!("kernel {}", of(&hosts[0], fact))));
+        let (count, named, more) = (hosts.len(), equal.join(", "), omitted.len());
+        say(&mut text, &format!("Equal on all {count} hosts: {named}, and {more} facts (--all shows them)"));
     }
     if !all.is_empty() {
-        let who = if hosts.len() > 1 { "All hosts support" } else { "Supported" };
-        let line = format!("{who}: {}", all.join(", "));
-        text.push_str(&wrap(&line, usize::from(columns), 2));
-        text.push('\n');
+        let who = if several { "All hosts support" } else { "Supported" };
+        say(&mut text, &format!("{who}: {}", all.join(", ")));
+    }
+    if !none.is_empty() {
+        let with_detail = |name: &&str| {
+            let detail = capability(&hosts[0], name).map_or("", |found| &found.detail);
+            format!("{name} ({detail})")
+        };
+        let names: Vec<String> = none.iter().map(with_detail).collect();
+        say(&mut text, &format!("No host supports: {}", names.join(", ")));
     }
     let mut remedies: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for host in hosts {
@@ -151,8 +172,12 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
             }
         }
     }
-    for ((name, remedy), hosts) in remedies {
-        text.push_str(&format!("{name} on {}: {remedy}\n", ranges(hosts).join(", ")));
+    for ((name, remedy), lacking) in remedies {
+        let place = match lacking.len() {
+            count if several && count == hosts.len() => "all hosts".to_owned(),
+            _ => ranges(lacking).join(", "),
+        };
+        text.push_str(&format!("{name} on {place}: {remedy}\n"));
     }
     text
 }

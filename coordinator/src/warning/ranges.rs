@@ -3,41 +3,54 @@
 /// The fewest consecutive names that a range replaces.
 const SHORTEST: usize = 3;
 
-/// A name with a number: the text before it, the number, and the text after it, such as the port of an address.
-fn numbered(name: &str) -> Option<(&str, u64, &str)> {
-    let port = name.rfind(':').filter(|at| name[at + 1..].bytes().all(|byte| byte.is_ascii_digit()));
-    let (body, _) = name.split_at(port.unwrap_or(name.len()));
-    let end = body.rfind(|c: char| c.is_ascii_digit())? + 1;
-    let begin = body[..end]
-        .rfind(|c: char| !c.is_ascii_digit())
-        .map_or(0, |at| at + body[at..].chars().next().map_or(1, char::len_utf8));
-    Some((&name[..begin], name[begin..end].parse().ok()?, &name[end..]))
+/// A name with its number, ordered naturally.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a> {
+    /// The text before the number.
+    before: &'a str,
+    /// The text after it, such as the port of an address.
+    after: &'a str,
+    /// The last number outside a port, if there is one.
+    number: Option<u64>,
+    whole: &'a str,
+}
+
+impl<'a> Name<'a> {
+    fn new(whole: &'a str) -> Self {
+        Self::numbered(whole).unwrap_or(Self { before: whole, after: "", number: None, whole })
+    }
+
+    fn numbered(whole: &'a str) -> Option<Self> {
+        let digit = |c: char| c.is_ascii_digit();
+        let port = whole.rfind(':').filter(|at| whole[at + 1..].chars().all(digit));
+        let body = &whole[..port.unwrap_or(whole.len())];
+        let end = body.rfind(digit)? + 1;
+        let begin = body[..end].trim_end_matches(digit).len();
+        let number = Some(whole[begin..end].parse().ok()?);
+        Some(Self { before: &whole[..begin], after: &whole[end..], number, whole })
+    }
+
+    /// Whether the numbers of two names are consecutive, and all else is equal.
+    fn precedes(self, next: Self) -> bool {
+        let follows = self.number.and_then(|number| number.checked_add(1));
+        (self.before, self.after) == (next.before, next.after) && follows.is_some() && follows == next.number
+    }
 }
 
 /// Names in natural order, each once; three or more with consecutive numbers become a range.
 #[must_use]
 pub fn ranges<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let key = |name: &'a str| match numbered(name) {
-        Some((before, number, after)) => (before, after, Some(number), name),
-        None => (name, "", None, name),
-    };
-    let mut keys: Vec<_> = names.into_iter().map(key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let follows = |(one, next): &(&(&str, &str, Option<u64>, &str), &(&str, &str, Option<u64>, &str))| {
-        (one.0, one.1) == (next.0, next.1)
-            && next.2.is_some_and(|next| one.2.and_then(|number| number.checked_add(1)) == Some(next))
-    };
+    let mut names: Vec<Name<'a>> = names.into_iter().map(Name::new).collect();
+    names.sort_unstable();
+    names.dedup();
     let mut out = Vec::new();
-    let mut rest = &keys[..];
-    while let [first, others @ ..] = rest {
-        let run = 1 + rest.iter().zip(others).take_while(follows).count();
-        let (these, after) = rest.split_at(run);
-        match these {
-            [.., last] if run >= SHORTEST => out.push(format!("{}..{}", first.3, last.3)),
-            these => out.extend(these.iter().map(|name| name.3.to_owned())),
+    for run in names.chunk_by(|one, next| one.precedes(*next)) {
+        match run {
+            [first, .., last] if run.len() >= SHORTEST => {
+                out.push(format!("{}..{}", first.whole, last.whole))
+            }
+            few => out.extend(few.iter().map(|name| name.whole.to_owned())),
         }
-        rest = after;
     }
     out
 }

@@ -252,6 +252,9 @@ fn prints(browser: &mut Browser) {
     let bytes = BASE64_STANDARD.decode(pdf["data"].as_str().unwrap()).unwrap();
     assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 20_000, "{} bytes", bytes.len());
     keep("page.pdf", &pdf["data"]);
+    // A long table prints on several pages, charts and folded texts on few.
+    let pages = String::from_utf8_lossy(&bytes).matches("/Type /Page\n").count();
+    assert!((1..=6).contains(&pages), "{pages} printed pages");
     // Sections opened for printing are closed again.
     assert_eq!(browser.eval("document.querySelectorAll('details[open]').length"), 0);
     // In print the scheme is light and no table is cut off.
@@ -263,6 +266,8 @@ fn prints(browser: &mut Browser) {
         .filter(e => e.checkVisibility() && e.querySelector('table').offsetWidth > document.body.clientWidth + 1)\
         .map(e => e.getAttribute('aria-label') + e.querySelector('table').offsetWidth)";
     assert_eq!(browser.eval(clipped), json!([]));
+    let shot = browser.call("Page.captureScreenshot", json!({"captureBeyondViewport": true}));
+    keep("print.png", &shot["data"]);
     browser.call("Emulation.setEmulatedMedia", json!({"media": "", "features": []}));
 }
 

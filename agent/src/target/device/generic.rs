@@ -18,7 +18,7 @@ use proto::{
 use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 
 use super::{SYS, failed, identity::Node, open_failed};
-use crate::{engine::Namespace, target::direct};
+use crate::{engine::Namespace, target::descriptor};
 
 /// Maximum number of blocks in one command: the field has 16 bits and is zero-based.
 const MOST_BLOCKS: u64 = 1 << 16;
@@ -126,7 +126,7 @@ fn open_node(found: &Found, writes: bool) -> Result<OwnedFd, Refusal> {
         return Err(refused(PassthroughFailure::OtherNode { path: shown }));
     }
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-    direct::reopen(place.as_fd(), access).map_err(|errno| open_failed(&shown, errno))
+    descriptor::reopen(place.as_fd(), access).map_err(|errno| open_failed(&shown, errno))
 }
 
 /// Limits of a disk's queue, in bytes.

@@ -38,7 +38,7 @@ use rustix::{
 };
 
 use self::{allow::AllowList, identity::Node};
-use super::{direct, failed, os_error, proc_path};
+use super::{descriptor, failed, os_error, proc_path};
 
 /// Mount point of sysfs.
 pub(super) const SYS: &str = "/sys";
@@ -185,7 +185,7 @@ fn open_failed(path: &str, errno: Errno) -> Refusal {
 /// The number of sampled blocks that contain only zeros, if they are the majority.
 fn blank(file: &OwnedFd, size: u64) -> Option<u64> {
     // A separate file description, so the claim is not affected.
-    let reader = direct::reopen(file.as_fd(), OFlags::RDONLY).ok()?;
+    let reader = descriptor::reopen(file.as_fd(), OFlags::RDONLY).ok()?;
     let step = (size / SAMPLES / SAMPLE_LEN as u64).max(1) * SAMPLE_LEN as u64;
     let mut block = [0u8; SAMPLE_LEN];
     let zeros = (0..SAMPLES).filter(|index| {

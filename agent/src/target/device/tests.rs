@@ -73,8 +73,8 @@ fn a_claimed_device_is_readable_and_exclusive() {
     assert_eq!(name, device.path.file_name().unwrap().to_str());
     let worker = prepared.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&worker).unwrap().contains(OFlags::DIRECT));
-    assert_eq!(direct::read_block(worker.as_fd(), 4096), Ok(4096));
-    let plain = File::from(direct::reopen(worker.as_fd(), OFlags::RDONLY).unwrap());
+    assert_eq!(crate::target::direct::read_block(worker.as_fd(), 4096), Ok(4096));
+    let plain = File::from(descriptor::reopen(worker.as_fd(), OFlags::RDONLY).unwrap());
     let mut block = [0; 512];
     plain.read_exact_at(&mut block, 8192).unwrap();
     assert_eq!(block, [0xA5; 512]);
@@ -138,12 +138,12 @@ fn writing_a_device_needs_consent() {
     let other = DeviceTarget { destroy: Some("other".into()), ..wanted(&device, true) };
     assert!(prepare(&mut targets, &other, true).unwrap_err().message().contains("`destroy: other`"));
     let first = prepare(&mut targets, &wanted(&device, true), true).unwrap();
-    let through_cache = direct::reopen(first.open().unwrap().as_fd(), OFlags::RDWR).unwrap();
+    let through_cache = descriptor::reopen(first.open().unwrap().as_fd(), OFlags::RDWR).unwrap();
     File::from(through_cache).write_all_at(&[7; 4096], 4096).unwrap();
     drop(first);
     let second = prepare(&mut targets, &wanted(&device, true), true).unwrap();
     let mut block = [0; 4096];
-    let reader = direct::reopen(second.open().unwrap().as_fd(), OFlags::RDONLY).unwrap();
+    let reader = descriptor::reopen(second.open().unwrap().as_fd(), OFlags::RDONLY).unwrap();
     File::from(reader).read_exact_at(&mut block, 4096).unwrap();
     assert_eq!(block, [7; 4096]);
     let cached = DeviceTarget { direct: false, ..wanted(&device, false) };

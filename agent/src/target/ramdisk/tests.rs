@@ -15,7 +15,7 @@ use proto::{
 use tempfile::TempDir;
 
 use super::{state::Owner, *};
-use crate::target::{Prepared, Targets, direct, lab};
+use crate::target::{Prepared, Targets, descriptor, direct, lab};
 
 const SIZE: u64 = 8 << 20;
 
@@ -53,7 +53,7 @@ fn serves(targets: &mut Targets, kind: RamdiskKind) -> Prepared {
     let worker = first.open().unwrap();
     assert!(rustix::fs::fcntl_getfl(&worker).unwrap().contains(OFlags::DIRECT));
     assert_eq!(direct::read_block(worker.as_fd(), 4096), Ok(4096));
-    let plain = File::from(direct::reopen(worker.as_fd(), OFlags::RDWR).unwrap());
+    let plain = File::from(descriptor::reopen(worker.as_fd(), OFlags::RDWR).unwrap());
     let mut data = vec![0; SIZE as usize];
     plain.read_exact_at(&mut data, 0).unwrap();
     let blocks: std::collections::HashSet<&[u8]> = data.chunks(4096).collect();

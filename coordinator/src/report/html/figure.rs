@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 /// The size of a plot's view box. Its texts grow and shrink with the plot, so a plot that is much wider on a large screen
-/// than on a small one is drawn twice, and the style shows one of the two.
+/// than on a small one is drawn for each of them, and the style shows one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Canvas {
-    /// `wide` on large screens only, `narrow` on small ones only, empty on all.
+    /// `wide`, `middle` or `narrow` for the screens on which it is shown; empty for all.
     pub(super) class: &'static str,
     pub(super) width: f64,
     pub(super) height: f64,
@@ -18,6 +18,7 @@ pub(super) struct Canvas {
 /// A plot as wide as the page.
 pub(super) const PAGE: &[Canvas] = &[
     Canvas { class: "wide", width: 1160.0, height: 380.0, labelled: true },
+    Canvas { class: "middle", width: 760.0, height: 380.0, labelled: true },
     Canvas { class: "narrow", width: 520.0, height: 380.0, labelled: false },
 ];
 /// One of two plots in a row.
@@ -37,7 +38,7 @@ pub(super) struct Section {
     pub(super) note: String,
     /// The legend of a chart whose colours are not those of the arms, which have one legend for the page.
     pub(super) keys: Vec<Key>,
-    /// `halves`, `thirds` or `small`: the number of figures in a row of a large screen; of small ones, as many as fit.
+    /// `halves` or `thirds`: the number of figures in a row of a large screen.
     pub(super) layout: &'static str,
     pub(super) figures: Vec<Figure>,
     /// A note on points that are left out.
@@ -54,11 +55,21 @@ pub(super) struct Key {
 /// Colour, marker and dash pattern, which distinguish series with and without colours.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Look {
-    /// 0 to 7.
+    /// 0 to 7 for arms, from 8 on for anything else.
     pub(super) colour: usize,
     pub(super) dash: &'static str,
     /// A path around the origin.
     pub(super) marker: &'static str,
+}
+
+/// Kinds of bars that do not stand for arms.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bars {
+    Dark,
+    Medium,
+    Light,
+    Gain,
+    Loss,
 }
 
 const DASHES: [&str; 5] = ["none", "8 4", "2 4", "10 4 2 4", "14 5"];
@@ -77,6 +88,11 @@ impl Look {
     /// divisor, so that the first 280 looks differ.
     pub(super) fn of(index: usize) -> Self {
         Self { colour: index % 8, dash: DASHES[index % 5], marker: MARKERS[index % 7] }
+    }
+
+    /// The look of bars that do not stand for arms, so that their colours are not mistaken for those of arms.
+    pub(super) fn bar(kind: Bars) -> Self {
+        Self { colour: 8 + kind as usize, dash: "0 99", marker: "M-6 -5h12v10h-12z" }
     }
 }
 

@@ -40,7 +40,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// SHA-256 of the script and of the style in base64, for the page's policy; a failing test prints the expected values.
 const SCRIPT_HASH: &str = "J+XlhMVEitb7FDqrnWEyo1MPzWkHPcooGDcGtBzCIpI=";
-const STYLE_HASH: &str = "6xk0f/R3ZtIwVg6qzRhyfoKkxymO9phYuP7bdixvAYg=";
+const STYLE_HASH: &str = "9EaLFf8Gecyl1NBFAduemzRxQ+iRk2d+eZZLPZw2lgI=";
 
 /// The number of sentences of the answer above the first chart; the rest is folded.
 const FOLDED_FROM: usize = 2;

@@ -3,7 +3,7 @@
 use super::super::{
     bars::{self, Base, Row, Segment},
     facets::{Facets, few},
-    figure::{Key, Look, Section, THIRD, Table},
+    figure::{Bars, HALF, Key, Look, Section, Table},
     metric_chart::comma,
 };
 use crate::{metric::cost::CPU_PER_IO, units};
@@ -13,7 +13,7 @@ const KINDS: [(&str, &str); 3] = [("user", "U"), ("system", "S"), ("kernel threa
 /// CPU time per I/O, stacked by kind.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_point.iter().collect());
-    let looks: Vec<Look> = (0..KINDS.len()).map(Look::of).collect();
+    let looks = [Bars::Dark, Bars::Medium, Bars::Light].map(Look::bar);
     let charts = shown.into_iter().map(|(point, cells)| {
         let mut table = Table {
             caption: format!("{}{}", CPU_PER_IO.heading, comma(point)),
@@ -40,13 +40,11 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
             })
             .collect();
         let title = format!("{}{}", CPU_PER_IO.heading, comma(point));
-        let looks = looks.clone();
+        let looks = looks.to_vec();
         bars::Chart { title, text: units::nanos, looks, rows, base: Base::Zero, table }
     });
-    let key = |(index, (kind, letter)): (usize, &(&str, &str))| Key {
-        name: format!("{letter}: {kind}"),
-        look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..Look::of(index) },
-    };
+    let charts: Vec<_> = charts.collect();
+    let key = |((kind, letter), look): (&(&str, &str), Look)| Key { name: format!("{letter}: {kind}"), look };
     Section {
         id: "cpu",
         title: "CPU time per I/O by kind".into(),
@@ -54,9 +52,9 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         note: "Lower is better. User and system time are the workers'; kernel threads are the io_uring threads that \
                work for them."
             .into(),
-        keys: KINDS.iter().enumerate().map(key).collect(),
-        layout: "small",
-        figures: bars::draw(charts.collect(), THIRD),
+        keys: KINDS.iter().zip(looks).map(key).collect(),
+        layout: "halves",
+        figures: bars::draw(charts, HALF),
         left_out,
     }
 }

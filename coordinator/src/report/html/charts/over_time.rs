@@ -2,7 +2,7 @@
 
 use super::super::{
     facets::{Facets, few},
-    figure::{Look, Section, THIRD, Table},
+    figure::{HALF, Look, Section, Table},
     metric_chart::comma,
     scale,
     xy::{self, Line, Marks, Quantity, Sample},
@@ -67,8 +67,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         note: "Lower is better. All trials are overlaid, without their warm-ups. Solid lines are medians, dashed lines \
                99th percentiles."
             .into(),
-        layout: "small",
-        figures: xy::draw(charts.collect(), THIRD),
+        layout: "halves",
+        figures: xy::draw(charts.collect(), HALF),
         left_out,
         ..Section::default()
     }

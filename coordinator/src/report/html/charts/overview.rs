@@ -19,6 +19,9 @@ use crate::{
     summary::{CellSummary, Verdict, cause::Cause, explanation::Finding},
 };
 
+const BRACKET: &str = " The bracket is the largest gain that a verdict confirms; in a shaded range, more requests in flight \
+                       hardly raise throughput, because the device is the limit.";
+
 /// Throughput over an axis as wide as the page, with three costs in a row below it; without such an axis, a row of three
 /// for each point.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
@@ -47,7 +50,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         short: "Throughput",
         note: format!(
             "More I/O per second is better; for everything else, less is. Large marks are means with their {INTERVAL}s, \
-             small dots are single trials."
+             small dots are single trials.{}",
+            if facets.wide() { BRACKET } else { "" }
         ),
         layout: "thirds",
         figures,

@@ -3,7 +3,7 @@
 use super::super::{
     bars::{self, Base, Row, Segment},
     facets::{Facets, few},
-    figure::{Key, Look, PAGE, Section, Table},
+    figure::{Bars, Key, Look, PAGE, Section, Table},
     metric_chart::{comma, interval},
     scale::range,
 };
@@ -17,11 +17,8 @@ use crate::{
 /// A waterfall for each point: each step starts where the previous one ends.
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.set.ladders.iter().collect());
-    let looks = [7, 2, 1].map(Look::of);
-    let key = |name: &str, look: Look| Key {
-        name: name.into(),
-        look: Look { dash: "none", marker: "M-5 -5h10v10h-10z", ..look },
-    };
+    let looks = [Bars::Medium, Bars::Gain, Bars::Loss].map(Look::bar);
+    let key = |(name, look): (&str, Look)| Key { name: name.into(), look };
     let names = ["=: start", "−: saves", "+: costs"];
     Section {
         id: "waterfall",
@@ -30,7 +27,7 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         note: "A worker's time per I/O. Each step adds one change to the previous arm; its bar is the time that the \
                change saves or costs, with the confidence interval of the change."
             .into(),
-        keys: names.into_iter().zip(looks).map(|(name, look)| key(name, look)).collect(),
+        keys: names.into_iter().zip(looks).map(key).collect(),
         layout: "thirds",
         figures: bars::draw(shown.into_iter().map(|ladder| of_ladder(ladder, &looks)).collect(), PAGE),
         left_out,
