@@ -17,6 +17,8 @@ const VARIETY: usize = 256 << 10;
 /// The distance between stamps in written data, in bytes: the usual unit of deduplication. Stamping each sector would
 /// cost three times as much.
 const STAMPED: usize = 4096;
+/// The size of a sector in bytes.
+const SECTOR: usize = 512;
 /// The golden section of 2^64, whose multiples have few bits in common.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -86,12 +88,19 @@ impl Buffers {
         Self::map(slots, block, seed, None)
     }
 
-    /// Maps blocks whose writes differ from each other and do not compress, as [`Buffers::of`] describes.
+    /// Maps blocks whose writes differ from each other, as [`Buffers::of`] describes. `compressible`: the percentage of
+    /// zeros in each sector.
     ///
     /// # Errors
     /// When the memory cannot be mapped.
-    pub fn varied(slots: u32, block: usize, seed: u64) -> io::Result<Self> {
-        Self::map(slots + spares(slots, block), block, seed, Some(Varied::new(slots, block)))
+    pub fn varied(slots: u32, block: usize, seed: u64, compressible: u32) -> io::Result<Self> {
+        let varied = Some(Varied::new(slots, block));
+        let mut buffers = Self::map(slots + spares(slots, block), block, seed, varied)?;
+        let random = SECTOR - SECTOR * compressible.min(100) as usize / 100;
+        for sector in buffers.as_mut_slice().chunks_exact_mut(SECTOR) {
+            sector[random..].fill(0);
+        }
+        Ok(buffers)
     }
 
     /// Bytes of memory for so many slots.
@@ -243,7 +252,7 @@ mod tests {
             (256, 256, 4096),
             (1, 1, 1 << 20),
         ] {
-            let buffers = Buffers::varied(slots, block, 7).unwrap();
+            let buffers = Buffers::varied(slots, block, 7, 0).unwrap();
             let writes = (4 << 20) / block as u32;
             let mut stream = Vec::new();
             for write in 0..writes {
@@ -263,7 +272,7 @@ mod tests {
 
     #[test]
     fn no_two_slots_share_a_block() {
-        let buffers = Buffers::varied(5, 4096, 7).unwrap();
+        let buffers = Buffers::varied(5, 4096, 7, 0).unwrap();
         for round in 0..1000u32 {
             // Operations in flight, in an order that changes.
             let kind =
@@ -277,20 +286,31 @@ mod tests {
 
     #[test]
     fn writes_to_one_offset_differ() {
-        let buffers = Buffers::varied(2, 4096, 7).unwrap();
+        let buffers = Buffers::varied(2, 4096, 7, 0).unwrap();
         let data: HashSet<Vec<u8>> = (0..10_000).map(|_| sent(&buffers, 1, 8192, 4096)).collect();
         assert_eq!(data.len(), 10_000);
     }
 
     #[test]
     fn small_writes_of_a_mixed_size_differ() {
-        let buffers = Buffers::varied(1, 64 << 10, 7).unwrap();
+        let buffers = Buffers::varied(1, 64 << 10, 7, 0).unwrap();
         let stream: Vec<u8> = (0..32).flat_map(|at| sent(&buffers, 0, at * 4096, 4096)).collect();
         let words: HashSet<&[u8]> = stream.chunks_exact(8).collect();
         assert_eq!(words.len(), stream.len() / 8);
         // An odd length ends within the block.
         sent(&buffers, 0, 60_000, 2300);
         sent(&buffers, 0, 0, 3);
+    }
+
+    #[test]
+    fn a_part_of_each_sector_is_compressible() {
+        for (percent, zeros) in [(0, 0), (50, 256), (100, 512 - 8)] {
+            let buffers = Buffers::varied(1, 4096, 7, percent).unwrap();
+            let data = sent(&buffers, 0, 0, 4096);
+            let tail = data[..SECTOR].iter().rev().take_while(|byte| **byte == 0).count();
+            assert!((zeros..zeros + 4).contains(&tail), "{percent} %: {tail} zeros at the end of a sector");
+            assert_ne!(data, sent(&buffers, 0, 0, 4096), "still no duplicate");
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn every_engine_writes_different_blocks() {
     const BLOCKS: u64 = 2000;
     let file = std::fs::File::from(file_of(0));
     let open = || OwnedFd::from(file.try_clone().unwrap());
-    let varied = || Buffers::varied(1, BLOCK, 1).unwrap();
+    let varied = || Buffers::varied(1, BLOCK, 1, 0).unwrap();
     let check = |name: &str, distinct: usize| {
         assert_eq!(distinct as u64, BLOCKS, "{name}");
         file.set_len(0).unwrap();

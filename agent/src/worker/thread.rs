@@ -41,7 +41,7 @@ pub(super) fn buffers(trial: &Trial, lane: Lane, depth: u32, worker: u32) -> Res
     let block = trial.largest_block(lane);
     let (block_size, seed) = (block.0 as usize, verify::mark(trial) ^ u64::from(worker));
     let made = match memory::varies(trial) {
-        true => Buffers::varied(depth, block_size, seed),
+        true => Buffers::varied(depth, block_size, seed, trial.workload.compressible),
         false => Buffers::new(depth, block_size, seed),
     };
     made.map_err(|error| {

@@ -290,6 +290,10 @@ mod tests {
         says(&|t| t.engine.kind = EngineKind::Nop, "nop does not write");
         says(&|t| t.engine.ring.sharing = Sharing::Shared, "workload.verify: needs ring: per_thread");
         let path = || Target::Path(PathTarget { path: "/x".into(), direct: true });
+        says(
+            &|t| t.workload.compressible = 50,
+            "workload.compressible: cannot be combined with verify: true",
+        );
         says(&|t| t.target = path(), "workload.verify: cannot be combined with target.path");
         says(&|t| t.workload.threads = 300, "each of 300 workers verifies its own part");
         let file = || Target::File(FileTarget::new(ByteSize(1 << 40), true));

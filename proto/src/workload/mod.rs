@@ -53,11 +53,21 @@ pub struct Workload {
     /// Make writes durable by a sync after every so many writes of a worker. Syncs are not operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
+    /// Percentage of the written data that compression removes: zeros at the end of each sector of random bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(range(max = 100), extend("default" = 0))]
+    pub compressible: u32,
     /// Check every read against the written data, and the whole target at the end. Costs CPU time in the loop.
     #[serde(skip_serializing_if = "is_off")]
     // schemars omits a default that is not serialised.
     #[schemars(extend("default" = false))]
     pub verify: bool,
+}
+
+// serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 // serde passes a reference.
@@ -99,6 +109,10 @@ impl Workload {
     /// Checks the range of each key.
     pub(crate) fn check(&self, errors: &mut Errors) {
         errors.range("workload.read_percent", Quantity::Percent, self.read_percent, (0, 100));
+        errors.range("workload.compressible", Quantity::Percent, self.compressible, (0, 100));
+        errors.check(self.compressible == 0 || !self.verify, "workload.compressible", || {
+            Rule::excludes("verify: true", "verification writes contents of its own")
+        });
         let theta = self.zipf_theta > 0.0 && self.zipf_theta <= 10.0;
         errors.check(theta, "workload.zipf_theta", || Rule::OutOfRange {
             value: Quantity::Number(self.zipf_theta),
@@ -149,6 +163,7 @@ impl Default for Workload {
             interval: Nanos(1_000_000_000),
             rate: None,
             sync: None,
+            compressible: 0,
             verify: false,
         }
     }
