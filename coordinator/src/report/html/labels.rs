@@ -1,9 +1,6 @@
 //! The names of lines at their ends, moved apart so that none covers another.
 
-use super::{
-    figure::{Frame, Series, Text, px},
-    xy::Line,
-};
+use super::figure::{Frame, Series, Text, px};
 
 /// Pixels between two labels.
 const APART: f64 = 16.0;
@@ -14,22 +11,18 @@ const LEADER: f64 = 16.0;
 /// The largest share of a plot's width that labels take.
 const MOST: f64 = 0.26;
 
-fn text(line: &Line) -> String {
-    if line.note.is_empty() { line.name.clone() } else { format!("{}\u{2002}{}", line.name, line.note) }
-}
-
 /// The room for labels on the right of a plot.
-pub(super) fn room(lines: &[Line], width: f64) -> f64 {
-    let longest = lines.iter().map(|line| text(line).chars().count()).max().unwrap_or(0);
+pub(super) fn room(names: &[String], width: f64) -> f64 {
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     (LEADER + 6.0 + LETTER * longest as f64).min(MOST * width)
 }
 
 /// Adds a label at the end of each line, and returns the path of the leaders to them.
-pub(super) fn at_ends(lines: &[Line], series: &[Series], frame: Frame, texts: &mut Vec<Text>) -> String {
-    let mut ends: Vec<(f64, f64, String)> = Vec::new();
-    for (line, drawn) in lines.iter().zip(series) {
+pub(super) fn at_ends(names: &[String], series: &[Series], frame: Frame, texts: &mut Vec<Text>) -> String {
+    let mut ends: Vec<(f64, f64, &String)> = Vec::new();
+    for (name, drawn) in names.iter().zip(series) {
         if let Some(last) = drawn.points.last() {
-            ends.push((last.x, last.y, text(line)));
+            ends.push((last.x, last.y, name));
         }
     }
     ends.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -42,7 +35,13 @@ pub(super) fn at_ends(lines: &[Line], series: &[Series], frame: Frame, texts: &m
     let x = frame.right + LEADER;
     for ((from, y, name), place) in ends.iter().zip(apart(&wanted, frame.top, frame.bottom)) {
         leaders.push_str(&format!("M{} {y}L{} {y}L{} {place}", px(from + 7.0), frame.right, px(x - 3.0)));
-        texts.push(Text { x, y: px(place + 4.5), anchor: "start", class: "end".into(), text: name.clone() });
+        texts.push(Text {
+            x,
+            y: px(place + 4.5),
+            anchor: "start",
+            class: "end".into(),
+            text: (*name).clone(),
+        });
     }
     leaders
 }

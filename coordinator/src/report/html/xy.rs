@@ -126,6 +126,15 @@ fn description(quantity: &Quantity, axis: &Axis, lines: &[Line], marks: &Marks) 
     text
 }
 
+/// The labels at the ends of lines.
+fn names(lines: &[Line]) -> Vec<String> {
+    let name = |line: &Line| match line.note.as_str() {
+        "" => line.name.clone(),
+        note => format!("{}\u{2002}{note}", line.name),
+    };
+    lines.iter().map(name).collect()
+}
+
 /// A plot's scales.
 struct Layout {
     frame: Frame,
@@ -139,7 +148,7 @@ struct Layout {
 impl Layout {
     fn of(quantity: &Quantity, axis: &Axis, lines: &[Line], values: &[f64], canvas: &Canvas) -> Self {
         let (left, above, below) = MARGIN;
-        let labels = if canvas.labelled { labels::room(lines, canvas.width) } else { 14.0 };
+        let labels = if canvas.labelled { labels::room(&names(lines), canvas.width) } else { 14.0 };
         let frame = Frame { left, right: canvas.width - labels, top: above, bottom: canvas.height - below };
         let pixels = [frame.bottom, frame.top];
         let y = if quantity.log { Scale::log(values, pixels) } else { Scale::of(values, pixels) };
@@ -221,8 +230,11 @@ fn plot(
         let text = gap.text.clone();
         texts.push(Text { x: px(x - 8.0), y: middle, anchor: "end", class: "gap".into(), text });
     }
-    let leaders =
-        if canvas.labelled { labels::at_ends(lines, &series, frame, &mut texts) } else { String::new() };
+    let leaders = if canvas.labelled {
+        labels::at_ends(&names(lines), &series, frame, &mut texts)
+    } else {
+        String::new()
+    };
     let mut x_ticks: Vec<Tick> = Vec::new();
     for (share, label) in &axis.ticks {
         let at = layout.x(*share);

@@ -145,10 +145,11 @@ fn difference(standing: &Standing, extent: &Extent, better: bool, group: &Group,
     if standing.facet == Facet::SyscallsPerIo && better {
         return figures;
     }
-    let example = match place.trim() {
-        _ if figures.is_empty() || !placed => String::new(),
-        "" => format!(" ({figures})"),
-        place => format!(" ({place}: {figures})"),
+    let example = match (place.trim(), figures.as_str()) {
+        _ if !placed => String::new(),
+        ("", "") => String::new(),
+        ("", only) | (only, "") => format!(" ({only})"),
+        (place, figures) => format!(" ({place}: {figures})"),
     };
     let whose = match standing.facet {
         Facet::Iops => format!("the IOPS of {}", group.against),
@@ -164,17 +165,30 @@ fn difference(standing: &Standing, extent: &Extent, better: bool, group: &Group,
             let bound = if higher { "up to" } else { "down to" };
             let (number, of) = (extent.comparisons, standing.comparisons);
             let ratio = times(extent.most.ratio);
-            format!("{bound} {ratio} {whose} in {number} of {of} cells{example}")
+            let part = if placed { format!(" in {number} of {of} cells") } else { String::new() };
+            format!("{bound} {ratio} {whose}{part}{example}")
         }
     }
 }
 
+/// The figures of both arms; empty for latencies, of which the ratio is enough.
 fn figures(facet: Facet, Pair { arm, baseline }: Pair) -> String {
     match facet {
         Facet::Iops => format!("{} against {}", count(arm), count(baseline)),
-        Facet::CpuPerIo | Facet::LatencyP99 => format!("{} against {}", nanos(arm), nanos(baseline)),
+        Facet::CpuPerIo => against(&nanos(arm), &nanos(baseline)),
+        Facet::LatencyP99 => String::new(),
         Facet::SyscallsPerIo => format!("{} system calls per I/O against {}", per_io(arm), per_io(baseline)),
     }
+}
+
+/// `1.55 against 5.13 µs`, with a common unit only once.
+fn against(arm: &str, baseline: &str) -> String {
+    let unit = |text: &str| text.split_once(' ').map(|(_, unit)| unit.to_owned());
+    let arm = match arm.split_once(' ') {
+        Some((number, of)) if unit(baseline).is_some_and(|other| other == of) => number,
+        _ => arm,
+    };
+    format!("{arm} against {baseline}")
 }
 
 #[cfg(test)]
@@ -240,8 +254,7 @@ mod tests {
         assert_eq!(
             text(&found, true),
             "vs threads: no difference found in IOPS (0.90x to 1.05x); down to 0.30x the CPU per I/O in 3 of 6 cells \
-             (tuned at 128: 1.55 µs against 5.13 µs); up to 1.80x the p99 in 1 of 6 cells (tuned at 128: 2.00 ms \
-             against 1.10 ms)"
+             (tuned at 128: 1.55 against 5.13 µs); up to 1.80x the p99 in 1 of 6 cells (tuned at 128)"
         );
     }
 
