@@ -186,7 +186,6 @@ fn doubtful_calibrations_cause_warnings() {
     let codes: Vec<&str> = set.warnings.iter().map(|warning| warning.code()).collect();
     let all = [
         "calibration-other-host",
-        "calibration-other-host",
         "calibration-other-version",
         "calibration-other-arm",
         "calibration-lacks-point",
