@@ -40,6 +40,9 @@ const KERNEL: &str = "kernel.release";
 /// Facts that the table of one host omits. JSON and `--all` have all of them.
 const LONG_LISTS: [&str; 2] = ["mitigations.", "kernel.cmdline"];
 
+/// Makes a host's entry of a row.
+type Cell<'a> = &'a dyn Fn(&Host) -> String;
+
 /// Runs the command.
 #[must_use]
 pub fn agents(args: &AgentsArgs, screen: &Screen) -> Exit {
@@ -91,7 +94,7 @@ fn as_table(hosts: &[Host], columns: u16, all_facts: bool) -> String {
     table.set_header(["host"].into_iter().chain(hosts.iter().map(|host| host.name.as_str())));
     let several = hosts.len() > 1;
     let mut equal: Vec<String> = Vec::new();
-    let heads: [(&str, &dyn Fn(&Host) -> String); 5] = [
+    let heads: [(&str, Cell<'_>); 5] = [
         ("address", &|host| host.address.clone()),
         ("hostname", &|host| host.description.hostname.clone()),
         ("agent", &|host| host.description.agent_version.clone()),
