@@ -146,15 +146,18 @@ pub fn least(groups: &[Group], files: [&str; 2]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
+impl Group {
     /// A group that is a directory with these files.
-    fn group(dir: &Path, unified: bool, files: &[(&str, &str)]) -> Group {
+    pub(crate) fn made_up(dir: &Path, unified: bool, files: &[(&str, &str)]) -> Self {
         fs::create_dir_all(dir).unwrap();
         files.iter().for_each(|(name, text)| fs::write(dir.join(name), text).unwrap());
-        Group { dir: dir.to_owned(), unified }
+        Self { dir: dir.to_owned(), unified }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     fn dirs(memberships: &str, mounts: &str, controller: &str) -> Vec<String> {
         find(memberships, mounts, controller)
@@ -200,9 +203,9 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let stat = "nr_periods 9\nnr_throttled 3\nthrottled_usec 20\n";
         let groups = [
-            group(&at("a"), true, &[("cpu.max", "40000 100000\n"), ("cpu.stat", stat)]),
-            group(&at("b"), true, &[("cpu.max", "max 100000\n"), ("cpu.stat", stat)]),
-            group(
+            Group::made_up(&at("a"), true, &[("cpu.max", "40000 100000\n"), ("cpu.stat", stat)]),
+            Group::made_up(&at("b"), true, &[("cpu.max", "max 100000\n"), ("cpu.stat", stat)]),
+            Group::made_up(
                 &at("c"),
                 false,
                 &[
@@ -211,7 +214,11 @@ mod tests {
                     ("cpu.stat", "nr_throttled 4\nthrottled_time 7000\n"),
                 ],
             ),
-            group(&at("d"), false, &[("cpu.cfs_quota_us", "-1\n"), ("cpu.cfs_period_us", "100000\n")]),
+            Group::made_up(
+                &at("d"),
+                false,
+                &[("cpu.cfs_quota_us", "-1\n"), ("cpu.cfs_period_us", "100000\n")],
+            ),
         ];
         assert_eq!(cpu_quota(&groups), Some(CpuQuota { quota_us: 40_000, period_us: 100_000 }));
         assert_eq!(cpu_quota(&groups[2..]).map(|quota| quota.cpus()), Some(2.0));
@@ -225,11 +232,11 @@ mod tests {
         let files = ["memory.max", "memory.limit_in_bytes"];
         let at = |name: &str| root.path().join(name);
         let none = [
-            group(&at("a"), true, &[("memory.max", "max\n")]),
-            group(&at("b"), false, &[("memory.limit_in_bytes", "9223372036854771712\n")]),
+            Group::made_up(&at("a"), true, &[("memory.max", "max\n")]),
+            Group::made_up(&at("b"), false, &[("memory.limit_in_bytes", "9223372036854771712\n")]),
         ];
         assert_eq!(least(&none, files), None);
-        let set = [none[0].clone(), group(&at("c"), true, &[("memory.max", "4096\n")])];
+        let set = [none[0].clone(), Group::made_up(&at("c"), true, &[("memory.max", "4096\n")])];
         assert_eq!(least(&set, files), Some(4096));
     }
 

@@ -7,7 +7,10 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{engine::Sharing, urgent::UrgentBy};
+use crate::{
+    engine::{EngineOption, Sharing},
+    urgent::UrgentBy,
+};
 
 /// The depth: requests in flight.
 pub const DEPTH: &str = "depth";
@@ -207,9 +210,10 @@ impl KnobValues {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a knob is a switch that is on everywhere.
+    /// Whether an engine option is a switch that is on everywhere.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
+        debug_assert!(EngineOption::named(name).is_some(), "no engine option has the name {name}");
         self.get(name) == [KnobValue::Switch(true)]
     }
 

@@ -369,7 +369,8 @@ mod tests {
     #[test]
     fn refusals_name_the_field() {
         let refused = |text: &str, writes| checked(&read(text).unwrap(), writes);
-        let said = refused(r#"{"ramdisk": {"size": "1000B", "poll_queues": 0, "completion": "2s"}}"#, true);
+        let refusal =
+            refused(r#"{"ramdisk": {"size": "1000B", "poll_queues": 0, "completion": "2s"}}"#, true);
         for part in [
             "ramdisk.size: 1000B does not hold",
             "whole number of MiB",
@@ -377,7 +378,7 @@ mod tests {
             "poll_queues: 0 is out of range",
             "completion: 2s is out of range",
         ] {
-            assert!(said.contains(part), "{part}: {said}");
+            assert!(refusal.contains(part), "{part}: {refusal}");
         }
         let device = r#"{"device": {"path": "/dev/x", "serial": "S"}}"#;
         assert_eq!(refused(device, false), "");

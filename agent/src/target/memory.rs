@@ -40,21 +40,13 @@ fn left_in(group: &Group) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-
-    fn group(dir: &Path, unified: bool, files: &[(&str, &str)]) -> Group {
-        fs::create_dir_all(dir).unwrap();
-        files.iter().for_each(|(name, text)| fs::write(dir.join(name), text).unwrap());
-        Group { dir: dir.to_owned(), unified }
-    }
 
     #[test]
     fn the_cache_of_a_group_is_reclaimable() {
         let root = tempfile::tempdir().unwrap();
         let left = |name: &str, unified, files: &[(&str, &str)]| {
-            left_in(&group(&root.path().join(name), unified, files))
+            left_in(&Group::made_up(&root.path().join(name), unified, files))
         };
         let none = [("memory.max", "max\n"), ("memory.current", "700\n")];
         assert_eq!(left("none", true, &none), None, "the group has no limit");

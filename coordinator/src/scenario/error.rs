@@ -148,3 +148,15 @@ impl Diagnostic for ScenarioError {
         }
     }
 }
+
+#[cfg(test)]
+impl ScenarioError {
+    /// The error as a terminal without colour shows it.
+    pub(super) fn rendered(&self) -> String {
+        let mut out = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(100);
+        handler.render_report(&mut out, self).unwrap();
+        out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+}

@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use miette::GraphicalReportHandler;
 use serde_json::json;
 
 use super::*;
@@ -26,21 +25,14 @@ fn read(text: &str, overrides: &[&str], quick: bool) -> Result<Loaded, ScenarioE
     load_text(text.to_owned(), Path::new("demo.yaml"), &overrides, quick)
 }
 
-fn rendered(error: &ScenarioError) -> String {
-    let mut out = String::new();
-    let theme = miette::GraphicalTheme::unicode_nocolor();
-    GraphicalReportHandler::new_themed(theme).with_width(100).render_report(&mut out, error).unwrap();
-    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
 /// The rendered error for the base with one text replaced.
 fn refusal(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "{from}");
-    rendered(&read(&BASE.replacen(from, to, 1), &[], false).expect_err("must be refused"))
+    read(&BASE.replacen(from, to, 1), &[], false).expect_err("must be refused").rendered()
 }
 
 fn refusal_of_overrides(overrides: &[&str]) -> String {
-    rendered(&read(BASE, overrides, false).expect_err("must be refused"))
+    read(BASE, overrides, false).expect_err("must be refused").rendered()
 }
 
 #[test]
@@ -66,8 +58,8 @@ fn refuses_invalid_yaml() {
         refusal("{block_size: 4KiB, warmup: 300ms, runtime: 1s}", "{block_size: 4KiB")
     );
     insta::assert_snapshot!("written_twice", refusal("trials: 3", "trials: 3\ntrials: 4"));
-    insta::assert_snapshot!("no_mapping", rendered(&read("- a\n- b\n", &[], false).unwrap_err()));
-    insta::assert_snapshot!("empty", rendered(&read("", &[], false).unwrap_err()));
+    insta::assert_snapshot!("no_mapping", read("- a\n- b\n", &[], false).unwrap_err().rendered());
+    insta::assert_snapshot!("empty", read("", &[], false).unwrap_err().rendered());
 }
 
 #[test]
@@ -84,7 +76,7 @@ fn refuses_unknown_and_missing_keys() {
         refusal("engine: io_uring", "engine: io_uring, ring: shared, single_issuer: true")
     );
     insta::assert_snapshot!("unknown_axis", refusal("{depth: [1", "{dept: [1"));
-    insta::assert_snapshot!("missing_sections", rendered(&read("question: why?\n", &[], false).unwrap_err()));
+    insta::assert_snapshot!("missing_sections", read("question: why?\n", &[], false).unwrap_err().rendered());
 }
 
 #[test]
@@ -160,7 +152,7 @@ fn refuses_invalid_cells() {
         refusal("engine: io_uring", "engine: io_uring, defer_taskrun: true")
     );
     let text = BASE.replace("psync", "psync, concurrency: threads").replace("[1, 8, 32]", "[1, 32, 2000]");
-    insta::assert_snapshot!("too_many_threads", rendered(&read(&text, &[], false).unwrap_err()));
+    insta::assert_snapshot!("too_many_threads", read(&text, &[], false).unwrap_err().rendered());
     insta::assert_snapshot!("block_larger_than_file", refusal("size: 1GiB", "size: 1KiB"));
     insta::assert_snapshot!("odd_block", refusal("block_size: 4KiB", "block_size: 1000"));
 }
@@ -238,7 +230,7 @@ fn sweeps_and_sets_sizes_and_syncs() {
     insta::assert_snapshot!("sync_shape", refusal("block_size: 4KiB", "sync: {each: 8}"));
     let verified = BASE.replace("block_size: 4KiB", "verify: true").replace("engine: psync", "engine: null");
     // The engines that the remedy lists are not the subject of this test.
-    let message = rendered(&read(&verified, &[], false).unwrap_err());
+    let message = read(&verified, &[], false).unwrap_err().rendered();
     for part in ["`verify`: null does not write", "demo.yaml:3:20", "remove verify, or use engine: psync"] {
         assert!(message.contains(part), "{message}");
     }
@@ -258,7 +250,7 @@ fn reads_disks_as_targets() {
     let quick = read(&with("{ramdisk: {size: 256MiB}}", "{depth: [32]}"), &[], true).unwrap().scenario;
     assert!(matches!(&quick.target, Target::Ramdisk(disk) if disk.size == quick::FILE_SIZE));
 
-    let refused = |target_: &str, axes: &str| rendered(&read(&with(target_, axes), &[], false).unwrap_err());
+    let refused = |target_: &str, axes: &str| read(&with(target_, axes), &[], false).unwrap_err().rendered();
     let device = "{device: {path: /dev/nvme0n1, serial: S3R1AL}}";
     let message = refused(device, "{depth: [32], size: [1GiB]}");
     assert!(message.contains("the size of an existing target cannot be swept"), "{message}");
@@ -322,7 +314,7 @@ fn shipped_scenarios_load_and_are_short() {
     assert!(paths.len() >= 4, "{paths:?}");
     for path in paths {
         for quick in [false, true] {
-            let loaded = load(&path, &[], quick).unwrap_or_else(|error| panic!("{}", rendered(&error)));
+            let loaded = load(&path, &[], quick).unwrap_or_else(|error| panic!("{}", error.rendered()));
             let plan = plan::plan(&loaded, 1).unwrap();
             let limit = if quick { 30 } else { 140 };
             let time = plan.expected_duration();
@@ -370,7 +362,7 @@ fn accepts_crlf_and_byte_order_marks() {
     assert!(read(&format!("\u{feff}{BASE}"), &[], false).is_ok());
     assert!(read(&format!("---\n{BASE}"), &[], false).is_ok());
     let text = BASE.replace("[1, 8, 32]", "[1, 0, 32]").replace("demo\n", "demo\r\nquestion: \"µ — ?\"\r\n");
-    let message = rendered(&read(&text, &[], false).unwrap_err());
+    let message = read(&text, &[], false).unwrap_err().rendered();
     assert!(message.contains("demo.yaml:8:20"), "{message}");
 }
 
@@ -384,7 +376,7 @@ proptest::proptest! {
         let text = format!("{}{junk}{}", &BASE[..at], &BASE[end..]);
         if let Err(error) = read(&text, &[], false) {
             proptest::prop_assert!(!error.problems().is_empty());
-            proptest::prop_assert!(!rendered(&error).is_empty());
+            proptest::prop_assert!(!error.rendered().is_empty());
         }
     }
 }
@@ -408,7 +400,7 @@ fn checks_scenarios_changed_in_memory() {
     assert_eq!(plan::plan(&loaded, 1).unwrap().cells.len(), 9);
     loaded.scenario.workload.threads = 0;
     let error = plan::plan(&loaded, 1).unwrap_err();
-    assert!(rendered(&error).contains("demo.yaml:3:1"), "{}", rendered(&error));
+    assert!(error.rendered().contains("demo.yaml:3:1"), "{}", error.rendered());
 }
 
 #[test]
@@ -422,6 +414,6 @@ fn noise_policy_defaults_to_mark() {
     assert_eq!(policy("", &[], true), NoisePolicy::Warn, "--quick does not repeat trials");
     assert_eq!(policy("noise: ignore\n", &[], true), NoisePolicy::Ignore);
     assert_eq!(policy("", &["noise=mark"], true), NoisePolicy::Mark, "--set wins");
-    let refused = rendered(&read(&format!("{BASE}noise: loud\n"), &[], false).unwrap_err());
+    let refused = read(&format!("{BASE}noise: loud\n"), &[], false).unwrap_err().rendered();
     assert!(refused.contains("loud") && refused.contains("mark"), "{refused}");
 }

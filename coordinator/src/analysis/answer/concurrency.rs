@@ -1,5 +1,7 @@
 //! What concurrency gains, and how arms of equal concurrency compare.
 
+use indexmap::IndexSet;
+
 use super::{
     load::{Load, Loads},
     trials::trials_needed,
@@ -31,14 +33,9 @@ pub(super) fn concurrency(set: &ComparisonSet, baseline: &str, loads: &Loads<'_>
     };
     let fair = |found: &&Comparison| loads.equal(found).is_some_and(|load| fewer(&found.params, load));
     let pairs: Vec<&Comparison> = set.further().filter(of_iops).filter(fair).collect();
-    let mut others: Vec<&str> = Vec::new();
-    for found in &pairs {
-        if !others.contains(&found.baseline.as_str()) {
-            others.push(&found.baseline);
-        }
-    }
-    let equal = others.iter().filter_map(|other| {
-        group(set, loads, &FACETS, pairs.iter().filter(|found| found.baseline == *other).copied().collect())
+    let others: IndexSet<&str> = pairs.iter().map(|found| found.baseline.as_str()).collect();
+    let equal = others.into_iter().filter_map(|other| {
+        group(set, loads, &FACETS, pairs.iter().filter(|found| found.baseline == other).copied().collect())
     });
     let equal: Vec<Group> = equal.collect();
     if equal.is_empty() {
@@ -77,12 +74,8 @@ fn group(
     };
     let all = distinct(&mut set.cells.iter().map(|cell| cell.params.clone()));
     let at = distinct(&mut pairs.iter().map(|found| found.params.clone()));
-    let mut arms: Vec<String> = Vec::new();
-    for found in &pairs {
-        if !arms.contains(&found.arm) {
-            arms.push(found.arm.clone());
-        }
-    }
+    let arms: IndexSet<String> = pairs.iter().map(|found| found.arm.clone()).collect();
+    let arms = Vec::from_iter(arms);
     let same = |side: usize| {
         let mut threads = pairs.iter().filter_map(|found| Some(loads.both(found)?[side].threads));
         let first = threads.next()?;

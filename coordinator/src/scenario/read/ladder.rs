@@ -55,14 +55,7 @@ mod tests {
     }
 
     fn refused(steps: &str) -> String {
-        let error = ladder(steps).unwrap_err();
-        let mut out = String::new();
-        let theme = miette::GraphicalTheme::unicode_nocolor();
-        miette::GraphicalReportHandler::new_themed(theme)
-            .with_width(100)
-            .render_report(&mut out, &error)
-            .unwrap();
-        out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        ladder(steps).unwrap_err().rendered()
     }
 
     #[test]
