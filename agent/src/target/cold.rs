@@ -143,20 +143,12 @@ pub fn expect_random(fd: BorrowedFd<'_>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, path::Path, time::Instant};
+    use std::{io::Write as _, time::Instant};
 
     use super::*;
-    use crate::target::facts;
+    use crate::target::lab;
 
     const SIZE: u64 = 16 << 20;
-
-    fn on_disk() -> Option<Arc<OwnedFd>> {
-        let mut file = tempfile::tempfile_in(Path::new(env!("CARGO_MANIFEST_DIR"))).ok()?;
-        file.write_all(&vec![7; SIZE as usize]).ok()?;
-        file.sync_all().ok()?;
-        let storage = facts::describe(&file);
-        (storage.memory.is_none() && storage.file_system != FileSystem::Zfs).then(|| Arc::new(file.into()))
-    }
 
     fn read_all(fd: BorrowedFd<'_>) {
         let mut block = vec![0; 1 << 20];
@@ -167,7 +159,8 @@ mod tests {
 
     #[test]
     fn pages_that_are_read_are_dropped() {
-        let Some(file) = on_disk() else { return crate::skip::skip("the source directory is not on a disk") };
+        let Some(file) = lab::file_on_disk(SIZE) else { return };
+        let file: Arc<OwnedFd> = Arc::new(file.into());
         let nobody = AtomicBool::new(false);
         let share = || cache::cached_share(file.as_fd(), SIZE, &nobody).unwrap().unwrap();
         cooled(file.as_fd(), SIZE, &FileSystem::named("x"), &nobody).unwrap();

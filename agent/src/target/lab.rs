@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 
+use proto::facts::FileSystem;
 use rustix::{
     fs::{Mode, OFlags, open},
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
 use tempfile::TempDir;
 
-use super::ramdisk::loops;
+use super::{facts, ramdisk::loops};
 
 /// LO_FLAGS_PARTSCAN and LO_FLAGS_AUTOCLEAR; the latter cleans up after killed tests too.
 const FLAGS: u32 = 8 | 4;
@@ -33,6 +34,26 @@ pub(super) fn devices() -> Option<MutexGuard<'static, ()>> {
         return None;
     }
     Some(DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// An unnamed file without holes on a disk. `None`, with a message, where the source directory and the directory for
+/// temporary files are in memory or not writable, as the first is for another user.
+pub(super) fn file_on_disk(size: u64) -> Option<File> {
+    let places = [PathBuf::from(env!("CARGO_MANIFEST_DIR")), std::env::temp_dir()];
+    let found = places.iter().find_map(|dir| {
+        let file = tempfile::tempfile_in(dir).ok()?;
+        file.write_all_at(&vec![7; size as usize], 0).unwrap();
+        file.sync_all().unwrap();
+        let storage = facts::describe(&file);
+        // A file system in memory has nothing but its cache, and ZFS has one of its own.
+        (storage.memory.is_none() && storage.file_system != FileSystem::Zfs).then_some(file)
+    });
+    if found.is_none() {
+        crate::skip::skip(
+            "neither the source directory nor the one for temporary files is a writable one on a disk",
+        );
+    }
+    found
 }
 
 /// A loop device of 16 MiB over a file, whose path is the device's identity.

@@ -211,10 +211,7 @@ mod tests {
 
     #[test]
     fn reads_through_the_cache_are_seen() {
-        let file = file_in(std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
-        if crate::target::facts::describe(&file).memory.is_some() {
-            return crate::skip::skip("the source directory is in memory");
-        }
+        let Some(file) = lab::file_on_disk(SIZE) else { return };
         // A descriptor without O_DIRECT stands for a file system that ignores the flag.
         let buffered = File::from(descriptor::reopen(file.as_fd(), OFlags::RDONLY).unwrap());
         let subject = Subject { fd: file.as_fd(), file: buffered, size: SIZE, range: middle(SIZE, 4096) };
