@@ -13,6 +13,7 @@
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
 //! * [`convert`]: messages to domain types and back.
+//! * [`identity`]: certificates with roles, and TLS.
 //! * [`histogram`]: bounds and codec of the latency histogram.
 //! * [`units`]: sizes and durations in the notation of scenarios.
 
@@ -24,6 +25,7 @@ pub mod engine;
 pub mod facts;
 mod finished;
 pub mod histogram;
+pub mod identity;
 pub mod knob;
 pub mod limits;
 pub mod noise;

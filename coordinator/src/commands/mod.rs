@@ -10,6 +10,7 @@ pub mod compare;
 pub mod import;
 pub mod list;
 mod outcome;
+pub mod pki;
 mod reach;
 pub mod report;
 pub mod run;
@@ -62,6 +63,7 @@ commands! {
     Compare: compare::compare(CompareArgs),
     List: list::list(ListArgs),
     Import: import::import(ImportArgs),
+    Pki: pki::pki(PkiArgs),
     Schema: schema::schema(SchemaArgs),
 }
 
