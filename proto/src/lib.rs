@@ -4,6 +4,7 @@
 //! * [`wire`]: the code that prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
 //! * [`target`], [`workload`], [`engine`]: its target, I/O pattern and engine.
+//! * [`local`]: where an agent and the coordinators of the same user meet.
 //! * [`limits`], [`rule`]: what both ends check of it.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`facts`]: facts about a target.
@@ -28,6 +29,7 @@ pub mod histogram;
 pub mod identity;
 pub mod knob;
 pub mod limits;
+pub mod local;
 pub mod noise;
 pub mod notice;
 pub mod outcome;

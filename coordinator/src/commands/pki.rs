@@ -192,7 +192,12 @@ fn table(authority: &Authority) -> String {
             certificate.serial.clone(),
         ]);
     }
-    format!("lab {}, CA valid until {}\n{}\n", authority.lab(), date(authority.ca_not_after()), table.trim_fmt())
+    format!(
+        "lab {}, CA valid until {}\n{}\n",
+        authority.lab(),
+        date(authority.ca_not_after()),
+        table.trim_fmt()
+    )
 }
 
 fn date(time: OffsetDateTime) -> String {

@@ -33,7 +33,9 @@ pub enum PkiError {
     },
     /// The directory has an authority.
     #[error("{} has a certificate authority", path.display())]
-    #[diagnostic(help("use it, or name another directory with --dir; `coordinator pki show` lists its certificates"))]
+    #[diagnostic(help(
+        "use it, or name another directory with --dir; `coordinator pki show` lists its certificates"
+    ))]
     Exists {
         /// The directory.
         path: PathBuf,
@@ -63,7 +65,9 @@ pub enum PkiError {
     },
     /// The name cannot be used.
     #[error("`{0}` cannot be a name")]
-    #[diagnostic(help("a name has 1 to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit"))]
+    #[diagnostic(help(
+        "a name has 1 to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
+    ))]
     Name(String),
     /// The lab's name cannot be used.
     #[error("`{0}` cannot be the name of a lab")]
@@ -138,12 +142,14 @@ impl Authority {
         let lock = lock(&ca)?;
         let now = OffsetDateTime::now_utc();
         let valid = Duration::days(new.days.into());
-        let issued = issue::new_authority(new.lab, now, valid)?;
+        let name = format!("Ringbench CA of {} {}", new.lab, &issue::serial()?[..8]);
+        let issued = issue::new_authority(&name, now, valid)?;
         write(&ca.join(CA_KEY), &issued.key)?;
         write(&ca.join(layout::CA), &issued.certificate)?;
         let record = Record {
             schema: SCHEMA,
             lab: new.lab.to_owned(),
+            authority: name,
             crl_number: 0,
             ca_not_after: now + valid,
             certificates: Vec::new(),
@@ -233,7 +239,9 @@ impl Authority {
             [] => latest.values().filter(|found| found.revoked.is_none()).map(|&c| c.clone()).collect(),
             names => names
                 .iter()
-                .map(|name| renewable(name).map(|&c| c.clone()).ok_or_else(|| PkiError::Unknown(name.clone())))
+                .map(|name| {
+                    renewable(name).map(|&c| c.clone()).ok_or_else(|| PkiError::Unknown(name.clone()))
+                })
                 .collect::<Result<_, _>>()?,
         };
         let mut directories = Vec::new();
@@ -276,7 +284,7 @@ impl Authority {
     }
 
     fn issuer(&self) -> Result<rcgen::Issuer<'static, rcgen::KeyPair>, PkiError> {
-        Ok(issue::issuer(&self.record.lab, &self.read(CA_KEY)?)?)
+        Ok(issue::issuer(&self.record.authority, &self.read(CA_KEY)?)?)
     }
 
     fn read(&self, name: &str) -> Result<String, PkiError> {
@@ -367,7 +375,8 @@ mod tests {
 
     fn lab() -> (TempDir, Authority) {
         let dir = TempDir::new().unwrap();
-        let authority = Authority::create(&dir.path().join("pki"), &NewLab { lab: "lab", days: 100 }).unwrap();
+        let authority =
+            Authority::create(&dir.path().join("pki"), &NewLab { lab: "lab", days: 100 }).unwrap();
         (dir, authority)
     }
 
@@ -386,7 +395,9 @@ mod tests {
         client_config(&Material::read(&Files::in_dir(&user), Role::Coordinator).unwrap()).unwrap();
         // Only the CA's directory has the CA's key.
         let key = fs::read(authority.dir.join("ca").join(CA_KEY)).unwrap();
-        assert!([agent.join(layout::KEY), user.join(layout::KEY)].iter().all(|own| fs::read(own).unwrap() != key));
+        assert!(
+            [agent.join(layout::KEY), user.join(layout::KEY)].iter().all(|own| fs::read(own).unwrap() != key)
+        );
         let error = Material::read(&Files::in_dir(&agent), Role::Coordinator).unwrap_err().to_string();
         assert!(error.contains("is for spiffe://ringbench.lab/agent, but"), "{error}");
         fs::set_permissions(agent.join(layout::KEY), fs::Permissions::from_mode(0o640)).unwrap();

@@ -44,19 +44,23 @@ fn named(name: &str) -> DistinguishedName {
     found
 }
 
-/// The CA's parameters, which depend on the lab's name alone but for the times.
-fn authority(lab: &str) -> CertificateParams {
+/// The CA's parameters, which depend on its name alone but for the times.
+fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = named(&format!("Ringbench CA of {lab}"));
+    params.distinguished_name = named(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
 /// A new CA, valid for this long.
-pub(super) fn new_authority(lab: &str, now: OffsetDateTime, valid: Duration) -> Result<Issued, rcgen::Error> {
+pub(super) fn new_authority(
+    name: &str,
+    now: OffsetDateTime,
+    valid: Duration,
+) -> Result<Issued, rcgen::Error> {
     let key = KeyPair::generate()?;
-    let mut params = authority(lab);
+    let mut params = authority(name);
     (params.not_before, params.not_after) = (now - BACKDATED, now + valid);
     params.serial_number = Some(SerialNumber::from(1u64));
     let certificate = params.self_signed(&key)?;
@@ -64,8 +68,8 @@ pub(super) fn new_authority(lab: &str, now: OffsetDateTime, valid: Duration) -> 
 }
 
 /// What signs for the CA whose key this is.
-pub(super) fn issuer(lab: &str, key: &str) -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
-    Ok(Issuer::new(authority(lab), KeyPair::from_pem(key)?))
+pub(super) fn issuer(name: &str, key: &str) -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
+    Ok(Issuer::new(authority(name), KeyPair::from_pem(key)?))
 }
 
 /// A name as the certificate has it.

@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 pub(super) struct Record {
     pub(super) schema: u32,
     pub(super) lab: String,
+    /// Common name of the CA. Part of it is random, so that CAs of labs with the same name are told apart.
+    pub(super) authority: String,
     /// Number of the last revocation list.
     pub(super) crl_number: u64,
     #[serde(with = "time::serde::timestamp")]

@@ -32,11 +32,30 @@ fn general(error: impl std::fmt::Display) -> Error {
     Error::General(error.to_string())
 }
 
+/// The agent's end.
+#[derive(Debug)]
+pub struct Server {
+    /// For handshakes.
+    pub tls: Arc<ServerConfig>,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl Server {
+    /// Verifies the certificates of a connection again, as after a change of the revocation list.
+    ///
+    /// # Errors
+    /// A handshake with them would fail.
+    pub fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), Error> {
+        let (first, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        self.verifier.verify_client_cert(first, rest, UnixTime::now()).map(drop)
+    }
+}
+
 /// The configuration of an agent, which accepts coordinators of its lab.
 ///
 /// # Errors
 /// Certificate and key do not belong together, or the revocation list is malformed.
-pub fn server_config(material: &Material) -> Result<Arc<ServerConfig>, Error> {
+pub fn server_config(material: &Material) -> Result<Server, Error> {
     let provider = provider();
     let mut verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::clone(&material.roots), Arc::clone(&provider));
@@ -44,18 +63,16 @@ pub fn server_config(material: &Material) -> Result<Arc<ServerConfig>, Error> {
         verifier = verifier.with_crls([crl.clone()]).only_check_end_entity_revocation();
         verifier = verifier.enforce_revocation_expiration();
     }
-    let verifier = WithRole {
-        chain: verifier.build().map_err(general)?,
-        required: material.identity.peer(),
-    };
+    let verifier: Arc<dyn ClientCertVerifier> =
+        Arc::new(WithRole { chain: verifier.build().map_err(general)?, required: material.identity.peer() });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(Arc::new(verifier))
+        .with_client_cert_verifier(Arc::clone(&verifier))
         .with_single_cert(material.chain.clone(), material.key.clone_key())?;
     // A resumed session would not be verified again.
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![HTTP2.to_vec()];
-    Ok(Arc::new(config))
+    Ok(Server { tls: Arc::new(config), verifier })
 }
 
 /// The configuration of a coordinator, which accepts agents of its lab under the name that it asks for.
@@ -70,10 +87,7 @@ pub fn client_config(material: &Material) -> Result<Arc<ClientConfig>, Error> {
         verifier = verifier.with_crls([crl.clone()]).only_check_end_entity_revocation();
         verifier = verifier.enforce_revocation_expiration();
     }
-    let verifier = WithRole {
-        chain: verifier.build().map_err(general)?,
-        required: material.identity.peer(),
-    };
+    let verifier = WithRole { chain: verifier.build().map_err(general)?, required: material.identity.peer() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -93,9 +107,9 @@ struct WithRole<V> {
 
 impl<V> WithRole<V> {
     fn role(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        self.required.check(certificate).map_err(|error| {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
-        })
+        self.required
+            .check(certificate)
+            .map_err(|error| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error)))))
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustls::{ClientConfig, Error, ServerConfig, pki_types::CertificateDer};
+use rustls::{ClientConfig, Error, pki_types::CertificateDer};
 
-use super::{Files, Material, MaterialError, Role, client_config, server_config};
+use super::{Files, Material, MaterialError, Role, Server, client_config, server_config};
 
 /// A TLS configuration that [`Watched`] can make.
 pub trait Config: Sized {
@@ -22,11 +22,11 @@ pub trait Config: Sized {
     fn of(material: &Material) -> Result<Arc<Self>, Error>;
 }
 
-impl Config for ServerConfig {
+impl Config for Server {
     const ROLE: Role = Role::Agent;
 
     fn of(material: &Material) -> Result<Arc<Self>, Error> {
-        server_config(material)
+        server_config(material).map(Arc::new)
     }
 }
 
@@ -102,8 +102,7 @@ impl<C: Config> Watched<C> {
 
 fn read<C: Config>(files: &Files) -> Result<(Arc<C>, CertificateDer<'static>), MaterialError> {
     let material = Material::read(files, C::ROLE)?;
-    let refused =
-        |error: Error| MaterialError::Refused { path: files.cert.clone(), why: error.to_string() };
+    let refused = |error: Error| MaterialError::Refused { path: files.cert.clone(), why: error.to_string() };
     Ok((C::of(&material).map_err(refused)?, material.chain[0].clone()))
 }
 
