@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use proto::identity::{Server, Watched};
+use proto::identity::{Server, Watched, handshake_error};
 use rustls::{CertificateError, Error as TlsError, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -69,7 +69,9 @@ impl Tcp {
                             Ok(Ok(connection)) => door.admit(connection.in_place(place)).await,
                             // Such as the probe of a port.
                             Ok(Err(error)) if is_gone(&error) => tracing::debug!("{address}: {error}"),
-                            Ok(Err(error)) => tracing::warn!("refused {address}: {error}"),
+                            Ok(Err(error)) => {
+                                tracing::warn!("refused {address}: {}", handshake_error(&error))
+                            }
                             Err(_) => tracing::warn!("refused {address}: silent for {HANDSHAKE_TIME:?}"),
                         }
                     });

@@ -155,8 +155,8 @@ async fn token(address: &str, security: &Security) -> Result<Option<FoundToken>,
     let Ok(found) = tokio::net::lookup_host(address).await else { return Ok(None) };
     let addresses: Vec<_> = found.collect();
     security.token(&addresses).map_err(|(file, error)| {
-        let why = format!("cannot read the token {}: {error}", file.display());
-        Failed::Refused(HostRefusal::Unreachable { address: address.to_owned(), why }.into())
+        let (address, file, why) = (address.to_owned(), file.display().to_string(), error.to_string());
+        Failed::Refused(IdentityRefusal::TokenUnreadable { address, file, why }.into())
     })
 }
 

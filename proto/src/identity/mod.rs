@@ -14,7 +14,7 @@ mod watch;
 pub use self::{
     files::{Files, Material, MaterialError},
     role::{Identity, IdentityError, Role},
-    verify::{Server, Validity, client_config, own_validity, server_config},
+    verify::{Server, Validity, client_config, handshake_error, own_validity, server_config},
     watch::{Config, Watched},
 };
 

@@ -1,6 +1,6 @@
 //! TLS configurations: the chain is verified by webpki, then the role.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
@@ -96,6 +96,16 @@ pub fn client_config(material: &Material) -> Result<Arc<ClientConfig>, Error> {
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![HTTP2.to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The reason of a failed handshake. The library shows the debug form of a wrong role.
+#[must_use]
+pub fn handshake_error(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(role)))) => role.to_string(),
+        _ => error.to_string(),
+    }
 }
 
 /// Verifies the role of a certificate whose chain is valid.

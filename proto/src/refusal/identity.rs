@@ -190,6 +190,18 @@ crate::notices! {
             "run the coordinator as the user who started the agent, or pass --token-file with the file that the \
              agent named at its start",
 
+        /// The file with the agent's token cannot be used.
+        "token-unreadable" TokenUnreadable {
+            /// The agent's address.
+            address: String,
+            /// The file.
+            file: String,
+            /// The error.
+            why: String,
+        }
+        message: format!("the token of the agent at {address} cannot be read from {file}: {why}"),
+        remedy: else => "pass --token-file with the file that the agent named at its start, readable by you alone",
+
         /// The agent on a Unix socket does not accept this user.
         "wrong-user" WrongUser {
             /// The agent's address.

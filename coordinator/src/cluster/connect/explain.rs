@@ -59,7 +59,12 @@ fn of_agent(error: &CertificateError, address: String) -> Refused {
         E::NotValidForNameContext { expected, presented } => Refused::CertificateName {
             address,
             expected: expected.to_str().into_owned(),
-            presented: presented.iter().map(|name| plain_name(name)).collect(),
+            // URIs are roles, not names of hosts.
+            presented: presented
+                .iter()
+                .map(|name| plain_name(name))
+                .filter(|name| !name.contains("://"))
+                .collect(),
         },
         E::Other(OtherError(why)) => Refused::CertificateRole { holder, address, why: why.to_string() },
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
