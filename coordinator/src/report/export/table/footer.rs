@@ -63,8 +63,12 @@ pub(super) fn footer(set: &ComparisonSet, view: &View, width: usize, colour: boo
 /// Whether warnings affect verdicts; empty without a verdict.
 fn effect(set: &ComparisonSet) -> String {
     let affecting = set.warnings.iter().filter(|warning| warning.affects_verdicts()).count();
-    match (affecting, set.warnings.len()) {
-        _ if set.comparisons.is_empty() => String::new(),
+    if set.comparisons.is_empty() { String::new() } else { affect(affecting, set.warnings.len()) }
+}
+
+/// How many of some warnings affect verdicts.
+fn affect(affecting: usize, warnings: usize) -> String {
+    match (affecting, warnings) {
         (0, 1) => ", which affects no verdict".into(),
         (0, _) => ", none affects a verdict".into(),
         (1, 1) => ", which may affect verdicts".into(),
@@ -136,30 +140,13 @@ pub(super) fn warnings(set: &ComparisonSet, most: usize, width: usize, colour: b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{summary::Comparison, warning::HostWarning};
 
     #[test]
     fn the_number_of_warnings_that_affect_verdicts_is_shown() {
-        let of = |warning: Warning| SetWarning {
-            host: None,
-            hosts: vec![],
-            worst: None,
-            warning,
-            trials: None,
-            more: 0,
-        };
-        let set = |affecting: usize, harmless: usize| ComparisonSet {
-            warnings: std::iter::repeat_n(of(RunWarning::QuickRun {}.into()), affecting)
-                .chain(std::iter::repeat_n(of(HostWarning::LateSwaps {}.into()), harmless))
-                .collect(),
-            comparisons: vec![Comparison::default()],
-            ..ComparisonSet::default()
-        };
-        assert_eq!(effect(&set(0, 3)), ", none affects a verdict");
-        assert_eq!(effect(&set(0, 1)), ", which affects no verdict");
-        assert_eq!(effect(&set(2, 1)), ", 2 may affect verdicts");
-        assert_eq!(effect(&set(2, 0)), ", all may affect verdicts");
-        assert_eq!(effect(&set(1, 0)), ", which may affect verdicts");
-        assert_eq!(effect(&ComparisonSet { comparisons: vec![], ..set(1, 1) }), "");
+        assert_eq!(affect(0, 3), ", none affects a verdict");
+        assert_eq!(affect(0, 1), ", which affects no verdict");
+        assert_eq!(affect(2, 3), ", 2 may affect verdicts");
+        assert_eq!(affect(2, 2), ", all may affect verdicts");
+        assert_eq!(affect(1, 1), ", which may affect verdicts");
     }
 }
