@@ -5,6 +5,7 @@ pub(crate) mod concurrency;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
+mod load;
 pub(crate) mod run_diff;
 
 use crate::{
