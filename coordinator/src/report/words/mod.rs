@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod concurrency;
+pub(in crate::report) mod course;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
