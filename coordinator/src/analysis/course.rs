@@ -26,7 +26,8 @@ pub(super) fn warn(warnings: &mut Warnings, journal: &Journal) {
 pub(super) fn failed_hosts(journal: &Journal, records: &[&TrialRecord]) -> Vec<String> {
     let mut failed: Vec<String> = journal.lost.iter().map(|lost| lost.host.clone()).collect();
     for host in records.iter().flat_map(|record| &record.hosts) {
-        let cancelled = |refusal: &Refusal| matches!(refusal, Refusal::Session(SessionRefusal::Cancelled { .. }));
+        let cancelled =
+            |refusal: &Refusal| matches!(refusal, Refusal::Session(SessionRefusal::Cancelled { .. }));
         if host.refusal.as_ref().is_some_and(|refusal| !cancelled(refusal)) {
             failed.push(host.host.clone());
         }

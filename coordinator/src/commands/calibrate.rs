@@ -78,7 +78,8 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
     }
     on_runtime(screen, async |stop| {
         let out = args.out.clone();
-        let settings = RunSettings { measuring: &args.measuring, out, calibration: None, purpose: Purpose::Calibration };
+        let settings =
+            RunSettings { measuring: &args.measuring, out, calibration: None, purpose: Purpose::Calibration };
         match measured(&settings, screen, &stop, &compared.loaded, &plan).await {
             Ok((directory, exit)) => {
                 let found = conclude_calibration(&directory, &scenario, &compared, &plan);

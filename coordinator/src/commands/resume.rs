@@ -30,7 +30,7 @@ use crate::{
     screen::Screen,
     stop::Stop,
     store::{
-        RunDir, SCENARIO,
+        HOSTS, RunDir, SCENARIO, SUMMARY, StoreError,
         journal::{Agents, Journal, Purpose},
         now,
     },
@@ -133,7 +133,7 @@ fn opened(args: &ResumeArgs, screen: &Screen) -> miette::Result<Resumable> {
         Some(more) => {
             plan.extend(more);
             // Results that nobody has seen did not influence the decision to continue.
-            looks += u32::from(all && directory.path().join(crate::store::SUMMARY).exists());
+            looks += u32::from(all && directory.path().join(SUMMARY).exists());
         }
     }
     let pause = Pause { stopped_at, resumed_at: now(), reason, after_trial };
@@ -152,6 +152,9 @@ fn check(directory: &mut RunDir) -> Result<Journal, ResumeRefusal> {
     let journal = directory.journal()?.unwrap_or(journal);
     if directory.sha256(SCENARIO)? != journal.scenario_sha256 {
         return Err(ResumeRefusal::Edited { path: path.join(SCENARIO) });
+    }
+    if directory.sha256(HOSTS)? != journal.hosts_sha256 {
+        return Err(StoreError::changed(path.join(HOSTS), "the file").into());
     }
     Ok(journal)
 }

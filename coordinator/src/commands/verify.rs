@@ -13,7 +13,6 @@ use super::{
 use crate::{
     exit::Exit,
     history::{RESULTS, resolve::LATEST},
-
     screen::Screen,
     store::{RunDir, verify::Verified},
     units::some,
@@ -53,7 +52,9 @@ pub fn verify(args: &VerifyArgs, screen: &Screen) -> Exit {
     screen.error(&miette!(
         help = "restore the files named above from a copy, or run the scenario again",
         "{} not fit",
-        if verified.findings.len() == 1 { "1 file or line does".into() } else {
+        if verified.findings.len() == 1 {
+            "1 file or line does".into()
+        } else {
             format!("{} files or lines do", verified.findings.len())
         }
     ));

@@ -6,8 +6,8 @@ mod marks;
 pub mod precision;
 pub mod progress;
 pub mod recorded;
-mod refused_cells;
 pub mod refusal;
+mod refused_cells;
 pub mod repeats;
 
 use std::ops::ControlFlow;

@@ -88,8 +88,11 @@ impl RunDir {
     /// Histograms that no trial names: those of a trial that was being recorded when the coordinator was killed.
     pub(super) fn unnamed_logs(&self) -> Result<Vec<String>, StoreError> {
         let records = self.read_trials()?.records;
-        let named: BTreeSet<&str> =
-            records.iter().flat_map(|record| &record.hosts).filter_map(|host| host.histograms.as_deref()).collect();
+        let named: BTreeSet<&str> = records
+            .iter()
+            .flat_map(|record| &record.hosts)
+            .filter_map(|host| host.histograms.as_deref())
+            .collect();
         let path = self.path().join(HISTOGRAMS);
         let mut unnamed = Vec::new();
         for entry in fs::read_dir(&path).at(&path, "read it")? {

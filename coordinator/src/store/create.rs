@@ -47,7 +47,8 @@ impl RunDir {
         names.retain(|name| name != OF_FILE_SYSTEM);
         names.sort();
         let Some(first) = names.first() else { return Ok(()) };
-        let is_run = [SCENARIO, PLAN, TRIALS, HISTOGRAMS].iter().any(|own| names.iter().any(|name| name == own));
+        let is_run =
+            [SCENARIO, PLAN, TRIALS, HISTOGRAMS].iter().any(|own| names.iter().any(|name| name == own));
         let path = path.to_owned();
         Err(if is_run {
             StoreError::Taken { path }

@@ -76,7 +76,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// The error of a file, or a part of it, that does not have its checksum.
-    pub(super) fn changed(path: PathBuf, place: impl Into<String>) -> Self {
+    pub(crate) fn changed(path: PathBuf, place: impl Into<String>) -> Self {
         Self::Corrupt { path, place: place.into(), message: CHANGED.into() }
     }
 

@@ -38,8 +38,8 @@ pub use error::StoreError;
 pub use hosts::HostEntry;
 use journal::{FORMAT, Journal, LostHost};
 pub use jsonl::Trials;
-use lock::{Lock, NotLocked};
 pub use lock::Writer;
+use lock::{Lock, NotLocked};
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -263,8 +263,8 @@ impl RunDir {
     }
 
     /// The intervals of a host (by its index in the record): edges and bytes from the record, histograms from
-    /// the interval log. The log must have the checksum in the record, name the trial and the host, and contain as many
-    /// operations as the host counted.
+    /// the interval log. The log must name the trial and the host, and have the checksum in the record, or contain as
+    /// many operations as the host counted if an earlier release recorded no checksum.
     ///
     /// # Errors
     /// The log cannot be read or does not match the record.
@@ -283,7 +283,11 @@ impl RunDir {
         if host.histograms_sha256.as_ref().is_some_and(|known| seal::sha256(&text) != *known) {
             return Err(StoreError::changed(path, "the file"));
         }
-        hlog::read(&text, trial, host).map_err(|(place, message)| StoreError::Corrupt { path, place, message })
+        hlog::read(&text, trial, host).map_err(|(place, message)| StoreError::Corrupt {
+            path,
+            place,
+            message,
+        })
     }
 }
 

@@ -41,7 +41,8 @@ impl TrialRecord {
     /// Whether every host ran it to its end. A resumed run executes any other trial again.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let ended = |host: &HostTrial| host.finished.as_ref().is_some_and(|finished| !finished.window.cut_short);
+        let ended =
+            |host: &HostTrial| host.finished.as_ref().is_some_and(|finished| !finished.window.cut_short);
         !self.hosts.is_empty() && self.hosts.iter().all(|host| host.refusal.is_none() && ended(host))
     }
 }

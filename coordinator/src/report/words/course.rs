@@ -17,9 +17,8 @@ pub(in crate::report) fn pauses(pauses: &[Pause]) -> Option<String> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    (!listed.is_empty()).then(|| {
-        format!("Resumed after {}: {}{more}", some(pauses.len(), "pause"), listed.join("; "))
-    })
+    (!listed.is_empty())
+        .then(|| format!("Resumed after {}: {}{more}", some(pauses.len(), "pause"), listed.join("; ")))
 }
 
 fn pause(pause: &Pause) -> String {
