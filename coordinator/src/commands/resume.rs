@@ -154,7 +154,7 @@ fn check(directory: &mut RunDir) -> Result<Journal, ResumeRefusal> {
         return Err(ResumeRefusal::Edited { path: path.join(SCENARIO) });
     }
     if directory.sha256(HOSTS)? != journal.hosts_sha256 {
-        return Err(StoreError::changed(path.join(HOSTS), "the file").into());
+        return Err(StoreError::changed(path.join(HOSTS), "contents").into());
     }
     Ok(journal)
 }

@@ -61,7 +61,7 @@ impl RunDir {
             message: error.to_string(),
         })?;
         match seal::check(&bytes) {
-            Seal::Broken => Err(StoreError::changed(path, "the file")),
+            Seal::Broken => Err(StoreError::changed(path, "contents")),
             Seal::Absent | Seal::Fits => Ok(value),
         }
     }

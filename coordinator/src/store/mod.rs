@@ -281,7 +281,7 @@ impl RunDir {
         }
         let text = fs::read(&path).at(&path, "read it")?;
         if host.histograms_sha256.as_ref().is_some_and(|known| seal::sha256(&text) != *known) {
-            return Err(StoreError::changed(path, "the file"));
+            return Err(StoreError::changed(path, "contents"));
         }
         hlog::read(&text, trial, host).map_err(|(place, message)| StoreError::Corrupt {
             path,
