@@ -118,7 +118,7 @@ mod tests {
     use crate::{
         metric::Better,
         stats::{
-            difference::Difference,
+            difference::{Difference, Variances},
             holm::holm,
             verdict::{DEFAULT_MARGIN, verdict},
         },
@@ -168,6 +168,7 @@ mod tests {
                 Difference {
                     log_ratio: mean,
                     error: sd / (pairs as f64).sqrt(),
+                    variances: Variances::default(),
                     pairs,
                     length: judged.length,
                 }
