@@ -8,13 +8,13 @@
 //! Biology 3, 2004.) `docs/adr/0034-noise-is-shared-over-a-run.md` gives the reasons and the measurements.
 
 mod mixture;
-pub mod prior;
+mod prior;
 
-pub use self::mixture::Term;
 use self::{
     mixture::{half_width, tail},
-    prior::{Cell, Prior},
+    prior::Prior,
 };
+pub use self::{mixture::Term, prior::Cell};
 use super::difference::{Difference, ROUNDING};
 
 /// If the variance within blocks is at least this share of the variance between all trials, on average over the family,
@@ -112,6 +112,13 @@ pub fn pool(family: &[Member]) -> Vec<Pooled> {
         },
     };
     family.iter().map(of).collect()
+}
+
+/// The smallest mean that is significant at this level for the first cell of a family, times the root of the number of
+/// blocks. `None` for fewer than two cells.
+#[must_use]
+pub fn critical(family: &[Cell], level: f64) -> Option<f64> {
+    half_width(&Prior::of(family)?.mixture(family.first()?), level)
 }
 
 impl Pooled {
