@@ -10,11 +10,11 @@
 mod mixture;
 mod prior;
 
+pub use self::{mixture::Term, prior::Cell};
 use self::{
     mixture::{half_width, tail},
     prior::Prior,
 };
-pub use self::{mixture::Term, prior::Cell};
 use super::difference::{Difference, ROUNDING};
 
 /// If the variance within blocks is at least this share of the variance between all trials, on average over the family,
@@ -66,10 +66,12 @@ impl Spread {
         if mean(|found| found.variances.paired / found.variances.unpaired()) < NOTHING_SHARED {
             return Self::Paired;
         }
-        Self::Unpaired(1.0 / mean(|found| {
-            let of = found.variances;
-            (of.arm.powi(2) + of.baseline.powi(2)) / of.unpaired().powi(2)
-        }))
+        Self::Unpaired(
+            1.0 / mean(|found| {
+                let of = found.variances;
+                (of.arm.powi(2) + of.baseline.powi(2)) / of.unpaired().powi(2)
+            }),
+        )
     }
 
     fn rate(self) -> f64 {

@@ -141,9 +141,8 @@ mod tests {
 
     #[test]
     fn gives_the_number_of_trials_a_verdict_needs() {
-        let needed = |least, most, everywhere| {
-            trials_needed(&TrialsNeeded { least, most: Some(most), everywhere })
-        };
+        let needed =
+            |least, most, everywhere| trials_needed(&TrialsNeeded { least, most: Some(most), everywhere });
         let open = TrialsNeeded { least: 7, most: None, everywhere: true };
         assert_eq!(trials_needed(&open), "needs 7 or more further trials");
         assert_eq!(needed(9, 9, true), "needs about 9 more trials");

@@ -85,7 +85,13 @@ impl Model {
     ];
 
     /// A run in which all true ratios are 1. The arms of a point run one after the other, as in a plan.
-    pub(super) fn run(self, noise: f64, blocks: usize, [points, arms]: [usize; 2], random: &mut Random) -> Run {
+    pub(super) fn run(
+        self,
+        noise: f64,
+        blocks: usize,
+        [points, arms]: [usize; 2],
+        random: &mut Random,
+    ) -> Run {
         const STAYS: f64 = 0.95;
         let own = self.own(noise, [points, arms], random);
         let mut values = vec![vec![Vec::with_capacity(blocks); arms]; points];

@@ -57,8 +57,7 @@ impl Counts {
     fn add(&mut self, found: &[Pooled], look: u32) -> bool {
         let p: Vec<f64> = found.iter().map(|found| found.p_value().unwrap()).collect();
         let adjusted: Vec<f64> = holm(&p).iter().map(|adjusted| adjust(adjusted.p, look)).collect();
-        let count =
-            |p: &[f64]| found.iter().zip(p).filter(|(found, p)| finds(found, **p)).count();
+        let count = |p: &[f64]| found.iter().zip(p).filter(|(found, p)| finds(found, **p)).count();
         let (alone, corrected) = (count(&p), count(&adjusted));
         self.runs += 1;
         self.alone += alone;
@@ -123,7 +122,8 @@ fn equal_arms_have_few_false_verdicts_in_many_runs() {
 fn finds_real_differences_with_few_trials() {
     let five = run(Model::LogNormal, 0.02, 5, 1.05, 1000).shares();
     let two = run(Model::LogNormal, 0.05, 2, 2.0, 1000).shares();
-    let of = |[alone, corrected, _]: [f64; 3]| format!("{alone:.2} % alone, {corrected:.2} % after correction");
+    let of =
+        |[alone, corrected, _]: [f64; 3]| format!("{alone:.2} % alone, {corrected:.2} % after correction");
     println!("found, 1000 runs of 12 comparisons:\n  5 % at 2 %, 5 trials:     {}", of(five));
     println!("  factor 2 at 5 %, 2 trials: {}", of(two));
     assert!(five[0] >= 95.0 && two[1] >= 99.0, "{five:?} {two:?}");
@@ -177,7 +177,10 @@ fn continued(runs: usize) -> Vec<(String, f64, f64)> {
         }
     }
     let lines = all.iter().map(|(what, first, any)| format!("  {what:<28} {first:5.2} %  {any:5.2} %\n"));
-    println!("A/A, {runs} runs continued until a verdict: false at the first look, and at any of four\n{}", lines.collect::<String>());
+    println!(
+        "A/A, {runs} runs continued until a verdict: false at the first look, and at any of four\n{}",
+        lines.collect::<String>()
+    );
     all
 }
 
