@@ -40,7 +40,7 @@ use self::{
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
-    comparison::{Comparison, TooFewUrgent, Unjudged, Verdict},
+    comparison::{Comparison, TooFewUrgent, TrialsRange, Unjudged, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
