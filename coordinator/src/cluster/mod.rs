@@ -116,6 +116,8 @@ pub struct Host {
     pub name: String,
     /// The address of its agent, for people.
     pub address: String,
+    /// The name in its certificate, if the inventory names one.
+    pub tls_name: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its fingerprint and capabilities.
@@ -163,7 +165,9 @@ impl Cluster {
                 let reached = async {
                     let link = connect::reach(&spec, &security, &timing).await?;
                     let address = spec.address.to_string();
-                    Host::meet(spec.name.clone(), address, spec.labels.clone(), link, timing).await
+                    let met =
+                        Host::meet(spec.name.clone(), address, spec.labels.clone(), link, timing).await?;
+                    Ok::<_, Refusal>(Host { tls_name: spec.tls_name.clone(), ..met })
                 };
                 let reached = reached.await;
                 let name = spec.name;
@@ -340,7 +344,7 @@ impl Host {
             Ok(Err(status)) => return Err(HostRefusal::NoClock { why: connect::status_text(&status) }.into()),
             Err(_) => return Err(connect::silent(Question::Clock, timing.answer)),
         };
-        let (clock_read, lost, lease) = (Instant::now(), None, None);
-        Ok(Self { name, address, labels, description, clock, lost, clock_read, client, lease })
+        let (clock_read, tls_name, lost, lease) = (Instant::now(), None, None, None);
+        Ok(Self { name, address, tls_name, labels, description, clock, lost, clock_read, client, lease })
     }
 }

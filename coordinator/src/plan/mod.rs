@@ -52,7 +52,8 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_after: Option<u32>,
     /// The trials in the order in which they run: first the audits, which also show early which cells cannot run,
-    /// then the timed trials, block by block. Each block runs every cell once, in a separate random order.
+    /// then the timed trials, block by block. Each block runs every cell once, the arms of a
+    /// point one after the other, in a random order that is balanced over the blocks.
     pub trials: Vec<PlannedTrial>,
 }
 
@@ -126,6 +127,15 @@ impl Plan {
             trial.workload.runtime = trial.workload.runtime.min(AUDIT_RUNTIME);
         }
         trial
+    }
+
+    /// Appends further blocks. They are those that a plan with more trials has after the same ones: their order and
+    /// seeds do not depend on when they are appended.
+    pub fn extend(&mut self, trials: u32) {
+        let planned = self.trials_per_cell;
+        self.trials_per_cell = planned.saturating_add(trials);
+        let all = order::order(&self.cells, self.trials_per_cell, self.seed);
+        self.trials.extend(all.into_iter().filter(|trial| trial.block > planned));
     }
 
     /// The estimated duration of the run: the time of every trial with [`OVERHEAD_PER_TRIAL`], and filling every

@@ -52,7 +52,9 @@ pub(super) fn limit(found: &Limit) -> Labelled {
         Some(Shipped::Ramdisk) => "; scenarios/ramdisk.yaml shows the software gap",
         None => "",
     };
-    Labelled { label: "Limit".into(), text: format!("{by}, from {} on{shown}", params::point(&found.from)) }
+    let point = params::point(&found.from);
+    let place = if found.last_only { format!("at {point}") } else { format!("from {point} on") };
+    Labelled { label: "Limit".into(), text: format!("{by}, {place}{shown}") }
 }
 
 /// `One thread`, `16 threads`; `N threads` if the number varies.
@@ -205,7 +207,7 @@ mod tests {
 
     fn standing(facet: Facet, range: [f64; 2]) -> Standing {
         let all_close = range[0] > 0.83 && range[1] < 1.2;
-        let needed = TrialsNeeded { least: 9, most: 234, everywhere: true };
+        let needed = TrialsNeeded { least: 9, most: Some(234), everywhere: true };
         Standing {
             facet,
             comparisons: 6,
