@@ -33,6 +33,7 @@ pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod latency;
+mod load_curve;
 pub mod measured;
 pub mod merge;
 pub mod noise;
@@ -150,6 +151,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         explanations: Vec::new(),
         ladders: Vec::new(),
         crossovers: Vec::new(),
+        loads: Vec::new(),
         host_differences: fingerprint::differences(&hosts),
         trend: Vec::new(),
         calibration,
@@ -171,6 +173,7 @@ pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
     explain::explain(set, ladder, &idle);
+    set.loads = load_curve::curves(set);
     set.answer = answer::answer(set, &idle, &Loads::of(plan));
 }
 

@@ -24,6 +24,7 @@ pub mod explanation;
 pub mod insight;
 pub mod lane;
 mod latency;
+pub mod load;
 pub mod placement;
 mod ring;
 pub mod run_diff;
@@ -37,6 +38,7 @@ use self::{
     crossover::Crossover,
     explanation::Explanation,
     insight::{FactDifference, TrendLine, Waterfall},
+    load::LoadCurve,
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
@@ -109,6 +111,9 @@ pub struct ComparisonSet {
     #[serde(skip)]
     #[schemars(skip)]
     pub crossovers: Vec<Crossover>,
+    /// Arms in open loop over the offered rates: how far they keep up, and where queueing begins.
+    #[serde(default)]
+    pub loads: Vec<LoadCurve>,
     /// Facts in which the hosts differ.
     #[serde(default)]
     pub host_differences: Vec<FactDifference>,

@@ -6,6 +6,7 @@ pub(in crate::report) mod course;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
+mod load;
 pub(crate) mod run_diff;
 
 use crate::{
