@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::outcome::Interval;
 
-use super::{precision::PrecisionTracker, repeats::MAX_REPEATS};
+use super::precision::PrecisionTracker;
 use crate::{
     analysis::noise,
     plan::{Plan, PlannedTrial},
@@ -12,6 +12,9 @@ use crate::{
     store::{RunDir, StoreError, record::TrialRecord},
     summary::course::PauseReason,
 };
+
+/// The maximum number of repeats of a noisy trial within its block.
+pub const MAX_REPEATS: u32 = 2;
 
 /// What is recorded of a plan. A trial that a host refused or lost, or that was cut short, counts as not recorded.
 #[derive(Debug)]

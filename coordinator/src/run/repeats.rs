@@ -3,11 +3,8 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use super::driver::Driver;
+use super::{driver::Driver, recorded::MAX_REPEATS};
 use crate::plan::{Plan, PlannedTrial};
-
-/// The maximum number of repeats of a noisy trial within its block.
-pub const MAX_REPEATS: u32 = 2;
 
 /// The noisy trials of the current block. A cell has at most as many repeats as trials, so that lasting noise at
 /// most doubles a run.
