@@ -237,6 +237,7 @@ impl Fixture {
             finished: Some(finished),
             refusal: None,
             histograms: None,
+            histograms_sha256: None,
         };
         (trial, intervals)
     }

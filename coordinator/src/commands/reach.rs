@@ -1,11 +1,14 @@
 //! Connects to the hosts of `--agents` or `--inventory`, or starts an embedded agent.
 
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 
 use miette::miette;
 
 use crate::{
-    cluster::{Cluster, EmbeddedOptions, HostError, Timing, inventory},
+    cluster::{
+        Cluster, EmbeddedOptions, HostError, Timing,
+        inventory::{self, HostSpec},
+    },
     commands::args::HostArgs,
     exit::Exit,
     screen::Screen,
@@ -17,18 +20,7 @@ pub(super) async fn reach(args: &HostArgs, screen: &Screen) -> Result<(Cluster, 
     let specs = match (&args.agents, &args.inventory) {
         (Some(agents), _) => inventory::from_list(agents),
         (None, Some(file)) => inventory::from_file(file),
-        (None, None) => {
-            let program = std::env::current_exe().map_err(|error| {
-                screen.error(&miette!("cannot find the coordinator's own executable: {error}"));
-                Exit::Host
-            })?;
-            let data_dir = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("."));
-            let options = EmbeddedOptions { program, data_dir };
-            let cluster = Cluster::embedded(&options, Timing::default(), screen).await;
-            return cluster
-                .map(|cluster| (cluster, Exit::Done))
-                .map_err(|error| report_errors(screen, [error]));
-        }
+        (None, None) => return embedded(&data_dir(args), screen).await,
     };
     let refused = |error: inventory::InventoryError| {
         screen.error(&error.into());
@@ -36,9 +28,31 @@ pub(super) async fn reach(args: &HostArgs, screen: &Screen) -> Result<(Cluster, 
     };
     let specs = specs.map_err(refused)?;
     inventory::check_distinct(&specs).await.map_err(refused)?;
+    Ok(served(specs, screen).await)
+}
+
+/// The directory of an embedded agent's files, absolute.
+pub(super) fn data_dir(args: &HostArgs) -> PathBuf {
+    let data_dir = args.data_dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    path::absolute(&data_dir).unwrap_or(data_dir)
+}
+
+/// Starts an embedded agent.
+pub(super) async fn embedded(data_dir: &Path, screen: &Screen) -> Result<(Cluster, Exit), Exit> {
+    let program = std::env::current_exe().map_err(|error| {
+        screen.error(&miette!("cannot find the coordinator's own executable: {error}"));
+        Exit::Host
+    })?;
+    let options = EmbeddedOptions { program, data_dir: data_dir.to_owned() };
+    let cluster = Cluster::embedded(&options, Timing::default(), screen).await;
+    cluster.map(|cluster| (cluster, Exit::Done)).map_err(|error| report_errors(screen, [error]))
+}
+
+/// Connects to all reachable hosts and reports the others.
+pub(super) async fn served(specs: Vec<HostSpec>, screen: &Screen) -> (Cluster, Exit) {
     let (cluster, errors) = Cluster::connect_some(specs, Timing::default()).await;
     let exit = if errors.is_empty() { Exit::Done } else { report_errors(screen, errors) };
-    Ok((cluster, exit))
+    (cluster, exit)
 }
 
 /// Reports every host that is unreachable or refused.

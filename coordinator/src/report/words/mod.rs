@@ -2,9 +2,11 @@
 
 pub(crate) mod answer;
 pub(crate) mod concurrency;
+pub(in crate::report) mod course;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
+mod load;
 pub(crate) mod run_diff;
 
 use crate::{
