@@ -181,6 +181,7 @@ pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
     let entry = |host: &Host| HostEntry {
         name: host.name.clone(),
         address: host.address.clone(),
+        tls_name: host.tls_name.clone(),
         labels: host.labels.clone(),
         description: host.description.clone(),
     };
