@@ -41,6 +41,12 @@ pub trait Notice {
         0.0
     }
 
+    /// Whether a verdict may be wrong, or is missing, because of what the notice is about. One whose effect is not known
+    /// counts as affecting verdicts.
+    fn affects_verdicts(&self) -> bool {
+        true
+    }
+
     /// The facts as JSON; `None` if only the text is known.
     fn facts(&self) -> Option<Value>;
 
@@ -65,6 +71,8 @@ pub struct Entry {
     pub when: &'static str,
     /// Its remedies, as format strings whose arguments are facts. The facts decide which one is shown.
     pub remedies: &'static [&'static str],
+    /// Whether it affects verdicts: `true`, `false`, or an expression of the facts that decide.
+    pub affects_verdicts: &'static str,
 }
 
 /// The notices on one subject, as the list of all notices shows them.
@@ -131,6 +139,16 @@ impl Notice for Recorded {
 
     fn facts(&self) -> Option<Value> {
         None
+    }
+}
+
+/// The only element, or `true`.
+#[doc(hidden)]
+#[must_use]
+pub const fn given_or_true(given: &[&'static str]) -> &'static str {
+    match given {
+        [given] => given,
+        _ => "true",
     }
 }
 

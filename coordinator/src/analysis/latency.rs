@@ -44,15 +44,17 @@ impl Times {
 
 /// Percentiles over all trials; `p50` and `p99` are those of each trial.
 pub(super) fn percentiles(latency: &Histogram<u64>, p50: Vec<f64>, p99: Vec<f64>) -> Latency {
+    let at = |quantile| latency.value_at_quantile(quantile);
+    let around = |quantile, of_trials: &[f64]| stats::positive_interval(at(quantile) as f64, of_trials);
     Latency {
         mean: latency.mean(),
-        p50: latency.value_at_quantile(0.5),
-        p90: latency.value_at_quantile(0.9),
-        p99: latency.value_at_quantile(0.99),
-        p99_9: latency.value_at_quantile(0.999),
-        p99_99: latency.value_at_quantile(0.9999),
+        p50: at(0.5),
+        p90: at(0.9),
+        p99: at(0.99),
+        p99_9: at(0.999),
+        p99_99: at(0.9999),
         max: latency.max(),
-        ci95: LatencyIntervals { p50: stats::t_interval(&p50), p99: stats::t_interval(&p99) },
+        ci95: LatencyIntervals { p50: around(0.5, &p50), p99: around(0.99, &p99) },
         samples: LatencySamples { p50, p99 },
     }
 }

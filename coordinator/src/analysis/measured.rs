@@ -82,7 +82,8 @@ impl Measured for ComparisonSet {
     }
 
     fn interval(&self, arm: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {
-        stats::t_interval(metric.samples(self.cell(arm, point)?))
+        let cell = self.cell(arm, point)?;
+        stats::positive_interval(metric.of(cell)?, metric.samples(cell))
     }
 
     fn ratio_interval(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<[f64; 2]> {

@@ -18,8 +18,8 @@ use crate::{
 Example:
   coordinator import job.fio > job.yaml
 
-The scenario goes to standard output. Options that were not imported are listed with their lines on standard
-error, and in comments of the scenario.")]
+The scenario goes to standard output. Options that were not imported, or not as they are, are listed with their lines
+on standard error, and in comments of the scenario.")]
 pub struct ImportArgs {
     /// The job file.
     #[arg(value_name = "JOB.fio")]
@@ -61,6 +61,6 @@ pub fn import(args: &ImportArgs, screen: &Screen) -> Exit {
 }
 
 fn say(screen: &Screen, note: &Note) {
-    let word = if note.grave { "caution: not imported" } else { "not imported" };
-    screen.line(&format!("{word}: {note}"));
+    let caution = if note.grave { "caution: " } else { "" };
+    screen.line(&format!("{caution}{}: {note}", note.fate()));
 }

@@ -36,7 +36,7 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
         let line = jobs.last().map_or(0, |job| job.line);
         let why = "fio runs sections without stonewall at once, each disturbing the others; Ringbench runs one arm \
                    at a time";
-        notes.push(Note { line, what: format!("{all} sections"), why: why.into(), grave: true });
+        notes.push(Note::left_out(line, format!("{all} sections"), why, true));
     }
     let sweep = grid.unwrap_or_default();
     let mut arms: IndexMap<String, (Keys, Option<String>)> = IndexMap::new();
@@ -45,12 +45,7 @@ pub(super) fn choose(mut jobs: Vec<Job>, notes: &mut Vec<Note>) -> Chosen {
         if arms.values().any(|arm| alike(&arm)) {
             if sweep.is_empty() {
                 let why = "it is the same as an earlier section; one arm represents both";
-                notes.push(Note {
-                    line: job.line,
-                    what: format!("[{}]", job.name),
-                    why: why.into(),
-                    grave: true,
-                });
+                notes.push(Note::left_out(job.line, format!("[{}]", job.name), why, true));
             }
             continue;
         }
@@ -164,7 +159,7 @@ fn largest_group(jobs: Vec<Job>, notes: &mut Vec<Note>) -> Vec<Job> {
             differ.join(", "),
             job.name
         );
-        notes.push(Note { line: job.line, what: format!("[{}]", job.name), why, grave: true });
+        notes.push(Note::left_out(job.line, format!("[{}]", job.name), why, true));
     }
     kept
 }

@@ -28,7 +28,10 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
     let complete = options.left.get("iodepth_batch_complete").cloned();
     if let (true, Some((batch, line))) = (queues, options.take("iodepth_batch_complete", number)) {
         match (batch, complete) {
-            (0, Some(option)) => options.note(&option, "Ringbench waits for at least one completion", true),
+            (0, Some(option)) => {
+                let why = "Ringbench waits for at least one completion";
+                options.note_became(&option, "complete_batch: 1", why, true);
+            }
             (batch, _) => _ = engine.insert("complete_batch", (json!(batch), line)),
         }
     }
@@ -61,12 +64,8 @@ pub(super) fn knobs(options: &mut Options, name: &str, engine: &mut Keys) {
     if name == "nvme" {
         match options.text("cmd_type") {
             Some((kind, line)) if kind != "nvme" => {
-                options.say(
-                    line,
-                    format!("cmd_type={kind}"),
-                    "only NVMe commands are supported; read as nvme",
-                    true,
-                );
+                let why = "only NVMe commands are supported";
+                options.say_became((line, &format!("cmd_type={kind}")), "engine: nvme", why, true);
             }
             _ => {}
         }

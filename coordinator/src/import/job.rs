@@ -3,17 +3,37 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-/// A part of the job file that the scenario does not contain.
+/// A part of the job file that the scenario does not contain, or contains in another form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// The line in the job file, from 1.
     pub line: usize,
     /// The option or section as written.
     pub what: String,
-    /// Why it is not imported, and the remedy if there is one.
+    /// What stands for it in the scenario, such as `rate: 1000`; `None` if nothing does.
+    pub became: Option<String>,
+    /// Why it is not imported as it is, and the remedy if there is one.
     pub why: String,
     /// Whether the scenario therefore measures something else.
     pub grave: bool,
+}
+
+impl Note {
+    /// A part that nothing stands for.
+    pub(super) fn left_out(
+        line: usize,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        grave: bool,
+    ) -> Self {
+        Self { line, what: what.into(), became: None, why: why.into(), grave }
+    }
+
+    /// `imported` if something stands for it, or `not imported`.
+    #[must_use]
+    pub fn fate(&self) -> &'static str {
+        if self.became.is_some() { "imported" } else { "not imported" }
+    }
 }
 
 /// A key of a scenario: its value, and its line in the job file.

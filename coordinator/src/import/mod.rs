@@ -44,7 +44,7 @@ pub struct Source<'a> {
 pub struct Imported {
     /// The YAML of a valid scenario, with comments.
     pub yaml: String,
-    /// The parts that were not imported, by line.
+    /// The parts that were not imported, or in another form, by line.
     pub notes: Vec<Note>,
     /// The sections that became arms or points.
     pub sections: Vec<String>,
@@ -90,12 +90,12 @@ pub fn import(text: &str, source: &Source<'_>, only: &[String]) -> Result<Import
         notes.sort();
         ImportError { path: source.path.to_owned(), notes }
     };
-    let whole = |what: &str, why: String| vec![Note { line: 0, what: what.into(), why, grave: true }];
+    let whole = |what: &str, why: String| vec![Note::left_out(0, what, why, true)];
     let file = jobfile::parse(text, source);
     let mut notes: Vec<Note> = file
         .stray
         .iter()
-        .map(|stray| Note { line: stray.line, what: stray.text.clone(), why: stray.why.clone(), grave: true })
+        .map(|stray| Note::left_out(stray.line, stray.text.clone(), stray.why.clone(), true))
         .collect();
     if file.sections.is_empty() {
         notes.extend(whole(
@@ -147,5 +147,5 @@ fn located(problem: &Problem, chosen: &choose::Chosen) -> Note {
     let blocks = chosen.jobs.iter().flat_map(|job| [&job.engine, &job.work]);
     let line = blocks.filter_map(|keys| keys.get(key)).map(|(_, line)| *line).next();
     let line = line.or_else(|| chosen.jobs.first().map(|job| job.line)).unwrap_or(0);
-    Note { line, what: key.to_owned(), why: problem.message().to_owned(), grave: true }
+    Note::left_out(line, key.to_owned(), problem.message().to_owned(), true)
 }

@@ -57,15 +57,44 @@ impl Options {
         self.take(key, |text| size(text.split(['-', ',']).next().unwrap_or_default(), base))
     }
 
+    /// Notes an option that nothing stands for in the scenario.
     pub(super) fn note(&mut self, option: &Opt, why: impl Into<String>, grave: bool) {
-        let what = match option.value.as_str() {
-            "" => option.key.clone(),
-            value => format!("{}={value}", option.key),
-        };
-        self.notes.push(Note { line: option.line, what, why: why.into(), grave });
+        self.say(option.line, written(option), why, grave);
     }
 
+    /// Notes a part of the section that nothing stands for in the scenario.
     pub(super) fn say(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>, grave: bool) {
-        self.notes.push(Note { line, what: what.into(), why: why.into(), grave });
+        self.notes.push(Note::left_out(line, what, why, grave));
+    }
+
+    /// Notes an option that `became` stands for, and how that differs.
+    pub(super) fn note_became(
+        &mut self,
+        option: &Opt,
+        became: impl Into<String>,
+        why: impl Into<String>,
+        grave: bool,
+    ) {
+        self.say_became((option.line, &written(option)), became, why, grave);
+    }
+
+    /// Notes a part of the section, given by line and text, that `became` stands for, and how that differs.
+    pub(super) fn say_became(
+        &mut self,
+        (line, what): (usize, &str),
+        became: impl Into<String>,
+        why: impl Into<String>,
+        grave: bool,
+    ) {
+        let became = Some(became.into());
+        self.notes.push(Note { became, ..Note::left_out(line, what, why, grave) });
+    }
+}
+
+/// `key=value`, or `key` without a value.
+fn written(option: &Opt) -> String {
+    match option.value.as_str() {
+        "" => option.key.clone(),
+        value => format!("{}={value}", option.key),
     }
 }

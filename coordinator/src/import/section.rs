@@ -16,7 +16,7 @@ use super::{
 /// Reads a section, or returns why it cannot be an arm.
 pub(super) fn job(section: &Section) -> Result<Job, Vec<Note>> {
     let mut options = Options::of(section);
-    let refuse = |line: usize, what: String, why: String| vec![Note { line, what, why, grave: true }];
+    let refuse = |line: usize, what: String, why: String| vec![Note::left_out(line, what, why, true)];
     let (ioengine, engine_line) = options.text("ioengine").unwrap_or(("psync".into(), section.line));
     let name = engine_name(&ioengine)
         .ok_or_else(|| refuse(engine_line, format!("ioengine={ioengine}"), rest::why_engine(&ioengine)))?;
@@ -24,12 +24,8 @@ pub(super) fn job(section: &Section) -> Result<Job, Vec<Note>> {
     let (pattern, reads) =
         direction(&rw).ok_or_else(|| refuse(rw_line, format!("rw={rw}"), rest::why_direction(&rw)))?;
     if rw.contains(':') {
-        options.say(
-            rw_line,
-            format!("rw={rw}"),
-            "Ringbench has no strides; the part after `:` is ignored",
-            true,
-        );
+        let why = "Ringbench has no strides; the part after `:` is ignored";
+        options.say_became((rw_line, &format!("rw={rw}")), format!("pattern: {pattern}"), why, true);
     }
     let mut engine = Keys::from([("engine", (json!(name), engine_line))]);
     knobs(&mut options, name, &mut engine);

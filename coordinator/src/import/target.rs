@@ -34,19 +34,19 @@ pub(super) fn target(
         (Some(_), _) if engine == "null" => Goal::File,
         (Some(device), Some(option)) if read_percent < 100 || verify => {
             let why = format!(
-                "writing to {device} would destroy its contents, so it is never imported. To write to it \
+                "writing to {device} would destroy its contents, so the scenario does not name it. To write to it \
                  anyway, name the drive: `target: {{device: {{path: {device}, serial: S, destroy: S}}}}`, \
                  where S is its serial number"
             );
             if engine == "nvme" {
-                return Err(vec![Note {
-                    line: option.line,
-                    what: format!("filename={}", option.value),
+                return Err(vec![Note::left_out(
+                    option.line,
+                    format!("filename={}", option.value),
                     why,
-                    grave: true,
-                }]);
+                    true,
+                )]);
             }
-            options.note(option, why + ". The scenario uses a new file instead", true);
+            options.note_became(option, "a new file", why, true);
             Goal::File
         }
         // The generic node cannot be a target; the namespace is named by its block device.
@@ -54,29 +54,23 @@ pub(super) fn target(
         (Some(device), _) => Goal::Path((*device).to_owned()),
         (None, _) if engine == "nvme" => {
             let why = "the engine nvme needs a drive: filename=/dev/ng0n1".to_owned();
-            return Err(vec![Note {
-                line: section.line,
-                what: format!("[{}]", section.name),
-                why,
-                grave: true,
-            }]);
+            return Err(vec![Note::left_out(section.line, format!("[{}]", section.name), why, true)]);
         }
         (None, _) => Goal::File,
     };
     if let (Some(option), true) = (&filename, names.len() > 1) {
-        options.note(
-            option,
-            format!("{} files: Ringbench uses one target with their total size", names.len()),
-            true,
-        );
+        let why = format!("{} files: Ringbench uses one target with their total size", names.len());
+        options.note_became(option, "one target", why, true);
     }
     let many = files.filter(|(files, _)| *files > 1 && names.len() <= 1);
     if let Some((files, line)) = many {
-        options.say(line, format!("nrfiles={files}"), "Ringbench uses one file with their total size", true);
+        let why = "Ringbench uses one file with their total size";
+        options.say_became((line, &format!("nrfiles={files}")), "one file", why, true);
     }
     if let (Some(_), true, true) = (&filename, threads > 1, work["pattern"].0 == "sequential") {
         let why = "in fio every job walks the whole file from its beginning; here each thread walks through a separate part";
-        options.say(work["threads"].1, format!("numjobs={threads}"), why, true);
+        let jobs = format!("numjobs={threads}");
+        options.say_became((work["threads"].1, &jobs), format!("threads: {threads}"), why, true);
     }
     let given = options.bytes("size").filter(|(bytes, _)| *bytes > 0);
     let mut bytes = given.map_or(DEFAULT_BYTES, |(bytes, _)| bytes);
@@ -84,11 +78,17 @@ pub(super) fn target(
         bytes = bytes.saturating_mul(threads);
         let why =
             format!("in fio each job has its own file; here {threads} threads share one with the total size");
-        options.say(work["threads"].1, format!("numjobs={threads}"), why, false);
+        let jobs = format!("numjobs={threads}");
+        options.say_became((work["threads"].1, &jobs), format!("threads: {threads}"), why, false);
     }
     if given.is_none() && goal == Goal::File {
-        let why = format!("no size is given; the scenario has {}", ByteSize(DEFAULT_BYTES));
-        options.say(section.line, "no size", why, false);
+        let size = format!("size: {}", ByteSize(DEFAULT_BYTES));
+        options.say_became(
+            (section.line, "no size"),
+            size,
+            "fio would take the size of an existing file",
+            false,
+        );
     }
     if !direct && goal == Goal::File && read_percent == 100 && !verify && invalidate {
         // fio drops the file from the page cache before it starts, so warm reads would not be comparable.

@@ -56,7 +56,7 @@ fn reads_rates_of_the_matching_direction() {
     assert_eq!((each.rate.unwrap().per_second, each.read_percent), (100, 50));
     let listed = notes(&format!("{job}randrw\n")).join("\n");
     assert!(
-        listed.contains("line 5: rate_iops=100,200 (fio limits reads and writes each; here they are 300"),
+        listed.contains("line 5: rate_iops=100,200 as rate: 300, read_percent: 33 (fio limits"),
         "{listed}"
     );
     let one = "[a]\nsize=1m\nruntime=1\nrw=randrw\nrate_iops=90,\n";
@@ -72,7 +72,7 @@ fn ranges_of_sizes_become_distributions() {
     assert_eq!((parts.len(), parts[0].0.0, sizes.largest().0), (16, 24 << 10, 248 << 10));
     assert!(parts.iter().all(|(_, percent)| (6..=7).contains(percent)));
     let listed = notes(&job("24k-250k")).join("\n");
-    assert!(listed.contains("bsrange=24k-250k (16 sizes from 24KiB to 248KiB"), "{listed}");
+    assert!(listed.contains("bsrange=24k-250k as block_size: 16 sizes from 24KiB to 248KiB ("), "{listed}");
     assert_eq!(loaded(&job("8k-8k")).workload.block_size.single().map(|size| size.0), Some(8192));
 }
 

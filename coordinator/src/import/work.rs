@@ -28,10 +28,13 @@ pub(super) fn offsets(options: &mut Options, pattern: &'static str, line: usize,
                     work.insert("zipf_theta", (json!(theta), option.line));
                 }
                 _ if theta.is_empty() => {}
-                _ => options.note(&option, format!("`{theta}` is not a valid theta; 1.1 is used"), true),
+                _ => {
+                    let why = format!("`{theta}` is not a valid theta");
+                    options.note_became(&option, "pattern: zipf, zipf_theta: 1.1", why, true);
+                }
             }
         }
-        _ => options.note(&option, "only random and zipf are supported; random is used", true),
+        _ => options.note_became(&option, "pattern: random", "only random and zipf are supported", true),
     }
 }
 
@@ -66,11 +69,9 @@ pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work:
             && mixed
             && option.value.split(',').take(2).any(|side| side.trim() != of_side(&option.value).trim())
         {
-            options.note(
-                &option,
-                "Ringbench uses the same sizes for reads and writes: those of reads are used",
-                true,
-            );
+            let why = "Ringbench uses the same sizes for reads and writes: those of reads";
+            let became = format!("block_size: {}", of_side(&option.value).trim());
+            options.note_became(&option, became, why, true);
         }
     }
     let range = options.left.get("bsrange").cloned();
@@ -81,11 +82,8 @@ pub(super) fn sizes(options: &mut Options, read_percent: u32, line: usize, work:
     if let (Some((sizes, line)), Some(option)) = (spread, range) {
         let names: Vec<String> = sizes.iter().map(|bytes| ByteSize(*bytes).to_string()).collect();
         if let ([.., _, _], [first, .., last]) = (&names[..], &names[..]) {
-            let why = format!(
-                "{} sizes from {first} to {last} with about equal shares stand for the range",
-                names.len()
-            );
-            options.note(&option, why, true);
+            let sizes = format!("block_size: {} sizes from {first} to {last}", names.len());
+            options.note_became(&option, sizes, "they have about equal shares", true);
         }
         let shares =
             (0..names.len()).map(|index| (100 * (index + 1)) / names.len() - 100 * index / names.len());
@@ -107,11 +105,9 @@ pub(super) fn times(options: &mut Options, line: usize, work: &mut Keys) {
     match options.take("runtime", time).filter(|(nanos, _)| *nanos > 0) {
         Some((nanos, line)) => _ = work.insert("runtime", (duration(nanos), line)),
         None => {
-            let why = format!(
-                "the job ends when all data has been transferred; Ringbench measures for a time, here \
-                 {DEFAULT_RUNTIME} per trial"
-            );
-            options.say(line, "no runtime", why, false);
+            let why = "the job ends when all data has been transferred; Ringbench measures for a time";
+            let runtime = format!("runtime: {DEFAULT_RUNTIME}");
+            options.say_became((line, "no runtime"), runtime, why, false);
             work.insert("runtime", (json!(DEFAULT_RUNTIME), line));
         }
     }
@@ -148,10 +144,9 @@ pub(super) fn rate(options: &mut Options, threads: u64, work: &mut Keys) {
         (_, [Some(read), Some(write)]) if read.saturating_add(write) > 0 => {
             let all = read.saturating_add(write);
             let percent = (100.0 * read as f64 / all as f64).round() as u64;
-            let why = format!(
-                "fio limits reads and writes each; here they are {all} per second together, {percent} % of them reads"
-            );
-            options.note(&option, why, percent != reads);
+            let why = "fio limits reads and writes each; here they are added up and determine the mix";
+            let became = format!("rate: {}, read_percent: {percent}", all.saturating_mul(threads));
+            options.note_became(&option, became, why, percent != reads);
             work.insert("read_percent", (json!(percent), line));
             Some(all)
         }

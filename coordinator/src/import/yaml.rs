@@ -18,16 +18,15 @@ pub(super) fn write(chosen: &Chosen, path: &Path, notes: &[Note]) -> String {
         path.file_name().map_or_else(|| "a job file".into(), |name| name.to_string_lossy().into_owned());
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut out = format!("# From fio's job file {}.\n", line_of(&file));
-    for (grave, head) in [
-        (true, "CAUTION: these change the measurement"),
-        (false, "Not imported, without effect on the measurement"),
-    ] {
+    for (grave, head) in
+        [(true, "CAUTION: these change the measurement"), (false, "These do not change the measurement")]
+    {
         let of_kind: Vec<&Note> = notes.iter().filter(|note| note.grave == grave).collect();
         if !of_kind.is_empty() {
             let _ = writeln!(out, "#\n# {head}:");
         }
         for note in of_kind {
-            let _ = writeln!(out, "# not imported: {}", note_line(note));
+            let _ = writeln!(out, "# {}: {}", note.fate(), note_line(note));
         }
     }
     let _ = writeln!(out, "\nname: {}", quoted_if_needed(&fit(&stem, true)));
@@ -149,10 +148,11 @@ fn line_of(text: &str) -> String {
     text.chars().map(|c| if ends(c) { ' ' } else { c }).collect()
 }
 
-/// `line 12: rwmixcycle=10 (why)`.
+/// `line 12: rwmixcycle=10 (why)`, or `line 12: numjobs=2 as threads: 2 (why)`.
 pub(super) fn note_line(note: &Note) -> String {
     let place = if note.line == 0 { String::new() } else { format!("line {}: ", note.line) };
-    line_of(&format!("{place}{} ({})", note.what, note.why))
+    let became = note.became.as_ref().map_or_else(String::new, |became| format!(" as {became}"));
+    line_of(&format!("{place}{}{became} ({})", note.what, note.why))
 }
 
 impl std::fmt::Display for Note {

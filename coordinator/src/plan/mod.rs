@@ -52,7 +52,8 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_after: Option<u32>,
     /// The trials in the order in which they run: first the audits, which also show early which cells cannot run,
-    /// then the timed trials, block by block. Each block runs every cell once, in a separate random order.
+    /// then the timed trials, block by block. Each block runs every cell once, the arms of a
+    /// point one after the other, in a random order that is balanced over the blocks.
     pub trials: Vec<PlannedTrial>,
 }
 

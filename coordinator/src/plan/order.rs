@@ -1,22 +1,27 @@
 //! The order of trials and their seeds. Both depend only on the plan's seed, so that a run can be repeated.
 
+mod balance;
+#[cfg(test)]
+mod simulation;
+
 use std::collections::HashMap;
 
 use proto::trial::Measure;
 use rand_core::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use self::balance::Balanced;
 use super::PlannedTrial;
 use crate::scenario::Cell;
 
-/// First an audit of each cell, then `blocks` blocks. Each block runs every cell once, in a separate random order.
+/// First an audit of each cell, then `blocks` blocks, each of which runs every cell once.
 pub(super) fn order(cells: &[Cell], blocks: u32, seed: u64) -> Vec<PlannedTrial> {
     let points = point_indices(cells);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let audits = within_blocks(&points, 1, &mut random);
+    let timed = within_blocks(&points, blocks, &mut random);
     let mut trials = Vec::with_capacity(cells.len() * (blocks as usize + 1));
-    for block in 0..=blocks {
-        let mut order: Vec<usize> = (0..cells.len()).collect();
-        shuffle(&mut order, &mut random);
+    for (block, order) in (0..).zip(audits.into_iter().chain(timed)) {
         for cell in order {
             trials.push(PlannedTrial {
                 id: format!("{:04}-{}", trials.len() + 1, cells[cell].arm),
@@ -28,6 +33,30 @@ pub(super) fn order(cells: &[Cell], blocks: u32, seed: u64) -> Vec<PlannedTrial>
         }
     }
     trials
+}
+
+/// The order of the cells in each of `blocks` blocks, from the point of each cell.
+///
+/// The cells of a point run one after the other, because that is how close in time arms can be compared. The order of
+/// the points, and that of the arms within each point, are balanced over the blocks.
+fn within_blocks(points: &[usize], blocks: u32, random: &mut impl RngCore) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (cell, point) in points.iter().enumerate() {
+        if *point == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[*point].push(cell);
+    }
+    let mut places = Balanced::new(groups.len());
+    let mut arms: Vec<Balanced> = groups.iter().map(|group| Balanced::new(group.len())).collect();
+    let mut block = || {
+        let mut order = Vec::with_capacity(points.len());
+        for point in places.next_order(random) {
+            order.extend(arms[point].next_order(random).into_iter().map(|arm| groups[point][arm]));
+        }
+        order
+    };
+    (0..blocks).map(|_| block()).collect()
 }
 
 /// The index of each cell's point, in order of first occurrence.

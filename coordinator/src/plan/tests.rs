@@ -78,6 +78,40 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
+    fn arms_of_a_point_are_neighbours_and_take_each_place_equally_often(
+        count in 1u32..5, squares in 1u32..4, seed in any::<u64>()
+    ) {
+        let depths: Vec<u32> = (1..=count).collect();
+        // Two block sizes at each depth, and two arms.
+        let (points, arms) = (2 * count as usize, 2);
+        let planned = plan(&loaded(&depths, squares * 2 * count), seed).unwrap();
+        let timed: Vec<&PlannedTrial> = planned.trials.iter().filter(|trial| trial.block > 0).collect();
+        let blocks: Vec<&[&PlannedTrial]> = timed.chunks(points * arms).collect();
+        let params = |trial: &PlannedTrial| &planned.cells[trial.cell].params;
+        for block in &blocks {
+            prop_assert!(block.chunks(arms).all(|group| group.iter().all(|one| params(one) == params(group[0]))));
+        }
+        for some in blocks.chunks(arms) {
+            let mut places: Vec<(usize, usize)> = some
+                .iter()
+                .flat_map(|block| block.iter().enumerate().map(|(place, trial)| (trial.cell, place % arms)))
+                .collect();
+            places.sort_unstable();
+            let each = (0..planned.cells.len()).flat_map(|cell| (0..arms).map(move |place| (cell, place)));
+            prop_assert_eq!(places, each.collect::<Vec<_>>(), "each arm takes each place of its point once");
+        }
+        for some in blocks.chunks(points) {
+            let mut places = HashSet::new();
+            for block in some {
+                for (place, group) in block.chunks(arms).enumerate() {
+                    places.insert((planned.cells[group[0].cell].params.clone().into_iter().collect::<Vec<_>>(), place));
+                }
+            }
+            prop_assert_eq!(places.len(), points * points, "each point takes each place of a block once");
+        }
+    }
+
+    #[test]
     fn every_block_runs_every_cell_once(count in 1u32..5, trials in 1u32..6, seed in any::<u64>()) {
         let depths: Vec<u32> = (1..=count).collect();
         let loaded = loaded(&depths, trials);

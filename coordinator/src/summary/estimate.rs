@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Estimate {
     /// Arithmetic mean over the trials.
     pub mean: f64,
-    /// Confidence interval of the mean, by Student's t; null below two trials.
+    /// Confidence interval of the mean, from Student's t over the logarithms of the trials; never negative. Null below
+    /// two trials.
     pub ci95: Option<[f64; 2]>,
     /// One value per trial, in the order in which they ran.
     pub samples: Vec<f64>,

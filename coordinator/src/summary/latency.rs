@@ -54,7 +54,7 @@ pub struct Latency {
     pub samples: LatencySamples,
 }
 
-/// Confidence intervals of percentiles, by Student's t over one value per trial; null below two trials.
+/// Confidence intervals around the percentiles, from one value per trial; null below two trials.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyIntervals {
     /// Of the median.

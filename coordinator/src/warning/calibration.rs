@@ -33,6 +33,13 @@ pub enum OtherHost {
     Changed(FactNames),
 }
 
+/// The remedy if a calibration does not fit the run.
+macro_rules! calibrate_again {
+    () => {
+        "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts"
+    };
+}
+
 proto::notices! {
     /// Warnings about a calibration.
     pub enum CalibrationWarning {
@@ -49,7 +56,7 @@ proto::notices! {
                 format!("this host has changed since {run} was calibrated: it differs in {facts}")
             }
         },
-        remedy: else => "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts",
+        remedy: else => calibrate_again!(),
 
         /// Another release made the calibration.
         "calibration-other-version" OtherVersion {
@@ -61,7 +68,7 @@ proto::notices! {
             ours: String,
         }
         message: format!("{run} was calibrated by Ringbench {theirs}, this is {ours}"),
-        remedy: else => "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts",
+        remedy: else => calibrate_again!(),
 
         /// The run does not have the arm that was calibrated.
         "calibration-other-arm" OtherArm {
@@ -81,7 +88,7 @@ proto::notices! {
             point: String,
         }
         message: format!("{run} has no {point}: the largest floor of its points is used"),
-        remedy: else => "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts",
+        remedy: else => calibrate_again!(),
 
         /// In the calibration, an arm differed from itself.
         "calibration-biased" Biased {
@@ -108,6 +115,6 @@ proto::notices! {
         }
         let what = if *quick { "a quick run" } else { "incomplete" };
         message: format!("the calibration {run} is {what}: its floors mean little"),
-        remedy: else => "calibrate again: `coordinator calibrate` with this scenario, its --set, and these hosts",
+        remedy: else => calibrate_again!(),
     }
 }

@@ -22,6 +22,7 @@ proto::notices! {
         message: "with `verify`, workers make and check checksums in the loop, each in its own share of the target"
             .into(),
         remedy: else => "compare figures only with those of other verified runs",
+        affects_verdicts: false,
 
         /// A cell runs in open loop (`rate`).
         "open-loop-cpu" OpenLoopCpu {}

@@ -9,6 +9,7 @@ proto::notices! {
         remedy: else =>
             "run the agent with CAP_PERFMON, or set kernel.perf_event_paranoid to -1; `coordinator agents` shows which \
              is missing",
+        affects_verdicts: false,
 
         /// Records of how requests completed were lost.
         "paths-with-gaps" PathsWithGaps {
@@ -22,6 +23,7 @@ proto::notices! {
         ),
         remedy: else => "treat the shares with caution, or run again on a less busy machine",
         weight: *lost as f64,
+        affects_verdicts: false,
 
         /// Perf and the engine counted system calls differently, by more than 1 %.
         "syscall-count-disagrees" SyscallCountDisagrees {
@@ -55,6 +57,7 @@ proto::notices! {
             kernel[0], kernel[1], engine[0], engine[1]
         ),
         remedy: else => "report it with the run directory: one of the two counts is wrong",
+        affects_verdicts: false,
 
         /// A host and its intervals counted operations differently, by more than 1 %.
         "intervals-disagree" IntervalsDisagree {

@@ -28,16 +28,27 @@ fn markdown(format: &str) -> String {
     (text + rest).replace('\u{1}', "{").replace('\u{2}', "}")
 }
 
-fn table(subjects: &[Subject]) -> String {
+/// The table of these notices; `verdicts` adds whether each affects verdicts.
+fn table(subjects: &[Subject], verdicts: bool) -> String {
     let mut text = String::new();
     for Subject { title, entries } in subjects {
+        let head = match verdicts {
+            true => "| Code | When | Remedy | Affects verdicts |\n| --- | --- | --- | --- |\n",
+            false => "| Code | When | Remedy |\n| --- | --- | --- |\n",
+        };
         let title = title.trim().trim_end_matches('.');
-        let _ = write!(text, "### {title}\n\n| Code | When | Remedy |\n| --- | --- | --- |\n");
-        for Entry { code, when, remedies } in *entries {
+        let _ = write!(text, "### {title}\n\n{head}");
+        for Entry { code, when, remedies, affects_verdicts } in *entries {
             let remedies: Vec<String> =
                 remedies.iter().filter(|remedy| !remedy.is_empty()).map(|remedy| markdown(remedy)).collect();
             let (when, remedies) = (when.trim().replace('|', "\\|"), remedies.join("<br>or: "));
-            let _ = writeln!(text, "| `{code}` | {when} | {remedies} |");
+            let _ = write!(text, "| `{code}` | {when} | {remedies} |");
+            let affects = match *affects_verdicts {
+                "true" => "yes",
+                "false" => "no",
+                _ => "it depends",
+            };
+            let _ = writeln!(text, "{}", if verdicts { format!(" {affects} |") } else { String::new() });
         }
         text.push('\n');
     }
@@ -46,6 +57,6 @@ fn table(subjects: &[Subject]) -> String {
 
 #[test]
 fn the_page_lists_every_notice() {
-    let (warnings, refusals) = (table(Warning::LISTS), table(Refusal::LISTS));
+    let (warnings, refusals) = (table(Warning::LISTS, true), table(Refusal::LISTS, false));
     docs::check("docs/warnings.md", &[("warnings", &warnings), ("refusals", &refusals)]);
 }

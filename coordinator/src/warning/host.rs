@@ -43,6 +43,7 @@ proto::notices! {
         "late-swaps" LateSwaps {}
         message: "some intervals are longer than requested, because the host did not collect histograms in time".into(),
         remedy: else => "leave the agent a CPU, or choose a longer interval",
+        affects_verdicts: false,
 
         /// Latencies exceed the largest that a histogram can hold.
         "saturated-latencies" SaturatedLatencies {

@@ -149,6 +149,7 @@ proto::notices! {
             else =>
                 "`dmesg | grep -i tsc` shows the reason; if the TSC is known to be good, boot with tsc=reliable; in a \
                  virtual machine, request an invariant TSC",
+        affects_verdicts: matches!(problem, ClockProblem::Changed { .. }),
 
         /// Noisy trials were run again, and only their last attempt counts.
         "repeated-for-noise" Repeated {
@@ -163,6 +164,7 @@ proto::notices! {
         },
         remedy: else =>
             "ignore if rare; otherwise see the noise warnings. First attempts stay in trials.jsonl, with their marks",
+        affects_verdicts: false,
     }
 }
 

@@ -24,6 +24,7 @@ proto::notices! {
         }
         message: format!("trials.jsonl ends within line {line}: the run ended while a trial was being recorded"),
         remedy: else => "run the scenario again if that trial is needed; all others are complete",
+        affects_verdicts: false,
 
         /// A trial or audit is shown but does not count.
         "trial-kept-out" TrialKeptOut {
@@ -43,6 +44,8 @@ proto::notices! {
         remedy:
             if !remedy_of_the_refusal.is_empty() => "{remedy_of_the_refusal}",
             else => "remove the cause, and run the scenario again",
+        weight: f64::from(u8::from(!*audit)),
+        affects_verdicts: !*audit,
 
         /// Several agents of a run are on one machine (equal `boot_id`).
         "one-machine" OneMachine {
@@ -76,5 +79,6 @@ proto::notices! {
         ),
         remedy: else => "choose a longer runtime or a shorter interval, so that the ends weigh less",
         weight: skew.0 as f64,
+        affects_verdicts: false,
     }
 }

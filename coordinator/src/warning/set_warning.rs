@@ -54,6 +54,9 @@ struct Written {
     message: String,
     /// What to do about it.
     remedy: String,
+    /// Whether a verdict may be wrong, or is missing, because of it. Absent in runs of earlier versions.
+    #[serde(default)]
+    affects_verdicts: bool,
     /// The figures and names in the message; their keys depend on the code. Absent in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     facts: Option<Value>,
@@ -139,6 +142,12 @@ impl SetWarning {
         Some(Self { hosts, worst: worst.host.filter(|_| differ), host: None, more, ..worst })
     }
 
+    /// Whether a verdict may be wrong, or is missing, because of it.
+    #[must_use]
+    pub fn affects_verdicts(&self) -> bool {
+        self.warning.affects_verdicts()
+    }
+
     /// What to do about it; empty if there is nothing to do.
     #[must_use]
     pub fn remedy(&self) -> String {
@@ -152,6 +161,7 @@ impl From<SetWarning> for Written {
             code: of.code().to_owned(),
             message: of.message(),
             remedy: of.remedy(),
+            affects_verdicts: of.affects_verdicts(),
             facts: of.warning.facts(),
             host: of.host,
             hosts: of.hosts,
@@ -164,7 +174,8 @@ impl From<SetWarning> for Written {
 
 impl From<Written> for SetWarning {
     fn from(read: Written) -> Self {
-        let Written { code, host, hosts, worst, message, remedy, facts, trials, more } = read;
+        let Written { code, host, hosts, worst, message, remedy, affects_verdicts: _, facts, trials, more } =
+            read;
         let written = notice::Written { code, message, remedy, field: String::new(), facts };
         match Warning::from(written) {
             // Its text already mentions the trials and the others.

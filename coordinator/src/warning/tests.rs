@@ -34,6 +34,22 @@ fn warnings_without_facts_keep_their_text() {
 }
 
 #[test]
+fn a_kept_out_trial_affects_verdicts_and_an_audit_does_not() {
+    let of = |audit| -> Warning {
+        let reasons = vec![KeptOut::NoHost];
+        RunWarning::TrialKeptOut { trial: "0007-sync".into(), audit, reasons, refusal: None }.into()
+    };
+    use proto::notice::Notice as _;
+    assert!(of(false).affects_verdicts() && !of(true).affects_verdicts());
+    assert!(of(false).weight() > of(true).weight(), "of merged ones, the trial is shown");
+    let written = serde_json::to_value(SetWarning { warning: of(true), ..steal() }).unwrap();
+    assert_eq!(written["affects_verdicts"], false);
+    // A warning of another release counts as affecting verdicts.
+    let unknown = json!({"code": "of-tomorrow", "host": null, "message": "m", "remedy": "r"});
+    assert!(serde_json::from_value::<SetWarning>(unknown).unwrap().affects_verdicts());
+}
+
+#[test]
 fn codes_are_unique() {
     let mut codes = BTreeSet::new();
     for entry in Warning::LISTS.iter().flat_map(|subject| subject.entries) {

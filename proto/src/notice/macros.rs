@@ -12,9 +12,10 @@
 /// message: expression,                       // a `String`; facts are references
 /// remedy:
 ///     if condition => "format string",       // any number of these
-///     else => "format string",
+///     else => "format string",               // or a macro that makes one without arguments
 /// field: expression,                         // optional: the field of the trial at fault
 /// weight: expression,                        // optional: an `f64`; of merged notices, the one of the most weight is shown
+/// affects_verdicts: expression,              // optional: a `bool`, see `Notice::affects_verdicts`; true unless given
 /// ```
 ///
 /// Serialised, an enum has the keys `code` and `facts`.
@@ -31,10 +32,11 @@ macro_rules! notices {
                 $(let $local:pat_param = $value:expr;)*
                 message: $message:expr,
                 remedy:
-                    $(if $case:expr => $advice:literal,)*
-                    else => $otherwise:literal,
+                    $(if $case:expr => $advice:expr,)*
+                    else => $otherwise:expr,
                 $(field: $place:expr,)?
                 $(weight: $weight:expr,)?
+                $(affects_verdicts: $affects:expr,)?
             )+
         }
     ) => {
@@ -57,6 +59,7 @@ macro_rules! notices {
                         code: $code,
                         when: concat!($($when),+),
                         remedies: &[$($advice,)* $otherwise],
+                        affects_verdicts: $crate::notice::given_or_true(&[$(stringify!($affects))?]),
                     },
                 )+
             ];
@@ -112,6 +115,18 @@ macro_rules! notices {
                             let weight = 0.0;
                             $(let weight: f64 = $weight;)?
                             weight
+                        }
+                    )+
+                }
+            }
+
+            fn affects_verdicts(&self) -> bool {
+                match self {
+                    $(
+                        Self::$variant { $($fact),* } => {
+                            let affects = true;
+                            $(let affects: bool = $affects;)?
+                            affects
                         }
                     )+
                 }
@@ -208,6 +223,10 @@ macro_rules! notice_groups {
                 self.as_notice().weight()
             }
 
+            fn affects_verdicts(&self) -> bool {
+                self.as_notice().affects_verdicts()
+            }
+
             fn facts(&self) -> Option<::serde_json::Value> {
                 self.as_notice().facts()
             }
@@ -243,5 +262,13 @@ macro_rules! notice_groups {
                 <$crate::notice::Written as ::serde::Deserialize>::deserialize(deserializer).map(Self::from)
             }
         }
+    };
+}
+
+/// The remedy for what only the patched kernel can do: where to find that kernel, as a literal for `concat!`.
+#[macro_export]
+macro_rules! patched_kernel {
+    () => {
+        "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- coordinator run …` boots it in a guest)"
     };
 }

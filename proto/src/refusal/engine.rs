@@ -258,8 +258,10 @@ crate::notices! {
             if matches!(failure, KnobFailure::PassthroughPolling { .. }) =>
                 "use Linux 6.1 and a drive with poll queues, or remove the option",
             if matches!(failure, KnobFailure::Flag { since: None, .. }) =>
-                "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- coordinator run …` boots it in a \
-                 guest); or remove the option, or allow running without it: `fallback: allow`",
+                concat!(
+                    crate::patched_kernel!(),
+                    "; or remove the option, or allow running without it: `fallback: allow`"
+                ),
             if poller.is_some() =>
                 "check that CPU {cpu} exists and is allowed for the agent; otherwise use Linux {version}, remove the \
                  option, or allow running without it: `fallback: allow`",

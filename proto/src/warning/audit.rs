@@ -95,6 +95,7 @@ crate::notices! {
                 "use a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS",
             if *failure == PerfFailure::NotRead => "run the audit again",
             else => "run the agent as root on a kernel with CONFIG_FTRACE and CONFIG_PERF_EVENTS",
+        affects_verdicts: false,
 
         /// How requests complete could not be recorded.
         "paths-not-measured" PathsNotMeasured {
@@ -109,6 +110,7 @@ crate::notices! {
         ),
         remedy: else =>
             "use a kernel with io_uring's tracepoints (Linux 6.1, CONFIG_FTRACE), and give the agent the rights for perf",
+        affects_verdicts: false,
 
         /// Cycles and instructions per I/O could not be counted.
         "hardware-counters-not-available" HardwareCountersNotAvailable {
@@ -125,5 +127,6 @@ crate::notices! {
             if failure.perf() == Some(PerfFailure::OpenFiles) =>
                 "raise the limit of open files (`ulimit -n`, LimitNOFILE=)",
             else => "run the agent as root on a kernel with CONFIG_PERF_EVENTS",
+        affects_verdicts: false,
     }
 }

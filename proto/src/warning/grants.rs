@@ -24,8 +24,10 @@ crate::notices! {
         },
         remedy:
             if knob == "urgent" =>
-                "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- coordinator run …` boots it in a \
-                 guest); compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`",
+                concat!(
+                    crate::patched_kernel!(),
+                    "; compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`"
+                ),
             if knob == "urgent_ioprio" => "run the agent as root, or with CAP_SYS_NICE",
             else => "compare `granted` with `requested` before drawing conclusions, or set `fallback: refuse`",
 

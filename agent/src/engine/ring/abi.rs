@@ -23,5 +23,4 @@ pub(crate) const IOSQE_URGENT: u8 = 1 << 7;
 pub(super) const REGISTER_RING_FDS: u32 = 20;
 
 /// The remedy if a kernel does not support urgent requests.
-pub(crate) const NEEDS_PATCH: &str = "use the patched kernel of kernel/ (`kernel/lab run patched-6.12 -- \
-                                      coordinator run …` boots it in a guest)";
+pub(crate) const NEEDS_PATCH: &str = proto::patched_kernel!();

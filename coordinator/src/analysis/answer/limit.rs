@@ -2,7 +2,7 @@
 
 use super::load::Loads;
 use crate::{
-    analysis::explain::limit::{has_levelled, of_levelled, overlaps},
+    analysis::explain::limit::{are_alike, are_same, has_levelled, of_levelled},
     metric::throughput::IOPS,
     params::Params,
     summary::{
@@ -19,12 +19,13 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Whether no arm is faster or slower than another, and none is far from it.
+    /// Whether the arms are known to do about the same: where no difference was found, the interval of the ratio shows
+    /// that there is no large one; where one was found, that it is small.
     fn overlaps(&self) -> bool {
         self.found.iter().all(|found| match found.verdict {
             Verdict::NoDifference => true,
-            Verdict::Inconclusive => found.ratio.is_some_and(overlaps),
-            Verdict::Faster | Verdict::Slower => false,
+            Verdict::Inconclusive => found.ci95.is_some_and(are_alike),
+            Verdict::Faster | Verdict::Slower => found.ci95.is_some_and(are_same),
         })
     }
 
@@ -36,19 +37,24 @@ impl Step<'_> {
         arms
     }
 
-    /// Whether the IOPS of each arm have levelled between this point and a later one.
-    fn levels_until(&self, later: &Self, set: &ComparisonSet) -> bool {
+    /// Whether the IOPS of an arm have levelled between this point and a later one, as far as the intervals of both
+    /// show: the growth may be overestimated by chance, and must be small even so.
+    fn levels_until(&self, later: &Self, arm: &str, set: &ComparisonSet) -> bool {
         let more = later.in_flight as f64 / self.in_flight as f64;
-        let iops = |arm: &str, params: &Params| IOPS.of(set.cell(arm, params)?);
-        later.arms().into_iter().all(|arm| {
-            let pair = iops(arm, later.params).zip(iops(arm, self.params));
-            pair.is_some_and(|(later, here)| has_levelled(more, later / here))
+        let of = |params: &Params| {
+            let cell = set.cell(arm, params)?;
+            let [low, high] = IOPS.interval(cell)?;
+            Some((IOPS.of(cell)?, (high / low).ln() / 2.0))
+        };
+        of(later.params).zip(of(self.params)).is_some_and(|((later, wide), (here, width))| {
+            has_levelled(more, later / here * wide.hypot(width).exp())
         })
     }
 }
 
-/// The limit of all arms of equal concurrency at the last points of the only axis: none is faster than another there,
-/// and more requests in flight bring hardly more IOPS. `None` if the figures do not show it.
+/// The limit of all arms of equal concurrency at the last points of the only axis: all do about the same there, and more
+/// requests in flight bring hardly more IOPS. If they do the same at the last point alone, one of them must have levelled
+/// before it. `None` if the figures do not show it, or if the trials vary too much for them to show it.
 pub(super) fn limit(set: &ComparisonSet, loads: &Loads<'_>) -> Option<Limit> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for found in set.comparisons.iter().filter(|found| IOPS.is_of(found)) {
@@ -64,18 +70,21 @@ pub(super) fn limit(set: &ComparisonSet, loads: &Loads<'_>) -> Option<Limit> {
     let deepest = steps.last().filter(|step| step.overlaps())?;
     let mut from = deepest;
     for step in steps.iter().rev().skip(1) {
-        if !step.overlaps() || !step.levels_until(from, set) {
+        let levels = |arm: &&str| step.levels_until(from, arm, set);
+        if !step.overlaps() || !from.arms().iter().all(levels) {
             break;
         }
         from = step;
     }
-    if from.in_flight == deepest.in_flight {
-        return None;
+    let last_only = from.in_flight == deepest.in_flight;
+    if last_only {
+        let before = steps.iter().rev().nth(1)?;
+        deepest.arms().into_iter().find(|arm| before.levels_until(deepest, arm, set))?;
     }
     let limits = deepest.arms().into_iter().map(|arm| of_levelled(set.cell(arm, deepest.params)?));
     let limits: Vec<LimitedBy> = limits.collect::<Option<_>>()?;
     let by = *limits.first().filter(|first| limits.iter().all(|other| other == *first))?;
     let by_depth = from.params.contains_key("depth");
     let on_device = by == LimitedBy::Device && by_depth && !loads.in_memory;
-    Some(Limit { by, from: from.params.clone(), shown_by: on_device.then_some(Shipped::Ramdisk) })
+    Some(Limit { by, from: from.params.clone(), last_only, shown_by: on_device.then_some(Shipped::Ramdisk) })
 }

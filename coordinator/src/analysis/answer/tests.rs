@@ -3,7 +3,7 @@
 use crate::{
     analysis::fixture::{Fixture, params, saturated},
     summary::{
-        ComparisonSet,
+        ComparisonSet, Verdict,
         answer::{Facet, LimitedBy, Shipped, Standing},
     },
 };
@@ -54,6 +54,90 @@ fn the_device_is_the_limit_where_lines_overlap_and_no_longer_rise() {
         (limit.by, limit.from, limit.shown_by),
         (LimitedBy::Device, params(32), Some(Shipped::Ramdisk))
     );
+}
+
+/// Figures of a real disk: the rings reach the threads' IOPS only at depth 128, where the threads gain no more.
+fn of_a_disk(fixture: &mut Fixture) {
+    fixture.model = |arm, depth| {
+        let iops = match (arm, depth) {
+            ("sync", _) | (_, 1) => 13_900.0,
+            ("sync-threads", 8) => 71_000.0,
+            ("sync-threads", 32) => 96_000.0,
+            ("sync-threads", _) => 99_500.0,
+            (_, 8) => 45_000.0,
+            (_, 32) => 79_700.0,
+            ("uring", _) => 99_800.0,
+            _ => 104_000.0,
+        };
+        (
+            iops,
+            900_000_000 * depth / iops as u64,
+            if arm.contains("uring") { 1.5 / depth as f64 } else { 1.0 },
+        )
+    };
+}
+
+#[test]
+fn lines_that_overlap_at_the_last_depth_alone_show_a_limit_if_one_has_levelled_before() {
+    let limit = analysed(of_a_disk).answer.limit.unwrap();
+    assert_eq!(
+        (limit.by, limit.from, limit.last_only, limit.shown_by),
+        (LimitedBy::Device, params(128), true, Some(Shipped::Ramdisk))
+    );
+    // All rise up to the last depth.
+    let rising = |fixture: &mut Fixture| {
+        of_a_disk(fixture);
+        fixture.model = |arm, depth| match (arm, depth) {
+            ("sync", _) | (_, 1) => (13_900.0, 67_000, 1.0),
+            ("sync-threads", 32) => (60_000.0, 500_000, 1.0),
+            (_, 8 | 32) => (45_000.0, 600_000, 0.1),
+            _ => (99_500.0, 1_200_000, 0.1),
+        };
+    };
+    assert_eq!(analysed(rising).answer.limit, None);
+}
+
+#[test]
+fn a_small_verdict_does_not_hide_the_limit_and_noise_does() {
+    // 4 % faster, beyond doubt.
+    let set = analysed(|_| {});
+    let set = ComparisonSet {
+        comparisons: set
+            .comparisons
+            .into_iter()
+            .map(|mut found| {
+                if found.arm == "uring-tuned" && found.params != params(1) && found.metric == "iops" {
+                    found.ratio = Some(1.04);
+                    found.ci95 = Some([1.03, 1.05]);
+                    found.verdict = Verdict::Faster;
+                }
+                found
+            })
+            .collect(),
+        ..set
+    };
+    let fixture = saturated();
+    let loads = super::Loads::of(&fixture.plan);
+    let limit = |set: &ComparisonSet| super::limit::limit(set, &loads).map(|limit| limit.from);
+    assert_eq!(limit(&set), Some(params(32)));
+    let with = |change: fn(&mut crate::summary::Comparison)| {
+        let mut set = set.clone();
+        set.comparisons.iter_mut().filter(|found| found.params == params(128)).for_each(change);
+        set
+    };
+    assert_eq!(limit(&with(|found| found.ci95 = Some([1.1, 1.3]))), None, "clearly faster");
+    let noisy = with(|found| {
+        found.verdict = Verdict::Inconclusive;
+        found.ci95 = Some([0.7, 1.5]);
+    });
+    assert_eq!(limit(&noisy), None, "the trials vary too much");
+    let mut vague = set.clone();
+    for cell in &mut vague.cells {
+        if let Some(iops) = &mut cell.throughput.iops {
+            iops.ci95 = Some([iops.mean / 1.5, iops.mean * 1.5]);
+        }
+    }
+    assert_eq!(limit(&vague), None, "IOPS may still rise");
 }
 
 #[test]

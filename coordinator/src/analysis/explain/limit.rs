@@ -2,7 +2,7 @@
 
 use super::{
     figures::Figures,
-    thresholds::{ALIKE, FULL, GROWTH, IDLE, MORE_IN_FLIGHT, PUNTED},
+    thresholds::{ALIKE, FULL, GROWTH, IDLE, MORE_IN_FLIGHT, PUNTED, SAME},
 };
 use crate::summary::{CellSummary, ComparisonSet, answer::LimitedBy, explanation::Plateau};
 
@@ -14,6 +14,21 @@ pub(in crate::analysis) fn has_levelled(in_flight: f64, iops: f64) -> bool {
 /// Whether the ratio of two arms without a verdict is close enough to 1 for their lines to overlap.
 pub(in crate::analysis) fn overlaps(ratio: f64) -> bool {
     ratio.ln().abs() <= ALIKE.ln_1p()
+}
+
+/// Whether the interval of a ratio shows that two arms do about the same ([`ALIKE`]).
+pub(in crate::analysis) fn are_alike(ratio: [f64; 2]) -> bool {
+    within(ratio, ALIKE)
+}
+
+/// Whether the interval of a ratio shows that two arms hardly differ ([`SAME`]).
+pub(in crate::analysis) fn are_same(ratio: [f64; 2]) -> bool {
+    within(ratio, SAME)
+}
+
+/// Whether an interval lies within the factor `1 + share` of 1.
+fn within([low, high]: [f64; 2], share: f64) -> bool {
+    low >= 1.0 / (1.0 + share) && high <= 1.0 + share
 }
 
 /// What can limit a cell whose IOPS have levelled: the workers' CPUs if they are full, otherwise the device that its

@@ -129,7 +129,7 @@ impl MetricChart {
                     letters: "",
                     tip,
                 }],
-                ci95: ci95.map(|[low, high]| [low.max(0.0), high]),
+                ci95,
                 trials: in_blocks(cell, trials).into_iter().map(tip_of).collect(),
             });
         }
@@ -175,7 +175,7 @@ pub(super) fn comma(facet: &str) -> String {
 }
 
 pub(super) fn interval(text: fn(f64) -> String, [low, high]: [f64; 2]) -> String {
-    format!("{} to {}", text(low.max(0.0)), text(high))
+    format!("{} to {}", text(low), text(high))
 }
 
 fn list(text: fn(f64) -> String, values: &[f64]) -> String {

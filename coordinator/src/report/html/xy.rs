@@ -271,7 +271,7 @@ fn series(layout: &Layout, quantity: &Quantity, index: usize, line: &Line) -> Se
         drawn.push(format!("{at},{up}"));
         let mut tip = format!("{}, {}: {}", line.name, sample.place, (quantity.text)(sample.y));
         if let Some([low, high]) = sample.ci95 {
-            let text = |value: f64| (quantity.text)(value.max(0.0));
+            let text = quantity.text;
             tip.push_str(&format!(", {INTERVAL} {} to {}", text(low), text(high)));
             let (low, high) = (y.at(low), y.at(high));
             let (a, b) = (px(at - 4.0), px(at + 4.0));

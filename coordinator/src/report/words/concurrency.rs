@@ -52,7 +52,9 @@ pub(super) fn limit(found: &Limit) -> Labelled {
         Some(Shipped::Ramdisk) => "; scenarios/ramdisk.yaml shows the software gap",
         None => "",
     };
-    Labelled { label: "Limit".into(), text: format!("{by}, from {} on{shown}", params::point(&found.from)) }
+    let point = params::point(&found.from);
+    let place = if found.last_only { format!("at {point}") } else { format!("from {point} on") };
+    Labelled { label: "Limit".into(), text: format!("{by}, {place}{shown}") }
 }
 
 /// `One thread`, `16 threads`; `N threads` if the number varies.

@@ -90,6 +90,8 @@ pub struct Limit {
     pub by: LimitedBy,
     /// The first point at which it is reached; it holds at all later ones.
     pub from: Params,
+    /// Whether that is the last point.
+    pub last_only: bool,
     /// The shipped scenario that shows the difference without this limit.
     pub shown_by: Option<Shipped>,
 }

@@ -36,7 +36,7 @@ pub(super) fn footer(set: &ComparisonSet, view: &View, width: usize, colour: boo
         counts.push(format!("{sign} {held} of {} held", some(all, "expectation")));
     }
     if !details && !set.warnings.is_empty() {
-        counts.push(format!("! {} (--explain)", some(set.warnings.len(), "warning")));
+        counts.push(format!("! {}{} (--explain)", some(set.warnings.len(), "warning"), effect(set)));
     }
     if !details && !set.host_differences.is_empty() {
         counts.push(format!("hosts differ in {} (--explain)", some(set.host_differences.len(), "fact")));
@@ -58,6 +58,23 @@ pub(super) fn footer(set: &ComparisonSet, view: &View, width: usize, colour: boo
         lines.push(format!("Report  {}", clean(&path.join("report.html").display().to_string())));
     }
     lines.join("\n")
+}
+
+/// Whether warnings affect verdicts; empty without a verdict.
+fn effect(set: &ComparisonSet) -> String {
+    let affecting = set.warnings.iter().filter(|warning| warning.affects_verdicts()).count();
+    if set.comparisons.is_empty() { String::new() } else { affect(affecting, set.warnings.len()) }
+}
+
+/// How many of some warnings affect verdicts.
+fn affect(affecting: usize, warnings: usize) -> String {
+    match (affecting, warnings) {
+        (0, 1) => ", which affects no verdict".into(),
+        (0, _) => ", none affects a verdict".into(),
+        (1, 1) => ", which may affect verdicts".into(),
+        (all, of) if all == of => ", all may affect verdicts".into(),
+        (some, _) => format!(", {some} may affect verdicts"),
+    }
 }
 
 /// Puts as many parts on each line as fit.
@@ -96,13 +113,16 @@ fn expectation(claim: &Expectation, width: usize, colour: bool) -> String {
     indented(wrap(&text, width - 2, 4)).replacen(word, &style.paint(word, colour), 1)
 }
 
-/// The first warnings, those about excluded trials before the others; `None` without any.
+/// The first warnings, those about excluded trials before the others, and then those that affect verdicts; `None`
+/// without any.
 pub(super) fn warnings(set: &ComparisonSet, most: usize, width: usize, colour: bool) -> Option<String> {
     let excludes =
         |warning: &&SetWarning| matches!(warning.warning, Warning::Run(RunWarning::TrialKeptOut { .. }));
     let (first, rest): (Vec<&SetWarning>, Vec<&SetWarning>) = set.warnings.iter().partition(excludes);
     let mut lines = vec![Style::Bold.paint("Warnings", colour)];
-    for warning in first.into_iter().chain(rest).take(most) {
+    let (affecting, others): (Vec<&SetWarning>, Vec<&SetWarning>) =
+        rest.into_iter().partition(|warning| warning.affects_verdicts());
+    for warning in first.into_iter().chain(affecting).chain(others).take(most) {
         let host = warning.place().map_or_else(String::new, |place| format!(" [{place}]"));
         let text = format!("{}{host}: {}", warning.code(), warning.message());
         lines.push(indented(wrap(&text, width - 2, 4)));
@@ -115,4 +135,18 @@ pub(super) fn warnings(set: &ComparisonSet, most: usize, width: usize, colour: b
         lines.push(format!("  {more} more {warnings}: see --explain"));
     }
     (!set.warnings.is_empty()).then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_warnings_that_affect_verdicts_is_shown() {
+        assert_eq!(affect(0, 3), ", none affects a verdict");
+        assert_eq!(affect(0, 1), ", which affects no verdict");
+        assert_eq!(affect(2, 3), ", 2 may affect verdicts");
+        assert_eq!(affect(2, 2), ", all may affect verdicts");
+        assert_eq!(affect(1, 1), ", which may affect verdicts");
+    }
 }
