@@ -36,7 +36,11 @@ impl Exit {
     /// The exit code for the data of a run.
     #[must_use]
     pub fn of(set: &ComparisonSet) -> Self {
-        let start = if set.trustworthy { Self::Done } else { Self::Incomplete };
+        let start = match (set.failed_hosts.is_empty(), set.trustworthy) {
+            (false, _) => Self::Host,
+            (true, false) => Self::Incomplete,
+            (true, true) => Self::Done,
+        };
         let judged = set.expectations.iter().map(|expectation| match expectation.outcome() {
             Some(true) => Self::Done,
             Some(false) => Self::ExpectationFailed,

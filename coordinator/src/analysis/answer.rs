@@ -42,7 +42,7 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str], loads: &Loads<'_>) -> A
         notices.push(Notice::Incomplete(set.untrusted.clone()));
     }
     let Some(baseline) = &set.baseline else {
-        return Answer { notices, headline: Some(most(set)), ..Answer::default() };
+        return Answer { notices, headline: Some(most(set)), loads: set.loads.clone(), ..Answer::default() };
     };
     let others = arms(set).filter(|arm| *arm != baseline);
     let arms: Vec<ArmAnswer> = others.filter_map(|arm| of_arm(set, arm, baseline, idle)).collect();
@@ -54,6 +54,7 @@ pub(super) fn answer(set: &ComparisonSet, idle: &[&str], loads: &Loads<'_>) -> A
         arms,
         concurrency: concurrency::concurrency(set, baseline, loads),
         limit: limit::limit(set, loads),
+        loads: set.loads.clone(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Compares each arm with the baseline, and with further arms that the scenario names, at each point in each metric of
-//! [`COMPARED`]: paired over blocks, corrected for multiple comparisons, and judged.
+//! [`COMPARED`]: paired over blocks, with the noise of all, corrected for multiple comparisons and looks, and judged.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,12 @@ use crate::{
     stats::{
         self,
         difference::{Difference, Length, difference, logs},
-        holm::{Adjusted, holm},
+        foresight::trials_more,
+        holm::holm,
+        pooled::{Member, Pooled, pool},
         remerge::{self, Jackknife, Merged, Recorded},
-        verdict::{trials_more, verdict},
+        spending,
+        verdict::verdict,
     },
     summary::{Comparison, Verdict},
 };
@@ -26,6 +29,18 @@ pub(super) struct Against<'a> {
     pub(super) further: &'a [Versus],
     pub(super) length: Length,
     pub(super) margin: f64,
+    /// How often the run was looked at, this time included: once more than it was continued.
+    pub(super) looks: u32,
+}
+
+/// A comparison with the noise of its family.
+struct Judged {
+    pooled: Pooled,
+    p: f64,
+    /// p after Holm's correction and that for looks.
+    adjusted: f64,
+    /// The factor of Holm's correction.
+    factor: f64,
 }
 
 /// The ratio of a metric, and its uncertainty.
@@ -59,55 +74,79 @@ pub(super) fn compare<'a>(rows: &[&'a Row], against: &Against<'a>) -> Vec<Compar
     let measured = |[row, base]: [&Row; 2]| measure(&pairs(&row.blocks, &base.blocks), against.length);
     let found: Vec<_> = against.pairs(rows).into_iter().map(|pair| (pair, measured(pair))).collect();
     // A family: one metric over all pairs of arms and all points.
-    let families: Vec<Vec<Option<(f64, Adjusted)>>> = (0..COMPARED.len())
-        .map(|metric| family(found.iter().map(|(_, found)| found[metric].as_ref())))
+    let mut families: Vec<_> = (0..COMPARED.len())
+        .map(|metric| {
+            let of_metric: Vec<_> = found
+                .iter()
+                .map(|([_, base], found)| (*base, found[metric].as_ref().and_then(|found| found.difference)))
+                .collect();
+            family(&of_metric, against.looks)
+        })
         .collect();
     let mut comparisons = Vec::with_capacity(found.len() * COMPARED.len());
     for (index, (rows, found)) in found.iter().enumerate() {
-        for ((compared, found), family) in COMPARED.iter().zip(found).zip(&families) {
+        for ((compared, found), family) in COMPARED.iter().zip(found).zip(&mut families) {
             let Some(found) = found else { continue };
-            comparisons.push(judged(*rows, compared, found, family[index], against));
+            comparisons.push(comparison(*rows, compared, found, family[index].take(), against));
         }
     }
     comparisons
 }
 
-/// p-values of a family, before and after correction.
-fn family<'a>(found: impl Iterator<Item = Option<&'a Found>>) -> Vec<Option<(f64, Adjusted)>> {
-    let p_values: Vec<Option<f64>> = found.map(|found| found?.difference?.p_value()).collect();
-    let known: Vec<f64> = p_values.iter().flatten().copied().collect();
-    let mut adjusted = holm(&known).into_iter();
-    p_values.into_iter().map(|p| Some((p?, adjusted.next()?))).collect()
+/// Judges a family together, with the row of each comparison's baseline. `None` for comparisons without trials enough.
+fn family(found: &[(&Row, Option<Difference>)], looks: u32) -> Vec<Option<Judged>> {
+    let sharing = |base: &Row| {
+        found.iter().filter(|(other, known)| known.is_some() && std::ptr::eq(*other, base)).count()
+    };
+    let member = |(base, difference): &(&Row, Option<Difference>)| {
+        Some(Member { difference: (*difference)?, sharing: sharing(base) })
+    };
+    let members: Vec<Member> = found.iter().filter_map(member).collect();
+    let pooled: Vec<Option<(Pooled, f64)>> =
+        pool(&members).into_iter().map(|pooled| pooled.p_value().map(|p| (pooled, p))).collect();
+    let known: Vec<f64> = pooled.iter().flatten().map(|(_, p)| *p).collect();
+    let (mut pooled, mut corrected) = (pooled.into_iter(), holm(&known).into_iter());
+    let mut judged = || {
+        let (pooled, p) = pooled.next()??;
+        let corrected = corrected.next()?;
+        let adjusted = spending::adjust(corrected.p, looks);
+        Some(Judged { pooled, p, adjusted, factor: corrected.factor })
+    };
+    found.iter().map(|(_, difference)| difference.and_then(|_| judged())).collect()
 }
 
-fn judged(
+fn comparison(
     [row, base]: [&Row; 2],
     compared: &Compared,
     found: &Found,
-    p: Option<(f64, Adjusted)>,
+    judged: Option<Judged>,
     against: &Against<'_>,
 ) -> Comparison {
     let params = &row.summary.params;
     let reason = unjudged(compared.metric, [&row.summary, &base.summary]);
-    let judged = found.difference.zip(p).filter(|_| reason.is_none());
-    let verdict = judged.map_or(Verdict::Inconclusive, |(difference, (_, adjusted))| {
-        verdict(&difference, adjusted.p, compared.metric.better, against.margin)
+    let trusted = judged.as_ref().filter(|_| reason.is_none());
+    let verdict = trusted.map_or(Verdict::Inconclusive, |of| {
+        verdict(&of.pooled, of.adjusted, compared.metric.better, against.margin)
     });
-    let open = judged.filter(|_| verdict == Verdict::Inconclusive);
+    let open = trusted.filter(|_| verdict == Verdict::Inconclusive);
+    let more = open.and_then(|of| {
+        // The next look is one more.
+        trials_more(&of.pooled, of.factor * spending::penalty(against.looks + 1), against.margin)
+    });
     Comparison {
         baseline: base.summary.arm.clone(),
         arm: row.summary.arm.clone(),
         params: params.clone(),
         metric: compared.name.into(),
         ratio: found.ratio,
-        ci95: found.difference.and_then(|difference| difference.ci95()),
-        p_value: p.map(|(p, _)| p),
-        p_adjusted: p.map(|(_, adjusted)| adjusted.p),
+        ci95: judged.as_ref().and_then(|of| of.pooled.ci95()),
+        p_value: judged.as_ref().map(|of| of.p),
+        p_adjusted: judged.as_ref().map(|of| of.adjusted),
         pairs: u32::try_from(found.pairs).unwrap_or(u32::MAX),
         verdict,
-        trials_more: open.and_then(|(difference, (_, adjusted))| {
-            trials_more(&difference, adjusted.factor, against.margin)
-        }),
+        spread: judged.as_ref().map(|of| of.pooled.spread()).filter(|spread| *spread > 0.0),
+        trials_more: more.and_then(|more| more.likely),
+        trials_more_range: more.map(|more| more.range),
         reason,
     }
 }

@@ -116,6 +116,7 @@ impl Fixture {
         let host = |name: &&str| HostEntry {
             name: (*name).into(),
             address: "127.0.0.1:7420".into(),
+            tls_name: None,
             labels: BTreeMap::from([("kernel".into(), "stock".into())]),
             description: HostDescription {
                 facts: BTreeMap::from([("kernel.release".into(), "6.18.0".into())]),
@@ -237,6 +238,7 @@ impl Fixture {
             finished: Some(finished),
             refusal: None,
             histograms: None,
+            histograms_sha256: None,
         };
         (trial, intervals)
     }
@@ -248,6 +250,7 @@ impl Fixture {
             baseline,
             further: &self.further,
             margin: DEFAULT_MARGIN,
+            looks: 1,
             ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",
@@ -288,7 +291,7 @@ pub(crate) fn saturated() -> Fixture {
     fixture.model = |arm, depth| match (arm, depth) {
         ("sync", _) | (_, 1) => (13_900.0, 67_000, 1.0),
         (_, 8) => (44_600.0, 170_000, if arm == "sync-threads" { 1.0 } else { 0.125 }),
-        ("sync-threads", _) => (98_000.0 + 10.0 * depth as f64, 9_400 * depth, 1.0),
+        ("sync-threads", _) => (98_700.0 + 10.0 * depth as f64, 9_400 * depth, 1.0),
         _ => (99_000.0 + 8.0 * depth as f64, 9_500 * depth, 1.5 / depth as f64),
     };
     fixture.change = |record| {

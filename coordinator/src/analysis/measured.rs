@@ -19,18 +19,6 @@ use crate::{
     summary::{CellSummary, Comparison, ComparisonSet, Verdict},
 };
 
-impl Comparison {
-    /// The standard deviation of the logarithms of the blocks' ratios, computed from the interval. `None` without an
-    /// interval or without spread.
-    pub(super) fn spread(&self, length: Length) -> Option<f64> {
-        let [low, high] = self.ci95.filter(|[low, high]| self.pairs > 1 && 0.0 < *low && low < high)?;
-        let half = (high / low).ln() / 2.0;
-        let spread =
-            half / stats::t_quantile(length.freedom(self.pairs as usize))? * f64::from(self.pairs).sqrt();
-        spread.is_finite().then_some(spread)
-    }
-}
-
 impl ComparisonSet {
     /// The comparison of two arms in the set, and whether its sides are exchanged.
     fn held(&self, arm: &str, other: &str, metric: &Metric, point: &Params) -> Option<(&Comparison, bool)> {
@@ -184,20 +172,6 @@ mod tests {
         let open = ComparisonSet { least_trials: Some(3), ..set };
         let wider = open.ratio_interval("uring", "sync", &IOPS, &params(1)).unwrap();
         assert!(wider[0] < low && wider[1] > high, "{wider:?}");
-    }
-
-    #[test]
-    fn the_spread_matches_the_interval() {
-        let mut run = Fixture::new(&["sync", "uring"], &[1], 5, &["local"]);
-        run.execute(usize::MAX);
-        let set = run.analyse(Some("sync"));
-        let found = set.comparison("uring", "iops", &params(1)).unwrap();
-        let samples = |arm: &str| logs(set.cell(arm, &params(1)).unwrap().samples("iops")).unwrap();
-        let error = difference(&samples("uring"), &samples("sync"), None, Length::Fixed).unwrap().error;
-        let spread = found.spread(Length::Fixed).unwrap();
-        assert!((spread / (error * 5f64.sqrt()) - 1.0).abs() < 1e-9, "{spread} {error}");
-        assert_eq!(Comparison { ci95: None, ..found.clone() }.spread(Length::Fixed), None);
-        assert_eq!(Comparison { ci95: Some([1.0, 1.0]), ..found.clone() }.spread(Length::Fixed), None);
     }
 
     #[test]

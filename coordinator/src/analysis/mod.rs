@@ -24,6 +24,7 @@ pub mod calibration;
 mod cell_data;
 mod cells;
 mod compare;
+mod course;
 mod emulated;
 pub mod expectations;
 mod explain;
@@ -32,6 +33,7 @@ pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod latency;
+mod load_curve;
 pub mod measured;
 pub mod merge;
 pub mod noise;
@@ -67,6 +69,9 @@ pub struct AnalysisInput<'a> {
     pub further: &'a [Versus],
     /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
+    /// How often the run was looked at, this time included: 1, and 1 more for each time that it was continued. Continued
+    /// runs need smaller p-values ([`spending`](crate::stats::spending)).
+    pub looks: u32,
     /// Arms in order, each with one more change than the one before; empty without a ladder.
     pub ladder: &'a [String],
     /// The hosts that took part.
@@ -81,13 +86,16 @@ pub struct AnalysisInput<'a> {
 /// The records or their histograms cannot be read.
 pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet, StoreError> {
     let plan = input.plan;
-    let trials = run.read_trials()?;
+    let mut trials = run.read_trials()?;
+    trials.records = without_superseded(trials.records);
     let records = latest(&trials.records);
+    let journal = run.journal()?.unwrap_or_default();
     let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
         warnings.add(None, torn.clone());
     }
+    course::warn(&mut warnings, &journal);
     for record in &records {
         warnings.of_record(record);
     }
@@ -114,8 +122,8 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        let (further, length, margin) = (input.further, plan.length(), input.margin);
-        compare::compare(&merged, &Against { baseline, further, length, margin })
+        let AnalysisInput { further, margin, looks, .. } = *input;
+        compare::compare(&merged, &Against { baseline, further, length: plan.length(), margin, looks })
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
         calibration.warn(plan, input.hosts, &mut warnings);
@@ -143,9 +151,13 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         explanations: Vec::new(),
         ladders: Vec::new(),
         crossovers: Vec::new(),
+        loads: Vec::new(),
         host_differences: fingerprint::differences(&hosts),
         trend: Vec::new(),
         calibration,
+        pauses: journal.pauses.clone(),
+        looks: journal.looks,
+        failed_hosts: course::failed_hosts(&journal, &records),
         run_path: Some(run.path().to_owned()),
     };
     conclude(&mut set, plan, input.ladder);
@@ -161,6 +173,7 @@ pub fn conclude(set: &mut ComparisonSet, plan: &Plan, ladder: &[String]) {
     let idle: Vec<&str> =
         plan.cells.iter().map(|cell| cell.arm.as_str()).filter(|arm| !does_io(arm)).collect();
     explain::explain(set, ladder, &idle);
+    set.loads = load_curve::curves(set);
     set.answer = answer::answer(set, &idle, &Loads::of(plan));
 }
 
@@ -181,6 +194,13 @@ fn untrusted(set: &ComparisonSet) -> Vec<Untrusted> {
 /// Whether the cell moves data at all.
 fn transfers(cell: &Cell) -> bool {
     !matches!(cell.template.engine.kind, EngineKind::Null | EngineKind::Nop)
+}
+
+/// The trials without those that were not run to their end, and were run again after a pause.
+fn without_superseded(records: Vec<TrialRecord>) -> Vec<TrialRecord> {
+    let again = |index: usize| records[index + 1..].iter().any(|later| later.id == records[index].id);
+    let kept: Vec<bool> = (0..records.len()).map(|at| records[at].is_complete() || !again(at)).collect();
+    records.into_iter().zip(kept).filter_map(|(record, kept)| kept.then_some(record)).collect()
 }
 
 /// The trials that are analysed. Of a repeated trial, the last attempt counts.

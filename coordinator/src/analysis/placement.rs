@@ -62,6 +62,7 @@ mod tests {
             finished: None,
             refusal: None,
             histograms: None,
+            histograms_sha256: None,
         }
     }
 

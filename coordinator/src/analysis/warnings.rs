@@ -345,6 +345,7 @@ mod tests {
             finished: Some(Finished::default()),
             refusal: None,
             histograms: None,
+            histograms_sha256: None,
         }
     }
 

@@ -7,9 +7,10 @@ use miette::miette;
 
 use super::{
     args::MeasuringArgs,
+    execute::{RunSettings, measured},
     on_runtime, print,
     report::{Conclusion, appearance, conclusion, stored},
-    run::{RunSettings, measured, planned_for},
+    run::planned_for,
 };
 use crate::{
     analysis::calibration::{BLOCKS, Subject, measure},
@@ -18,7 +19,7 @@ use crate::{
     report::{Format, render_calibration},
     scenario::{self, Loaded, ScenarioError, SelfComparison, compare_with_itself},
     screen::Screen,
-    store::RunDir,
+    store::{RunDir, journal::Purpose},
     summary::calibration::Calibration,
 };
 
@@ -77,7 +78,8 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
     }
     on_runtime(screen, async |stop| {
         let out = args.out.clone();
-        let settings = RunSettings { measuring: &args.measuring, out, calibration: None };
+        let settings =
+            RunSettings { measuring: &args.measuring, out, calibration: None, purpose: Purpose::Calibration };
         match measured(&settings, screen, &stop, &compared.loaded, &plan).await {
             Ok((directory, exit)) => {
                 let found = conclude_calibration(&directory, &scenario, &compared, &plan);

@@ -7,13 +7,17 @@ pub mod args;
 pub mod calibrate;
 pub mod check;
 pub mod compare;
+mod execute;
 pub mod import;
 pub mod list;
 mod outcome;
+pub mod pki;
 mod reach;
 pub mod report;
+pub mod resume;
 pub mod run;
 pub mod schema;
+pub mod verify;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -55,13 +59,16 @@ macro_rules! commands {
 
 commands! {
     Run: run::run(RunArgs),
+    Resume: resume::resume(ResumeArgs),
     Calibrate: calibrate::calibrate(CalibrateArgs),
     Check: check::check(CheckArgs),
     Agents: agents::agents(AgentsArgs),
     Report: report::report(ReportArgs),
+    Verify: verify::verify(VerifyArgs),
     Compare: compare::compare(CompareArgs),
     List: list::list(ListArgs),
     Import: import::import(ImportArgs),
+    Pki: pki::pki(PkiArgs),
     Schema: schema::schema(SchemaArgs),
 }
 

@@ -61,6 +61,16 @@ pub(super) fn announce(plan: &Plan, cluster: &Cluster, directory: &Path) -> Stri
     )
 }
 
+/// What is left of a plan, in a line.
+pub(super) fn announce_rest(plan: &Plan, missing: usize, directory: &Path) -> String {
+    format!(
+        "{}: resumes {}; {missing} of {} are missing",
+        plan.scenario,
+        directory.display(),
+        some(plan.trials.len(), "trial")
+    )
+}
+
 /// `3 trials`, or `5 to 30 trials (until ±2 %)`.
 fn trials(plan: &Plan) -> String {
     match &plan.stopping {

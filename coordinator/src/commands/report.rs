@@ -12,6 +12,7 @@ use crate::{
     analysis::{self, AnalysisInput, expectations},
     exit::Exit,
     history::{self, RESULTS, resolve::resolve},
+    plan::Plan,
     report::{self, Format, Source},
     scenario::{self, Loaded},
     screen::Screen,
@@ -43,10 +44,15 @@ const WIDTH: u16 = 100;
 /// Runs the command.
 #[must_use]
 pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
-    let concluded = find(&args.run, &args.dir)
-        .and_then(|run| RunDir::open(&run).map_err(stored))
-        .and_then(|directory| conclude_again(&directory, args.format, args.explain));
-    match concluded {
+    let opened = find(&args.run, &args.dir).and_then(|run| RunDir::open(&run).map_err(stored));
+    let directory = match opened {
+        Ok(directory) => directory,
+        Err(error) => {
+            screen.error(&error);
+            return Exit::Usage;
+        }
+    };
+    match conclude_again(&directory, args.format, args.explain) {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
             // A run in a read-only directory can still be shown.
             if let Some(error) = unwritten {
@@ -56,7 +62,7 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
         }
         Err(error) => {
             screen.error(&error);
-            Exit::Usage
+            Exit::Incomplete
         }
     }
 }
@@ -73,11 +79,14 @@ pub(super) struct Conclusion {
     pub(super) unwritten: Option<StoreError>,
 }
 
-fn conclude_again(directory: &RunDir, format: Format, explain: bool) -> miette::Result<Conclusion> {
-    let plan = directory.plan().map_err(stored)?;
+/// The scenario of a run.
+pub(super) fn loaded(directory: &RunDir, plan: &Plan) -> miette::Result<Loaded> {
     let text = directory.scenario().map_err(stored)?;
-    let path = directory.path().join(SCENARIO);
-    let scenario = scenario::load_text(text, &path, &plan.overrides, plan.quick)?;
+    Ok(scenario::load_text(text, &directory.path().join(SCENARIO), &plan.overrides, plan.quick)?)
+}
+
+fn conclude_again(directory: &RunDir, format: Format, explain: bool) -> miette::Result<Conclusion> {
+    let scenario = loaded(directory, &directory.plan().map_err(stored)?)?;
     let mut found = conclusion(directory, &scenario, format, explain)?;
     // `run` learns of refusals while it runs; `report` reads them from the records.
     let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
@@ -103,6 +112,7 @@ pub(super) fn conclusion(
         baseline: Some(scenario.baseline_arm()),
         further: &scenario.compare,
         margin: scenario.margin,
+        looks: 1,
         ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),

@@ -7,28 +7,23 @@ use std::{
 };
 
 use clap::Args;
-use miette::{Report, miette};
-use proto::outcome::Interval;
+use miette::miette;
 
 use super::{
     args::MeasuringArgs,
-    on_runtime,
-    outcome::{announce, conclude},
-    print,
-    reach::{reach, report_errors},
+    execute::{RunSettings, measured},
+    on_runtime, print,
     report::{Conclusion, conclusion, find, stored},
 };
 use crate::{
-    cluster::{Cluster, Host, select},
     exit::Exit,
     history::RESULTS,
     plan::{self, Plan},
     report::Format,
-    run::{RunOutcome, TrialSink, progress::Progress, run_plan},
     scenario::{self, Loaded, ScenarioError},
     screen::Screen,
     stop::Stop,
-    store::{HostEntry, RunDir, StoreError, record::TrialRecord},
+    store::{RunDir, StoreError, journal::Purpose},
     summary::calibration::Calibration,
 };
 
@@ -173,16 +168,6 @@ fn fresh_seed() -> u64 {
     now.as_nanos() as u64 % 1_000_000
 }
 
-/// Settings of a run besides its scenario.
-pub(super) struct RunSettings<'a> {
-    /// Options of all measuring commands.
-    pub(super) measuring: &'a MeasuringArgs,
-    /// The run directory; by default one named after the time.
-    pub(super) out: Option<PathBuf>,
-    /// The calibration that bounds the verdicts.
-    pub(super) calibration: Option<&'a Calibration>,
-}
-
 /// Runs a scenario; returns its result in the chosen format, if there is one.
 async fn one(
     args: &RunArgs,
@@ -193,121 +178,32 @@ async fn one(
     plan: &Plan,
 ) -> (Option<String>, Exit) {
     let out = directory_of(args, plan);
-    let settings = RunSettings { measuring: &args.measuring, out, calibration };
+    let settings = RunSettings { measuring: &args.measuring, out, calibration, purpose: Purpose::Run };
     let (directory, exit) = match measured(&settings, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
         Err(exit) => return (None, exit),
     };
-    match conclusion(&directory, scenario, args.format, args.explain) {
-        Ok(Conclusion { text, exit: judged, unwritten, .. }) => {
-            let exit = exit.strongest(judged);
+    let (text, judged) = concluded(&directory, scenario, args.format, args.explain, screen);
+    (text, exit.strongest(judged))
+}
+
+/// Analyses a run that has just ended, and writes its summary. Returns the comparison, if there is one.
+pub(super) fn concluded(
+    directory: &RunDir,
+    scenario: &Loaded,
+    format: Format,
+    explain: bool,
+    screen: &Screen,
+) -> (Option<String>, Exit) {
+    match conclusion(directory, scenario, format, explain) {
+        Ok(Conclusion { text, exit, unwritten, .. }) => {
             let Some(error) = unwritten else { return (Some(text), exit) };
             screen.error(&stored(error));
             (Some(text), exit.strongest(Exit::Incomplete))
         }
         Err(error) => {
             screen.error(&error);
-            (None, exit.strongest(Exit::Incomplete))
+            (None, Exit::Incomplete)
         }
-    }
-}
-
-/// Connects to the hosts, runs the plan on them into a run directory, and reports problems.
-pub(super) async fn measured(
-    settings: &RunSettings<'_>,
-    screen: &Screen,
-    stop: &Stop,
-    scenario: &Loaded,
-    plan: &Plan,
-) -> Result<(RunDir, Exit), Exit> {
-    let Some(reached) = stop.or(reach(&settings.measuring.hosts, screen)).await else {
-        return Err(Exit::Interrupted);
-    };
-    let mut cluster = match reached {
-        Ok((cluster, Exit::Done)) => cluster,
-        Ok((cluster, exit)) => {
-            cluster.close().await;
-            return Err(exit);
-        }
-        Err(exit) => return Err(exit),
-    };
-    let measured = measure(settings, screen, stop, scenario, plan, &mut cluster).await;
-    // The agents clean up before the analysis starts.
-    cluster.close().await;
-    let (directory, outcome) = measured?;
-    let exit = conclude(screen, plan, &outcome);
-    Ok((directory, exit))
-}
-
-async fn measure(
-    settings: &RunSettings<'_>,
-    screen: &Screen,
-    stop: &Stop,
-    scenario: &Loaded,
-    plan: &Plan,
-    cluster: &mut Cluster,
-) -> Result<(RunDir, RunOutcome), Exit> {
-    let usage = |error: Report| {
-        screen.error(&error);
-        Exit::Usage
-    };
-    let cell_hosts = select::resolve(plan, &cluster.labels()).map_err(|error| usage(error.into()))?;
-    // Leases come before the directory, so that a busy host does not cause an empty run directory.
-    match stop.or(cluster.open(&lease_name(plan))).await {
-        None => return Err(Exit::Interrupted),
-        Some(Err(errors)) => return Err(report_errors(screen, errors)),
-        Some(Ok(())) => {}
-    }
-    let directory =
-        RunDir::create(settings.out.as_deref(), &plan.scenario, &scenario.text).and_then(|mut directory| {
-            directory.write_plan(plan)?;
-            directory.write_hosts(&cluster.hosts().iter().map(entry).collect::<Vec<_>>())?;
-            if let Some(calibration) = settings.calibration {
-                let comparisons = plan.comparisons(&scenario.scenario);
-                let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
-                directory.write_calibrated_by(&own)?;
-            }
-            Ok(directory)
-        });
-    let directory = directory.map_err(|error| usage(stored(error)))?;
-    if !settings.measuring.no_progress {
-        screen.line(&announce(plan, cluster, directory.path()));
-    }
-    let mut sink = Store(directory);
-    let mut progress = Progress::new(screen, plan, settings.measuring.no_progress);
-    match run_plan(plan, cluster, &cell_hosts, &mut sink, &mut progress, stop).await {
-        Ok(outcome) => Ok((sink.0, outcome)),
-        Err(error) => {
-            drop(progress);
-            screen.error(&error);
-            Err(Exit::Incomplete)
-        }
-    }
-}
-
-/// The name of this coordinator, which another one sees if the agent is busy.
-fn lease_name(plan: &Plan) -> String {
-    let machine = rustix::system::uname();
-    format!("{}@{}:{}", plan.scenario, machine.nodename().to_string_lossy(), std::process::id())
-}
-
-fn entry(host: &Host) -> HostEntry {
-    HostEntry {
-        name: host.name.clone(),
-        address: host.address.clone(),
-        labels: host.labels.clone(),
-        description: host.description.clone(),
-    }
-}
-
-struct Store(RunDir);
-
-impl TrialSink for Store {
-    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
-        self.0.append_trial(record, intervals).map(drop).map_err(stored)
-    }
-
-    fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
-        self.0.write_plan(&Plan { stopped_after: Some(after), ..plan.clone() }).map_err(stored)
     }
 }

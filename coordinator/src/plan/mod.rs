@@ -129,6 +129,15 @@ impl Plan {
         trial
     }
 
+    /// Appends further blocks. They are those that a plan with more trials has after the same ones: their order and
+    /// seeds do not depend on when they are appended.
+    pub fn extend(&mut self, trials: u32) {
+        let planned = self.trials_per_cell;
+        self.trials_per_cell = planned.saturating_add(trials);
+        let all = order::order(&self.cells, self.trials_per_cell, self.seed);
+        self.trials.extend(all.into_iter().filter(|trial| trial.block > planned));
+    }
+
     /// The estimated duration of the run: the time of every trial with [`OVERHEAD_PER_TRIAL`], and filling every
     /// distinct file or RAM disk once at [`FILL_RATE`].
     #[must_use]

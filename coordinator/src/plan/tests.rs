@@ -78,6 +78,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
+    fn an_extended_plan_is_the_plan_of_more_trials(
+        count in 1u32..5, trials in 1u32..5, more in 1u32..5, seed in any::<u64>(),
+    ) {
+        let depths: Vec<u32> = (1..=count).collect();
+        let mut extended = plan(&loaded(&depths, trials), seed).unwrap();
+        extended.extend(more);
+        prop_assert_eq!(extended, plan(&loaded(&depths, trials + more), seed).unwrap());
+    }
+
+    #[test]
     fn arms_of_a_point_are_neighbours_and_take_each_place_equally_often(
         count in 1u32..5, squares in 1u32..4, seed in any::<u64>()
     ) {

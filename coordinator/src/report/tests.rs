@@ -317,6 +317,7 @@ fn writes_every_file_of_the_run_directory() {
         "hosts.json",
         "plan.json",
         "report.html",
+        "run.lock",
         "scenario.yaml",
         "summary.csv",
         "summary.json",

@@ -6,7 +6,7 @@ use crate::{
     params,
     params::Params,
     stats::confidence::confidence_percent,
-    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, Verdict},
+    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict},
     units,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Row {
     pub(super) verdict: Option<Verdict>,
     /// The verdict, or `baseline`.
     pub(super) word: String,
-    /// The verdict with a hint, for tables with enough room: `inconclusive (+7)` if about 7 more trials are needed.
+    /// The verdict with a hint, for tables with enough room: `inconclusive (+4 to 30)` if 4 to 30 more trials would decide.
     pub(super) words: String,
     /// The row against each of the view's `against`.
     pub(super) versus: Vec<Versus>,
@@ -194,7 +194,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[S
         None if is_baseline => "baseline".into(),
         None => String::new(),
     };
-    let more = compared.and_then(|found| found.trials_more);
+    let more = compared.and_then(|found| found.trials_more_range);
     let shown = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
     let rate = IOPS.of(cell);
     Row {
@@ -209,7 +209,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[S
             .map(|[low, high]| format!("{} to {}", ratio(low), ratio(high)))
             .unwrap_or_default(),
         verdict: compared.filter(|found| found.ratio.is_some()).map(|found| found.verdict),
-        words: more.map_or_else(|| word.clone(), |more| format!("{word} (+{more})")),
+        words: more.map_or_else(|| word.clone(), |more| format!("{word} ({})", hint(more))),
         word,
         versus: against.iter().map(|other| versus(set, cell, other)).collect(),
         entries: columns.iter().map(|column| shown(column.text(cell))).collect(),
@@ -248,7 +248,16 @@ pub(super) fn outcome(passed: Option<bool>) -> &'static str {
 }
 
 /// The legend of a number after a verdict.
-const HINT: &str = "(+7): needs about 7 more trials of each arm to decide.";
+const HINT: &str = "(+4 to 30): 4 to 30 more trials of each arm would decide.";
+
+/// `+4 to 30`, or `+4 or more`.
+fn hint(TrialsRange { least, most }: TrialsRange) -> String {
+    match most {
+        Some(most) if most == least => format!("+{least}"),
+        Some(most) => format!("+{least} to {most}"),
+        None => format!("+{least} or more"),
+    }
+}
 
 const SPREAD: &str =
     "±: half the range of the trials, fastest to slowest. p50, p99: latency seen by the application.";
@@ -266,3 +275,14 @@ const VERDICTS: [&str; 3] = [
     ),
     "inconclusive: the trials vary too much for a verdict.",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_a_range() {
+        let of = |least, most| hint(TrialsRange { least, most });
+        assert_eq!([of(4, Some(30)), of(2, Some(2)), of(9, None)], ["+4 to 30", "+2", "+9 or more"]);
+    }
+}

@@ -1,10 +1,10 @@
 //! Runs one trial of a plan on its hosts and passes the record to the sink.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{RunOutcome, TrialSink, precision::PrecisionTracker, record, refused_cells::RefusedCells};
+use super::{RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells};
 use crate::{
     analysis::noise,
     cluster::Cluster,
@@ -25,10 +25,42 @@ pub(super) struct Driver<'a> {
     pub(super) stop: &'a Stop,
     pub(super) outcome: RunOutcome,
     pub(super) refused_cells: RefusedCells,
-    pub(super) precision: PrecisionTracker<'a>,
+    pub(super) recorded: Recorded<'a>,
+    /// Hosts whose loss is kept, by index.
+    lost: BTreeSet<usize>,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    /// Starts after the trials that are recorded.
+    pub(super) fn new(
+        plan: &'a Plan,
+        recorded: Recorded<'a>,
+        cluster: &'a mut Cluster,
+        cell_hosts: &'a [Vec<usize>],
+        sink: &'a mut dyn TrialSink,
+        progress: &'a mut Progress,
+        stop: &'a Stop,
+    ) -> Self {
+        let (outcome, refused_cells, lost) =
+            (RunOutcome::default(), RefusedCells::default(), BTreeSet::new());
+        Self { plan, cluster, cell_hosts, sink, progress, stop, outcome, refused_cells, recorded, lost }
+    }
+
+    /// Whether the run may stop after a complete block. A run that is resumed has decided this for earlier blocks.
+    pub(super) fn is_precise(&self, block: u32) -> bool {
+        block >= self.recorded.last_block() && self.recorded.precision.is_reached(block)
+    }
+
+    /// Keeps the loss of hosts that were lost since the last time.
+    fn keep_losses(&mut self) -> miette::Result<()> {
+        for (index, host) in self.cluster.hosts().iter().enumerate() {
+            if let Some(refusal) = host.lost.as_ref().filter(|_| self.lost.insert(index)) {
+                self.sink.lost(&host.name, refusal)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a host of the trial is lost or its cell was refused.
     pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
         let hosts = &self.cell_hosts[planned.cell];
@@ -51,6 +83,7 @@ impl Driver<'_> {
         self.progress.begin(plan, planned);
         let run = self.cluster.run_trial(&trial, hosts, self.progress, self.stop).await;
         let interrupted = run.interrupted;
+        self.keep_losses()?;
         for refused in self.refused_cells.record(planned.cell, self.cluster, &run) {
             self.progress.refused(plan, &refused);
             self.outcome.refused.push(refused);
@@ -64,7 +97,7 @@ impl Driver<'_> {
             self.outcome.recorded += 1;
             self.outcome.marked += usize::from(!record.counts());
             self.progress.end(&record, &intervals);
-            self.precision.add(&record, &intervals);
+            self.recorded.precision.add(&record, &intervals);
             self.sink.trial(record, &intervals)?;
         }
         if interrupted {

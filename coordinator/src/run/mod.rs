@@ -1,9 +1,12 @@
 //! Drives a plan over a cluster, trial by trial, into a sink.
 
 mod driver;
+pub mod host_changes;
 mod marks;
 pub mod precision;
 pub mod progress;
+pub mod recorded;
+pub mod refusal;
 mod refused_cells;
 pub mod repeats;
 
@@ -14,7 +17,7 @@ use proto::{
     trial::Trial,
 };
 
-use self::{driver::Driver, precision::PrecisionTracker, refused_cells::RefusedCells, repeats::Repeats};
+use self::{driver::Driver, recorded::Recorded, repeats::Repeats};
 use crate::{
     cluster::{
         Cluster,
@@ -24,6 +27,7 @@ use crate::{
     run::progress::Progress,
     stop::Stop,
     store::record::{HostTrial, IntervalEdges, TrialRecord},
+    summary::course::PauseReason,
 };
 
 /// Receives every trial as soon as it has ended.
@@ -33,6 +37,15 @@ pub trait TrialSink {
     /// # Errors
     /// The trial cannot be kept. The run then stops, because later results would be lost.
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()>;
+
+    /// A host is lost. It is recorded at once, because nothing else may show it.
+    ///
+    /// # Errors
+    /// The loss cannot be kept.
+    fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {
+        let _ = (host, refusal);
+        Ok(())
+    }
 
     /// The run is precise enough after a block, so the planned blocks after it are dropped. A sink without a plan
     /// does nothing.
@@ -77,7 +90,20 @@ pub struct RunOutcome {
     pub stopped_after: Option<u32>,
 }
 
-/// Runs all trials of a plan, in its order. `cell_hosts` are the hosts of each cell, as
+impl RunOutcome {
+    /// Why the run ended.
+    #[must_use]
+    pub fn reason(&self) -> PauseReason {
+        match self {
+            Self { interrupted: true, .. } => PauseReason::Interrupted,
+            Self { lost_hosts, .. } if !lost_hosts.is_empty() => PauseReason::HostLost,
+            Self { refused, .. } if !refused.is_empty() => PauseReason::Refused,
+            Self { .. } => PauseReason::Complete,
+        }
+    }
+}
+
+/// Runs all trials of a plan that are not recorded yet, in its order. `cell_hosts` are the hosts of each cell, as
 /// [`crate::cluster::select::resolve`] gives them. The leases must be open.
 ///
 /// A cell that a host refused is not tried again, and neither is a cell that needs a lost host; all others
@@ -87,36 +113,41 @@ pub struct RunOutcome {
 /// Only if the sink cannot keep a trial.
 pub async fn run_plan(
     plan: &Plan,
+    recorded: Recorded<'_>,
     cluster: &mut Cluster,
     cell_hosts: &[Vec<usize>],
     sink: &mut dyn TrialSink,
     progress: &mut Progress,
     stop: &Stop,
 ) -> miette::Result<RunOutcome> {
-    let (outcome, refused_cells) = (RunOutcome::default(), RefusedCells::default());
-    let precision = PrecisionTracker::new(plan);
-    let mut driver =
-        Driver { plan, cluster, cell_hosts, sink, progress, stop, outcome, refused_cells, precision };
-    let mut repeats = Repeats::default();
+    let mut repeats = Repeats::after(recorded.repeats());
+    let mut driver = Driver::new(plan, recorded, cluster, cell_hosts, sink, progress, stop);
     let mut block = 0;
-    for (index, planned) in plan.trials.iter().enumerate() {
-        if planned.block != block && driver.precision.is_reached(block) && !stop.is_requested() {
+    let due = plan.trials.iter().filter(|planned| planned.block <= plan.blocks());
+    let mut due = due.peekable();
+    while let Some(planned) = due.next() {
+        if planned.block != block && driver.is_precise(block) && !stop.is_requested() {
             driver.outcome.stopped_after = Some(block);
             driver.sink.stopped(plan, block)?;
             break;
         }
         block = planned.block;
-        if driver.cannot_run(planned) && !stop.is_requested() {
+        if driver.recorded.contains(planned) {
+            driver.progress.recorded(plan, planned);
+            if let Some(attempts) = driver.recorded.noisy_attempts(planned) {
+                repeats.add(planned, attempts);
+            }
+        } else if driver.cannot_run(planned) && !stop.is_requested() {
             driver.outcome.skipped += 1;
             driver.progress.skipped(plan, planned);
         } else {
             match driver.trial(planned).await? {
-                ControlFlow::Continue(true) => repeats.add(planned),
+                ControlFlow::Continue(true) => repeats.add(planned, 1),
                 ControlFlow::Continue(false) => {}
                 ControlFlow::Break(()) => break,
             }
         }
-        let block_ends = plan.trials.get(index + 1).is_none_or(|next| next.block != planned.block);
+        let block_ends = due.peek().is_none_or(|next| next.block != planned.block);
         if block_ends && repeats.run(&mut driver).await?.is_break() {
             break;
         }
@@ -154,6 +185,7 @@ fn record(
             finished,
             refusal,
             histograms: None,
+            histograms_sha256: None,
         });
         if !arrived.is_empty() {
             intervals.push((place, arrived));

@@ -36,6 +36,8 @@ pub struct Progress {
     /// The last slice of each host in the current trial.
     live: BTreeMap<String, (f64, Histogram<u64>)>,
     done: usize,
+    /// Trials recorded before the run was resumed.
+    before: usize,
     total: usize,
 }
 
@@ -73,6 +75,7 @@ impl Progress {
             begun: Instant::now(),
             live: BTreeMap::new(),
             done: 0,
+            before: 0,
             total: plan.trials.len(),
         }
     }
@@ -105,7 +108,7 @@ impl Progress {
         self.step();
         let mut text = format!(
             "[{}/{}] {}{}: ",
-            self.done,
+            self.before + self.done,
             self.total,
             label(&record.arm, &record.params),
             if record.measure == Measure::Audit { " (audit)" } else { "" }
@@ -123,6 +126,12 @@ impl Progress {
             Display::Bar { .. } if !record.marks.is_empty() => self.screen.line(&text),
             Display::Bar { .. } | Display::Silent => {}
         }
+    }
+
+    /// A trial was recorded before the run was resumed. It counts as done, and takes no time.
+    pub fn recorded(&mut self, plan: &Plan, planned: &PlannedTrial) {
+        self.planned = self.planned.saturating_sub(expected(plan, planned));
+        self.before += 1;
     }
 
     /// A trial is skipped.
@@ -174,10 +183,10 @@ impl Progress {
                 Ok(done @ 1..) => self.spent.saturating_sub(self.over) / done,
                 _ => OVERHEAD_PER_TRIAL,
             };
-            let to_do = u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
+            let to_do = u32::try_from(self.total.saturating_sub(self.before + self.done)).unwrap_or(u32::MAX);
             let left = self.planned.saturating_sub(at) + beyond.saturating_mul(to_do);
             let left = left.max(Duration::from_secs(1));
-            let running = (self.done + 1).min(self.total);
+            let running = (self.before + self.done + 1).min(self.total);
             bar.set_position(as_ms(at));
             bar.set_prefix(format!("{running} of {}, about {} left", self.total, human(left)));
             let gap = if message.is_empty() { "" } else { ": " };

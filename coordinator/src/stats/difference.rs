@@ -9,6 +9,10 @@ use super::{moments, t_quantile, t_tail};
 /// Smaller differences, in logarithms, are rounding errors.
 pub(crate) const ROUNDING: f64 = 1e-12;
 
+/// A comparison alone takes the smaller of two variances, which raises false verdicts at a level of 5 % to between 5.5 and
+/// 5.7 %. Its p-value is multiplied by this, so that it is a p-value all the same.
+pub const CHOICE: f64 = 1.14;
+
 /// How the number of blocks was decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Length {
@@ -37,13 +41,34 @@ impl Length {
     }
 }
 
+/// The variances of the logarithms of one block's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Variances {
+    /// Of the difference within a block.
+    pub paired: f64,
+    /// Of the arm.
+    pub arm: f64,
+    /// Of the baseline.
+    pub baseline: f64,
+}
+
+impl Variances {
+    /// Of the difference, if nothing is common to the trials of a block.
+    #[must_use]
+    pub fn unpaired(&self) -> f64 {
+        self.arm + self.baseline
+    }
+}
+
 /// The logarithm of a ratio, from at least two pairs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     /// `ln(arm / baseline)`; minus infinity if all values of the arm are zero.
     pub log_ratio: f64,
-    /// Its standard error; 0 without spread.
+    /// Its standard error, from this comparison alone; 0 without spread.
     pub error: f64,
+    /// The variances from which the error follows; [`pool`](super::pooled::pool) uses those of a whole run.
+    pub variances: Variances,
     /// The number of blocks.
     pub pairs: usize,
     /// How that number was decided.
@@ -65,18 +90,19 @@ pub fn difference(arm: &[f64], baseline: &[f64], centre: Option<f64>, length: Le
     let finite = arm.len() == baseline.len() && arm.iter().chain(baseline).all(|value| value.is_finite());
     let differences: Vec<f64> = arm.iter().zip(baseline).map(|(arm, baseline)| arm - baseline).collect();
     let (mean, paired) = moments(&differences).filter(|_| finite)?;
-    let unpaired = moments(arm)?.1 + moments(baseline)?.1;
-    let error = (paired.min(unpaired) / arm.len() as f64).sqrt();
+    let variances = Variances { paired, arm: moments(arm)?.1, baseline: moments(baseline)?.1 };
+    let error = (paired.min(variances.unpaired()) / arm.len() as f64).sqrt();
     let error = if error <= ROUNDING { 0.0 } else { error };
     let log_ratio = centre.unwrap_or(mean);
-    Some(Difference { log_ratio, error, pairs: arm.len(), length })
+    Some(Difference { log_ratio, error, variances, pairs: arm.len(), length })
 }
 
 impl Difference {
     /// An arm with zero in every one of `pairs` blocks, and a baseline with a value above zero in each.
     #[must_use]
     pub fn nothing(pairs: usize, length: Length) -> Self {
-        Self { log_ratio: f64::NEG_INFINITY, error: 0.0, pairs, length }
+        let variances = Variances::default();
+        Self { log_ratio: f64::NEG_INFINITY, error: 0.0, variances, pairs, length }
     }
 
     /// The ratio itself.
@@ -111,18 +137,15 @@ impl Difference {
         interval.iter().all(|edge| edge.is_finite()).then_some(interval)
     }
 
-    /// The two-sided p-value: the probability of a difference at least this large if there is none.
+    /// The two-sided p-value: the probability of a difference at least this large if there is none. It is that of Student's
+    /// t test times [`CHOICE`].
     #[must_use]
     pub fn p_value(&self) -> Option<f64> {
         if self.is_exact() {
             return Some(if self.log_ratio.abs() <= ROUNDING { 1.0 } else { 0.0 });
         }
-        t_tail(self.log_ratio / self.error, self.length.freedom(self.pairs))
-    }
-
-    /// The result of this number of blocks, if ratio and spread stayed the same.
-    pub(super) fn of_pairs(&self, pairs: usize) -> Self {
-        Self { error: self.error * (self.pairs as f64 / pairs as f64).sqrt(), pairs, ..*self }
+        let p = t_tail(self.log_ratio / self.error, self.length.freedom(self.pairs))?;
+        Some((CHOICE * p).min(1.0))
     }
 }
 
@@ -151,7 +174,7 @@ mod tests {
         // SciPy 1.17: ttest_rel(log(arm), log(baseline)), and exp of its confidence_interval(0.95).
         let found = of(&[105.0, 118.0, 95.0, 101.0, 110.0], &[100.0, 111.0, 93.0, 97.0, 103.0]);
         close(found.ratio(), 1.048_621_642);
-        close(found.p_value().unwrap(), 0.003_921_714);
+        close(found.p_value().unwrap(), CHOICE * 0.003_921_714);
         let [low, high] = found.ci95().unwrap();
         close(low, 1.025_773_488);
         close(high, 1.071_978_718);

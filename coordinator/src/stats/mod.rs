@@ -1,16 +1,21 @@
 //! Means, intervals and verdicts from samples; a sample is a trial. Independent of the metrics.
 //!
-//! [`estimate`] describes one cell, by an interval that is positive where the quantity is; [`difference`] compares two arms block by block; [`remerge`] prepares
-//! percentiles for it; [`holm`] and [`verdict`] judge a whole sweep.
+//! [`estimate`] describes one cell, by an interval that is positive where the quantity is; [`difference`] compares two
+//! arms block by block; [`remerge`] prepares percentiles for it; [`pooled`] shares the noise over a whole sweep, and
+//! [`holm`] and [`verdict`] judge it; [`spending`] corrects for continued runs, and [`foresight`] tells how many trials
+//! more would decide.
 
 pub mod confidence;
 pub mod difference;
+pub mod foresight;
 pub mod holm;
 #[cfg(test)]
 mod interval_simulation;
+pub mod pooled;
 pub mod remerge;
 #[cfg(test)]
 mod simulation;
+pub mod spending;
 pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};

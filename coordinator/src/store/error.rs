@@ -2,6 +2,11 @@
 
 use std::{io, path::PathBuf};
 
+use super::lock::Writer;
+
+/// The problem of contents that do not have their checksum.
+pub(super) const CHANGED: &str = "the checksum does not fit: it was changed after it was written";
+
 /// Why a run directory could not be read or written. Files written before are kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,6 +25,22 @@ pub enum StoreError {
     Taken {
         /// The directory.
         path: PathBuf,
+    },
+    /// The requested directory contains files that are not of a run.
+    #[error("{}: not empty: it contains {contains}", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// One of its files.
+        contains: String,
+    },
+    /// Another process writes the run.
+    #[error("{}: process {} on {} writes this run", path.display(), writer.process, writer.machine)]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The process.
+        writer: Writer,
     },
     /// The directory is not a run directory.
     #[error("{}: not a run directory: it has no {missing}", path.display())]
@@ -54,6 +75,24 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The error of a file, or a part of it, that does not have its checksum.
+    pub(crate) fn changed(path: PathBuf, place: impl Into<String>) -> Self {
+        Self::Corrupt { path, place: place.into(), message: CHANGED.into() }
+    }
+
+    /// Whether a file of the run is damaged.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
+    }
+
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+
     /// The remedy.
     #[must_use]
     pub fn remedy(&self) -> String {
@@ -62,10 +101,12 @@ impl StoreError {
             Self::Taken { .. } => {
                 "choose another directory with --out, or read this one with `coordinator report`".into()
             }
+            Self::NotEmpty { .. } => "choose an empty or a new directory with --out".into(),
+            Self::Locked { .. } => "wait until it ends, or stop it".into(),
             Self::NotARun { .. } => "name the directory of a run, such as results/latest".into(),
             Self::OtherSchema { remedy, .. } => (*remedy).into(),
             Self::Corrupt { path, .. } => format!(
-                "restore {} from a copy, or run the scenario again; the other files of the run are untouched",
+                "restore {} from a copy, or run the scenario again; `coordinator verify RUN` checks all files of a run",
                 path.display()
             ),
         }

@@ -26,7 +26,7 @@ use proto::{
     outcome::{Direction, Interval, Series},
 };
 
-use super::record::IntervalEdges;
+use super::record::{HostTrial, IntervalEdges, TrialRecord};
 
 /// Writes the intervals of one host in one trial.
 pub(super) fn write(
@@ -73,8 +73,43 @@ fn service_tag(direction: Direction) -> String {
     format!("{}-service", direction.as_str())
 }
 
-/// Reads a log and joins it with the edges and bytes of the record. An error names the entry.
-pub(super) fn read(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
+/// Reads the log of a host in a trial, joins it with the edges and bytes of the record, and compares both. An error
+/// names the place.
+pub(super) fn read(
+    text: &[u8],
+    trial: &TrialRecord,
+    host: &HostTrial,
+) -> Result<Vec<Interval>, (String, String)> {
+    for (key, wanted) in [("trial", &trial.id), ("host", &host.host)] {
+        let found = header(text, key);
+        if found.as_ref() != Some(wanted) {
+            let found = found.unwrap_or_else(|| "none".into());
+            return Err(("header".into(), format!("the log is of the {key} {found}, not {wanted}")));
+        }
+    }
+    let intervals = join(text, &host.intervals)?;
+    // A log with a checksum is as it was written. In a trial with marks, intervals may be lost; a mark then names them.
+    let by_count = trial.counts() && host.histograms_sha256.is_none();
+    if let Some(finished) = host.finished.as_ref().filter(|_| by_count) {
+        let ops: u64 = intervals.iter().map(Interval::ops).sum();
+        if ops != finished.ops() {
+            let message = format!("{ops} operations, but the host counted {}", finished.ops());
+            return Err(("histograms".into(), message));
+        }
+    }
+    Ok(intervals)
+}
+
+/// The value of a comment in the log's header, such as `#trial: 0001-sync`.
+fn header(text: &[u8], key: &str) -> Option<String> {
+    let start = format!("#{key}: ");
+    let comments = text.split(|byte| *byte == b'\n').take_while(|line| line.starts_with(b"#"));
+    let mut values = comments.filter_map(|line| line.strip_prefix(start.as_bytes()));
+    values.next().map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Joins histograms with edges and bytes.
+fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
     let mut deserializer = Deserializer::new();
     let mut number = 0;
     let entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {

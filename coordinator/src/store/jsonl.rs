@@ -5,7 +5,11 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-use super::record::TrialRecord;
+use super::{
+    error::CHANGED,
+    record::TrialRecord,
+    seal::{self, Seal},
+};
 use crate::warning::RunWarning;
 
 /// The contents of `trials.jsonl`.
@@ -17,20 +21,48 @@ pub struct Trials {
     pub torn: Option<RunWarning>,
 }
 
+/// One line of `trials.jsonl`.
+pub(super) struct JsonLine {
+    /// Its number, from 1.
+    pub(super) number: usize,
+    /// Its record, or the problem.
+    pub(super) record: Result<TrialRecord, Damage>,
+    /// Whether it carries a checksum.
+    pub(super) seal: Seal,
+}
+
+/// Why a line is no record.
+pub(super) enum Damage {
+    /// It is the last one, and its writing was interrupted.
+    Torn,
+    /// It cannot be read, or does not have its checksum.
+    Changed(String),
+}
+
+/// The lines of `trials.jsonl` that are not empty.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = JsonLine> {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
+    lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(|(index, line)| {
+        let seal = seal::check(line);
+        let record = match serde_json::from_slice(line) {
+            Ok(_) if seal == Seal::Broken => Err(Damage::Changed(CHANGED.into())),
+            Ok(record) => Ok(record),
+            // Only the last line can be truncated, because its writing was interrupted.
+            Err(_) if !line.ends_with(b"\n") => Err(Damage::Torn),
+            Err(error) => Err(Damage::Changed(error.to_string())),
+        };
+        JsonLine { number: index + 1, record, seal }
+    })
+}
+
 /// Reads `trials.jsonl`. An error has the line number.
 pub(super) fn parse(bytes: &[u8]) -> Result<Trials, (usize, String)> {
     let mut trials = Trials::default();
-    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice(line) {
+    for JsonLine { number, record, .. } in lines(bytes) {
+        match record {
             Ok(record) => trials.records.push(record),
-            // Only the last line can be truncated, because its writing was interrupted.
-            Err(_) if !line.ends_with(b"\n") => {
-                trials.torn = Some(RunWarning::TornRecord { line: index as u64 + 1 });
-            }
-            Err(error) => return Err((index + 1, error.to_string())),
+            Err(Damage::Torn) => trials.torn = Some(RunWarning::TornRecord { line: number as u64 }),
+            Err(Damage::Changed(message)) => return Err((number, message)),
         }
     }
     Ok(trials)

@@ -37,6 +37,14 @@ impl TrialRecord {
     pub fn counts(&self) -> bool {
         self.marks.is_empty()
     }
+
+    /// Whether every host ran it to its end. A resumed run executes any other trial again.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let ended =
+            |host: &HostTrial| host.finished.as_ref().is_some_and(|finished| !finished.window.cut_short);
+        !self.hosts.is_empty() && self.hosts.iter().all(|host| host.refusal.is_none() && ended(host))
+    }
 }
 
 /// The result of one host in a trial.
@@ -57,6 +65,9 @@ pub struct HostTrial {
     /// The interval log within the run directory, such as `histograms/0007-uring-tuned-n1.hlog`; absent if no
     /// interval arrived.
     pub histograms: Option<String>,
+    /// The log's SHA-256; absent in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histograms_sha256: Option<String>,
 }
 
 /// An interval without its histograms.

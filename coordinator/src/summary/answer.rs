@@ -7,7 +7,7 @@ pub use self::{
     concurrency::{Concurrency, Extent, Facet, Group, Limit, LimitedBy, Shipped, Standing},
     points::{Points, RatioAt, TrialsNeeded},
 };
-use super::{Verdict, crossover::Crossover, evidence::Pair, explanation::Finding};
+use super::{Verdict, crossover::Crossover, evidence::Pair, explanation::Finding, load::LoadCurve};
 use crate::params::Params;
 
 /// The answer of a run.
@@ -23,6 +23,8 @@ pub struct Answer {
     pub concurrency: Option<Concurrency>,
     /// What limits all arms of equal concurrency, if the figures show it.
     pub limit: Option<Limit>,
+    /// Arms in open loop over the offered rates.
+    pub loads: Vec<LoadCurve>,
 }
 
 /// A caveat of the whole run.

@@ -34,14 +34,30 @@ pub struct Comparison {
     pub pairs: u32,
     /// The conclusion.
     pub verdict: Verdict,
-    /// If inconclusive: the approximate number of further trials of each cell that a verdict needs, if they are like
-    /// those so far. null if no number suffices, or if too few trials count for an estimate.
+    /// Standard deviation of the logarithm of a block's ratio, estimated from all comparisons of this metric in the run;
+    /// null without spread or below two blocks.
+    #[serde(default)]
+    pub spread: Option<f64>,
+    /// If inconclusive: the number of further trials of each cell with which a verdict is as likely as not. null if no
+    /// number suffices, or if too few trials count for an estimate.
     #[serde(default)]
     pub trials_more: Option<u32>,
+    /// If inconclusive: the range of that number.
+    #[serde(default)]
+    pub trials_more_range: Option<TrialsRange>,
     /// Why the figures were not judged, which makes the verdict inconclusive; a text in the file.
     #[serde(skip)]
     #[schemars(skip)]
     pub reason: Option<Unjudged>,
+}
+
+/// How many further trials a verdict needs, as far as the trials so far can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrialsRange {
+    /// With this number, one run in ten reaches a verdict.
+    pub least: u32,
+    /// With this number, nine runs in ten do; null if more than 1000 are needed.
+    pub most: Option<u32>,
 }
 
 /// Why figures of two cells are not judged.

@@ -16,6 +16,7 @@ pub mod cause;
 mod cell;
 mod comparison;
 mod cost;
+pub mod course;
 pub mod crossover;
 mod estimate;
 pub mod evidence;
@@ -23,6 +24,7 @@ pub mod explanation;
 pub mod insight;
 pub mod lane;
 mod latency;
+pub mod load;
 pub mod placement;
 mod ring;
 pub mod run_diff;
@@ -32,13 +34,15 @@ pub mod timeline;
 use self::{
     answer::{Answer, Untrusted},
     calibration::CalibrationUse,
+    course::Pause,
     crossover::Crossover,
     explanation::Explanation,
     insight::{FactDifference, TrendLine, Waterfall},
+    load::LoadCurve,
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
-    comparison::{Comparison, TooFewUrgent, Unjudged, Verdict},
+    comparison::{Comparison, TooFewUrgent, TrialsRange, Unjudged, Verdict},
     cost::{Cost, CountedBy, CpuPerIo, Syscalls},
     estimate::Estimate,
     latency::{Latencies, Latency, LatencyIntervals, LatencySamples},
@@ -107,6 +111,9 @@ pub struct ComparisonSet {
     #[serde(skip)]
     #[schemars(skip)]
     pub crossovers: Vec<Crossover>,
+    /// Arms in open loop over the offered rates: how far they keep up, and where queueing begins.
+    #[serde(default)]
+    pub loads: Vec<LoadCurve>,
     /// Facts in which the hosts differ.
     #[serde(default)]
     pub host_differences: Vec<FactDifference>,
@@ -116,10 +123,26 @@ pub struct ComparisonSet {
     /// The calibration that verdicts respect; null without one.
     #[serde(default)]
     pub calibration: Option<CalibrationUse>,
+    /// The pauses of a run that was resumed, in order.
+    #[serde(default)]
+    pub pauses: Vec<Pause>,
+    /// How often the figures of the run were judged, this time included: 1, and one more for each continuation by
+    /// further trials after a report.
+    #[serde(default = "one")]
+    pub looks: u32,
+    /// Hosts that were lost or refused, so that trials are missing.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub failed_hosts: Vec<String>,
     /// The path of the run directory, for display. It is not in the file, because the directory may be moved.
     #[serde(skip)]
     #[schemars(skip)]
     pub run_path: Option<PathBuf>,
+}
+
+/// The looks of a run that was never continued.
+fn one() -> u32 {
+    1
 }
 
 /// An expectation of the scenario.

@@ -23,8 +23,34 @@ proto::notices! {
             line: u64,
         }
         message: format!("trials.jsonl ends within line {line}: the run ended while a trial was being recorded"),
-        remedy: else => "run the scenario again if that trial is needed; all others are complete",
+        remedy: else => "run that trial again with `coordinator resume`; all others are complete",
         affects_verdicts: false,
+
+        /// A host changed while the run was paused, and the change was accepted (`resume --accept-change`).
+        "host-changed" HostChanged {
+            /// The fact.
+            fact: String,
+            /// Its value when the run began.
+            was: Option<String>,
+            /// Its value since the run was resumed.
+            is: Option<String>,
+            /// The last trial recorded before the change.
+            after_trial: Option<String>,
+        }
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "not reported".into());
+        let when = after_trial.as_ref().map_or_else(String::new, |trial| format!(" after trial {trial}"));
+        message: format!("{fact} changed{when}, from {} to {}", value(was), value(is)),
+        remedy: else => "trials before and after the change are not comparable: run the scenario again for a sound result",
+
+        /// A host was lost during the run.
+        "run-lost-host" LostHost {
+            /// The host.
+            host: String,
+            /// The reason.
+            refusal: Refusal,
+        }
+        message: format!("{host}: {}", refusal.message()),
+        remedy: else => "restart its agent, then continue with `coordinator resume`",
 
         /// A trial or audit is shown but does not count.
         "trial-kept-out" TrialKeptOut {

@@ -18,7 +18,7 @@ use coordinator::{
     params::Params,
     plan::{Plan, PlannedTrial, Stopping},
     run::progress::Progress,
-    run::{RunOutcome, TrialSink, run_plan},
+    run::{RunOutcome, TrialSink, recorded::Recorded, run_plan},
     scenario::Cell,
     scenario::noise::NoisePolicy,
     screen::Screen,
@@ -122,8 +122,17 @@ async fn run(fakes: &[&Running], plan: &Plan, stop: &Stop) -> (Kept, RunOutcome)
     cluster.open("run").await.unwrap();
     let hosts = select::resolve(plan, &cluster.labels()).unwrap();
     let mut kept = Kept::default();
-    let outcome =
-        run_plan(plan, &mut cluster, &hosts, &mut kept, &mut Progress::silent(plan), stop).await.unwrap();
+    let outcome = run_plan(
+        plan,
+        Recorded::nothing(plan),
+        &mut cluster,
+        &hosts,
+        &mut kept,
+        &mut Progress::silent(plan),
+        stop,
+    )
+    .await
+    .unwrap();
     cluster.close().await;
     (kept, outcome)
 }

@@ -133,10 +133,10 @@ fn names_damaged_runs_by_file_and_line() {
     fs::write(&trials, &good[..good.len() - 40]).unwrap();
     report().exits(4);
     fs::write(&trials, good.replacen('{', "<", 1)).unwrap();
-    report().exits(2).says(&["trials.jsonl", "line 1", "restore"]);
+    report().exits(4).says(&["trials.jsonl", "line 1", "restore"]);
     fs::write(&trials, &good).unwrap();
     report().completes();
     let logs = fs::read_dir(place.out().join("histograms")).unwrap();
     logs.for_each(|log| fs::write(log.unwrap().path(), "#[not a log]\n").unwrap());
-    report().exits(2).says(&["out/histograms/", ".hlog", "restore"]);
+    report().exits(4).says(&["out/histograms/", ".hlog", "restore"]);
 }

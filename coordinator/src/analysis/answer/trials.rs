@@ -1,13 +1,14 @@
 //! The number of trials that verdicts need.
 
-use crate::summary::{Comparison, answer::TrialsNeeded};
+use crate::summary::{Comparison, TrialsRange, answer::TrialsNeeded};
 
 /// Further trials needed for a verdict; `None` if unknown.
 pub(super) fn trials_needed(found: &[&Comparison]) -> Option<TrialsNeeded> {
-    let known: Vec<u32> = found.iter().filter_map(|comparison| comparison.trials_more).collect();
+    let known: Vec<TrialsRange> = found.iter().filter_map(|found| found.trials_more_range).collect();
+    let most = known.iter().map(|range| range.most).collect::<Option<Vec<u32>>>();
     Some(TrialsNeeded {
-        least: *known.iter().min()?,
-        most: *known.iter().max()?,
+        least: known.iter().map(|range| range.least).min()?,
+        most: most.and_then(|all| all.into_iter().max()),
         everywhere: known.len() == found.len(),
     })
 }

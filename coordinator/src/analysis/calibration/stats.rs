@@ -2,8 +2,21 @@
 
 use statrs::distribution::{ChiSquared, Continuous as _, ContinuousCDF as _, Normal, StudentsT};
 
+use rand_core::{RngCore as _, SeedableRng as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
 use super::POWER;
-use crate::stats::{confidence::CONFIDENCE, difference::Length, verdict::SIGNIFICANCE};
+use crate::stats::{
+    confidence::CONFIDENCE,
+    difference::{CHOICE, Length},
+    pooled::{Cell, critical},
+    verdict::SIGNIFICANCE,
+};
+
+/// Families of comparisons that are simulated to find what the pooled test requires.
+const FAMILIES: u32 = 150;
+/// The most comparisons of a simulated family; more tell no more about the noise.
+const LARGEST: u32 = 24;
 
 /// The spread of the logarithms of ratios within blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,9 +74,9 @@ impl Judged {
     /// The true difference that is found with [`POWER`], in standard deviations of the logarithm of a ratio:
     /// `l / sqrt(n)`, and so a difference of `exp(l * sd / sqrt(n)) - 1`. `None` below two pairs.
     ///
-    /// `l` is the noncentrality at which the two-sided t test of `n - 1` degrees of freedom has that power at the level
-    /// of [`SIGNIFICANCE`] divided by the number of comparisons, which is the level that Holm's correction requires of
-    /// the smallest p-value. It is thus exact if there is one difference; if there are several, smaller ones are found.
+    /// The level is that of [`SIGNIFICANCE`] divided by the number of comparisons, which Holm's correction requires of the
+    /// smallest p-value. It is thus exact if there is one difference; if there are several, smaller ones are found. One
+    /// comparison is judged by a t test of its own, and several by the [pooled](crate::stats::pooled) one.
     ///
     /// The usual formula for the size of a paired sample (NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.2.2) uses
     /// central quantiles instead. At 5 % for one comparison, it is nearly the same from ten trials on and too small
@@ -72,20 +85,45 @@ impl Judged {
         let freedom = f64::from(self.pairs.checked_sub(1).filter(|freedom| *freedom > 0)?);
         // If precision decided the number of trials, half of them count in the test, but all in the spread.
         let counted = self.length.freedom(self.pairs as usize);
-        let level = SIGNIFICANCE / f64::from(self.comparisons.max(1));
-        let student = StudentsT::new(0.0, 1.0, counted).ok()?;
-        let critical = student.inverse_cdf(1.0 - level / 2.0);
-        Some(noncentrality(critical, freedom)? / f64::from(self.pairs).sqrt())
+        let l = if self.comparisons > 1 {
+            self.pooled(freedom, counted)?
+        } else {
+            let student = StudentsT::new(0.0, 1.0, counted).ok()?;
+            let critical = student.inverse_cdf(1.0 - SIGNIFICANCE / CHOICE / 2.0);
+            least(3.0 * (critical + student.inverse_cdf(POWER)), |l| power(l, critical, freedom))?
+        };
+        Some(l / f64::from(self.pairs).sqrt())
+    }
+
+    /// `l` for the pooled test: what it requires depends on the observed variances of the family, so they are drawn, and
+    /// the power is averaged. Seeds are fixed.
+    fn pooled(self, freedom: f64, counted: f64) -> Option<f64> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        let chi = ChiSquared::new(freedom).ok()?;
+        let mut cell = || {
+            let uniform = ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+            Cell { variance: chi.inverse_cdf(uniform) / freedom, freedom: counted, weight: 1.0 }
+        };
+        let level = SIGNIFICANCE / f64::from(self.comparisons);
+        let required = (0..FAMILIES).map(|_| {
+            let family: Vec<Cell> = (0..self.comparisons.min(LARGEST)).map(|_| cell()).collect();
+            critical(&family, level)
+        });
+        let required: Vec<f64> = required.collect::<Option<_>>()?;
+        let normal = Normal::standard();
+        let beyond = |l: f64| required.iter().map(|by| normal.cdf(l - by) + normal.cdf(-l - by)).sum::<f64>();
+        least(2.0 * required.iter().fold(0.0, |most, by| by.max(most)) + 2.0, |l| {
+            Some(beyond(l) / f64::from(FAMILIES))
+        })
     }
 }
 
-/// The noncentrality at which the two-sided t test with this critical value has [`POWER`], by bisection.
-fn noncentrality(critical: f64, freedom: f64) -> Option<f64> {
-    let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    let (mut low, mut high) = (0.0, 3.0 * (critical + student.inverse_cdf(POWER)));
+/// The smallest value up to `high` at which this rising function is [`POWER`], by bisection.
+fn least(mut high: f64, power: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    let mut low = 0.0;
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if power(middle, critical, freedom)? < POWER { low = middle } else { high = middle }
+        if power(middle)? < POWER { low = middle } else { high = middle }
     }
     Some(high)
 }
@@ -111,15 +149,13 @@ fn power(l: f64, critical: f64, freedom: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use rand_core::{RngCore as _, SeedableRng as _};
-    use rand_xoshiro::Xoshiro256PlusPlus;
-
     use super::*;
     use crate::{
         metric::Better,
         stats::{
-            difference::Difference,
+            difference::{Difference, Variances},
             holm::holm,
+            pooled::{Member, pool},
             verdict::{DEFAULT_MARGIN, verdict},
         },
         summary::Verdict,
@@ -165,14 +201,14 @@ mod tests {
                 let values: Vec<f64> = (0..judged.pairs).map(|_| true_ + sd * normal(random)).collect();
                 let Spread { mean, sd, .. } = spread(&values).unwrap();
                 let pairs = judged.pairs as usize;
-                Difference {
-                    log_ratio: mean,
-                    error: sd / (pairs as f64).sqrt(),
-                    pairs,
-                    length: judged.length,
-                }
+                // What the trials of a block have in common makes the paired variance the smaller one.
+                let variances = Variances { paired: sd * sd, arm: sd * sd, baseline: sd * sd };
+                let (error, length) = (sd / (pairs as f64).sqrt(), judged.length);
+                let difference = Difference { log_ratio: mean, error, variances, pairs, length };
+                Member { difference, sharing: 1 }
             };
-            let all: Vec<Difference> = (0..judged.comparisons).map(|index| of(index, random)).collect();
+            let all: Vec<Member> = (0..judged.comparisons).map(|index| of(index, random)).collect();
+            let all = pool(&all);
             let adjusted = holm(&all.iter().map(|found| found.p_value().unwrap()).collect::<Vec<_>>());
             verdict(&all[0], adjusted[0].p, Better::Higher, DEFAULT_MARGIN) == Verdict::Faster
         };
@@ -187,8 +223,8 @@ mod tests {
             close(found(alone(pairs), 10_000, &mut random), POWER, 4.0 * 0.003 / POWER);
         }
         assert_eq!((alone(1).deviations(), alone(0).deviations()), (None, None));
-        // For many trials the limit is (2.10836 + 1.28155) / sqrt(n): quantiles of the normal distribution.
-        close(alone(1000).deviations().unwrap(), 3.38991 / 1000f64.sqrt(), 0.01);
+        // For many trials the limit is (2.08781 + 1.28155) / sqrt(n): quantiles of the normal distribution.
+        close(alone(1000).deviations().unwrap(), 3.36936 / 1000f64.sqrt(), 0.01);
     }
 
     #[test]
@@ -199,11 +235,11 @@ mod tests {
             Judged { comparisons: 12, ..alone(10) },
             Judged { comparisons: 4, ..alone(3) },
         ] {
-            // Four standard deviations of a share of 2,000; a little more, since a false one may lower the required level.
-            let share = found(judged, 2_000, &mut random);
-            assert!((POWER - 0.027..POWER + 0.035).contains(&share), "{judged:?}: {share}");
-            let one = Judged { comparisons: 1, ..judged };
-            assert!(judged.deviations() > one.deviations());
+            // Four standard deviations of a share of 600; a little more, since a false one may lower the required level.
+            let share = found(judged, 600, &mut random);
+            assert!((POWER - 0.049..POWER + 0.057).contains(&share), "{judged:?}: {share}");
+            let fewer = Judged { comparisons: 3, ..judged };
+            assert!(judged.deviations() > fewer.deviations());
         }
     }
 

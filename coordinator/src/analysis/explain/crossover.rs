@@ -132,7 +132,9 @@ mod tests {
                 p_value: None,
                 p_adjusted: None,
                 pairs: 0,
+                spread: None,
                 trials_more: None,
+                trials_more_range: None,
                 reason: None,
                 verdict: match letter {
                     'f' => Verdict::Faster,

@@ -136,6 +136,6 @@ fn undecided(set: &ComparisonSet, found: &Comparison, sides: &Sides<'_>) -> Foun
         return alike;
     }
     // The interval rests on how far the blocks' own ratios are apart, in which drift has cancelled.
-    let spread = found.spread(set.length()).filter(|spread| spread.is_finite()).map(f64::exp_m1);
+    let spread = found.spread.map(f64::exp_m1).filter(|spread| spread.is_finite());
     (Finding::Noise { ci95, spread, blocks: found.pairs }, sides.all())
 }

@@ -130,9 +130,9 @@ fn corrects_for_many_cells() {
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
     }
     assert_eq!(found.map(|(_, slower)| slower), [false, true, false, false]);
-    // A corrected p-value of 0.04 is below 5 %, but verdicts require less than 0.035, as within a run.
-    let found = [0.008, 0.01].map(|p| judged([0.9, 0.9, 0.9, p])[3]);
-    assert!((found[0].0 - 0.032).abs() < 1e-12 && (found[1].0 - 0.04).abs() < 1e-12, "{found:?}");
+    // A corrected p-value of 0.044 is below 5 %, but verdicts require less than 0.042, as within a run.
+    let found = [0.008, 0.011].map(|p| judged([0.9, 0.9, 0.9, p])[3]);
+    assert!((found[0].0 - 0.032).abs() < 1e-12 && (found[1].0 - 0.044).abs() < 1e-12, "{found:?}");
     assert_eq!(found.map(|(_, slower)| slower), [true, false]);
 }
 

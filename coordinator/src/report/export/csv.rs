@@ -114,6 +114,8 @@ fn comparison(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("vs_baseline_p_adjusted", number(found.and_then(|found| found.p_adjusted))),
         ("vs_baseline_pairs", word(|found| Some(found.pairs.to_string()))),
         ("trials_more", word(|found| found.trials_more.map(|more| more.to_string()))),
+        ("trials_more_least", word(|found| Some(found.trials_more_range?.least.to_string()))),
+        ("trials_more_most", word(|found| Some(found.trials_more_range?.most?.to_string()))),
     ];
     values.map(|(column, value)| (format!("{}_{column}", IOPS.name), value)).into()
 }

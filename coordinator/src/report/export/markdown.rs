@@ -61,6 +61,9 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
             );
         }
     }
+    if let Some(pauses) = words::course::pauses(&set.pauses) {
+        let _ = writeln!(out, "\n{}", escape(&pauses));
+    }
     if let Some(heeded) = &set.calibration {
         let _ = writeln!(out, "\n{}", escape(&calibration::heeded(heeded)));
     }

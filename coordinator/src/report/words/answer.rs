@@ -3,7 +3,7 @@
 use super::{
     at_point, at_points,
     concurrency::{self, Labelled},
-    crossover, explanation, interval, times, trials_needed, untrusted,
+    crossover, explanation, interval, load, times, trials_needed, untrusted,
 };
 use crate::{
     params::at,
@@ -31,7 +31,8 @@ pub(crate) fn findings(answer: &Answer) -> Vec<String> {
     let labelled = answer.concurrency.iter().flat_map(concurrency::lines);
     let by_arm = by_arm(answer).into_iter().filter(|_| answer.concurrency.is_none());
     let limit = answer.limit.as_ref().map(concurrency::limit);
-    labelled.map(sentence).chain(by_arm).chain(limit.map(sentence)).collect()
+    let load = load::line(&answer.loads).into_iter();
+    labelled.map(sentence).chain(by_arm).chain(load.chain(limit).map(sentence)).collect()
 }
 
 /// The headline and each arm against the baseline.
@@ -52,7 +53,7 @@ pub(crate) fn head(answer: &Answer) -> Vec<String> {
 }
 
 /// The answer in short labelled lines: by concurrency if the scenario compares arms of equal concurrency, otherwise by
-/// arm or, for many arms, by verdict; then the limit.
+/// arm or, for many arms, by verdict; then the offered load and the limit.
 pub(crate) fn lines(answer: &Answer) -> Vec<Labelled> {
     let labelled = |arm: &ArmAnswer| Labelled { label: arm.arm.clone(), text: verdicts(arm).join("; ") };
     let mut lines: Vec<Labelled> = match &answer.concurrency {
@@ -60,6 +61,7 @@ pub(crate) fn lines(answer: &Answer) -> Vec<Labelled> {
         None if answer.arms.len() > MANY_ARMS => by_verdict(answer),
         None => answer.arms.iter().map(labelled).collect(),
     };
+    lines.extend(load::line(&answer.loads));
     lines.extend(answer.limit.as_ref().map(concurrency::limit));
     lines
 }

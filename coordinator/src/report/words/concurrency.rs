@@ -207,7 +207,7 @@ mod tests {
 
     fn standing(facet: Facet, range: [f64; 2]) -> Standing {
         let all_close = range[0] > 0.83 && range[1] < 1.2;
-        let needed = TrialsNeeded { least: 9, most: 234, everywhere: true };
+        let needed = TrialsNeeded { least: 9, most: Some(234), everywhere: true };
         Standing {
             facet,
             comparisons: 6,

@@ -2,9 +2,11 @@
 
 pub(crate) mod answer;
 pub(crate) mod concurrency;
+pub(in crate::report) mod course;
 pub(crate) mod crossover;
 pub(crate) mod evidence;
 pub(crate) mod explanation;
+mod load;
 pub(crate) mod run_diff;
 
 use crate::{
@@ -122,13 +124,17 @@ pub(super) fn unjudged(reason: &Unjudged) -> String {
     }
 }
 
-/// `needs about 7 more trials`, or `needs 4 to 19 more trials`.
+/// `needs about 7 more trials`, `needs 4 to 19 more trials`, or `needs 4 or more further trials`.
 fn trials_needed(TrialsNeeded { least, most, everywhere }: &TrialsNeeded) -> String {
-    let number = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
-    let trials = if *most == 1 { "trial" } else { "trials" };
+    let number = match most {
+        Some(1) => "about 1 more trial".into(),
+        Some(most) if least == most => format!("about {most} more trials"),
+        Some(most) => format!("{least} to {most} more trials"),
+        None => format!("{least} or more further trials"),
+    };
     let places = if *everywhere { "" } else { " at some points" };
     let noisy = if *least > MANY_TRIALS { "too noisy: " } else { "" };
-    format!("{noisy}needs {number} more {trials}{places}")
+    format!("{noisy}needs {number}{places}")
 }
 
 #[cfg(test)]
@@ -137,7 +143,10 @@ mod tests {
 
     #[test]
     fn gives_the_number_of_trials_a_verdict_needs() {
-        let needed = |least, most, everywhere| trials_needed(&TrialsNeeded { least, most, everywhere });
+        let needed =
+            |least, most, everywhere| trials_needed(&TrialsNeeded { least, most: Some(most), everywhere });
+        let open = TrialsNeeded { least: 7, most: None, everywhere: true };
+        assert_eq!(trials_needed(&open), "needs 7 or more further trials");
         assert_eq!(needed(9, 9, true), "needs about 9 more trials");
         assert_eq!(needed(1, 1, true), "needs about 1 more trial");
         assert_eq!(needed(4, 19, false), "needs 4 to 19 more trials at some points");

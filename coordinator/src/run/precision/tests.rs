@@ -3,7 +3,10 @@
 use proto::refusal::{EngineRefusal, RingFailure};
 
 use super::*;
-use crate::analysis::fixture::{Fixture, params};
+use crate::{
+    analysis::fixture::{Fixture, params},
+    metric::{latency::LATENCY_MEAN, throughput::IOPS},
+};
 
 fn fixture(arms: &[&str], trials: u32, until: f64) -> Fixture {
     let mut fixture = Fixture::new(arms, &[1, 32], trials, &["n1", "n2"]);
@@ -36,18 +39,19 @@ fn stops_by_width_and_not_before_the_minimum() {
     narrow.execute(usize::MAX);
     let after = reached(&narrow).unwrap();
     assert!((6..=12).contains(&after), "{after}");
-    // A run decides by the same intervals as its report shows.
+    // A run decides by the intervals of each comparison alone.
     let width = |blocks: u32| {
         let mut part = fixture(&["sync", "uring"], 12, 0.01);
         part.execute(4 * (blocks as usize + 1));
         let set = part.analyse(Some("sync"));
-        let widest = |metric: &str, depth| {
-            let [low, high] = set.comparison("uring", metric, &params(depth)).unwrap().ci95.unwrap();
-            (high / low).ln() / 2.0
+        let widest = |metric: &crate::metric::Metric, depth| {
+            let samples = |arm| logs(metric.samples(set.cell(arm, &params(depth)).unwrap())).unwrap();
+            let found = difference(&samples("uring"), &samples("sync"), None, part.plan.length());
+            found.unwrap().half_width().unwrap()
         };
         [1, 32]
             .iter()
-            .flat_map(|depth| ["iops", "latency_mean"].map(|metric| widest(metric, *depth)))
+            .flat_map(|depth| [&IOPS, &LATENCY_MEAN].map(|metric| widest(metric, *depth)))
             .fold(0.0, f64::max)
     };
     assert!(width(after) <= 0.01_f64.ln_1p() && width(after - 1) <= 0.01_f64.ln_1p());

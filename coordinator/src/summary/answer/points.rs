@@ -48,8 +48,8 @@ fn increase(points: &[Params]) -> bool {
 pub struct TrialsNeeded {
     /// At the point that needs the fewest.
     pub least: u32,
-    /// At the point that needs the most.
-    pub most: u32,
+    /// At the point that needs the most; `None` if no number is enough for nine runs in ten.
+    pub most: Option<u32>,
     /// Whether a number is known for every inconclusive point.
     pub everywhere: bool,
 }

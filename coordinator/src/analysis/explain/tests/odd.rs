@@ -87,7 +87,9 @@ proptest! {
                     p_value: None,
                     p_adjusted: None,
                     pairs: 0,
+                    spread: None,
                     trials_more: None,
+                    trials_more_range: None,
                     reason: None,
                     verdict,
                 });

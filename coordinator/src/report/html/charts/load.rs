@@ -4,12 +4,14 @@ use super::super::{
     facets::{Facets, few},
     figure::{PAGE, Section},
     metric_chart::{Facet, MetricChart},
+    scale::Axis,
     xy::Marks,
 };
-use crate::{metric::latency::P99, params, summary::CellSummary};
-
-/// The knee: the first load at which the 99th percentile is this many times that of a lower load.
-const KNEE: f64 = 3.0;
+use crate::{
+    metric::latency::P99,
+    params::{self, Params},
+    summary::{CellSummary, load::KNEE},
+};
 
 pub(super) fn section(facets: &Facets<'_>) -> Section {
     if !facets.open_loop() {
@@ -18,18 +20,9 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     let (shown, left_out) = few(facets.by_other_axes.iter().collect::<Vec<&Facet<'_>>>());
     let chart = MetricChart { metric: &P99, trials: true };
     let figures = chart.figures(facets, &shown, PAGE, |axis, cells| {
-        let of = |(index, arm): (usize, &&str)| {
-            let mut points: Vec<(f64, f64)> = cells
-                .iter()
-                .filter(|cell: &&&CellSummary| cell.arm == **arm)
-                .filter_map(|cell| {
-                    Some((axis.place(&params::value(cell.params.get(&axis.title)?))?, P99.of(cell)?))
-                })
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            Some((index, knee(&points.iter().map(|(_, p99)| *p99).collect::<Vec<_>>())?, "knee"))
-        };
-        Marks { turns: facets.arms.iter().enumerate().filter_map(of).collect(), ..Marks::default() }
+        let marks =
+            facets.arms.iter().enumerate().flat_map(|(index, arm)| turns(facets, axis, cells, (index, *arm)));
+        Marks { turns: marks.collect(), ..Marks::default() }
     });
     Section {
         id: "load",
@@ -37,7 +30,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
         short: "Load",
         note: format!(
             "Lower is better. Latency counts from the intended start of a request, so it includes queueing. Knee: the \
-             first load at which the p99 is at least {KNEE} times that of a lower load."
+             first load at which the p99 is at least {KNEE} times that of a lower load, beyond their intervals. Behind: \
+             the first load that the arm does not complete."
         ),
         layout: "thirds",
         figures,
@@ -46,24 +40,29 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
     }
 }
 
-/// The index of the knee.
-fn knee(p99: &[f64]) -> Option<usize> {
-    let mut lowest = f64::INFINITY;
-    p99.iter().position(|value| {
-        let found = *value >= KNEE * lowest;
-        lowest = lowest.min(*value);
-        found
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_knee_is_the_first_steep_rise() {
-        assert_eq!(knee(&[100.0, 90.0, 290.0, 9000.0]), Some(2));
-        assert_eq!(knee(&[100.0, 200.0, 250.0]), None);
-        assert_eq!(knee(&[]), None);
-    }
+/// Where a line has its knee, and where the arm falls behind: its series, the index of the point, and a word.
+fn turns(
+    facets: &Facets<'_>,
+    axis: &Axis,
+    cells: &[&CellSummary],
+    (index, arm): (usize, &str),
+) -> Vec<(usize, usize, &'static str)> {
+    let place = |cell: &CellSummary| axis.place(&params::value(cell.params.get(&axis.title)?));
+    let drawn = cells.iter().filter(|cell| cell.arm == arm && P99.of(cell).is_some());
+    let mut points: Vec<(f64, &CellSummary)> = drawn.filter_map(|cell| Some((place(cell)?, *cell))).collect();
+    points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mine = |params: &Params| {
+        cells
+            .first()
+            .is_some_and(|cell| params.iter().all(|(key, value)| cell.params.get(key) == Some(value)))
+    };
+    let Some(load) = facets.set.loads.iter().find(|load| load.arm == arm && mine(&load.params)) else {
+        return Vec::new();
+    };
+    let at = |rate: Option<f64>| {
+        points.iter().position(|(_, cell)| rate.is_some() && cell.throughput.offered_per_s == rate)
+    };
+    let (knee, behind) = (at(load.knee_at_per_s), at(load.falls_behind_at_per_s));
+    let behind = behind.filter(|behind| knee != Some(*behind)).map(|point| (index, point, "behind"));
+    knee.map(|point| (index, point, "knee")).into_iter().chain(behind).collect()
 }

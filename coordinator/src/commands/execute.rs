@@ -1,0 +1,205 @@
+//! Runs a plan on its hosts into a run directory: a new one, or one that is resumed.
+
+use std::path::PathBuf;
+
+use miette::Report;
+use proto::outcome::{Interval, Refusal};
+
+use super::{
+    args::MeasuringArgs,
+    outcome::{announce, conclude},
+    reach::{data_dir, reach, report_errors},
+    report::stored,
+};
+use crate::{
+    cluster::{Cluster, Host, select},
+    exit::Exit,
+    plan::Plan,
+    run::{RunOutcome, TrialSink, progress::Progress, recorded::Recorded, run_plan},
+    scenario::Loaded,
+    screen::Screen,
+    stop::Stop,
+    store::{
+        HOSTS, HostEntry, RunDir, SCENARIO, StoreError,
+        journal::{Agents, FORMAT, Journal, LostHost, Purpose},
+        now,
+        record::TrialRecord,
+    },
+    summary::{calibration::Calibration, course::PauseReason},
+};
+
+/// Settings of a run besides its scenario.
+pub(super) struct RunSettings<'a> {
+    /// Options of all measuring commands.
+    pub(super) measuring: &'a MeasuringArgs,
+    /// The run directory; by default one named after the time.
+    pub(super) out: Option<PathBuf>,
+    /// The calibration that bounds the verdicts.
+    pub(super) calibration: Option<&'a Calibration>,
+    /// What the run is for.
+    pub(super) purpose: Purpose,
+}
+
+/// Connects to the hosts, runs the plan on them into a new run directory, and reports problems.
+pub(super) async fn measured(
+    settings: &RunSettings<'_>,
+    screen: &Screen,
+    stop: &Stop,
+    scenario: &Loaded,
+    plan: &Plan,
+) -> Result<(RunDir, Exit), Exit> {
+    let Some(reached) = stop.or(reach(&settings.measuring.hosts, screen)).await else {
+        return Err(Exit::Interrupted);
+    };
+    let mut cluster = match reached {
+        Ok((cluster, Exit::Done)) => cluster,
+        Ok((cluster, exit)) => {
+            cluster.close().await;
+            return Err(exit);
+        }
+        Err(exit) => return Err(exit),
+    };
+    let measured = measure(settings, screen, stop, scenario, plan, &mut cluster).await;
+    // The agents clean up before the analysis starts.
+    cluster.close().await;
+    let (directory, outcome) = measured?;
+    let exit = conclude(screen, plan, &outcome);
+    Ok((directory, exit))
+}
+
+async fn measure(
+    settings: &RunSettings<'_>,
+    screen: &Screen,
+    stop: &Stop,
+    scenario: &Loaded,
+    plan: &Plan,
+    cluster: &mut Cluster,
+) -> Result<(RunDir, RunOutcome), Exit> {
+    // Leases come before the directory, so that a busy host does not cause an empty run directory.
+    let cell_hosts = leased(plan, cluster, screen, stop).await?;
+    let directory = begin(settings, scenario, plan, cluster).map_err(|error| {
+        let exit = if error.is_full() { Exit::Incomplete } else { Exit::Usage };
+        screen.error(&stored(error));
+        exit
+    })?;
+    let quiet = settings.measuring.no_progress;
+    if !quiet {
+        screen.line(&announce(plan, cluster, directory.path()));
+    }
+    run_in(directory, plan, Recorded::nothing(plan), cluster, &cell_hosts, Show { screen, quiet }, stop).await
+}
+
+/// Selects the hosts of each cell and opens the leases of all hosts.
+pub(super) async fn leased(
+    plan: &Plan,
+    cluster: &mut Cluster,
+    screen: &Screen,
+    stop: &Stop,
+) -> Result<Vec<Vec<usize>>, Exit> {
+    let cell_hosts = select::resolve(plan, &cluster.labels()).map_err(|error| {
+        screen.error(&Report::from(error));
+        Exit::Usage
+    })?;
+    match stop.or(cluster.open(&lease_name(plan))).await {
+        None => Err(Exit::Interrupted),
+        Some(Err(errors)) => Err(report_errors(screen, errors)),
+        Some(Ok(())) => Ok(cell_hosts),
+    }
+}
+
+/// Makes the directory of a run, and writes everything that is known before its first trial.
+fn begin(
+    settings: &RunSettings<'_>,
+    scenario: &Loaded,
+    plan: &Plan,
+    cluster: &Cluster,
+) -> Result<RunDir, StoreError> {
+    let mut directory = RunDir::create(settings.out.as_deref(), &plan.scenario, &scenario.text)?;
+    directory.write_plan(plan)?;
+    directory.write_hosts(&entries(cluster))?;
+    if let Some(calibration) = settings.calibration {
+        let comparisons = plan.comparisons(&scenario.scenario);
+        let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
+        directory.write_calibrated_by(&own)?;
+    }
+    let hosts = &settings.measuring.hosts;
+    let served = hosts.agents.is_some() || hosts.inventory.is_some();
+    directory.write_journal(&Journal {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        purpose: settings.purpose,
+        started_at: now(),
+        agents: if served { Agents::Served } else { Agents::Embedded { data_dir: data_dir(hosts) } },
+        scenario_sha256: directory.sha256(SCENARIO)?,
+        hosts_sha256: directory.sha256(HOSTS)?,
+        ..Journal::default()
+    })?;
+    Ok(directory)
+}
+
+/// Where progress is shown, and whether.
+pub(super) struct Show<'a> {
+    /// The screen.
+    pub(super) screen: &'a Screen,
+    /// Whether nothing but warnings and errors is shown.
+    pub(super) quiet: bool,
+}
+
+/// Runs what is not recorded of a plan, and notes in the directory why it ended.
+pub(super) async fn run_in(
+    directory: RunDir,
+    plan: &Plan,
+    recorded: Recorded<'_>,
+    cluster: &mut Cluster,
+    cell_hosts: &[Vec<usize>],
+    Show { screen, quiet }: Show<'_>,
+    stop: &Stop,
+) -> Result<(RunDir, RunOutcome), Exit> {
+    let mut sink = Store(directory);
+    let mut progress = Progress::new(screen, plan, quiet);
+    let ran = run_plan(plan, recorded, cluster, cell_hosts, &mut sink, &mut progress, stop).await;
+    drop(progress);
+    let reason = ran.as_ref().map_or(PauseReason::NotStored, RunOutcome::reason);
+    let noted = sink.0.note(Some(reason)).map_err(stored);
+    match ran.and_then(|outcome| noted.map(|()| outcome)) {
+        Ok(outcome) => Ok((sink.0, outcome)),
+        Err(error) => {
+            screen.error(&error);
+            Err(Exit::Incomplete)
+        }
+    }
+}
+
+/// The name of this coordinator, which another one sees if the agent is busy.
+fn lease_name(plan: &Plan) -> String {
+    let machine = rustix::system::uname();
+    format!("{}@{}:{}", plan.scenario, machine.nodename().to_string_lossy(), std::process::id())
+}
+
+/// The hosts as they are recorded.
+pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
+    let entry = |host: &Host| HostEntry {
+        name: host.name.clone(),
+        address: host.address.clone(),
+        tls_name: host.tls_name.clone(),
+        labels: host.labels.clone(),
+        description: host.description.clone(),
+    };
+    cluster.hosts().iter().map(entry).collect()
+}
+
+struct Store(RunDir);
+
+impl TrialSink for Store {
+    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
+        self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    }
+
+    fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {
+        self.0.lose(LostHost { host: host.into(), refusal: refusal.clone() }).map_err(stored)
+    }
+
+    fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
+        self.0.write_plan(&Plan { stopped_after: Some(after), ..plan.clone() }).map_err(stored)
+    }
+}

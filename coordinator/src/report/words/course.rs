@@ -1,0 +1,85 @@
+//! The pauses of a run.
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    summary::course::{Pause, PauseReason},
+    units::some,
+};
+
+/// The most pauses that are listed.
+const FEW: usize = 3;
+
+/// The pauses in one line; `None` without any.
+pub(in crate::report) fn pauses(pauses: &[Pause]) -> Option<String> {
+    let listed: Vec<String> = pauses.iter().take(FEW).map(pause).collect();
+    let more = match pauses.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    (!listed.is_empty())
+        .then(|| format!("Resumed after {}: {}{more}", some(pauses.len(), "pause"), listed.join("; ")))
+}
+
+fn pause(pause: &Pause) -> String {
+    let place = match &pause.after_trial {
+        Some(trial) => format!("after trial {trial}"),
+        None => "before the first trial".into(),
+    };
+    format!("{} {place} ({})", length(pause), reason(pause.reason))
+}
+
+fn reason(reason: PauseReason) -> &'static str {
+    match reason {
+        PauseReason::Interrupted => "interrupted",
+        PauseReason::Killed => "the coordinator was killed",
+        PauseReason::HostLost => "a host was lost",
+        PauseReason::Refused => "a host refused cells",
+        PauseReason::NotStored => "results could not be stored",
+        PauseReason::Complete => "complete, then continued by further trials",
+    }
+}
+
+/// The length of a pause, to one unit.
+fn length(pause: &Pause) -> String {
+    let at = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+    let Some((from, to)) = at(&pause.stopped_at).zip(at(&pause.resumed_at)) else {
+        return "some time".into();
+    };
+    match (to - from).whole_seconds().max(0) {
+        0 => "less than 1 s".into(),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(stopped: &str, resumed: &str, after: Option<&str>) -> Pause {
+        Pause {
+            stopped_at: format!("2026-11-22T{stopped}Z"),
+            resumed_at: format!("2026-11-22T{resumed}Z"),
+            reason: PauseReason::Killed,
+            after_trial: after.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn pauses_are_one_line() {
+        assert_eq!(pauses(&[]), None);
+        let first = of("08:00:00", "08:00:45", Some("0040-uring"));
+        let second = Pause { reason: PauseReason::Interrupted, ..of("09:00:00", "12:10:00", None) };
+        assert_eq!(
+            pauses(&[first.clone(), second]).unwrap(),
+            "Resumed after 2 pauses: 45 s after trial 0040-uring (the coordinator was killed); 3 h before the \
+             first trial (interrupted)"
+        );
+        let many = pauses(&vec![first; 5]).unwrap();
+        assert!(many.starts_with("Resumed after 5 pauses: 45 s") && many.ends_with("; and 2 more"), "{many}");
+        assert!(pauses(&[of("08:00:00", "07:59:00", None)]).unwrap().contains("less than 1 s"));
+    }
+}
