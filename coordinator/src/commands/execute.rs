@@ -195,6 +195,16 @@ impl TrialSink for Store {
         self.0.append_trial(record, intervals).map(drop).map_err(stored)
     }
 
+    fn interval(
+        &mut self,
+        trial: &str,
+        started_at: &str,
+        host: &str,
+        interval: &Interval,
+    ) -> miette::Result<()> {
+        self.0.append_interval(trial, host, started_at, interval).map_err(stored)
+    }
+
     fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {
         self.0.lose(LostHost { host: host.into(), refusal: refusal.clone() }).map_err(stored)
     }
