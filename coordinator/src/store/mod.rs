@@ -204,6 +204,15 @@ impl RunDir {
         self.read_json(JOURNAL).map(Some)
     }
 
+    /// The checksum of a file of the directory.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sha256(&self, name: &str) -> Result<String, StoreError> {
+        let path = self.path.join(name);
+        fs::read(&path).map(|bytes| seal::sha256(&bytes)).at(&path, "read it")
+    }
+
     /// Changes `run.json`.
     fn change_journal(&mut self, change: impl FnOnce(&mut Journal)) -> Result<(), StoreError> {
         let mut journal = self.journal()?.unwrap_or_default();
