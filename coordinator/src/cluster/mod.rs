@@ -217,8 +217,7 @@ impl Cluster {
     }
 
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
-        // A slow reader of events delays the agents' streams but not the measurement.
-        let (sender, events) = mpsc::channel(1024);
+        let (sender, events) = mpsc::channel(EVENTS);
         Self { hosts, timing, events, sender, embedded: None, narrowed: None }
     }
 
@@ -323,6 +322,10 @@ impl Cluster {
         }
     }
 }
+
+/// Events of hosts that wait for the coordinator. If there is no room, the hosts' streams wait, but not their
+/// measurement. An interval takes 216 KiB for each histogram in it.
+const EVENTS: usize = 16;
 
 /// Round trips per clock reading; the shortest counts.
 const CLOCK_SAMPLES: usize = 16;
