@@ -260,7 +260,6 @@ impl Fixture {
             baseline,
             further: &self.further,
             margin: DEFAULT_MARGIN,
-            looks: 1,
             ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",

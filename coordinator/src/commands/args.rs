@@ -50,27 +50,29 @@ pub struct HostArgs {
     pub security: SecurityArgs,
 }
 
+/// The heading of these options in `--help`.
+const SECURITY: &str = "Security";
+
 /// How the coordinator proves who it is. With a certificate, all TCP connections are TLS.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Security")]
 pub struct SecurityArgs {
     /// Directory with ca.pem, cert.pem, key.pem and crl.pem, as `coordinator pki coordinator NAME` writes it.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key", "tls_crl"])]
+    #[arg(long, help_heading = SECURITY, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key", "tls_crl"])]
     pub tls_dir: Option<PathBuf>,
     /// Certificates of the CA that issues agents' certificates (PEM).
-    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
     pub tls_ca: Option<PathBuf>,
     /// Certificate of this coordinator, with intermediate certificates (PEM). It needs a URI
     /// spiffe://ringbench.LAB/coordinator.
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_cert: Option<PathBuf>,
     /// Private key of this coordinator (PEM, mode 0600).
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_key: Option<PathBuf>,
     /// Revocation list of the CA (PEM). Without it, revoked certificates are accepted until they expire.
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_crl: Option<PathBuf>,
     /// Token of an agent on this machine. Default: the file that the agent wrote for this user.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_dir", "tls_ca"])]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", conflicts_with_all = ["tls_dir", "tls_ca"])]
     pub token_file: Option<PathBuf>,
 }

@@ -205,14 +205,6 @@ impl RunDir {
         self.read_json(JOURNAL).map(Some)
     }
 
-    /// How often the figures of the run were judged, this time included; 1 unless it was continued by further trials.
-    ///
-    /// # Errors
-    /// `run.json` cannot be read.
-    pub fn looks(&self) -> Result<u32, StoreError> {
-        Ok(self.journal()?.map_or(1, |journal| journal.looks))
-    }
-
     /// The checksum of a file of the directory.
     ///
     /// # Errors
