@@ -2,6 +2,7 @@
 
 mod driver;
 pub mod host_changes;
+pub mod live;
 mod marks;
 pub mod precision;
 pub mod progress;
