@@ -85,8 +85,8 @@ fn registry(live: &Live) -> Registry {
     run.register("arm_iops", "Operations per second of the arm's current or last trial", values("arm", iops));
     let latency = live.arms.iter().enumerate().filter_map(|(at, arm)| {
         let p99_ns = arm.p99_ns.or_else(|| match &live.current {
-            Some(Current { arm, latency, .. }) if *arm == at && !latency.is_empty() => {
-                Some(latency.value_at_quantile(0.99))
+            Some(Current { arm, latencies, .. }) if *arm == at => {
+                latencies.whole().map(|latency| latency.value_at_quantile(0.99))
             }
             _ => None,
         });

@@ -18,7 +18,6 @@ use crate::{
     plan::Plan,
     run::{
         RunOutcome, TrialSink,
-        live::Shared,
         progress::{Progress, Show},
         recorded::Recorded,
         run_plan,
@@ -170,12 +169,15 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Shows the terminal view, if it is requested. Without it the run goes on.
-    fn tui(&self, live: Shared, stop: &Stop) -> Option<Tui> {
+    /// Shows a run on the requested views. If the terminal view fails, the run goes on without it.
+    fn show(&self, progress: &mut Progress, stop: &Stop) -> Option<Tui> {
+        if let Some(exporter) = self.exporter {
+            exporter.show(progress.live());
+        }
         if !self.args.tui {
             return None;
         }
-        Tui::start(live, stop.clone())
+        Tui::start(progress.live(), stop.clone())
             .map_err(|error| self.screen.line(&format!("the terminal view cannot be shown: {error}")))
             .ok()
     }
@@ -194,10 +196,7 @@ pub(super) async fn run_in(
     let mut sink = Store(directory);
     let names = cluster.hosts().iter().map(|host| host.name.clone());
     let mut progress = Progress::new(views.screen, plan, names, views.progress());
-    if let Some(exporter) = views.exporter {
-        exporter.show(progress.live());
-    }
-    let tui = views.tui(progress.live(), stop);
+    let tui = views.show(&mut progress, stop);
     let ran = run_plan(plan, recorded, cluster, cell_hosts, &mut sink, &mut progress, stop).await;
     drop(progress);
     // The report is printed on the primary screen.
@@ -234,8 +233,8 @@ pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
 struct Store(RunDir);
 
 impl TrialSink for Store {
-    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
-        self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    fn trial(&mut self, record: TrialRecord) -> miette::Result<TrialRecord> {
+        self.0.append_trial(record).map_err(stored)
     }
 
     fn interval(
@@ -243,9 +242,13 @@ impl TrialSink for Store {
         trial: &str,
         started_at: &str,
         host: &str,
-        interval: &Interval,
+        interval: Interval,
     ) -> miette::Result<()> {
         self.0.append_interval(trial, host, started_at, interval).map_err(stored)
+    }
+
+    fn directory(&self) -> Option<&RunDir> {
+        Some(&self.0)
     }
 
     fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {

@@ -14,7 +14,6 @@ use proto::{
 pub use super::live::label;
 use super::live::{Live, Shared};
 use crate::{
-    cluster::trial::Watch,
     metric::{latency::P99, throughput::IOPS},
     plan::{Plan, PlannedTrial},
     run::RefusedCell,
@@ -23,7 +22,7 @@ use crate::{
 };
 
 /// The shortest time between two drawings of the bar.
-const REDRAW: Duration = Duration::from_millis(50);
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Where progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +42,8 @@ pub struct Progress {
     screen: Screen,
     display: Display,
     live: Shared,
+    /// Whether other views read the state.
+    watched: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Progress {
                 Display::Bar { bar, drawn: Instant::now() }
             }
         };
-        Self { screen: screen.clone(), display, live: Shared::new(live) }
+        Self { screen: screen.clone(), display, live: Shared::new(live), watched: false }
     }
 
     /// Shows nothing.
@@ -83,7 +84,8 @@ impl Progress {
 
     /// The state, for other views.
     #[must_use]
-    pub fn live(&self) -> Shared {
+    pub fn live(&mut self) -> Shared {
+        self.watched = true;
         self.live.clone()
     }
 
@@ -91,6 +93,21 @@ impl Progress {
     pub fn begin(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.live.with(|live| live.begin(plan, planned));
         self.draw(true);
+    }
+
+    /// A host is still preparing, for example filling its file.
+    pub fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
+        self.live.with(|live| live.preparing(host, what, done, total));
+        self.draw(false);
+    }
+
+    /// A host has finished a slice of the current trial.
+    pub fn interval(&mut self, host: &str, interval: &Interval) {
+        if matches!(self.display, Display::Silent) && !self.watched {
+            return;
+        }
+        self.live.with(|live| live.interval(host, interval));
+        self.draw(false);
     }
 
     /// A trial has ended.
@@ -170,8 +187,8 @@ impl Progress {
             let mut message = format!("{}, {}", current.cell, current.which);
             if let Some(preparing) = &current.preparing {
                 message.push_str(&format!(": {preparing}"));
-            } else if !current.latency.is_empty() {
-                message.push_str(&format!(": {}", numbers(current.iops, &current.latency)));
+            } else if current.latencies.whole().is_some() {
+                message.push_str(&format!(": {}", numbers(current.iops, current.latencies.of_slice())));
             }
             bar.set_message(message);
         });
@@ -181,18 +198,6 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
-    }
-}
-
-impl Watch for Progress {
-    fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
-        self.live.with(|live| live.preparing(host, what, done, total));
-        self.draw(false);
-    }
-
-    fn interval(&mut self, host: &str, interval: &Interval) {
-        self.live.with(|live| live.interval(host, interval));
-        self.draw(false);
     }
 }
 

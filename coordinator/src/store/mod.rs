@@ -27,6 +27,7 @@ mod hosts;
 pub mod journal;
 mod jsonl;
 mod lock;
+mod log_writer;
 mod open_log;
 pub mod record;
 mod seal;
@@ -41,7 +42,7 @@ use journal::{FORMAT, Journal, LostHost};
 pub use jsonl::Trials;
 pub use lock::Writer;
 use lock::{Lock, NotLocked};
-use open_log::OpenLog;
+use log_writer::LogWriter;
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -67,13 +68,13 @@ pub struct RunDir {
     path: PathBuf,
     /// Held by the process that writes the run.
     lock: Option<Lock>,
-    /// The logs of the trial that runs.
-    logs: Vec<OpenLog>,
+    /// The logs of the trial that runs; `None` before its first interval.
+    logs: Option<LogWriter>,
 }
 
 impl RunDir {
     fn at(path: PathBuf) -> Self {
-        Self { path, lock: None, logs: Vec::new() }
+        Self { path, lock: None, logs: None }
     }
 
     /// Opens an existing run directory for reading.

@@ -57,11 +57,11 @@ impl Model {
         let (over, planned) = schedule.measured_time();
         let mut arms: Vec<Arm> = live.arms.iter().take(lines).cloned().collect();
         // While a trial runs, its arm shows what has arrived of it.
-        if let Some(Current { arm, latency, .. }) = &live.current
+        if let Some(Current { arm, latencies, .. }) = &live.current
             && let Some(arm) = arms.get_mut(*arm)
-            && !latency.is_empty()
+            && latencies.whole().is_some()
         {
-            arm.p99_ns.get_or_insert_with(|| latency.value_at_quantile(0.99));
+            arm.p99_ns.get_or_insert_with(|| latencies.of_slice().value_at_quantile(0.99));
         }
         Self {
             scenario: live.scenario.clone(),

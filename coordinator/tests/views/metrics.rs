@@ -27,7 +27,8 @@ fn a_run_is_scraped_while_it_runs() {
         assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{announced}");
         announced.push(byte[0].into());
     }
-    let address = announced.trim().strip_prefix("metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
+    let address =
+        announced.trim().strip_prefix("metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
     let begun = Instant::now();
     let text = loop {
         let text = scrape(address);

@@ -3,11 +3,13 @@
 //!
 //! * `schedule`: trials done of all, and the time left.
 //! * `arm`, `host`: the latest numbers of each.
+//! * `latencies`: those of the current trial.
 //! * `findings`: warnings, marks and losses by code.
 
 mod arm;
 mod findings;
 mod host;
+mod latencies;
 mod schedule;
 
 use std::{
@@ -25,6 +27,7 @@ pub use self::{
     arm::Arm,
     findings::{Finding, Findings, MAX_CODES},
     host::{Host, HostState},
+    latencies::Latencies,
     schedule::Schedule,
 };
 use crate::{
@@ -74,8 +77,8 @@ pub struct Current {
     pub preparing: Option<String>,
     /// IOPS of all hosts in their last intervals.
     pub iops: f64,
-    /// Latencies of all hosts since the trial began.
-    pub latency: Histogram<u64>,
+    /// Latencies of all hosts.
+    pub latencies: Latencies,
 }
 
 /// The state of a run.
@@ -163,7 +166,7 @@ impl Live {
             },
             preparing: None,
             iops: 0.0,
-            latency: proto::histogram::empty(),
+            latencies: Latencies::default(),
         });
     }
 
@@ -190,10 +193,7 @@ impl Live {
         let Some(current) = &mut self.current else { return };
         current.preparing = None;
         current.iops = (current.iops + change).max(0.0);
-        for series in &interval.series {
-            // All histograms of this release have the same buckets.
-            let _ = current.latency.add(&series.latency);
-        }
+        current.latencies.add(interval);
         self.arms[current.arm].iops = Some(current.iops);
     }
 
@@ -219,14 +219,10 @@ impl Live {
             }
         }
         let iops: f64 = self.hosts.values().filter_map(Host::trial_iops).sum();
-        let current = self.current.as_ref()?;
-        if current.latency.is_empty() {
-            self.arms[arm].end(None);
-            return None;
-        }
-        let measured = (iops, current.latency.value_at_quantile(0.99));
-        self.arms[arm].end((record.measure == Measure::Timed).then_some(measured));
-        Some((iops, &current.latency))
+        let latency = self.current.as_ref().and_then(|current| current.latencies.whole());
+        let timed = latency.filter(|_| record.measure == Measure::Timed);
+        self.arms[arm].end(timed.map(|latency| (iops, latency.value_at_quantile(0.99))));
+        latency.map(|latency| (iops, latency))
     }
 
     /// A trial was recorded before the run was resumed. It counts as done, and takes no time.
