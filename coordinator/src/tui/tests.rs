@@ -3,7 +3,7 @@ use ratatui::backend::TestBackend;
 use super::*;
 use crate::{
     analysis::fixture::{Fixture, params},
-    run::live::{Arm, Finding, HostState, Live, Outcomes},
+    run::live::{Arm, Finding, HostState, Live, Outcomes, tests::interval},
 };
 
 /// A run in the middle, with this many hosts.
@@ -32,6 +32,7 @@ fn model(hosts: usize, lines: usize) -> Model {
             host.state = HostState::Running;
         }
     });
+    live.interval("n0000", &interval(1, 91_000, 270_000));
     let finding = |code: &str, count, last: &str| Finding { code: code.into(), count, last: last.into() };
     Model {
         elapsed: Duration::from_secs(754),

@@ -29,10 +29,14 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
     let room = area.height.saturating_sub(HEAD + FOOT);
-    let (findings, arms) = (findings_lines(model), lines(model.arms.len()));
-    // Warnings and arms get what they need within limits, hosts the rest.
-    let findings = if findings == 0 { 0 } else { (findings + AROUND).min((room / 4).max(AROUND + 1)) };
-    let arms = (arms + AROUND).min(room.saturating_sub(findings) / 2 + 1);
+    let lines = |count: usize| u16::try_from(count).unwrap_or(u16::MAX / 4) + AROUND;
+    // A quarter of the room is for warnings, half of the rest for arms, and the remainder for hosts. What hosts do not
+    // need is for warnings too.
+    let found = model.findings.len() + model.held.len();
+    let needed = if found == 0 { 0 } else { lines(found) };
+    let findings = needed.min((room / 4).max(AROUND + 1));
+    let arms = lines(model.arms.len()).min(room.saturating_sub(findings) / 2 + 1);
+    let findings = needed.min(findings.max(room.saturating_sub(arms + lines(model.all_hosts))));
     let parts = [
         Constraint::Length(HEAD),
         Constraint::Length(arms),
@@ -46,14 +50,6 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
     draw_hosts(model, frame, hosts);
     draw_findings(model, frame, findings);
     frame.render_widget(Line::from(foot_text(model)).dim(), foot);
-}
-
-fn lines(count: usize) -> u16 {
-    u16::try_from(count).unwrap_or(u16::MAX / 4)
-}
-
-fn findings_lines(model: &Model) -> u16 {
-    lines(model.findings.len() + model.held.len())
 }
 
 fn foot_text(model: &Model) -> &'static str {
@@ -120,16 +116,18 @@ fn draw_arms(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         ]);
         if current == Some(at) { row.bold() } else { row }
     });
-    let more = more_rows(model.arms.len(), shown, "arms");
     let titles =
         ["arm".into(), right("trials", 9), "point".into(), right(IOPS.title, 8), right(P99.title, 9)];
-    table(frame, area, titles, "trials", rows.chain(more), &widths);
+    table(frame, area, titles, "trials", rows, &widths);
+    draw_more(model.arms.len(), shown, "arms", frame, area);
 }
 
 fn draw_hosts(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let shown = fitting(model.all_hosts, area).min(model.hosts.len());
     let hosts = &model.hosts[..shown];
-    let name = widest(hosts.iter().map(|host| host.name.as_str()), 4, area.width / 3);
+    let title = if shown < model.all_hosts { "host (worst first)" } else { "host" };
+    let names = hosts.iter().map(|host| host.name.as_str());
+    let name = widest(names.chain([title]), 4, area.width / 3);
     let widths = [name, 9];
     let trend = rest(area.width, &widths);
     let top = hosts.iter().flat_map(|host| &host.trend).copied().max().unwrap_or(0);
@@ -143,9 +141,8 @@ fn draw_hosts(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         let cells = [Cell::from(host.name.clone()), Cell::from(right(&text, 9)).style(style)];
         Row::new(cells.into_iter().chain([Cell::from(spark(host.trend.iter(), top, trend))]))
     });
-    let more = more_rows(model.all_hosts, shown, "hosts");
-    let title = if shown < model.all_hosts { "host (worst first)" } else { "host" };
-    table(frame, area, [title.into(), right(IOPS.title, 9)], "intervals", rows.chain(more), &widths);
+    table(frame, area, [title.into(), right(IOPS.title, 9)], "intervals", rows, &widths);
+    draw_more(model.all_hosts, shown, "hosts", frame, area);
 }
 
 fn draw_findings(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -166,9 +163,12 @@ fn draw_findings(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(text), area);
 }
 
-/// The last row, if some do not fit.
-fn more_rows<'a>(all: usize, shown: usize, what: &str) -> Option<Row<'a>> {
-    (shown < all).then(|| Row::new([format!("{} more {what}", all - shown)]).dim())
+/// How many rows do not fit, below those that do.
+fn draw_more(all: usize, shown: usize, what: &str, frame: &mut Frame<'_>, area: Rect) {
+    let below = area.rows().nth(shown + 1);
+    if let Some(below) = below.filter(|_| shown < all) {
+        frame.render_widget(Line::from(format!("{} more {what}", all - shown)).dim(), below);
+    }
 }
 
 /// How many of the rows fit; one less if the last one says that there are more.
