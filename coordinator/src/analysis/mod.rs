@@ -38,6 +38,7 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 mod one_machine;
+pub mod packed;
 pub mod placement;
 pub mod run_diff;
 #[cfg(test)]
@@ -229,11 +230,9 @@ fn gather<'a>(
             (Measure::Audit, false) => {}
             (Measure::Timed, false) => counts.marked += 1,
             (Measure::Timed, true) => {
-                let intervals = trials::intervals(run, record)?;
-                match trials::sample_of(record, &intervals) {
+                match trials::sample_and_lay(run, record, &mut timeline)? {
                     Ok(sample) => {
                         counts.complete += 1;
-                        trials::lay(&mut timeline, &sample, &intervals);
                         samples.push(sample);
                     }
                     Err(why) => {
