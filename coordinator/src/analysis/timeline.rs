@@ -111,11 +111,7 @@ impl HostPart<'_> {
         self.index += 1;
         let slots = &mut self.timeline.slots;
         if index / stride == slots.len() {
-            slots.push(Slot {
-                latency: proto::histogram::empty(),
-                hosts: BTreeMap::new(),
-                ends: (0, 0),
-            });
+            slots.push(Slot { latency: proto::histogram::empty(), hosts: BTreeMap::new(), ends: (0, 0) });
         }
         let Some(slot) = slots.get_mut(index / stride) else { return };
         let done = slot.hosts.entry(self.host.to_owned()).or_default();

@@ -128,8 +128,7 @@ impl<R: BufRead> Lines<R> {
             };
             self.number += 1;
             if entry.tag != name {
-                let message =
-                    format!("interval {} has {name}s here, the log has another tag", edge.index);
+                let message = format!("interval {} has {name}s here, the log has another tag", edge.index);
                 return Err(self.here(message));
             }
             let latency = self.decode(&entry)?;

@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use proto::trial::Measure;
 
-use super::{
-    super::trials,
-    POWER, RESOLUTION, SCHEMA,
-    stats::spread,
-};
+use super::{super::trials, POWER, RESOLUTION, SCHEMA, stats::spread};
 use crate::{
     metric::{
         COMPARED, Compared,
