@@ -151,5 +151,5 @@ fn terminal_width() -> u16 {
 
 /// An error of the store, with its remedy.
 pub(super) fn stored(error: StoreError) -> miette::Report {
-    miette::miette!(help = error.remedy(), "{error}")
+    error.into_report()
 }
