@@ -37,20 +37,38 @@ pub(super) fn curves(set: &ComparisonSet) -> Vec<LoadCurve> {
 /// The facts of a line; `None` if a point was not measured.
 fn curve(line: LoadCurve, mut cells: Vec<(f64, &CellSummary)>) -> Option<LoadCurve> {
     cells.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let keeps_up = |cell: &CellSummary| {
-        let (iops, least) = (cell.throughput.iops.as_ref()?.mean, cell.throughput.reached_from_per_s?);
-        Some(iops >= least)
-    };
-    let kept: Vec<bool> = cells.iter().map(|(_, cell)| keeps_up(cell)).collect::<Option<_>>()?;
-    let behind = kept.iter().position(|kept| !kept);
-    let last_kept = behind.unwrap_or(cells.len()).checked_sub(1);
+    let states: Vec<Pace> = cells.iter().map(|(_, cell)| pace(cell)).collect::<Option<_>>()?;
+    let first = |wanted: Pace| states.iter().position(|state| *state == wanted);
+    let behind = first(Pace::FallsBehind);
+    let undecided = first(Pace::Undecided).filter(|index| behind.is_none_or(|behind| *index < behind));
+    let last_kept = undecided.or(behind).unwrap_or(cells.len()).checked_sub(1);
+    let rate = |index: usize| cells[index].0;
     Some(LoadCurve {
-        keeps_up_to_per_s: last_kept.map(|index| cells[index].0),
-        falls_behind_at_per_s: behind.map(|index| cells[index].0),
+        keeps_up_to_per_s: last_kept.map(rate),
+        falls_behind_at_per_s: behind.map(rate),
+        undecided_at_per_s: undecided.map(rate),
         // Where an arm is behind, its queue and its latency grow for as long as the trial lasts.
-        knee_at_per_s: knee(&cells[..behind.map_or(cells.len(), |index| index + 1)])
-            .map(|index| cells[index].0),
+        knee_at_per_s: knee(&cells[..behind.map_or(cells.len(), |index| index + 1)]).map(rate),
         ..line
+    })
+}
+
+/// How an arm copes with one offered rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    KeepsUp,
+    FallsBehind,
+    Undecided,
+}
+
+/// The state of a cell; `None` if it was not measured. A mean that is too low can be chance, so an arm falls behind only
+/// if the interval is too low as a whole.
+fn pace(cell: &CellSummary) -> Option<Pace> {
+    let (iops, least) = (cell.throughput.iops.as_ref()?, cell.throughput.reached_from_per_s?);
+    Some(match iops.ci95 {
+        _ if iops.mean >= least => Pace::KeepsUp,
+        Some([_, high]) if high < least => Pace::FallsBehind,
+        _ => Pace::Undecided,
     })
 }
 
@@ -82,7 +100,11 @@ mod tests {
                 ("size".to_owned(), "4KiB".into()),
             ]),
             throughput: Throughput {
-                iops: Some(Estimate { mean: iops, ci95: None, samples: vec![iops; 3] }),
+                iops: Some(Estimate {
+                    mean: iops,
+                    ci95: Some([iops / 1.2, iops * 1.2]),
+                    samples: vec![iops; 3],
+                }),
                 offered_per_s: Some(offered),
                 reached_from_per_s: Some(0.98 * offered),
                 ..Throughput::default()
@@ -131,6 +153,25 @@ mod tests {
         ]);
         let behind = behind.unwrap();
         assert_eq!((behind.falls_behind_at_per_s, behind.knee_at_per_s), (Some(4_000.0), None));
+    }
+
+    #[test]
+    fn a_low_mean_within_the_noise_is_undecided() {
+        let found = curve_of(vec![
+            cell(1_000.0, 1_000.0, 100, 1.1),
+            cell(4_000.0, 3_880.0, 100, 1.1),
+            cell(16_000.0, 15_900.0, 100, 1.1),
+            cell(64_000.0, 28_800.0, 100, 1.1),
+        ]);
+        let found = found.unwrap();
+        assert_eq!(
+            (found.keeps_up_to_per_s, found.undecided_at_per_s, found.falls_behind_at_per_s),
+            (Some(1_000.0), Some(4_000.0), Some(64_000.0))
+        );
+        let mut once = cell(4_000.0, 2_000.0, 100, 1.1);
+        once.throughput.iops.as_mut().unwrap().ci95 = None;
+        let once = curve_of(vec![cell(1_000.0, 1_000.0, 100, 1.1), once]).unwrap();
+        assert_eq!((once.undecided_at_per_s, once.falls_behind_at_per_s), (Some(4_000.0), None));
     }
 
     #[test]

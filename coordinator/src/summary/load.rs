@@ -16,10 +16,14 @@ pub struct LoadCurve {
     pub arm: String,
     /// The values of the other axes.
     pub params: Params,
-    /// The highest offered rate up to which it keeps up with every one; null if it falls behind at the lowest.
+    /// The highest offered rate up to which it keeps up with every one, by the mean of its trials; null if there is none.
     pub keeps_up_to_per_s: Option<f64>,
-    /// The lowest offered rate at which it falls behind; null if it keeps up with all.
+    /// The lowest offered rate at which it falls behind: the whole 95 % interval of its rate is too low. Null if there is
+    /// none.
     pub falls_behind_at_per_s: Option<f64>,
+    /// The lowest offered rate below that at which the trials do not show which of both is so; null if they always do.
+    #[serde(default)]
+    pub undecided_at_per_s: Option<f64>,
     /// The knee: the lowest offered rate at which the 99th percentile of latency is at least 3 times that at a lower
     /// rate, and their intervals do not overlap; null if the figures show none up to the rate at which the arm falls behind.
     pub knee_at_per_s: Option<f64>,

@@ -17,14 +17,17 @@ fn curve(of: &LoadCurve) -> String {
     let rate = |per_s: f64| format!("{}/s", count(per_s));
     let keeps_up = match (of.keeps_up_to_per_s, of.falls_behind_at_per_s) {
         (Some(kept), Some(missed)) => format!("keeps up to {}, not with {}", rate(kept), rate(missed)),
+        (Some(kept), None) if of.undecided_at_per_s.is_some() => format!("keeps up to {}", rate(kept)),
         (Some(kept), None) => format!("keeps up with all of {}", rate(kept)),
         (None, Some(missed)) => format!("does not keep up with {}", rate(missed)),
-        (None, None) => "was offered no load".into(),
+        (None, None) => "has no decided rate".into(),
     };
+    let undecided =
+        of.undecided_at_per_s.map_or_else(String::new, |at| format!(" (inconclusive from {} on)", rate(at)));
     let queues = of
         .knee_at_per_s
         .map_or_else(String::new, |knee| format!(", p99 rises steeply from {} on", rate(knee)));
-    format!("{} {keeps_up}{queues}", params::cell(&of.arm, &of.params))
+    format!("{} {keeps_up}{undecided}{queues}", params::cell(&of.arm, &of.params))
 }
 
 #[cfg(test)]
@@ -39,6 +42,7 @@ mod tests {
             params: Params::new(),
             keeps_up_to_per_s: kept,
             falls_behind_at_per_s: missed,
+            undecided_at_per_s: None,
             knee_at_per_s: knee,
         };
         let sync = of("sync", Some(4_000.0), Some(16_000.0), Some(16_000.0));
@@ -49,6 +53,10 @@ mod tests {
             "sync keeps up to 4.00k/s, not with 16.0k/s, p99 rises steeply from 16.0k/s on; uring keeps up with all of \
              64.0k/s; slow does not keep up with 1.00k/s"
         );
+        let open = LoadCurve { undecided_at_per_s: Some(8_000.0), ..sync.clone() };
+        assert!(line(&[open]).unwrap().text.starts_with(
+            "sync keeps up to 4.00k/s, not with 16.0k/s (inconclusive from 8.00k/s on), p99 rises"
+        ));
         assert_eq!(line(&[]), None);
         assert_eq!(line(&vec![sync; 5]), None);
     }
