@@ -13,6 +13,7 @@ mod errno;
 pub mod exit;
 pub mod history;
 pub mod import;
+pub mod input;
 pub mod metric;
 pub mod output;
 pub mod params;

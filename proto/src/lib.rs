@@ -34,6 +34,7 @@ pub mod noise;
 pub mod notice;
 pub mod outcome;
 pub mod payload;
+pub mod plain;
 pub mod refusal;
 pub mod rule;
 pub mod series;

@@ -6,15 +6,16 @@
 //! when the trial was started. They identify a log, but they do not align hosts.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read as _, Write},
     time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use flate2::read::ZlibDecoder;
 use hdrhistogram::{
     Histogram,
     serialization::{
-        Deserializer, V2DeflateSerializer,
+        V2DeflateSerializer,
         interval_log::{
             IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError,
             LogEntry, Tag,
@@ -22,7 +23,7 @@ use hdrhistogram::{
     },
 };
 use proto::{
-    histogram::{DIGITS, HIGHEST_NS, LOWEST_NS},
+    histogram,
     outcome::{Direction, Interval, Series},
 };
 
@@ -110,7 +111,6 @@ fn header(text: &[u8], key: &str) -> Option<String> {
 
 /// Joins histograms with edges and bytes.
 fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
-    let mut deserializer = Deserializer::new();
     let mut number = 0;
     let entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {
         Ok(LogEntry::Interval(entry)) => Some(Ok(entry)),
@@ -133,7 +133,7 @@ fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, 
                     direction.as_str()
                 )));
             }
-            let latency = decode(&mut deserializer, entry.encoded_histogram()).map_err(place)?;
+            let latency = decode(entry.encoded_histogram()).map_err(place)?;
             let serves = |entry: &Result<IntervalLogHistogram<'_>, String>| {
                 entry
                     .as_ref()
@@ -143,7 +143,7 @@ fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, 
                 Some(entry) => {
                     number += 1;
                     let entry = entry.map_err(place)?;
-                    Some(decode(&mut deserializer, entry.encoded_histogram()).map_err(place)?)
+                    Some(decode(entry.encoded_histogram()).map_err(place)?)
                 }
                 None => None,
             };
@@ -157,15 +157,15 @@ fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, 
     }
 }
 
-fn decode(deserializer: &mut Deserializer, encoded: &str) -> Result<Histogram<u64>, String> {
+/// Decodes a histogram as the log has it: deflated after 8 bytes, the cookie and the length. It is inflated up to the
+/// size of a full histogram, so that a few bytes cannot fill the memory.
+fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
     let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())?;
-    let histogram: Histogram<u64> =
-        deserializer.deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
-    // Histograms with other bounds could not be added without loss.
-    if (histogram.low(), histogram.high(), histogram.sigfig()) != (LOWEST_NS, HIGHEST_NS, DIGITS) {
-        return Err("bounds other than 1 ns to 60 s at 3 digits".into());
-    }
-    Ok(histogram)
+    let deflated = bytes.get(8..).ok_or("shorter than its header")?;
+    let mut inflated = Vec::new();
+    let limit = histogram::MAX_ENCODED as u64 + 1;
+    ZlibDecoder::new(deflated).take(limit).read_to_end(&mut inflated).map_err(|error| error.to_string())?;
+    histogram::decode(&inflated).map_err(|error| error.to_string())
 }
 
 /// The part of the intervals that goes into the record.

@@ -10,6 +10,7 @@ mod fake;
 mod data;
 mod disk;
 mod hosts;
+mod hostile;
 mod interrupt;
 mod killed;
 mod knobs;

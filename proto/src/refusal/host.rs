@@ -231,7 +231,7 @@ crate::notices! {
             SilentWhile::Running => "stopped sending events",
             SilentWhile::Cancelled => "did not end a cancelled trial",
         };
-        message: format!("{what}: no event for {:.0} s", silence.as_duration().as_secs_f64()),
+        message: format!("{what}: no progress for {:.0} s", silence.as_duration().as_secs_f64()),
         remedy: else => "see the agent's log and `dmesg` there: a worker may hang in the kernel",
     }
 }
