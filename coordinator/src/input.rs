@@ -78,9 +78,10 @@ pub fn text(path: &Path) -> io::Result<String> {
 }
 
 /// Why a YAML text is not read further.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum YamlError {
     /// It is not YAML.
+    #[error("{message}")]
     Syntax {
         /// The parser's message.
         message: String,
@@ -88,10 +89,20 @@ pub enum YamlError {
         at: usize,
     },
     /// It is nested more than [`MAX_DEPTH`] deep.
+    #[error("lists and mappings are nested more than {MAX_DEPTH} deep")]
     TooDeep {
         /// The character at which the deepest level begins, from 0.
         at: usize,
     },
+}
+
+impl YamlError {
+    /// The line of the place, from 1.
+    #[must_use]
+    pub fn line(&self, text: &str) -> usize {
+        let (Self::Syntax { at, .. } | Self::TooDeep { at }) = self;
+        1 + text.chars().take(*at).filter(|c| *c == '\n').count()
+    }
 }
 
 /// Reads YAML event by event up to a level that is too deep. The places are characters.
@@ -114,16 +125,12 @@ pub fn yaml_events(text: &str) -> impl Iterator<Item = Result<(Event<'_>, std::o
     })
 }
 
-/// Checks that a YAML text is not nested too deeply. Text with wrong syntax passes up to the error, which the reader of
-/// the values reports.
+/// Checks that a text is YAML and not nested too deeply, before another parser reads its values.
 ///
 /// # Errors
-/// The text is too deep.
-pub fn check_depth(text: &str) -> Result<(), YamlError> {
-    match yaml_events(text).find_map(Result::err) {
-        Some(error @ YamlError::TooDeep { .. }) => Err(error),
-        _ => Ok(()),
-    }
+/// It is not.
+pub fn check_yaml(text: &str) -> Result<(), YamlError> {
+    yaml_events(text).find_map(Result::err).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -140,7 +147,7 @@ mod tests {
         assert_eq!(bytes(&path, ByteSize(5)).unwrap(), b"hello");
         let refused = |path: &Path| text(path).unwrap_err().to_string();
         let large = bytes(&path, ByteSize(4)).unwrap_err().to_string();
-        assert_eq!(large, "it is larger than 4 B, the limit of such files");
+        assert_eq!(large, "it is larger than 4B, the limit of such files");
         assert_eq!(refused(Path::new("/dev/zero")), "it is a device, not a regular file");
         assert!(refused(dir.path()).contains("directory"));
         std::fs::write(&path, b"ab\xff").unwrap();
@@ -156,11 +163,13 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused_at_once() {
         let begun = Instant::now();
-        for text in ["- ".repeat(500_000), "[".repeat(1 << 20), "{a: ".repeat(250_000)] {
-            assert!(matches!(check_depth(&text), Err(YamlError::TooDeep { .. })));
+        for text in ["- ".repeat(500_000), "{a: ".repeat(250_000), "? ".repeat(500_000)] {
+            assert!(check_yaml(&text).is_err(), "{}", &text[..4]);
         }
+        // The parser looks through brackets in advance, with a limit of its own.
+        assert!(check_yaml(&"[".repeat(1 << 20)).is_err());
         assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
-        check_depth(&"- ".repeat(MAX_DEPTH)).unwrap();
-        assert_eq!(check_depth(&"- ".repeat(MAX_DEPTH + 1)), Err(YamlError::TooDeep { at: 128 }));
+        check_yaml(&"- ".repeat(MAX_DEPTH)).unwrap();
+        assert_eq!(check_yaml(&"- ".repeat(MAX_DEPTH + 1)), Err(YamlError::TooDeep { at: 128 }));
     }
 }

@@ -145,8 +145,7 @@ fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
         line: line.max(1),
         message,
     };
-    input::check_depth(text)
-        .map_err(|_| content(1, format!("lists and mappings are nested more than {} deep", input::MAX_DEPTH)))?;
+    input::check_yaml(text).map_err(|error| content(error.line(text), error.to_string()))?;
     let inventory: Inventory = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| {
             let line = error.inner().location().map_or(1, |location| location.line());

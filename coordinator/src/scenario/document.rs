@@ -12,7 +12,7 @@ use super::{
     spans::{KeyPath, Spans, Step},
     yaml,
 };
-use crate::input::{MAX_DEPTH, YamlError, check_depth};
+use crate::input::{YamlError, check_yaml};
 
 /// A scenario's text and overrides.
 #[derive(Clone, Debug)]
@@ -55,14 +55,12 @@ impl Document {
                 .label(at..at, "here, or just before")
                 .help("check indentation, quotes and brackets; strings that contain `: ` or ` #` need quotes")
         };
-        let spans = Spans::of(text).map_err(|error| match error {
-            YamlError::Syntax { message, at: place } => vec![at(place, &message)],
-            YamlError::TooDeep { at } => vec![
-                Problem::new(format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
-                    .within(name, &shown)
-                    .label(at..at, "here")
-                    .help("no value of a scenario is so deep"),
-            ],
+        let spans = Spans::of(text).map_err(|error| match &error {
+            YamlError::Syntax { message, at: place } => vec![at(*place, message)],
+            YamlError::TooDeep { at } => {
+                let problem = Problem::new(error.to_string()).within(name, &shown).label(*at..*at, "here");
+                vec![problem.help("no value of a scenario is so deep")]
+            }
         })?;
         let twice = |duplicate: &super::spans::Duplicate| {
             Problem::new(format!("`{}` is written twice", duplicate.path))
@@ -111,7 +109,7 @@ impl Document {
         let not_yaml = |message: &str| {
             refuse(value_at..text.len(), format!("the value is not YAML: {message}"), "this value")
         };
-        check_depth(value_text).map_err(|_| not_yaml(&format!("it is nested more than {MAX_DEPTH} deep")))?;
+        check_yaml(value_text).map_err(|error| not_yaml(&error.to_string()))?;
         let value = yaml::parse(value_text).map_err(|error| not_yaml(&error.message))?;
 
         let mut path = KeyPath::default();

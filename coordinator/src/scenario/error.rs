@@ -8,6 +8,8 @@ use proto::plain::clean;
 
 /// The number of problems that are shown; the others are counted.
 pub const MAX_SHOWN: usize = 20;
+/// The longest line that is shown, in bytes.
+const MAX_LINE: usize = 4096;
 
 /// One problem.
 #[derive(Clone, Debug)]
@@ -39,9 +41,19 @@ impl Problem {
         self
     }
 
-    /// Adds a label at a byte range of the text.
+    /// Adds a label at a byte range of the text. A very long line is not shown.
     #[must_use]
     pub(crate) fn label(mut self, range: Range<usize>, text: impl Into<String>) -> Self {
+        if let Some(source) = &self.source
+            && line_length(source.inner(), range.start) > MAX_LINE
+        {
+            self.source = None;
+            self.message.push_str(&format!(" (byte {} of a line too long to show)", range.start));
+            return self;
+        }
+        if self.source.is_none() {
+            return self;
+        }
         let length = range.end.saturating_sub(range.start);
         self.labels.push(LabeledSpan::new(Some(text.into()), range.start, length));
         self
@@ -70,6 +82,14 @@ impl Problem {
     pub(crate) fn repeats(&self, other: &Self) -> bool {
         self.message == other.message && self.labels == other.labels
     }
+}
+
+/// The length in bytes of the line of a place.
+fn line_length(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    let start = text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
+    let end = text.as_bytes()[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |after| at + after);
+    end - start
 }
 
 impl fmt::Display for Problem {

@@ -219,7 +219,7 @@ crate::notices! {
         message: format!("it failed, and its reason cannot be read: {why}"),
         remedy: else => "see the agent's log",
 
-        /// A host sent no event for too long.
+        /// A host made no progress for too long.
         "silent" Silent {
             /// The phase of the trial.
             during: SilentWhile,
