@@ -16,7 +16,7 @@ use saphyr_parser::{Event, Parser};
 pub const MAX_TEXT: ByteSize = ByteSize(1 << 20);
 /// The largest JSON file of a run directory, such as `plan.json`.
 pub const MAX_JSON: ByteSize = ByteSize(256 << 20);
-/// The largest `trials.jsonl`, and the largest interval log.
+/// The largest `trials.jsonl`. Interval logs have no limit, because they are read line by line.
 pub const MAX_LOG: ByteSize = ByteSize(4 << 30);
 /// The deepest nesting of lists and mappings in YAML. JSON is limited to 128 levels by its parser.
 pub const MAX_DEPTH: usize = 64;

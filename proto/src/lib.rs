@@ -15,6 +15,7 @@
 //! * [`payload`]: domain types as JSON bodies of messages.
 //! * [`convert`]: messages to domain types and back.
 //! * [`identity`]: certificates with roles, and TLS.
+//! * [`scrape`]: metrics over HTTP.
 //! * [`histogram`]: bounds and codec of the latency histogram.
 //! * [`units`]: sizes and durations in the notation of scenarios.
 
@@ -37,6 +38,7 @@ pub mod payload;
 pub mod plain;
 pub mod refusal;
 pub mod rule;
+pub mod scrape;
 pub mod series;
 pub mod share;
 pub mod target;

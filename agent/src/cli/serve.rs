@@ -16,17 +16,20 @@ use crate::{
 
 const HELP: &str = "\
 Who may connect:
-  --socket PATH     the user who started the agent, and root (SO_PEERCRED). This is the default, at
-                    $XDG_RUNTIME_DIR/ringbench-UID/agent.sock (root: /run/ringbench-0/agent.sock)
-  --listen with --tls-dir or --tls-*
-                    coordinators with a certificate for the role coordinator, of the same lab and CA
+  a Unix socket (the default, or --socket)
+      the user who started the agent, and root (SO_PEERCRED); by default
+      $XDG_RUNTIME_DIR/ringbench-UID/agent.sock, for root /run/ringbench-0/agent.sock
+  --listen with --tls-dir or --tls-ca
+      coordinators with a certificate of the same CA and lab
   --listen on loopback
-                    processes that send the token of a file that only this user can read; coordinators of this
-                    user find it
+      processes that send the token of a file that only this user can read;
+      coordinators of this user find it
   --listen with --insecure
-                    anybody who reaches the port. Clients can run trials: they load the disks, read files below
-                    --allow-path, fill the data directory, and with --insecure-devices overwrite listed devices.
-                    They cannot run commands
+      everybody who reaches the port, in plain text
+
+Clients can run trials: they load the disks, measure files below --allow-path,
+fill the data directory, and overwrite devices of --allow-device if a scenario
+names their serial numbers. They cannot run commands.
 
 Limits (of what a client may use; --max-* change the last three):
   5 s         for a client's first byte and its handshake
@@ -43,11 +46,12 @@ Limits (of what a client may use; --max-* change the last three):
 Examples:
   agent serve --data-dir /mnt/nvme
   agent serve --listen 127.0.0.1:7420
-  agent serve --listen 10.0.0.5:7420 --tls-dir n1        a directory of `coordinator pki agent n1`
-  agent serve --listen 10.0.0.5:7420 --tls-ca ca.pem --tls-cert n1.pem --tls-key n1.key --tls-crl crl.pem
-  agent serve --listen 10.0.0.5:7420 --insecure          plain text, on a trusted network
-  agent serve --allow-device /dev/nvme1n1=S3R1AL         let trials use only this disk
-  agent serve --allow-path /mnt/nvme/files               let `target: {path: ..}` read files below it";
+  agent serve --listen 10.0.0.5:7420 --tls-dir n1   (coordinator pki agent n1)
+  agent serve --listen 10.0.0.5:7420 --tls-ca ca.pem --tls-cert n1.pem \\
+      --tls-key n1.key --tls-crl crl.pem
+  agent serve --listen 10.0.0.5:7420 --insecure     on a trusted network
+  agent serve --allow-device /dev/nvme1n1=S3R1AL    let trials use this disk
+  agent serve --allow-path /mnt/nvme/files          let trials read these files";
 
 /// Options of `agent serve`.
 #[derive(Debug, Args)]

@@ -70,6 +70,16 @@ pub(crate) fn model(arm: &str, depth: u64) -> (f64, u64, f64) {
     }
 }
 
+/// Records a trial with the intervals of its hosts, by index into the record.
+pub(crate) fn keep(run: &mut RunDir, record: TrialRecord, parts: Vec<(usize, Vec<Interval>)>) -> TrialRecord {
+    for (host, intervals) in parts {
+        for interval in intervals {
+            run.append_interval(&record.id, &record.hosts[host].host, &record.started_at, interval).unwrap();
+        }
+    }
+    run.append_trial(record).unwrap()
+}
+
 impl Fixture {
     pub(crate) fn new(arms: &[&str], depths: &[u64], trials: u32, hosts: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
@@ -164,7 +174,7 @@ impl Fixture {
                 hosts,
             };
             (self.change)(&mut record);
-            self.run.append_trial(record, &parts).unwrap();
+            keep(&mut self.run, record, parts);
         }
     }
 
@@ -250,7 +260,6 @@ impl Fixture {
             baseline,
             further: &self.further,
             margin: DEFAULT_MARGIN,
-            looks: 1,
             ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",

@@ -38,6 +38,7 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 mod one_machine;
+pub mod packed;
 pub mod placement;
 pub mod run_diff;
 #[cfg(test)]
@@ -69,9 +70,6 @@ pub struct AnalysisInput<'a> {
     pub further: &'a [Versus],
     /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
-    /// How often the run was looked at, this time included: 1, and 1 more for each time that it was continued. Continued
-    /// runs need smaller p-values ([`spending`](crate::stats::spending)).
-    pub looks: u32,
     /// Arms in order, each with one more change than the one before; empty without a ladder.
     pub ladder: &'a [String],
     /// The hosts that took part.
@@ -122,8 +120,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     }
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        let AnalysisInput { further, margin, looks, .. } = *input;
-        compare::compare(&merged, &Against { baseline, further, length: plan.length(), margin, looks })
+        let AnalysisInput { further, margin, .. } = *input;
+        compare::compare(
+            &merged,
+            &Against { baseline, further, length: plan.length(), margin, looks: journal.looks },
+        )
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
         calibration.warn(plan, input.hosts, &mut warnings);
@@ -228,20 +229,16 @@ fn gather<'a>(
             (Measure::Audit, true) => audits.push(*record),
             (Measure::Audit, false) => {}
             (Measure::Timed, false) => counts.marked += 1,
-            (Measure::Timed, true) => {
-                let intervals = trials::intervals(run, record)?;
-                match trials::sample_of(record, &intervals) {
-                    Ok(sample) => {
-                        counts.complete += 1;
-                        trials::lay(&mut timeline, &sample, &intervals);
-                        samples.push(sample);
-                    }
-                    Err(why) => {
-                        counts.marked += 1;
-                        warnings.trial_kept_out(record, vec![why]);
-                    }
+            (Measure::Timed, true) => match trials::sample_and_lay(run, record, &mut timeline)? {
+                Ok(sample) => {
+                    counts.complete += 1;
+                    samples.push(sample);
                 }
-            }
+                Err(why) => {
+                    counts.marked += 1;
+                    warnings.trial_kept_out(record, vec![why]);
+                }
+            },
         }
     }
     Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, timeline, audits, records })

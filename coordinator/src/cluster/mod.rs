@@ -1,6 +1,7 @@
 //! The hosts of a run: connections, handshake, clocks, leases, and one trial at a time on all of them.
 //!
-//! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs.
+//! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs; [`open_files`]: how many there
+//!   may be.
 //! * [`security`]: how the coordinator proves who it is.
 //! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
 //! * [`clock`]: relating a host's clock to the coordinator's.
@@ -8,11 +9,13 @@
 
 pub mod address;
 mod affinity;
+mod at_once;
 pub mod clock;
 mod connect;
 mod embedded;
 pub mod inventory;
 mod lease;
+pub mod open_files;
 pub mod security;
 pub mod select;
 pub mod trial;
@@ -162,10 +165,9 @@ impl Cluster {
         security: &Security,
         timing: Timing,
     ) -> (Self, Vec<HostError>) {
-        let mut tasks = JoinSet::new();
-        for (index, spec) in specs.into_iter().enumerate() {
+        let reached = specs.into_iter().map(|spec| {
             let security = security.clone();
-            tasks.spawn(async move {
+            async move {
                 let reached = async {
                     let link = connect::reach(&spec, &security, &timing).await?;
                     let address = spec.address.to_string();
@@ -174,14 +176,11 @@ impl Cluster {
                     Ok::<_, Refusal>(Host { tls_name: spec.tls_name.clone(), ..met })
                 };
                 let reached = reached.await;
-                let name = spec.name;
-                (index, reached.map_err(|refusal| HostError { host: name, refusal }))
-            });
-        }
-        let mut results = tasks.join_all().await;
-        results.sort_by_key(|(index, _)| *index);
+                reached.map_err(|refusal| HostError { host: spec.name, refusal })
+            }
+        });
         let (mut hosts, mut errors) = (Vec::new(), Vec::new());
-        for (_, result) in results {
+        for result in at_once::each(reached).await {
             match result {
                 Ok(host) => hosts.push(host),
                 Err(error) => errors.push(error),
@@ -221,8 +220,7 @@ impl Cluster {
     }
 
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
-        // A slow reader of events delays the agents' streams but not the measurement.
-        let (sender, events) = mpsc::channel(1024);
+        let (sender, events) = mpsc::channel(EVENTS);
         Self { hosts, timing, events, sender, embedded: None, narrowed: None }
     }
 
@@ -243,16 +241,13 @@ impl Cluster {
     /// # Errors
     /// Every host that does not grant it, for example because it is busy with another run.
     pub async fn open(&mut self, run_id: &str) -> Result<(), Vec<HostError>> {
-        let mut tasks = JoinSet::new();
-        for (index, host) in self.hosts.iter().enumerate() {
+        let leases = self.hosts.iter().enumerate().map(|(index, host)| {
             let (client, events, limit) = (host.client.clone(), self.sender.clone(), self.timing.answer);
             let run_id = run_id.to_owned();
-            tasks.spawn(async move { (index, Lease::open(client, index, &run_id, events, limit).await) });
-        }
-        let mut results = tasks.join_all().await;
-        results.sort_by_key(|(index, _)| *index);
+            async move { Lease::open(client, index, &run_id, events, limit).await }
+        });
         let mut errors = Vec::new();
-        for (index, result) in results {
+        for (index, result) in at_once::each(leases).await.into_iter().enumerate() {
             match result {
                 Ok(lease) => self.hosts[index].lease = Some(lease),
                 Err(refusal) => {
@@ -266,17 +261,14 @@ impl Cluster {
     /// Reads the clocks of some hosts again if the last reading is old, because clocks drift apart. A host that
     /// does not answer keeps its old reading; if it is dead, its lease will show it.
     pub async fn refresh_clocks(&mut self, hosts: &[usize]) {
-        let mut tasks = JoinSet::new();
-        for &index in hosts {
-            let host = &self.hosts[index];
-            if host.lost.is_none() && host.clock_read.elapsed() >= self.timing.clock_age {
-                let (mut client, limit) = (host.client.clone(), self.timing.answer / 2);
-                tasks.spawn(async move {
-                    (index, timeout(limit, connect::read_clock(&mut client, CLOCK_SAMPLES)).await)
-                });
-            }
-        }
-        for (index, read) in tasks.join_all().await {
+        let age = self.timing.clock_age;
+        let is_due = |host: &Host| host.lost.is_none() && host.clock_read.elapsed() >= age;
+        let due = hosts.iter().copied().filter(|&index| is_due(&self.hosts[index]));
+        let readings = due.map(|index| {
+            let (mut client, limit) = (self.hosts[index].client.clone(), self.timing.answer / 2);
+            async move { (index, timeout(limit, connect::read_clock(&mut client, CLOCK_SAMPLES)).await) }
+        });
+        for (index, read) in at_once::each(readings).await {
             let host = &mut self.hosts[index];
             match read {
                 Ok(Ok(clock)) => {
@@ -327,6 +319,10 @@ impl Cluster {
         }
     }
 }
+
+/// Events of hosts that wait for the coordinator. If there is no room, the hosts' streams wait, but not their
+/// measurement. An interval takes 216 KiB for each histogram in it.
+const EVENTS: usize = 16;
 
 /// Round trips per clock reading; the shortest counts.
 const CLOCK_SAMPLES: usize = 16;

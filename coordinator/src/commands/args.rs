@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
@@ -13,12 +13,28 @@ pub struct MeasuringArgs {
     /// Changes to the scenario.
     #[command(flatten)]
     pub overrides: OverrideArgs,
-    /// Show no progress, only warnings and errors.
-    #[arg(long)]
-    pub no_progress: bool,
+    /// Views of the running trials.
+    #[command(flatten)]
+    pub views: ViewArgs,
     /// The seed for the order of trials and their offsets. Default: the scenario's seed, or a new one for each run.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+/// How a run is shown while it runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ViewArgs {
+    /// Show no progress, only warnings and errors.
+    #[arg(long, conflicts_with = "tui")]
+    pub no_progress: bool,
+    /// Show arms, hosts, warnings and the time left on the whole terminal, which must be on standard error. The keys q
+    /// and Ctrl-C stop the run and keep what was measured.
+    #[arg(long)]
+    pub tui: bool,
+    /// Serve metrics of the running trials at http://ADDR:PORT/metrics (OpenMetrics), without identity: whoever
+    /// reaches the port can read them, and nothing else.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Changes to a scenario.
@@ -50,27 +66,29 @@ pub struct HostArgs {
     pub security: SecurityArgs,
 }
 
+/// The heading of these options in `--help`.
+const SECURITY: &str = "Security";
+
 /// How the coordinator proves who it is. With a certificate, all TCP connections are TLS.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Security")]
 pub struct SecurityArgs {
     /// Directory with ca.pem, cert.pem, key.pem and crl.pem, as `coordinator pki coordinator NAME` writes it.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key", "tls_crl"])]
+    #[arg(long, help_heading = SECURITY, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key", "tls_crl"])]
     pub tls_dir: Option<PathBuf>,
     /// Certificates of the CA that issues agents' certificates (PEM).
-    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
     pub tls_ca: Option<PathBuf>,
     /// Certificate of this coordinator, with intermediate certificates (PEM). It needs a URI
     /// spiffe://ringbench.LAB/coordinator.
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_cert: Option<PathBuf>,
     /// Private key of this coordinator (PEM, mode 0600).
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_key: Option<PathBuf>,
     /// Revocation list of the CA (PEM). Without it, revoked certificates are accepted until they expire.
-    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
     pub tls_crl: Option<PathBuf>,
     /// Token of an agent on this machine. Default: the file that the agent wrote for this user.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_dir", "tls_ca"])]
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", conflicts_with_all = ["tls_dir", "tls_ca"])]
     pub token_file: Option<PathBuf>,
 }

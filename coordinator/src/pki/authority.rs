@@ -410,7 +410,7 @@ mod tests {
         let (_dir, mut authority) = lab();
         let agent = authority.issue(Role::Agent, "n1", &[], 9).unwrap();
         let before = fs::read(agent.join(layout::KEY)).unwrap();
-        assert_eq!(authority.renew(&[], Some(5)).unwrap(), [agent.clone()]);
+        assert_eq!(authority.renew(&[], Some(5)).unwrap(), std::slice::from_ref(&agent));
         assert_ne!(fs::read(agent.join(layout::KEY)).unwrap(), before, "a new key");
         let states = |authority: &Authority| -> Vec<State> {
             authority.certificates().into_iter().map(|(_, state)| state).collect()

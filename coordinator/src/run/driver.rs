@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells};
+use super::{
+    RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells, watcher::Watcher,
+};
 use crate::{
     analysis::noise,
     cluster::Cluster,
@@ -12,7 +14,7 @@ use crate::{
     run::progress::Progress,
     scenario::noise::NoisePolicy,
     stop::Stop,
-    store::record::TrialRecord,
+    store::{StoreError, record::TrialRecord},
 };
 
 /// The inputs of a run and its state so far.
@@ -55,6 +57,7 @@ impl<'a> Driver<'a> {
     fn keep_losses(&mut self) -> miette::Result<()> {
         for (index, host) in self.cluster.hosts().iter().enumerate() {
             if let Some(refusal) = host.lost.as_ref().filter(|_| self.lost.insert(index)) {
+                self.progress.lost(&host.name, refusal);
                 self.sink.lost(&host.name, refusal)?;
             }
         }
@@ -81,7 +84,17 @@ impl<'a> Driver<'a> {
         let trial = plan.trial(planned);
         let started_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         self.progress.begin(plan, planned);
-        let run = self.cluster.run_trial(&trial, hosts, self.progress, self.stop).await;
+        let mut watcher = Watcher {
+            progress: &mut *self.progress,
+            sink: &mut *self.sink,
+            trial: &trial.id,
+            started_at: &started_at,
+            failed: None,
+        };
+        let run = self.cluster.run_trial(&trial, hosts, &mut watcher, self.stop).await;
+        if let Some(error) = watcher.failed {
+            return Err(error);
+        }
         let interrupted = run.interrupted;
         self.keep_losses()?;
         for refused in self.refused_cells.record(planned.cell, self.cluster, &run) {
@@ -90,15 +103,18 @@ impl<'a> Driver<'a> {
         }
         let mut noisy = false;
         // An interrupted trial that never began is not kept.
-        if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
+        if !(interrupted
+            && run.hosts.iter().all(|host| host.arrived.intervals == 0 && host.finished.is_none()))
         {
-            let (mut record, intervals) = record(plan, planned, &trial, self.cluster, started_at, run);
+            let mut record = record(plan, planned, &trial, self.cluster, started_at, run);
             noisy = mark(plan.noise, &mut record);
             self.outcome.recorded += 1;
             self.outcome.marked += usize::from(!record.counts());
-            self.progress.end(&record, &intervals);
-            self.recorded.precision.add(&record, &intervals);
-            self.sink.trial(record, &intervals)?;
+            self.progress.end(&record);
+            let kept = self.sink.trial(record)?;
+            if let Some(directory) = self.sink.directory() {
+                self.recorded.precision.add(&kept, directory).map_err(StoreError::into_report)?;
+            }
         }
         if interrupted {
             self.outcome.interrupted = true;

@@ -5,45 +5,36 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    time::SystemTime,
 };
 
 use proto::outcome::Interval;
 use rustix::fs::OFlags;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     HISTOGRAMS, RunDir, TRIALS,
     error::{At as _, StoreError},
-    files::{file_name, sync_dir},
-    hlog, jsonl,
+    files::sync_dir,
+    jsonl,
+    log_writer::{Arrived, LogWriter},
     record::TrialRecord,
     seal,
 };
 
 impl RunDir {
-    /// Records a trial: its histograms (by index of the host in the record), then its line. Both are on disk
-    /// when this returns. Returns the record as written, with edges, file names and checksums filled in.
+    /// Records a trial: completes the logs of its intervals, then writes its line. Both are on disk when this returns.
+    /// Returns the record as written, with edges, file names and checksums filled in.
     ///
     /// # Errors
-    /// A file cannot be written; earlier records are untouched.
-    pub fn append_trial(
-        &mut self,
-        mut record: TrialRecord,
-        histograms: &[(usize, Vec<Interval>)],
-    ) -> Result<TrialRecord, StoreError> {
-        let started = OffsetDateTime::parse(&record.started_at, &Rfc3339)
-            .map_or_else(|_| SystemTime::now(), SystemTime::from);
-        for (index, intervals) in histograms {
-            let id = record.id.clone();
-            let Some(host) = record.hosts.get_mut(*index) else { continue };
-            if intervals.is_empty() {
-                continue;
+    /// A file cannot be written, or an interval could not; earlier records are untouched.
+    pub fn append_trial(&mut self, mut record: TrialRecord) -> Result<TrialRecord, StoreError> {
+        if let Some(writer) = self.logs.take() {
+            let (writer, mut logs) = writer.finish(&record.id)?;
+            self.logs = Some(writer);
+            for host in &mut record.hosts {
+                let Some(log) = logs.remove(&host.host) else { continue };
+                (host.histograms, host.histograms_sha256) = (Some(log.name), Some(log.sha256));
+                host.intervals = log.edges;
             }
-            let (name, digest) = self.write_hlog(&id, &host.host, started, intervals)?;
-            (host.histograms, host.histograms_sha256) = (Some(name), Some(digest));
-            // Overwrites the caller's values, because log and edges are read together and must agree.
-            host.intervals = hlog::edges(intervals);
         }
         let path = self.path().join(TRIALS);
         let mut line = serde_json::to_vec(&record).map_err(io::Error::other).at(&path, "write it")?;
@@ -105,39 +96,25 @@ impl RunDir {
         Ok(unnamed)
     }
 
-    /// Writes a log. Returns its name within the directory, and its checksum.
-    fn write_hlog(
-        &self,
+    /// Adds an interval of a running trial to its log. A thread encodes and writes it; this waits while more than a few
+    /// intervals are ahead of it.
+    ///
+    /// # Errors
+    /// An interval before this one could not be written.
+    pub fn append_interval(
+        &mut self,
         trial: &str,
         host: &str,
-        started: SystemTime,
-        intervals: &[Interval],
-    ) -> Result<(String, String), StoreError> {
-        let stem = format!("{}-{}", file_name(trial), file_name(host));
-        let mut name = format!("{HISTOGRAMS}/{stem}.hlog");
-        let mut suffix = 2;
-        let (path, mut file) = loop {
-            let path = self.path().join(&name);
-            // Never overwrites an older log: a repeated trial keeps the log of its first attempt.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    name = format!("{HISTOGRAMS}/{stem}-{suffix}.hlog");
-                    suffix += 1;
-                }
-                opened => break (path.clone(), opened.at(&path, "make it")?),
-            }
+        started_at: &str,
+        interval: Interval,
+    ) -> Result<(), StoreError> {
+        let writer = match self.logs.take() {
+            Some(writer) => writer,
+            None => LogWriter::start(self.path())?,
         };
-        let mut text = Vec::new();
-        let written = hlog::write(&mut text, trial, host, started, intervals)
-            .and_then(|()| file.write_all(&text))
-            .and_then(|()| file.sync_all());
-        if written.is_err() {
-            // No record will name it, and a full disk needs the space.
-            let _ = fs::remove_file(&path);
-        }
-        written.at(&path, "write it")?;
-        sync_dir(&self.path().join(HISTOGRAMS))?;
-        Ok((name, seal::sha256(&text)))
+        let (trial, host, started_at) = (trial.to_owned(), host.to_owned(), started_at.to_owned());
+        self.logs = Some(writer.add(Arrived { trial, host, started_at, interval })?);
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 //! when the trial was started. They identify a log, but they do not align hosts.
 
 use std::{
-    io::{self, Read as _, Write},
+    io::{self, Read as _},
     time::{Duration, SystemTime},
 };
 
@@ -16,29 +16,20 @@ use hdrhistogram::{
     Histogram,
     serialization::{
         V2DeflateSerializer,
-        interval_log::{
-            IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError,
-            LogEntry, Tag,
-        },
+        interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag},
     },
 };
 use proto::{
     histogram,
-    outcome::{Direction, Interval, Series},
+    outcome::{Direction, Interval},
 };
 
-use super::record::{HostTrial, IntervalEdges, TrialRecord};
+use super::record::IntervalEdges;
 
-/// Writes the intervals of one host in one trial.
-pub(super) fn write(
-    out: &mut impl Write,
-    trial: &str,
-    host: &str,
-    started: SystemTime,
-    intervals: &[Interval],
-) -> io::Result<()> {
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
+/// The header of the log of a host in a trial.
+pub(super) fn head(trial: &str, host: &str, started: SystemTime) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    IntervalLogWriterBuilder::new()
         .add_comment(&format!("trial: {trial}"))
         .add_comment(&format!("host: {host}"))
         .add_comment(
@@ -47,119 +38,41 @@ pub(super) fn write(
         )
         .with_start_time(started)
         .with_base_time(started)
-        .begin_log_with(out, &mut serializer)?;
-    let first = intervals.first().map_or(0, |interval| interval.begin_ns);
-    for interval in intervals {
-        let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first));
-        let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
-        for series in &interval.series {
-            let service_tag = service_tag(series.direction);
-            let service = series.service.iter().map(|service| (service_tag.as_str(), service));
-            let latency = (series.direction.as_str(), &series.latency);
-            for (tag, histogram) in std::iter::once(latency).chain(service) {
-                log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(
-                    |error| match error {
-                        IntervalLogWriterError::IoError(error) => error,
-                        IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
-                    },
-                )?;
-            }
+        .begin_log_with(&mut text, &mut V2DeflateSerializer::new())?;
+    Ok(text)
+}
+
+/// The lines of an interval. `first_ns` is the beginning of the log's first interval.
+pub(super) fn lines(interval: &Interval, first_ns: u64) -> io::Result<Vec<u8>> {
+    let (mut head, mut text) = (Vec::new(), Vec::new());
+    let mut serializer = V2DeflateSerializer::new();
+    IntervalLogWriterBuilder::new().begin_log_with(&mut head, &mut serializer)?;
+    let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
+    let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first_ns));
+    let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
+    for series in &interval.series {
+        let service_tag = service_tag(series.direction);
+        let service = series.service.iter().map(|service| (service_tag.as_str(), service));
+        let latency = (series.direction.as_str(), &series.latency);
+        for (tag, histogram) in std::iter::once(latency).chain(service) {
+            log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(|error| match error {
+                IntervalLogWriterError::IoError(error) => error,
+                IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
+            })?;
         }
     }
-    Ok(())
+    // The writer begins every text with a header, which the log already has.
+    Ok(text.split_off(head.len()))
 }
 
 /// The tag of service times, which follow the latencies of the same operations.
-fn service_tag(direction: Direction) -> String {
+pub(super) fn service_tag(direction: Direction) -> String {
     format!("{}-service", direction.as_str())
-}
-
-/// Reads the log of a host in a trial, joins it with the edges and bytes of the record, and compares both. An error
-/// names the place.
-pub(super) fn read(
-    text: &[u8],
-    trial: &TrialRecord,
-    host: &HostTrial,
-) -> Result<Vec<Interval>, (String, String)> {
-    for (key, wanted) in [("trial", &trial.id), ("host", &host.host)] {
-        let found = header(text, key);
-        if found.as_ref() != Some(wanted) {
-            let found = found.unwrap_or_else(|| "none".into());
-            return Err(("header".into(), format!("the log is of the {key} {found}, not {wanted}")));
-        }
-    }
-    let intervals = join(text, &host.intervals)?;
-    // A log with a checksum is as it was written. In a trial with marks, intervals may be lost; a mark then names them.
-    let by_count = trial.counts() && host.histograms_sha256.is_none();
-    if let Some(finished) = host.finished.as_ref().filter(|_| by_count) {
-        let ops: u64 = intervals.iter().map(Interval::ops).sum();
-        if ops != finished.ops() {
-            let message = format!("{ops} operations, but the host counted {}", finished.ops());
-            return Err(("histograms".into(), message));
-        }
-    }
-    Ok(intervals)
-}
-
-/// The value of a comment in the log's header, such as `#trial: 0001-sync`.
-fn header(text: &[u8], key: &str) -> Option<String> {
-    let start = format!("#{key}: ");
-    let comments = text.split(|byte| *byte == b'\n').take_while(|line| line.starts_with(b"#"));
-    let mut values = comments.filter_map(|line| line.strip_prefix(start.as_bytes()));
-    values.next().map(|value| String::from_utf8_lossy(value).into_owned())
-}
-
-/// Joins histograms with edges and bytes.
-fn join(text: &[u8], edges: &[IntervalEdges]) -> Result<Vec<Interval>, (String, String)> {
-    let mut number = 0;
-    let entries = IntervalLogIterator::new(text).filter_map(|entry| match entry {
-        Ok(LogEntry::Interval(entry)) => Some(Ok(entry)),
-        Ok(_) => None,
-        Err(error) => Some(Err(format!("not an interval log: {error:?}"))),
-    });
-    let mut entries = entries.peekable();
-    let mut intervals = Vec::with_capacity(edges.len());
-    for edge in edges {
-        let mut series = Vec::with_capacity(edge.bytes.len());
-        for (direction, bytes) in &edge.bytes {
-            number += 1;
-            let here = number;
-            let place = move |message: String| (format!("histogram {here}"), message);
-            let entry = entries.next().ok_or_else(|| place("missing".into()))?.map_err(place)?;
-            if entry.tag().map(|tag| tag.as_str()) != Some(direction.as_str()) {
-                return Err(place(format!(
-                    "interval {} has {}s here, the log has another tag",
-                    edge.index,
-                    direction.as_str()
-                )));
-            }
-            let latency = decode(entry.encoded_histogram()).map_err(place)?;
-            let serves = |entry: &Result<IntervalLogHistogram<'_>, String>| {
-                entry
-                    .as_ref()
-                    .is_ok_and(|entry| entry.tag().is_some_and(|tag| tag.as_str() == service_tag(*direction)))
-            };
-            let service = match entries.next_if(serves) {
-                Some(entry) => {
-                    number += 1;
-                    let entry = entry.map_err(place)?;
-                    Some(decode(entry.encoded_histogram()).map_err(place)?)
-                }
-                None => None,
-            };
-            series.push(Series { direction: *direction, bytes: *bytes, latency, service });
-        }
-        intervals.push(Interval { index: edge.index, begin_ns: edge.begin_ns, end_ns: edge.end_ns, series });
-    }
-    match entries.next() {
-        None => Ok(intervals),
-        Some(_) => Err((format!("histogram {}", number + 1), "more histograms than intervals".into())),
-    }
 }
 
 /// Decodes a histogram as the log has it: deflated after 8 bytes, the cookie and the length. It is inflated up to the
 /// size of a full histogram, so that a few bytes cannot fill the memory.
-fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
+pub(super) fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
     let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())?;
     let deflated = bytes.get(8..).ok_or("shorter than its header")?;
     let mut inflated = Vec::new();
@@ -168,18 +81,12 @@ fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
     histogram::decode(&inflated).map_err(|error| error.to_string())
 }
 
-/// The part of the intervals that goes into the record.
-pub(super) fn edges(intervals: &[Interval]) -> Vec<IntervalEdges> {
-    let bytes = |interval: &Interval| -> Vec<(Direction, u64)> {
-        interval.series.iter().map(|series| (series.direction, series.bytes)).collect()
-    };
-    intervals
-        .iter()
-        .map(|interval| IntervalEdges {
-            index: interval.index,
-            begin_ns: interval.begin_ns,
-            end_ns: interval.end_ns,
-            bytes: bytes(interval),
-        })
-        .collect()
+/// The part of an interval that goes into the record.
+pub(super) fn edges(interval: &Interval) -> IntervalEdges {
+    IntervalEdges {
+        index: interval.index,
+        begin_ns: interval.begin_ns,
+        end_ns: interval.end_ns,
+        bytes: interval.series.iter().map(|series| (series.direction, series.bytes)).collect(),
+    }
 }

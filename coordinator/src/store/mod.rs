@@ -1,7 +1,7 @@
 //! The run directory: the append-only source of all results of a run.
 //!
-//! Each trial is written and fsynced before it is evaluated: first its histograms, then the line in `trials.jsonl`
-//! that names them. A line thus never refers to missing histograms, and a crash loses at most the trial that was
+//! The histograms of a trial are written interval by interval while it runs. When it ends, they are fsynced before
+//! anything is evaluated, then the line in `trials.jsonl` that names them. A line thus never refers to missing histograms, and a crash loses at most the trial that was
 //! being written. Derived files (`summary.json`, `summary.csv`, `report.html`) can be regenerated from these files
 //! at any time. What is not derived has checksums, which are compared on reading.
 
@@ -28,6 +28,9 @@ mod hosts;
 pub mod journal;
 mod jsonl;
 mod lock;
+mod log_reader;
+mod log_writer;
+mod open_log;
 pub mod record;
 mod seal;
 #[cfg(test)]
@@ -41,6 +44,7 @@ use journal::{FORMAT, Journal, LostHost};
 pub use jsonl::Trials;
 pub use lock::Writer;
 use lock::{Lock, NotLocked};
+use log_writer::LogWriter;
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -66,11 +70,13 @@ pub struct RunDir {
     path: PathBuf,
     /// Held by the process that writes the run.
     lock: Option<Lock>,
+    /// The logs of the trial that runs; `None` before its first interval.
+    logs: Option<LogWriter>,
 }
 
 impl RunDir {
     fn at(path: PathBuf) -> Self {
-        Self { path, lock: None }
+        Self { path, lock: None, logs: None }
     }
 
     /// Opens an existing run directory for reading.
@@ -201,14 +207,6 @@ impl RunDir {
         self.read_json(JOURNAL).map(Some)
     }
 
-    /// How often the figures of the run were judged, this time included; 1 unless it was continued by further trials.
-    ///
-    /// # Errors
-    /// `run.json` cannot be read.
-    pub fn looks(&self) -> Result<u32, StoreError> {
-        Ok(self.journal()?.map_or(1, |journal| journal.looks))
-    }
-
     /// The checksum of a file of the directory.
     ///
     /// # Errors
@@ -263,15 +261,21 @@ impl RunDir {
         })
     }
 
-    /// The intervals of a host (by its index in the record): edges and bytes from the record, histograms from
-    /// the interval log. The log must name the trial and the host, and have the checksum in the record, or contain as
-    /// many operations as the host counted if an earlier release recorded no checksum.
+    /// Passes the intervals of a host (by its index in the record) to `visit`, in order: edges and bytes from the record,
+    /// histograms from the interval log. The log must name the trial and the host, and have the checksum in the record, or
+    /// contain as many operations as the host counted if an earlier release recorded no checksum. Nothing is passed on of a
+    /// log with another checksum; other damage is found when it is reached.
     ///
     /// # Errors
     /// The log cannot be read or does not match the record.
-    pub fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
-        let Some(host) = trial.hosts.get(host) else { return Ok(Vec::new()) };
-        let Some(name) = &host.histograms else { return Ok(Vec::new()) };
+    pub fn each_interval(
+        &self,
+        trial: &TrialRecord,
+        host: usize,
+        mut visit: impl FnMut(Interval),
+    ) -> Result<(), StoreError> {
+        let Some(host) = trial.hosts.get(host) else { return Ok(()) };
+        let Some(name) = &host.histograms else { return Ok(()) };
         let path = self.path.join(name);
         if !is_log(Path::new(name)) {
             return Err(StoreError::Corrupt {
@@ -280,15 +284,15 @@ impl RunDir {
                 message: format!("trial {} names a file outside of {HISTOGRAMS}/", trial.id),
             });
         }
-        let text = input::bytes(&path, MAX_LOG).at(&path, "read it")?;
-        if host.histograms_sha256.as_ref().is_some_and(|known| seal::sha256(&text) != *known) {
-            return Err(StoreError::changed(path, "contents"));
-        }
-        hlog::read(&text, trial, host).map_err(|(place, message)| StoreError::Corrupt {
-            path,
-            place,
-            message,
-        })
+        log_reader::read(&path, trial, host, &mut visit)
+    }
+
+    /// All intervals of a host.
+    #[cfg(test)]
+    pub(crate) fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
+        let mut intervals = Vec::new();
+        self.each_interval(trial, host, |interval| intervals.push(interval))?;
+        Ok(intervals)
     }
 }
 
