@@ -11,6 +11,8 @@ pub mod commands;
 mod docs;
 mod errno;
 pub mod exit;
+#[cfg(test)]
+mod fuzz;
 pub mod exporter;
 pub mod history;
 pub mod import;

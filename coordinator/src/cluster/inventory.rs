@@ -152,7 +152,8 @@ pub fn from_file(path: &Path) -> Result<Vec<HostSpec>, InventoryError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
+/// The hosts of the text of an inventory.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
     let content = |line: usize, message: String| InventoryError::Content {
         path: path.to_owned(),
         line: line.max(1),
