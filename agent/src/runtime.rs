@@ -1,11 +1,6 @@
 //! The runtime of asynchronous tasks. A limit of processes is an error here, not a panic later.
 
-use std::{
-    io,
-    sync::mpsc,
-    thread::Builder,
-    time::Duration,
-};
+use std::{io, sync::mpsc, thread::Builder, time::Duration};
 
 use tokio::runtime::Runtime;
 
@@ -37,8 +32,8 @@ fn can_start(threads: usize) -> io::Result<()> {
         // A thread ends when its sender is dropped.
         let (release, wait) = mpsc::channel::<()>();
         let thread = Builder::new().name("probe".into()).spawn(move || _ = wait.recv());
-        let thread =
-            thread.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
+        let thread = thread
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         started.push((release, thread));
     }
     for (release, thread) in started {

@@ -213,10 +213,9 @@ async fn long_and_large_trials_are_refused_by_name() {
     events.message().await.unwrap();
     let long = Workload { runtime: Nanos(11_000_000_000), ..Workload::default() };
     let large = Workload { threads: 64, ..Workload::default() };
-    for (work, field, remedy) in [
-        (long, "workload.runtime", "--max-trial-time"),
-        (large, "workload.threads", "--max-trial-memory"),
-    ] {
+    for (work, field, remedy) in
+        [(long, "workload.runtime", "--max-trial-time"), (large, "workload.threads", "--max-trial-memory")]
+    {
         let ask = Request::Prepare(wire::Trial::from(&trial(work)));
         requests.send(LeaseRequest { request: Some(ask) }).await.unwrap();
         let failed = loop {

@@ -106,7 +106,9 @@ impl YamlError {
 }
 
 /// Reads YAML event by event up to a level that is too deep. The places are characters.
-pub fn yaml_events(text: &str) -> impl Iterator<Item = Result<(Event<'_>, std::ops::Range<usize>), YamlError>> {
+pub fn yaml_events(
+    text: &str,
+) -> impl Iterator<Item = Result<(Event<'_>, std::ops::Range<usize>), YamlError>> {
     let mut depth = 0usize;
     Parser::new_from_str(text).map(move |event| {
         let (event, span) = event.map_err(|error| YamlError::Syntax {

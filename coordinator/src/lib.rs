@@ -11,9 +11,9 @@ pub mod commands;
 mod docs;
 mod errno;
 pub mod exit;
+pub mod exporter;
 #[cfg(test)]
 mod fuzz;
-pub mod exporter;
 pub mod history;
 pub mod import;
 pub mod input;

@@ -84,7 +84,10 @@ pub fn decode(mut bytes: &[u8]) -> Result<Histogram<u64>, CodecError> {
         _ => return Err(CodecError::Malformed("shorter than its header".into())),
     };
     if bytes.len() > MAX_ENCODED || length.checked_add(HEADER as u64) != Some(bytes.len() as u64) {
-        return Err(CodecError::Malformed(format!("{} bytes, but it claims {length} of counts", bytes.len())));
+        return Err(CodecError::Malformed(format!(
+            "{} bytes, but it claims {length} of counts",
+            bytes.len()
+        )));
     }
     if (digits, low, high) != (u64::from(DIGITS), LOWEST_NS, HIGHEST_NS) {
         return Err(CodecError::Bounds { low, high, digits: u8::try_from(digits).unwrap_or(u8::MAX) });

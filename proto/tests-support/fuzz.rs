@@ -47,8 +47,22 @@ impl Numbers {
 
 /// Texts that parsers trip over.
 const TRAPS: [&[u8]; 16] = [
-    b"18446744073709551615", b"-9223372036854775808", b"1e308", b"4294967295", b"274877906944", b"[[[[", b"- - - ",
-    b"{a: ", b"\x1b]0;x\x07", "\u{202E}".as_bytes(), b"\0", b"\xff\xff\xff\xff", b"&a [*a, *a]", b"0", b"null", b"\n",
+    b"18446744073709551615",
+    b"-9223372036854775808",
+    b"1e308",
+    b"4294967295",
+    b"274877906944",
+    b"[[[[",
+    b"- - - ",
+    b"{a: ",
+    b"\x1b]0;x\x07",
+    "\u{202E}".as_bytes(),
+    b"\0",
+    b"\xff\xff\xff\xff",
+    b"&a [*a, *a]",
+    b"0",
+    b"null",
+    b"\n",
 ];
 
 /// One to six changes of a sample.

@@ -70,7 +70,13 @@ impl AgentService {
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices), paths: Arc::default(), limits: Limits::default() }),
+            host: Arc::new(Host {
+                topology,
+                data_dir,
+                devices: Arc::new(devices),
+                paths: Arc::default(),
+                limits: Limits::default(),
+            }),
             lease_owner: LeaseOwner::default(),
             described: Arc::default(),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
@@ -146,7 +152,8 @@ impl Agent for AgentService {
         let first = {
             let limit = |limit| Refusal::from(SessionRefusal::AgentLimit { limit });
             let _place = self.waiting.try_acquire().map_err(|_| {
-                limit(AgentLimit::WaitingLeases { limit: MAX_WAITING as u32 }).into_status(Code::ResourceExhausted)
+                limit(AgentLimit::WaitingLeases { limit: MAX_WAITING as u32 })
+                    .into_status(Code::ResourceExhausted)
             })?;
             timeout(OPEN_TIME, requests.message()).await.map_err(|_| {
                 limit(AgentLimit::OpenTime { limit: OPEN_TIME.into() }).into_status(Code::DeadlineExceeded)

@@ -31,7 +31,10 @@ impl Lease {
             match self.next().await {
                 Ok(Ask::Prepare(trial)) => {
                     let id = trial.id.clone();
-                    let outcome = match Trial::try_from(trial).map_err(|errors| invalid(&errors)).and_then(|trial| self.allowed(trial)) {
+                    let outcome = match Trial::try_from(trial)
+                        .map_err(|errors| invalid(&errors))
+                        .and_then(|trial| self.allowed(trial))
+                    {
                         Ok(trial) => {
                             self.guard.begin(&id);
                             trial::run(self, Arc::new(trial)).await

@@ -118,7 +118,11 @@ mod tests {
             start_ns: Some(1_000),
             arrived: Arrived { intervals: 1, ops: 10, syncs: 0 },
             finished: Some(Finished {
-                window: Window { begin_ns, end_ns: begin_ns + Workload::default().runtime.0, cut_short: false },
+                window: Window {
+                    begin_ns,
+                    end_ns: begin_ns + Workload::default().runtime.0,
+                    cut_short: false,
+                },
                 work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
                 ..Finished::default()
             }),

@@ -88,7 +88,8 @@ impl Problem {
 fn line_length(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     let start = text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
-    let end = text.as_bytes()[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |after| at + after);
+    let end =
+        text.as_bytes()[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |after| at + after);
     end - start
 }
 

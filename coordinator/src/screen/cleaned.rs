@@ -33,9 +33,8 @@ struct Cleaned<'a> {
 
 impl<'a> Cleaned<'a> {
     fn of(error: &'a dyn Diagnostic) -> Self {
-        let label = |label: LabeledSpan| {
-            LabeledSpan::new_with_span(label.label().map(clean_lines), *label.inner())
-        };
+        let label =
+            |label: LabeledSpan| LabeledSpan::new_with_span(label.label().map(clean_lines), *label.inner());
         Self {
             message: clean_lines(&error.to_string()),
             code: error.code().map(|code| clean_lines(&code.to_string())),

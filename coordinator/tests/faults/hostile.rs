@@ -104,7 +104,9 @@ fn no_file_controls_the_terminal() {
     let evil = "\\e]0;pwned\\a\\u202Ex\\u2066\\x9b2J";
     let raw = "\u{202E}\u{2066}\u{9b}2J";
     let texts = [
-        format!("\"{evil}\": 1\nname: \"{evil}\"\ntarget: {{path: \"{evil}\"}}\narms: {{\"{evil}\": {{engine: \"{evil}\"}}}}\n"),
+        format!(
+            "\"{evil}\": 1\nname: \"{evil}\"\ntarget: {{path: \"{evil}\"}}\narms: {{\"{evil}\": {{engine: \"{evil}\"}}}}\n"
+        ),
         format!("hosts: [{{name: \"{evil}\", address: \"{evil}\", \"{evil}\": 1}}]\n"),
         format!("hosts: [{{name: \"{evil}\", address: \"a:1\"}}]\n"),
         format!("[x]\nioengine={raw}\n{raw}={raw}\n"),
@@ -226,7 +228,8 @@ fn a_results_disk_that_is_full_at_the_start_is_exit_4() {
     let mut command = place.command(bin("coordinator"));
     command.arg("run").arg(place.write("scenario.yaml", tiny())).args(["--out", "small/out", "--data-dir"]);
     command.arg(place.data());
-    let prepare = "mount -t tmpfs -o size=64k none small; head -c 999999 /dev/zero >small/full 2>/dev/null || :";
+    let prepare =
+        "mount -t tmpfs -o size=64k none small; head -c 999999 /dev/zero >small/full 2>/dev/null || :";
     let ran = place.finish(place.in_namespace(prepare, &command));
     if ran.stderr.contains("mount:") || ran.stderr.contains("unshare:") {
         return agent::skip::skip("nothing can be mounted here");

@@ -9,8 +9,8 @@ mod fake;
 
 mod data;
 mod disk;
-mod hosts;
 mod hostile;
+mod hosts;
 mod interrupt;
 mod killed;
 mod knobs;
