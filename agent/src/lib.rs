@@ -5,7 +5,7 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, `skip`, [`slot`], [`source`], `status`, [`topology`],
+//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`metrics`], `skip`, [`slot`], [`source`], `status`, [`topology`],
 //!    [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
@@ -28,6 +28,7 @@ pub mod counters;
 mod drain;
 pub mod engine;
 pub mod listen;
+pub mod metrics;
 pub mod preflight;
 pub mod server;
 pub mod service;

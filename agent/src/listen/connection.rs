@@ -13,6 +13,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use crate::metrics::Metrics;
+
 /// Who is at the other end, by the way of the connection. Requests carry it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -32,6 +34,7 @@ pub struct Connection {
     stream: Pin<Box<dyn Duplex>>,
     peer: Peer,
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    sent: Option<Metrics>,
     _place: Option<OwnedSemaphorePermit>,
     _on_close: Option<DropGuard>,
 }
@@ -39,13 +42,19 @@ pub struct Connection {
 impl Connection {
     /// Wraps a stream.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) -> Self {
-        Self { stream: Box::pin(stream), peer, cut: None, _place: None, _on_close: None }
+        Self { stream: Box::pin(stream), peer, cut: None, sent: None, _place: None, _on_close: None }
     }
 
     /// Keeps a place while the connection is open.
     #[must_use]
     pub fn in_place(self, place: OwnedSemaphorePermit) -> Self {
         Self { _place: Some(place), ..self }
+    }
+
+    /// Counts what is sent.
+    #[must_use]
+    pub(super) fn counted(self, metrics: Metrics) -> Self {
+        Self { sent: Some(metrics), ..self }
     }
 
     /// Breaks the connection when this is cancelled.
@@ -85,7 +94,11 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(cx, buf)
+        let written = self.stream.as_mut().poll_write(cx, buf);
+        if let (Some(metrics), Poll::Ready(Ok(bytes))) = (&self.sent, &written) {
+            metrics.sent(*bytes);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

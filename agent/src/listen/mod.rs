@@ -23,6 +23,7 @@ pub use self::{
     token::{Token, TokenCheck},
     unix::bind as bind_unix,
 };
+use crate::metrics::{Metrics, Refused};
 
 /// Time in which a client must say who it is: its first byte and, with TLS, the handshake.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
@@ -38,6 +39,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Door {
     places: Arc<Semaphore>,
     admitted: mpsc::Sender<io::Result<Connection>>,
+    metrics: Metrics,
 }
 
 /// Admitted connections.
@@ -46,15 +48,19 @@ pub type Admitted = ReceiverStream<io::Result<Connection>>;
 impl Door {
     /// A door, and the connections that come through it. Their stream ends when all clones of the door are dropped.
     #[must_use]
-    pub fn new() -> (Self, Admitted) {
+    pub fn new(metrics: Metrics) -> (Self, Admitted) {
         let (admitted, incoming) = mpsc::channel(8);
-        (Self { places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), admitted }, ReceiverStream::new(incoming))
+        (
+            Self { places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), admitted, metrics },
+            ReceiverStream::new(incoming),
+        )
     }
 
     /// A place for one more connection; `None` if there is none.
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
+            self.metrics.refused(Refused::Full);
             tracing::warn!("refused a connection: {MAX_CONNECTIONS} are open");
         }
         place
@@ -62,7 +68,7 @@ impl Door {
 
     async fn admit(&self, connection: Connection) {
         // The server has ended if nobody receives.
-        let _ = self.admitted.send(Ok(connection)).await;
+        let _ = self.admitted.send(Ok(connection.counted(self.metrics.clone()))).await;
     }
 }
 

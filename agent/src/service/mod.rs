@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status, Streaming};
 use self::{lease::Lease, lease_owner::LeaseOwner};
 use crate::{
     clock::monotonic_ns,
+    metrics::Metrics,
     preflight,
     target::{AllowedPaths, device::allow::AllowList},
     topology::Topology,
@@ -54,6 +55,7 @@ pub(crate) struct Host {
     pub(crate) data_dir: PathBuf,
     pub(crate) devices: Arc<AllowList>,
     pub(crate) paths: Arc<AllowedPaths>,
+    pub(crate) metrics: Metrics,
 }
 
 impl AgentService {
@@ -62,7 +64,13 @@ impl AgentService {
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices), paths: Arc::default() }),
+            host: Arc::new(Host {
+                topology,
+                data_dir,
+                devices: Arc::new(devices),
+                paths: Arc::default(),
+                metrics: Metrics::default(),
+            }),
             lease_owner: LeaseOwner::default(),
             described: Arc::default(),
             shutdown: CancellationToken::new(),
@@ -77,6 +85,12 @@ impl AgentService {
             host.paths = Arc::new(paths);
         }
         self
+    }
+
+    /// What the service has done.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.host.metrics.clone()
     }
 
     /// Wraps the service for tonic.
@@ -141,10 +155,13 @@ impl Agent for AgentService {
         }
         let guard = self.lease_owner.take(&open.run_id).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
+        let metrics = self.metrics();
+        metrics.lease_taken();
         let (events, stream) = mpsc::channel(EVENT_CAPACITY);
         let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), guard);
         self.leases.spawn(async move {
             lease.serve().await;
+            metrics.lease_ended();
             tracing::info!(run = open.run_id, "lease ended");
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))

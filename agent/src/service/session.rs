@@ -12,6 +12,7 @@ use super::{
     lease::{Lease, Over},
     trial,
 };
+use crate::metrics::TrialOutcome;
 
 impl Lease {
     /// Serves until the stream ends. All targets are removed when this returns.
@@ -37,6 +38,7 @@ impl Lease {
                         }
                         Err(errors) => Ok(Err(invalid(&errors))),
                     };
+                    self.host.metrics.trial(ended(&outcome));
                     let Ok(outcome) = outcome else { return };
                     self.guard.end();
                     if let Err(refusal) = outcome
@@ -51,6 +53,15 @@ impl Lease {
                 Err(Over) => return,
             }
         }
+    }
+}
+
+fn ended(outcome: &Result<Result<(), Refusal>, Over>) -> TrialOutcome {
+    match outcome {
+        Ok(Ok(())) => TrialOutcome::Finished,
+        Ok(Err(Refusal::Session(SessionRefusal::Cancelled { .. }))) => TrialOutcome::Cancelled,
+        Ok(Err(_)) => TrialOutcome::Refused,
+        Err(Over) => TrialOutcome::Abandoned,
     }
 }
 
