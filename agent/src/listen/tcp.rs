@@ -17,8 +17,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Door, HANDSHAKE_TIME, Peer, pause};
-use crate::metrics::Refused;
+use super::{Connection, Door, Peer, pause};
+use crate::{limits::HANDSHAKE_TIME, metrics::Refused};
 
 /// First byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 22;
