@@ -1,15 +1,17 @@
 //! The command line of the `agent` binary.
 
+mod serve;
+
 use std::{
     io::{IsTerminal as _, Write as _},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
-use crate::{preflight, server, target::device::allow::AllowList, topology::Topology};
+use self::serve::ServeArgs;
+use crate::{preflight, server, topology::Topology};
 
 /// Runs Ringbench's trials on this host and streams the results back.
 #[derive(Debug, Parser)]
@@ -22,33 +24,15 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   agent probe                                     show what this host supports
-  agent serve --data-dir /mnt/nvme                serve coordinators on this host
-  agent serve --allow-device /dev/nvme1n1=S3R1AL  let trials use only this disk
-  agent serve --listen 10.0.0.5:7420 --insecure   serve other hosts on a trusted network
+  agent serve --data-dir /mnt/nvme                serve this user's coordinators on this host
+  agent serve --listen 10.0.0.5:7420 --tls-dir n1 serve other hosts, over TLS with certificates on both ends
 
 Exit codes: 0 success; 2 usage error; 3 the agent could not serve.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve coordinators until SIGINT or SIGTERM
-    Serve {
-        /// Address to listen on; port 0 picks a free port
-        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7420")]
-        listen: SocketAddr,
-        /// Directory for target files, on the disk to be measured
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        data_dir: PathBuf,
-        /// A block device that trials may use, with the serial number or WWN that it must have (repeatable). Trials
-        /// cannot use any other device
-        #[arg(long, value_name = "PATH=SERIAL")]
-        allow_device: Vec<String>,
-        /// File of such devices: one PATH=SERIAL per line; # begins a comment
-        #[arg(long, value_name = "FILE")]
-        allow_devices: Option<PathBuf>,
-        /// Listen beyond loopback in plain text: anyone who reaches the port can run trials on this host
-        #[arg(long)]
-        insecure: bool,
-    },
+    Serve(Box<ServeArgs>),
     /// Test what this host supports: io_uring features, perf events, limits
     Probe {
         /// Print JSON
@@ -66,16 +50,13 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log();
     match cli.command {
-        Command::Serve { listen, data_dir, allow_device, allow_devices, insecure } => {
-            let devices = match AllowList::read(&allow_device, allow_devices.as_deref()) {
-                Ok(devices) => devices,
-                Err(error) => {
-                    eprintln!("agent: {error}");
-                    return ExitCode::from(2);
-                }
-            };
-            report(server::serve_tcp(listen, &data_dir, devices, insecure).map_err(|error| error.to_string()))
-        }
+        Command::Serve(args) => match args.options() {
+            Ok(options) => report(server::serve_hosts(options).map_err(|error| error.to_string())),
+            Err(error) => {
+                eprintln!("agent: {error}");
+                ExitCode::from(2)
+            }
+        },
         Command::Probe { json, data_dir } => report(probe(json, &data_dir)),
     }
 }

@@ -15,7 +15,8 @@
 //! 7. [`stream`]: merges the workers' intervals into intervals of the host.
 //! 8. [`preflight`]: facts and capabilities of the host.
 //! 9. [`service`], the gRPC service of the agent.
-//! 10. [`server`] and [`cli`].
+//! 10. [`listen`]: who may connect.
+//! 11. [`server`] and [`cli`].
 //!
 //! `tests/layers.rs` fails on an import against this order and on any cycle of files.
 
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod counters;
 mod drain;
 pub mod engine;
+pub mod listen;
 pub mod preflight;
 pub mod server;
 pub mod service;

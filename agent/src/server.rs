@@ -1,30 +1,36 @@
-//! Serves the agent on a socket until it is stopped: on TCP for remote coordinators, or on a socket inherited from a
-//! coordinator that embeds the agent.
+//! Serves the agent until it is stopped: on TCP and on a Unix socket, or on a socket inherited from a coordinator that
+//! embeds the agent.
 
 use std::{
     io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     os::fd::{FromRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    pin::Pin,
     process::ExitCode,
-    task::{Context, Poll},
+    sync::Arc,
     time::Duration,
 };
 
-use proto::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use proto::{
+    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+    identity::{Files, MaterialError, Server, Watched},
+    local,
+};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
-use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::transport::server::{Connected, Router, Server};
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::interceptor::InterceptedService,
+    transport::server::{Router, Server as Transport},
+};
 
 use crate::{
+    listen::{Connection, Door, MAX_STREAMS, Peer, Tcp, Token, TokenCheck, bind_unix},
     service::AgentService,
-    target::{self, device::allow::AllowList},
+    target::{self, AllowedPaths, device::allow::AllowList},
     topology::{self, Topology},
 };
 
@@ -34,13 +40,43 @@ const DELIVERY_TIME: Duration = Duration::from_secs(1);
 /// The reason why an agent cannot serve. The message includes the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Listening beyond loopback in plain text requires `--insecure`.
+    /// Listening beyond loopback requires certificates or `--insecure`.
     #[error(
-        "{0} is not a loopback address, and connections are in plain text: anyone who can reach this port can read \
-         files, load the disks and fill the data directory. Listen on 127.0.0.1, or pass --insecure on a \
-         trusted network"
+        "{0} is not a loopback address, and without --tls-dir connections are in plain text: anyone who can reach \
+         this port could load the disks, read the allowed files and fill the data directory. Pass --tls-dir DIR \
+         (`coordinator pki agent NAME` writes it), listen on 127.0.0.1, or pass --insecure on a trusted network"
     )]
     NotLoopback(IpAddr),
+    /// Root must not let anybody overwrite devices by accident.
+    #[error(
+        "--insecure lets anyone who reaches the port overwrite the devices of --allow-device, because this agent \
+         runs as root: pass --tls-dir DIR instead (`coordinator pki agent NAME` writes it), or add \
+         --insecure-devices if that is intended"
+    )]
+    InsecureDevices,
+    /// The certificate or another file of TLS cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] MaterialError),
+    /// The token cannot be stored.
+    #[error("cannot write the token to {}: {source}; name another file with --token-file FILE", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Error of the system call.
+        source: io::Error,
+    },
+    /// There is no directory for the socket or the token.
+    #[error(
+        "there is no private directory for {what} ({source}): set XDG_RUNTIME_DIR, or name a file with {option}"
+    )]
+    NoDirectory {
+        /// What it is for.
+        what: &'static str,
+        /// The option that names a file.
+        option: &'static str,
+        /// Error of the system call.
+        source: io::Error,
+    },
     /// The agent cannot listen on the address.
     #[error("cannot listen on {address}: {source}; choose another with --listen ADDR:PORT")]
     Listen {
@@ -49,9 +85,25 @@ pub enum ServeError {
         /// Error of the system call.
         source: io::Error,
     },
+    /// The agent cannot listen on the socket.
+    #[error("cannot listen on {}: {source}; choose another with --socket PATH", path.display())]
+    Socket {
+        /// As requested.
+        path: PathBuf,
+        /// Error of the system call.
+        source: io::Error,
+    },
     /// The data directory cannot be used.
     #[error("--data-dir {}: {source}; name a directory on the disk to be measured", path.display())]
     DataDir {
+        /// As requested.
+        path: PathBuf,
+        /// Error of the system call.
+        source: io::Error,
+    },
+    /// A directory for existing files cannot be used.
+    #[error("--allow-path {}: {source}; name a directory", path.display())]
+    AllowPath {
         /// As requested.
         path: PathBuf,
         /// Error of the system call.
@@ -65,36 +117,134 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves on TCP until SIGINT or SIGTERM. Prints the actual address to stderr, which shows the port if 0 was requested.
+/// How an agent serves.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// TCP address.
+    pub listen: Option<SocketAddr>,
+    /// Unix socket. Without both, the socket in the user's runtime directory.
+    pub socket: Option<PathBuf>,
+    /// Directory for target files.
+    pub data_dir: PathBuf,
+    /// Directories with existing files that trials may read; empty for the data directory.
+    pub allow_paths: Vec<PathBuf>,
+    /// Block devices that trials may use.
+    pub devices: AllowList,
+    /// Certificates for TCP.
+    pub tls: Option<Files>,
+    /// File for the token of TCP on loopback. By default in the user's runtime directory.
+    pub token_file: Option<PathBuf>,
+    /// Whether anybody may connect over TCP, in plain text.
+    pub insecure: bool,
+    /// Whether this includes use of the devices.
+    pub insecure_devices: bool,
+}
+
+impl ServeOptions {
+    fn check(&self) -> Result<(), ServeError> {
+        let open = self.insecure && self.tls.is_none() && self.listen.is_some();
+        if open && !self.insecure_devices && !self.devices.is_empty() && rustix::process::geteuid().is_root()
+        {
+            return Err(ServeError::InsecureDevices);
+        }
+        match self.listen {
+            Some(address) if !address.ip().is_loopback() && self.tls.is_none() && !self.insecure => {
+                Err(ServeError::NotLoopback(address.ip()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Serves until SIGINT or SIGTERM. Prints the actual addresses to stderr, which shows the port if 0 was requested.
 ///
 /// # Errors
 /// [`ServeError`] if the agent cannot listen, or must not.
-pub fn serve_tcp(
-    address: SocketAddr,
-    data_dir: &Path,
-    devices: AllowList,
-    insecure: bool,
-) -> Result<(), ServeError> {
-    if !address.ip().is_loopback() && !insecure {
-        return Err(ServeError::NotLoopback(address.ip()));
-    }
-    let (runtime, service) = prepare(data_dir, devices)?;
+pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
+    options.check()?;
+    let watched = options.tls.clone().map(Watched::<Server>::new).transpose()?.map(Arc::new);
+    let (runtime, data_dir) = prepare(&options.data_dir)?;
+    let paths = allowed_paths(&options.allow_paths, &data_dir)?;
+    let service = AgentService::new(Topology::discover()?, data_dir, options.devices).allowing_paths(paths);
     runtime.block_on(async {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
-        let address = listener.local_addr()?;
+        let (door, admitted) = Door::new();
+        let mut token = None;
         // Handle signals before clients can connect.
         let stop = stop_on_signals()?;
-        say(&format!("agent {} listens on {address}", env!("CARGO_PKG_VERSION")));
-        if !address.ip().is_loopback() {
-            say(&format!("warning: --insecure: anyone who reaches {address} can run trials on this host"));
+        if let Some(address) = options.listen {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
+            let address = listener.local_addr()?;
+            let way = match (watched, options.insecure) {
+                (Some(watched), _) => Tcp::Tls(watched),
+                (None, true) => Tcp::Insecure,
+                (None, false) => {
+                    token = Some(new_token(options.token_file.as_deref(), address)?);
+                    Tcp::Token
+                }
+            };
+            say(&format!("agent {} listens on {address}", env!("CARGO_PKG_VERSION")));
+            explain(&way, address, token.as_ref());
+            tokio::spawn(way.accept(listener, door.clone()));
         }
-        let incoming = TcpListenerStream::new(listener).map(|stream| {
-            // Small messages decide when a trial starts, so Nagle's algorithm must not delay them.
-            stream.inspect(|stream| _ = stream.set_nodelay(true))
-        });
-        serve(&service, &stop, incoming).await
+        let path = match (options.socket, options.listen) {
+            (Some(path), _) => Some(path),
+            (None, Some(_)) => None,
+            (None, None) => Some(default_socket()?),
+        };
+        if let Some(path) = path {
+            let socket =
+                bind_unix(&path).map_err(|source| ServeError::Socket { path: path.clone(), source })?;
+            say(&format!("agent {} listens on unix:{}", env!("CARGO_PKG_VERSION"), path.display()));
+            tokio::spawn(socket.accept(door.clone()));
+        }
+        let check = token.as_ref().map(Token::check).unwrap_or_default();
+        let served = serve(&service, &stop, admitted, check).await;
+        drop(door);
+        served
     })
+}
+
+/// The directories in which trials may read existing files.
+fn allowed_paths(paths: &[PathBuf], data_dir: &Path) -> Result<AllowedPaths, ServeError> {
+    let own = [data_dir.to_owned()];
+    let paths = if paths.is_empty() { &own[..] } else { paths };
+    AllowedPaths::below(paths).map_err(|(path, source)| ServeError::AllowPath { path, source })
+}
+
+fn new_token(file: Option<&Path>, address: SocketAddr) -> Result<Token, ServeError> {
+    let path = match file {
+        Some(file) => file.to_owned(),
+        None => private("the token", "--token-file FILE")?.join(local::token_name(address)),
+    };
+    Token::write(&path).map_err(|source| ServeError::Token { path, source })
+}
+
+fn default_socket() -> Result<PathBuf, ServeError> {
+    Ok(private("the socket", "--socket PATH")?.join(local::SOCKET))
+}
+
+fn private(what: &'static str, option: &'static str) -> Result<PathBuf, ServeError> {
+    local::directory().map_err(|source| ServeError::NoDirectory { what, option, source })
+}
+
+/// Prints who may connect.
+fn explain(way: &Tcp, address: SocketAddr, token: Option<&Token>) {
+    match way {
+        Tcp::Tls(watched) if !watched.checks_revocation() => {
+            say("warning: without --tls-crl, revoked certificates are accepted until they expire");
+        }
+        Tcp::Tls(_) => {}
+        Tcp::Insecure => say(&format!(
+            "warning: --insecure: anyone who reaches {address} can run trials on this host, in plain text"
+        )),
+        Tcp::Token => {
+            if let Some(token) = token {
+                let path = token.path().display();
+                say(&format!("clients need the token in {path}; coordinators of this user find it"));
+            }
+        }
+    }
 }
 
 /// Serves a coordinator that started this process with one end of a socket pair as its standard input, until the other
@@ -111,31 +261,32 @@ pub fn serve_embedded(data_dir: &Path) -> ExitCode {
 }
 
 fn embedded(data_dir: &Path) -> Result<(), ServeError> {
-    // Starting a coordinator does not grant access to any block device.
-    let (runtime, service) = prepare(data_dir, AllowList::default())?;
+    let (runtime, data_dir) = prepare(data_dir)?;
+    // Starting a coordinator does not grant access to any block device. Files are limited by the rights of the user,
+    // who is the only client.
+    let service = AgentService::new(Topology::discover()?, data_dir, AllowList::default())
+        .allowing_paths(AllowedPaths::of_user());
     runtime.block_on(async {
         // SAFETY: descriptor 0 is open at start and used by nothing else in this process.
         let inherited = unsafe { OwnedFd::from_raw_fd(0) };
         let stream = std::os::unix::net::UnixStream::from(inherited);
         stream.set_nonblocking(true)?;
         let stop = stop_on_signals()?;
-        let only = Only { stream: UnixStream::from_std(stream)?, _closed: stop.clone().drop_guard() };
+        // The end of its only connection ends the agent.
+        let only = Connection::new(UnixStream::from_std(stream)?, Peer::Admitted).on_close(stop.clone());
         let incoming = tokio_stream::once(Ok::<_, io::Error>(only)).chain(tokio_stream::pending());
-        serve(&service, &stop, incoming).await
+        serve(&service, &stop, incoming, TokenCheck::default()).await
     })
 }
 
 /// Serves incoming connections until stopped, then cleans up any open lease.
-async fn serve<C, E>(
+async fn serve(
     service: &AgentService,
     stop: &CancellationToken,
-    incoming: impl Stream<Item = Result<C, E>>,
-) -> Result<(), ServeError>
-where
-    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let router = router(service).await;
+    incoming: impl Stream<Item = io::Result<Connection>>,
+    check: TokenCheck,
+) -> Result<(), ServeError> {
+    let router = router(service, check).await;
     tokio::select! {
         served = router.serve_with_incoming_shutdown(incoming, closing(service, stop)) => served?,
         () = overdue(service, stop) => {}
@@ -149,11 +300,8 @@ pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Raises limits, reads the topology and starts the runtime on its own CPU.
-fn prepare(
-    data_dir: &Path,
-    devices: AllowList,
-) -> Result<(tokio::runtime::Runtime, AgentService), ServeError> {
+/// Raises limits and starts the runtime on its own CPU. Returns it with the data directory.
+fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, PathBuf), ServeError> {
     let data_dir = data_dir
         .canonicalize()
         .and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(io::ErrorKind::NotADirectory.into()) })
@@ -170,17 +318,18 @@ fn prepare(
         .enable_all()
         .thread_name("runtime")
         .build()?;
-    Ok((runtime, AgentService::new(topology, data_dir, devices)))
+    Ok((runtime, data_dir))
 }
 
-async fn router(service: &AgentService) -> Router {
+async fn router(service: &AgentService, check: TokenCheck) -> Router {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<proto::wire::agent_server::AgentServer<AgentService>>().await;
-    Server::builder()
+    Transport::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(health)
-        .add_service(service.clone().into_server())
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_service(InterceptedService::new(health, check.clone()))
+        .add_service(InterceptedService::new(service.clone().into_server(), check))
 }
 
 /// Resolves when the server is to stop. Ends open leases first, because the server would wait for them.
@@ -222,42 +371,5 @@ fn raise_limits() {
         if let Err(error) = setrlimit(resource, limit) {
             tracing::debug!("the limit {resource:?} is unchanged: {error}");
         }
-    }
-}
-
-/// The only connection of an embedded agent. Dropping it, as the server does when the other end closes, stops the
-/// agent.
-struct Only {
-    stream: UnixStream,
-    _closed: DropGuard,
-}
-
-impl Connected for Only {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
-}
-
-impl AsyncRead for Only {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Only {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use imports::{Imports, Sources, sources};
 
 /// The layers, lowest first, as documented in `src/lib.rs`.
-const ORDER: [&[&str]; 10] = [
+const ORDER: [&[&str]; 11] = [
     &["buffers", "cgroup", "clock", "drain", "skip", "slot", "source", "status", "topology", "workload"],
     &["counters"],
     &["engine"],
@@ -20,6 +20,7 @@ const ORDER: [&[&str]; 10] = [
     &["stream"],
     &["preflight"],
     &["service"],
+    &["listen"],
     &["server", "cli"],
 ];
 

@@ -50,6 +50,14 @@ impl Agent {
         port.unwrap_or_else(|| panic!("unexpected output {line:?}"))
     }
 
+    /// Checks its next line of output.
+    #[track_caller]
+    fn line(&mut self, says: &str) {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        assert!(line.contains(says), "{line}");
+    }
+
     fn terminate(&self) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
@@ -97,6 +105,51 @@ fn listening_beyond_loopback_needs_insecure() {
     let (code, text) = agent.end();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("warning: --insecure: anyone who reaches"), "{text}");
+}
+
+/// Anybody who reaches the port could overwrite the disk.
+#[test]
+fn insecure_devices_are_a_decision_of_their_own() {
+    let serve = ["--listen", "127.0.0.1:0", "--insecure", "--allow-device", "/dev/nvme9n1=X"];
+    if rustix::process::geteuid().is_root() {
+        refused(&serve, 3, &["overwrite the devices", "--tls-dir", "--insecure-devices"]);
+    }
+    let mut agent = Agent::start(&[&serve[..], &["--insecure-devices"]].concat());
+    agent.port();
+    agent.terminate();
+    assert_eq!(agent.end().0, Some(0));
+    refused(&["--insecure-devices"], 2, &["--insecure"]);
+    refused(&["--listen", "127.0.0.1:0", "--insecure", "--tls-dir", "x"], 2, &["--insecure", "--tls-dir"]);
+    refused(&["--listen", "127.0.0.1:0", "--tls-dir", "/no/such"], 3, &["/no/such/ca.pem", "No such file"]);
+    refused(
+        &["--allow-path", "/no/such", "--socket", "x"],
+        3,
+        &["--allow-path /no/such", "name a directory"],
+    );
+}
+
+/// A socket in use is refused; one that a killed agent left behind is replaced. Other files are kept.
+#[test]
+fn sockets_are_replaced_only_if_nobody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.sock");
+    let socket = path.to_str().unwrap();
+    let mut first = Agent::start(&["--socket", socket]);
+    first.line(&format!("listens on unix:{socket}"));
+    let mode = std::fs::metadata(&path).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    refused(&["--socket", socket], 3, &[socket, "in use", "--socket PATH"]);
+    let _ = first.child.kill();
+    let _ = first.child.wait();
+    assert!(path.exists());
+    let mut second = Agent::start(&["--socket", socket]);
+    second.line("listens on");
+    second.terminate();
+    assert_eq!(second.end().0, Some(0));
+    assert!(!path.exists(), "it is removed at the end");
+    std::fs::write(&path, "precious").unwrap();
+    refused(&["--socket", socket], 3, &["not a socket"]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
 
 #[test]

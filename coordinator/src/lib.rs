@@ -16,6 +16,7 @@ pub mod import;
 pub mod metric;
 pub mod output;
 pub mod params;
+pub mod pki;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -13,7 +13,7 @@ use imports::{Imports, Sources, sources};
 /// the same order.
 const ORDER: [&[&str]; 12] = [
     &[
-        "errno", "exit", "metric", "output", "params", "screen", "stats", "stop", "summary", "units",
+        "errno", "exit", "metric", "output", "params", "pki", "screen", "stats", "stop", "summary", "units",
         "warning",
     ],
     &["scenario"],

@@ -13,7 +13,7 @@ RINGBENCH_NVME_BLOCK=/dev/nvme0n1 RINGBENCH_NVME_GENERIC=/dev/ng0n1 /in/agent-te
 }
 grep -q "1 passed" bytes.log || fail "the test did not run: $(cat bytes.log)"
 
-agent serve --listen 127.0.0.1:7421 --insecure --allow-device /dev/nvme0n1=RINGBENCH0 >agent.log 2>&1 &
+agent serve --listen 127.0.0.1:7421 --insecure --insecure-devices --allow-device /dev/nvme0n1=RINGBENCH0 >agent.log 2>&1 &
 agent=$!
 trap 'kill $agent' EXIT
 until grep -q "listens on" agent.log; do

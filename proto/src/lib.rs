@@ -4,6 +4,7 @@
 //! * [`wire`]: the code that prost and tonic generate from `ringbench/v1/agent.proto`.
 //! * [`trial`]: a fully resolved trial, with the limits that both ends check.
 //! * [`target`], [`workload`], [`engine`]: its target, I/O pattern and engine.
+//! * [`local`]: where an agent and the coordinators of the same user meet.
 //! * [`limits`], [`rule`]: what both ends check of it.
 //! * [`outcome`]: what an agent reports about a host, a preparation, an interval, a trial.
 //! * [`facts`]: facts about a target.
@@ -13,6 +14,7 @@
 //! * [`noise`]: other activity on the host during a trial.
 //! * [`payload`]: domain types as JSON bodies of messages.
 //! * [`convert`]: messages to domain types and back.
+//! * [`identity`]: certificates with roles, and TLS.
 //! * [`histogram`]: bounds and codec of the latency histogram.
 //! * [`units`]: sizes and durations in the notation of scenarios.
 
@@ -24,8 +26,10 @@ pub mod engine;
 pub mod facts;
 mod finished;
 pub mod histogram;
+pub mod identity;
 pub mod knob;
 pub mod limits;
+pub mod local;
 pub mod noise;
 pub mod notice;
 pub mod outcome;

@@ -3,6 +3,7 @@
 mod device;
 mod engine;
 mod host;
+mod identity;
 mod passthrough;
 mod ramdisk;
 mod session;
@@ -13,6 +14,7 @@ pub use self::{
     device::{DeviceRefusal, HeldBy, IdentityFailure},
     engine::{AioFailure, EngineRefusal, KnobFailure, RingFailure, VerifyFailure},
     host::{EmbeddedFailure, HostRefusal, LossCause, Question, SilentWhile, VersionMismatch},
+    identity::{IdentityRefusal, Moment},
     passthrough::PassthroughFailure,
     ramdisk::{BrdDisk, KindFailure, KindProblem, MemoryShortage, RamdiskRefusal, RamdiskStep},
     session::{CancelledWhen, InvalidField, ProtocolError, SessionRefusal},
@@ -26,6 +28,8 @@ crate::notice_groups! {
     pub enum Refusal {
         /// Hosts that could not be reached, were lost, or are busy.
         Host(HostRefusal),
+        /// Connections that fail because one end does not accept who the other one is.
+        Identity(IdentityRefusal),
         /// Trials that were called off, and messages that one end does not accept.
         Session(SessionRefusal),
         /// Targets that could not be made, opened or used.

@@ -45,7 +45,9 @@ impl Lease {
         shutdown: CancellationToken,
         guard: LeaseGuard,
     ) -> Self {
-        let targets = Targets::new(host.data_dir.clone()).allowing(Arc::clone(&host.devices));
+        let targets = Targets::new(host.data_dir.clone())
+            .allowing(Arc::clone(&host.devices))
+            .allowing_paths(Arc::clone(&host.paths));
         let targets = Arc::new(Mutex::new(targets));
         Self { targets, guard, events, requests, shutdown, host }
     }

@@ -26,7 +26,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 
 use self::{lease::Lease, lease_owner::LeaseOwner};
-use crate::{clock::monotonic_ns, preflight, target::device::allow::AllowList, topology::Topology};
+use crate::{
+    clock::monotonic_ns,
+    preflight,
+    target::{AllowedPaths, device::allow::AllowList},
+    topology::Topology,
+};
 
 /// Capacity of the channel of events to the coordinator. When it is full, progress is dropped and results wait.
 const EVENT_CAPACITY: usize = 64;
@@ -48,19 +53,30 @@ pub(crate) struct Host {
     pub(crate) topology: Topology,
     pub(crate) data_dir: PathBuf,
     pub(crate) devices: Arc<AllowList>,
+    pub(crate) paths: Arc<AllowedPaths>,
 }
 
 impl AgentService {
-    /// Creates a service that creates targets in `data_dir` and uses only the listed block devices.
+    /// Creates a service that creates targets in `data_dir`, uses only the listed block devices, and reads no existing
+    /// files.
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices) }),
+            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices), paths: Arc::default() }),
             lease_owner: LeaseOwner::default(),
             described: Arc::default(),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
         }
+    }
+
+    /// Lets trials read existing files. Without effect once the service is shared.
+    #[must_use]
+    pub fn allowing_paths(mut self, paths: AllowedPaths) -> Self {
+        if let Some(host) = Arc::get_mut(&mut self.host) {
+            host.paths = Arc::new(paths);
+        }
+        self
     }
 
     /// Wraps the service for tonic.

@@ -7,7 +7,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
     ptr,
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use proto::refusal::{Refusal, TargetStep};
@@ -50,8 +50,9 @@ pub(super) fn cached_bytes(
     cancelled: &AtomicBool,
 ) -> Result<Option<u64>, Refusal> {
     if may_ask(fd)
-        && let Ok(cached) = bytes_by_mincore(fd, range.clone())
+        && let Ok(cached) = bytes_by_mincore(fd, range.clone(), cancelled)
     {
+        check_cancelled(cancelled)?;
         return Ok(Some(cached));
     }
     bytes_by_reading(fd, range, cancelled)
@@ -68,15 +69,16 @@ fn may_ask(fd: BorrowedFd<'_>) -> bool {
 }
 
 /// The share of a file's pages in the cache, by [`cached_bytes`]'s first way.
-pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64) -> Result<f64, Errno> {
-    Ok(share(bytes_by_mincore(fd, 0..size)?, size))
+pub(super) fn share_by_mincore(fd: BorrowedFd<'_>, size: u64, cancelled: &AtomicBool) -> Result<f64, Errno> {
+    Ok(share(bytes_by_mincore(fd, 0..size, cancelled)?, size))
 }
 
-fn bytes_by_mincore(fd: BorrowedFd<'_>, range: Range<u64>) -> Result<u64, Errno> {
+/// Stops early, with what was counted so far, if it is cancelled.
+fn bytes_by_mincore(fd: BorrowedFd<'_>, range: Range<u64>, cancelled: &AtomicBool) -> Result<u64, Errno> {
     let page = page_size() as u64;
     let mut seen = vec![0u8; (WINDOW.min(range.end - range.start).div_ceil(page)) as usize];
     let (mut resident, mut offset) = (0u64, range.start);
-    while offset < range.end {
+    while offset < range.end && !cancelled.load(Ordering::Relaxed) {
         let len = WINDOW.min(range.end - offset) as usize;
         // SAFETY: a fresh shared mapping at an address the kernel chooses, never dereferenced.
         let map = unsafe { mmap(ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, fd, offset)? };

@@ -92,7 +92,7 @@ fn keep(fd: BorrowedFd<'_>, size: u64, stop: &AtomicBool) -> Option<f64> {
         // Without cachestat, measuring is slow, and more pages are read meanwhile. Then the share is measured only
         // once, at the end.
         let share = cache::share_by_cachestat(fd, size)
-            .or_else(|| over.then(|| cache::share_by_mincore(fd, size).ok())?);
+            .or_else(|| over.then(|| cache::share_by_mincore(fd, size, &AtomicBool::new(false)).ok())?);
         highest = share.into_iter().chain(highest).reduce(f64::max);
         if over {
             return highest;

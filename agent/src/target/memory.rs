@@ -12,6 +12,11 @@ pub(crate) fn memory_available() -> Option<u64> {
     Some(groups.iter().filter_map(left_in).fold(host, u64::min))
 }
 
+/// Memory of this host in bytes. `None` if unknown.
+pub(crate) fn total() -> Option<u64> {
+    super::meminfo(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal")
+}
+
 /// Names of a group's files for limit and usage, and of the reclaimable entries of its `memory.stat`.
 struct Names {
     limit: &'static str,

@@ -9,6 +9,7 @@
 //! Before each trial, the properties of a target (cached or not, on a disk or in memory) are verified; they are part of
 //! the trial's result.
 
+mod allowed_paths;
 mod cache;
 pub mod cold;
 mod descriptor;
@@ -51,6 +52,7 @@ use rustix::{fs::OFlags, io::Errno};
 pub(crate) use file::probe_direct_io;
 pub(crate) use memory::memory_available;
 
+pub use self::allowed_paths::AllowedPaths;
 use self::{device::allow::AllowList, ramdisk::state::State};
 
 /// Callback with the stage (`filling`, `warming`), the bytes done and the bytes in total.
@@ -66,6 +68,7 @@ const CACHED_ENOUGH: f64 = 0.999;
 pub struct Targets {
     data_dir: PathBuf,
     devices: Arc<AllowList>,
+    paths: Arc<AllowedPaths>,
     state: State,
     made: Option<file::Made>,
     disk: Option<Arc<ramdisk::Disk>>,
@@ -141,7 +144,14 @@ impl Targets {
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
         let state = State::of_this_user();
-        Self { data_dir, devices: Arc::default(), state, made: None, disk: None, claim: None }
+        let (devices, paths) = (Arc::default(), Arc::default());
+        Self { data_dir, devices, paths, state, made: None, disk: None, claim: None }
+    }
+
+    /// Sets where existing files may be read; nowhere by default.
+    #[must_use]
+    pub fn allowing_paths(self, paths: Arc<AllowedPaths>) -> Self {
+        Self { paths, ..self }
     }
 
     /// Sets the block devices that may be used; none by default.
@@ -230,7 +240,7 @@ impl Targets {
                 if writes {
                     return Err(TargetRefusal::TargetReadOnly { path: wanted.path.clone() }.into());
                 }
-                let (file, size) = path::open(&wanted.path, block_size, warnings)?;
+                let (file, size) = path::open(&self.paths, &wanted.path, block_size, warnings)?;
                 let facts = TargetFacts { made_by: Some(MadeBy::Exists), ..TargetFacts::default() };
                 Ok(Open {
                     file: Arc::new(file),
@@ -348,6 +358,11 @@ fn warmed(
         FileSystem::Zfs => Ok(None),
         _ => cache::cached_share(fd, size, cancelled),
     };
+    // A sparse file can be larger than any memory. Its cached pages are not even counted, which would take for ever.
+    if let Some(total) = memory::total().filter(|&total| size > total) {
+        let (needed, available) = (ByteSize(size), ByteSize(total));
+        return Err(not_cached(CacheShortage::Memory { needed, available }, field));
+    }
     let mut share = ask()?;
     if share.is_none_or(|share| share < CACHED_ENOUGH) {
         let missing = (size as f64 * (1.0 - share.unwrap_or(0.0))) as u64;

@@ -9,20 +9,23 @@ use proto::{
     warning::{TargetWarning, Warning},
 };
 use rustix::{
-    fs::{self, FileType, Mode, OFlags, SeekFrom, Stat},
+    fs::{self, FileType, OFlags, SeekFrom, Stat},
     io::Errno,
 };
 
-use super::{descriptor, os_error};
+use super::{AllowedPaths, descriptor, os_error};
 
-/// Opens a regular file for reading. Returns its size in bytes, and warns of holes.
+/// Opens a regular file for reading, if it is allowed. Returns its size in bytes, and warns of holes.
 pub(super) fn open(
+    allowed: &AllowedPaths,
     path: &str,
     block_size: u64,
     warnings: &mut Vec<Warning>,
 ) -> Result<(OwnedFd, u64), Refusal> {
-    let place = fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| open_failed(path, errno))?;
+    let place = allowed.find(path.as_ref()).map_err(|errno| match errno {
+        Some(errno) => open_failed(path, errno),
+        None => allowed.refusal(path),
+    })?;
     let stat = fs::fstat(&place).map_err(|errno| open_failed(path, errno))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind != FileType::RegularFile {

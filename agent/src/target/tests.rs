@@ -263,13 +263,49 @@ fn a_cancelled_fill_leaves_nothing() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+/// Targets that may be any file of this user.
+fn of_user(dir: &Path) -> Targets {
+    Targets::new(dir.into()).allowing_paths(Arc::new(AllowedPaths::of_user()))
+}
+
+#[test]
+fn existing_files_need_permission() {
+    let dir = TempDir::new().unwrap();
+    let name = dir.path().join("data");
+    fs::write(&name, vec![1u8; 64 << 10]).unwrap();
+    let refusal = prepare(&mut Targets::new(dir.path().into()), &path(&name, false)).unwrap_err();
+    assert_eq!((refusal.code(), refusal.field()), ("path-not-allowed", "target.path".to_owned()));
+    let allowed = AllowedPaths::below(&[dir.path().to_owned()]).unwrap();
+    let mut targets = Targets::new(dir.path().into()).allowing_paths(Arc::new(allowed));
+    prepare(&mut targets, &path(&name, false)).unwrap();
+    // What exists elsewhere is not revealed.
+    for outside in ["/etc/passwd", "/etc/no-such-file", "/etc"] {
+        assert_eq!(
+            prepare(&mut targets, &path(Path::new(outside), false)).unwrap_err().code(),
+            "path-not-allowed"
+        );
+    }
+}
+
+/// Its cached pages could not be counted in a lifetime.
+#[test]
+fn a_sparse_file_of_the_largest_size_is_refused_at_once() {
+    let dir = tempfile::Builder::new().tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("huge");
+    File::create(&name).unwrap().set_len(i64::MAX as u64).unwrap();
+    let begun = std::time::Instant::now();
+    let refusal = prepare(&mut of_user(dir.path()), &path(&name, false)).unwrap_err();
+    assert_eq!(refusal.code(), "not-cached", "{refusal:?}");
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn an_existing_file_is_only_read() {
     let dir = TempDir::new().unwrap();
     let name = dir.path().join("data");
     fs::write(&name, vec![1u8; 64 << 10]).unwrap();
     let before = fs::metadata(&name).unwrap();
-    let mut targets = Targets::new(dir.path().into());
+    let mut targets = of_user(dir.path());
     let prepared = prepare(&mut targets, &path(&name, false)).unwrap();
     assert_eq!((prepared.size, prepared.facts.made_by), (64 << 10, Some(MadeBy::Exists)));
     assert!(prepared.warnings.iter().all(|warning| warning.code() != "holes"), "{:?}", prepared.warnings);
@@ -292,7 +328,7 @@ fn warns_of_a_sparse_file() {
     let dir = TempDir::new().unwrap();
     let name = dir.path().join("sparse");
     File::create(&name).unwrap().set_len(MIB).unwrap();
-    let prepared = prepare(&mut Targets::new(dir.path().into()), &path(&name, false)).unwrap();
+    let prepared = prepare(&mut of_user(dir.path()), &path(&name, false)).unwrap();
     let warning = prepared.warnings.iter().find(|warning| warning.code() == "holes").unwrap();
     assert!(warning.message().contains("a hole at byte 0"), "{}", warning.message());
     assert!(warning.message().contains("reading a hole does no I/O"));
@@ -301,7 +337,7 @@ fn warns_of_a_sparse_file() {
 #[test]
 fn paths_without_a_regular_file_are_refused() {
     let dir = TempDir::new().unwrap();
-    let mut targets = Targets::new(dir.path().into());
+    let mut targets = of_user(dir.path());
     let mut refused = |name: &Path| {
         let refusal = prepare(&mut targets, &path(name, true)).unwrap_err();
         assert_eq!(refusal.field(), "target.path");

@@ -116,6 +116,7 @@ impl Fixture {
         let host = |name: &&str| HostEntry {
             name: (*name).into(),
             address: "127.0.0.1:7420".into(),
+            tls_name: None,
             labels: BTreeMap::from([("kernel".into(), "stock".into())]),
             description: HostDescription {
                 facts: BTreeMap::from([("kernel.release".into(), "6.18.0".into())]),

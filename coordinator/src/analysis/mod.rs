@@ -156,7 +156,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         trend: Vec::new(),
         calibration,
         pauses: journal.pauses.clone(),
-        looks: journal.looks,
+        looks: input.looks,
         failed_hosts: course::failed_hosts(&journal, &records),
         run_path: Some(run.path().to_owned()),
     };

@@ -28,6 +28,9 @@ pub struct HostSpec {
     pub name: String,
     /// The address of its agent.
     pub address: Address,
+    /// The name in its certificate, if it is not the host of the address.
+    #[serde(default)]
+    pub tls_name: Option<String>,
     /// The labels by which an arm selects it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -92,7 +95,8 @@ pub fn from_list(agents: &str) -> Result<Vec<HostSpec>, InventoryError> {
         if hosts.iter().any(|host| host.address == address) {
             return Err(InventoryError::Twice(address));
         }
-        hosts.push(HostSpec { name: address.to_string(), address, labels: BTreeMap::new() });
+        let (name, tls_name, labels) = (address.to_string(), None, BTreeMap::new());
+        hosts.push(HostSpec { name, address, tls_name, labels });
     }
     if hosts.is_empty() { Err(InventoryError::NoAgent) } else { Ok(hosts) }
 }
@@ -106,6 +110,9 @@ pub async fn check_distinct(hosts: &[HostSpec]) -> Result<(), InventoryError> {
     let mut known: Vec<(SocketAddr, &str)> = Vec::new();
     let deadline = Instant::now() + LOOKUP;
     for host in hosts {
+        if host.address.host().is_none() {
+            continue;
+        }
         let lookup = tokio::net::lookup_host(host.address.to_string());
         let Ok(Ok(found)) = timeout_at(deadline, lookup).await else { continue };
         let mut own: Vec<SocketAddr> = found.collect();

@@ -1,6 +1,7 @@
 //! The hosts of a run: connections, handshake, clocks, leases, and one trial at a time on all of them.
 //!
 //! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs.
+//! * [`security`]: how the coordinator proves who it is.
 //! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
 //! * [`clock`]: relating a host's clock to the coordinator's.
 //! * [`trial`]: barrier, common start, collection.
@@ -12,6 +13,7 @@ mod connect;
 mod embedded;
 pub mod inventory;
 mod lease;
+pub mod security;
 pub mod select;
 pub mod trial;
 
@@ -30,10 +32,11 @@ use tokio::{
 pub use self::embedded::{EmbeddedOptions, SUBCOMMAND as EMBEDDED_SUBCOMMAND};
 use self::{
     affinity::Narrowed,
-    connect::Client,
+    connect::{Client, Link},
     embedded::Embedded,
     inventory::HostSpec,
     lease::{FromHost, Lease},
+    security::Security,
     trial::HostRun,
 };
 use crate::{cluster::clock::ClockOffset, screen::Screen};
@@ -113,6 +116,8 @@ pub struct Host {
     pub name: String,
     /// The address of its agent, for people.
     pub address: String,
+    /// The name in its certificate, if the inventory names one.
+    pub tls_name: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its fingerprint and capabilities.
@@ -143,21 +148,30 @@ impl Cluster {
     /// # Errors
     /// Every host that could not be reached or has another protocol version.
     pub async fn connect(specs: Vec<HostSpec>, timing: Timing) -> Result<Self, Vec<HostError>> {
-        let (cluster, errors) = Self::connect_some(specs, timing).await;
+        let (cluster, errors) = Self::connect_some(specs, &Security::default(), timing).await;
         if errors.is_empty() { Ok(cluster) } else { Err(errors) }
     }
 
     /// Like [`Cluster::connect`], but accepts unreachable hosts and returns their errors.
-    pub async fn connect_some(specs: Vec<HostSpec>, timing: Timing) -> (Self, Vec<HostError>) {
+    pub async fn connect_some(
+        specs: Vec<HostSpec>,
+        security: &Security,
+        timing: Timing,
+    ) -> (Self, Vec<HostError>) {
         let mut tasks = JoinSet::new();
         for (index, spec) in specs.into_iter().enumerate() {
+            let security = security.clone();
             tasks.spawn(async move {
-                let HostSpec { name, address, labels } = spec;
                 let reached = async {
-                    let client = connect::tcp(&address, &timing).await?;
-                    Host::meet(name.clone(), address.to_string(), labels, client, timing).await
+                    let link = connect::reach(&spec, &security, &timing).await?;
+                    let address = spec.address.to_string();
+                    let met =
+                        Host::meet(spec.name.clone(), address, spec.labels.clone(), link, timing).await?;
+                    Ok::<_, Refusal>(Host { tls_name: spec.tls_name.clone(), ..met })
                 };
-                (index, reached.await.map_err(|refusal| HostError { host: name, refusal }))
+                let reached = reached.await;
+                let name = spec.name;
+                (index, reached.map_err(|refusal| HostError { host: name, refusal }))
             });
         }
         let mut results = tasks.join_all().await;
@@ -185,8 +199,8 @@ impl Cluster {
         let named = |refusal| HostError { host: LOCAL.to_owned(), refusal };
         let (mut embedded, stream) = Embedded::spawn(options, screen).map_err(named)?;
         let met = async {
-            let client = connect::socket(stream, &timing).await?;
-            Host::meet(LOCAL.to_owned(), "embedded".to_owned(), BTreeMap::new(), client, timing).await
+            let link = connect::socket(stream, &timing).await?;
+            Host::meet(LOCAL.to_owned(), "embedded".to_owned(), BTreeMap::new(), link, timing).await
         };
         let host = match met.await {
             Ok(host) => host,
@@ -319,17 +333,18 @@ impl Host {
         name: String,
         address: String,
         labels: BTreeMap<String, String>,
-        mut client: Client,
+        mut link: Link,
         timing: Timing,
     ) -> Result<Self, Refusal> {
-        let description = connect::describe(&name, &mut client, &timing).await?;
+        let description = connect::describe(&name, &mut link, &timing).await?;
+        let Link { mut client, .. } = link;
         let read = timeout(timing.answer, connect::read_clock(&mut client, CLOCK_SAMPLES)).await;
         let clock = match read {
             Ok(Ok(clock)) => clock,
             Ok(Err(status)) => return Err(HostRefusal::NoClock { why: connect::status_text(&status) }.into()),
             Err(_) => return Err(connect::silent(Question::Clock, timing.answer)),
         };
-        let (clock_read, lost, lease) = (Instant::now(), None, None);
-        Ok(Self { name, address, labels, description, clock, lost, clock_read, client, lease })
+        let (clock_read, tls_name, lost, lease) = (Instant::now(), None, None, None);
+        Ok(Self { name, address, tls_name, labels, description, clock, lost, clock_read, client, lease })
     }
 }

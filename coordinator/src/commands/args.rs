@@ -35,7 +35,8 @@ pub struct OverrideArgs {
 /// The selection of hosts.
 #[derive(Clone, Debug, Args)]
 pub struct HostArgs {
-    /// The agents to use. Without --agents and --inventory, the coordinator starts an agent on this machine.
+    /// The agents to use; unix:/PATH is one on a socket. Without --agents and --inventory, the coordinator starts an
+    /// agent on this machine, which nobody else can connect to.
     #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "inventory")]
     pub agents: Option<String>,
     /// A YAML file that lists the hosts and their labels.
@@ -44,4 +45,34 @@ pub struct HostArgs {
     /// The directory in which the local agent creates its files, on the disk to measure. Default: the current directory.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["agents", "inventory"])]
     pub data_dir: Option<PathBuf>,
+    /// Certificates and tokens.
+    #[command(flatten)]
+    pub security: SecurityArgs,
+}
+
+/// The heading of these options in `--help`.
+const SECURITY: &str = "Security";
+
+/// How the coordinator proves who it is. With a certificate, all TCP connections are TLS.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SecurityArgs {
+    /// Directory with ca.pem, cert.pem, key.pem and crl.pem, as `coordinator pki coordinator NAME` writes it.
+    #[arg(long, help_heading = SECURITY, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key", "tls_crl"])]
+    pub tls_dir: Option<PathBuf>,
+    /// Certificates of the CA that issues agents' certificates (PEM).
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    pub tls_ca: Option<PathBuf>,
+    /// Certificate of this coordinator, with intermediate certificates (PEM). It needs a URI
+    /// spiffe://ringbench.LAB/coordinator.
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of this coordinator (PEM, mode 0600).
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
+    pub tls_key: Option<PathBuf>,
+    /// Revocation list of the CA (PEM). Without it, revoked certificates are accepted until they expire.
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", requires = "tls_ca")]
+    pub tls_crl: Option<PathBuf>,
+    /// Token of an agent on this machine. Default: the file that the agent wrote for this user.
+    #[arg(long, help_heading = SECURITY, value_name = "FILE", conflicts_with_all = ["tls_dir", "tls_ca"])]
+    pub token_file: Option<PathBuf>,
 }

@@ -181,6 +181,7 @@ pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
     let entry = |host: &Host| HostEntry {
         name: host.name.clone(),
         address: host.address.clone(),
+        tls_name: host.tls_name.clone(),
         labels: host.labels.clone(),
         description: host.description.clone(),
     };
@@ -192,6 +193,16 @@ struct Store(RunDir);
 impl TrialSink for Store {
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
         self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    }
+
+    fn interval(
+        &mut self,
+        trial: &str,
+        started_at: &str,
+        host: &str,
+        interval: &Interval,
+    ) -> miette::Result<()> {
+        self.0.append_interval(trial, host, started_at, interval).map_err(stored)
     }
 
     fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {

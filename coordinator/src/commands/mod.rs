@@ -11,6 +11,7 @@ mod execute;
 pub mod import;
 pub mod list;
 mod outcome;
+pub mod pki;
 mod reach;
 pub mod report;
 pub mod resume;
@@ -67,6 +68,7 @@ commands! {
     Compare: compare::compare(CompareArgs),
     List: list::list(ListArgs),
     Import: import::import(ImportArgs),
+    Pki: pki::pki(PkiArgs),
     Schema: schema::schema(SchemaArgs),
 }
 

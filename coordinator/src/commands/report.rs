@@ -112,7 +112,7 @@ pub(super) fn conclusion(
         baseline: Some(scenario.baseline_arm()),
         further: &scenario.compare,
         margin: scenario.margin,
-        looks: 1,
+        looks: directory.looks().map_err(stored)?,
         ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),

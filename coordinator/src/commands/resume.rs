@@ -6,6 +6,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use proto::notice::Notice as _;
 
 use super::{
+    args::SecurityArgs,
     execute::{Show, entries, leased, run_in},
     on_runtime,
     outcome::{announce_rest, conclude},
@@ -45,6 +46,7 @@ Examples:
   coordinator resume results/20261122T081501Z-qd-sweep
   coordinator resume latest --trials 5
   coordinator resume latest --accept-change kernel.release
+  coordinator resume --tls-dir pki/coordinators/alice
 
 The run continues on the hosts on which it began. Trials that ran to their end are not run again.")]
 pub struct ResumeArgs {
@@ -69,6 +71,9 @@ pub struct ResumeArgs {
     /// Show no progress, only warnings and errors.
     #[arg(long)]
     pub no_progress: bool,
+    /// Certificates and tokens for the agents.
+    #[command(flatten)]
+    pub security: SecurityArgs,
 }
 
 /// A run that can be resumed.
@@ -184,10 +189,10 @@ async fn resumed(
                         screen.error(&miette::miette!("host {}: {error}", host.name));
                         Exit::Usage
                     })?;
-                    let (name, labels) = (host.name.clone(), host.labels.clone());
-                    specs.push(HostSpec { name, address, labels });
+                    let (name, tls_name) = (host.name.clone(), host.tls_name.clone());
+                    specs.push(HostSpec { name, address, tls_name, labels: host.labels.clone() });
                 }
-                Ok(served(specs, screen).await)
+                served(specs, &args.security, screen).await
             }
         }
     };

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells};
+use super::{
+    RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells, watcher::Watcher,
+};
 use crate::{
     analysis::noise,
     cluster::Cluster,
@@ -81,7 +83,17 @@ impl<'a> Driver<'a> {
         let trial = plan.trial(planned);
         let started_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         self.progress.begin(plan, planned);
-        let run = self.cluster.run_trial(&trial, hosts, self.progress, self.stop).await;
+        let mut watcher = Watcher {
+            progress: &mut *self.progress,
+            sink: &mut *self.sink,
+            trial: &trial.id,
+            started_at: &started_at,
+            failed: None,
+        };
+        let run = self.cluster.run_trial(&trial, hosts, &mut watcher, self.stop).await;
+        if let Some(error) = watcher.failed {
+            return Err(error);
+        }
         let interrupted = run.interrupted;
         self.keep_losses()?;
         for refused in self.refused_cells.record(planned.cell, self.cluster, &run) {

@@ -9,6 +9,7 @@ pub mod recorded;
 pub mod refusal;
 mod refused_cells;
 pub mod repeats;
+mod watcher;
 
 use std::ops::ControlFlow;
 
@@ -37,6 +38,21 @@ pub trait TrialSink {
     /// # Errors
     /// The trial cannot be kept. The run then stops, because later results would be lost.
     fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()>;
+
+    /// An interval of a running trial has arrived from a host. [`TrialSink::trial`] gets all of them again.
+    ///
+    /// # Errors
+    /// The interval cannot be kept. The run stops when the trial has ended.
+    fn interval(
+        &mut self,
+        trial: &str,
+        started_at: &str,
+        host: &str,
+        interval: &Interval,
+    ) -> miette::Result<()> {
+        let _ = (trial, started_at, host, interval);
+        Ok(())
+    }
 
     /// A host is lost. It is recorded at once, because nothing else may show it.
     ///

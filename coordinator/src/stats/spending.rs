@@ -4,12 +4,12 @@
 //! Each look may spend a part of the probability of a false verdict (K. Lan, D. DeMets, *Discrete sequential boundaries
 //! for clinical trials*, Biometrika 70, 1983). The first look, at the trials that were planned, may use the whole level,
 //! so that a run that is never continued loses nothing. Each continuation may use half of the one before it.
-//! [`SIGNIFICANCE`] is so far below 5 % that all of them together stay below it: see the simulation.
+//! Looks at the same trials agree in part, so that all of them together spend less than the sum: see the simulation.
 
 use super::verdict::SIGNIFICANCE;
 
 /// What the first continuation may use.
-const FIRST_CONTINUATION: f64 = 0.009;
+const FIRST_CONTINUATION: f64 = 0.006;
 
 /// The probability of a false verdict that a look may use. The first look is number 1.
 #[must_use]
@@ -39,9 +39,9 @@ mod tests {
     #[test]
     fn later_looks_need_smaller_p_values() {
         assert_eq!((spent(1), spent(0)), (SIGNIFICANCE, SIGNIFICANCE));
-        assert_eq!([2, 3, 4].map(spent), [0.009, 0.0045, 0.00225]);
+        assert_eq!([2, 3, 4].map(spent), [0.006, 0.003, 0.0015]);
         assert_eq!(adjust(0.04, 1), 0.04);
-        assert!((adjust(0.009, 2) - SIGNIFICANCE).abs() < 1e-12);
+        assert!((adjust(0.006, 2) - SIGNIFICANCE).abs() < 1e-12);
         assert_eq!(adjust(0.5, 3), 1.0);
         assert_eq!((adjust(0.0, 9), adjust(1e-9, u32::MAX)), (0.0, 1.0));
     }

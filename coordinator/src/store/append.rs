@@ -15,8 +15,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     HISTOGRAMS, RunDir, TRIALS,
     error::{At as _, StoreError},
-    files::{file_name, sync_dir},
+    files::sync_dir,
     hlog, jsonl,
+    open_log::OpenLog,
     record::TrialRecord,
     seal,
 };
@@ -32,15 +33,14 @@ impl RunDir {
         mut record: TrialRecord,
         histograms: &[(usize, Vec<Interval>)],
     ) -> Result<TrialRecord, StoreError> {
-        let started = OffsetDateTime::parse(&record.started_at, &Rfc3339)
-            .map_or_else(|_| SystemTime::now(), SystemTime::from);
+        let started_at = record.started_at.clone();
         for (index, intervals) in histograms {
             let id = record.id.clone();
             let Some(host) = record.hosts.get_mut(*index) else { continue };
             if intervals.is_empty() {
                 continue;
             }
-            let (name, digest) = self.write_hlog(&id, &host.host, started, intervals)?;
+            let (name, digest) = self.finish_log(&id, &host.host, &started_at, intervals)?;
             (host.histograms, host.histograms_sha256) = (Some(name), Some(digest));
             // Overwrites the caller's values, because log and edges are read together and must agree.
             host.intervals = hlog::edges(intervals);
@@ -56,6 +56,8 @@ impl RunDir {
         if new {
             sync_dir(self.path())?;
         }
+        // A log without a record is of a trial that was not kept.
+        self.logs.clear();
         self.note(None)?;
         Ok(record)
     }
@@ -105,39 +107,46 @@ impl RunDir {
         Ok(unnamed)
     }
 
-    /// Writes a log. Returns its name within the directory, and its checksum.
-    fn write_hlog(
-        &self,
+    /// Writes an interval of a running trial to its log.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn append_interval(
+        &mut self,
         trial: &str,
         host: &str,
-        started: SystemTime,
+        started_at: &str,
+        interval: &Interval,
+    ) -> Result<(), StoreError> {
+        let mut log = self.log(trial, host, started_at)?;
+        log.add(interval)?;
+        self.logs.push(log);
+        Ok(())
+    }
+
+    /// Completes the log of a host in a trial. Returns its name within the directory, and its checksum.
+    fn finish_log(
+        &mut self,
+        trial: &str,
+        host: &str,
+        started_at: &str,
         intervals: &[Interval],
     ) -> Result<(String, String), StoreError> {
-        let stem = format!("{}-{}", file_name(trial), file_name(host));
-        let mut name = format!("{HISTOGRAMS}/{stem}.hlog");
-        let mut suffix = 2;
-        let (path, mut file) = loop {
-            let path = self.path().join(&name);
-            // Never overwrites an older log: a repeated trial keeps the log of its first attempt.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    name = format!("{HISTOGRAMS}/{stem}-{suffix}.hlog");
-                    suffix += 1;
-                }
-                opened => break (path.clone(), opened.at(&path, "make it")?),
-            }
-        };
-        let mut text = Vec::new();
-        let written = hlog::write(&mut text, trial, host, started, intervals)
-            .and_then(|()| file.write_all(&text))
-            .and_then(|()| file.sync_all());
-        if written.is_err() {
-            // No record will name it, and a full disk needs the space.
-            let _ = fs::remove_file(&path);
+        let mut log = self.log(trial, host, started_at)?;
+        for interval in intervals.iter().skip(log.intervals()) {
+            log.add(interval)?;
         }
-        written.at(&path, "write it")?;
-        sync_dir(&self.path().join(HISTOGRAMS))?;
-        Ok((name, seal::sha256(&text)))
+        log.finish()
+    }
+
+    /// Takes the open log of a host in a trial, or makes it.
+    fn log(&mut self, trial: &str, host: &str, started_at: &str) -> Result<OpenLog, StoreError> {
+        if let Some(open) = self.logs.iter().position(|log| log.is_of(trial, host)) {
+            return Ok(self.logs.swap_remove(open));
+        }
+        let started =
+            OffsetDateTime::parse(started_at, &Rfc3339).map_or_else(|_| SystemTime::now(), SystemTime::from);
+        OpenLog::create(self.path(), trial, host, started)
     }
 }
 

@@ -6,7 +6,7 @@
 //! when the trial was started. They identify a log, but they do not align hosts.
 
 use std::{
-    io::{self, Write},
+    io,
     time::{Duration, SystemTime},
 };
 
@@ -28,16 +28,10 @@ use proto::{
 
 use super::record::{HostTrial, IntervalEdges, TrialRecord};
 
-/// Writes the intervals of one host in one trial.
-pub(super) fn write(
-    out: &mut impl Write,
-    trial: &str,
-    host: &str,
-    started: SystemTime,
-    intervals: &[Interval],
-) -> io::Result<()> {
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
+/// The header of the log of a host in a trial.
+pub(super) fn head(trial: &str, host: &str, started: SystemTime) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    IntervalLogWriterBuilder::new()
         .add_comment(&format!("trial: {trial}"))
         .add_comment(&format!("host: {host}"))
         .add_comment(
@@ -46,26 +40,31 @@ pub(super) fn write(
         )
         .with_start_time(started)
         .with_base_time(started)
-        .begin_log_with(out, &mut serializer)?;
-    let first = intervals.first().map_or(0, |interval| interval.begin_ns);
-    for interval in intervals {
-        let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first));
-        let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
-        for series in &interval.series {
-            let service_tag = service_tag(series.direction);
-            let service = series.service.iter().map(|service| (service_tag.as_str(), service));
-            let latency = (series.direction.as_str(), &series.latency);
-            for (tag, histogram) in std::iter::once(latency).chain(service) {
-                log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(
-                    |error| match error {
-                        IntervalLogWriterError::IoError(error) => error,
-                        IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
-                    },
-                )?;
-            }
+        .begin_log_with(&mut text, &mut V2DeflateSerializer::new())?;
+    Ok(text)
+}
+
+/// The lines of an interval. `first_ns` is the beginning of the log's first interval.
+pub(super) fn lines(interval: &Interval, first_ns: u64) -> io::Result<Vec<u8>> {
+    let (mut head, mut text) = (Vec::new(), Vec::new());
+    let mut serializer = V2DeflateSerializer::new();
+    IntervalLogWriterBuilder::new().begin_log_with(&mut head, &mut serializer)?;
+    let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
+    let start = Duration::from_nanos(interval.begin_ns.saturating_sub(first_ns));
+    let duration = Duration::from_nanos(interval.end_ns.saturating_sub(interval.begin_ns));
+    for series in &interval.series {
+        let service_tag = service_tag(series.direction);
+        let service = series.service.iter().map(|service| (service_tag.as_str(), service));
+        let latency = (series.direction.as_str(), &series.latency);
+        for (tag, histogram) in std::iter::once(latency).chain(service) {
+            log.write_histogram(histogram, start, duration, Tag::new(tag)).map_err(|error| match error {
+                IntervalLogWriterError::IoError(error) => error,
+                IntervalLogWriterError::SerializeError(error) => io::Error::other(error.to_string()),
+            })?;
         }
     }
-    Ok(())
+    // The writer begins every text with a header, which the log already has.
+    Ok(text.split_off(head.len()))
 }
 
 /// The tag of service times, which follow the latencies of the same operations.

@@ -12,6 +12,9 @@ pub struct HostEntry {
     pub name: String,
     /// The address of its agent, such as `127.0.0.1:7420`.
     pub address: String,
+    /// The name in its certificate, if the inventory names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
     /// Its labels in the inventory.
     pub labels: BTreeMap<String, String>,
     /// Fingerprint and capabilities.

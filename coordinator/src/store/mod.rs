@@ -1,7 +1,7 @@
 //! The run directory: the append-only source of all results of a run.
 //!
-//! Each trial is written and fsynced before it is evaluated: first its histograms, then the line in `trials.jsonl`
-//! that names them. A line thus never refers to missing histograms, and a crash loses at most the trial that was
+//! The histograms of a trial are written interval by interval while it runs. When it ends, they are fsynced before
+//! anything is evaluated, then the line in `trials.jsonl` that names them. A line thus never refers to missing histograms, and a crash loses at most the trial that was
 //! being written. Derived files (`summary.json`, `summary.csv`, `report.html`) can be regenerated from these files
 //! at any time. What is not derived has checksums, which are compared on reading.
 
@@ -27,6 +27,7 @@ mod hosts;
 pub mod journal;
 mod jsonl;
 mod lock;
+mod open_log;
 pub mod record;
 mod seal;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use journal::{FORMAT, Journal, LostHost};
 pub use jsonl::Trials;
 pub use lock::Writer;
 use lock::{Lock, NotLocked};
+use open_log::OpenLog;
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -65,11 +67,13 @@ pub struct RunDir {
     path: PathBuf,
     /// Held by the process that writes the run.
     lock: Option<Lock>,
+    /// The logs of the trial that runs.
+    logs: Vec<OpenLog>,
 }
 
 impl RunDir {
     fn at(path: PathBuf) -> Self {
-        Self { path, lock: None }
+        Self { path, lock: None, logs: Vec::new() }
     }
 
     /// Opens an existing run directory for reading.

@@ -79,6 +79,7 @@ impl Running {
         HostSpec {
             name: name.to_owned(),
             address: self.address.to_string().parse().unwrap(),
+            tls_name: None,
             labels: [("name".to_owned(), name.to_owned())].into(),
         }
     }

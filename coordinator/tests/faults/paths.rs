@@ -111,3 +111,16 @@ fn reports_a_file_that_shrinks_during_the_run() {
     assert!(marked > 0, "{:#?}", place.trials());
     place.assert_clean();
 }
+
+/// Its cached pages could not be counted in a lifetime.
+#[test]
+fn refuses_a_sparse_file_of_the_largest_size_at_once() {
+    let place = Place::new();
+    let huge = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    huge.as_file().set_len(i64::MAX as u64).unwrap();
+    let begun = std::time::Instant::now();
+    let ran = run(&place, huge.path()).exits(3);
+    ran.says(&["must be cached", "use a smaller target"]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    place.assert_clean();
+}

@@ -22,7 +22,8 @@ fn entries(path: impl AsRef<Path>) -> Vec<PathBuf> {
 /// Open files of a process in `data`, including deleted ones.
 fn open_files(pid: u32, data: &Path) -> Vec<PathBuf> {
     let links = entries(format!("/proc/{pid}/fd")).into_iter().filter_map(|fd| fs::read_link(fd).ok());
-    links.filter(|link| link.starts_with(data)).collect()
+    // The directory itself is open for as long as the agent runs.
+    links.filter(|link| link.starts_with(data) && link != data).collect()
 }
 
 /// Threads by name. The kernel's workers of a ring (`iou-wrk-…`, `iou-sqp-…`) are threads of the process too.

@@ -2,10 +2,12 @@
 
 use std::{fs, path::PathBuf};
 
+use rustix::process::Signal;
+
 use crate::{
-    complete, on_run,
-    support::{Place, tiny},
-    verify,
+    complete, on_run, resume,
+    support::{Place, scenario, tiny, until},
+    until_recorded, verify,
 };
 
 fn report(place: &Place) -> crate::support::Ran {
@@ -101,4 +103,25 @@ fn a_report_follows_no_links() {
     report(&place).completes();
     assert_eq!(fs::read(&precious).unwrap(), b"mine");
     assert!(!place.out().join("summary.json").is_symlink());
+}
+
+#[test]
+fn intervals_are_on_disk_while_a_trial_runs() {
+    let place = Place::new();
+    let workload = "warmup: 5ms, runtime: 2s, interval: 100ms";
+    let run = place.start(place.run(&scenario("{file: {size: 64KiB, direct: false}}", workload)));
+    until_recorded(&place, 2);
+    let running = until("the log of the third trial", || logs(&place).get(2).cloned());
+    let lines = |text: &str| text.lines().filter(|line| line.starts_with("Tag=read,")).count();
+    until("intervals arrive", || (lines(&fs::read_to_string(&running).unwrap()) >= 3).then_some(()));
+    run.send(Signal::KILL);
+    run.wait();
+    let text = fs::read_to_string(&running).unwrap();
+    assert!(text.contains("#trial: 0003-") && (3..20).contains(&lines(&text)), "{text:.500}");
+    assert_eq!(place.trials().len(), 2, "its trial is not recorded");
+    let ran = verify(&place).exits(0);
+    assert!(ran.stdout.contains("no trial names it"), "{ran:?}");
+    resume(&place, &["--no-progress"]).completes();
+    assert_eq!(logs(&place).len(), 6);
+    verify(&place).exits(0);
 }

@@ -149,7 +149,9 @@ fn further_trials_continue_the_plan() {
     resume(&place, &["--trials", "1"]).completes();
     assert_whole(&place, 8);
     assert_eq!((place.summary()["looks"].clone(), reasons(&place)), (json!(2), vec!["complete".to_owned()]));
-    resume(&place, &["--trials", "1"]).completes();
+    let ran = resume(&place, &["--trials", "1"]).completes();
+    let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("seen 3 times"), "{words}");
     assert_eq!(place.summary()["looks"], 3);
     assert_whole(&place, 10);
     let order = |place: &Place| -> Vec<Value> {

@@ -19,7 +19,7 @@ pub enum IdentityFailure {
     Scenario {
         /// That serial number.
         serial: String,
-        /// The device's identities.
+        /// The device's identities. Since the agent logs them, it sends none: they are a permission to overwrite.
         identities: Vec<String>,
     },
     /// The host's list names other serial numbers.
@@ -39,6 +39,14 @@ pub enum HeldBy {
     Device(String),
     /// A program or driver that has claimed it.
     Claim,
+}
+
+/// The end of a sentence with identities, as earlier releases sent them.
+fn known(identities: &[String]) -> String {
+    match identities {
+        [] => String::new(),
+        identities => format!("; this device is {}", identities.join(", ")),
+    }
 }
 
 crate::notices! {
@@ -107,21 +115,23 @@ crate::notices! {
             ),
             IdentityFailure::Unknown { error } => format!("the kernel does not report what {path} is: {error}"),
             IdentityFailure::Scenario { serial, identities } => {
-                format!("{path} is not `{serial}`; this device is {}", identities.join(", "))
+                format!("{path} is not `{serial}`{}", known(identities))
             }
-            IdentityFailure::AllowList { allowed, identities } => format!(
-                "the agent's list allows {path} as `{}`; this device is {}",
-                allowed.join("` or `"),
-                identities.join(", ")
-            ),
+            IdentityFailure::AllowList { allowed, identities } if allowed.is_empty() => {
+                format!("{path} does not have the serial number of the agent's list{}", known(identities))
+            }
+            IdentityFailure::AllowList { allowed, identities } => {
+                format!("the agent's list allows {path} as `{}`{}", allowed.join("` or `"), known(identities))
+            }
         },
         remedy:
             if *failure == IdentityFailure::None =>
                 "use another device; for RAM disks `target: {{ramdisk: {{size: ..}}}}`",
             if matches!(failure, IdentityFailure::Unknown { .. }) => "mount sysfs at /sys",
             if matches!(failure, IdentityFailure::Scenario { .. }) =>
-                "names change between boots: find the device with that serial (lsblk -o PATH,SERIAL,WWN)",
-            else => "correct the agent's --allow-device, if this is the intended device",
+                "names change between boots: find the device with that serial on the host (lsblk -o PATH,SERIAL,WWN); \
+                 the agent's log has the serial number of this one",
+            else => "see the agent's log, and correct its --allow-device if this is the intended device",
         field: if matches!(failure, IdentityFailure::Unknown { .. }) {
             "target.device.path"
         } else {

@@ -130,6 +130,20 @@ crate::notices! {
             else => "name a regular file",
         field: "target.path",
 
+        /// `target.path` is not below a directory that the agent was started with.
+        "path-not-allowed" PathNotAllowed {
+            /// The path.
+            path: String,
+            /// The directories.
+            allowed: Vec<String>,
+        }
+        let allowed = allowed.join(", ");
+        message: format!("{path} is not below a directory in which this agent reads existing files ({allowed})"),
+        remedy: else =>
+            "move the file there (symbolic links must not lead out of it), or start the agent with --allow-path DIR; \
+             the embedded agent reads every file that you may read",
+        field: "target.path",
+
         /// The scenario writes to a file that exists (`target.path`).
         "target-read-only" TargetReadOnly {
             /// The file.

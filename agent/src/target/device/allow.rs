@@ -79,8 +79,14 @@ impl AllowList {
     }
 
     /// Whether the list is empty.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether the list has this path.
+    pub(super) fn names(&self, path: &str) -> bool {
+        self.entries.iter().any(|entry| entry.path == Path::new(path))
     }
 
     /// The identities listed for a device, under the given path or another path to it, such as one in /dev/disk/by-id.

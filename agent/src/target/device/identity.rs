@@ -75,14 +75,18 @@ pub(super) fn check(node: &Node, path: &str, serial: &str, allowed: &[&str]) -> 
     if found.is_empty() {
         return refused(IdentityFailure::None);
     }
-    let identities = || found.iter().map(|(place, text)| format!("{text} ({place})")).collect();
+    // The right serial number is what a scenario needs to overwrite the device, so only the host's log has it.
+    let log = |wanted: &str| {
+        let found: Vec<String> = found.iter().map(|(place, text)| format!("{text} ({place})")).collect();
+        tracing::warn!("refused {path} as `{wanted}`; it is {}", found.join(", "));
+    };
     let Some((place, text)) = found.iter().find(|(_, text)| is(serial, text)) else {
-        let serial = serial.to_owned();
-        return refused(IdentityFailure::Scenario { serial, identities: identities() });
+        log(serial);
+        return refused(IdentityFailure::Scenario { serial: serial.to_owned(), identities: Vec::new() });
     };
     if !allowed.iter().any(|allowed| found.iter().any(|(_, text)| is(allowed, text))) {
-        let allowed = allowed.iter().map(|&allowed| allowed.to_owned()).collect();
-        return refused(IdentityFailure::AllowList { allowed, identities: identities() });
+        log(&allowed.join("` or `"));
+        return refused(IdentityFailure::AllowList { allowed: Vec::new(), identities: Vec::new() });
     }
     Ok(format!("{text} ({place})"))
 }
@@ -118,8 +122,10 @@ mod tests {
         );
         assert_eq!(check(&node, "/dev/sda", "WD-1234", &["0x5000C5"]).unwrap(), "WD-1234 (device/vpd_pg80)");
         let refusal = check(&node, "/dev/sda", "other", &["WD-1234"]).unwrap_err();
-        assert!(refusal.message().contains("this device is naa.5000c5"), "{refusal:?}");
+        assert_eq!(refusal.message(), "/dev/sda is not `other`");
         let refusal = check(&node, "/dev/sda", "WD-1234", &["other"]).unwrap_err();
-        assert!(refusal.message().contains("list allows /dev/sda as `other`"), "{refusal:?}");
+        assert_eq!(refusal.message(), "/dev/sda does not have the serial number of the agent's list");
+        // The right serial number is in neither, nor in their facts.
+        assert!(!format!("{refusal:?}").contains("naa"), "{refusal:?}");
     }
 }

@@ -94,17 +94,20 @@ pub(super) fn claim(
         // Without an allow list, do not reveal which devices exist.
         return Err(not_allowed(path, &wanted.serial));
     }
+    // What exists at a path that is not in the list is not revealed either.
+    let listed = list.names(path);
+    let unless_listed = |refusal| if listed { refusal } else { not_allowed(path, &wanted.serial) };
     // O_PATH does not open the device, so checking the wrong path, such as a tape drive, has no side effects.
     let place = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| open_failed(path, errno))?;
-    let stat = fstat(&place).map_err(|errno| open_failed(path, errno))?;
+        .map_err(|errno| unless_listed(open_failed(path, errno)))?;
+    let stat = fstat(&place).map_err(|errno| unless_listed(open_failed(path, errno)))?;
     if !FileType::from_raw_mode(stat.st_mode).is_block_device() {
-        return Err(DeviceRefusal::NotADevice { path: path.to_owned() }.into());
+        return Err(unless_listed(DeviceRefusal::NotADevice { path: path.to_owned() }.into()));
     }
     let number = (major(stat.st_rdev), minor(stat.st_rdev));
     let sys = Path::new(SYS);
-    let node = Node::find(sys, number).map_err(|error| failed_to_look(path, &error))?;
     let allowed = list.find(path, number).ok_or_else(|| not_allowed(path, &wanted.serial))?;
+    let node = Node::find(sys, number).map_err(|error| failed_to_look(path, &error))?;
     let found = identity::check(&node, path, &wanted.serial, &allowed)?;
     let look = || in_use::check(sys, Path::new(PROC), &node).map_err(Refusal::from);
     look()?;

@@ -61,7 +61,7 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
             );
         }
     }
-    if let Some(pauses) = words::course::pauses(&set.pauses) {
+    if let Some(pauses) = words::course::pauses(&set.pauses, set.looks) {
         let _ = writeln!(out, "\n{}", escape(&pauses));
     }
     if let Some(heeded) = &set.calibration {

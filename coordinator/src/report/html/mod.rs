@@ -127,7 +127,7 @@ pub(super) fn render(
             set, answer, more, untrusted, crossovers, axes => view.axes, titles, rows, claims, failed, scenario,
             first => charts::sections(charts::FIRST, &facets), further => charts::sections(charts::FURTHER, &facets),
             why => why::of(set), pairs => pairs::of(set), pair_titles => pairs::METRICS.map(|metric| metric.title), keys => metric_chart::legend(&facets), legend => view.legend(), identity,
-            pauses => words::course::pauses(&set.pauses),
+            pauses => words::course::pauses(&set.pauses, set.looks),
             heeded => set.calibration.as_ref().map(calibration::heeded),
             interval => INTERVAL, compared, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,

@@ -10,15 +10,21 @@ use crate::{
 /// The most pauses that are listed.
 const FEW: usize = 3;
 
-/// The pauses in one line; `None` without any.
-pub(in crate::report) fn pauses(pauses: &[Pause]) -> Option<String> {
+/// The pauses in one line; `None` without any. Of a run that was continued by further trials, also the number of times
+/// that its results were seen.
+pub(in crate::report) fn pauses(pauses: &[Pause], looks: u32) -> Option<String> {
+    let seen = match looks {
+        0 | 1 => String::new(),
+        looks => format!("; seen {looks} times, for which verdicts are corrected"),
+    };
     let listed: Vec<String> = pauses.iter().take(FEW).map(pause).collect();
     let more = match pauses.len().saturating_sub(FEW) {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    (!listed.is_empty())
-        .then(|| format!("Resumed after {}: {}{more}", some(pauses.len(), "pause"), listed.join("; ")))
+    (!listed.is_empty()).then(|| {
+        format!("Resumed after {}: {}{more}", some(pauses.len(), "pause"), listed.join("; ")) + &seen
+    })
 }
 
 fn pause(pause: &Pause) -> String {
@@ -70,16 +76,20 @@ mod tests {
 
     #[test]
     fn pauses_are_one_line() {
-        assert_eq!(pauses(&[]), None);
+        assert_eq!(pauses(&[], 1), None);
         let first = of("08:00:00", "08:00:45", Some("0040-uring"));
         let second = Pause { reason: PauseReason::Interrupted, ..of("09:00:00", "12:10:00", None) };
         assert_eq!(
-            pauses(&[first.clone(), second]).unwrap(),
+            pauses(&[first.clone(), second], 1).unwrap(),
             "Resumed after 2 pauses: 45 s after trial 0040-uring (the coordinator was killed); 3 h before the \
              first trial (interrupted)"
         );
-        let many = pauses(&vec![first; 5]).unwrap();
+        let many = pauses(&vec![first; 5], 1).unwrap();
         assert!(many.starts_with("Resumed after 5 pauses: 45 s") && many.ends_with("; and 2 more"), "{many}");
-        assert!(pauses(&[of("08:00:00", "07:59:00", None)]).unwrap().contains("less than 1 s"));
+        assert!(
+            pauses(&[of("08:00:00", "07:59:00", None)], 2)
+                .unwrap()
+                .ends_with("(the coordinator was killed); seen 2 times, for which verdicts are corrected")
+        );
     }
 }

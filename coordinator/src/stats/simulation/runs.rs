@@ -108,7 +108,7 @@ fn equal_arms(runs: usize, bound: impl Fn(usize) -> f64) {
 #[test]
 fn equal_arms_have_few_false_verdicts() {
     // The comparisons of a run are not independent, so the number of runs limits the accuracy of both shares.
-    equal_arms(150, |runs| most(5.0, runs));
+    equal_arms(60, |runs| most(5.0, runs));
 }
 
 /// The table of `docs/adr/0034-noise-is-shared-over-a-run.md`.
@@ -120,13 +120,15 @@ fn equal_arms_have_few_false_verdicts_in_many_runs() {
 
 #[test]
 fn finds_real_differences_with_few_trials() {
-    let five = run(Model::LogNormal, 0.02, 5, 1.05, 1000).shares();
-    let two = run(Model::LogNormal, 0.05, 2, 2.0, 1000).shares();
+    let runs = 200;
+    let five = run(Model::LogNormal, 0.02, 5, 1.05, runs).shares();
+    let two = run(Model::LogNormal, 0.05, 2, 2.0, runs).shares();
     let of =
         |[alone, corrected, _]: [f64; 3]| format!("{alone:.2} % alone, {corrected:.2} % after correction");
-    println!("found, 1000 runs of 12 comparisons:\n  5 % at 2 %, 5 trials:     {}", of(five));
+    println!("found, {runs} runs of 12 comparisons:\n  5 % at 2 %, 5 trials:     {}", of(five));
     println!("  factor 2 at 5 %, 2 trials: {}", of(two));
-    assert!(five[0] >= 95.0 && two[1] >= 99.0, "{five:?} {two:?}");
+    // 95.1 % and 99.4 % of 1000 runs, less twice the sampling error of these.
+    assert!(five[0] >= 93.6 && two[1] >= 98.2, "{five:?} {two:?}");
 }
 
 #[test]
@@ -186,8 +188,8 @@ fn continued(runs: usize) -> Vec<(String, f64, f64)> {
 
 #[test]
 fn continuing_until_a_verdict_has_few_false_verdicts() {
-    for (what, _, any) in continued(40) {
-        assert!(any <= most(5.0, 40), "{what}: {any} %");
+    for (what, _, any) in continued(20) {
+        assert!(any <= most(5.0, 20), "{what}: {any} %");
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn footer(set: &ComparisonSet, view: &View, width: usize, colour: boo
         lines.extend(view.legend().iter().map(|line| dim(&wrap(line, width, 0))));
     }
     lines.extend(set.calibration.as_ref().map(|heeded| dim(&wrap(&calibration::heeded(heeded), width, 0))));
-    lines.extend(words::course::pauses(&set.pauses).map(|line| dim(&wrap(&line, width, 2))));
+    lines.extend(words::course::pauses(&set.pauses, set.looks).map(|line| dim(&wrap(&line, width, 2))));
     if let Some(path) = &set.run_path {
         lines.push(format!("Report  {}", clean(&path.join("report.html").display().to_string())));
     }
