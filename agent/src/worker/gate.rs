@@ -113,7 +113,12 @@ mod tests {
     #[test]
     fn all_threads_pass_together_and_not_before_the_start() {
         let gate = Arc::<Gate>::default();
-        let wait = |_| thread::spawn({ let gate = Arc::clone(&gate); move || (gate.wait(), clock::monotonic_ns()) });
+        let wait = |_| {
+            thread::spawn({
+                let gate = Arc::clone(&gate);
+                move || (gate.wait(), clock::monotonic_ns())
+            })
+        };
         let threads: Vec<_> = (0..4).map(wait).collect();
         assert_eq!(gate.release(), None);
         let at_ns = clock::monotonic_ns() + 20_000_000;
@@ -129,7 +134,10 @@ mod tests {
     #[test]
     fn a_cancelled_start_releases_nobody() {
         let gate = Arc::<Gate>::default();
-        let waiting = thread::spawn({ let gate = Arc::clone(&gate); move || gate.wait() });
+        let waiting = thread::spawn({
+            let gate = Arc::clone(&gate);
+            move || gate.wait()
+        });
         gate.set(Start::At(clock::monotonic_ns() + 60_000_000_000));
         gate.set(Start::Never);
         assert_eq!((waiting.join().unwrap(), gate.release()), (None, None));

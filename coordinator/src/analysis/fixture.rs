@@ -22,7 +22,7 @@ use crate::{
     cluster::clock::ClockOffset,
     params::Params,
     plan::{Plan, PlannedTrial},
-    scenario::{Cell, Versus, noise::NoisePolicy},
+    scenario::{Cell, Versus, host_loss::HostLossPolicy, noise::NoisePolicy},
     stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry, RunDir,
@@ -108,6 +108,7 @@ impl Fixture {
             overrides: vec![],
             cells,
             noise: NoisePolicy::Mark,
+            on_host_loss: HostLossPolicy::Fail,
             trials_per_cell: trials,
             stopping: None,
             stopped_after: None,

@@ -3,16 +3,22 @@
 //! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs.
 //! * [`security`]: how the coordinator proves who it is.
 //! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
-//! * [`clock`]: relating a host's clock to the coordinator's.
-//! * [`trial`]: barrier, common start, collection.
+//! * [`clock`], `clocks`: relating a host's clock to the coordinator's.
+//! * [`trial`], `lead`: barrier, common start, collection.
+//! * `probe`, `regain`: hosts that are silent or lost.
 
 pub mod address;
 mod affinity;
 pub mod clock;
+mod clocks;
 mod connect;
 mod embedded;
+pub mod holder;
 pub mod inventory;
+mod lead;
 mod lease;
+mod probe;
+mod regain;
 pub mod security;
 pub mod select;
 pub mod trial;
@@ -23,23 +29,21 @@ use proto::{
     outcome::HostDescription,
     refusal::{HostRefusal, LossCause, Question, Refusal},
 };
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 pub use self::embedded::{EmbeddedOptions, SUBCOMMAND as EMBEDDED_SUBCOMMAND};
 use self::{
     affinity::Narrowed,
+    clock::{ClockOffset, ClockTrack},
     connect::{Client, Link},
     embedded::Embedded,
     inventory::HostSpec,
+    lead::Lead,
     lease::{FromHost, Lease},
     security::Security,
     trial::HostRun,
 };
-use crate::{cluster::clock::ClockOffset, screen::Screen};
+use crate::screen::Screen;
 
 /// The name of the embedded agent's host.
 pub const LOCAL: &str = "local";
@@ -68,6 +72,8 @@ pub struct Timing {
     pub keepalive_timeout: Duration,
     /// Age at which a clock is read again before a trial.
     pub clock_age: Duration,
+    /// How long a run waits for a lost host (`on_host_loss: retry`).
+    pub host_return: Duration,
 }
 
 impl Default for Timing {
@@ -83,7 +89,8 @@ impl Default for Timing {
             cancel_grace: Duration::from_secs(2),
             keepalive: proto::KEEPALIVE_INTERVAL,
             keepalive_timeout: proto::KEEPALIVE_TIMEOUT,
-            clock_age: Duration::from_secs(10),
+            clock_age: Duration::from_millis(200),
+            host_return: Duration::from_secs(120),
         }
     }
 }
@@ -126,7 +133,9 @@ pub struct Host {
     pub clock: ClockOffset,
     /// Why it is lost; `None` if it is not.
     pub lost: Option<Refusal>,
-    clock_read: Instant,
+    /// What is needed to connect again; `None` for an embedded agent.
+    spec: Option<HostSpec>,
+    track: ClockTrack,
     client: Client,
     lease: Option<Lease>,
 }
@@ -140,6 +149,10 @@ pub struct Cluster {
     sender: mpsc::Sender<FromHost>,
     embedded: Option<Embedded>,
     narrowed: Option<Narrowed>,
+    security: Security,
+    /// The name under which the leases are taken.
+    run_id: String,
+    lead: Lead,
 }
 
 impl Cluster {
@@ -167,7 +180,11 @@ impl Cluster {
                     let address = spec.address.to_string();
                     let met =
                         Host::meet(spec.name.clone(), address, spec.labels.clone(), link, timing).await?;
-                    Ok::<_, Refusal>(Host { tls_name: spec.tls_name.clone(), ..met })
+                    Ok::<_, Refusal>(Host {
+                        tls_name: spec.tls_name.clone(),
+                        spec: Some(spec.clone()),
+                        ..met
+                    })
                 };
                 let reached = reached.await;
                 let name = spec.name;
@@ -183,7 +200,7 @@ impl Cluster {
                 Err(error) => errors.push(error),
             }
         }
-        (Self::new(hosts, timing), errors)
+        (Self { security: security.clone(), ..Self::new(hosts, timing) }, errors)
     }
 
     /// Starts an embedded agent and connects only to it. The threads of this process then stay on the CPU of the
@@ -219,7 +236,8 @@ impl Cluster {
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
         // A slow reader of events delays the agents' streams but not the measurement.
         let (sender, events) = mpsc::channel(1024);
-        Self { hosts, timing, events, sender, embedded: None, narrowed: None }
+        let (security, run_id, lead) = (Security::default(), String::new(), Lead::default());
+        Self { hosts, timing, events, sender, embedded: None, narrowed: None, security, run_id, lead }
     }
 
     /// The hosts, in the order of the inventory.
@@ -239,6 +257,7 @@ impl Cluster {
     /// # Errors
     /// Every host that does not grant it, for example because it is busy with another run.
     pub async fn open(&mut self, run_id: &str) -> Result<(), Vec<HostError>> {
+        run_id.clone_into(&mut self.run_id);
         let mut tasks = JoinSet::new();
         for (index, host) in self.hosts.iter().enumerate() {
             let (client, events, limit) = (host.client.clone(), self.sender.clone(), self.timing.answer);
@@ -257,31 +276,6 @@ impl Cluster {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// Reads the clocks of some hosts again if the last reading is old, because clocks drift apart. A host that
-    /// does not answer keeps its old reading; if it is dead, its lease will show it.
-    pub async fn refresh_clocks(&mut self, hosts: &[usize]) {
-        let mut tasks = JoinSet::new();
-        for &index in hosts {
-            let host = &self.hosts[index];
-            if host.lost.is_none() && host.clock_read.elapsed() >= self.timing.clock_age {
-                let (mut client, limit) = (host.client.clone(), self.timing.answer / 2);
-                tasks.spawn(async move {
-                    (index, timeout(limit, connect::read_clock(&mut client, CLOCK_SAMPLES)).await)
-                });
-            }
-        }
-        for (index, read) in tasks.join_all().await {
-            let host = &mut self.hosts[index];
-            match read {
-                Ok(Ok(clock)) => {
-                    host.clock = clock;
-                    host.clock_read = Instant::now();
-                }
-                _ => tracing::warn!("host {} did not answer when its clock was read", host.name),
-            }
-        }
     }
 
     /// Ends all leases in order, closes the connections, and waits for the embedded agent to end.
@@ -324,9 +318,6 @@ impl Cluster {
     }
 }
 
-/// Round trips per clock reading; the shortest counts.
-const CLOCK_SAMPLES: usize = 16;
-
 impl Host {
     /// The handshake: reads the host's description and its clock.
     async fn meet(
@@ -338,13 +329,15 @@ impl Host {
     ) -> Result<Self, Refusal> {
         let description = connect::describe(&name, &mut link, &timing).await?;
         let Link { mut client, .. } = link;
-        let read = timeout(timing.answer, connect::read_clock(&mut client, CLOCK_SAMPLES)).await;
+        let read = timeout(timing.answer, connect::read_clock(&mut client, clocks::SAMPLES)).await;
         let clock = match read {
             Ok(Ok(clock)) => clock,
             Ok(Err(status)) => return Err(HostRefusal::NoClock { why: connect::status_text(&status) }.into()),
             Err(_) => return Err(connect::silent(Question::Clock, timing.answer)),
         };
-        let (clock_read, tls_name, lost, lease) = (Instant::now(), None, None, None);
-        Ok(Self { name, address, tls_name, labels, description, clock, lost, clock_read, client, lease })
+        let mut track = ClockTrack::default();
+        track.add(clock::now_ns(), clock);
+        let (tls_name, lost, spec, lease) = (None, None, None, None);
+        Ok(Self { name, address, tls_name, labels, description, clock, lost, spec, track, client, lease })
     }
 }

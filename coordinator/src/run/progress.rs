@@ -143,6 +143,13 @@ impl Progress {
         self.step();
     }
 
+    /// The run waits for a lost host.
+    pub fn awaits(&mut self, host: &str) {
+        if !matches!(self.display, Display::Silent) {
+            self.screen.line(&format!("host {host} is lost: waiting until it is back"));
+        }
+    }
+
     /// A trial will be repeated.
     pub fn repeat(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.total += 1;
