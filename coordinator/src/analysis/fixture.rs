@@ -70,6 +70,17 @@ pub(crate) fn model(arm: &str, depth: u64) -> (f64, u64, f64) {
     }
 }
 
+/// Records a trial with the intervals of its hosts, by index into the record.
+pub(crate) fn keep(run: &mut RunDir, record: TrialRecord, parts: Vec<(usize, Vec<Interval>)>) -> TrialRecord {
+    // A change of the record may have removed hosts.
+    for (host, intervals) in parts.into_iter().filter(|(host, _)| *host < record.hosts.len()) {
+        for interval in intervals {
+            run.append_interval(&record.id, &record.hosts[host].host, &record.started_at, interval).unwrap();
+        }
+    }
+    run.append_trial(record).unwrap()
+}
+
 impl Fixture {
     pub(crate) fn new(arms: &[&str], depths: &[u64], trials: u32, hosts: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
@@ -165,7 +176,7 @@ impl Fixture {
                 hosts,
             };
             (self.change)(&mut record);
-            self.run.append_trial(record, &parts).unwrap();
+            keep(&mut self.run, record, parts);
         }
     }
 
@@ -251,7 +262,6 @@ impl Fixture {
             baseline,
             further: &self.further,
             margin: DEFAULT_MARGIN,
-            looks: 1,
             ladder: &[],
             hosts: &self.hosts,
             run_id: "20261122T081501Z-qd-sweep",

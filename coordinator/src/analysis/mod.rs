@@ -72,9 +72,6 @@ pub struct AnalysisInput<'a> {
     pub further: &'a [Versus],
     /// Arms are equal if the interval of their ratio lies within 1 ± this.
     pub margin: f64,
-    /// How often the run was looked at, this time included: 1, and 1 more for each time that it was continued. Continued
-    /// runs need smaller p-values ([`spending`](crate::stats::spending)).
-    pub looks: u32,
     /// Arms in order, each with one more change than the one before; empty without a ladder.
     pub ladder: &'a [String],
     /// The hosts that took part.
@@ -127,8 +124,11 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let start = start::measured(&records, &mut warnings);
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
-        let AnalysisInput { further, margin, looks, .. } = *input;
-        compare::compare(&merged, &Against { baseline, further, length: plan.length(), margin, looks })
+        let AnalysisInput { further, margin, .. } = *input;
+        compare::compare(
+            &merged,
+            &Against { baseline, further, length: plan.length(), margin, looks: journal.looks },
+        )
     });
     let calibration = run.calibrated_by()?.map(|calibration| {
         calibration.warn(plan, input.hosts, &mut warnings);
@@ -165,7 +165,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         calibration,
         start,
         pauses: journal.pauses.clone(),
-        looks: input.looks,
+        looks: journal.looks,
         failed_hosts: course::failed_hosts(&journal, &records, allowed),
         run_path: Some(run.path().to_owned()),
     };

@@ -12,8 +12,10 @@ use proto::{
 use super::fixture::{Fixture, params};
 use crate::{
     params::Params,
+    stats::spending,
+    store::journal::{FORMAT, Journal},
     summary::{
-        CountedBy, Verdict,
+        ComparisonSet, CountedBy, Verdict,
         answer::{Answer, Headline, Notice, Untrusted},
         cause::Cause,
         crossover::CrossoverKind,
@@ -251,4 +253,20 @@ fn equal_warnings_of_hosts_are_merged() {
     ];
     assert_eq!(codes, all);
     assert!(set.warnings.iter().all(|warning| !warning.remedy().is_empty()));
+}
+
+#[test]
+fn a_run_that_was_continued_needs_smaller_p_values() {
+    let mut fixture = whole(&["local"]);
+    let once = fixture.analyse(Some("sync"));
+    fixture.run.write_journal(&Journal { format: FORMAT, looks: 2, ..Journal::default() }).unwrap();
+    let again = fixture.analyse(Some("sync"));
+    assert_eq!((once.looks, again.looks), (1, 2));
+    let p =
+        |set: &ComparisonSet| -> Vec<f64> { set.comparisons.iter().filter_map(|of| of.p_adjusted).collect() };
+    let (first, second) = (p(&once), p(&again));
+    assert!(first.iter().any(|p| *p > 0.0 && *p < 1.0), "{first:?}");
+    for (first, second) in first.iter().zip(&second) {
+        assert!((second - spending::adjust(*first, 2)).abs() < 1e-12, "{first} {second}");
+    }
 }

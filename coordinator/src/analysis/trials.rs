@@ -75,7 +75,7 @@ pub(super) fn faults(record: &TrialRecord, of: &HostTrial) -> Vec<KeptOut> {
 }
 
 /// Reads a timed trial that has no reason to be kept out. The inner error is a reason found in its intervals.
-pub(super) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, KeptOut>, StoreError> {
+pub(crate) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, KeptOut>, StoreError> {
     Ok(sample_of(record, &intervals(run, record)?))
 }
 
@@ -93,7 +93,7 @@ pub(super) fn lay(timeline: &mut Timeline, sample: &Sample, intervals: &[Vec<Int
 }
 
 /// The sample of a trial from its intervals, by host.
-pub(crate) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, KeptOut> {
+pub(super) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, KeptOut> {
     let edges = |host: &HostTrial| HostEdges {
         clock: host.clock,
         edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),

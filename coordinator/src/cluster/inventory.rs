@@ -72,6 +72,19 @@ pub enum InventoryError {
     #[error("`{0}` and `{1}` are the same agent ({2}); an agent runs one trial at a time")]
     #[diagnostic(help("remove one of them"))]
     SameAgent(String, String, SocketAddr),
+    /// The system allows too few open files.
+    #[error("{hosts} hosts need {needed} open files, and this process may open {limit}")]
+    #[diagnostic(help(
+        "raise the limit (`ulimit -Hn {needed}` as root, `LimitNOFILE=` of a service), or use fewer hosts"
+    ))]
+    TooMany {
+        /// The hosts.
+        hosts: usize,
+        /// The open files that they need.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
     /// `--agents` is empty.
     #[error("--agents names no host")]
     #[diagnostic(help("write --agents HOST:PORT,… or omit it to measure on this machine"))]

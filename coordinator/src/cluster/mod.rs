@@ -1,6 +1,7 @@
 //! The hosts of a run: connections, handshake, clocks, leases, and one trial at a time on all of them.
 //!
-//! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs.
+//! * [`address`], [`inventory`], [`select`]: the hosts, and which cells each of them runs; [`open_files`]: how many there
+//!   may be.
 //! * [`security`]: how the coordinator proves who it is.
 //! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
 //! * [`clock`], `clocks`: relating a host's clock to the coordinator's.
@@ -9,6 +10,7 @@
 
 pub mod address;
 mod affinity;
+mod at_once;
 pub mod clock;
 mod clocks;
 mod connect;
@@ -17,6 +19,7 @@ pub mod holder;
 pub mod inventory;
 mod lead;
 mod lease;
+pub mod open_files;
 mod probe;
 mod regain;
 pub mod security;
@@ -171,10 +174,9 @@ impl Cluster {
         security: &Security,
         timing: Timing,
     ) -> (Self, Vec<HostError>) {
-        let mut tasks = JoinSet::new();
-        for (index, spec) in specs.into_iter().enumerate() {
+        let reached = specs.into_iter().map(|spec| {
             let security = security.clone();
-            tasks.spawn(async move {
+            async move {
                 let reached = async {
                     let link = connect::reach(&spec, &security, &timing).await?;
                     let address = spec.address.to_string();
@@ -187,14 +189,11 @@ impl Cluster {
                     })
                 };
                 let reached = reached.await;
-                let name = spec.name;
-                (index, reached.map_err(|refusal| HostError { host: name, refusal }))
-            });
-        }
-        let mut results = tasks.join_all().await;
-        results.sort_by_key(|(index, _)| *index);
+                reached.map_err(|refusal| HostError { host: spec.name, refusal })
+            }
+        });
         let (mut hosts, mut errors) = (Vec::new(), Vec::new());
-        for (_, result) in results {
+        for result in at_once::each(reached).await {
             match result {
                 Ok(host) => hosts.push(host),
                 Err(error) => errors.push(error),
@@ -234,8 +233,7 @@ impl Cluster {
     }
 
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
-        // A slow reader of events delays the agents' streams but not the measurement.
-        let (sender, events) = mpsc::channel(1024);
+        let (sender, events) = mpsc::channel(EVENTS);
         let (security, run_id, lead) = (Security::default(), String::new(), Lead::default());
         Self { hosts, timing, events, sender, embedded: None, narrowed: None, security, run_id, lead }
     }
@@ -258,16 +256,13 @@ impl Cluster {
     /// Every host that does not grant it, for example because it is busy with another run.
     pub async fn open(&mut self, run_id: &str) -> Result<(), Vec<HostError>> {
         run_id.clone_into(&mut self.run_id);
-        let mut tasks = JoinSet::new();
-        for (index, host) in self.hosts.iter().enumerate() {
+        let leases = self.hosts.iter().enumerate().map(|(index, host)| {
             let (client, events, limit) = (host.client.clone(), self.sender.clone(), self.timing.answer);
             let run_id = run_id.to_owned();
-            tasks.spawn(async move { (index, Lease::open(client, index, &run_id, events, limit).await) });
-        }
-        let mut results = tasks.join_all().await;
-        results.sort_by_key(|(index, _)| *index);
+            async move { Lease::open(client, index, &run_id, events, limit).await }
+        });
         let mut errors = Vec::new();
-        for (index, result) in results {
+        for (index, result) in at_once::each(leases).await.into_iter().enumerate() {
             match result {
                 Ok(lease) => self.hosts[index].lease = Some(lease),
                 Err(refusal) => {
@@ -317,6 +312,10 @@ impl Cluster {
         }
     }
 }
+
+/// Events of hosts that wait for the coordinator. If there is no room, the hosts' streams wait, but not their
+/// measurement. An interval takes 216 KiB for each histogram in it.
+const EVENTS: usize = 16;
 
 impl Host {
     /// The handshake: reads the host's description and its clock.

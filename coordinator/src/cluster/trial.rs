@@ -1,9 +1,9 @@
 //! One trial on its hosts: prepare on all, start together, collect until the last has finished.
 
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 
 use proto::{
-    outcome::{Finished, Interval, Ready},
+    outcome::{Direction, Finished, Interval, Ready},
     refusal::{CancelledWhen, HostRefusal, LossCause, Refusal, SessionRefusal, SilentWhile},
     trial::Trial,
 };
@@ -27,14 +27,15 @@ const STALE: Duration = Duration::from_secs(1);
 pub trait Watch {
     /// A host is still preparing, for example filling its file.
     fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64);
-    /// A host has finished a slice of the measured window.
-    fn interval(&mut self, host: &str, interval: &Interval);
+    /// A host has finished a slice of the measured window. It is handed over: a histogram takes 216 KiB, so nobody
+    /// else keeps it.
+    fn interval(&mut self, host: &str, interval: Interval);
 }
 
 /// Ignores all events.
 impl Watch for () {
     fn preparing(&mut self, _: &str, _: &str, _: u64, _: u64) {}
-    fn interval(&mut self, _: &str, _: &Interval) {}
+    fn interval(&mut self, _: &str, _: Interval) {}
 }
 
 /// The result of a trial.
@@ -57,14 +58,35 @@ pub struct HostRun {
     pub ready: Option<Ready>,
     /// The requested start of the warm-up, on the host's clock in nanoseconds.
     pub start_ns: Option<u64>,
-    /// The intervals that arrived.
-    pub intervals: Vec<Interval>,
+    /// The sum of the intervals that arrived.
+    pub arrived: Arrived,
     /// Its totals.
     pub finished: Option<Finished>,
     /// Why it refused or was lost.
     pub refusal: Option<Refusal>,
     /// Whether the host is lost; `false` if it only refused this trial.
     pub lost: bool,
+}
+
+/// The sum of the intervals that arrived from a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// Their number.
+    pub intervals: u64,
+    /// Operations.
+    pub ops: u64,
+    /// Syncs, which are not operations.
+    pub syncs: u64,
+}
+
+impl Arrived {
+    /// Adds an interval.
+    pub fn add(&mut self, interval: &Interval) {
+        let syncs = interval.series.iter().filter(|series| series.direction == Direction::Sync);
+        self.intervals += 1;
+        self.ops += interval.ops();
+        self.syncs += syncs.map(|series| series.latency.len()).sum::<u64>();
+    }
 }
 
 struct Host {
@@ -77,6 +99,16 @@ struct Running<'a> {
     trial: &'a Trial,
     timing: Timing,
     hosts: Vec<Host>,
+    /// Where a host of the cluster is in `hosts`.
+    places: BTreeMap<usize, usize>,
+    /// How many hosts have not ended, and how many are ready. Counted, because with a thousand hosts an event must not
+    /// look at all of them.
+    open: usize,
+    ready: usize,
+    /// Whether a host refused or was lost.
+    broken: bool,
+    /// No host is overdue before this; `None` if it must be found out. Events only move deadlines later.
+    quiet_until: Option<Option<Instant>>,
     /// The expected end of the measured window, once all hosts have been started.
     planned_end: Option<Instant>,
     /// When the start requests were sent, on the coordinator's clock in nanoseconds.
@@ -113,6 +145,11 @@ impl Cluster {
             trial,
             timing: self.timing,
             hosts: hosts.iter().map(started).collect(),
+            places: hosts.iter().enumerate().map(|(place, &host)| (host, place)).collect(),
+            open: hosts.len(),
+            ready: 0,
+            broken: false,
+            quiet_until: None,
             planned_end: None,
             started_ns: 0,
             readings: Readings::new(),
@@ -174,16 +211,15 @@ impl Running<'_> {
     /// Whether a host or, unless the run was interrupted, the reading of a clock is not done.
     fn is_under_way(&self) -> bool {
         let reads = !self.interrupted && !self.readings.is_empty();
-        reads || !self.hosts.iter().all(|host| host.ended)
+        reads || self.open > 0
     }
 
     fn keep(&mut self, reading: Reading, cluster: &mut Cluster) {
         let index = reading.0;
         cluster.keep_reading(reading);
         let clock = cluster.hosts[index].clock;
-        let waiting = self.planned_end.is_none();
-        for host in self.hosts.iter_mut().filter(|host| waiting && host.run.host == index) {
-            host.run.clock = clock;
+        if let Some(place) = self.places.get(&index).filter(|_| self.planned_end.is_none()) {
+            self.hosts[*place].run.clock = clock;
         }
     }
 
@@ -231,14 +267,10 @@ impl Running<'_> {
         if self.cancelled.is_some() {
             return;
         }
-        let broken = self.hosts.iter().any(|host| host.run.refusal.is_some());
-        let early = self.planned_end.is_none() && self.hosts.iter().any(|host| host.ended);
-        if broken || early {
+        let early = self.planned_end.is_none() && self.open < self.hosts.len();
+        if self.broken || early {
             self.cancel(cluster, self.timing.overrun);
-        } else if self.planned_end.is_none()
-            && self.readings.is_empty()
-            && self.hosts.iter().all(|host| host.run.ready.is_some())
-        {
+        } else if self.planned_end.is_none() && self.readings.is_empty() && self.ready == self.hosts.len() {
             if !std::mem::replace(&mut self.read_again, true) {
                 // The preparation may have taken minutes.
                 for host in &self.hosts {
@@ -266,6 +298,7 @@ impl Running<'_> {
             }
         }
         self.planned_end = Some(Instant::now() + lead + self.planned());
+        self.quiet_until = None;
     }
 
     fn planned(&self) -> Duration {
@@ -274,6 +307,7 @@ impl Running<'_> {
 
     fn cancel(&mut self, cluster: &Cluster, grace: Duration) {
         self.cancelled = Some((Instant::now(), grace));
+        self.quiet_until = None;
         for i in 0..self.hosts.len() {
             let host = &self.hosts[i];
             if !host.ended && !cluster.lease(host.run.host, |lease| lease.cancel(&self.trial.id)) {
@@ -282,9 +316,12 @@ impl Running<'_> {
         }
     }
 
-    /// The earliest deadline of the hosts.
-    fn deadline(&self) -> Option<Instant> {
-        self.hosts.iter().filter_map(|host| self.overdue_at(host)).min()
+    /// A time before which no host is overdue.
+    fn deadline(&mut self) -> Option<Instant> {
+        let earliest = || self.hosts.iter().filter_map(|host| self.overdue_at(host)).min();
+        let until = self.quiet_until.unwrap_or_else(earliest);
+        self.quiet_until = Some(until);
+        until
     }
 
     /// When a host is given up unless it sends an event before. A host that is ready and waits for the others is
@@ -306,6 +343,7 @@ impl Running<'_> {
 
     /// Gives up the hosts that are overdue, or all.
     fn expire(&mut self, all: bool) {
+        self.quiet_until = None;
         let now = Instant::now();
         for i in 0..self.hosts.len() {
             let overdue = self.overdue_at(&self.hosts[i]).is_some_and(|at| at <= now);
@@ -315,9 +353,9 @@ impl Running<'_> {
             }
             if self.interrupted && !all {
                 // The coordinator is shutting down; the host is not at fault.
-                host.ended = true;
                 let when = CancelledWhen::Unanswered;
                 host.run.refusal = Some(SessionRefusal::Cancelled { when }.into());
+                self.end(i);
                 continue;
             }
             let during = match (self.cancelled, self.planned_end) {
@@ -332,14 +370,22 @@ impl Running<'_> {
 
     fn lose(&mut self, i: usize, refusal: Refusal) {
         let host = &mut self.hosts[i];
-        host.ended = true;
         host.run.lost = true;
         host.run.refusal = Some(refusal);
+        self.end(i);
+    }
+
+    /// The trial has ended on a host.
+    fn end(&mut self, i: usize) {
+        let host = &mut self.hosts[i];
+        self.open -= usize::from(!host.ended);
+        host.ended = true;
+        self.broken |= host.run.refusal.is_some();
     }
 
     fn take(&mut self, from: FromHost, cluster: &mut Cluster, watch: &mut dyn Watch) {
         let FromHost { host: index, trial, event } = from;
-        let at = self.hosts.iter().position(|host| host.run.host == index);
+        let at = self.places.get(&index).copied();
         if let Event::Lost(refusal) = event {
             match at {
                 Some(i) if !self.hosts[i].ended => self.lose(i, refusal),
@@ -356,24 +402,27 @@ impl Running<'_> {
         host.last_event = Instant::now();
         match event {
             Event::Progress { what, done, total } => watch.preparing(name, &what, done, total),
-            Event::Ready(ready) => host.run.ready = Some(ready),
+            Event::Ready(ready) => {
+                self.ready += usize::from(host.run.ready.is_none());
+                host.run.ready = Some(ready);
+            }
             Event::Interval(interval) => {
-                watch.interval(name, &interval);
-                host.run.intervals.push(interval);
+                host.run.arrived.add(&interval);
+                watch.interval(name, interval);
             }
             Event::Finished(finished) => {
                 host.run.finished = Some(*finished);
-                host.ended = true;
+                self.end(i);
                 if !self.interrupted {
                     cluster.read_clock(&mut self.readings, index, Duration::ZERO);
                 }
             }
             Event::Failed(refusal) => {
-                host.ended = true;
                 // A requested cancellation is not a refusal.
                 if !(cancelled && is_cancellation(&refusal)) {
                     host.run.refusal = Some(refusal);
                 }
+                self.end(i);
             }
             Event::Lost(_) => {}
         }

@@ -170,7 +170,6 @@ fn read(run: &Path, dir: &Path) -> miette::Result<(Plan, ComparisonSet)> {
         baseline: None,
         further: &[],
         margin: margin.unwrap_or(DEFAULT_MARGIN),
-        looks: directory.looks().map_err(stored)?,
         ladder: &[],
         hosts: &hosts,
         run_id: &id,

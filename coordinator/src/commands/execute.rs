@@ -191,8 +191,8 @@ pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
 struct Store(RunDir);
 
 impl TrialSink for Store {
-    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
-        self.0.append_trial(record, intervals).map(drop).map_err(stored)
+    fn trial(&mut self, record: TrialRecord) -> miette::Result<TrialRecord> {
+        self.0.append_trial(record).map_err(stored)
     }
 
     fn interval(
@@ -200,9 +200,13 @@ impl TrialSink for Store {
         trial: &str,
         started_at: &str,
         host: &str,
-        interval: &Interval,
+        interval: Interval,
     ) -> miette::Result<()> {
         self.0.append_interval(trial, host, started_at, interval).map_err(stored)
+    }
+
+    fn directory(&self) -> Option<&RunDir> {
+        Some(&self.0)
     }
 
     fn lost(&mut self, host: &str, refusal: &Refusal) -> miette::Result<()> {

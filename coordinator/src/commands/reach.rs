@@ -14,6 +14,7 @@ use crate::{
     cluster::{
         Cluster, EmbeddedOptions, HostError, Timing,
         inventory::{self, HostSpec},
+        open_files,
         security::Security,
     },
     commands::args::{HostArgs, SecurityArgs},
@@ -65,6 +66,10 @@ pub(super) async fn served(
     args: &SecurityArgs,
     screen: &Screen,
 ) -> Result<(Cluster, Exit), Exit> {
+    open_files::allow(specs.len()).map_err(|error| {
+        screen.error(&error.into());
+        Exit::Usage
+    })?;
     let security = security(args).map_err(|error| {
         screen.error(&miette!(help = "see `coordinator pki --help`", "{error}"));
         Exit::Usage

@@ -106,7 +106,6 @@ pub(super) fn conclusion(
         baseline: Some(scenario.baseline_arm()),
         further: &scenario.compare,
         margin: scenario.margin,
-        looks: directory.looks().map_err(stored)?,
         ladder: &scenario.ladder,
         hosts: &hosts,
         run_id: &directory.id(),
@@ -146,5 +145,5 @@ fn terminal_width() -> u16 {
 
 /// An error of the store, with its remedy.
 pub(super) fn stored(error: StoreError) -> miette::Report {
-    miette::miette!(help = error.remedy(), "{error}")
+    error.into_report()
 }

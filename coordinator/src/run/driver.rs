@@ -15,7 +15,7 @@ use crate::{
     run::progress::Progress,
     scenario::noise::NoisePolicy,
     stop::Stop,
-    store::record::TrialRecord,
+    store::{StoreError, record::TrialRecord},
 };
 
 /// The inputs of a run and its state so far.
@@ -139,15 +139,18 @@ impl<'a> Driver<'a> {
         }
         let mut noisy = false;
         // An interrupted trial that never began is not kept.
-        if !(interrupted && run.hosts.iter().all(|host| host.intervals.is_empty() && host.finished.is_none()))
+        if !(interrupted
+            && run.hosts.iter().all(|host| host.arrived.intervals == 0 && host.finished.is_none()))
         {
-            let (mut record, intervals) = record(plan, planned, &trial, self.cluster, started_at, run);
+            let mut record = record(plan, planned, &trial, self.cluster, started_at, run);
             noisy = mark(plan.noise, &mut record);
             self.outcome.recorded += 1;
             self.outcome.marked += usize::from(!record.counts());
-            self.progress.end(&record, &intervals);
-            self.recorded.precision.add(&record, &intervals);
-            self.sink.trial(record, &intervals)?;
+            self.progress.end(&record);
+            let kept = self.sink.trial(record)?;
+            if let Some(directory) = self.sink.directory() {
+                self.recorded.precision.add(&kept, directory).map_err(StoreError::into_report)?;
+            }
         }
         if interrupted {
             self.outcome.interrupted = true;

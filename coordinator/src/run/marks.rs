@@ -1,13 +1,13 @@
 //! Finds the reasons for which a trial is excluded from verdicts.
 
 use proto::{
-    outcome::{Direction, Finished},
+    outcome::Finished,
     trial::Trial,
     warning::{TargetWarning, Warning},
 };
 
 use crate::{
-    cluster::trial::{HostRun, TrialRun},
+    cluster::trial::{Arrived, HostRun, TrialRun},
     warning::{Mark, Reason},
 };
 
@@ -76,25 +76,17 @@ fn holes(host: &HostRun) -> Option<Reason> {
 /// Whether intervals were lost: the agent counts operations separately from the intervals that carry them. Indices
 /// may have gaps: a worker held in the kernel past a boundary merges two intervals into a long one.
 fn lost_interval(host: &HostRun, finished: &Finished) -> Option<Reason> {
-    let ops: u64 = host.intervals.iter().map(proto::outcome::Interval::ops).sum();
-    let syncs: u64 = host
-        .intervals
-        .iter()
-        .flat_map(|interval| &interval.series)
-        .filter(|series| series.direction == Direction::Sync)
-        .map(|series| series.latency.len())
-        .sum();
     let lost = |syncs, intervals, counted| {
         (intervals != counted).then_some(Reason::LostInterval { syncs, intervals, counted })
     };
+    let Arrived { ops, syncs, .. } = host.arrived;
     lost(true, syncs, finished.work.sync_ops).or_else(|| lost(false, ops, finished.ops()))
 }
 
 #[cfg(test)]
 mod tests {
     use proto::{
-        histogram,
-        outcome::{Interval, Ready, Series, Window, WorkCounts},
+        outcome::{Ready, Window, WorkCounts},
         refusal::SessionRefusal,
         trial::{Engine, EngineKind, FileTarget, Measure, Target, Workload},
         units::ByteSize,
@@ -113,18 +105,11 @@ mod tests {
         }
     }
 
-    fn interval(index: u32, ops: u64) -> Interval {
-        let mut latency = histogram::empty();
-        latency.saturating_record_n(1000, ops);
-        let series = vec![Series { direction: Direction::Read, bytes: 0, latency, service: None }];
-        Interval { index, begin_ns: 0, end_ns: 1, series }
-    }
-
     fn good() -> HostRun {
         let begin_ns = 1_000 + Workload::default().warmup.0;
         HostRun {
             start_ns: Some(1_000),
-            intervals: vec![interval(0, 10)],
+            arrived: Arrived { intervals: 1, ops: 10, syncs: 0 },
             finished: Some(Finished {
                 window: Window { begin_ns, end_ns: begin_ns + 1, cut_short: false },
                 work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
@@ -193,12 +178,8 @@ mod tests {
         assert!(marks_with(|_, finished| finished.work.read_ops = 11)[0].starts_with("lost interval: the"));
         let syncs = marks_with(|_, finished| finished.work.sync_ops = 1);
         assert_eq!(syncs, ["lost interval: the intervals hold 0 syncs, the agent counted 1"]);
-        let none = marks_with(|host, _| host.intervals.clear());
+        let none = marks_with(|host, _| host.arrived = Arrived::default());
         assert!(none[0].starts_with("lost interval: the intervals hold 0 operations"), "{none:?}");
-        assert!(
-            marks_with(|host, _| host.intervals[0].index = 1).is_empty(),
-            "a long interval is not a loss"
-        );
     }
 
     #[test]

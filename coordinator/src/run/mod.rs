@@ -10,12 +10,13 @@ pub mod recorded;
 pub mod refusal;
 mod refused_cells;
 pub mod repeats;
+mod totals;
 mod watcher;
 
 use std::ops::ControlFlow;
 
 use proto::{
-    outcome::{Direction, Interval, Refusal},
+    outcome::{Interval, Refusal},
     trial::Trial,
 };
 
@@ -29,19 +30,23 @@ use crate::{
     run::progress::Progress,
     scenario::host_loss::HostLossPolicy,
     stop::Stop,
-    store::record::{HostTrial, IntervalEdges, TrialRecord},
+    store::{
+        RunDir,
+        record::{HostTrial, TrialRecord},
+    },
     summary::course::PauseReason,
 };
 
-/// Receives every trial as soon as it has ended.
+/// Receives every interval as it arrives, and every trial as soon as it has ended.
 pub trait TrialSink {
-    /// Keeps a trial. `intervals` belong to the hosts, by index into the record's hosts.
+    /// Keeps a trial, with the intervals that [`TrialSink::interval`] got of it. Returns the record as kept.
     ///
     /// # Errors
     /// The trial cannot be kept. The run then stops, because later results would be lost.
-    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()>;
+    fn trial(&mut self, record: TrialRecord) -> miette::Result<TrialRecord>;
 
-    /// An interval of a running trial has arrived from a host. [`TrialSink::trial`] gets all of them again.
+    /// An interval of a running trial has arrived from a host. Only the sink keeps it. If the sink is slower than the
+    /// hosts, this waits, and with it the hosts' streams, but not their measurement.
     ///
     /// # Errors
     /// The interval cannot be kept. The run stops when the trial has ended.
@@ -50,10 +55,15 @@ pub trait TrialSink {
         trial: &str,
         started_at: &str,
         host: &str,
-        interval: &Interval,
+        interval: Interval,
     ) -> miette::Result<()> {
         let _ = (trial, started_at, host, interval);
         Ok(())
+    }
+
+    /// Where kept trials can be read again. Without it, no run ends early because it is precise enough.
+    fn directory(&self) -> Option<&RunDir> {
+        None
     }
 
     /// A host is lost. It is recorded at once, because nothing else may show it.
@@ -198,7 +208,7 @@ pub async fn run_plan(
     Ok(outcome)
 }
 
-/// The record of a trial, and its intervals by index of their host in the record.
+/// The record of a trial. The sink adds what it knows of the intervals.
 fn record(
     plan: &Plan,
     planned: &PlannedTrial,
@@ -206,29 +216,21 @@ fn record(
     cluster: &Cluster,
     started_at: String,
     run: TrialRun,
-) -> (TrialRecord, Vec<(usize, Vec<Interval>)>) {
+) -> TrialRecord {
     let name = |host: usize| cluster.hosts()[host].name.as_str();
     let marks = marks::marks(trial, &run, name).iter().map(ToString::to_string).collect();
-    let mut intervals = Vec::new();
-    let mut hosts = Vec::new();
-    for (place, host) in run.hosts.into_iter().enumerate() {
-        let HostRun { host, clock, ready, intervals: arrived, finished, refusal, .. } = host;
-        hosts.push(HostTrial {
-            host: name(host).to_owned(),
-            clock,
-            ready,
-            intervals: arrived.iter().map(edges).collect(),
-            finished,
-            refusal,
-            histograms: None,
-            histograms_sha256: None,
-        });
-        if !arrived.is_empty() {
-            intervals.push((place, arrived));
-        }
-    }
+    let of_host = |host: HostRun| HostTrial {
+        host: name(host.host).to_owned(),
+        clock: host.clock,
+        ready: host.ready,
+        intervals: Vec::new(),
+        finished: host.finished,
+        refusal: host.refusal,
+        histograms: None,
+        histograms_sha256: None,
+    };
     let cell = &plan.cells[planned.cell];
-    let record = TrialRecord {
+    TrialRecord {
         id: planned.id.clone(),
         cell: planned.cell,
         arm: cell.arm.clone(),
@@ -237,21 +239,6 @@ fn record(
         measure: planned.measure,
         started_at,
         marks,
-        hosts,
-    };
-    (record, intervals)
-}
-
-fn edges(interval: &Interval) -> IntervalEdges {
-    let bytes = |direction: Direction| {
-        let of = interval.series.iter().filter(|series| series.direction == direction);
-        let bytes: Vec<u64> = of.map(|series| series.bytes).collect();
-        (!bytes.is_empty()).then(|| (direction, bytes.iter().sum()))
-    };
-    IntervalEdges {
-        index: interval.index,
-        begin_ns: interval.begin_ns,
-        end_ns: interval.end_ns,
-        bytes: Direction::ALL.into_iter().filter_map(bytes).collect(),
+        hosts: run.hosts.into_iter().map(of_host).collect(),
     }
 }

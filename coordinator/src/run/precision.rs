@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::{outcome::Interval, trial::Measure};
+use proto::trial::Measure;
 
 use crate::{
     analysis::trials,
@@ -15,7 +15,7 @@ use crate::{
         difference::{Length, difference, logs},
         remerge,
     },
-    store::record::TrialRecord,
+    store::{RunDir, StoreError, record::TrialRecord},
 };
 
 /// The contribution of a trial.
@@ -41,28 +41,25 @@ impl<'a> PrecisionTracker<'a> {
         Self { plan, values: BTreeMap::new() }
     }
 
-    /// Adds a trial with the intervals of its hosts, by index into the record's hosts.
-    pub fn add(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
+    /// Adds a trial of a run directory.
+    ///
+    /// # Errors
+    /// Its histograms cannot be read.
+    pub fn add(&mut self, record: &TrialRecord, run: &RunDir) -> Result<(), StoreError> {
         if self.plan.stopping.is_none() || record.measure != Measure::Timed {
-            return;
+            return Ok(());
         }
         // A refused cell will never be measured, so the rule does not wait for it. It waits for any other missing
         // trial.
         if record.hosts.iter().any(|host| host.refusal.is_some()) {
-            return;
+            return Ok(());
         }
         let of_cell = self.values.entry(record.cell).or_default();
         of_cell.remove(&record.block);
         if !trials::kept_out(record).is_empty() {
-            return;
+            return Ok(());
         }
-        let mut by_host = vec![Vec::new(); record.hosts.len()];
-        for (host, intervals) in intervals {
-            if let Some(place) = by_host.get_mut(*host) {
-                place.clone_from(intervals);
-            }
-        }
-        let Ok(sample) = trials::sample_of(record, &by_host) else { return };
+        let Ok(sample) = trials::sample(run, record)? else { return Ok(()) };
         let mut value = Value { iops: 0.0, latency: (0.0, 0) };
         for host in &sample.hosts {
             let latency = &host.work.latency;
@@ -71,6 +68,7 @@ impl<'a> PrecisionTracker<'a> {
             value.latency.1 += latency.len();
         }
         of_cell.insert(record.block, value);
+        Ok(())
     }
 
     /// Whether the run may stop after a complete block.

@@ -1,24 +1,23 @@
 //! Shows progress during a run: a bar with live numbers on a terminal, plain lines elsewhere.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::{outcome::Interval, trial::Measure, units::Nanos};
 
 use crate::{
-    cluster::trial::Watch,
     metric::{latency::P99, throughput::IOPS},
     params,
     params::Params,
     plan::{OVERHEAD_PER_TRIAL, Plan, PlannedTrial},
-    run::RefusedCell,
+    run::{RefusedCell, totals::Totals},
     screen::Screen,
     store::record::TrialRecord,
 };
+
+/// The shortest time between two drawings of live numbers.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Shows the progress of a run.
 #[derive(Debug)]
@@ -33,8 +32,10 @@ pub struct Progress {
     spent: Duration,
     /// Start of the current trial; moved later while a target is filled.
     begun: Instant,
-    /// The last slice of each host in the current trial.
-    live: BTreeMap<String, (f64, Histogram<u64>)>,
+    /// The current trial.
+    totals: Totals,
+    /// When live numbers were drawn last.
+    drawn: Instant,
     done: usize,
     /// Trials recorded before the run was resumed.
     before: usize,
@@ -73,7 +74,8 @@ impl Progress {
             current: Duration::ZERO,
             spent: Duration::ZERO,
             begun: Instant::now(),
-            live: BTreeMap::new(),
+            drawn: Instant::now(),
+            totals: Totals::default(),
             done: 0,
             before: 0,
             total: plan.trials.len(),
@@ -88,7 +90,7 @@ impl Progress {
 
     /// A trial begins.
     pub fn begin(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        self.live.clear();
+        self.totals = Totals::default();
         self.current = expected(plan, planned);
         self.begun = Instant::now();
         let cell = &plan.cells[planned.cell];
@@ -103,7 +105,7 @@ impl Progress {
     }
 
     /// A trial has ended.
-    pub fn end(&mut self, record: &TrialRecord, intervals: &[(usize, Vec<Interval>)]) {
+    pub fn end(&mut self, record: &TrialRecord) {
         self.spent += self.begun.elapsed();
         self.step();
         let mut text = format!(
@@ -113,8 +115,8 @@ impl Progress {
             label(&record.arm, &record.params),
             if record.measure == Measure::Audit { " (audit)" } else { "" }
         );
-        match whole(intervals) {
-            Some((iops, latency)) => text.push_str(&numbers(iops, &latency)),
+        match self.totals.whole() {
+            Some((iops, latency)) => text.push_str(&numbers(iops, latency)),
             None => text.push_str("nothing measured"),
         }
         for mark in &record.marks {
@@ -208,32 +210,31 @@ impl Drop for Progress {
     }
 }
 
-impl Watch for Progress {
-    fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
+impl Progress {
+    /// A host is still preparing, for example filling its file.
+    pub fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
         let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
         self.begun = Instant::now();
         self.draw(0.0, &format!("{host}: {what} {percent:.0}%"));
     }
 
-    fn interval(&mut self, host: &str, interval: &Interval) {
-        let seconds = (interval.end_ns - interval.begin_ns) as f64 / 1e9;
-        if seconds <= 0.0 {
+    /// A host has finished a slice of the current trial.
+    pub fn interval(&mut self, host: &str, interval: &Interval) {
+        if matches!(self.display, Display::Silent) || interval.end_ns <= interval.begin_ns {
             return;
         }
-        let mut latency = proto::histogram::empty::<u64>();
-        for series in &interval.series {
-            // All histograms of this release have the same buckets.
-            let _ = latency.add(&series.latency);
+        self.totals.add(host, interval);
+        // Quantiles of a histogram take longer than adding to it, and nobody reads faster.
+        if matches!(self.display, Display::Lines) || self.drawn.elapsed() < REDRAW {
+            return;
         }
-        self.live.insert(host.to_owned(), (interval.ops() as f64 / seconds, latency));
-        let iops = self.live.values().map(|(iops, _)| iops).sum();
-        let mut merged = proto::histogram::empty::<u64>();
-        for (_, latency) in self.live.values() {
-            let _ = merged.add(latency);
-        }
+        self.drawn = Instant::now();
+        let seconds = (interval.end_ns - interval.begin_ns) as f64 / 1e9;
         let measured = f64::from(interval.index + 1) * seconds;
         let part = measured / self.current.as_secs_f64().max(measured);
-        self.draw(part, &numbers(iops, &merged));
+        let (iops, latency) = self.totals.live();
+        let message = numbers(iops, latency);
+        self.draw(part, &message);
     }
 }
 
@@ -244,24 +245,6 @@ fn expected(plan: &Plan, planned: &PlannedTrial) -> Duration {
 
 fn as_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// IOPS summed over hosts, and the latency of all operations, over the whole trial.
-fn whole(intervals: &[(usize, Vec<Interval>)]) -> Option<(f64, Histogram<u64>)> {
-    let mut iops = 0.0;
-    let mut latency = proto::histogram::empty::<u64>();
-    for (_, intervals) in intervals {
-        let (first, last) = (intervals.first()?, intervals.last()?);
-        let ops: u64 = intervals.iter().map(Interval::ops).sum();
-        let seconds = last.end_ns.saturating_sub(first.begin_ns) as f64 / 1e9;
-        if seconds > 0.0 {
-            iops += ops as f64 / seconds;
-        }
-        for series in intervals.iter().flat_map(|interval| &interval.series) {
-            let _ = latency.add(&series.latency);
-        }
-    }
-    (!latency.is_empty()).then_some((iops, latency))
 }
 
 fn numbers(iops: f64, latency: &Histogram<u64>) -> String {

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::outcome::Interval;
-
 use super::precision::PrecisionTracker;
 use crate::{
     analysis::noise,
@@ -44,8 +42,7 @@ impl<'a> Recorded<'a> {
     pub fn read(plan: &'a Plan, run: &RunDir, ended: PauseReason) -> Result<Self, StoreError> {
         let mut recorded = Self::nothing(plan);
         for record in run.read_trials()?.records {
-            let intervals = if plan.stopping.is_some() { intervals(run, &record)? } else { Vec::new() };
-            recorded.precision.add(&record, &intervals);
+            recorded.precision.add(&record, run)?;
             recorded.add(&record);
         }
         if ended == PauseReason::Complete {
@@ -114,10 +111,6 @@ impl<'a> Recorded<'a> {
         }
         repeats
     }
-}
-
-fn intervals(run: &RunDir, record: &TrialRecord) -> Result<Vec<(usize, Vec<Interval>)>, StoreError> {
-    (0..record.hosts.len()).map(|host| Ok((host, run.intervals(record, host)?))).collect()
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ impl Watch for Watcher<'_> {
         self.progress.preparing(host, what, done, total);
     }
 
-    fn interval(&mut self, host: &str, interval: &Interval) {
-        self.progress.interval(host, interval);
+    fn interval(&mut self, host: &str, interval: Interval) {
+        self.progress.interval(host, &interval);
         if self.failed.is_none() {
             self.failed = self.sink.interval(self.trial, self.started_at, host, interval).err();
         }

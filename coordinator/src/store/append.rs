@@ -5,45 +5,36 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    time::SystemTime,
 };
 
 use proto::outcome::Interval;
 use rustix::fs::OFlags;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     HISTOGRAMS, RunDir, TRIALS,
     error::{At as _, StoreError},
     files::sync_dir,
-    hlog, jsonl,
-    open_log::OpenLog,
+    jsonl,
+    log_writer::{Arrived, LogWriter},
     record::TrialRecord,
     seal,
 };
 
 impl RunDir {
-    /// Records a trial: its histograms (by index of the host in the record), then its line. Both are on disk
-    /// when this returns. Returns the record as written, with edges, file names and checksums filled in.
+    /// Records a trial: completes the logs of its intervals, then writes its line. Both are on disk when this returns.
+    /// Returns the record as written, with edges, file names and checksums filled in.
     ///
     /// # Errors
-    /// A file cannot be written; earlier records are untouched.
-    pub fn append_trial(
-        &mut self,
-        mut record: TrialRecord,
-        histograms: &[(usize, Vec<Interval>)],
-    ) -> Result<TrialRecord, StoreError> {
-        let started_at = record.started_at.clone();
-        for (index, intervals) in histograms {
-            let id = record.id.clone();
-            let Some(host) = record.hosts.get_mut(*index) else { continue };
-            if intervals.is_empty() {
-                continue;
+    /// A file cannot be written, or an interval could not; earlier records are untouched.
+    pub fn append_trial(&mut self, mut record: TrialRecord) -> Result<TrialRecord, StoreError> {
+        if let Some(writer) = self.logs.take() {
+            let (writer, mut logs) = writer.finish(&record.id)?;
+            self.logs = Some(writer);
+            for host in &mut record.hosts {
+                let Some(log) = logs.remove(&host.host) else { continue };
+                (host.histograms, host.histograms_sha256) = (Some(log.name), Some(log.sha256));
+                host.intervals = log.edges;
             }
-            let (name, digest) = self.finish_log(&id, &host.host, &started_at, intervals)?;
-            (host.histograms, host.histograms_sha256) = (Some(name), Some(digest));
-            // Overwrites the caller's values, because log and edges are read together and must agree.
-            host.intervals = hlog::edges(intervals);
         }
         let path = self.path().join(TRIALS);
         let mut line = serde_json::to_vec(&record).map_err(io::Error::other).at(&path, "write it")?;
@@ -56,8 +47,6 @@ impl RunDir {
         if new {
             sync_dir(self.path())?;
         }
-        // A log without a record is of a trial that was not kept.
-        self.logs.clear();
         self.note(None)?;
         Ok(record)
     }
@@ -107,46 +96,25 @@ impl RunDir {
         Ok(unnamed)
     }
 
-    /// Writes an interval of a running trial to its log.
+    /// Adds an interval of a running trial to its log. A thread encodes and writes it; this waits while more than a few
+    /// intervals are ahead of it.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// An interval before this one could not be written.
     pub fn append_interval(
         &mut self,
         trial: &str,
         host: &str,
         started_at: &str,
-        interval: &Interval,
+        interval: Interval,
     ) -> Result<(), StoreError> {
-        let mut log = self.log(trial, host, started_at)?;
-        log.add(interval)?;
-        self.logs.push(log);
+        let writer = match self.logs.take() {
+            Some(writer) => writer,
+            None => LogWriter::start(self.path())?,
+        };
+        let (trial, host, started_at) = (trial.to_owned(), host.to_owned(), started_at.to_owned());
+        self.logs = Some(writer.add(Arrived { trial, host, started_at, interval })?);
         Ok(())
-    }
-
-    /// Completes the log of a host in a trial. Returns its name within the directory, and its checksum.
-    fn finish_log(
-        &mut self,
-        trial: &str,
-        host: &str,
-        started_at: &str,
-        intervals: &[Interval],
-    ) -> Result<(String, String), StoreError> {
-        let mut log = self.log(trial, host, started_at)?;
-        for interval in intervals.iter().skip(log.intervals()) {
-            log.add(interval)?;
-        }
-        log.finish()
-    }
-
-    /// Takes the open log of a host in a trial, or makes it.
-    fn log(&mut self, trial: &str, host: &str, started_at: &str) -> Result<OpenLog, StoreError> {
-        if let Some(open) = self.logs.iter().position(|log| log.is_of(trial, host)) {
-            return Ok(self.logs.swap_remove(open));
-        }
-        let started =
-            OffsetDateTime::parse(started_at, &Rfc3339).map_or_else(|_| SystemTime::now(), SystemTime::from);
-        OpenLog::create(self.path(), trial, host, started)
     }
 }
 

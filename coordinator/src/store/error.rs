@@ -75,6 +75,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// For the screen, with its remedy.
+    #[must_use]
+    pub fn into_report(self) -> miette::Report {
+        miette::miette!(help = self.remedy(), "{self}")
+    }
+
     /// The error of a file, or a part of it, that does not have its checksum.
     pub(crate) fn changed(path: PathBuf, place: impl Into<String>) -> Self {
         Self::Corrupt { path, place: place.into(), message: CHANGED.into() }

@@ -167,18 +167,12 @@ fn decode(deserializer: &mut Deserializer, encoded: &str) -> Result<Histogram<u6
     Ok(histogram)
 }
 
-/// The part of the intervals that goes into the record.
-pub(super) fn edges(intervals: &[Interval]) -> Vec<IntervalEdges> {
-    let bytes = |interval: &Interval| -> Vec<(Direction, u64)> {
-        interval.series.iter().map(|series| (series.direction, series.bytes)).collect()
-    };
-    intervals
-        .iter()
-        .map(|interval| IntervalEdges {
-            index: interval.index,
-            begin_ns: interval.begin_ns,
-            end_ns: interval.end_ns,
-            bytes: bytes(interval),
-        })
-        .collect()
+/// The part of an interval that goes into the record.
+pub(super) fn edges(interval: &Interval) -> IntervalEdges {
+    IntervalEdges {
+        index: interval.index,
+        begin_ns: interval.begin_ns,
+        end_ns: interval.end_ns,
+        bytes: interval.series.iter().map(|series| (series.direction, series.bytes)).collect(),
+    }
 }

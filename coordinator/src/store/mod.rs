@@ -27,6 +27,7 @@ mod hosts;
 pub mod journal;
 mod jsonl;
 mod lock;
+mod log_writer;
 mod open_log;
 pub mod record;
 mod seal;
@@ -41,7 +42,7 @@ use journal::{FORMAT, Journal, LostHost, ReturnedHost};
 pub use jsonl::Trials;
 pub use lock::Writer;
 use lock::{Lock, NotLocked};
-use open_log::OpenLog;
+use log_writer::LogWriter;
 use record::TrialRecord;
 
 /// The scenario as it was read.
@@ -67,13 +68,13 @@ pub struct RunDir {
     path: PathBuf,
     /// Held by the process that writes the run.
     lock: Option<Lock>,
-    /// The logs of the trial that runs.
-    logs: Vec<OpenLog>,
+    /// The logs of the trial that runs; `None` before its first interval.
+    logs: Option<LogWriter>,
 }
 
 impl RunDir {
     fn at(path: PathBuf) -> Self {
-        Self { path, lock: None, logs: Vec::new() }
+        Self { path, lock: None, logs: None }
     }
 
     /// Opens an existing run directory for reading.
@@ -202,14 +203,6 @@ impl RunDir {
             return Err(StoreError::OtherSchema { path, schema: format, reads: FORMAT, remedy });
         }
         self.read_json(JOURNAL).map(Some)
-    }
-
-    /// How often the figures of the run were judged, this time included; 1 unless it was continued by further trials.
-    ///
-    /// # Errors
-    /// `run.json` cannot be read.
-    pub fn looks(&self) -> Result<u32, StoreError> {
-        Ok(self.journal()?.map_or(1, |journal| journal.looks))
     }
 
     /// The checksum of a file of the directory.

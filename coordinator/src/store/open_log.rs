@@ -13,23 +13,31 @@ use sha2::{Digest as _, Sha256};
 use super::{
     HISTOGRAMS,
     error::{At as _, StoreError},
-    files::{file_name, sync_dir},
-    hlog, seal,
+    files::file_name,
+    hlog,
+    record::IntervalEdges,
+    seal,
 };
 
 /// The log of a host in a trial. Each interval is in the file when [`OpenLog::add`] returns.
 #[derive(Debug)]
 pub(super) struct OpenLog {
-    trial: String,
-    host: String,
     /// The file within the run directory.
     name: String,
     path: PathBuf,
     file: File,
     digest: Sha256,
-    /// The beginning of the first interval.
-    first_ns: Option<u64>,
-    intervals: usize,
+    edges: Vec<IntervalEdges>,
+}
+
+/// A log that is complete and on the disk.
+#[derive(Debug)]
+pub(super) struct FinishedLog {
+    /// The file within the run directory.
+    pub(super) name: String,
+    pub(super) sha256: String,
+    /// The edges of its intervals.
+    pub(super) edges: Vec<IntervalEdges>,
 }
 
 impl OpenLog {
@@ -54,29 +62,16 @@ impl OpenLog {
                 opened => break (path.clone(), opened.at(&path, "make it")?),
             }
         };
-        let (trial, host) = (trial.to_owned(), host.to_owned());
-        let (digest, first_ns, intervals) = (Sha256::new(), None, 0);
-        let mut log = Self { trial, host, name, path, file, digest, first_ns, intervals };
-        let head = hlog::head(&log.trial, &log.host, started);
-        log.write(head)?;
+        let mut log = Self { name, path, file, digest: Sha256::new(), edges: Vec::new() };
+        log.write(hlog::head(trial, host, started))?;
         Ok(log)
-    }
-
-    /// Whether it is the log of this host in this trial.
-    pub(super) fn is_of(&self, trial: &str, host: &str) -> bool {
-        (self.trial.as_str(), self.host.as_str()) == (trial, host)
-    }
-
-    /// The number of intervals in it.
-    pub(super) fn intervals(&self) -> usize {
-        self.intervals
     }
 
     /// Appends an interval.
     pub(super) fn add(&mut self, interval: &Interval) -> Result<(), StoreError> {
-        let first_ns = *self.first_ns.get_or_insert(interval.begin_ns);
+        let first_ns = self.edges.first().map_or(interval.begin_ns, |first| first.begin_ns);
         self.write(hlog::lines(interval, first_ns))?;
-        self.intervals += 1;
+        self.edges.push(hlog::edges(interval));
         Ok(())
     }
 
@@ -96,12 +91,9 @@ impl OpenLog {
         written.at(&self.path, "write it")
     }
 
-    /// Writes it to the disk. Returns its name within the run directory, and its checksum.
-    pub(super) fn finish(self) -> Result<(String, String), StoreError> {
+    /// Writes its contents to the disk. The directory is synced once for all logs.
+    pub(super) fn finish(self) -> Result<FinishedLog, StoreError> {
         self.or_remove(self.file.sync_all())?;
-        if let Some(parent) = self.path.parent() {
-            sync_dir(parent)?;
-        }
-        Ok((self.name, seal::hex(self.digest)))
+        Ok(FinishedLog { name: self.name, sha256: seal::hex(self.digest), edges: self.edges })
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    analysis::fixture::{Fixture, SCENARIO as TEXT},
+    analysis::fixture::{Fixture, SCENARIO as TEXT, keep},
     warning::RunWarning,
 };
 
@@ -40,7 +40,7 @@ fn intervals_can_be_read_back_exactly() {
     let intervals =
         vec![interval(0, &[1, 2_000, 60_000_000_000], &[7]), interval(1, &[], &[]), interval(2, &[], &[9])];
     record.id = "0099-odd/../name".into();
-    let written = fixture.run.append_trial(record, &[(0, intervals.clone())]).unwrap();
+    let written = keep(&mut fixture.run, record, vec![(0, intervals.clone())]);
     assert_eq!(written.hosts[0].histograms.as_deref(), Some("histograms/0099-odd-..-name-local.hlog"));
     let read = fixture.run.read_trials().unwrap().records.pop().unwrap();
     assert_eq!(read, written);
@@ -81,7 +81,7 @@ fn names_a_damaged_log() {
 #[test]
 fn a_repeated_trial_keeps_the_older_log() {
     let (mut fixture, record) = one_trial();
-    let again = fixture.run.append_trial(record.clone(), &[(0, vec![interval(0, &[5], &[])])]).unwrap();
+    let again = keep(&mut fixture.run, record.clone(), vec![(0, vec![interval(0, &[5], &[])])]);
     assert_eq!(again.hosts[0].histograms.as_deref(), Some("histograms/0001-sync-local-2.hlog"));
     assert_eq!(fixture.run.intervals(&record, 0).unwrap().len(), 2);
 }
@@ -95,11 +95,11 @@ fn reports_and_repairs_a_truncated_line() {
     let trials = fixture.run.read_trials().unwrap();
     assert_eq!(trials.records.len(), 1);
     assert_eq!(trials.torn, Some(RunWarning::TornRecord { line: 2 }));
-    fixture.run.append_trial(record.clone(), &[]).unwrap();
+    fixture.run.append_trial(record.clone()).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // A last line that lacks only its line end is a record.
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-    fixture.run.append_trial(record, &[]).unwrap();
+    fixture.run.append_trial(record).unwrap();
     assert_eq!(fixture.run.read_trials().unwrap().records.len(), 2);
     // Damage in the middle is an error, because no crash while appending causes it.
     fs::write(&path, [b"{}\n", &whole[..]].concat()).unwrap();

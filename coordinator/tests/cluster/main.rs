@@ -23,7 +23,7 @@ use coordinator::{
     scenario::noise::NoisePolicy,
     screen::Screen,
     stop::Stop,
-    store::record::TrialRecord,
+    store::{RunDir, StoreError, record::TrialRecord},
 };
 use fake::{Act, Fake, Running};
 use proto::{
@@ -92,24 +92,53 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
     }
 }
 
+/// Keeps records and the number of their intervals.
 #[derive(Default)]
-struct Kept(Vec<(TrialRecord, usize)>, Option<u32>);
+struct Kept {
+    trials: Vec<(TrialRecord, usize)>,
+    stopped: Option<u32>,
+    arrived: usize,
+    /// Keeps the intervals too, if there is one.
+    directory: Option<RunDir>,
+}
 
 impl TrialSink for Kept {
-    fn trial(&mut self, record: TrialRecord, intervals: &[(usize, Vec<Interval>)]) -> miette::Result<()> {
-        self.0.push((record, intervals.iter().map(|(_, intervals)| intervals.len()).sum()));
+    fn trial(&mut self, record: TrialRecord) -> miette::Result<TrialRecord> {
+        let record = match &mut self.directory {
+            Some(directory) => directory.append_trial(record).map_err(StoreError::into_report)?,
+            None => record,
+        };
+        self.trials.push((record.clone(), std::mem::take(&mut self.arrived)));
+        Ok(record)
+    }
+
+    fn interval(
+        &mut self,
+        trial: &str,
+        started_at: &str,
+        host: &str,
+        interval: Interval,
+    ) -> miette::Result<()> {
+        self.arrived += 1;
+        if let Some(directory) = &mut self.directory {
+            directory.append_interval(trial, host, started_at, interval).map_err(StoreError::into_report)?;
+        }
         Ok(())
     }
 
+    fn directory(&self) -> Option<&RunDir> {
+        self.directory.as_ref()
+    }
+
     fn stopped(&mut self, _plan: &Plan, after: u32) -> miette::Result<()> {
-        self.1 = Some(after);
+        self.stopped = Some(after);
         Ok(())
     }
 }
 
 impl Kept {
     fn ids(&self) -> Vec<&str> {
-        self.0.iter().map(|(record, _)| record.id.as_str()).collect()
+        self.trials.iter().map(|(record, _)| record.id.as_str()).collect()
     }
 }
 
@@ -119,10 +148,13 @@ async fn connect(fakes: &[&Running]) -> Result<Cluster, Vec<HostError>> {
 }
 
 async fn run(fakes: &[&Running], plan: &Plan, stop: &Stop) -> (Kept, RunOutcome) {
+    run_into(Kept::default(), fakes, plan, stop).await
+}
+
+async fn run_into(mut kept: Kept, fakes: &[&Running], plan: &Plan, stop: &Stop) -> (Kept, RunOutcome) {
     let mut cluster = connect(fakes).await.unwrap();
     cluster.open("run").await.unwrap();
     let hosts = select::resolve(plan, &cluster.labels()).unwrap();
-    let mut kept = Kept::default();
     let outcome = run_plan(
         plan,
         Recorded::nothing(plan),
@@ -148,11 +180,15 @@ async fn runs_all_trials_on_a_healthy_cluster() {
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a", "0003-b"]);
-    assert!(kept.0.iter().all(|(record, intervals)| record.counts() && *intervals == 1), "{:?}", kept.0);
+    assert!(
+        kept.trials.iter().all(|(record, intervals)| record.counts() && *intervals == 1),
+        "{:?}",
+        kept.trials
+    );
     assert_eq!(outcome, RunOutcome { recorded: 4, ..RunOutcome::default() });
     // The lease ended in order, so the next run finds the agent free.
     let (kept, _) = run(&[&fake], &plan, &nobody_stops()).await;
-    assert_eq!(kept.0.len(), 4);
+    assert_eq!(kept.trials.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,8 +206,11 @@ async fn a_run_ends_when_it_is_precise_enough() {
     plan.trials_per_cell = 6;
     plan.stopping = Some(Stopping { min: 3, until: 0.5, baseline: "a".into() });
     // The fake's trials are identical, so the intervals have no width.
-    let (kept, outcome) = run(&[&fake], &plan, &nobody_stops()).await;
-    assert_eq!((kept.0.len(), kept.1), (6, Some(3)));
+    let place = tempfile::tempdir().unwrap();
+    let directory = RunDir::create(Some(&place.path().join("run")), "fake", "").unwrap();
+    let kept = Kept { directory: Some(directory), ..Kept::default() };
+    let (kept, outcome) = run_into(kept, &[&fake], &plan, &nobody_stops()).await;
+    assert_eq!((kept.trials.len(), kept.stopped), (6, Some(3)));
     assert_eq!(outcome, RunOutcome { recorded: 6, stopped_after: Some(3), ..RunOutcome::default() });
 }
 
@@ -216,8 +255,8 @@ async fn records_a_refused_cell_once_and_runs_the_others() {
     let plan = plan(&[("a", None), ("b", None)]);
     let (kept, outcome) = run(&[&fake, &willing], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0002-a"]);
-    assert_eq!(kept.0[1].0.marks, [NOT_BUILT, "n2: not run to the end"]);
-    let refusal = kept.0[1].0.hosts[0].refusal.as_ref().unwrap();
+    assert_eq!(kept.trials[1].0.marks, [NOT_BUILT, "n2: not run to the end"]);
+    let refusal = kept.trials[1].0.hosts[0].refusal.as_ref().unwrap();
     assert!(matches!(refusal, Refusal::Engine(EngineRefusal::Ring { .. })), "{refusal:?}");
     assert_eq!((outcome.refused.len(), outcome.skipped, outcome.recorded), (1, 1, 3));
     assert_eq!((outcome.refused[0].cell, outcome.refused[0].host.as_str()), (1, "n1"));
@@ -232,7 +271,7 @@ async fn a_lost_host_stops_its_cells_only() {
     let plan = plan(&[("a", Some("n1")), ("b", Some("n2")), ("c", None)]);
     let (kept, outcome) = run(&[&dying, &healthy], &plan, &nobody_stops()).await;
     assert_eq!(kept.ids(), ["0000-a", "0001-b", "0004-b"]);
-    let (lost, intervals) = &kept.0[0];
+    let (lost, intervals) = &kept.trials[0];
     assert_eq!(*intervals, 1, "what had arrived is kept");
     assert!(lost.marks[0].starts_with("host lost (lost): the connection broke: the test cut it"), "{lost:?}");
     assert_eq!(outcome.lost_hosts[0].0, "n1");
@@ -247,11 +286,11 @@ async fn hosts_start_together_despite_delays_and_clock_offsets() {
     let late = Fake { offset_ns: offsets[1], ..Fake::new(late) }.listen().await;
     let plan = plan(&[("a", None)]);
     let (kept, _) = run(&[&quick, &late], &plan, &nobody_stops()).await;
-    assert_eq!(kept.0.len(), 2);
-    assert!(kept.0.iter().all(|(record, _)| record.counts()), "{:?}", kept.0);
+    assert_eq!(kept.trials.len(), 2);
+    assert!(kept.trials.iter().all(|(record, _)| record.counts()), "{:?}", kept.trials);
     let starts = |running: &Running| running.fake.starts.lock().unwrap().clone();
     let both = starts(&quick).into_iter().zip(starts(&late));
-    for (((_, a), (_, b)), (record, _)) in both.zip(&kept.0) {
+    for (((_, a), (_, b)), (record, _)) in both.zip(&kept.trials) {
         let (a, b) = (a.saturating_add_signed(-offsets[0]), b.saturating_add_signed(-offsets[1]));
         let clocks = record.hosts.iter().map(|host| host.clock.error_ns);
         assert!(a.abs_diff(b) <= clocks.sum(), "{a} and {b} are not the same moment");
@@ -385,13 +424,13 @@ async fn interrupt(act: Act) -> (Kept, RunOutcome, Running, Duration) {
 async fn keeps_an_interrupted_trial_as_cut_short() {
     let (kept, outcome, ..) = interrupt(Act::RunUntilCancelled).await;
     assert!(outcome.interrupted && outcome.lost_hosts.is_empty() && outcome.refused.is_empty());
-    assert_eq!(kept.0[0].0.marks, ["interrupted: cut short"]);
+    assert_eq!(kept.trials[0].0.marks, ["interrupted: cut short"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interruption_while_preparing_records_nothing() {
     let (kept, outcome, fake, _) = interrupt(Act::PrepareForEver).await;
-    assert_eq!((kept.0.len(), outcome.interrupted, outcome.refused.len()), (0, true, 0));
+    assert_eq!((kept.trials.len(), outcome.interrupted, outcome.refused.len()), (0, true, 0));
     assert_eq!(*fake.fake.asked.lock().unwrap(), ["prepare 0000-a", "cancel 0000-a"]);
 }
 

@@ -19,7 +19,7 @@ fn two() -> Plan {
 async fn ran(act: Act, plan: &Plan) -> (Vec<TrialRecord>, RunOutcome) {
     let fake = Fake::new(act).listen().await;
     let (kept, outcome) = run(&[&fake], plan, &nobody_stops()).await;
-    (kept.0.into_iter().map(|(record, _)| record).collect(), outcome)
+    (kept.trials.into_iter().map(|(record, _)| record).collect(), outcome)
 }
 
 fn ids(records: &[TrialRecord]) -> Vec<&str> {
@@ -63,7 +63,7 @@ async fn names_the_noisy_host() {
     let (quiet, noisy) =
         (Fake::new(Act::Run).listen().await, Fake::new(Act::Noisy("0001-b", 1)).listen().await);
     let (kept, outcome) = run(&[&quiet, &noisy], &two(), &nobody_stops()).await;
-    let marks = &kept.0[1].0.marks;
+    let marks = &kept.trials[1].0.marks;
     assert!(marks.len() == 1 && marks[0].starts_with("n2: noisy (steal): "), "{marks:?}");
     assert_eq!((outcome.marked, outcome.repeated), (1, 1));
 }

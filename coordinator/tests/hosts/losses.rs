@@ -92,14 +92,17 @@ fn waits_for_a_host_that_comes_back_and_repeats_the_trial() {
     one_trial_ended(&lab);
     b.process.signal(Signal::KILL);
     b.process.wait();
-    until("the loss is recorded", || std::fs::read_to_string(lab.path("run/run.json")).unwrap().contains("\"lost\":[{"));
+    until("the loss is recorded", || {
+        std::fs::read_to_string(lab.path("run/run.json")).unwrap().contains("\"lost\":[{")
+    });
     let again = Agent::start_at(&b.address);
     let code = run.wait();
     let summary = lab.summary("run");
     assert!(code == 0 || code == 4, "{code}: {summary}");
     let cells = rows(&summary, "all");
     assert_eq!((run_to_the_end(cells[0]), &cells[0]["coverage"]), (3, &json!({"hosts": 2, "of": 2})));
-    let codes: Vec<&str> = summary["warnings"].as_array().unwrap().iter().filter_map(|w| w["code"].as_str()).collect();
+    let codes: Vec<&str> =
+        summary["warnings"].as_array().unwrap().iter().filter_map(|w| w["code"].as_str()).collect();
     assert!(codes.contains(&"host-returned") && !codes.contains(&"run-lost-host"), "{codes:?}");
     drop(again);
 }
@@ -118,9 +121,16 @@ fn goes_on_without_a_lost_host() {
     assert!(code == 0 || code == 4, "{code}: {summary}");
     let cells = rows(&summary, "all");
     assert_eq!((run_to_the_end(cells[0]), &cells[0]["coverage"]), (3, &json!({"hosts": 2, "of": 3})));
-    assert_eq!(cells.iter().map(|cell| cell["host"].as_str()).collect::<Vec<_>>(), [None, Some("a"), Some("b")]);
+    assert_eq!(
+        cells.iter().map(|cell| cell["host"].as_str()).collect::<Vec<_>>(),
+        [None, Some("a"), Some("b")]
+    );
     // A report of the same data agrees.
-    let report = std::process::Command::new(bin("coordinator")).args(["report"]).arg(lab.path("run")).output().unwrap();
+    let report = std::process::Command::new(bin("coordinator"))
+        .args(["report"])
+        .arg(lab.path("run"))
+        .output()
+        .unwrap();
     assert_eq!(report.status.code(), Some(code));
     assert!(String::from_utf8_lossy(&report.stdout).contains("all (2 of 3 hosts)"), "{report:?}");
 }
@@ -158,7 +168,12 @@ fn a_stuck_lease_is_shown_and_released() {
     let mut run = lab.spawn(&["--inventory", "cluster.yaml", "--out", "run"]);
     let agents = |more: &[&str]| {
         let mut command = std::process::Command::new(bin("coordinator"));
-        let output = command.args(["agents", "--inventory"]).arg(lab.path("cluster.yaml")).args(more).output().unwrap();
+        let output = command
+            .args(["agents", "--inventory"])
+            .arg(lab.path("cluster.yaml"))
+            .args(more)
+            .output()
+            .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     };

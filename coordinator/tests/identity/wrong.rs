@@ -57,7 +57,11 @@ fn an_agent_refuses_wrong_coordinators() {
     });
     ask(&purpose).is_refused(
         "certificate-role",
-        &["refuses this coordinator's certificate", "`coordinator pki coordinator NAME`"],
+        &[
+            "refuses this coordinator's certificate",
+            "is not client authentication",
+            "`coordinator pki coordinator NAME`",
+        ],
     );
 
     lab.pki(&["coordinator", "mallory"]);

@@ -97,6 +97,9 @@ fn of_coordinator(alert: Alert, address: String, own: Option<&CertificateDer<'_>
         Alert::UnknownCA | Alert::DecryptError => Refused::CertificateOfAnotherCa { holder, address },
         Alert::UnsupportedCertificate | Alert::CertificateUnknown | Alert::AccessDenied => {
             let why = match own.map(Identity::of) {
+                Some(Ok(_)) if alert == Alert::UnsupportedCertificate => {
+                    "its purpose (extended key usage) is not client authentication".to_owned()
+                }
                 Some(Ok(identity)) => format!("it is for {identity}; the agent may be of another lab"),
                 Some(Err(error)) => error.to_string(),
                 None => "the agent gives no reason".to_owned(),

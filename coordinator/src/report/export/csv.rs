@@ -63,7 +63,6 @@ fn identity(set: &ComparisonSet, cell: &CellSummary) -> Vec<Field> {
         ("arm", cell.arm.clone()),
         ("host", cell.host.clone().unwrap_or_default()),
         ("hosts", cell.hosts.join(";")),
-        ("coverage", cell.coverage.map_or_else(String::new, |of| format!("{}/{}", of.hosts, of.of))),
     ];
     fields.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -20,8 +20,7 @@ fn reached(fixture: &Fixture) -> Option<u32> {
     let mut precision = PrecisionTracker::new(&fixture.plan);
     let records = fixture.run.read_trials().unwrap().records;
     for (index, record) in records.iter().enumerate() {
-        let of = |host| (host, fixture.run.intervals(record, host).unwrap());
-        precision.add(record, &(0..record.hosts.len()).map(of).collect::<Vec<_>>());
+        precision.add(record, &fixture.run).unwrap();
         let complete = records.get(index + 1).is_none_or(|next| next.block != record.block);
         if complete && precision.is_reached(record.block) {
             return Some(record.block);
