@@ -6,18 +6,12 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use proto::{counters::Counters as _, outcome::Direction, trial::Measure};
 
-use super::{
-    latest, merge, trials,
-    window::{self, HostEdges},
-};
+use super::{latest, merge, packed::PackedWork, trials};
 use crate::{
-    metric::trial::{Costs, Work},
+    metric::trial::Costs,
     params::Params,
     plan::Plan,
-    store::{
-        RunDir, StoreError,
-        record::{HostTrial, TrialRecord},
-    },
+    store::{RunDir, StoreError, record::TrialRecord},
     warning::KeptOut,
 };
 
@@ -44,7 +38,7 @@ pub struct TrialRow {
     pub clock_error_ns: u64,
     /// The work within the common window of all hosts; for a trial that does not count, in all intervals that arrived.
     /// `None` without an interval.
-    pub work: Option<Work>,
+    pub work: Option<PackedWork>,
     /// The costs over the host's whole window; `None` if the host did not finish.
     pub costs: Option<Costs>,
 }
@@ -110,7 +104,11 @@ pub fn rows(run: &RunDir) -> Result<Vec<TrialRow>, StoreError> {
         for (index, host) in record.hosts.iter().enumerate() {
             let work = match works.remove(&host.host) {
                 Some(work) => Some(work),
-                None => merge::host(&run.intervals(record, index)?),
+                None => {
+                    let mut sum = merge::Sum::default();
+                    run.each_interval(record, index, |interval| sum.add(&interval))?;
+                    sum.finish().as_ref().map(PackedWork::from)
+                }
             };
             rows.push(TrialRow {
                 id: record.id.clone(),
@@ -170,27 +168,30 @@ pub fn totals(plan: &Plan, run: &RunDir) -> Result<Vec<CellTotals>, StoreError> 
 
 impl CellTotals {
     fn add(&mut self, run: &RunDir, record: &TrialRecord, workers: u64) -> Result<(), StoreError> {
-        let edges = |host: &HostTrial| HostEdges {
-            clock: host.clock,
-            edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
-        };
-        let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
+        let selection = trials::selection(record);
         let mut rates: BTreeMap<Direction, (f64, f64)> = BTreeMap::new();
         let mut longest = 0;
         for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
-            let intervals = run.intervals(record, index)?;
-            let chosen: Vec<_> = chosen.iter().filter_map(|chosen| intervals.get(*chosen)).collect();
-            let ns: u64 =
-                chosen.iter().map(|interval| interval.end_ns.saturating_sub(interval.begin_ns)).sum();
+            let mut own: BTreeMap<Direction, (u64, u64)> = BTreeMap::new();
+            let mut ns = 0;
+            trials::each_chosen(run, record, index, chosen, |interval| {
+                ns += interval.end_ns.saturating_sub(interval.begin_ns);
+                for series in &interval.series {
+                    let totals =
+                        self.directions.entry(series.direction).or_insert_with(DirectionTotals::none);
+                    totals.bytes += series.bytes;
+                    merge::add(&mut totals.latency, &series.latency);
+                    merge::add_some(&mut totals.service, series.service.as_ref());
+                    let (ops, bytes) = own.entry(series.direction).or_default();
+                    *ops += series.latency.len();
+                    *bytes += series.bytes;
+                }
+            })?;
             longest = longest.max(ns);
-            for series in chosen.iter().flat_map(|interval| &interval.series) {
-                let totals = self.directions.entry(series.direction).or_insert_with(DirectionTotals::none);
-                totals.bytes += series.bytes;
-                merge::add(&mut totals.latency, &series.latency);
-                merge::add_some(&mut totals.service, series.service.as_ref());
-                let (ops, bytes) = rates.entry(series.direction).or_default();
-                *ops += series.latency.len() as f64 * 1e9 / ns.max(1) as f64;
-                *bytes += series.bytes as f64 * 1e9 / ns.max(1) as f64;
+            for (direction, (ops, bytes)) in own {
+                let rate = |count: u64| count as f64 * 1e9 / ns.max(1) as f64;
+                let sums = rates.entry(direction).or_default();
+                *sums = (sums.0 + rate(ops), sums.1 + rate(bytes));
             }
             if let Some(finished) = &host.finished {
                 self.worker_ns += workers * finished.window.end_ns.saturating_sub(finished.window.begin_ns);

@@ -22,50 +22,76 @@ impl Work {
     }
 }
 
-/// The result of a host: operations and bytes over the summed duration of its intervals. `None` if that is zero.
-#[must_use]
-pub fn host<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Option<Work> {
-    let mut latency = proto::histogram::empty();
-    let (mut service, mut sync) = (None, None);
-    let (mut bytes, mut duration_ns) = (0u64, 0u64);
-    let (mut urgent, mut urgent_bytes) = (None, 0u64);
-    for interval in intervals {
-        duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
+/// The sum of a host's intervals, added one at a time.
+#[derive(Debug)]
+pub struct Sum {
+    latency: Histogram<u64>,
+    service: Option<Histogram<u64>>,
+    sync: Option<Histogram<u64>>,
+    urgent: Option<Histogram<u64>>,
+    bytes: u64,
+    urgent_bytes: u64,
+    duration_ns: u64,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self {
+            latency: proto::histogram::empty(),
+            service: None,
+            sync: None,
+            urgent: None,
+            bytes: 0,
+            urgent_bytes: 0,
+            duration_ns: 0,
+        }
+    }
+}
+
+impl Sum {
+    /// Adds an interval.
+    pub fn add(&mut self, interval: &Interval) {
+        self.duration_ns += interval.end_ns.saturating_sub(interval.begin_ns);
         for series in &interval.series {
             if series.direction.kind() == Kind::Sync {
-                add_some(&mut sync, Some(&series.latency));
+                add_some(&mut self.sync, Some(&series.latency));
                 continue;
             }
             if series.direction.lane() == Lane::Urgent && !series.latency.is_empty() {
-                urgent_bytes += series.bytes;
-                add_some(&mut urgent, Some(&series.latency));
+                self.urgent_bytes += series.bytes;
+                add_some(&mut self.urgent, Some(&series.latency));
             }
-            bytes += series.bytes;
-            add(&mut latency, &series.latency);
-            add_some(&mut service, series.service.as_ref());
+            self.bytes += series.bytes;
+            add(&mut self.latency, &series.latency);
+            add_some(&mut self.service, series.service.as_ref());
         }
     }
-    let seconds = duration_ns as f64 / 1e9;
-    (duration_ns > 0).then(|| Work {
-        iops: latency.len() as f64 / seconds,
-        bytes_per_s: bytes as f64 / seconds,
-        syncs_per_s: sync.as_ref().map_or(0.0, |sync| sync.len() as f64 / seconds),
-        sync,
-        latency,
-        service,
-        urgent: urgent.map(|latency| Part {
-            iops: latency.len() as f64 / seconds,
-            bytes_per_s: urgent_bytes as f64 / seconds,
-            latency,
-        }),
-    })
+
+    /// The result: operations and bytes over the summed duration of the intervals. `None` if that is zero.
+    #[must_use]
+    pub fn finish(self) -> Option<Work> {
+        let seconds = self.duration_ns as f64 / 1e9;
+        (self.duration_ns > 0).then(|| Work {
+            iops: self.latency.len() as f64 / seconds,
+            bytes_per_s: self.bytes as f64 / seconds,
+            syncs_per_s: self.sync.as_ref().map_or(0.0, |sync| sync.len() as f64 / seconds),
+            sync: self.sync,
+            latency: self.latency,
+            service: self.service,
+            urgent: self.urgent.map(|latency| Part {
+                iops: latency.len() as f64 / seconds,
+                bytes_per_s: self.urgent_bytes as f64 / seconds,
+                latency,
+            }),
+        })
+    }
 }
 
 /// The result of several hosts together: rates and histograms are added. `None` without a host.
 #[must_use]
-pub fn hosts<'a>(parts: impl IntoIterator<Item = &'a Work>) -> Option<Work> {
+pub fn hosts(parts: impl IntoIterator<Item = Work>) -> Option<Work> {
     let mut parts = parts.into_iter();
-    let mut sum = parts.next()?.clone();
+    let mut sum = parts.next()?;
     for part in parts {
         sum.iops += part.iops;
         sum.bytes_per_s += part.bytes_per_s;
@@ -122,6 +148,12 @@ mod tests {
 
     use super::*;
 
+    fn host(intervals: &[Interval]) -> Option<Work> {
+        let mut sum = Sum::default();
+        intervals.iter().for_each(|interval| sum.add(interval));
+        sum.finish()
+    }
+
     fn interval(index: u32, duration_ns: u64, reads: &[u64], writes: &[u64]) -> Interval {
         let series = |direction, values: &[u64]| {
             let mut latency = proto::histogram::empty();
@@ -142,7 +174,7 @@ mod tests {
         let fast = host(&[interval(0, 500_000_000, &[10; 50], &[20; 50])]).unwrap();
         let slow = host(&[interval(0, 1_000_000_000, &[10; 10], &[])]).unwrap();
         assert_eq!((fast.iops, slow.iops), (200.0, 10.0));
-        let both = hosts([&fast, &slow]).unwrap();
+        let both = hosts([fast, slow]).unwrap();
         assert_eq!((both.iops, both.bytes_per_s, both.latency.len()), (210.0, 210.0 * 4096.0, 110));
         assert!(host(&[]).is_none() && hosts([]).is_none());
     }
@@ -162,7 +194,7 @@ mod tests {
         let none = host(&[interval(0, 500_000_000, &[10; 50], &[])]).unwrap();
         assert!(none.urgent.is_none());
         assert_eq!((none.bulk().iops, none.bulk().latency.len()), (100.0, 50), "all are bulk");
-        for both in [hosts([&none, &one]).unwrap(), hosts([&one, &none]).unwrap()] {
+        for both in [hosts([none.clone(), one.clone()]).unwrap(), hosts([one, none]).unwrap()] {
             let bulk = both.bulk();
             assert_eq!((both.urgent.unwrap().iops, bulk.iops, bulk.latency.len()), (8.0, 220.0, 110));
             assert_eq!(bulk.bytes_per_s, 220.0 * 4096.0);
@@ -182,7 +214,7 @@ mod tests {
         ) {
             let works: Vec<Work> =
                 groups.iter().map(|group| host(&[interval(0, 1_000_000_000, group, &[])]).unwrap()).collect();
-            let merged = hosts(&works).unwrap();
+            let merged = hosts(works).unwrap();
             let mut all: Vec<u64> = groups.concat();
             all.sort_unstable();
             prop_assert_eq!(merged.latency.len(), all.len() as u64);

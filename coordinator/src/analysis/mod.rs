@@ -40,6 +40,7 @@ pub mod measured;
 pub mod merge;
 pub mod noise;
 mod one_machine;
+pub mod packed;
 pub mod placement;
 pub mod run_diff;
 mod start;
@@ -237,20 +238,16 @@ fn gather<'a>(
             (Measure::Audit, true) => audits.push(*record),
             (Measure::Audit, false) => {}
             (Measure::Timed, false) => counts.marked += 1,
-            (Measure::Timed, true) => {
-                let intervals = trials::intervals(run, record)?;
-                match trials::sample_of(record, &intervals) {
-                    Ok(sample) => {
-                        counts.complete += 1;
-                        trials::lay(&mut timeline, &sample, &intervals);
-                        samples.push(sample);
-                    }
-                    Err(why) => {
-                        counts.marked += 1;
-                        warnings.trial_kept_out(record, vec![why]);
-                    }
+            (Measure::Timed, true) => match trials::sample_and_lay(run, record, &mut timeline)? {
+                Ok(sample) => {
+                    counts.complete += 1;
+                    samples.push(sample);
                 }
-            }
+                Err(why) => {
+                    counts.marked += 1;
+                    warnings.trial_kept_out(record, vec![why]);
+                }
+            },
         }
     }
     let (ran, of) = (hosts_of(cell, &records, hosts), coverage::selected(cell, hosts).count());

@@ -29,14 +29,14 @@ pub fn curve(latency: &Histogram<u64>) -> Vec<CurvePoint> {
 }
 
 /// Trials merged interval by interval.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Timeline {
     slots: Vec<Slot>,
     /// Intervals in a slot.
     stride: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     latency: Histogram<u64>,
     /// Operations and their time in nanoseconds, by host.
@@ -52,35 +52,12 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Adds the intervals of a host within the common window of a trial, in order.
-    pub(super) fn add(&mut self, host: &str, intervals: &[&Interval]) {
-        let Some(first) = intervals.first() else { return };
-        while intervals.len() > MAX_POINTS * self.stride {
+    /// Makes room for a host's intervals within the common window of a trial, to be added in order.
+    pub(super) fn part<'a>(&'a mut self, host: &'a str, count: usize) -> HostPart<'a> {
+        while count > MAX_POINTS * self.stride {
             self.halve();
         }
-        for (index, interval) in intervals.iter().enumerate() {
-            let at = index / self.stride;
-            if at == self.slots.len() {
-                self.slots.push(Slot {
-                    latency: proto::histogram::empty(),
-                    hosts: BTreeMap::new(),
-                    ends: (0, 0),
-                });
-            }
-            let slot = &mut self.slots[at];
-            let done = slot.hosts.entry(host.to_owned()).or_default();
-            done.1 += interval.end_ns.saturating_sub(interval.begin_ns);
-            // Syncs do not count as operations.
-            for series in interval.series.iter().filter(|series| series.direction != Direction::Sync) {
-                done.0 += series.latency.len();
-                merge::add(&mut slot.latency, &series.latency);
-            }
-            let last_of_slot = (index + 1) % self.stride == 0 || index + 1 == intervals.len();
-            if last_of_slot {
-                slot.ends.0 += interval.end_ns.saturating_sub(first.begin_ns);
-                slot.ends.1 += 1;
-            }
-        }
+        HostPart { timeline: self, host, count, index: 0, begin_ns: 0 }
     }
 
     /// Merges neighbouring slots.
@@ -112,6 +89,46 @@ impl Timeline {
     }
 }
 
+/// The intervals of a host in a trial.
+#[derive(Debug)]
+pub(super) struct HostPart<'a> {
+    timeline: &'a mut Timeline,
+    host: &'a str,
+    count: usize,
+    /// Of the next interval.
+    index: usize,
+    /// The begin of the first.
+    begin_ns: u64,
+}
+
+impl HostPart<'_> {
+    /// Adds the next interval.
+    pub(super) fn add(&mut self, interval: &Interval) {
+        let (index, stride) = (self.index, self.timeline.stride);
+        if index == 0 {
+            self.begin_ns = interval.begin_ns;
+        }
+        self.index += 1;
+        let slots = &mut self.timeline.slots;
+        if index / stride == slots.len() {
+            slots.push(Slot { latency: proto::histogram::empty(), hosts: BTreeMap::new(), ends: (0, 0) });
+        }
+        let Some(slot) = slots.get_mut(index / stride) else { return };
+        let done = slot.hosts.entry(self.host.to_owned()).or_default();
+        done.1 += interval.end_ns.saturating_sub(interval.begin_ns);
+        // Syncs do not count as operations.
+        for series in interval.series.iter().filter(|series| series.direction != Direction::Sync) {
+            done.0 += series.latency.len();
+            merge::add(&mut slot.latency, &series.latency);
+        }
+        let last_of_slot = self.index.is_multiple_of(stride) || self.index == self.count;
+        if last_of_slot {
+            slot.ends.0 += interval.end_ns.saturating_sub(self.begin_ns);
+            slot.ends.1 += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proto::outcome::Series;
@@ -128,7 +145,8 @@ mod tests {
     }
 
     fn add(timeline: &mut Timeline, host: &str, intervals: &[Interval]) {
-        timeline.add(host, &intervals.iter().collect::<Vec<_>>());
+        let mut part = timeline.part(host, intervals.len());
+        intervals.iter().for_each(|interval| part.add(interval));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use proto::{outcome::Interval, trial::Measure};
 
 use super::{
     merge,
+    packed::PackedWork,
     timeline::Timeline,
     window::{self, HostEdges, Selection},
 };
@@ -27,11 +28,18 @@ pub(crate) struct Sample {
     pub(super) selection: Selection,
 }
 
+impl Sample {
+    /// The work of the hosts together.
+    pub(super) fn merged(&self) -> Option<Work> {
+        merge::hosts(self.hosts.iter().map(|host| host.work.unpack()))
+    }
+}
+
 /// The part of one host in a trial that counts.
 #[derive(Clone, Debug)]
 pub(crate) struct HostSample {
     pub(super) host: String,
-    pub(crate) work: Work,
+    pub(crate) work: PackedWork,
     pub(super) costs: Costs,
 }
 
@@ -76,41 +84,61 @@ pub(super) fn faults(record: &TrialRecord, of: &HostTrial) -> Vec<KeptOut> {
 
 /// Reads a timed trial that has no reason to be kept out. The inner error is a reason found in its intervals.
 pub(crate) fn sample(run: &RunDir, record: &TrialRecord) -> Result<Result<Sample, KeptOut>, StoreError> {
-    Ok(sample_of(record, &intervals(run, record)?))
+    sample_and_lay(run, record, &mut Timeline::default())
 }
 
-/// Reads the intervals of a trial, by host.
-pub(super) fn intervals(run: &RunDir, record: &TrialRecord) -> Result<Vec<Vec<Interval>>, StoreError> {
-    (0..record.hosts.len()).map(|host| run.intervals(record, host)).collect()
-}
-
-/// Adds the chosen intervals of a trial to the timeline of its cell.
-pub(super) fn lay(timeline: &mut Timeline, sample: &Sample, intervals: &[Vec<Interval>]) {
-    for ((host, chosen), intervals) in sample.hosts.iter().zip(&sample.selection.chosen).zip(intervals) {
-        let chosen: Vec<&Interval> = chosen.iter().filter_map(|index| intervals.get(*index)).collect();
-        timeline.add(&host.host, &chosen);
+/// The same, and adds the trial to the timeline of its cell if it counts.
+pub(super) fn sample_and_lay(
+    run: &RunDir,
+    record: &TrialRecord,
+    timeline: &mut Timeline,
+) -> Result<Result<Sample, KeptOut>, StoreError> {
+    let selection = selection(record);
+    let mut laid = timeline.clone();
+    let mut hosts = Vec::with_capacity(record.hosts.len());
+    for (index, (host, chosen)) in record.hosts.iter().zip(&selection.chosen).enumerate() {
+        let mut sum = merge::Sum::default();
+        let mut part = laid.part(&host.host, chosen.len());
+        each_chosen(run, record, index, chosen, |interval| {
+            sum.add(&interval);
+            part.add(&interval);
+        })?;
+        match (sum.finish(), host.finished.as_ref().map(Costs::of)) {
+            (Some(work), _) if work.latency.is_empty() => {
+                return Ok(Err(KeptOut::NoOperation { host: host.host.clone() }));
+            }
+            (Some(work), Some(costs)) => {
+                hosts.push(HostSample { host: host.host.clone(), work: PackedWork::from(&work), costs });
+            }
+            _ => return Ok(Err(KeptOut::OutsideWindow { host: host.host.clone() })),
+        }
     }
+    *timeline = laid;
+    Ok(Ok(Sample { block: record.block, hosts, selection }))
 }
 
-/// The sample of a trial from its intervals, by host.
-pub(super) fn sample_of(record: &TrialRecord, intervals: &[Vec<Interval>]) -> Result<Sample, KeptOut> {
+/// The intervals of a trial within the common window of its hosts.
+pub(super) fn selection(record: &TrialRecord) -> Selection {
     let edges = |host: &HostTrial| HostEdges {
         clock: host.clock,
         edges: host.intervals.iter().map(|edges| (edges.begin_ns, edges.end_ns)).collect(),
     };
-    let selection = window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>());
-    let mut hosts = Vec::with_capacity(record.hosts.len());
-    for ((host, chosen), intervals) in record.hosts.iter().zip(&selection.chosen).zip(intervals) {
-        let work = merge::host(chosen.iter().filter_map(|chosen| intervals.get(*chosen)));
-        match (work, host.finished.as_ref().map(Costs::of)) {
-            (Some(work), _) if work.latency.is_empty() => {
-                return Err(KeptOut::NoOperation { host: host.host.clone() });
-            }
-            (Some(work), Some(costs)) => {
-                hosts.push(HostSample { host: host.host.clone(), work, costs });
-            }
-            _ => return Err(KeptOut::OutsideWindow { host: host.host.clone() }),
+    window::select(&record.hosts.iter().map(edges).collect::<Vec<_>>())
+}
+
+/// Passes the chosen intervals of a host to `visit`. `chosen` are their indices, in order.
+pub(super) fn each_chosen(
+    run: &RunDir,
+    record: &TrialRecord,
+    host: usize,
+    chosen: &[usize],
+    mut visit: impl FnMut(Interval),
+) -> Result<(), StoreError> {
+    let (mut index, mut chosen) = (0, chosen.iter().peekable());
+    run.each_interval(record, host, |interval| {
+        if chosen.next_if_eq(&&index).is_some() {
+            visit(interval);
         }
-    }
-    Ok(Sample { block: record.block, hosts, selection })
+        index += 1;
+    })
 }

@@ -256,7 +256,7 @@ impl Warnings {
         }
         // The two counts cover the same time only if every interval was used.
         for host in data.samples.iter().filter(|s| !s.selection.trimmed).flat_map(|sample| &sample.hosts) {
-            let (intervals, counted) = (host.work.latency.len(), host.costs.ops());
+            let (intervals, counted) = (host.work.ops(), host.costs.ops());
             if differ(intervals, counted) {
                 let arm = data.cell.arm.clone();
                 self.add(Some(&host.host), CountWarning::IntervalsDisagree { arm, intervals, host: counted });

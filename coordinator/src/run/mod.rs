@@ -2,6 +2,7 @@
 
 mod driver;
 pub mod host_changes;
+pub mod live;
 mod losses;
 mod marks;
 pub mod precision;
@@ -10,7 +11,6 @@ pub mod recorded;
 pub mod refusal;
 mod refused_cells;
 pub mod repeats;
-mod totals;
 mod watcher;
 
 use std::ops::ControlFlow;

@@ -62,8 +62,9 @@ impl<'a> PrecisionTracker<'a> {
         let Ok(sample) = trials::sample(run, record)? else { return Ok(()) };
         let mut value = Value { iops: 0.0, latency: (0.0, 0) };
         for host in &sample.hosts {
-            let latency = &host.work.latency;
-            value.iops += host.work.iops;
+            let work = host.work.unpack();
+            let latency = &work.latency;
+            value.iops += work.iops;
             value.latency.0 += latency.mean() * latency.len() as f64;
             value.latency.1 += latency.len();
         }

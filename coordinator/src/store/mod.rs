@@ -27,6 +27,7 @@ mod hosts;
 pub mod journal;
 mod jsonl;
 mod lock;
+mod log_reader;
 mod log_writer;
 mod open_log;
 pub mod record;
@@ -275,15 +276,21 @@ impl RunDir {
         })
     }
 
-    /// The intervals of a host (by its index in the record): edges and bytes from the record, histograms from
-    /// the interval log. The log must name the trial and the host, and have the checksum in the record, or contain as
-    /// many operations as the host counted if an earlier release recorded no checksum.
+    /// Passes the intervals of a host (by its index in the record) to `visit`, in order: edges and bytes from the record,
+    /// histograms from the interval log. The log must name the trial and the host, and have the checksum in the record, or
+    /// contain as many operations as the host counted if an earlier release recorded no checksum. Nothing is passed on of a
+    /// log with another checksum; other damage is found when it is reached.
     ///
     /// # Errors
     /// The log cannot be read or does not match the record.
-    pub fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
-        let Some(host) = trial.hosts.get(host) else { return Ok(Vec::new()) };
-        let Some(name) = &host.histograms else { return Ok(Vec::new()) };
+    pub fn each_interval(
+        &self,
+        trial: &TrialRecord,
+        host: usize,
+        mut visit: impl FnMut(Interval),
+    ) -> Result<(), StoreError> {
+        let Some(host) = trial.hosts.get(host) else { return Ok(()) };
+        let Some(name) = &host.histograms else { return Ok(()) };
         let path = self.path.join(name);
         if !is_log(Path::new(name)) {
             return Err(StoreError::Corrupt {
@@ -292,15 +299,15 @@ impl RunDir {
                 message: format!("trial {} names a file outside of {HISTOGRAMS}/", trial.id),
             });
         }
-        let text = fs::read(&path).at(&path, "read it")?;
-        if host.histograms_sha256.as_ref().is_some_and(|known| seal::sha256(&text) != *known) {
-            return Err(StoreError::changed(path, "contents"));
-        }
-        hlog::read(&text, trial, host).map_err(|(place, message)| StoreError::Corrupt {
-            path,
-            place,
-            message,
-        })
+        log_reader::read(&path, trial, host, &mut visit)
+    }
+
+    /// All intervals of a host.
+    #[cfg(test)]
+    pub(crate) fn intervals(&self, trial: &TrialRecord, host: usize) -> Result<Vec<Interval>, StoreError> {
+        let mut intervals = Vec::new();
+        self.each_interval(trial, host, |interval| intervals.push(interval))?;
+        Ok(intervals)
     }
 }
 

@@ -190,8 +190,8 @@ impl RunDir {
             if !named.insert(log.clone()) {
                 verified.findings.push(Finding::SharedLog { line, log: log.clone() });
             }
-            match self.intervals(record, index) {
-                Ok(_) => verified.logs += 1,
+            match self.each_interval(record, index, drop) {
+                Ok(()) => verified.logs += 1,
                 Err(error) => verified.findings.push(Finding::File(error)),
             }
         }

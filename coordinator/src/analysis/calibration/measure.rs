@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use proto::trial::Measure;
 
-use super::{
-    super::{merge, trials},
-    POWER, RESOLUTION, SCHEMA,
-    stats::spread,
-};
+use super::{super::trials, POWER, RESOLUTION, SCHEMA, stats::spread};
 use crate::{
     metric::{
         COMPARED, Compared,
@@ -110,7 +106,7 @@ fn values(run: &RunDir, record: &TrialRecord) -> Result<Option<Values>, StoreErr
         return Ok(None);
     }
     let Ok(sample) = trials::sample(run, record)? else { return Ok(None) };
-    let Some(work) = merge::hosts(sample.hosts.iter().map(|host| &host.work)) else { return Ok(None) };
+    let Some(work) = sample.merged() else { return Ok(None) };
     let costs = Costs::sum(sample.hosts.iter().map(|host| &host.costs));
     let trial = Trial { work: Some(&work), bulk: None, costs: Some(&costs) };
     Ok(Some(calibrated().map(|compared| compared.metric.in_trial(&trial)).collect()))

@@ -93,7 +93,7 @@ impl CellData<'_> {
 
     /// Whether an urgent operation completed on any host. Otherwise bulk operations are not shown separately.
     fn any_urgent(&self) -> bool {
-        self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.urgent.is_some())
+        self.samples.iter().flat_map(|sample| &sample.hosts).any(|host| host.work.any_urgent())
     }
 
     fn host_trials(

@@ -38,7 +38,7 @@ impl Sums {
         for sample in &data.samples {
             let in_scope = |host: &str| scope.is_none_or(|scope| scope == host);
             let hosts = || sample.hosts.iter().filter(|host| in_scope(&host.host));
-            let Some(work) = merge::hosts(hosts().map(|host| &host.work)) else { continue };
+            let Some(work) = merge::hosts(hosts().map(|host| host.work.unpack())) else { continue };
             sums.blocks.push(sample.block);
             sums.iops.push(work.iops);
             sums.bandwidth.push(work.bytes_per_s);

@@ -60,7 +60,8 @@ fn after() -> Vec<&'static str> {
 
 fn values(row: &TrialRow) -> Vec<String> {
     // Probes slow audits down, so their rates and latencies are left out.
-    let work = row.work.as_ref().filter(|_| row.measure == Measure::Timed);
+    let unpacked = row.work.as_ref().filter(|_| row.measure == Measure::Timed).map(|work| work.unpack());
+    let work = unpacked.as_ref();
     let trial = Trial { work, bulk: None, costs: row.costs.as_ref() };
     let metrics = metric::all().filter(|metric| metric.trials_csv.is_some());
     let reasons: Vec<String> = row.kept_out.iter().map(ToString::to_string).collect();
