@@ -175,7 +175,21 @@ flat! {
         /// Other activity on the host; in a timed trial whose window was long enough for two readings.
         #[serde(default)]
         noise: Option<Noise>,
+        /// When the threads passed the start line; absent in results of earlier releases, and if none passed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<Release>,
     }
+}
+
+/// When the start line of a host opened, in nanoseconds of its monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When the request to start arrived.
+    pub armed_ns: u64,
+    /// When the first thread of the trial passed.
+    pub first_ns: u64,
+    /// When the last one passed.
+    pub last_ns: u64,
 }
 
 impl Finished {

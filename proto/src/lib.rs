@@ -64,7 +64,8 @@ pub mod wire {
 /// * 3: busy waits.
 /// * 4: urgent requests.
 /// * 5: trials and results as JSON bodies.
-pub const PROTOCOL_VERSION: u32 = 5;
+/// * 6: the holder of the lease, and its release.
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// The longest gRPC message that either end accepts, in bytes. An interval with its histograms stays below 1 MiB
 /// ([`histogram`]); a body is limited by [`payload::MAX_BODY_BYTES`].
@@ -74,5 +75,5 @@ pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 pub const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The time limit for the answer to a ping. The agent's runtime answers on a separate CPU, so a host with busy workers
-/// does not appear dead.
-pub const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+/// does not appear dead. A host that is stopped for 10 s survives; a dead one is noticed within 20 s of its last message.
+pub const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(14);

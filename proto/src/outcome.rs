@@ -10,7 +10,8 @@ pub use crate::{
         SharingCosts, UrgentCounts, Verified,
     },
     finished::{
-        AuditCounts, CallCounts, DeviceCounts, EngineCounts, Finished, NVME_STATUS, Window, WorkCounts,
+        AuditCounts, CallCounts, DeviceCounts, EngineCounts, Finished, NVME_STATUS, Release, Window,
+        WorkCounts,
     },
     knob::Knob,
     refusal::Refusal,

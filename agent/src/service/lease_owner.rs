@@ -8,6 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::wire::LeaseHolder;
+use tokio_util::sync::CancellationToken;
+
 use crate::drain::GRACE;
 
 /// The run that holds the only lease, if any.
@@ -16,6 +19,9 @@ pub(super) struct LeaseOwner(Arc<Mutex<Option<Run>>>);
 
 struct Run {
     id: String,
+    since: Instant,
+    /// Ends the lease.
+    end: CancellationToken,
     trial: Option<(String, Instant)>,
     /// When its coordinator disconnected; since then the agent has been cleaning up.
     gone: Option<Instant>,
@@ -29,18 +35,37 @@ impl LeaseOwner {
     ///
     /// # Errors
     /// The message for the coordinator: who holds the lease, since when, and what to do.
-    pub(super) fn take(&self, run_id: &str) -> Result<LeaseGuard, String> {
+    ///
+    /// `end` is cancelled to end the lease.
+    pub(super) fn take(&self, run_id: &str, end: CancellationToken) -> Result<LeaseGuard, String> {
         let mut owner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = &*owner {
             return Err(other.busy(Instant::now(), || threads(Path::new("/proc/self/task"))));
         }
-        *owner = Some(Run { id: run_id.to_owned(), trial: None, gone: None });
+        *owner = Some(Run { id: run_id.to_owned(), since: Instant::now(), end, trial: None, gone: None });
         Ok(LeaseGuard(self.clone()))
     }
 
     /// Whether the lease is taken.
     pub(super) fn is_taken(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The run that holds the lease, if any.
+    pub(super) fn holder(&self) -> Option<LeaseHolder> {
+        let owner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.as_ref().map(|run| LeaseHolder {
+            run_id: run.id.clone(),
+            held_ns: u64::try_from(run.since.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            trial_id: run.trial.as_ref().map(|(trial, _)| trial.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Ends the lease of a run. Returns whether the run held it. The lease is free once the trial has ended.
+    pub(super) fn release(&self, run_id: &str) -> bool {
+        let owner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = owner.as_ref().filter(|run| run.id == run_id);
+        held.inspect(|run| run.end.cancel()).is_some()
     }
 
     fn update(&self, what: impl FnOnce(&mut Run)) {
@@ -145,15 +170,20 @@ mod tests {
 
     #[test]
     fn busy_message_names_the_run_and_its_threads() {
-        let owner = LeaseOwner::default();
-        let guard = owner.take("first").unwrap();
-        let message = || owner.take("second").err().unwrap();
+        let (owner, end) = (LeaseOwner::default(), CancellationToken::new());
+        let guard = owner.take("first", end.clone()).unwrap();
+        let message = || owner.take("second", CancellationToken::new()).err().unwrap();
         assert!(
             message().contains("busy with run first; an agent serves one run at a time"),
             "{}",
             message()
         );
+        assert_eq!(
+            owner.holder().map(|holder| (holder.run_id, holder.trial_id)),
+            Some(("first".into(), "".into()))
+        );
         guard.begin("t7");
+        assert_eq!(owner.holder().map(|holder| holder.trial_id), Some("t7".into()));
         assert!(message().contains("whose trial t7 began 0 s ago; an agent"), "{}", message());
         guard.leave();
         assert!(message().ends_with(
@@ -190,10 +220,13 @@ mod tests {
         drop(sender);
         worker.unwrap().join().unwrap().unwrap_err();
 
+        assert!(!owner.release("second") && !end.is_cancelled(), "another run's lease stays");
+        assert!(owner.release("first") && end.is_cancelled());
         guard.end();
         assert!(!message().contains("t7"));
         drop(guard);
-        assert!(owner.take("second").is_ok() && !owner.is_taken());
+        assert!(owner.take("second", CancellationToken::new()).is_ok() && !owner.is_taken());
+        assert!(owner.holder().is_none() && !owner.release("first"));
     }
 
     #[test]
@@ -218,7 +251,8 @@ mod tests {
                 "worker-0 (thread 12, state D in blk_mq_get_tag)",
             ]
         );
-        let run = Run { id: "r".into(), trial: None, gone: Some(Instant::now()) };
+        let (since, end) = (Instant::now(), CancellationToken::new());
+        let run = Run { id: "r".into(), since, end, trial: None, gone: Some(Instant::now()) };
         let later = Instant::now() + GRACE + Duration::from_secs(3);
         assert!(run.busy(later, || Ok(Vec::new())).contains("its threads have ended"));
         assert!(run.busy(later, || Err(io::Error::other("x"))).contains("cannot be read (x)"));

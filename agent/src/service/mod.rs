@@ -17,6 +17,7 @@ use proto::{
     trial::{MAX_NAME, is_name},
     wire::{
         DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, ReadClockRequest, ReadClockResponse,
+        ReadLeaseRequest, ReadLeaseResponse, ReleaseRequest, ReleaseResponse,
         agent_server::{Agent, AgentServer},
         lease_request::Request as Ask,
     },
@@ -151,6 +152,19 @@ impl Agent for AgentService {
         Ok(Response::new(ReadClockResponse { monotonic_ns: monotonic_ns() }))
     }
 
+    async fn read_lease(&self, _: Request<ReadLeaseRequest>) -> Result<Response<ReadLeaseResponse>, Status> {
+        Ok(Response::new(ReadLeaseResponse { holder: self.lease_owner.holder() }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let ReleaseRequest { run_id } = request.into_inner();
+        let released = self.lease_owner.release(&run_id);
+        if released {
+            tracing::warn!(run = run_id, "the lease is released by request (`coordinator agents --release`)");
+        }
+        Ok(Response::new(ReleaseResponse { released }))
+    }
+
     type LeaseStream = Pin<Box<dyn Stream<Item = Result<LeaseEvent, Status>> + Send>>;
 
     async fn lease(
@@ -184,12 +198,13 @@ impl Agent for AgentService {
                 "run_id must be printable and have 1 to {MAX_NAME} bytes"
             )));
         }
-        let guard = self.lease_owner.take(&open.run_id).map_err(Status::resource_exhausted)?;
+        let end = self.shutdown.child_token();
+        let guard = self.lease_owner.take(&open.run_id, end.clone()).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
         let metrics = self.metrics();
         metrics.lease_taken();
         let (events, stream) = mpsc::channel(EVENT_CAPACITY);
-        let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), guard);
+        let lease = Lease::new(Arc::clone(&self.host), requests, events, end, guard);
         self.leases.spawn(async move {
             lease.serve().await;
             metrics.lease_ended();

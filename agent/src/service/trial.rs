@@ -320,7 +320,7 @@ async fn measure(
         send_interval(lease, trial, &interval).await?;
     }
     sampler.close();
-    Ok(add_up(trial, &reports, &sampler))
+    Ok(Finished { release: pool.release(), ..add_up(trial, &reports, &sampler) })
 }
 
 /// Reports the progress of reading back. This may take longer than the window, and the coordinator gives up on a host

@@ -17,6 +17,7 @@ pub mod memory;
 mod operations;
 pub mod pacer;
 mod pool;
+mod prompt;
 pub mod recorder;
 pub mod slowed;
 pub mod synced;

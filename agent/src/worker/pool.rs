@@ -11,6 +11,7 @@ use std::{
 };
 
 use proto::{
+    outcome::Release,
     refusal::{Refusal, ThreadName, WorkerRefusal},
     trial::{Sharing, Trial},
 };
@@ -136,6 +137,12 @@ impl WorkerPool {
     /// Starts the trial: the warm-up begins at `at_ns` of CLOCK_MONOTONIC.
     pub fn start(&self, at_ns: u64) {
         self.gate.set(Start::At(at_ns));
+    }
+
+    /// When the threads passed the start line; `None` if none did.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        self.gate.release()
     }
 
     /// Ends the trial early. Returns at once; workers wait for their requests in flight.

@@ -1,7 +1,11 @@
 //! The recorded data of a cell.
 
 use super::{timeline::Timeline, trials::Sample};
-use crate::{scenario::Cell, store::record::TrialRecord, summary::TrialCounts};
+use crate::{
+    scenario::Cell,
+    store::record::TrialRecord,
+    summary::{TrialCounts, start::Coverage},
+};
 
 /// The recorded data of a cell.
 pub(super) struct CellData<'a> {
@@ -9,6 +13,8 @@ pub(super) struct CellData<'a> {
     pub(super) counts: TrialCounts,
     /// The hosts that ran it; before its first trial, those that it selects.
     pub(super) hosts: Vec<String>,
+    /// How many of the hosts that it selects these are.
+    pub(super) coverage: Coverage,
     /// Timed trials that count.
     pub(super) samples: Vec<Sample>,
     /// The same trials over time.

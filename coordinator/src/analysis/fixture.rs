@@ -22,7 +22,7 @@ use crate::{
     cluster::clock::ClockOffset,
     params::Params,
     plan::{Plan, PlannedTrial},
-    scenario::{Cell, Versus, noise::NoisePolicy},
+    scenario::{Cell, Versus, host_loss::HostLossPolicy, noise::NoisePolicy},
     stats::verdict::DEFAULT_MARGIN,
     store::{
         HostEntry, RunDir,
@@ -72,7 +72,8 @@ pub(crate) fn model(arm: &str, depth: u64) -> (f64, u64, f64) {
 
 /// Records a trial with the intervals of its hosts, by index into the record.
 pub(crate) fn keep(run: &mut RunDir, record: TrialRecord, parts: Vec<(usize, Vec<Interval>)>) -> TrialRecord {
-    for (host, intervals) in parts {
+    // A change of the record may have removed hosts.
+    for (host, intervals) in parts.into_iter().filter(|(host, _)| *host < record.hosts.len()) {
         for interval in intervals {
             run.append_interval(&record.id, &record.hosts[host].host, &record.started_at, interval).unwrap();
         }
@@ -118,6 +119,7 @@ impl Fixture {
             overrides: vec![],
             cells,
             noise: NoisePolicy::Mark,
+            on_host_loss: HostLossPolicy::Fail,
             trials_per_cell: trials,
             stopping: None,
             stopped_after: None,

@@ -10,11 +10,12 @@ use proto::trial::{EngineKind, Measure};
 
 use crate::{
     plan::Plan,
-    scenario::{Cell, Versus},
+    scenario::{Cell, Versus, host_loss::HostLossPolicy},
     store::{HostEntry, RunDir, StoreError, record::TrialRecord},
     summary::{
         CellSummary, ComparisonSet, HostSummary, SCHEMA, TrialCounts,
         answer::{Answer, Untrusted},
+        start::Coverage,
     },
 };
 
@@ -25,6 +26,7 @@ mod cell_data;
 mod cells;
 mod compare;
 mod course;
+mod coverage;
 mod emulated;
 pub mod expectations;
 mod explain;
@@ -41,6 +43,7 @@ mod one_machine;
 pub mod packed;
 pub mod placement;
 pub mod run_diff;
+mod start;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
@@ -86,9 +89,10 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
     let plan = input.plan;
     let mut trials = run.read_trials()?;
     trials.records = without_superseded(trials.records);
+    let mut warnings = Warnings::default();
+    coverage::leave_out(plan, &mut trials.records, input.hosts, &mut warnings);
     let records = latest(&trials.records);
     let journal = run.journal()?.unwrap_or_default();
-    let mut warnings = Warnings::default();
     warnings.of_plan(plan);
     if let Some(torn) = &trials.torn {
         warnings.add(None, torn.clone());
@@ -118,6 +122,7 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         }
         rows.push(of_cell);
     }
+    let start = start::measured(&records, &mut warnings);
     let merged: Vec<&Row> = rows.iter().filter_map(|rows| rows.first()).collect();
     let mut comparisons = input.baseline.map_or_else(Vec::new, |baseline| {
         let AnalysisInput { further, margin, .. } = *input;
@@ -131,6 +136,9 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         calibration.apply(&mut comparisons, plan.length())
     });
     let hosts: Vec<HostSummary> = input.hosts.iter().map(host_summary).collect();
+    let complete =
+        merged.iter().all(|row| row.summary.trials.complete + row.summary.trials.marked >= plan.blocks());
+    let allowed = complete && plan.on_host_loss == HostLossPolicy::Continue;
     let mut set = ComparisonSet {
         schema: SCHEMA,
         run_id: input.run_id.into(),
@@ -156,9 +164,10 @@ pub fn analyse(input: &AnalysisInput<'_>, run: &RunDir) -> Result<ComparisonSet,
         host_differences: fingerprint::differences(&hosts),
         trend: Vec::new(),
         calibration,
+        start,
         pauses: journal.pauses.clone(),
         looks: journal.looks,
-        failed_hosts: course::failed_hosts(&journal, &records),
+        failed_hosts: course::failed_hosts(&journal, &records, allowed),
         run_path: Some(run.path().to_owned()),
     };
     conclude(&mut set, plan, input.ladder);
@@ -241,7 +250,9 @@ fn gather<'a>(
             },
         }
     }
-    Ok(CellData { cell, counts, hosts: hosts_of(cell, &records, hosts), samples, timeline, audits, records })
+    let (ran, of) = (hosts_of(cell, &records, hosts), coverage::selected(cell, hosts).count());
+    let coverage = Coverage { hosts: ran.len() as u32, of: of.max(ran.len()) as u32 };
+    Ok(CellData { cell, counts, hosts: ran, coverage, samples, timeline, audits, records })
 }
 
 /// The hosts that ran a cell; before its first trial, those that its labels select.
@@ -253,8 +264,7 @@ fn hosts_of(cell: &Cell, records: &[&TrialRecord], hosts: &[HostEntry]) -> Vec<S
         }
     }
     if names.is_empty() {
-        let chosen = |host: &&HostEntry| cell.hosts.iter().all(|(k, v)| host.labels.get(k) == Some(v));
-        names = hosts.iter().filter(chosen).map(|host| host.name.clone()).collect();
+        names = coverage::selected(cell, hosts).map(str::to_owned).collect();
     }
     names
 }

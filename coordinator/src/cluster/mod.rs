@@ -4,18 +4,24 @@
 //!   may be.
 //! * [`security`]: how the coordinator proves who it is.
 //! * `connect`, `embedded`, `lease`: connections to hosts and their leases.
-//! * [`clock`]: relating a host's clock to the coordinator's.
-//! * [`trial`]: barrier, common start, collection.
+//! * [`clock`], `clocks`: relating a host's clock to the coordinator's.
+//! * [`trial`], `lead`: barrier, common start, collection.
+//! * `probe`, `regain`: hosts that are silent or lost.
 
 pub mod address;
 mod affinity;
 mod at_once;
 pub mod clock;
+mod clocks;
 mod connect;
 mod embedded;
+pub mod holder;
 pub mod inventory;
+mod lead;
 mod lease;
 pub mod open_files;
+mod probe;
+mod regain;
 pub mod security;
 pub mod select;
 pub mod trial;
@@ -26,23 +32,21 @@ use proto::{
     outcome::HostDescription,
     refusal::{HostRefusal, LossCause, Question, Refusal},
 };
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 pub use self::embedded::{EmbeddedOptions, SUBCOMMAND as EMBEDDED_SUBCOMMAND};
 use self::{
     affinity::Narrowed,
+    clock::{ClockOffset, ClockTrack},
     connect::{Client, Link},
     embedded::Embedded,
     inventory::HostSpec,
+    lead::Lead,
     lease::{FromHost, Lease},
     security::Security,
     trial::HostRun,
 };
-use crate::{cluster::clock::ClockOffset, screen::Screen};
+use crate::screen::Screen;
 
 /// The name of the embedded agent's host.
 pub const LOCAL: &str = "local";
@@ -74,6 +78,8 @@ pub struct Timing {
     pub keepalive_timeout: Duration,
     /// Age at which a clock is read again before a trial.
     pub clock_age: Duration,
+    /// How long a run waits for a lost host (`on_host_loss: retry`).
+    pub host_return: Duration,
 }
 
 impl Default for Timing {
@@ -90,7 +96,8 @@ impl Default for Timing {
             cancel_grace: Duration::from_secs(2),
             keepalive: proto::KEEPALIVE_INTERVAL,
             keepalive_timeout: proto::KEEPALIVE_TIMEOUT,
-            clock_age: Duration::from_secs(10),
+            clock_age: Duration::from_millis(200),
+            host_return: Duration::from_secs(120),
         }
     }
 }
@@ -133,7 +140,9 @@ pub struct Host {
     pub clock: ClockOffset,
     /// Why it is lost; `None` if it is not.
     pub lost: Option<Refusal>,
-    clock_read: Instant,
+    /// What is needed to connect again; `None` for an embedded agent.
+    spec: Option<HostSpec>,
+    track: ClockTrack,
     client: Client,
     lease: Option<Lease>,
 }
@@ -147,6 +156,10 @@ pub struct Cluster {
     sender: mpsc::Sender<FromHost>,
     embedded: Option<Embedded>,
     narrowed: Option<Narrowed>,
+    security: Security,
+    /// The name under which the leases are taken.
+    run_id: String,
+    lead: Lead,
 }
 
 impl Cluster {
@@ -173,7 +186,11 @@ impl Cluster {
                     let address = spec.address.to_string();
                     let met =
                         Host::meet(spec.name.clone(), address, spec.labels.clone(), link, timing).await?;
-                    Ok::<_, Refusal>(Host { tls_name: spec.tls_name.clone(), ..met })
+                    Ok::<_, Refusal>(Host {
+                        tls_name: spec.tls_name.clone(),
+                        spec: Some(spec.clone()),
+                        ..met
+                    })
                 };
                 let reached = reached.await;
                 reached.map_err(|refusal| HostError { host: spec.name, refusal })
@@ -186,7 +203,7 @@ impl Cluster {
                 Err(error) => errors.push(error),
             }
         }
-        (Self::new(hosts, timing), errors)
+        (Self { security: security.clone(), ..Self::new(hosts, timing) }, errors)
     }
 
     /// Starts an embedded agent and connects only to it. The threads of this process then stay on the CPU of the
@@ -221,7 +238,8 @@ impl Cluster {
 
     fn new(hosts: Vec<Host>, timing: Timing) -> Self {
         let (sender, events) = mpsc::channel(EVENTS);
-        Self { hosts, timing, events, sender, embedded: None, narrowed: None }
+        let (security, run_id, lead) = (Security::default(), String::new(), Lead::default());
+        Self { hosts, timing, events, sender, embedded: None, narrowed: None, security, run_id, lead }
     }
 
     /// The hosts, in the order of the inventory.
@@ -241,6 +259,7 @@ impl Cluster {
     /// # Errors
     /// Every host that does not grant it, for example because it is busy with another run.
     pub async fn open(&mut self, run_id: &str) -> Result<(), Vec<HostError>> {
+        run_id.clone_into(&mut self.run_id);
         let leases = self.hosts.iter().enumerate().map(|(index, host)| {
             let (client, events, limit) = (host.client.clone(), self.sender.clone(), self.timing.answer);
             let run_id = run_id.to_owned();
@@ -256,28 +275,6 @@ impl Cluster {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// Reads the clocks of some hosts again if the last reading is old, because clocks drift apart. A host that
-    /// does not answer keeps its old reading; if it is dead, its lease will show it.
-    pub async fn refresh_clocks(&mut self, hosts: &[usize]) {
-        let age = self.timing.clock_age;
-        let is_due = |host: &Host| host.lost.is_none() && host.clock_read.elapsed() >= age;
-        let due = hosts.iter().copied().filter(|&index| is_due(&self.hosts[index]));
-        let readings = due.map(|index| {
-            let (mut client, limit) = (self.hosts[index].client.clone(), self.timing.answer / 2);
-            async move { (index, timeout(limit, connect::read_clock(&mut client, CLOCK_SAMPLES)).await) }
-        });
-        for (index, read) in at_once::each(readings).await {
-            let host = &mut self.hosts[index];
-            match read {
-                Ok(Ok(clock)) => {
-                    host.clock = clock;
-                    host.clock_read = Instant::now();
-                }
-                _ => tracing::warn!("host {} did not answer when its clock was read", host.name),
-            }
-        }
     }
 
     /// Ends all leases in order, closes the connections, and waits for the embedded agent to end.
@@ -324,9 +321,6 @@ impl Cluster {
 /// measurement. An interval takes 216 KiB for each histogram in it.
 const EVENTS: usize = 16;
 
-/// Round trips per clock reading; the shortest counts.
-const CLOCK_SAMPLES: usize = 16;
-
 impl Host {
     /// The handshake: reads the host's description and its clock.
     async fn meet(
@@ -338,13 +332,15 @@ impl Host {
     ) -> Result<Self, Refusal> {
         let description = connect::describe(&name, &mut link, &timing).await?;
         let Link { mut client, .. } = link;
-        let read = timeout(timing.answer, connect::read_clock(&mut client, CLOCK_SAMPLES)).await;
+        let read = timeout(timing.answer, connect::read_clock(&mut client, clocks::SAMPLES)).await;
         let clock = match read {
             Ok(Ok(clock)) => clock,
             Ok(Err(status)) => return Err(HostRefusal::NoClock { why: connect::status_text(&status) }.into()),
             Err(_) => return Err(connect::silent(Question::Clock, timing.answer)),
         };
-        let (clock_read, tls_name, lost, lease) = (Instant::now(), None, None, None);
-        Ok(Self { name, address, tls_name, labels, description, clock, lost, clock_read, client, lease })
+        let mut track = ClockTrack::default();
+        track.add(clock::now_ns(), clock);
+        let (tls_name, lost, spec, lease) = (None, None, None, None);
+        Ok(Self { name, address, tls_name, labels, description, clock, lost, spec, track, client, lease })
     }
 }

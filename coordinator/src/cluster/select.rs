@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::{
         params::Params,
-        scenario::{Cell, noise::NoisePolicy},
+        scenario::{Cell, host_loss::HostLossPolicy, noise::NoisePolicy},
     };
 
     fn plan(selectors: &[&[(&str, &str)]]) -> Plan {
@@ -97,6 +97,7 @@ mod tests {
             overrides: Vec::new(),
             cells,
             noise: NoisePolicy::Mark,
+            on_host_loss: HostLossPolicy::Fail,
             trials_per_cell: 1,
             stopping: None,
             stopped_after: None,

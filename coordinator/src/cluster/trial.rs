@@ -7,13 +7,21 @@ use proto::{
     refusal::{CancelledWhen, HostRefusal, LossCause, Refusal, SessionRefusal, SilentWhile},
     trial::Trial,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     Cluster, Timing, clock,
+    clocks::{Reading, Readings},
     lease::{Event, FromHost},
+    probe,
 };
 use crate::{cluster::clock::ClockOffset, stop::Stop};
+
+/// Age at which a clock is read again because the preparation took long.
+const STALE: Duration = Duration::from_secs(1);
 
 /// Observes a running trial.
 pub trait Watch {
@@ -44,7 +52,7 @@ pub struct TrialRun {
 pub struct HostRun {
     /// Index of the host in the cluster.
     pub host: usize,
-    /// The clock offset that was used for its start.
+    /// Its clock offset: for its start, then with the reading after the trial.
     pub clock: ClockOffset,
     /// The granted options.
     pub ready: Option<Ready>,
@@ -106,6 +114,16 @@ struct Running<'a> {
     quiet_until: Option<Option<Instant>>,
     /// The expected end of the measured window, once all hosts have been started.
     planned_end: Option<Instant>,
+    /// When the start requests were sent, on the coordinator's clock in nanoseconds.
+    started_ns: u64,
+    /// Readings of clocks under way.
+    readings: Readings,
+    /// Whether clocks were read again because the preparation took long.
+    read_again: bool,
+    /// When silent hosts are asked whether they still listen, and the questions under way: each gives the host's place
+    /// and whether it refused.
+    next_probe: Instant,
+    probes: JoinSet<(usize, bool)>,
     /// Since when the coordinator waits for the replies to Cancel, and for how long.
     cancelled: Option<(Instant, Duration)>,
     interrupted: bool,
@@ -138,6 +156,11 @@ impl Cluster {
             broken: false,
             quiet_until: None,
             planned_end: None,
+            started_ns: 0,
+            readings: Readings::new(),
+            read_again: false,
+            next_probe: now + probe::PERIOD,
+            probes: JoinSet::new(),
             cancelled: None,
             interrupted: false,
         };
@@ -146,7 +169,9 @@ impl Cluster {
                 running.lose(i, self.hosts[host].lost.clone().unwrap_or_else(gone));
             }
         }
-        while running.open > 0 {
+        // Clocks are read while the hosts prepare.
+        hosts.iter().for_each(|&host| self.read_clock(&mut running.readings, host, self.timing.clock_age));
+        while running.is_under_way() {
             running.advance(self);
             let deadline = running.deadline();
             let expiry = async {
@@ -166,8 +191,14 @@ impl Cluster {
                     running.cancel(self, running.timing.cancel_grace);
                 }
                 () = expiry => running.expire(false),
+                Some(reading) = running.readings.next() => running.keep(reading, self),
+                () = sleep_until(running.next_probe) => running.probe(self),
+                Some(Ok((i, refused))) = running.probes.join_next(), if !running.probes.is_empty() => {
+                    running.probed(i, refused, self);
+                }
             }
         }
+        running.conclude(self);
         for host in &running.hosts {
             if let Some(refusal) = host.run.refusal.as_ref().filter(|_| host.run.lost) {
                 self.lose(host.run.host, refusal.clone());
@@ -192,6 +223,60 @@ impl Host {
 }
 
 impl Running<'_> {
+    /// Whether a host or, unless the run was interrupted, the reading of a clock is not done.
+    fn is_under_way(&self) -> bool {
+        let reads = !self.interrupted && !self.readings.is_empty();
+        reads || self.open > 0
+    }
+
+    fn keep(&mut self, reading: Reading, cluster: &mut Cluster) {
+        let index = reading.0;
+        cluster.keep_reading(reading);
+        let clock = cluster.hosts[index].clock;
+        if let Some(place) = self.places.get(&index).filter(|_| self.planned_end.is_none()) {
+            self.hosts[*place].run.clock = clock;
+        }
+    }
+
+    /// Asks silent hosts whether an agent still listens there.
+    fn probe(&mut self, cluster: &Cluster) {
+        let now = Instant::now();
+        self.next_probe = now + probe::PERIOD;
+        if !self.probes.is_empty() {
+            return;
+        }
+        for (i, host) in self.hosts.iter().enumerate() {
+            let silent = !host.ended && now - host.last_event >= probe::PERIOD;
+            let spec = cluster.hosts[host.run.host].spec.as_ref().filter(|_| silent);
+            if let Some(address) = spec.map(|spec| spec.address.clone()) {
+                self.probes.spawn(async move { (i, probe::refuses(&address).await) });
+            }
+        }
+    }
+
+    fn probed(&mut self, i: usize, refused: bool, cluster: &Cluster) {
+        if refused && !self.hosts[i].ended {
+            let address = cluster.hosts[self.hosts[i].run.host].address.clone();
+            self.lose(i, HostRefusal::Lost { cause: LossCause::Refused { address } }.into());
+        }
+    }
+
+    /// Relates the clocks of hosts at the start with all readings, and learns how long start requests took.
+    fn conclude(&mut self, cluster: &mut Cluster) {
+        let mut longest = None;
+        for host in self.hosts.iter_mut().filter(|host| host.run.start_ns.is_some()) {
+            host.run.clock = cluster.hosts[host.run.host].track.at(self.started_ns);
+            let release = host.run.finished.as_ref().and_then(|finished| finished.release);
+            if let Some(release) = release {
+                let armed = release.armed_ns.saturating_add_signed(host.run.clock.offset_ns.saturating_neg());
+                longest = longest.max(Some(armed.saturating_sub(self.started_ns)));
+            }
+        }
+        if let Some(longest) = longest {
+            cluster.lead.record(self.hosts.len(), Duration::from_nanos(longest));
+        }
+    }
+
     /// Starts the trial when all hosts are ready, or cancels it if one cannot become ready.
     fn advance(&mut self, cluster: &Cluster) {
         if self.cancelled.is_some() {
@@ -200,14 +285,25 @@ impl Running<'_> {
         let early = self.planned_end.is_none() && self.open < self.hosts.len();
         if self.broken || early {
             self.cancel(cluster, self.timing.overrun);
-        } else if self.planned_end.is_none() && self.ready == self.hosts.len() {
-            self.start(cluster);
+        } else if self.planned_end.is_none() && self.readings.is_empty() && self.ready == self.hosts.len() {
+            if !std::mem::replace(&mut self.read_again, true) {
+                // The preparation may have taken minutes.
+                for host in &self.hosts {
+                    cluster.read_clock(&mut self.readings, host.run.host, STALE);
+                }
+            }
+            if self.readings.is_empty() {
+                self.start(cluster);
+            }
         }
     }
 
     fn start(&mut self, cluster: &Cluster) {
-        let lead = lead(&self.timing, self.hosts.iter().map(|host| host.run.clock));
-        let at_ns = clock::now_ns() + u64::try_from(lead.as_nanos()).unwrap_or(u64::MAX / 2);
+        let error_ns = self.hosts.iter().map(|host| host.run.clock.error_ns).max().unwrap_or(0);
+        let round_trip = Duration::from_nanos(error_ns.saturating_mul(2));
+        let lead = cluster.lead.of(self.hosts.len(), round_trip, &self.timing);
+        self.started_ns = clock::now_ns();
+        let at_ns = self.started_ns + u64::try_from(lead.as_nanos()).unwrap_or(u64::MAX / 2);
         for i in 0..self.hosts.len() {
             let run = &mut self.hosts[i].run;
             let host_ns = clock::to_host(at_ns, run.clock);
@@ -337,6 +433,9 @@ impl Running<'_> {
             Event::Finished(finished) => {
                 host.run.finished = Some(*finished);
                 self.end(i);
+                if !self.interrupted {
+                    cluster.read_clock(&mut self.readings, index, Duration::ZERO);
+                }
             }
             Event::Failed(refusal) => {
                 // A requested cancellation is not a refusal.
@@ -350,35 +449,10 @@ impl Running<'_> {
     }
 }
 
-/// The time between the start request and the start. The measured round trips are the shortest ones of an idle host; a
-/// request on a busy network may take four times as long. Requests to further hosts are sent after each other.
-fn lead(timing: &Timing, clocks: impl ExactSizeIterator<Item = ClockOffset>) -> Duration {
-    let others = u32::try_from(clocks.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let round_trip = clocks.map(|clock| clock.error_ns.saturating_mul(2)).max().unwrap_or(0);
-    let reached = Duration::from_nanos(round_trip.saturating_mul(4)).max(timing.min_lead);
-    reached.saturating_add(timing.lead_per_host.saturating_mul(others))
-}
-
 fn is_cancellation(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Session(SessionRefusal::Cancelled { .. }))
 }
 
 fn gone() -> Refusal {
     HostRefusal::Lost { cause: LossCause::Gone }.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lead_grows_with_round_trips_and_hosts() {
-        let of = |hosts: usize, error_ns| {
-            lead(&Timing::default(), vec![ClockOffset { offset_ns: 0, error_ns }; hosts].into_iter())
-                .as_millis()
-        };
-        assert_eq!((of(1, 50_000), of(2, 50_000)), (20, 26), "short round trips");
-        assert_eq!((of(1, 10_000_000), of(2, 10_000_000)), (80, 86), "20 ms for a round trip");
-        assert_eq!(of(32, 50_000), 20 + 31 * 6);
-    }
 }

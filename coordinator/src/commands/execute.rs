@@ -257,6 +257,10 @@ impl TrialSink for Store {
         self.0.lose(LostHost { host: host.into(), refusal: refusal.clone() }).map_err(stored)
     }
 
+    fn returned(&mut self, host: &str) -> miette::Result<()> {
+        self.0.regain(host).map_err(stored)
+    }
+
     fn stopped(&mut self, plan: &Plan, after: u32) -> miette::Result<()> {
         self.0.write_plan(&Plan { stopped_after: Some(after), ..plan.clone() }).map_err(stored)
     }

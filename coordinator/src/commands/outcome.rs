@@ -94,6 +94,15 @@ pub(super) fn conclude(screen: &Screen, plan: &Plan, outcome: &RunOutcome) -> Ex
         screen.error(&HostError { host: host.clone(), refusal: refusal.clone() }.into());
         exit = Exit::Host;
     }
+    for (host, refusal) in &outcome.without {
+        screen.line(&format!(
+            "warning: host {host} was lost and is left out of all figures (on_host_loss: continue): {}",
+            refusal.message()
+        ));
+    }
+    for host in &outcome.returned {
+        screen.line(&format!("warning: host {host} was lost and came back; its trial was repeated"));
+    }
     // Each reason is shown once, with all affected cells.
     let mut shown = vec![false; outcome.refused.len()];
     for (i, refused) in outcome.refused.iter().enumerate() {

@@ -16,7 +16,7 @@ use crate::{
     report::{self, Format, Source},
     scenario::{self, Loaded},
     screen::Screen,
-    store::{RunDir, SCENARIO, StoreError, record::TrialRecord},
+    store::{RunDir, SCENARIO, StoreError},
 };
 
 /// Analyse a stored run, and print its comparison.
@@ -87,13 +87,7 @@ pub(super) fn loaded(directory: &RunDir, plan: &Plan) -> miette::Result<Loaded> 
 
 fn conclude_again(directory: &RunDir, format: Format, explain: bool) -> miette::Result<Conclusion> {
     let scenario = loaded(directory, &directory.plan().map_err(stored)?)?;
-    let mut found = conclusion(directory, &scenario, format, explain)?;
-    // `run` learns of refusals while it runs; `report` reads them from the records.
-    let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
-    if directory.read_trials().map_err(stored)?.records.iter().any(refused) {
-        found.exit = found.exit.strongest(Exit::Host);
-    }
-    Ok(found)
+    conclusion(directory, &scenario, format, explain)
 }
 
 /// Analyses a run directory, writes its summary, and renders it; with `explain`, with explanations, the full legend and all

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     params::Params,
-    scenario::{Cell, Loaded, Precision, Scenario, ScenarioError, noise::NoisePolicy},
+    scenario::{
+        Cell, Loaded, Precision, Scenario, ScenarioError, host_loss::HostLossPolicy, noise::NoisePolicy,
+    },
     stats::difference::Length,
 };
 
@@ -42,6 +44,9 @@ pub struct Plan {
     /// How noisy trials are treated.
     #[serde(default)]
     pub noise: NoisePolicy,
+    /// What happens when a host is lost.
+    #[serde(default)]
+    pub on_host_loss: HostLossPolicy,
     /// Timed trials planned for each cell; the maximum if `stopping` is set.
     pub trials_per_cell: u32,
     /// The condition under which fewer trials suffice.
@@ -100,6 +105,7 @@ pub fn plan(loaded: &Loaded, seed: u64) -> Result<Plan, ScenarioError> {
         overrides: loaded.overrides.clone(),
         cells,
         noise: scenario.noise,
+        on_host_loss: scenario.on_host_loss,
         trials_per_cell: scenario.trials,
         stopping: scenario.precision.map(|Precision { min, until }| Stopping {
             min,

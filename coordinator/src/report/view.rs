@@ -6,7 +6,7 @@ use crate::{
     params,
     params::Params,
     stats::confidence::confidence_percent,
-    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict},
+    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict, start::Coverage},
     units,
 };
 
@@ -183,6 +183,14 @@ fn versus(set: &ComparisonSet, cell: &CellSummary, other: &str) -> Versus {
     }
 }
 
+/// The arm, with the coverage if a host is left out: `uring (2 of 3 hosts)`.
+fn arm(cell: &CellSummary) -> String {
+    match cell.coverage.filter(|coverage| coverage.is_partial()) {
+        Some(Coverage { hosts, of }) => format!("{} ({hosts} of {of} hosts)", cell.arm),
+        None => cell.arm.clone(),
+    }
+}
+
 fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[String]) -> Row {
     // Comparisons refer to merged numbers, so the row of a single host has none.
     let compared = set.compared(&cell.arm, &IOPS, &cell.params).filter(|_| cell.host.is_none());
@@ -198,7 +206,7 @@ fn row(set: &ComparisonSet, cell: &CellSummary, columns: &[Column], against: &[S
     let shown = |value: Option<String>| value.unwrap_or_else(|| NONE.into());
     let rate = IOPS.of(cell);
     Row {
-        arm: cell.arm.clone(),
+        arm: arm(cell),
         host: cell.host.clone(),
         trials: cell.trials,
         rate: shown(rate.map(|rate| IOPS.unit.text(rate))),

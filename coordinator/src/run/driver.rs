@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells, watcher::Watcher,
+    RunOutcome, TrialSink, losses::MOST_REPEATS, record, recorded::Recorded, refused_cells::RefusedCells,
+    watcher::Watcher,
 };
 use crate::{
     analysis::noise,
@@ -21,7 +22,8 @@ use crate::{
 pub(super) struct Driver<'a> {
     pub(super) plan: &'a Plan,
     pub(super) cluster: &'a mut Cluster,
-    pub(super) cell_hosts: &'a [Vec<usize>],
+    /// The hosts of each cell, without those that the run goes on without.
+    pub(super) cell_hosts: Vec<Vec<usize>>,
     pub(super) sink: &'a mut dyn TrialSink,
     pub(super) progress: &'a mut Progress,
     pub(super) stop: &'a Stop,
@@ -29,7 +31,9 @@ pub(super) struct Driver<'a> {
     pub(super) refused_cells: RefusedCells,
     pub(super) recorded: Recorded<'a>,
     /// Hosts whose loss is kept, by index.
-    lost: BTreeSet<usize>,
+    pub(super) lost: BTreeSet<usize>,
+    /// Lost hosts for which the run does not wait any more, by index.
+    pub(super) given_up: BTreeSet<usize>,
 }
 
 impl<'a> Driver<'a> {
@@ -43,9 +47,22 @@ impl<'a> Driver<'a> {
         progress: &'a mut Progress,
         stop: &'a Stop,
     ) -> Self {
-        let (outcome, refused_cells, lost) =
-            (RunOutcome::default(), RefusedCells::default(), BTreeSet::new());
-        Self { plan, cluster, cell_hosts, sink, progress, stop, outcome, refused_cells, recorded, lost }
+        let (outcome, refused_cells, cell_hosts) =
+            (RunOutcome::default(), RefusedCells::default(), cell_hosts.to_vec());
+        let (lost, given_up) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            plan,
+            cluster,
+            cell_hosts,
+            sink,
+            progress,
+            stop,
+            outcome,
+            refused_cells,
+            recorded,
+            lost,
+            given_up,
+        }
     }
 
     /// Whether the run may stop after a complete block. A run that is resumed has decided this for earlier blocks.
@@ -54,7 +71,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Keeps the loss of hosts that were lost since the last time.
-    fn keep_losses(&mut self) -> miette::Result<()> {
+    pub(super) fn keep_losses(&mut self) -> miette::Result<()> {
         for (index, host) in self.cluster.hosts().iter().enumerate() {
             if let Some(refusal) = host.lost.as_ref().filter(|_| self.lost.insert(index)) {
                 self.progress.lost(&host.name, refusal);
@@ -64,20 +81,40 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Whether a host of the trial is lost or its cell was refused.
+    /// Whether a host of the trial is lost, none is left, or its cell was refused.
     pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
         let hosts = &self.cell_hosts[planned.cell];
         let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
-        lost || self.refused_cells.contains(planned.cell)
+        lost || hosts.is_empty() || self.refused_cells.contains(planned.cell)
     }
 
-    /// Runs a trial and keeps it. Returns whether noise is its only mark; `Break` if the run must stop.
+    /// Runs a trial and keeps it, and again if it lost a host and the scenario wants that. Returns whether noise is its
+    /// only mark; `Break` if the run must stop.
     ///
     /// # Errors
     /// The sink cannot keep it.
     pub(super) async fn trial(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
+        for _ in 0..MOST_REPEATS {
+            let ran = self.attempt(planned).await?;
+            let hosts = &self.cell_hosts[planned.cell];
+            let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
+            if ran.is_break() || !lost {
+                return Ok(ran);
+            }
+            if self.settle().await?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if !self.repeats_after_loss(planned) {
+                return Ok(ran);
+            }
+            self.progress.repeat(self.plan, planned);
+        }
+        Ok(ControlFlow::Continue(false))
+    }
+
+    async fn attempt(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
         let (plan, hosts) = (self.plan, &self.cell_hosts[planned.cell]);
-        if self.stop.is_requested() || self.stop.or(self.cluster.refresh_clocks(hosts)).await.is_none() {
+        if self.stop.is_requested() {
             self.outcome.interrupted = true;
             return Ok(ControlFlow::Break(()));
         }

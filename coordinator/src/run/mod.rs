@@ -3,6 +3,7 @@
 mod driver;
 pub mod host_changes;
 pub mod live;
+mod losses;
 mod marks;
 pub mod precision;
 pub mod progress;
@@ -27,6 +28,7 @@ use crate::{
     },
     plan::{Plan, PlannedTrial},
     run::progress::Progress,
+    scenario::host_loss::HostLossPolicy,
     stop::Stop,
     store::{
         RunDir,
@@ -73,6 +75,15 @@ pub trait TrialSink {
         Ok(())
     }
 
+    /// A lost host is back, and its trial is repeated.
+    ///
+    /// # Errors
+    /// The return cannot be kept.
+    fn returned(&mut self, host: &str) -> miette::Result<()> {
+        let _ = host;
+        Ok(())
+    }
+
     /// The run is precise enough after a block, so the planned blocks after it are dropped. A sink without a plan
     /// does nothing.
     ///
@@ -102,6 +113,10 @@ pub struct RunOutcome {
     pub interrupted: bool,
     /// Lost hosts, with the reason.
     pub lost_hosts: Vec<(String, Refusal)>,
+    /// Lost hosts without which every trial was run, because the scenario allows it.
+    pub without: Vec<(String, Refusal)>,
+    /// Lost hosts that came back; once for each return.
+    pub returned: Vec<String>,
     /// Cells that a host refused.
     pub refused: Vec<RefusedCell>,
     /// Recorded trials, including marked ones and repeats.
@@ -158,6 +173,9 @@ pub async fn run_plan(
             break;
         }
         block = planned.block;
+        if !stop.is_requested() && driver.settle().await?.is_break() {
+            break;
+        }
         if driver.recorded.contains(planned) {
             driver.progress.recorded(plan, planned);
             if let Some(attempts) = driver.recorded.noisy_attempts(planned) {
@@ -179,9 +197,11 @@ pub async fn run_plan(
         }
     }
     let Driver { mut outcome, .. } = driver;
+    let allowed = plan.on_host_loss == HostLossPolicy::Continue && outcome.skipped == 0;
     for host in cluster.hosts() {
         if let Some(refusal) = &host.lost {
-            outcome.lost_hosts.push((host.name.clone(), refusal.clone()));
+            let lost = if allowed { &mut outcome.without } else { &mut outcome.lost_hosts };
+            lost.push((host.name.clone(), refusal.clone()));
         }
     }
     progress.finish();

@@ -145,6 +145,13 @@ impl Progress {
         self.live.with(|live| live.skipped(plan, planned));
     }
 
+    /// The run waits for a lost host.
+    pub fn awaits(&mut self, host: &str) {
+        if !matches!(self.display, Display::Silent) {
+            self.screen.line(&format!("host {host} is lost: waiting until it is back"));
+        }
+    }
+
     /// A trial will be repeated.
     pub fn repeat(&mut self, plan: &Plan, planned: &PlannedTrial) {
         self.live.with(|live| live.repeat(plan, planned));

@@ -17,6 +17,7 @@ mod error;
 mod expand;
 pub mod expect;
 mod fault;
+pub mod host_loss;
 pub(crate) mod keys;
 pub mod noise;
 mod option;
@@ -49,7 +50,7 @@ pub use self::{
     self_comparison::{SelfComparison, compare_with_itself},
     versus::Versus,
 };
-use self::{document::Document, noise::NoisePolicy, spans::KeyPath};
+use self::{document::Document, host_loss::HostLossPolicy, noise::NoisePolicy, spans::KeyPath};
 use crate::input;
 
 /// The number of trials if the scenario has none.
@@ -111,6 +112,8 @@ pub struct Scenario {
     pub expect: Vec<Expectation>,
     /// How noisy trials are treated.
     pub noise: NoisePolicy,
+    /// What happens when a host is lost.
+    pub on_host_loss: HostLossPolicy,
     /// The seed given in the scenario.
     pub seed: Option<u64>,
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ARM_PATTERN, MAX_NAME, MAX_TRIALS, NAME_PATTERN, Versus,
+    host_loss::HostLossPolicy,
     noise::NoisePolicy,
     option,
     precision::{DEFAULT_MAX, DEFAULT_MIN, LEAST_MIN},
@@ -26,6 +27,7 @@ pub fn scenario_schema() -> Value {
     let target = reference::<Target>(&mut generator);
     let workload = reference::<Workload>(&mut generator);
     let noise = reference::<NoisePolicy>(&mut generator);
+    let on_host_loss = reference::<HostLossPolicy>(&mut generator);
     let _ = (reference::<FileTarget>(&mut generator), reference::<Engine>(&mut generator));
     let mut definitions = generator.take_definitions(true);
     if let Some(engine) = definitions.remove("Engine") {
@@ -112,6 +114,13 @@ pub fn scenario_schema() -> Value {
                  without one.",
                 "allOf": [noise],
                 "default": "mark",
+            },
+            "on_host_loss": {
+                "description": "What happens when a host is lost: `fail` runs no further trial that needs it; `retry` \
+                 waits for it, up to two minutes, and repeats the trial; `continue` repeats the trial without it and \
+                 leaves it out of all figures.",
+                "allOf": [on_host_loss],
+                "default": "fail",
             },
             "seed": {
                 "description": "Determines the order of the trials and every offset; chosen anew for each run if \

@@ -35,6 +35,9 @@ pub struct Journal {
     pub changes: Vec<HostChange>,
     /// Hosts lost since it was last resumed.
     pub lost: Vec<LostHost>,
+    /// Hosts that were lost and came back, in order; once for each return.
+    #[serde(default)]
+    pub returned: Vec<ReturnedHost>,
 }
 
 impl Default for Journal {
@@ -52,6 +55,7 @@ impl Default for Journal {
             pauses: Vec::new(),
             changes: Vec::new(),
             lost: Vec::new(),
+            returned: Vec::new(),
         }
     }
 }
@@ -77,6 +81,17 @@ pub enum Agents {
         /// The directory of the agent's files, absolute.
         data_dir: PathBuf,
     },
+}
+
+/// A host that was lost and came back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReturnedHost {
+    /// Its name.
+    pub host: String,
+    /// Why it was lost.
+    pub refusal: Refusal,
+    /// When it was back, in UTC, RFC 3339.
+    pub at: String,
 }
 
 /// A host that was lost.

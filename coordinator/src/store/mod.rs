@@ -40,7 +40,7 @@ pub mod verify;
 use error::At as _;
 pub use error::StoreError;
 pub use hosts::HostEntry;
-use journal::{FORMAT, Journal, LostHost};
+use journal::{FORMAT, Journal, LostHost, ReturnedHost};
 pub use jsonl::Trials;
 pub use lock::Writer;
 use lock::{Lock, NotLocked};
@@ -229,6 +229,22 @@ impl RunDir {
     /// `run.json` cannot be written.
     pub fn lose(&mut self, host: LostHost) -> Result<(), StoreError> {
         self.change_journal(|journal| journal.lost.push(host))
+    }
+
+    /// Records that a lost host is back.
+    ///
+    /// # Errors
+    /// `run.json` cannot be written.
+    pub fn regain(&mut self, host: &str) -> Result<(), StoreError> {
+        let now = now();
+        self.change_journal(|journal| {
+            let (back, lost) =
+                std::mem::take(&mut journal.lost).into_iter().partition(|lost| lost.host == host);
+            journal.lost = lost;
+            let returned =
+                |lost: LostHost| ReturnedHost { host: lost.host, refusal: lost.refusal, at: now.clone() };
+            journal.returned.extend(Vec::into_iter(back).map(returned));
+        })
     }
 
     /// Records that the run goes on after a pause. Hosts lost before it are back.

@@ -6,7 +6,7 @@ use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement};
+use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement, start::Coverage};
 use crate::params::Params;
 
 /// An arm at a point: merged over its hosts, or on one of them. In JSON the fields of the groups `throughput`,
@@ -21,6 +21,10 @@ pub struct CellSummary {
     pub hosts: Vec<String>,
     /// The host of these numbers; null if they are merged over `hosts`.
     pub host: Option<String>,
+    /// How many of the hosts that the cell selects are in the numbers; null in entries of one host, and in runs analysed by
+    /// an earlier version.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
     /// Numbers of trials.
     pub trials: TrialCounts,
     /// Rates.

@@ -29,6 +29,7 @@ pub mod placement;
 mod ring;
 pub mod run_diff;
 mod run_entry;
+pub mod start;
 pub mod timeline;
 
 use self::{
@@ -39,6 +40,7 @@ use self::{
     explanation::Explanation,
     insight::{FactDifference, TrendLine, Waterfall},
     load::LoadCurve,
+    start::StartSkew,
 };
 pub use self::{
     cell::{CellSummary, ErrorCount, Integrity, TargetState, Threads, Throughput, TrialCounts},
@@ -123,6 +125,9 @@ pub struct ComparisonSet {
     /// The calibration that verdicts respect; null without one.
     #[serde(default)]
     pub calibration: Option<CalibrationUse>,
+    /// How far apart the hosts of a trial began; null with one host.
+    #[serde(default)]
+    pub start: Option<StartSkew>,
     /// The pauses of a run that was resumed, in order.
     #[serde(default)]
     pub pauses: Vec<Pause>,

@@ -52,6 +52,52 @@ proto::notices! {
         message: format!("{host}: {}", refusal.message()),
         remedy: else => "restart its agent, then continue with `coordinator resume`",
 
+        /// A host was lost and came back, and its trial was repeated (`on_host_loss: retry`).
+        "host-returned" HostReturned {
+            /// The host.
+            host: String,
+            /// Why it was lost.
+            refusal: Refusal,
+        }
+        message: format!("{host} was lost and came back; its trial was repeated: {}", refusal.message()),
+        remedy: else => "check its log and the network, because the cause may return",
+        affects_verdicts: false,
+
+        /// The run went on without lost hosts (`on_host_loss: continue`), so no figure contains them.
+        "hosts-left-out" HostsLeftOut {
+            /// The lost hosts.
+            hosts: Vec<String>,
+            /// The hosts of the run.
+            of: u64,
+        }
+        let names = ranges(hosts.iter().map(String::as_str)).join(", ");
+        let left = of.saturating_sub(hosts.len() as u64);
+        message: format!("the run went on without {names}: its figures are those of {left} of {of} hosts"),
+        remedy: else => "repair the lost hosts, and run the scenario again for figures of all hosts",
+        affects_verdicts: false,
+
+        /// The hosts of a trial did not begin together: their start lines opened more than 1 ms apart.
+        "starts-skewed" StartsSkewed {
+            /// The largest skew.
+            skew: Nanos,
+            /// Bound on its error.
+            error: Nanos,
+            /// Trials above the limit.
+            trials: u64,
+            /// Trials of several hosts.
+            of: u64,
+        }
+        let ms = |time: &Nanos| time.0 as f64 / 1e6;
+        message: format!(
+            "hosts began up to {:.1} ms apart (±{:.1} ms); more than 1 ms in {trials} of {of} trials",
+            ms(skew),
+            ms(error)
+        ),
+        remedy: else =>
+            "leave each agent a CPU, allow it real-time priority (CAP_SYS_NICE or `LimitRTPRIO=1`), and check the network",
+        weight: skew.0 as f64,
+        affects_verdicts: false,
+
         /// A trial or audit is shown but does not count.
         "trial-kept-out" TrialKeptOut {
             /// The trial.

@@ -257,6 +257,20 @@ impl Agent for Fake {
         Ok(Response::new(ReadClockResponse { monotonic_ns: self.clock() }))
     }
 
+    async fn read_lease(
+        &self,
+        _: Request<wire::ReadLeaseRequest>,
+    ) -> Result<Response<wire::ReadLeaseResponse>, Status> {
+        Ok(Response::new(wire::ReadLeaseResponse { holder: None }))
+    }
+
+    async fn release(
+        &self,
+        _: Request<wire::ReleaseRequest>,
+    ) -> Result<Response<wire::ReleaseResponse>, Status> {
+        Ok(Response::new(wire::ReleaseResponse { released: false }))
+    }
+
     type LeaseStream = ReceiverStream<Reply>;
 
     async fn lease(

@@ -84,6 +84,7 @@ fn plan(arms: &[(&str, Option<&str>)]) -> Plan {
         overrides: Vec::new(),
         cells: arms.iter().map(cell).collect(),
         noise: NoisePolicy::Mark,
+        on_host_loss: coordinator::scenario::host_loss::HostLossPolicy::Fail,
         trials_per_cell: 2,
         stopping: None,
         stopped_after: None,

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Lab, is_late, rows, until};
+use crate::support::{Agent, Lab, bin, is_late, rows, until};
 
 /// The marks of a trial, except lateness, which a busy machine can cause.
 fn marks(trial: &Value) -> String {
@@ -75,4 +75,114 @@ fn keeps_finished_trials_if_a_host_is_killed() {
     // The agents are free at once.
     lab.inventory(&[("a", &a, "stays: \"yes\""), ("b", &b, "stays: \"yes\"")]);
     lab.run("again", &["--inventory", "cluster.yaml", "--quick"]).expect(0);
+}
+
+/// Waits until a timed trial of all hosts has ended.
+fn one_trial_ended(lab: &Lab) {
+    until("a timed trial has ended", || lab.trials("run").iter().any(|trial| trial["measure"] == "timed"));
+}
+
+#[test]
+fn waits_for_a_host_that_comes_back_and_repeats_the_trial() {
+    let (lab, a, mut b) = (Lab::new(), Agent::start(), Agent::start());
+    lab.scenario(3, "1s", "  all: {engine: psync}\n");
+    lab.inventory(&[("a", &a, ""), ("b", &b, "")]);
+    let out = ["--inventory", "cluster.yaml", "--out", "run", "--set", "on_host_loss=retry"];
+    let mut run = lab.spawn(&out);
+    one_trial_ended(&lab);
+    b.process.signal(Signal::KILL);
+    b.process.wait();
+    until("the loss is recorded", || {
+        std::fs::read_to_string(lab.path("run/run.json")).unwrap().contains("\"lost\":[{")
+    });
+    let again = Agent::start_at(&b.address);
+    let code = run.wait();
+    let summary = lab.summary("run");
+    assert!(code == 0 || code == 4, "{code}: {summary}");
+    let cells = rows(&summary, "all");
+    assert_eq!((run_to_the_end(cells[0]), &cells[0]["coverage"]), (3, &json!({"hosts": 2, "of": 2})));
+    let codes: Vec<&str> =
+        summary["warnings"].as_array().unwrap().iter().filter_map(|w| w["code"].as_str()).collect();
+    assert!(codes.contains(&"host-returned") && !codes.contains(&"run-lost-host"), "{codes:?}");
+    drop(again);
+}
+
+#[test]
+fn goes_on_without_a_lost_host() {
+    let (lab, a, b, c) = (Lab::new(), Agent::start(), Agent::start(), Agent::start());
+    lab.scenario(3, "1s", "  all: {engine: psync}\n");
+    lab.inventory(&[("a", &a, ""), ("b", &b, ""), ("c", &c, "")]);
+    let out = ["--inventory", "cluster.yaml", "--out", "run", "--set", "on_host_loss=continue"];
+    let mut run = lab.spawn(&out);
+    one_trial_ended(&lab);
+    c.process.signal(Signal::KILL);
+    let code = run.wait();
+    let summary = lab.summary("run");
+    assert!(code == 0 || code == 4, "{code}: {summary}");
+    let cells = rows(&summary, "all");
+    assert_eq!((run_to_the_end(cells[0]), &cells[0]["coverage"]), (3, &json!({"hosts": 2, "of": 3})));
+    assert_eq!(
+        cells.iter().map(|cell| cell["host"].as_str()).collect::<Vec<_>>(),
+        [None, Some("a"), Some("b")]
+    );
+    // A report of the same data agrees.
+    let report = std::process::Command::new(bin("coordinator"))
+        .args(["report"])
+        .arg(lab.path("run"))
+        .output()
+        .unwrap();
+    assert_eq!(report.status.code(), Some(code));
+    assert!(String::from_utf8_lossy(&report.stdout).contains("all (2 of 3 hosts)"), "{report:?}");
+}
+
+/// Its kernel answers, so only its silence could be taken for death.
+#[test]
+fn a_host_that_is_stopped_for_ten_seconds_is_not_lost() {
+    let stopped = |policy: &'static str| {
+        let (lab, a, b) = (Lab::new(), Agent::start(), Agent::start());
+        lab.scenario(2, "500ms", "  all: {engine: psync}\n");
+        lab.inventory(&[("a", &a, ""), ("b", &b, "")]);
+        let policy = format!("on_host_loss={policy}");
+        let mut run = lab.spawn(&["--inventory", "cluster.yaml", "--out", "run", "--set", &policy]);
+        one_trial_ended(&lab);
+        b.process.signal(Signal::STOP);
+        std::thread::sleep(std::time::Duration::from_secs(10));
+        b.process.signal(Signal::CONT);
+        let code = run.wait();
+        let lost = lab.trials("run").iter().map(marks).filter(|marks| marks.contains("lost")).count();
+        assert!(lost == 0 && code != 3, "{policy}: {code}");
+        assert_eq!(rows(&lab.summary("run"), "all")[0]["coverage"], json!({"hosts": 2, "of": 2}), "{policy}");
+    };
+    std::thread::scope(|scope| {
+        for policy in ["fail", "retry", "continue"] {
+            scope.spawn(move || stopped(policy));
+        }
+    });
+}
+
+#[test]
+fn a_stuck_lease_is_shown_and_released() {
+    let (lab, a) = (Lab::new(), Agent::start());
+    lab.scenario(1, "60s", "  all: {engine: psync}\n");
+    lab.inventory(&[("a", &a, "")]);
+    let mut run = lab.spawn(&["--inventory", "cluster.yaml", "--out", "run"]);
+    let agents = |more: &[&str]| {
+        let mut command = std::process::Command::new(bin("coordinator"));
+        let output = command
+            .args(["agents", "--inventory"])
+            .arg(lab.path("cluster.yaml"))
+            .args(more)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    until("the run holds the lease", || agents(&[]).1.contains("run hosts@"));
+    let (code, text) = agents(&["--release", "b"]);
+    assert_eq!((code, text.contains("no such host")), (Some(2), true), "{text}");
+    let (code, text) = agents(&["--release", "a"]);
+    assert_eq!((code, text.contains("is released")), (Some(0), true), "{text}");
+    assert_eq!(run.wait(), 3);
+    until("the agent has logged it", || a.log().contains("released by request"));
+    until("the lease is free", || agents(&[]).1.contains("free"));
 }

@@ -65,9 +65,14 @@ pub struct Agent {
 
 impl Agent {
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1:0")
+    }
+
+    /// Starts one on an address, such as that of an agent that was killed.
+    pub fn start_at(address: &str) -> Self {
         let data = TempDir::new().unwrap();
         let mut command = Command::new(bin("agent"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.args(["serve", "--listen", address, "--data-dir"]).arg(data.path());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let process = Process(child);

@@ -175,6 +175,20 @@ async fn send(events: &mpsc::Sender<Reply>, event: Event) {
 
 #[tonic::async_trait]
 impl Agent for Synthetic {
+    async fn read_lease(
+        &self,
+        _: Request<wire::ReadLeaseRequest>,
+    ) -> Result<Response<wire::ReadLeaseResponse>, Status> {
+        Ok(Response::new(wire::ReadLeaseResponse { holder: None }))
+    }
+
+    async fn release(
+        &self,
+        _: Request<wire::ReleaseRequest>,
+    ) -> Result<Response<wire::ReleaseResponse>, Status> {
+        Ok(Response::new(wire::ReleaseResponse { released: false }))
+    }
+
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let description = HostDescription {
             protocol_version: proto::PROTOCOL_VERSION,

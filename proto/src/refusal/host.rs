@@ -41,6 +41,16 @@ pub enum LossCause {
     Ended,
     /// The connection takes no more requests.
     Gone,
+    /// The kernel of the host refuses connections: no agent listens any more.
+    Refused {
+        /// The agent's address.
+        address: String,
+    },
+    /// The host came back as another one.
+    Changed {
+        /// The facts that changed.
+        facts: Vec<String>,
+    },
     /// The embedded agent died.
     Died(EmbeddedFailure),
 }
@@ -201,6 +211,8 @@ crate::notices! {
             LossCause::Broken { why } => format!("the connection broke: {why}"),
             LossCause::Ended => "the agent ended the lease by itself".into(),
             LossCause::Gone => "the connection is closed".into(),
+            LossCause::Refused { address } => format!("nothing listens on {address} any more"),
+            LossCause::Changed { facts } => format!("it came back changed in {}", facts.join(", ")),
             LossCause::Died(failure) => failure.to_string(),
         },
         remedy:

@@ -75,6 +75,7 @@ impl CellData<'_> {
             params: self.cell.params.clone(),
             hosts: scope.map_or_else(|| self.hosts.clone(), |host| vec![host.to_owned()]),
             host: scope.map(Into::into),
+            coverage: scope.is_none().then_some(self.coverage),
             trials: self.counts,
             throughput,
             latency,

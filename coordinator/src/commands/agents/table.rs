@@ -21,6 +21,8 @@ pub(super) struct Shown {
     pub(super) address: String,
     /// The bound on the error of its clock's offset, in nanoseconds.
     pub(super) clock_error_ns: u64,
+    /// The holder of its lease: `free`, or the run and since when.
+    pub(super) lease: String,
     /// Its fingerprint and capabilities.
     pub(super) description: HostDescription,
 }
@@ -45,10 +47,11 @@ pub(super) fn render(hosts: &[Shown], columns: u16, all_facts: bool) -> String {
     table.set_header(["host"].into_iter().chain(hosts.iter().map(|host| host.name.as_str())));
     let several = hosts.len() > 1;
     let mut equal: Vec<String> = Vec::new();
-    let heads: [(&str, Cell<'_>); 5] = [
+    let heads: [(&str, Cell<'_>); 6] = [
         ("address", &|host| host.address.clone()),
         ("hostname", &|host| host.description.hostname.clone()),
         ("agent", &|host| host.description.agent_version.clone()),
+        ("lease", &|host| host.lease.clone()),
         ("CPUs", &|host| host.description.cpus.len().to_string()),
         ("clock known to", &|host| format!("±{} µs", host.clock_error_ns.div_ceil(1_000))),
     ];
@@ -171,6 +174,7 @@ mod tests {
             name: name.into(),
             address: format!("{name}:7420"),
             clock_error_ns: 60_500,
+            lease: "free".into(),
             description: HostDescription {
                 agent_version: "0.1.0".into(),
                 hostname: name.into(),
@@ -206,7 +210,7 @@ mod tests {
             |title: &str| text.lines().filter(|line| line.contains(title) && line.contains('┆')).count();
         assert_eq!((rows("kernel.release"), rows("cpu.model"), rows("iopoll")), (1, 0, 1), "{text}");
         for part in [
-            "Equal on all 4 hosts: agent 0.1.0, CPUs 0, clock known to ±61 µs, and 2 facts (--all shows them)",
+            "Equal on all 4 hosts: agent 0.1.0, lease free, CPUs 0, clock known to ±61 µs, and 2 facts (--all shows them)",
             "All hosts support: io_uring",
             "No host supports: perf (perf failed)",
             "iopoll on n4: enable iopoll",

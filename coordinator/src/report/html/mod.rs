@@ -128,6 +128,7 @@ pub(super) fn render(
             first => charts::sections(charts::FIRST, &facets), further => charts::sections(charts::FURTHER, &facets),
             why => why::of(set), pairs => pairs::of(set), pair_titles => pairs::METRICS.map(|metric| metric.title), keys => metric_chart::legend(&facets), legend => view.legend(), identity,
             pauses => words::course::pauses(&set.pauses, set.looks),
+            start => set.start.as_ref().map(words::course::start),
             heeded => set.calibration.as_ref().map(calibration::heeded),
             interval => INTERVAL, compared, rerun => Rerun::of(set, plan), badges => verdicts.map(Badge::of),
             style => STYLE, script => SCRIPT, script_hash => SCRIPT_HASH, style_hash => STYLE_HASH,

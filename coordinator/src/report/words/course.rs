@@ -1,14 +1,29 @@
-//! The pauses of a run.
+//! The pauses of a run, and the common start of its hosts.
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    summary::course::{Pause, PauseReason},
+    summary::{
+        course::{Pause, PauseReason},
+        start::StartSkew,
+    },
     units::some,
 };
 
 /// The most pauses that are listed.
 const FEW: usize = 3;
+
+/// How far apart the hosts began, in one line.
+pub(in crate::report) fn start(start: &StartSkew) -> String {
+    let ms = |ns: u64| format!("{:.2} ms", ns as f64 / 1e6);
+    format!(
+        "Hosts began within {} of each other (median of {}; at most {}; error up to {})",
+        ms(start.median_ns),
+        some(start.trials as usize, "trial"),
+        ms(start.max_ns),
+        ms(start.error_ns)
+    )
+}
 
 /// The pauses in one line; `None` without any. Of a run that was continued by further trials, also the number of times
 /// that its results were seen.
@@ -72,6 +87,15 @@ mod tests {
             reason: PauseReason::Killed,
             after_trial: after.map(Into::into),
         }
+    }
+
+    #[test]
+    fn the_skew_has_its_bound() {
+        let measured = StartSkew { trials: 9, median_ns: 21_000, max_ns: 1_240_000, error_ns: 90_000 };
+        assert_eq!(
+            start(&measured),
+            "Hosts began within 0.02 ms of each other (median of 9 trials; at most 1.24 ms; error up to 0.09 ms)"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{
     document::{Document, Spot, remove},
     error::MAX_SHOWN,
     fault::Fault,
+    host_loss::HostLossPolicy,
     keys::{self, Block},
     noise::NoisePolicy,
     spans::KeyPath,
@@ -40,6 +41,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
     let (trials, precision) = reader.trials(&mut top);
     let margin = reader.margin(&mut top);
     let noise = reader.optional::<NoisePolicy>(&mut top, "noise").unwrap_or_default();
+    let on_host_loss = reader.optional::<HostLossPolicy>(&mut top, "on_host_loss").unwrap_or_default();
     let seed = reader.optional::<u64>(&mut top, "seed");
     let baseline = reader.optional::<String>(&mut top, "baseline");
     let before = reader.problems.len();
@@ -67,6 +69,7 @@ pub(super) fn scenario(document: &Document, tree: Value) -> Result<Scenario, Vec
             ladder,
             expect,
             noise,
+            on_host_loss,
             seed,
         }),
         _ => Err(reader.problems),

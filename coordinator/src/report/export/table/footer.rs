@@ -56,6 +56,9 @@ pub(super) fn footer(set: &ComparisonSet, view: &View, width: usize, colour: boo
     }
     lines.extend(set.calibration.as_ref().map(|heeded| dim(&wrap(&calibration::heeded(heeded), width, 0))));
     lines.extend(words::course::pauses(&set.pauses, set.looks).map(|line| dim(&wrap(&line, width, 2))));
+    if details {
+        lines.extend(set.start.as_ref().map(|start| dim(&wrap(&words::course::start(start), width, 2))));
+    }
     if let Some(path) = &set.run_path {
         lines.push(format!("Report  {}", clean(&path.join("report.html").display().to_string())));
     }
