@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
     history::{RESULTS, resolve::LATEST},
     plan::Plan,
-    report::Format,
+    report::{Detail, Format},
     run::{
         RunOutcome,
         host_changes::{self, FACTS},
@@ -65,9 +65,9 @@ pub struct ResumeArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also print explanations, the full legend and all warnings (format `table`).
-    #[arg(long)]
-    pub explain: bool,
+    /// How much the table shows.
+    #[command(flatten)]
+    pub detail: Detail,
     /// Show no progress, only warnings and errors.
     #[arg(long)]
     pub no_progress: bool,
@@ -103,7 +103,7 @@ pub fn resume(args: &ResumeArgs, screen: &Screen) -> Exit {
             Err(exit) => exit,
             Ok((directory, outcome)) => {
                 let exit = conclude(screen, &plan, &outcome);
-                let (text, judged) = concluded(&directory, &scenario, args.format, args.explain, screen);
+                let (text, judged) = concluded(&directory, &scenario, args.format, args.detail, screen);
                 let printed = text.map_or(Exit::Done, |text| print(screen, &text));
                 exit.strongest(judged).strongest(printed)
             }

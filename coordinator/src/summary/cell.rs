@@ -6,7 +6,7 @@ use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement};
+use super::{Cost, Estimate, Latencies, Ring, host_spread::HostSpread, lane::Lanes, placement::Placement};
 use crate::params::Params;
 
 /// An arm at a point: merged over its hosts, or on one of them. In JSON the fields of the groups `throughput`,
@@ -21,6 +21,9 @@ pub struct CellSummary {
     pub hosts: Vec<String>,
     /// The host of these numbers; null if they are merged over `hosts`.
     pub host: Option<String>,
+    /// The slowest, the median and the fastest of the hosts; null with one host, and in the rows of single hosts.
+    #[serde(default)]
+    pub host_spread: Option<HostSpread>,
     /// Numbers of trials.
     pub trials: TrialCounts,
     /// Rates.
