@@ -1,11 +1,18 @@
 //! Stop requests: raised by SIGINT and SIGTERM, observed by every wait.
 
+use std::time::Duration;
+
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::spawn_blocking,
+    time::timeout,
 };
 
-use crate::exit::Exit;
+use crate::{exit::Exit, screen::full};
+
+/// Time to restore the terminal before the second signal ends the process.
+const RESTORE: Duration = Duration::from_millis(500);
 
 /// Receives stop requests. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +54,8 @@ impl Stop {
                     _ = terminate.recv() => {}
                 }
                 if *switch.0.borrow() {
+                    // A terminal that accepts no output must not keep the process.
+                    let _ = timeout(RESTORE, spawn_blocking(full::leave)).await;
                     std::process::exit(Exit::Interrupted.code().into());
                 }
                 switch.request();

@@ -11,7 +11,7 @@ use imports::{Imports, Sources, sources};
 
 /// The layers, lowest first. A module may import its own layer and those above it in this list. ARCHITECTURE.md shows
 /// the same order.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &[
         "errno", "exit", "metric", "output", "params", "pki", "screen", "stats", "stop", "summary", "units",
         "warning",
@@ -25,6 +25,7 @@ const ORDER: [&[&str]; 12] = [
     &["report"],
     &["history"],
     &["run"],
+    &["exporter", "tui"],
     &["commands"],
     &["cli"],
 ];

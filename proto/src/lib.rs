@@ -15,6 +15,7 @@
 //! * [`payload`]: domain types as JSON bodies of messages.
 //! * [`convert`]: messages to domain types and back.
 //! * [`identity`]: certificates with roles, and TLS.
+//! * [`scrape`]: metrics over HTTP.
 //! * [`histogram`]: bounds and codec of the latency histogram.
 //! * [`units`]: sizes and durations in the notation of scenarios.
 
@@ -36,6 +37,7 @@ pub mod outcome;
 pub mod payload;
 pub mod refusal;
 pub mod rule;
+pub mod scrape;
 pub mod series;
 pub mod share;
 pub mod target;

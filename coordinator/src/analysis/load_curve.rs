@@ -47,7 +47,9 @@ fn curve(line: LoadCurve, mut cells: Vec<(f64, &CellSummary)>) -> Option<LoadCur
     Some(LoadCurve {
         keeps_up_to_per_s: last_kept.map(|index| cells[index].0),
         falls_behind_at_per_s: behind.map(|index| cells[index].0),
-        knee_at_per_s: knee(&cells).map(|index| cells[index].0),
+        // Where an arm is behind, its queue and its latency grow for as long as the trial lasts.
+        knee_at_per_s: knee(&cells[..behind.map_or(cells.len(), |index| index + 1)])
+            .map(|index| cells[index].0),
         ..line
     })
 }
@@ -118,6 +120,17 @@ mod tests {
             (found.keeps_up_to_per_s, found.falls_behind_at_per_s, found.knee_at_per_s),
             (Some(16_000.0), Some(64_000.0), Some(16_000.0))
         );
+    }
+
+    #[test]
+    fn an_arm_that_is_behind_has_no_later_knee() {
+        let behind = curve_of(vec![
+            cell(1_000.0, 1_000.0, 100_000, 1.1),
+            cell(4_000.0, 3_000.0, 200_000, 1.1),
+            cell(16_000.0, 3_000.0, 900_000_000, 1.1),
+        ]);
+        let behind = behind.unwrap();
+        assert_eq!((behind.falls_behind_at_per_s, behind.knee_at_per_s), (Some(4_000.0), None));
     }
 
     #[test]

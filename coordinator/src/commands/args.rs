@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
@@ -13,12 +13,28 @@ pub struct MeasuringArgs {
     /// Changes to the scenario.
     #[command(flatten)]
     pub overrides: OverrideArgs,
-    /// Show no progress, only warnings and errors.
-    #[arg(long)]
-    pub no_progress: bool,
+    /// Views of the running trials.
+    #[command(flatten)]
+    pub views: ViewArgs,
     /// The seed for the order of trials and their offsets. Default: the scenario's seed, or a new one for each run.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+/// How a run is shown while it runs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ViewArgs {
+    /// Show no progress, only warnings and errors.
+    #[arg(long, conflicts_with = "tui")]
+    pub no_progress: bool,
+    /// Show arms, hosts, warnings and the time left on the whole terminal, which must be on standard error. The keys q
+    /// and Ctrl-C stop the run and keep what was measured.
+    #[arg(long)]
+    pub tui: bool,
+    /// Serve metrics of the running trials at http://ADDR:PORT/metrics (OpenMetrics), without identity: whoever
+    /// reaches the port can read them, and nothing else.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Changes to a scenario.

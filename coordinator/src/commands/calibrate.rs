@@ -7,10 +7,11 @@ use miette::miette;
 
 use super::{
     args::MeasuringArgs,
-    execute::{RunSettings, measured},
+    execute::{RunSettings, Views, measured},
     on_runtime, print,
     report::{Conclusion, appearance, conclusion, stored},
     run::planned_for,
+    views,
 };
 use crate::{
     analysis::calibration::{BLOCKS, Subject, measure},
@@ -65,6 +66,9 @@ pub enum CalibrateFormat {
 /// Runs the command.
 #[must_use]
 pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
+    if let Err(exit) = views::check(&args.measuring.views, screen) {
+        return exit;
+    }
     let (scenario, compared, plan) = match planned(args) {
         Ok(planned) => planned,
         Err(error) => {
@@ -77,9 +81,18 @@ pub fn calibrate(args: &CalibrateArgs, screen: &Screen) -> Exit {
         return Exit::Usage;
     }
     on_runtime(screen, async |stop| {
-        let out = args.out.clone();
-        let settings =
-            RunSettings { measuring: &args.measuring, out, calibration: None, purpose: Purpose::Calibration };
+        let exporter = match views::exporter(&args.measuring.views, screen).await {
+            Ok(exporter) => exporter,
+            Err(exit) => return exit,
+        };
+        let views = Views::new(screen, &args.measuring.views, exporter.as_ref());
+        let settings = RunSettings {
+            measuring: &args.measuring,
+            out: args.out.clone(),
+            calibration: None,
+            views,
+            purpose: Purpose::Calibration,
+        };
         match measured(&settings, screen, &stop, &compared.loaded, &plan).await {
             Ok((directory, exit)) => {
                 let found = conclude_calibration(&directory, &scenario, &compared, &plan);

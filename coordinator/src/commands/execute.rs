@@ -6,7 +6,7 @@ use miette::Report;
 use proto::outcome::{Interval, Refusal};
 
 use super::{
-    args::MeasuringArgs,
+    args::{MeasuringArgs, ViewArgs},
     outcome::{announce, conclude},
     reach::{data_dir, reach, report_errors},
     report::stored,
@@ -14,8 +14,14 @@ use super::{
 use crate::{
     cluster::{Cluster, Host, select},
     exit::Exit,
+    exporter::Exporter,
     plan::Plan,
-    run::{RunOutcome, TrialSink, progress::Progress, recorded::Recorded, run_plan},
+    run::{
+        RunOutcome, TrialSink,
+        progress::{Progress, Show},
+        recorded::Recorded,
+        run_plan,
+    },
     scenario::Loaded,
     screen::Screen,
     stop::Stop,
@@ -26,6 +32,7 @@ use crate::{
         record::TrialRecord,
     },
     summary::{calibration::Calibration, course::PauseReason},
+    tui::Tui,
 };
 
 /// Settings of a run besides its scenario.
@@ -36,6 +43,8 @@ pub(super) struct RunSettings<'a> {
     pub(super) out: Option<PathBuf>,
     /// The calibration that bounds the verdicts.
     pub(super) calibration: Option<&'a Calibration>,
+    /// Views of the running trials.
+    pub(super) views: Views<'a>,
     /// What the run is for.
     pub(super) purpose: Purpose,
 }
@@ -82,11 +91,10 @@ async fn measure(
         screen.error(&stored(error));
         exit
     })?;
-    let quiet = settings.measuring.no_progress;
-    if !quiet {
+    if !settings.measuring.views.no_progress {
         screen.line(&announce(plan, cluster, directory.path()));
     }
-    run_in(directory, plan, Recorded::nothing(plan), cluster, &cell_hosts, Show { screen, quiet }, stop).await
+    run_in(directory, plan, Recorded::nothing(plan), cluster, &cell_hosts, settings.views, stop).await
 }
 
 /// Selects the hosts of each cell and opens the leases of all hosts.
@@ -137,12 +145,42 @@ fn begin(
     Ok(directory)
 }
 
-/// Where progress is shown, and whether.
-pub(super) struct Show<'a> {
+/// The views of the running trials.
+#[derive(Clone, Copy)]
+pub(super) struct Views<'a> {
     /// The screen.
     pub(super) screen: &'a Screen,
-    /// Whether nothing but warnings and errors is shown.
-    pub(super) quiet: bool,
+    /// As requested.
+    args: &'a ViewArgs,
+    exporter: Option<&'a Exporter>,
+}
+
+impl<'a> Views<'a> {
+    /// The views of runs on this screen.
+    pub(super) fn new(screen: &'a Screen, args: &'a ViewArgs, exporter: Option<&'a Exporter>) -> Self {
+        Self { screen, args, exporter }
+    }
+
+    fn progress(&self) -> Show {
+        match self.args {
+            ViewArgs { no_progress: true, .. } => Show::Nothing,
+            ViewArgs { tui: true, .. } => Show::Problems,
+            ViewArgs { .. } => Show::Plain,
+        }
+    }
+
+    /// Shows a run on the requested views. If the terminal view fails, the run goes on without it.
+    fn show(&self, progress: &mut Progress, stop: &Stop) -> Option<Tui> {
+        if let Some(exporter) = self.exporter {
+            exporter.show(progress.live());
+        }
+        if !self.args.tui {
+            return None;
+        }
+        Tui::start(progress.live(), stop.clone())
+            .map_err(|error| self.screen.line(&format!("the terminal view cannot be shown: {error}")))
+            .ok()
+    }
 }
 
 /// Runs what is not recorded of a plan, and notes in the directory why it ended.
@@ -152,19 +190,23 @@ pub(super) async fn run_in(
     recorded: Recorded<'_>,
     cluster: &mut Cluster,
     cell_hosts: &[Vec<usize>],
-    Show { screen, quiet }: Show<'_>,
+    views: Views<'_>,
     stop: &Stop,
 ) -> Result<(RunDir, RunOutcome), Exit> {
     let mut sink = Store(directory);
-    let mut progress = Progress::new(screen, plan, quiet);
+    let names = cluster.hosts().iter().map(|host| host.name.clone());
+    let mut progress = Progress::new(views.screen, plan, names, views.progress());
+    let tui = views.show(&mut progress, stop);
     let ran = run_plan(plan, recorded, cluster, cell_hosts, &mut sink, &mut progress, stop).await;
     drop(progress);
+    // The report is printed on the primary screen.
+    tui.map(Tui::end);
     let reason = ran.as_ref().map_or(PauseReason::NotStored, RunOutcome::reason);
     let noted = sink.0.note(Some(reason)).map_err(stored);
     match ran.and_then(|outcome| noted.map(|()| outcome)) {
         Ok(outcome) => Ok((sink.0, outcome)),
         Err(error) => {
-            screen.error(&error);
+            views.screen.error(&error);
             Err(Exit::Incomplete)
         }
     }

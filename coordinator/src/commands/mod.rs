@@ -18,6 +18,7 @@ pub mod resume;
 pub mod run;
 pub mod schema;
 pub mod verify;
+mod views;
 
 use std::{io, path::PathBuf, process::ExitCode};
 

@@ -6,14 +6,15 @@ use clap::{Args, builder::PossibleValuesParser};
 use proto::notice::Notice as _;
 
 use super::{
-    args::SecurityArgs,
-    execute::{Show, entries, leased, run_in},
+    args::{SecurityArgs, ViewArgs},
+    execute::{Views, entries, leased, run_in},
     on_runtime,
     outcome::{announce_rest, conclude},
     print,
     reach::{embedded, served},
     report::{find, loaded, stored},
     run::concluded,
+    views,
 };
 use crate::{
     cluster::{Cluster, inventory::HostSpec},
@@ -68,9 +69,9 @@ pub struct ResumeArgs {
     /// How much the table shows.
     #[command(flatten)]
     pub detail: Detail,
-    /// Show no progress, only warnings and errors.
-    #[arg(long)]
-    pub no_progress: bool,
+    /// Views of the running trials.
+    #[command(flatten)]
+    pub views: ViewArgs,
     /// Certificates and tokens for the agents.
     #[command(flatten)]
     pub security: SecurityArgs,
@@ -90,6 +91,9 @@ struct Resumable {
 /// Runs the command.
 #[must_use]
 pub fn resume(args: &ResumeArgs, screen: &Screen) -> Exit {
+    if let Err(exit) = views::check(&args.views, screen) {
+        return exit;
+    }
     let resumable = match opened(args, screen) {
         Ok(resumable) => resumable,
         Err(error) => {
@@ -98,8 +102,13 @@ pub fn resume(args: &ResumeArgs, screen: &Screen) -> Exit {
         }
     };
     on_runtime(screen, async |stop| {
+        let exporter = match views::exporter(&args.views, screen).await {
+            Ok(exporter) => exporter,
+            Err(exit) => return exit,
+        };
+        let views = Views::new(screen, &args.views, exporter.as_ref());
         let (plan, scenario) = (resumable.plan.clone(), resumable.scenario.clone());
-        match resumed(args, resumable, screen, &stop).await {
+        match resumed(args, resumable, views, screen, &stop).await {
             Err(exit) => exit,
             Ok((directory, outcome)) => {
                 let exit = conclude(screen, &plan, &outcome);
@@ -172,6 +181,7 @@ fn refused(refusal: ResumeRefusal) -> miette::Report {
 async fn resumed(
     args: &ResumeArgs,
     resumable: Resumable,
+    views: Views<'_>,
     screen: &Screen,
     stop: &Stop,
 ) -> Result<(RunDir, RunOutcome), Exit> {
@@ -201,7 +211,7 @@ async fn resumed(
     let ran = if exit == Exit::Done {
         let changes = host_changes::changes(&hosts, &entries(&cluster));
         match accepted(args, &resumable.journal, changes) {
-            Ok(changes) => on_cluster(args, resumable, changes, &mut cluster, screen, stop).await,
+            Ok(changes) => on_cluster(args, resumable, changes, &mut cluster, views, stop).await,
             Err(refusal) => {
                 screen.error(&refused(refusal));
                 Err(Exit::Host)
@@ -235,9 +245,10 @@ async fn on_cluster(
     resumable: Resumable,
     mut changes: Vec<HostChange>,
     cluster: &mut Cluster,
-    screen: &Screen,
+    views: Views<'_>,
     stop: &Stop,
 ) -> Result<(RunDir, RunOutcome), Exit> {
+    let screen = views.screen;
     let Resumable { mut directory, scenario, plan, looks, pause, .. } = resumable;
     let cell_hosts = leased(&plan, cluster, screen, stop).await?;
     let reason = pause.reason;
@@ -263,9 +274,8 @@ async fn on_cluster(
         screen.error(&stored(error));
         Exit::Incomplete
     })?;
-    if !args.no_progress {
+    if !args.views.no_progress {
         screen.line(&announce_rest(&plan, recorded.missing(), directory.path()));
     }
-    let show = Show { screen, quiet: args.no_progress };
-    run_in(directory, &plan, recorded, cluster, &cell_hosts, show, stop).await
+    run_in(directory, &plan, recorded, cluster, &cell_hosts, views, stop).await
 }

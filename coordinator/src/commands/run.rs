@@ -11,9 +11,10 @@ use miette::miette;
 
 use super::{
     args::MeasuringArgs,
-    execute::{RunSettings, measured},
+    execute::{RunSettings, Views, measured},
     on_runtime, print,
     report::{Conclusion, conclusion, find, stored},
+    views,
 };
 use crate::{
     exit::Exit,
@@ -61,6 +62,9 @@ pub struct RunArgs {
 /// Runs the command.
 #[must_use]
 pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
+    if let Err(exit) = views::check(&args.measuring.views, screen) {
+        return exit;
+    }
     // All scenarios are loaded before the first runs, so that a mistake in the last shows at once.
     let mut loaded = Vec::new();
     let mut exit = Exit::Done;
@@ -93,11 +97,16 @@ pub fn run(args: &RunArgs, screen: &Screen) -> Exit {
         }
     };
     on_runtime(screen, async |stop| {
+        let exporter = match views::exporter(&args.measuring.views, screen).await {
+            Ok(exporter) => exporter,
+            Err(exit) => return exit,
+        };
+        let views = Views::new(screen, &args.measuring.views, exporter.as_ref());
         let mut exit = Exit::Done;
         let join = args.format.join().filter(|_| loaded.len() > 1);
         let mut texts = Vec::new();
         for (scenario, plan) in &loaded {
-            let (text, result) = one(args, calibration.as_ref(), screen, &stop, scenario, plan).await;
+            let (text, result) = one(args, calibration.as_ref(), views, &stop, scenario, plan).await;
             exit = exit.strongest(result);
             match text {
                 // A result that is a document by itself is printed at once.
@@ -172,13 +181,14 @@ fn fresh_seed() -> u64 {
 async fn one(
     args: &RunArgs,
     calibration: Option<&Calibration>,
-    screen: &Screen,
+    views: Views<'_>,
     stop: &Stop,
     scenario: &Loaded,
     plan: &Plan,
 ) -> (Option<String>, Exit) {
+    let screen = views.screen;
     let out = directory_of(args, plan);
-    let settings = RunSettings { measuring: &args.measuring, out, calibration, purpose: Purpose::Run };
+    let settings = RunSettings { measuring: &args.measuring, out, calibration, views, purpose: Purpose::Run };
     let (directory, exit) = match measured(&settings, screen, stop, scenario, plan).await {
         Ok(measured) => measured,
         Err(exit) => return (None, exit),

@@ -57,6 +57,7 @@ impl<'a> Driver<'a> {
     fn keep_losses(&mut self) -> miette::Result<()> {
         for (index, host) in self.cluster.hosts().iter().enumerate() {
             if let Some(refusal) = host.lost.as_ref().filter(|_| self.lost.insert(index)) {
+                self.progress.lost(&host.name, refusal);
                 self.sink.lost(&host.name, refusal)?;
             }
         }

@@ -2,6 +2,7 @@
 
 mod driver;
 pub mod host_changes;
+pub mod live;
 mod marks;
 pub mod precision;
 pub mod progress;
@@ -9,7 +10,6 @@ pub mod recorded;
 pub mod refusal;
 mod refused_cells;
 pub mod repeats;
-mod totals;
 mod watcher;
 
 use std::ops::ControlFlow;

@@ -1,165 +1,166 @@
-//! Shows progress during a run: a bar with live numbers on a terminal, plain lines elsewhere.
+//! Shows progress during a run: a bar with live numbers on a terminal, plain lines elsewhere. The numbers are those of
+//! [`Live`].
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use proto::{outcome::Interval, trial::Measure, units::Nanos};
+use proto::{
+    outcome::{Interval, Refusal},
+    trial::Measure,
+    units::Nanos,
+};
 
+pub use super::live::label;
+use super::live::{Live, Shared};
 use crate::{
     metric::{latency::P99, throughput::IOPS},
-    params,
-    params::Params,
-    plan::{OVERHEAD_PER_TRIAL, Plan, PlannedTrial},
-    run::{RefusedCell, totals::Totals},
+    plan::{Plan, PlannedTrial},
+    run::RefusedCell,
     screen::Screen,
     store::record::TrialRecord,
 };
 
-/// The shortest time between two drawings of live numbers.
+/// The shortest time between two drawings of the bar.
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// Shows the progress of a run.
+/// Where progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Show {
+    /// A bar if standard error is a terminal, otherwise a line for each trial.
+    #[default]
+    Plain,
+    /// Only marked trials, because another view shows the rest.
+    Problems,
+    /// Nothing.
+    Nothing,
+}
+
+/// Passes the events of a run on to its state, and shows that state.
 #[derive(Debug)]
 pub struct Progress {
     screen: Screen,
     display: Display,
-    /// Planned time, without overhead per trial: of the whole run, of the finished trials and of the current one.
-    planned: Duration,
-    over: Duration,
-    current: Duration,
-    /// Actual time of the finished trials, without filling targets.
-    spent: Duration,
-    /// Start of the current trial; moved later while a target is filled.
-    begun: Instant,
-    /// The current trial.
-    totals: Totals,
-    /// When live numbers were drawn last.
-    drawn: Instant,
-    done: usize,
-    /// Trials recorded before the run was resumed.
-    before: usize,
-    total: usize,
+    live: Shared,
+    /// Whether other views read the state.
+    watched: bool,
 }
 
 #[derive(Debug)]
 enum Display {
-    Bar { bar: ProgressBar, title: String },
+    Bar { bar: ProgressBar, drawn: Instant },
     Lines,
+    Problems,
     Silent,
 }
 
 impl Progress {
-    /// Progress of a plan: a bar if standard error is a terminal, otherwise a line for each trial.
+    /// Progress of a plan on these hosts.
     #[must_use]
-    pub fn new(screen: &Screen, plan: &Plan, quiet: bool) -> Self {
-        let planned = plan.trials.iter().map(|trial| expected(plan, trial)).sum::<Duration>();
-        let display = if quiet {
-            Display::Silent
-        } else if screen.bars().is_hidden() {
-            Display::Lines
-        } else {
-            let bar = screen.bars().add(ProgressBar::new(as_ms(planned).max(1)));
-            // The template is fixed, so it cannot fail; without it the bar would only look plain.
-            let style = ProgressStyle::with_template("{bar:30} {prefix}\n{wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style);
-            Display::Bar { bar, title: String::new() }
+    pub fn new(screen: &Screen, plan: &Plan, hosts: impl IntoIterator<Item = String>, show: Show) -> Self {
+        let live = Live::new(plan, hosts);
+        let display = match show {
+            Show::Nothing => Display::Silent,
+            Show::Problems => Display::Problems,
+            Show::Plain if screen.bars().is_hidden() => Display::Lines,
+            Show::Plain => {
+                let (_, planned) = live.schedule.measured_time();
+                let bar = screen.bars().add(ProgressBar::new(as_ms(planned).max(1)));
+                // The template is fixed, so it cannot fail; without it the bar would only look plain.
+                let style = ProgressStyle::with_template("{bar:30} {prefix}\n{wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                bar.set_style(style);
+                Display::Bar { bar, drawn: Instant::now() }
+            }
         };
-        Self {
-            screen: screen.clone(),
-            display,
-            planned,
-            over: Duration::ZERO,
-            current: Duration::ZERO,
-            spent: Duration::ZERO,
-            begun: Instant::now(),
-            drawn: Instant::now(),
-            totals: Totals::default(),
-            done: 0,
-            before: 0,
-            total: plan.trials.len(),
-        }
+        Self { screen: screen.clone(), display, live: Shared::new(live), watched: false }
     }
 
     /// Shows nothing.
     #[must_use]
     pub fn silent(plan: &Plan) -> Self {
-        Self::new(&Screen::new(), plan, true)
+        Self::new(&Screen::new(), plan, [], Show::Nothing)
+    }
+
+    /// The state, for other views.
+    #[must_use]
+    pub fn live(&mut self) -> Shared {
+        self.watched = true;
+        self.live.clone()
     }
 
     /// A trial begins.
     pub fn begin(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        self.totals = Totals::default();
-        self.current = expected(plan, planned);
-        self.begun = Instant::now();
-        let cell = &plan.cells[planned.cell];
-        let which = match planned.measure {
-            Measure::Audit => "audit".to_owned(),
-            Measure::Timed => format!("trial {} of {}", planned.block, plan.trials_in_words()),
-        };
-        if let Display::Bar { title, .. } = &mut self.display {
-            *title = format!("{}, {which}", label(&cell.arm, &cell.params));
+        self.live.with(|live| live.begin(plan, planned));
+        self.draw(true);
+    }
+
+    /// A host is still preparing, for example filling its file.
+    pub fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
+        self.live.with(|live| live.preparing(host, what, done, total));
+        self.draw(false);
+    }
+
+    /// A host has finished a slice of the current trial.
+    pub fn interval(&mut self, host: &str, interval: &Interval) {
+        if matches!(self.display, Display::Silent) && !self.watched {
+            return;
         }
-        self.draw(0.0, "");
+        self.live.with(|live| live.interval(host, interval));
+        self.draw(false);
     }
 
     /// A trial has ended.
     pub fn end(&mut self, record: &TrialRecord) {
-        self.spent += self.begun.elapsed();
-        self.step();
-        let mut text = format!(
-            "[{}/{}] {}{}: ",
-            self.before + self.done,
-            self.total,
-            label(&record.arm, &record.params),
-            if record.measure == Measure::Audit { " (audit)" } else { "" }
-        );
-        match self.totals.whole() {
-            Some((iops, latency)) => text.push_str(&numbers(iops, latency)),
-            None => text.push_str("nothing measured"),
-        }
+        let mut text = self.live.with(|live| {
+            let (measured, schedule) =
+                (live.end(record).map(|(iops, latency)| numbers(iops, latency)), &live.schedule);
+            format!(
+                "[{}/{}] {}{}: {}",
+                schedule.done(),
+                schedule.total,
+                label(&record.arm, &record.params),
+                if record.measure == Measure::Audit { " (audit)" } else { "" },
+                measured.as_deref().unwrap_or("nothing measured")
+            )
+        });
         for mark in &record.marks {
             text.push_str(&format!("; marked: {mark}"));
         }
         match &self.display {
             Display::Lines => self.screen.line(&text),
             // On a terminal, only problems remain visible.
-            Display::Bar { .. } if !record.marks.is_empty() => self.screen.line(&text),
-            Display::Bar { .. } | Display::Silent => {}
+            Display::Bar { .. } | Display::Problems if !record.marks.is_empty() => self.screen.line(&text),
+            Display::Bar { .. } | Display::Problems | Display::Silent => {}
         }
     }
 
     /// A trial was recorded before the run was resumed. It counts as done, and takes no time.
     pub fn recorded(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        self.planned = self.planned.saturating_sub(expected(plan, planned));
-        self.before += 1;
+        self.live.with(|live| live.recorded(plan, planned));
     }
 
     /// A trial is skipped.
     pub fn skipped(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        // Counts with the average time of the trials that ran, so that the estimate stays right.
-        let beyond = self.spent.saturating_sub(self.over) / u32::try_from(self.done.max(1)).unwrap_or(1);
-        self.current = expected(plan, planned);
-        self.spent += self.current + beyond;
-        self.step();
+        self.live.with(|live| live.skipped(plan, planned));
     }
 
     /// A trial will be repeated.
     pub fn repeat(&mut self, plan: &Plan, planned: &PlannedTrial) {
-        self.total += 1;
-        self.planned += expected(plan, planned);
+        self.live.with(|live| live.repeat(plan, planned));
     }
 
     /// A host refused a cell, which will not be tried again.
     pub fn refused(&mut self, plan: &Plan, refused: &RefusedCell) {
         let cell = &plan.cells[refused.cell];
-        tracing::info!(
-            "host {} refused {}: {}",
-            refused.host,
-            label(&cell.arm, &cell.params),
-            refused.refusal.message()
-        );
+        let label = label(&cell.arm, &cell.params);
+        tracing::info!("host {} refused {label}: {}", refused.host, refused.refusal.message());
+        self.live.with(|live| live.refused(&label, &refused.host, &refused.refusal));
+    }
+
+    /// A host is lost.
+    pub fn lost(&mut self, host: &str, refusal: &Refusal) {
+        self.live.with(|live| live.lost(host, refusal));
     }
 
     /// Removes the bar at the end of the run.
@@ -170,30 +171,27 @@ impl Progress {
         self.display = Display::Silent;
     }
 
-    fn step(&mut self) {
-        self.done += 1;
-        self.over += self.current;
-        self.current = Duration::ZERO;
-    }
-
-    /// Draws the bar; `part` is the elapsed share of the current trial.
-    fn draw(&mut self, part: f64, message: &str) {
-        if let Display::Bar { bar, title } = &self.display {
-            let at = self.over + self.current.mul_f64(part.clamp(0.0, 1.0));
-            // The plan gives the measured time of trials; the finished trials give the overhead.
-            let beyond = match u32::try_from(self.done) {
-                Ok(done @ 1..) => self.spent.saturating_sub(self.over) / done,
-                _ => OVERHEAD_PER_TRIAL,
-            };
-            let to_do = u32::try_from(self.total.saturating_sub(self.before + self.done)).unwrap_or(u32::MAX);
-            let left = self.planned.saturating_sub(at) + beyond.saturating_mul(to_do);
-            let left = left.max(Duration::from_secs(1));
-            let running = (self.before + self.done + 1).min(self.total);
-            bar.set_position(as_ms(at));
-            bar.set_prefix(format!("{running} of {}, about {} left", self.total, human(left)));
-            let gap = if message.is_empty() { "" } else { ": " };
-            bar.set_message(format!("{title}{gap}{message}"));
+    /// Draws the bar, if the last drawing is not too recent or this one is `due` all the same.
+    fn draw(&mut self, due: bool) {
+        let Display::Bar { bar, drawn } = &mut self.display else { return };
+        if !due && drawn.elapsed() < REDRAW {
+            return;
         }
+        *drawn = Instant::now();
+        self.live.with(|live| {
+            let schedule = &live.schedule;
+            bar.set_position(as_ms(schedule.measured_time().0));
+            let left = human(schedule.left());
+            bar.set_prefix(format!("{} of {}, about {left} left", schedule.running(), schedule.total));
+            let Some(current) = &live.current else { return };
+            let mut message = format!("{}, {}", current.cell, current.which);
+            if let Some(preparing) = &current.preparing {
+                message.push_str(&format!(": {preparing}"));
+            } else if current.latencies.whole().is_some() {
+                message.push_str(&format!(": {}", numbers(current.iops, current.latencies.of_slice())));
+            }
+            bar.set_message(message);
+        });
     }
 }
 
@@ -203,67 +201,34 @@ impl Drop for Progress {
     }
 }
 
-impl Progress {
-    /// A host is still preparing, for example filling its file.
-    pub fn preparing(&mut self, host: &str, what: &str, done: u64, total: u64) {
-        let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
-        self.begun = Instant::now();
-        self.draw(0.0, &format!("{host}: {what} {percent:.0}%"));
-    }
-
-    /// A host has finished a slice of the current trial.
-    pub fn interval(&mut self, host: &str, interval: &Interval) {
-        if matches!(self.display, Display::Silent) || interval.end_ns <= interval.begin_ns {
-            return;
-        }
-        self.totals.add(host, interval);
-        // Quantiles of a histogram take longer than adding to it, and nobody reads faster.
-        if matches!(self.display, Display::Lines) || self.drawn.elapsed() < REDRAW {
-            return;
-        }
-        self.drawn = Instant::now();
-        let seconds = (interval.end_ns - interval.begin_ns) as f64 / 1e9;
-        let measured = f64::from(interval.index + 1) * seconds;
-        let part = measured / self.current.as_secs_f64().max(measured);
-        let (iops, latency) = self.totals.live();
-        let message = numbers(iops, latency);
-        self.draw(part, &message);
-    }
-}
-
-fn expected(plan: &Plan, planned: &PlannedTrial) -> Duration {
-    let workload = plan.trial(planned).workload;
-    workload.warmup.as_duration() + workload.runtime.as_duration()
-}
-
 fn as_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn numbers(iops: f64, latency: &Histogram<u64>) -> String {
-    let p99 = latency.value_at_quantile(0.99) as f64;
-    let p99 = match p99 {
+    let p99 = latency_for_people(latency.value_at_quantile(0.99));
+    format!("{} {}, {} {p99}", rate_for_people(iops), IOPS.title, P99.title)
+}
+
+/// A latency in nanoseconds for people, such as `1.5 µs`.
+#[must_use]
+pub fn latency_for_people(ns: u64) -> String {
+    match ns as f64 {
         ns if ns < 1e3 => format!("{ns:.0} ns"),
         ns if ns < 1e6 => format!("{:.1} µs", ns / 1e3),
         ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
         ns => format!("{:.2} s", ns / 1e9),
-    };
-    let iops = match iops {
+    }
+}
+
+/// A rate for people, such as `12.3k`.
+#[must_use]
+pub fn rate_for_people(per_second: f64) -> String {
+    match per_second {
         n if n < 1e3 => format!("{n:.0}"),
         n if n < 1e6 => format!("{:.1}k", n / 1e3),
         n => format!("{:.2}M", n / 1e6),
-    };
-    format!("{iops} {}, {} {p99}", IOPS.title, P99.title)
-}
-
-/// A cell as text, such as `uring depth=8`.
-#[must_use]
-pub fn label(arm: &str, params: &Params) -> String {
-    let mut text = arm.to_owned();
-    for (axis, value) in params {
-        text.push_str(&format!(" {axis}={}", params::value(value)));
     }
-    text
 }
 
 /// A duration for people, such as `1m 20s`.

@@ -21,6 +21,6 @@ pub struct LoadCurve {
     /// The lowest offered rate at which it falls behind; null if it keeps up with all.
     pub falls_behind_at_per_s: Option<f64>,
     /// The knee: the lowest offered rate at which the 99th percentile of latency is at least 3 times that at a lower
-    /// rate, and their intervals do not overlap; null if the figures show none.
+    /// rate, and their intervals do not overlap; null if the figures show none up to the rate at which the arm falls behind.
     pub knee_at_per_s: Option<f64>,
 }

@@ -11,7 +11,8 @@ use crate::{
     summary::{
         Verdict,
         answer::{
-            Answer, ArmAnswer, Closest, Fastest, Headline, Notice, SyscallsAt, TailChange, TailOf, VerdictAt,
+            Answer, ArmAnswer, Closest, Fastest, Headline, Notice, Points, SyscallsAt, TailChange, TailOf,
+            VerdictAt,
         },
     },
     units::{count, per_io},
@@ -37,8 +38,7 @@ pub(crate) fn findings(answer: &Answer) -> Vec<String> {
 
 /// The headline and each arm against the baseline.
 pub(crate) fn by_arm(answer: &Answer) -> Vec<String> {
-    let headline = answer.headline.iter().flat_map(headline);
-    headline.chain(arms(answer)).collect()
+    headlines(answer).chain(arms(answer)).collect()
 }
 
 /// Each arm against the baseline.
@@ -48,8 +48,8 @@ pub(crate) fn arms(answer: &Answer) -> impl Iterator<Item = String> {
 
 /// The notices, and the headline if the lines of [`lines`] do not replace it.
 pub(crate) fn head(answer: &Answer) -> Vec<String> {
-    let headline = answer.headline.iter().filter(|_| answer.concurrency.is_none()).flat_map(headline);
-    answer.notices.iter().map(notice).chain(headline).collect()
+    let headlines = headlines(answer).filter(|_| answer.concurrency.is_none());
+    answer.notices.iter().map(notice).chain(headlines).collect()
 }
 
 /// The answer in short labelled lines: by concurrency if the scenario compares arms of equal concurrency, otherwise by
@@ -72,7 +72,8 @@ fn by_verdict(answer: &Answer) -> Vec<Labelled> {
         let arms = answer.arms.iter().filter_map(|arm| {
             let found = arm.verdicts.iter().find(|found| found.verdict == verdict)?;
             let most = found.most.as_ref().map_or_else(String::new, |most| format!(" {}", times(most.ratio)));
-            Some(format!("{}{most}{}", arm.arm, at_points(&found.points)))
+            let idle = if arm.does_io { "" } else { " (no I/O)" };
+            Some(format!("{}{idle}{most}{}", arm.arm, at_points(&found.points)))
         });
         Labelled { label: verdict.as_str().into(), text: arms.collect::<Vec<_>>().join(", ") }
     });
@@ -100,15 +101,22 @@ fn notice(notice: &Notice) -> String {
     }
 }
 
+/// The sentences of the headline.
+fn headlines(answer: &Answer) -> impl Iterator<Item = String> {
+    let all_do_io = answer.arms.iter().all(|arm| arm.does_io);
+    answer.headline.iter().flat_map(move |found| headline(found, all_do_io))
+}
+
 /// One sentence or more.
-fn headline(headline: &Headline) -> Vec<String> {
+fn headline(headline: &Headline, all_do_io: bool) -> Vec<String> {
     match headline {
         Headline::Fastest(found) => vec![fastest(found)],
         Headline::NothingFaster { baseline, inconclusive, closest: nearest } => {
             let words = if *inconclusive { "is proven to be faster" } else { "is faster" };
             let doubt = if *inconclusive { "; some comparisons are inconclusive" } else { "" };
             let nearest = nearest.as_ref().map(closest).unwrap_or_default();
-            vec![format!("No arm {words} than {baseline}{doubt}.{nearest}")]
+            let arm = if all_do_io { "No arm" } else { "No arm that does I/O" };
+            vec![format!("{arm} {words} than {baseline}{doubt}.{nearest}")]
         }
         Headline::Most { arm, params, iops, among_others, has_baseline } => {
             let did = format!("{arm} completed {} I/Os per second{}", count(*iops), at_point(params));
@@ -151,7 +159,11 @@ fn closest(found: &Closest) -> String {
 
 /// The verdicts of an arm, with the points at which it was not compared.
 fn verdicts(found: &ArmAnswer) -> Vec<String> {
-    let without = found.not_compared.as_ref().map(|points| format!("not compared{}", at_points(points)));
+    let place = |points: &Points| match points.points.len() == points.total && points.total > 1 {
+        true => " at any point".into(),
+        false => at_points(points),
+    };
+    let without = found.not_compared.as_ref().map(|points| format!("not compared{}", place(points)));
     found.verdicts.iter().map(verdict).chain(without).collect()
 }
 
@@ -207,13 +219,16 @@ fn syscalls(SyscallsAt { calls, params }: &SyscallsAt) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::answer::Untrusted;
+    use crate::{
+        params::Params,
+        summary::answer::{RatioAt, Untrusted},
+    };
 
     #[test]
     fn names_two_reasons_for_an_incomplete_run() {
         let reason = |complete| Untrusted::MissingTrials {
             arm: "sync".into(),
-            params: crate::params::Params::from_iter([("depth".to_owned(), 8.into())]),
+            params: Params::from_iter([("depth".to_owned(), 8.into())]),
             complete,
             planned: 3,
         };
@@ -227,6 +242,42 @@ mod tests {
             untrusted(&Untrusted::CorruptData { arm: "a".into(), sectors: 4 }),
             "a: 4 sectors did not contain the data that was written"
         );
+    }
+
+    fn arm(arm: &str, does_io: bool, verdict: Verdict, not_compared: Option<Points>) -> ArmAnswer {
+        let points = Points { points: vec![Params::new()], last: true, total: 1 };
+        let most = Some(RatioAt { ratio: 4.0, params: Params::new() });
+        ArmAnswer {
+            arm: arm.into(),
+            does_io,
+            verdicts: vec![VerdictAt { verdict, points, most, trials_needed: None }],
+            not_compared,
+            tails: vec![],
+            crossovers: vec![],
+            syscalls: None,
+        }
+    }
+
+    #[test]
+    fn an_arm_without_io_does_not_contradict_the_headline() {
+        let headline = Headline::NothingFaster { baseline: "sync".into(), inconclusive: true, closest: None };
+        let mut arms: Vec<ArmAnswer> =
+            (1..=4).map(|ring| arm(&format!("ring-{ring}"), true, Verdict::Inconclusive, None)).collect();
+        arms.push(arm("nop", false, Verdict::Faster, None));
+        let answer = Answer { headline: Some(headline), arms, ..Answer::default() };
+        assert_eq!(
+            head(&answer),
+            ["No arm that does I/O is proven to be faster than sync; some comparisons are inconclusive."]
+        );
+        assert_eq!(lines(&answer)[0].text, "nop (no I/O) 4.00x");
+    }
+
+    #[test]
+    fn an_arm_without_comparisons_was_not_compared_at_any_point() {
+        let nowhere = Points { points: vec![Params::new(); 2], last: true, total: 2 };
+        let mut found = arm("ring", true, Verdict::Faster, Some(nowhere));
+        found.verdicts.clear();
+        assert_eq!(verdicts(&found), ["not compared at any point"]);
     }
 
     #[test]

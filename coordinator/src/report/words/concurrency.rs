@@ -145,7 +145,13 @@ fn difference(standing: &Standing, extent: &Extent, better: bool, group: &Group,
     let place = format!("{arm} {at}");
     let figures = extent.figures.map(|pair| figures(standing.facet, pair)).unwrap_or_default();
     if standing.facet == Facet::SyscallsPerIo && better {
-        return figures;
+        // Of many ratios, the figures of the best one would be taken for all.
+        let ratios = span(extent.range);
+        return if ratios == times(extent.most.ratio) {
+            figures
+        } else {
+            format!("{ratios} the {}", name(standing.facet))
+        };
     }
     let example = match (place.trim(), figures.as_str()) {
         _ if !placed => String::new(),

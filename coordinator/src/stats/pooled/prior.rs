@@ -17,8 +17,9 @@ use statrs::function::gamma::{digamma, ln_gamma};
 
 use super::mixture::Term;
 
-/// Degrees of freedom with which the run knows the variance of a cell: from "cells differ widely" to "all are equal".
-const FREEDOMS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 80.0, 400.0];
+/// Degrees of freedom with which the run knows the variance of a cell: from "cells have nothing in common" to "all are
+/// equal". Below 1, a cell of two trials keeps most of its own variance.
+const FREEDOMS: [f64; 10] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 80.0, 400.0];
 /// Values of `ln s0²` on each side of the middle.
 const SIDE: i32 = 3;
 /// Their distance, in standard errors of the middle.
@@ -84,8 +85,9 @@ impl Node {
     fn likelihood(&self, cell: &Cell) -> (f64, f64) {
         let usual = (1.0 - OUTLIERS).ln() + self.usual.likelihood(cell);
         let outlier = OUTLIERS.ln() + self.outlier().likelihood(cell);
-        let odds = (outlier - usual).exp();
-        (usual + odds.ln_1p(), if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 })
+        // The larger one is factored out, because the ratio of both may overflow.
+        let (most, least) = (usual.max(outlier), usual.min(outlier));
+        (most + (least - most).exp().ln_1p(), 1.0 / (1.0 + (usual - outlier).exp()))
     }
 }
 

@@ -61,6 +61,22 @@ fn a_noisy_cell_among_quiet_ones_keeps_its_own_variance() {
 }
 
 #[test]
+fn quiet_cells_do_not_decide_about_one_that_is_noisier_by_orders_of_magnitude() {
+    // The likelihood ratio of outlier and usual cell is beyond the largest number.
+    for (variance, pairs) in [(1e-18, 2), (1e-18, 5), (4e-6, 2), (4e-6, 1000)] {
+        let quiet = member(0.3 * f64::sqrt(variance / pairs as f64), variance, variance, pairs);
+        let mut family = vec![quiet; 11];
+        family.push(member(0.05 / (pairs as f64).sqrt(), 0.04, 0.04, pairs));
+        let found = pool(&family);
+        let own = family[11].difference.p_value().unwrap();
+        assert!(p(&found[11]) > own / 2.0, "{variance}, {pairs} blocks: {} against {own}", p(&found[11]));
+        assert!((0.4..0.99).contains(&p(&found[0])), "{variance}, {pairs} blocks: {}", p(&found[0]));
+        let weights = found[11].terms.iter().map(|term| term.weight).sum::<f64>();
+        assert!((weights - 1.0).abs() < 1e-4, "{weights}");
+    }
+}
+
+#[test]
 fn equal_variances_have_nearly_normal_errors_and_p_agrees_with_the_interval() {
     let family: Vec<Member> = (0..12).map(|_| member(0.03, 4e-4, 4e-4, 5)).collect();
     let found = pool(&family).remove(0);

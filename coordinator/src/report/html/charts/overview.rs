@@ -13,10 +13,10 @@ use crate::{
         latency::P99,
         throughput::IOPS,
     },
-    params,
+    params::{self, Params},
     report::view,
     stats::confidence::INTERVAL,
-    summary::{CellSummary, Verdict, cause::Cause, explanation::Finding},
+    summary::{CellSummary, ComparisonSet, Verdict, answer::LimitedBy, cause::Cause, explanation::Finding},
 };
 
 const BRACKET: &str = " The bracket is the largest gain that a verdict confirms; in a shaded range, more requests in flight \
@@ -62,9 +62,8 @@ pub(super) fn section(facets: &Facets<'_>) -> Section {
 
 /// The range in which the device is the limit, and the largest difference that a verdict confirms.
 fn marks(facets: &Facets<'_>, axis: &Axis, cells: &[&CellSummary]) -> Marks {
-    let place = |params: &params::Params| axis.place(&params::value(params.get(&axis.title)?));
-    let limited = facets.set.explanations.iter().filter(|reason| is_device(&reason.finding));
-    let limited: Vec<f64> = limited.filter_map(|reason| place(&reason.params)).collect();
+    let place = |params: &Params| axis.place(&params::value(params.get(&axis.title)?));
+    let limited: Vec<f64> = limited(facets.set).filter_map(place).collect();
     let faster = facets.set.with_baseline().filter(|found| {
         IOPS.is_of(found)
             && found.verdict == Verdict::Faster
@@ -77,6 +76,18 @@ fn marks(facets: &Facets<'_>, axis: &Axis, cells: &[&CellSummary]) -> Marks {
             Some(Gap { x: place(&found.params)?, from, to, text: view::ratio(found.ratio?) })
         });
     Marks { band: band(axis, &limited), gap, turns: vec![] }
+}
+
+/// The points at which the device is the limit. If the answer compares arms of equal concurrency, these are the points of
+/// its limit, because the explanation of one arm does not hold for all.
+fn limited(set: &ComparisonSet) -> Box<dyn Iterator<Item = &Params> + '_> {
+    if set.answer.concurrency.is_none() {
+        let limited = set.explanations.iter().filter(|reason| is_device(&reason.finding));
+        return Box::new(limited.map(|reason| &reason.params));
+    }
+    let device = set.answer.limit.as_ref().filter(|limit| limit.by == LimitedBy::Device);
+    let from = device.and_then(|limit| set.cells.iter().position(|cell| cell.params == limit.from));
+    Box::new(from.into_iter().flat_map(|from| set.cells[from..].iter().map(|cell| &cell.params)))
 }
 
 /// From midway before the first limited place to midway behind the last.

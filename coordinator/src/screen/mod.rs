@@ -1,5 +1,7 @@
 //! Standard error, shared by progress bars, log lines and messages, so that they do not interleave.
 
+pub mod full;
+
 use std::io::{self, Write as _};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -35,9 +37,12 @@ impl Screen {
         self.bytes(format!("{text}\n").as_bytes());
     }
 
-    /// Writes text that already ends in a newline. Errors are ignored, because there is no other stream to report
-    /// them.
+    /// Writes text that already ends in a newline; after the full screen is left, if there is one. Errors are ignored,
+    /// because there is no other stream to report them.
     fn bytes(&self, text: &[u8]) {
+        if full::hold(text) {
+            return;
+        }
         self.bars.suspend(|| {
             let _ = io::stderr().lock().write_all(text);
         });
