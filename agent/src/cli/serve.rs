@@ -3,9 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use proto::identity::Files;
+use proto::{
+    identity::Files,
+    units::{ByteSize, Nanos},
+};
 
 use crate::{
+    limits::Limits,
     server::ServeOptions,
     target::device::allow::{AllowError, AllowList},
 };
@@ -27,8 +31,17 @@ Clients can run trials: they load the disks, measure files below --allow-path,
 fill the data directory, and overwrite devices of --allow-device if a scenario
 names their serial numbers. They cannot run commands.
 
-Limits: 5 s for a client's first byte and its handshake, 128 connections, 32
-requests at a time on a connection, 8 MiB a message, one lease.
+Limits (of what a client may use; --max-* change the last three):
+  5 s         for a client's first byte and its handshake
+  5 s         from then on until it speaks HTTP/2
+  5 s         until a stream for a lease sends Open; at most 16 such streams wait
+  32          requests at a time on a connection
+  8 MiB       a message
+  1           lease, for one trial at a time
+  15 s        for the end of the agent, whatever hangs
+  128         connections (--max-connections)
+  16 GiB      for the workers of a trial (--max-trial-memory), and no more than is free
+  24 h        warm-up and runtime of a trial (--max-trial-time)
 
 Examples:
   agent serve --data-dir /mnt/nvme
@@ -89,6 +102,15 @@ pub(super) struct ServeArgs {
     /// With --insecure as root: anyone who reaches the port can also overwrite the devices of --allow-device
     #[arg(long, requires = "insecure")]
     insecure_devices: bool,
+    /// Open connections
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+    /// Memory for the workers of a trial: buffers, histograms, tables
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().trial_memory)]
+    max_trial_memory: ByteSize,
+    /// Warm-up and runtime of a trial
+    #[arg(long, value_name = "DURATION", default_value_t = Limits::default().trial_time)]
+    max_trial_time: Nanos,
 }
 
 impl ServeArgs {
@@ -114,6 +136,11 @@ impl ServeArgs {
             token_file: self.token_file,
             insecure: self.insecure,
             insecure_devices: self.insecure_devices,
+            limits: Limits {
+                connections: self.max_connections,
+                trial_memory: self.max_trial_memory,
+                trial_time: self.max_trial_time,
+            },
         })
     }
 }

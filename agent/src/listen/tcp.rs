@@ -17,7 +17,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Door, HANDSHAKE_TIME, Peer, pause};
+use super::{Connection, Door, Peer, pause};
+use crate::limits::HANDSHAKE_TIME;
 
 /// First byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 22;

@@ -15,7 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Connection, Door, HANDSHAKE_TIME, Peer, pause};
+use super::{Connection, Door, Peer, pause};
+use crate::limits::HANDSHAKE_TIME;
 
 /// A bound socket; its file is removed when this is dropped.
 #[derive(Debug)]

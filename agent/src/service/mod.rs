@@ -8,11 +8,12 @@ mod session;
 mod sum;
 mod trial;
 
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Instant};
 
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::HostDescription,
+    refusal::{AgentLimit, Refusal, SessionRefusal},
     trial::{MAX_NAME, is_name},
     wire::{
         DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, ReadClockRequest, ReadClockResponse,
@@ -20,14 +21,18 @@ use proto::{
         lease_request::Request as Ask,
     },
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use self::{lease::Lease, lease_owner::LeaseOwner};
 use crate::{
     clock::monotonic_ns,
+    limits::{DESCRIPTION_AGE, Limits, MAX_WAITING, OPEN_TIME},
     preflight,
     target::{AllowedPaths, device::allow::AllowList},
     topology::Topology,
@@ -41,9 +46,11 @@ const EVENT_CAPACITY: usize = 64;
 pub struct AgentService {
     host: Arc<Host>,
     lease_owner: LeaseOwner,
-    /// The last description of this host, which is repeated while a lease is open: the tests arm tracepoints and open
+    /// The last description of this host. It is repeated while it is new, and while a lease is open: the tests arm tracepoints and open
     /// rings, which would disturb a trial. Locked during the tests, so that they run one at a time.
-    described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
+    described: Arc<tokio::sync::Mutex<Option<(Instant, HostDescription)>>>,
+    /// Places for streams that have not sent Open.
+    waiting: Arc<Semaphore>,
     shutdown: CancellationToken,
     leases: TaskTracker,
 }
@@ -54,6 +61,7 @@ pub(crate) struct Host {
     pub(crate) data_dir: PathBuf,
     pub(crate) devices: Arc<AllowList>,
     pub(crate) paths: Arc<AllowedPaths>,
+    pub(crate) limits: Limits,
 }
 
 impl AgentService {
@@ -62,9 +70,16 @@ impl AgentService {
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices), paths: Arc::default() }),
+            host: Arc::new(Host {
+                topology,
+                data_dir,
+                devices: Arc::new(devices),
+                paths: Arc::default(),
+                limits: Limits::default(),
+            }),
             lease_owner: LeaseOwner::default(),
             described: Arc::default(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
         }
@@ -75,6 +90,15 @@ impl AgentService {
     pub fn allowing_paths(mut self, paths: AllowedPaths) -> Self {
         if let Some(host) = Arc::get_mut(&mut self.host) {
             host.paths = Arc::new(paths);
+        }
+        self
+    }
+
+    /// Limits trials. Without effect once the service is shared.
+    #[must_use]
+    pub fn limited(mut self, limits: Limits) -> Self {
+        if let Some(host) = Arc::get_mut(&mut self.host) {
+            host.limits = limits;
         }
         self
     }
@@ -100,7 +124,9 @@ impl Agent for AgentService {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let mut last = self.described.lock().await;
         let busy = self.lease_owner.is_taken();
-        if let (Some(description), true) = (&*last, busy) {
+        if let Some((made, description)) = &*last
+            && (busy || made.elapsed() < DESCRIPTION_AGE)
+        {
             return Ok(Response::new(description.clone().into()));
         }
         let host = Arc::clone(&self.host);
@@ -108,7 +134,7 @@ impl Agent for AgentService {
         let description: HostDescription = tokio::task::spawn_blocking(describe)
             .await
             .map_err(|error| Status::internal(format!("cannot describe this host: {error}")))?;
-        *last = Some(description.clone());
+        *last = Some((Instant::now(), description.clone()));
         Ok(Response::new(description.into()))
     }
 
@@ -123,7 +149,17 @@ impl Agent for AgentService {
         request: Request<Streaming<LeaseRequest>>,
     ) -> Result<Response<Self::LeaseStream>, Status> {
         let mut requests = request.into_inner();
-        let open = match requests.message().await?.and_then(|first| first.request) {
+        let first = {
+            let limit = |limit| Refusal::from(SessionRefusal::AgentLimit { limit });
+            let _place = self.waiting.try_acquire().map_err(|_| {
+                limit(AgentLimit::WaitingLeases { limit: MAX_WAITING as u32 })
+                    .into_status(Code::ResourceExhausted)
+            })?;
+            timeout(OPEN_TIME, requests.message()).await.map_err(|_| {
+                limit(AgentLimit::OpenTime { limit: OPEN_TIME.into() }).into_status(Code::DeadlineExceeded)
+            })?
+        };
+        let open = match first?.and_then(|first| first.request) {
             Some(Ask::Open(open)) => open,
             _ => return Err(Status::invalid_argument("the first message of a lease must be Open")),
         };

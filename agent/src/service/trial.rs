@@ -113,7 +113,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let polling_threads = if shares_poller(&trial) { 1 } else { pollers.len() };
     busy.extend(&pollers[..polling_threads.min(pollers.len())]);
 
-    memory::check(&trial, target.size)?;
+    memory::check(&trial, target.size, lease.host.limits.trial_memory)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut pool = WorkerPool::launch(&trial, target.size, files, places)?;
     let known = Known { cpus, busy, lines: lines.ok(), polling, warnings };
