@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn two_thousand_hosts_are_an_inventory_unless_two_are_one() {
+        let entry = |host: usize| {
+            format!("- {{name: n{host}, address: '10.0.{}.{}:7420'}}\n", host / 250, host % 250)
+        };
+        let text = |hosts: std::ops::Range<usize>| hosts.map(entry).collect::<String>();
+        let all = format!("hosts:\n{}", text(0..2000));
+        assert_eq!(parse(Path::new("lab.yaml"), &all).unwrap().len(), 2000);
+        let again = format!("{all}{}", text(1000..1001));
+        assert_eq!(refusal(&again), "lab.yaml:2002: the name `n1000` is given twice");
+        let moved = format!("{all}- {{name: x, address: '10.0.4.0:7420'}}\n");
+        assert!(refusal(&moved).starts_with("lab.yaml:2002: `n1000` and `x` have the same address"));
+        let none = refusal("hosts: []");
+        assert_eq!(none, "lab.yaml:1: `hosts` is empty: name at least one host");
+    }
+
+    #[test]
     fn reads_a_list_of_agents_and_refuses_duplicates() {
         let hosts = from_list("n1:7420, n2:7420,").unwrap();
         let names: Vec<_> = hosts.iter().map(|host| host.name.as_str()).collect();
