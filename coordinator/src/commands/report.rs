@@ -87,17 +87,7 @@ pub(super) fn loaded(directory: &RunDir, plan: &Plan) -> miette::Result<Loaded> 
 
 fn conclude_again(directory: &RunDir, format: Format, detail: Detail) -> miette::Result<Conclusion> {
     let scenario = loaded(directory, &directory.plan().map_err(stored)?)?;
-<<<<<<< HEAD
-    conclusion(directory, &scenario, format, explain)
-=======
-    let mut found = conclusion(directory, &scenario, format, detail)?;
-    // `run` learns of refusals while it runs; `report` reads them from the records.
-    let refused = |trial: &TrialRecord| trial.hosts.iter().any(|host| host.refusal.is_some());
-    if directory.read_trials().map_err(stored)?.records.iter().any(refused) {
-        found.exit = found.exit.strongest(Exit::Host);
-    }
-    Ok(found)
->>>>>>> wt-h2
+    conclusion(directory, &scenario, format, detail)
 }
 
 /// Analyses a run directory, writes its summary, and renders it; with `explain`, with explanations, the full legend and all

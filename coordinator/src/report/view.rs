@@ -6,13 +6,10 @@ use crate::{
     params,
     params::Params,
     stats::confidence::confidence_percent,
-<<<<<<< HEAD
-    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict, start::Coverage},
-=======
     summary::{
         CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict, host_spread::HostSpread,
+        start::Coverage,
     },
->>>>>>> wt-h2
     units,
 };
 

@@ -6,11 +6,10 @@ use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
-use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement, start::Coverage};
-=======
-use super::{Cost, Estimate, Latencies, Ring, host_spread::HostSpread, lane::Lanes, placement::Placement};
->>>>>>> wt-h2
+use super::{
+    Cost, Estimate, Latencies, Ring, host_spread::HostSpread, lane::Lanes, placement::Placement,
+    start::Coverage,
+};
 use crate::params::Params;
 
 /// An arm at a point: merged over its hosts, or on one of them. In JSON the fields of the groups `throughput`,
@@ -25,16 +24,13 @@ pub struct CellSummary {
     pub hosts: Vec<String>,
     /// The host of these numbers; null if they are merged over `hosts`.
     pub host: Option<String>,
-<<<<<<< HEAD
     /// How many of the hosts that the cell selects are in the numbers; null in entries of one host, and in runs analysed by
     /// an earlier version.
     #[serde(default)]
     pub coverage: Option<Coverage>,
-=======
     /// The slowest, the median and the fastest of the hosts; null with one host, and in the rows of single hosts.
     #[serde(default)]
     pub host_spread: Option<HostSpread>,
->>>>>>> wt-h2
     /// Numbers of trials.
     pub trials: TrialCounts,
     /// Rates.

@@ -84,11 +84,8 @@ impl CellData<'_> {
             params: self.cell.params.clone(),
             hosts: scope.map_or_else(|| self.hosts.clone(), |host| vec![host.to_owned()]),
             host: scope.map(Into::into),
-<<<<<<< HEAD
             coverage: scope.is_none().then_some(self.coverage),
-=======
             host_spread: None,
->>>>>>> wt-h2
             trials: self.counts,
             throughput,
             latency,
