@@ -5,7 +5,7 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`limits`], [`runtime`], [`signals`], `skip`,
+//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`limits`], [`metrics`], [`runtime`], [`signals`], `skip`,
 //!    [`slot`], [`source`], `status`, [`topology`], [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
@@ -29,6 +29,7 @@ mod drain;
 pub mod engine;
 pub mod limits;
 pub mod listen;
+pub mod metrics;
 pub mod preflight;
 pub mod runtime;
 pub mod server;

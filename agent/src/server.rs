@@ -15,6 +15,7 @@ use proto::{
     KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
     identity::{Files, MaterialError, Server, Watched},
     local,
+    scrape::{self, Port},
 };
 use tokio::{
     net::{TcpListener, UnixStream},
@@ -31,6 +32,7 @@ use tonic::{
 use crate::{
     limits::{Limits, MAX_STREAMS, SHUTDOWN_TIME},
     listen::{Connection, Door, Peer, Tcp, Token, TokenCheck, bind_unix},
+    metrics::Metrics,
     runtime,
     service::AgentService,
     signals,
@@ -89,6 +91,14 @@ pub enum ServeError {
         /// Error of the system call.
         source: io::Error,
     },
+    /// The agent cannot serve metrics on the address.
+    #[error("cannot serve metrics on {address}: {source}; choose another with --metrics ADDR:PORT")]
+    Metrics {
+        /// As requested.
+        address: SocketAddr,
+        /// Error of the system call.
+        source: io::Error,
+    },
     /// The agent cannot listen on the socket.
     #[error("cannot listen on {}: {source}; choose another with --socket PATH", path.display())]
     Socket {
@@ -132,6 +142,8 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// Directories with existing files that trials may read; empty for the data directory.
     pub allow_paths: Vec<PathBuf>,
+    /// Address for metrics.
+    pub metrics: Option<SocketAddr>,
     /// Block devices that trials may use.
     pub devices: AllowList,
     /// Certificates for TCP.
@@ -175,7 +187,7 @@ pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
         .allowing_paths(paths)
         .limited(options.limits);
     let served = runtime.block_on(async {
-        let (door, admitted) = Door::new(options.limits.connections);
+        let (door, admitted) = Door::new(options.limits.connections, service.metrics());
         let mut token = None;
         // Handle signals before clients can connect.
         let stop = stop_on_signals()?;
@@ -206,13 +218,27 @@ pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
             say(&format!("agent {} listens on unix:{}", env!("CARGO_PKG_VERSION"), path.display()));
             tokio::spawn(socket.accept(door.clone()));
         }
-        let check = token.as_ref().map(Token::check).unwrap_or_default();
+        if let Some(address) = options.metrics {
+            serve_metrics(address, service.metrics()).await?;
+        }
+        let check = token.as_ref().map(Token::check).unwrap_or_default().counted(service.metrics());
         let served = serve(&service, &stop, admitted, check).await;
         drop(door);
         served
     });
     end(runtime);
     served
+}
+
+/// Serves metrics on the CPU of the runtime, until the runtime ends.
+async fn serve_metrics(address: SocketAddr, metrics: Metrics) -> Result<(), ServeError> {
+    let refused = |source| ServeError::Metrics { address, source };
+    let port = Port::open(address).await.map_err(refused)?;
+    let at = port.address().map_err(refused)?;
+    say(&format!("metrics at http://{at}{}; whoever reaches the port can read them", scrape::PATH));
+    let registry = Arc::new(metrics.registry());
+    tokio::spawn(port.serve(move || Arc::clone(&registry)));
+    Ok(())
 }
 
 /// The directories in which trials may read existing files.

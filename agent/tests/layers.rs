@@ -12,8 +12,8 @@ use imports::{Imports, Sources, sources};
 /// The layers, lowest first, as documented in `src/lib.rs`.
 const ORDER: [&[&str]; 11] = [
     &[
-        "buffers", "cgroup", "clock", "drain", "limits", "runtime", "signals", "skip", "slot", "source",
-        "status", "topology", "workload",
+        "buffers", "cgroup", "clock", "drain", "limits", "runtime", "signals", "metrics", "skip", "slot",
+        "source", "status", "topology", "workload",
     ],
     &["counters"],
     &["engine"],

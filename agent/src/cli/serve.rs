@@ -50,6 +50,7 @@ Examples:
   agent serve --listen 10.0.0.5:7420 --tls-ca ca.pem --tls-cert n1.pem \\
       --tls-key n1.key --tls-crl crl.pem
   agent serve --listen 10.0.0.5:7420 --insecure     on a trusted network
+  agent serve --metrics 127.0.0.1:9465              counters for Prometheus
   agent serve --allow-device /dev/nvme1n1=S3R1AL    let trials use this disk
   agent serve --allow-path /mnt/nvme/files          let trials read these files";
 
@@ -69,6 +70,10 @@ pub(super) struct ServeArgs {
     /// Directory with existing files that trials may read (repeatable). Default: the data directory
     #[arg(long, value_name = "DIR")]
     allow_path: Vec<PathBuf>,
+    /// Serve metrics at http://ADDR:PORT/metrics (OpenMetrics), without identity: whoever reaches the port can read
+    /// them, and nothing else
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<SocketAddr>,
     /// A block device that trials may use, with the serial number or WWN that it must have (repeatable). Trials cannot
     /// use any other device
     #[arg(long, value_name = "PATH=SERIAL")]
@@ -131,6 +136,7 @@ impl ServeArgs {
             socket: self.socket,
             data_dir: self.data_dir,
             allow_paths: self.allow_path,
+            metrics: self.metrics,
             devices,
             tls: files,
             token_file: self.token_file,

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use crate::limits::PREFACE_TIME;
+use crate::{limits::PREFACE_TIME, metrics::Metrics};
 
 /// Who is at the other end, by the way of the connection. Requests carry it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub struct Connection {
     peer: Peer,
     cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     preface: Option<Preface>,
+    sent: Option<Metrics>,
     _place: Option<OwnedSemaphorePermit>,
     _on_close: Option<DropGuard>,
 }
@@ -54,13 +55,19 @@ impl Connection {
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) -> Self {
         let preface = Preface { missing: PREFACE, expiry: Box::pin(sleep(PREFACE_TIME)) };
         let stream = Box::pin(stream);
-        Self { stream, peer, cut: None, preface: Some(preface), _place: None, _on_close: None }
+        Self { stream, peer, cut: None, preface: Some(preface), sent: None, _place: None, _on_close: None }
     }
 
     /// Keeps a place while the connection is open.
     #[must_use]
     pub fn in_place(self, place: OwnedSemaphorePermit) -> Self {
         Self { _place: Some(place), ..self }
+    }
+
+    /// Counts what is sent.
+    #[must_use]
+    pub(super) fn counted(self, metrics: Metrics) -> Self {
+        Self { sent: Some(metrics), ..self }
     }
 
     /// Breaks the connection when this is cancelled.
@@ -111,7 +118,11 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(cx, buf)
+        let written = self.stream.as_mut().poll_write(cx, buf);
+        if let (Some(metrics), Poll::Ready(Ok(bytes))) = (&self.sent, &written) {
+            metrics.sent(*bytes);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -23,6 +23,7 @@ pub use self::{
     token::{Token, TokenCheck},
     unix::bind as bind_unix,
 };
+use crate::metrics::{Metrics, Refused};
 
 /// Pause after a failed `accept`, such as for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -33,6 +34,7 @@ pub struct Door {
     places: Arc<Semaphore>,
     most: usize,
     admitted: mpsc::Sender<io::Result<Connection>>,
+    metrics: Metrics,
 }
 
 /// Admitted connections.
@@ -41,15 +43,19 @@ pub type Admitted = ReceiverStream<io::Result<Connection>>;
 impl Door {
     /// A door for at most this many connections, and those that come through it. Their stream ends when all clones of the door are dropped.
     #[must_use]
-    pub fn new(most: usize) -> (Self, Admitted) {
+    pub fn new(most: usize, metrics: Metrics) -> (Self, Admitted) {
         let (admitted, incoming) = mpsc::channel(8);
-        (Self { places: Arc::new(Semaphore::new(most)), most, admitted }, ReceiverStream::new(incoming))
+        (
+            Self { places: Arc::new(Semaphore::new(most)), most, admitted, metrics },
+            ReceiverStream::new(incoming),
+        )
     }
 
     /// A place for one more connection; `None` if there is none.
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
+            self.metrics.refused(Refused::Full);
             tracing::warn!("refused a connection: {} are open (--max-connections)", self.most);
         }
         place
@@ -57,7 +63,7 @@ impl Door {
 
     async fn admit(&self, connection: Connection) {
         // The server has ended if nobody receives.
-        let _ = self.admitted.send(Ok(connection)).await;
+        let _ = self.admitted.send(Ok(connection.counted(self.metrics.clone()))).await;
     }
 }
 

@@ -33,6 +33,7 @@ use self::{lease::Lease, lease_owner::LeaseOwner};
 use crate::{
     clock::monotonic_ns,
     limits::{DESCRIPTION_AGE, Limits, MAX_WAITING, OPEN_TIME},
+    metrics::Metrics,
     preflight,
     target::{AllowedPaths, device::allow::AllowList},
     topology::Topology,
@@ -61,6 +62,7 @@ pub(crate) struct Host {
     pub(crate) data_dir: PathBuf,
     pub(crate) devices: Arc<AllowList>,
     pub(crate) paths: Arc<AllowedPaths>,
+    pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
 }
 
@@ -75,6 +77,7 @@ impl AgentService {
                 data_dir,
                 devices: Arc::new(devices),
                 paths: Arc::default(),
+                metrics: Metrics::default(),
                 limits: Limits::default(),
             }),
             lease_owner: LeaseOwner::default(),
@@ -101,6 +104,12 @@ impl AgentService {
             host.limits = limits;
         }
         self
+    }
+
+    /// What the service has done.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.host.metrics.clone()
     }
 
     /// Wraps the service for tonic.
@@ -177,10 +186,13 @@ impl Agent for AgentService {
         }
         let guard = self.lease_owner.take(&open.run_id).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
+        let metrics = self.metrics();
+        metrics.lease_taken();
         let (events, stream) = mpsc::channel(EVENT_CAPACITY);
         let lease = Lease::new(Arc::clone(&self.host), requests, events, self.shutdown.clone(), guard);
         self.leases.spawn(async move {
             lease.serve().await;
+            metrics.lease_ended();
             tracing::info!(run = open.run_id, "lease ended");
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))

@@ -13,6 +13,7 @@ use super::{
     lease::{Lease, Over},
     trial,
 };
+use crate::metrics::TrialOutcome;
 
 impl Lease {
     /// Serves until the stream ends. All targets are removed when this returns.
@@ -41,6 +42,7 @@ impl Lease {
                         }
                         Err(refusal) => Ok(Err(refusal)),
                     };
+                    self.host.metrics.trial(ended(&outcome));
                     let Ok(outcome) = outcome else { return };
                     self.guard.end();
                     if let Err(refusal) = outcome
@@ -68,6 +70,15 @@ impl Lease {
             return Err(SessionRefusal::AgentLimit { limit }.into());
         }
         Ok(trial)
+    }
+}
+
+fn ended(outcome: &Result<Result<(), Refusal>, Over>) -> TrialOutcome {
+    match outcome {
+        Ok(Ok(())) => TrialOutcome::Finished,
+        Ok(Err(Refusal::Session(SessionRefusal::Cancelled { .. }))) => TrialOutcome::Cancelled,
+        Ok(Err(_)) => TrialOutcome::Refused,
+        Err(Over) => TrialOutcome::Abandoned,
     }
 }
 

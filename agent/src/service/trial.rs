@@ -230,6 +230,10 @@ async fn with_pool(
     pool.start(start_ns);
     let sampler = WindowSampler::new(trial, start_ns, lines, probe);
     let mut finished = measure(lease, trial, pool, slices, (sampler, target.size)).await?;
+    if !finished.window.cut_short {
+        let planned_ns = start_ns.saturating_add(trial.workload.warmup.0);
+        lease.host.metrics.started_late(finished.window.begin_ns.saturating_sub(planned_ns));
+    }
     if let Some(keeper) = keeper {
         // This waits for at most one period.
         finished.device.cached_share = keeper.finish();

@@ -9,7 +9,7 @@ use proto::plain::clean;
 /// The number of problems that are shown; the others are counted.
 pub const MAX_SHOWN: usize = 20;
 /// The longest line that is shown, in bytes.
-const MAX_LINE: usize = 4096;
+const MAX_LINE: usize = 1000;
 
 /// One problem.
 #[derive(Clone, Debug)]
