@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, AddressError};
+use crate::input;
 
 /// The longest time to resolve all names.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -146,17 +147,19 @@ pub async fn check_distinct(hosts: &[HostSpec]) -> Result<(), InventoryError> {
 /// # Errors
 /// The file cannot be read, or an entry is unknown, duplicate or invalid.
 pub fn from_file(path: &Path) -> Result<Vec<HostSpec>, InventoryError> {
-    let text = std::fs::read_to_string(path)
+    let text = input::text(path)
         .map_err(|error| InventoryError::Read { path: path.to_owned(), message: error.to_string() })?;
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
+/// The hosts of the text of an inventory.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
     let content = |line: usize, message: String| InventoryError::Content {
         path: path.to_owned(),
         line: line.max(1),
         message,
     };
+    input::check_yaml(text).map_err(|error| content(error.line(text), error.to_string()))?;
     let inventory: Inventory = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| {
             let line = error.inner().location().map_or(1, |location| location.line());
