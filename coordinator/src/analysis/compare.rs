@@ -78,7 +78,7 @@ pub(super) fn compare<'a>(rows: &[&'a Row], against: &Against<'a>) -> Vec<Compar
         .map(|metric| {
             let of_metric: Vec<_> = found
                 .iter()
-                .map(|([_, base], found)| (*base, found[metric].as_ref().and_then(|found| found.difference)))
+                .map(|(pair, found)| (*pair, found[metric].as_ref().and_then(|found| found.difference)))
                 .collect();
             family(&of_metric, against.looks)
         })
@@ -93,13 +93,19 @@ pub(super) fn compare<'a>(rows: &[&'a Row], against: &Against<'a>) -> Vec<Compar
     comparisons
 }
 
-/// Judges a family together, with the row of each comparison's baseline. `None` for comparisons without trials enough.
-fn family(found: &[(&Row, Option<Difference>)], looks: u32) -> Vec<Option<Judged>> {
+/// Judges a family together, with the rows of each comparison and its baseline. `None` for comparisons without trials
+/// enough.
+fn family(found: &[([&Row; 2], Option<Difference>)], looks: u32) -> Vec<Option<Judged>> {
     let sharing = |base: &Row| {
-        found.iter().filter(|(other, known)| known.is_some() && std::ptr::eq(*other, base)).count()
+        found.iter().filter(|([_, other], known)| known.is_some() && std::ptr::eq(*other, base)).count()
     };
-    let member = |(base, difference): &(&Row, Option<Difference>)| {
-        Some(Member { difference: (*difference)?, sharing: sharing(base) })
+    let names = |rows: &[&Row; 2]| rows.map(|row| row.summary.arm.clone());
+    let mut arms: Vec<_> = found.iter().map(|(rows, _)| names(rows)).collect();
+    arms.sort();
+    arms.dedup();
+    let member = |(rows, difference): &([&Row; 2], Option<Difference>)| {
+        let arm = arms.binary_search(&names(rows)).ok()?;
+        Some(Member { difference: (*difference)?, sharing: sharing(rows[1]), arm })
     };
     let members: Vec<Member> = found.iter().filter_map(member).collect();
     let pooled: Vec<Option<(Pooled, f64)>> =

@@ -58,6 +58,13 @@ impl Variances {
     pub fn unpaired(&self) -> f64 {
         self.arm + self.baseline
     }
+
+    /// The inverse of the degrees of freedom of [`unpaired`](Self::unpaired) for each of pairs, by Welch and Satterthwaite:
+    /// from 1/2 if arm and baseline have the same variance, to 1 if one has all of it.
+    #[must_use]
+    pub fn unevenness(&self) -> f64 {
+        (self.arm.powi(2) + self.baseline.powi(2)) / self.unpaired().powi(2)
+    }
 }
 
 /// The logarithm of a ratio, from at least two pairs.

@@ -31,6 +31,8 @@ pub struct Member {
     pub difference: Difference,
     /// Comparisons of the family with the same baseline at the same point, including this one.
     pub sharing: usize,
+    /// The number of its arm. The comparisons of an arm at several points are often alike.
+    pub arm: usize,
 }
 
 /// A comparison judged with the variances of its family.
@@ -50,7 +52,7 @@ pub struct Pooled {
 enum Spread {
     /// That of the differences within blocks.
     Paired,
-    /// Those of arm and baseline together, with this many degrees of freedom for each of pairs.
+    /// Those of arm and baseline together, with this many degrees of freedom for each of pairs, on average.
     Unpaired(f64),
 }
 
@@ -66,30 +68,28 @@ impl Spread {
         if mean(|found| found.variances.paired / found.variances.unpaired()) < NOTHING_SHARED {
             return Self::Paired;
         }
-        Self::Unpaired(
-            1.0 / mean(|found| {
-                let of = found.variances;
-                (of.arm.powi(2) + of.baseline.powi(2)) / of.unpaired().powi(2)
-            }),
-        )
+        Self::Unpaired(1.0 / mean(|found| found.variances.unevenness()))
     }
 
-    fn rate(self) -> f64 {
+    /// Degrees of freedom for each of pairs: the mean of the family, but no more than the comparison's own, because
+    /// one of uneven arms must not have those of the others.
+    fn rate(self, difference: &Difference) -> f64 {
         match self {
             Self::Paired => 1.0,
-            Self::Unpaired(rate) => rate,
+            Self::Unpaired(rate) => rate.min(1.0 / difference.variances.unevenness()),
         }
     }
 
-    fn cell(self, Member { difference, sharing }: &Member) -> Cell {
+    fn cell(self, Member { difference, sharing, arm }: &Member) -> Cell {
         let variance = match self {
             Self::Paired => difference.variances.paired,
             Self::Unpaired(_) => difference.variances.unpaired(),
         };
         Cell {
             variance: variance.max(ROUNDING * ROUNDING),
-            freedom: self.rate() * difference.length.freedom(difference.pairs),
+            freedom: self.rate(difference) * difference.length.freedom(difference.pairs),
             weight: 1.0 / (1.0 + SHARED_BASELINE * (sharing.max(&1) - 1) as f64),
+            arm: *arm,
         }
     }
 }
@@ -110,7 +110,7 @@ pub fn pool(family: &[Member]) -> Vec<Pooled> {
         false => Pooled {
             difference: member.difference,
             terms: prior.mixture(&spread.cell(member)),
-            rate: Some(spread.rate()),
+            rate: Some(spread.rate(&member.difference)),
         },
     };
     family.iter().map(of).collect()

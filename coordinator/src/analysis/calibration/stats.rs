@@ -100,13 +100,13 @@ impl Judged {
     fn pooled(self, freedom: f64, counted: f64) -> Option<f64> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let chi = ChiSquared::new(freedom).ok()?;
-        let mut cell = || {
+        let mut cell = |arm: usize| {
             let uniform = ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-            Cell { variance: chi.inverse_cdf(uniform) / freedom, freedom: counted, weight: 1.0 }
+            Cell { variance: chi.inverse_cdf(uniform) / freedom, freedom: counted, weight: 1.0, arm }
         };
         let level = SIGNIFICANCE / f64::from(self.comparisons);
         let required = (0..FAMILIES).map(|_| {
-            let family: Vec<Cell> = (0..self.comparisons.min(LARGEST)).map(|_| cell()).collect();
+            let family: Vec<Cell> = (0..self.comparisons.min(LARGEST) as usize).map(&mut cell).collect();
             critical(&family, level)
         });
         let required: Vec<f64> = required.collect::<Option<_>>()?;
@@ -205,7 +205,7 @@ mod tests {
                 let variances = Variances { paired: sd * sd, arm: sd * sd, baseline: sd * sd };
                 let (error, length) = (sd / (pairs as f64).sqrt(), judged.length);
                 let difference = Difference { log_ratio: mean, error, variances, pairs, length };
-                Member { difference, sharing: 1 }
+                Member { difference, sharing: 1, arm: index as usize }
             };
             let all: Vec<Member> = (0..judged.comparisons).map(|index| of(index, random)).collect();
             let all = pool(&all);

@@ -9,9 +9,12 @@
 //!
 //! Smyth estimates `d0` and `s0²`, and then treats them as known. With twelve comparisons of two trials they are not
 //! known well, which makes false verdicts. Here the result is an average over a grid of `d0` and `ln s0²`, weighted by
-//! the likelihood of all observed variances. A cell may also be an outlier, with the probability [`OUTLIERS`] before it
-//! is observed; its true variance is then around [`OUTLIER_VARIANCE`] times as large and known as badly as one degree
-//! of freedom allows.
+//! the likelihood of all observed variances. A cell may also be an outlier; its true variance is then around
+//! [`OUTLIER_VARIANCE`] times as large and known as badly as one degree of freedom allows. Outliers are often those of one
+//! arm, whatever the point. An arm is therefore noisy with the probability [`NOISY_ARMS`] before it is observed, which
+//! decides how probable an outlier is ([`OUTLIERS`]).
+
+use std::collections::BTreeMap;
 
 use statrs::function::gamma::{digamma, ln_gamma};
 
@@ -24,8 +27,10 @@ const FREEDOMS: [f64; 10] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 80.0, 40
 const SIDE: i32 = 3;
 /// Their distance, in standard errors of the middle.
 const STEP: f64 = 0.8;
-/// The probability of an outlier.
-const OUTLIERS: f64 = 0.2;
+/// The probability of an outlier within an arm that is like the others, and within a noisy one.
+const OUTLIERS: [f64; 2] = [0.1, 0.9];
+/// The probability that an arm is noisy.
+const NOISY_ARMS: f64 = 0.125;
 /// The variance of an outlier, over that of the others.
 const OUTLIER_VARIANCE: f64 = 20.0;
 /// The degrees of freedom with which it is known in advance.
@@ -42,6 +47,8 @@ pub struct Cell {
     pub freedom: f64,
     /// How much it counts in the likelihood; below 1 if it is partly the same as another.
     pub weight: f64,
+    /// The number of its arm. Cells of one arm are alike.
+    pub arm: usize,
 }
 
 /// A pair of `d0` and `s0²`.
@@ -69,10 +76,22 @@ impl Scaled {
 }
 
 /// A point of the grid.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     usual: Scaled,
     weight: f64,
+    /// The probability that an arm is noisy, by its number.
+    noisy: BTreeMap<usize, f64>,
+}
+
+/// `ln(exp(a) + exp(b))`, where either power may overflow.
+fn log_sum([a, b]: [f64; 2]) -> f64 {
+    a.max(b) + (a.min(b) - a.max(b)).exp().ln_1p()
+}
+
+/// The probability that goes with these odds, given as a logarithm.
+fn logistic(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 impl Node {
@@ -81,13 +100,34 @@ impl Node {
         Scaled { freedom: OUTLIER_FREEDOM, log_variance }
     }
 
-    /// The logarithm of the density of `ln s²`, and the probability that the cell is an outlier.
-    fn likelihood(&self, cell: &Cell) -> (f64, f64) {
-        let usual = (1.0 - OUTLIERS).ln() + self.usual.likelihood(cell);
-        let outlier = OUTLIERS.ln() + self.outlier().likelihood(cell);
-        // The larger one is factored out, because the ratio of both may overflow.
-        let (most, least) = (usual.max(outlier), usual.min(outlier));
-        (most + (least - most).exp().ln_1p(), 1.0 / (1.0 + (usual - outlier).exp()))
+    /// The logarithms of the densities of a usual cell and of an outlier, each times its probability.
+    fn likelihoods(&self, cell: &Cell, outliers: f64) -> [f64; 2] {
+        let (usual, outlier) = (self.usual.likelihood(cell), self.outlier().likelihood(cell));
+        [(1.0 - outliers).ln() + usual, outliers.ln() + outlier]
+    }
+
+    /// Learns which arms are noisy, and how well this point of the grid fits all cells.
+    fn learn(&mut self, cells: &[Cell]) {
+        let prior = [(1.0 - NOISY_ARMS).ln(), NOISY_ARMS.ln()];
+        let mut arms: BTreeMap<usize, [f64; 2]> = BTreeMap::new();
+        for cell in cells {
+            let arm = arms.entry(cell.arm).or_insert(prior);
+            for (sum, outliers) in arm.iter_mut().zip(OUTLIERS) {
+                *sum += cell.weight * log_sum(self.likelihoods(cell, outliers));
+            }
+        }
+        self.weight += arms.values().map(|arm| log_sum(*arm)).sum::<f64>();
+        self.noisy = arms.into_iter().map(|(arm, [like, noisy])| (arm, logistic(noisy - like))).collect();
+    }
+
+    /// The probability that a cell is an outlier.
+    fn outlying(&self, cell: &Cell) -> f64 {
+        let noisy = self.noisy.get(&cell.arm).copied().unwrap_or(NOISY_ARMS);
+        let [if_like, if_noisy] = OUTLIERS.map(|outliers| {
+            let [usual, outlier] = self.likelihoods(cell, outliers);
+            logistic(outlier - usual)
+        });
+        (1.0 - noisy) * if_like + noisy * if_noisy
     }
 }
 
@@ -129,8 +169,12 @@ impl Prior {
             let step = STEP * ((log_variance(freedom) + log_variance(prior)) / count).sqrt();
             for place in -SIDE..=SIDE {
                 let log_variance = middle + bias(prior) + step * f64::from(place);
-                let mut node = Node { usual: Scaled { freedom: prior, log_variance }, weight: step.ln() };
-                node.weight += cells.iter().map(|cell| cell.weight * node.likelihood(cell).0).sum::<f64>();
+                let mut node = Node {
+                    usual: Scaled { freedom: prior, log_variance },
+                    weight: step.ln(),
+                    noisy: BTreeMap::new(),
+                };
+                node.learn(cells);
                 nodes.push(node);
             }
         }
@@ -141,11 +185,11 @@ impl Prior {
         Some(Self { nodes })
     }
 
-    /// The distribution of the error of one block of a cell, given its own variance.
+    /// The distribution of the error of one block of a cell of the family, given its own variance.
     #[must_use]
     pub fn mixture(&self, cell: &Cell) -> Vec<Term> {
         let of = |node: &Node| {
-            let (_, outlier) = node.likelihood(cell);
+            let outlier = node.outlying(cell);
             let usual = node.usual.term(cell, node.weight * (1.0 - outlier));
             [usual, node.outlier().term(cell, node.weight * outlier)]
         };

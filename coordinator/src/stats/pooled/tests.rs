@@ -10,6 +10,7 @@ fn member(log_ratio: f64, paired: f64, unpaired: f64, pairs: usize) -> Member {
     Member {
         difference: Difference { log_ratio, error, variances, pairs, length: Length::Fixed },
         sharing: 1,
+        arm: 0,
     }
 }
 
@@ -61,6 +62,21 @@ fn a_noisy_cell_among_quiet_ones_keeps_its_own_variance() {
 }
 
 #[test]
+fn a_noisy_arm_is_recognised_at_all_its_points() {
+    // At one point, the arm's variance is by chance as small as that of the others.
+    let at = |arm: usize, variance: f64| Member { arm, ..member(0.1, variance, variance, 3) };
+    let family = |arm: usize| -> Vec<Member> {
+        let quiet = (0..8).map(|of| at(1 + of % 2, 4e-4));
+        let noisy = [2e-3, 0.04, 0.06, 0.03].map(|variance| at(arm, variance));
+        noisy.into_iter().chain(quiet).collect()
+    };
+    let mut apart = family(0);
+    apart.iter_mut().zip(0..).for_each(|(member, arm)| member.arm = arm);
+    let [together, apart] = [family(0), apart].map(|family| p(&pool(&family)[0]));
+    assert!(together > 1.2 * apart, "{together} against {apart}");
+}
+
+#[test]
 fn quiet_cells_do_not_decide_about_one_that_is_noisier_by_orders_of_magnitude() {
     // The likelihood ratio of outlier and usual cell is beyond the largest number.
     for (variance, pairs) in [(1e-18, 2), (1e-18, 5), (4e-6, 2), (4e-6, 1000)] {
@@ -100,6 +116,10 @@ fn the_family_chooses_its_variance_together() {
     let mut family = [member(0.1, 1e-3, 1e-3, 5); 2];
     family.iter_mut().for_each(|member| member.difference.variances = uneven);
     assert_eq!(pool(&family)[0].rate, Some(1.0), "one arm has all the noise");
+    let even = [member(0.1, 1e-3, 1e-3, 5); 3];
+    let mixed: Vec<Member> = even.into_iter().chain([family[0]]).collect();
+    let rates: Vec<f64> = pool(&mixed).iter().map(|found| found.rate.unwrap()).collect();
+    assert!(rates[0] > 1.5 && rates[3] == 1.0, "not those of others: {rates:?}");
     // Half of the trials count if precision decided their number.
     let open = Length::ByPrecision { min: 5 };
     family.iter_mut().for_each(|member| (member.difference.length, member.difference.pairs) = (open, 21));

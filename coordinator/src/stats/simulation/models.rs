@@ -53,6 +53,8 @@ pub(super) enum Model {
     Unequal,
     /// One cell, an arm or a baseline, has ten times the noise.
     OneNoisy,
+    /// One arm has ten times the noise at every point.
+    NoisyArm,
     /// All cells of one point have a hundred times the noise.
     NoisyPoint,
     /// Half of the trials are in a slow state.
@@ -72,13 +74,14 @@ pub(super) enum Model {
 pub(super) type Run = Vec<Vec<Vec<f64>>>;
 
 impl Model {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::LogNormal,
         Self::Heavy,
         Self::Outliers,
         Self::UnequalCells,
         Self::Unequal,
         Self::OneNoisy,
+        Self::NoisyArm,
         Self::NoisyPoint,
         Self::Bimodal,
         Self::Drift,
@@ -127,6 +130,7 @@ impl Model {
                     Self::UnequalCells => 3f64.powf(2.0 * random.uniform() - 1.0),
                     Self::Unequal if arm + 1 == arms => 0.2,
                     Self::OneNoisy if noisy == Some((point, arm)) => 10.0,
+                    Self::NoisyArm if arm == 0 => 10.0,
                     Self::NoisyPoint if point == 0 => 100.0,
                     Self::Wander => 0.2,
                     Self::HalfShared => 1.0 / 2f64.sqrt(),
