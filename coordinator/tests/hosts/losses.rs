@@ -92,9 +92,9 @@ fn waits_for_a_host_that_comes_back_and_repeats_the_trial() {
     one_trial_ended(&lab);
     b.process.signal(Signal::KILL);
     b.process.wait();
-    until("the loss is recorded", || {
-        std::fs::read_to_string(lab.path("run/run.json")).unwrap().contains("\"lost\":[{")
-    });
+    let journal = || std::fs::read(lab.path("run/run.json")).unwrap();
+    let lost = || serde_json::from_slice(&journal()).is_ok_and(|run: Value| run["lost"][0]["host"] == "b");
+    until("the loss is recorded", lost);
     let again = Agent::start_at(&b.address);
     let code = run.wait();
     let summary = lab.summary("run");
