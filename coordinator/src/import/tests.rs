@@ -213,6 +213,18 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn sizes_of_zero_do_not_divide_a_rate() {
+    for lines in ["bssplit=0", "bssplit=0/50:4k/50", "bs=0", "bsrange=0-4k"] {
+        match imported(&format!("[a]\nrate=99999999999\n{lines}")) {
+            Ok(imported) => {
+                drop(scenario::load_text(imported.yaml, Path::new("job.yaml"), &[], false).unwrap())
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]

@@ -94,7 +94,10 @@ pub(super) fn split(text: &str, kb_base: u64) -> Result<Vec<(u64, u32)>, String>
             "" => None,
             text => Some(text.parse().map_err(|_| format!("`{text}` is not a percentage"))?),
         };
-        parts.push((size(bytes, kb_base)?, percent));
+        match size(bytes, kb_base)? {
+            0 => return Err(format!("`{}` is not a size of requests", bytes.trim())),
+            bytes => parts.push((bytes, percent)),
+        }
     }
     let assigned: u64 = parts.iter().filter_map(|(_, percent)| percent.map(u64::from)).sum();
     let open = parts.iter().filter(|(_, percent)| percent.is_none()).count() as u64;
