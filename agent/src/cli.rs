@@ -31,7 +31,7 @@ Exit codes: 0 success; 2 usage error; 3 the agent could not serve.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve coordinators until SIGINT or SIGTERM
+    /// Serve coordinators until SIGINT, SIGTERM or SIGHUP
     Serve(Box<ServeArgs>),
     /// Test what this host supports: io_uring features, perf events, limits
     Probe {

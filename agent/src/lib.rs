@@ -5,8 +5,8 @@
 //!
 //! Files import one another in one direction. From the lowest layer to the highest, each may import only those before it:
 //!
-//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, `skip`, [`slot`], [`source`], `status`, [`topology`],
-//!    [`workload`].
+//! 1. Leaves: [`buffers`], [`cgroup`], [`clock`], `drain`, [`limits`], [`metrics`], [`runtime`], [`signals`], `skip`,
+//!    [`slot`], [`source`], `status`, [`topology`], [`workload`].
 //! 2. [`counters`]: counters of the kernel and the processor.
 //! 3. [`engine`]: the I/O interfaces.
 //! 4. [`verify`]: comparison of data read with data written.
@@ -27,10 +27,14 @@ pub mod clock;
 pub mod counters;
 mod drain;
 pub mod engine;
+pub mod limits;
 pub mod listen;
+pub mod metrics;
 pub mod preflight;
+pub mod runtime;
 pub mod server;
 pub mod service;
+pub mod signals;
 #[doc(hidden)]
 pub mod skip;
 pub mod slot;

@@ -15,10 +15,12 @@ use proto::{
     KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
     identity::{Files, MaterialError, Server, Watched},
     local,
+    scrape::{self, Port},
 };
 use tokio::{
     net::{TcpListener, UnixStream},
     signal::unix::{SignalKind, signal},
+    time::timeout,
 };
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,12 @@ use tonic::{
 };
 
 use crate::{
-    listen::{Connection, Door, MAX_STREAMS, Peer, Tcp, Token, TokenCheck, bind_unix},
+    limits::{Limits, MAX_STREAMS, SHUTDOWN_TIME},
+    listen::{Connection, Door, Peer, Tcp, Token, TokenCheck, bind_unix},
+    metrics::Metrics,
+    runtime,
     service::AgentService,
+    signals,
     target::{self, AllowedPaths, device::allow::AllowList},
     topology::{self, Topology},
 };
@@ -85,6 +91,14 @@ pub enum ServeError {
         /// Error of the system call.
         source: io::Error,
     },
+    /// The agent cannot serve metrics on the address.
+    #[error("cannot serve metrics on {address}: {source}; choose another with --metrics ADDR:PORT")]
+    Metrics {
+        /// As requested.
+        address: SocketAddr,
+        /// Error of the system call.
+        source: io::Error,
+    },
     /// The agent cannot listen on the socket.
     #[error("cannot listen on {}: {source}; choose another with --socket PATH", path.display())]
     Socket {
@@ -128,6 +142,8 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// Directories with existing files that trials may read; empty for the data directory.
     pub allow_paths: Vec<PathBuf>,
+    /// Address for metrics.
+    pub metrics: Option<SocketAddr>,
     /// Block devices that trials may use.
     pub devices: AllowList,
     /// Certificates for TCP.
@@ -138,6 +154,8 @@ pub struct ServeOptions {
     pub insecure: bool,
     /// Whether this includes use of the devices.
     pub insecure_devices: bool,
+    /// What clients may use.
+    pub limits: Limits,
 }
 
 impl ServeOptions {
@@ -156,7 +174,7 @@ impl ServeOptions {
     }
 }
 
-/// Serves until SIGINT or SIGTERM. Prints the actual addresses to stderr, which shows the port if 0 was requested.
+/// Serves until SIGINT, SIGTERM or SIGHUP. Prints the actual addresses to stderr, which shows the port if 0 was requested.
 ///
 /// # Errors
 /// [`ServeError`] if the agent cannot listen, or must not.
@@ -165,9 +183,11 @@ pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
     let watched = options.tls.clone().map(Watched::<Server>::new).transpose()?.map(Arc::new);
     let (runtime, data_dir) = prepare(&options.data_dir)?;
     let paths = allowed_paths(&options.allow_paths, &data_dir)?;
-    let service = AgentService::new(Topology::discover()?, data_dir, options.devices).allowing_paths(paths);
-    runtime.block_on(async {
-        let (door, admitted) = Door::new();
+    let service = AgentService::new(Topology::discover()?, data_dir, options.devices)
+        .allowing_paths(paths)
+        .limited(options.limits);
+    let served = runtime.block_on(async {
+        let (door, admitted) = Door::new(options.limits.connections, service.metrics());
         let mut token = None;
         // Handle signals before clients can connect.
         let stop = stop_on_signals()?;
@@ -198,11 +218,27 @@ pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
             say(&format!("agent {} listens on unix:{}", env!("CARGO_PKG_VERSION"), path.display()));
             tokio::spawn(socket.accept(door.clone()));
         }
-        let check = token.as_ref().map(Token::check).unwrap_or_default();
+        if let Some(address) = options.metrics {
+            serve_metrics(address, service.metrics()).await?;
+        }
+        let check = token.as_ref().map(Token::check).unwrap_or_default().counted(service.metrics());
         let served = serve(&service, &stop, admitted, check).await;
         drop(door);
         served
-    })
+    });
+    end(runtime);
+    served
+}
+
+/// Serves metrics on the CPU of the runtime, until the runtime ends.
+async fn serve_metrics(address: SocketAddr, metrics: Metrics) -> Result<(), ServeError> {
+    let refused = |source| ServeError::Metrics { address, source };
+    let port = Port::open(address).await.map_err(refused)?;
+    let at = port.address().map_err(refused)?;
+    say(&format!("metrics at http://{at}{}; whoever reaches the port can read them", scrape::PATH));
+    let registry = Arc::new(metrics.registry());
+    tokio::spawn(port.serve(move || Arc::clone(&registry)));
+    Ok(())
 }
 
 /// The directories in which trials may read existing files.
@@ -266,7 +302,7 @@ fn embedded(data_dir: &Path) -> Result<(), ServeError> {
     // who is the only client.
     let service = AgentService::new(Topology::discover()?, data_dir, AllowList::default())
         .allowing_paths(AllowedPaths::of_user());
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // SAFETY: descriptor 0 is open at start and used by nothing else in this process.
         let inherited = unsafe { OwnedFd::from_raw_fd(0) };
         let stream = std::os::unix::net::UnixStream::from(inherited);
@@ -276,7 +312,14 @@ fn embedded(data_dir: &Path) -> Result<(), ServeError> {
         let only = Connection::new(UnixStream::from_std(stream)?, Peer::Admitted).on_close(stop.clone());
         let incoming = tokio_stream::once(Ok::<_, io::Error>(only)).chain(tokio_stream::pending());
         serve(&service, &stop, incoming, TokenCheck::default()).await
-    })
+    });
+    end(runtime);
+    served
+}
+
+/// Ends the runtime without waiting for threads that hang in the kernel.
+fn end(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(DELIVERY_TIME);
 }
 
 /// Serves incoming connections until stopped, then cleans up any open lease.
@@ -291,8 +334,18 @@ async fn serve(
         served = router.serve_with_incoming_shutdown(incoming, closing(service, stop)) => served?,
         () = overdue(service, stop) => {}
     }
-    service.close().await;
+    closed(service).await;
     Ok(())
+}
+
+/// Ends any open lease, for [`SHUTDOWN_TIME`] at most.
+async fn closed(service: &AgentService) {
+    if timeout(SHUTDOWN_TIME, service.close()).await.is_err() {
+        say(&format!(
+            "agent: a trial has not ended within {SHUTDOWN_TIME:?}, so the agent ends without it; see `dmesg`, and \
+             check for RAM disks that it may have left"
+        ));
+    }
 }
 
 /// Prints a line to standard error. A failure is ignored: there is no other place to report it.
@@ -307,18 +360,14 @@ fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, PathBuf), ServeE
         .and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(io::ErrorKind::NotADirectory.into()) })
         .map_err(|source| ServeError::DataDir { path: data_dir.to_owned(), source })?;
     raise_limits();
+    signals::ignore_file_size_limit();
     target::sweep();
     let topology = Topology::discover()?;
     // Threads inherit the affinity of their creator; workers set their own.
     if let Err(error) = topology::pin_current_thread(topology.runtime_cpu) {
         tracing::warn!("the runtime cannot be pinned to CPU {}: {error}", topology.runtime_cpu);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .thread_name("runtime")
-        .build()?;
-    Ok((runtime, data_dir))
+    Ok((runtime::start(1)?, data_dir))
 }
 
 async fn router(service: &AgentService, check: TokenCheck) -> Router {
@@ -335,7 +384,7 @@ async fn router(service: &AgentService, check: TokenCheck) -> Router {
 /// Resolves when the server is to stop. Ends open leases first, because the server would wait for them.
 async fn closing(service: &AgentService, stop: &CancellationToken) {
     stop.cancelled().await;
-    service.close().await;
+    closed(service).await;
 }
 
 /// Resolves [`DELIVERY_TIME`] after all leases have ended. Without this, an idle client would keep the server running,
@@ -345,16 +394,18 @@ async fn overdue(service: &AgentService, stop: &CancellationToken) {
     tokio::time::sleep(DELIVERY_TIME).await;
 }
 
-/// Returns a token that SIGINT or SIGTERM cancels.
+/// Returns a token that SIGINT, SIGTERM or SIGHUP cancels.
 fn stop_on_signals() -> io::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signals::hangup()?;
     let stop = CancellationToken::new();
     let switch = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = hangup.received() => {}
         }
         switch.cancel();
     });

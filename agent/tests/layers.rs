@@ -11,7 +11,10 @@ use imports::{Imports, Sources, sources};
 
 /// The layers, lowest first, as documented in `src/lib.rs`.
 const ORDER: [&[&str]; 11] = [
-    &["buffers", "cgroup", "clock", "drain", "skip", "slot", "source", "status", "topology", "workload"],
+    &[
+        "buffers", "cgroup", "clock", "drain", "limits", "runtime", "signals", "metrics", "skip", "slot",
+        "source", "status", "topology", "workload",
+    ],
     &["counters"],
     &["engine"],
     &["verify"],

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
@@ -215,4 +215,57 @@ fn a_closed_standard_error_does_not_end_the_agent() {
     let _ = child.kill();
     let _ = child.wait();
     assert!(alive.is_none(), "it ended: {alive:?}");
+}
+
+/// The answer of the metrics port.
+fn scrape(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn metrics_count_refused_connections() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    let mut agent = Agent::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--token-file",
+        token.to_str().unwrap(),
+        "--metrics",
+        "127.0.0.1:0",
+    ]);
+    let port = agent.port();
+    agent.line("clients need the token");
+    let mut line = String::new();
+    agent.stderr.read_line(&mut line).unwrap();
+    let metrics = line.strip_prefix("metrics at http://127.0.0.1:").and_then(|rest| rest.split_once('/'));
+    let metrics: u16 = metrics.unwrap().0.parse().unwrap();
+    // The first byte of a TLS handshake, which this agent does not speak.
+    TcpStream::connect(("127.0.0.1", port)).unwrap().write_all(&[22, 3, 1]).unwrap();
+    let begun = Instant::now();
+    let refused = "ringbench_agent_connections_refused_total{reason=\"handshake\"} 1";
+    while !scrape(metrics).lines().any(|line| line == refused) {
+        assert!(begun.elapsed() < LONG, "{}", scrape(metrics));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Nothing else is answered there, and the port closes with the agent.
+    agent.terminate();
+    assert_eq!(agent.end().0, Some(0));
+    assert!(TcpStream::connect(("127.0.0.1", metrics)).is_err());
+}
+
+#[test]
+fn metrics_on_a_taken_address_are_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let agent = Agent::start(&["--socket", socket.to_str().unwrap(), "--metrics", &address]);
+    let (code, text) = agent.end();
+    assert_ne!(code, Some(0));
+    assert!(text.contains("cannot serve metrics") && text.contains("--metrics ADDR:PORT"), "{text}");
 }

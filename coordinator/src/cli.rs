@@ -20,6 +20,7 @@ struct Cli {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    agent::signals::ignore_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version go to standard output with code 0, bad usage to standard error with code 2.

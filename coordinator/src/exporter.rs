@@ -138,6 +138,10 @@ mod tests {
         live.lost("n2", &HostRefusal::Lost { cause: LossCause::Gone }.into());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry(&live)).unwrap();
-        insta::assert_snapshot!(text);
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+        // The samples of a family have no order.
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

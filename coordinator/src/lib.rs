@@ -12,8 +12,11 @@ mod docs;
 mod errno;
 pub mod exit;
 pub mod exporter;
+#[cfg(test)]
+mod fuzz;
 pub mod history;
 pub mod import;
+pub mod input;
 pub mod metric;
 pub mod output;
 pub mod params;

@@ -1,4 +1,4 @@
-//! Stop requests: raised by SIGINT and SIGTERM, observed by every wait.
+//! Stop requests: raised by SIGINT, SIGTERM and SIGHUP, observed by every wait.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Stop {
         (StopSwitch(switch), Self(stop))
     }
 
-    /// Listens for SIGINT and SIGTERM from now on. The first signal requests an orderly stop. The second ends the
+    /// Listens for SIGINT, SIGTERM and SIGHUP from now on; not for SIGHUP under `nohup`. The first signal requests an orderly stop. The second ends the
     /// process at once; an embedded agent then sees its socket close and ends too. Needs a multi-threaded runtime,
     /// because the second signal must work while the first thread computes.
     ///
@@ -46,12 +46,14 @@ impl Stop {
     pub fn on_signals(on_first: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = agent::signals::hangup()?;
         let (switch, stop) = Self::channel();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    () = hangup.received() => {}
                 }
                 if *switch.0.borrow() {
                     // A terminal that accepts no output must not keep the process.

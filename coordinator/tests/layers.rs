@@ -13,8 +13,8 @@ use imports::{Imports, Sources, sources};
 /// the same order.
 const ORDER: [&[&str]; 13] = [
     &[
-        "errno", "exit", "metric", "output", "params", "pki", "screen", "stats", "stop", "summary", "units",
-        "warning",
+        "errno", "exit", "input", "metric", "output", "params", "pki", "screen", "stats", "stop", "summary",
+        "units", "warning",
     ],
     &["scenario"],
     &["plan"],

@@ -6,7 +6,8 @@
 use crate::{
     histogram,
     outcome::{Capability, Cpu, Direction, Finished, HostDescription, Interval, Ready, Refusal, Series},
-    payload::{self, clean},
+    payload,
+    plain::clean,
     rule::{FieldError, Rule},
     trial::{Trial, is_name},
     wire,
@@ -74,6 +75,18 @@ impl Refusal {
     pub fn into_wire(self, trial_id: String) -> wire::Failed {
         wire::Failed { trial_id, body: payload::encode(&self) }
     }
+
+    /// The status of a request that is refused before there is a lease. It carries the refusal in its details.
+    #[must_use]
+    pub fn into_status(self, code: tonic::Code) -> tonic::Status {
+        tonic::Status::with_details(code, self.to_string(), payload::encode(&self).into())
+    }
+
+    /// The refusal that a status carries, if any.
+    #[must_use]
+    pub fn of_status(status: &tonic::Status) -> Option<Self> {
+        payload::decode_clean(status.details()).ok()
+    }
 }
 
 impl TryFrom<wire::Failed> for Refusal {
@@ -112,16 +125,16 @@ impl From<wire::DescribeResponse> for HostDescription {
     fn from(host: wire::DescribeResponse) -> Self {
         let capability = |capability: wire::Capability| Capability {
             available: capability.state() == wire::capability::State::Available,
-            name: clean(capability.name),
-            detail: clean(capability.detail),
-            remedy: clean(capability.remedy),
+            name: clean(&capability.name),
+            detail: clean(&capability.detail),
+            remedy: clean(&capability.remedy),
         };
         let cpu = |cpu: wire::Cpu| Cpu { id: cpu.id, package: cpu.package, core: cpu.core };
         Self {
             protocol_version: host.protocol_version,
-            agent_version: clean(host.agent_version),
-            hostname: clean(host.hostname),
-            facts: host.facts.into_iter().map(|(key, value)| (clean(key), clean(value))).collect(),
+            agent_version: clean(&host.agent_version),
+            hostname: clean(&host.hostname),
+            facts: host.facts.into_iter().map(|(key, value)| (clean(&key), clean(&value))).collect(),
             cpus: host.cpus.into_iter().map(cpu).collect(),
             runtime_cpu: host.runtime_cpu,
             capabilities: host.capabilities.into_iter().map(capability).collect(),

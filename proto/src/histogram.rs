@@ -15,6 +15,15 @@ pub const LOWEST_NS: u64 = 1;
 pub const HIGHEST_NS: u64 = 60_000_000_000;
 /// Significant decimal digits of a recorded latency.
 pub const DIGITS: u8 = 3;
+/// The number of counters of a histogram with these bounds.
+const COUNTERS: usize = 27_648;
+/// Length of the header of HdrHistogram V2 in bytes.
+const HEADER: usize = 40;
+/// The largest encoding in bytes: a header, and up to 9 bytes for each counter.
+pub const MAX_ENCODED: usize = HEADER + 9 * COUNTERS;
+/// The largest number of operations in a histogram. It is 18 operations per nanosecond of the longest interval, and small
+/// enough that millions of histograms can be added without overflow.
+pub const MAX_COUNT: u64 = 1 << 40;
 
 /// An empty histogram with Ringbench's bounds. The caller chooses the width of its counters.
 #[must_use]
@@ -32,6 +41,9 @@ pub enum CodecError {
     /// The bytes are not HdrHistogram V2.
     #[error("not an HdrHistogram V2: {0}")]
     Malformed(String),
+    /// More operations than an interval can hold.
+    #[error("it counts {0} operations, more than {MAX_COUNT}")]
+    TooMany(u64),
     /// A valid histogram, but with other bounds than [`LOWEST_NS`], [`HIGHEST_NS`] and [`DIGITS`].
     #[error(
         "histogram bounds are {low} to {high} ns at {digits} digits, not {LOWEST_NS} to {HIGHEST_NS} at {DIGITS}"
@@ -58,27 +70,40 @@ pub fn encode<C: Counter>(histogram: &Histogram<C>) -> Result<Vec<u8>, CodecErro
     Ok(bytes)
 }
 
-/// Decodes HdrHistogram V2 and checks the bounds.
+/// Decodes HdrHistogram V2 and checks the bounds. It takes no more memory than a full histogram, whatever the bytes
+/// claim.
 ///
 /// # Errors
-/// If the bytes are malformed, continue after the histogram, or have other bounds.
+/// If the bytes are malformed, continue after the histogram, have other bounds, or count too many operations.
 pub fn decode(mut bytes: &[u8]) -> Result<Histogram<u64>, CodecError> {
     // The decoder allocates as much as the header demands, so the bounds are checked first.
     let header = |at: usize, len: usize| bytes.get(at..at + len);
-    let (digits, low, high) = match (header(12, 4), header(16, 8), header(24, 8)) {
-        (Some(digits), Some(low), Some(high)) => (be(digits), be(low), be(high)),
+    let fields = (header(4, 4), header(12, 4), header(16, 8), header(24, 8));
+    let (length, digits, low, high) = match fields {
+        (Some(length), Some(digits), Some(low), Some(high)) => (be(length), be(digits), be(low), be(high)),
         _ => return Err(CodecError::Malformed("shorter than its header".into())),
     };
+    if bytes.len() > MAX_ENCODED || length.checked_add(HEADER as u64) != Some(bytes.len() as u64) {
+        return Err(CodecError::Malformed(format!(
+            "{} bytes, but it claims {length} of counts",
+            bytes.len()
+        )));
+    }
     if (digits, low, high) != (u64::from(DIGITS), LOWEST_NS, HIGHEST_NS) {
         return Err(CodecError::Bounds { low, high, digits: u8::try_from(digits).unwrap_or(u8::MAX) });
     }
     let histogram = Deserializer::new()
         .deserialize(&mut bytes)
         .map_err(|error| CodecError::Malformed(error.to_string()))?;
-    if !bytes.is_empty() {
-        return Err(CodecError::Malformed(format!("{} bytes too many", bytes.len())));
+    match histogram_count(&histogram) {
+        count if count > MAX_COUNT => Err(CodecError::TooMany(count)),
+        _ => Ok(histogram),
     }
-    Ok(histogram)
+}
+
+/// The sum of all counts. The histogram's own sum wraps around.
+fn histogram_count(histogram: &Histogram<u64>) -> u64 {
+    histogram.iter_recorded().fold(0u64, |sum, bucket| sum.saturating_add(bucket.count_at_value()))
 }
 
 fn be(bytes: &[u8]) -> u64 {
@@ -94,7 +119,7 @@ mod tests {
     #[test]
     fn bounds_are_as_documented() {
         let histogram = empty::<u32>();
-        assert_eq!(histogram.distinct_values(), 27_648);
+        assert_eq!(histogram.distinct_values(), COUNTERS);
         assert_eq!(histogram.high(), HIGHEST_NS);
     }
 
@@ -104,6 +129,23 @@ mod tests {
         let error = decode(&encode(&other).unwrap()).unwrap_err();
         assert!(matches!(error, CodecError::Bounds { high: 1000, digits: 2, .. }), "{error}");
         assert!(matches!(decode(b"short"), Err(CodecError::Malformed(_))));
+    }
+
+    /// The header of this histogram claims 4 GiB of counts.
+    #[test]
+    fn claims_are_not_believed() {
+        let mut bytes = encode(&empty::<u64>()).unwrap();
+        bytes[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains("it claims 4294967295 of counts"), "{error}");
+        let mut many = empty::<u64>();
+        for value in [1, 10, 100] {
+            many.saturating_record_n(value, u64::MAX / 4);
+        }
+        assert!(matches!(decode(&encode(&many).unwrap()), Err(CodecError::TooMany(_))));
+        let mut most = empty::<u64>();
+        most.saturating_record_n(1, MAX_COUNT);
+        assert_eq!(decode(&encode(&most).unwrap()).unwrap(), most);
     }
 
     #[test]

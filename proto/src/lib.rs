@@ -35,6 +35,7 @@ pub mod noise;
 pub mod notice;
 pub mod outcome;
 pub mod payload;
+pub mod plain;
 pub mod refusal;
 pub mod rule;
 pub mod scrape;

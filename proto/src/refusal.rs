@@ -17,7 +17,7 @@ pub use self::{
     identity::{IdentityRefusal, Moment},
     passthrough::PassthroughFailure,
     ramdisk::{BrdDisk, KindFailure, KindProblem, MemoryShortage, RamdiskRefusal, RamdiskStep},
-    session::{CancelledWhen, InvalidField, ProtocolError, SessionRefusal},
+    session::{AgentLimit, CancelledWhen, InvalidField, ProtocolError, SessionRefusal},
     target::{CacheShortage, DirectFailure, FileKind, NoSpaceCause, TargetRefusal, TargetStep, WarmTarget},
     worker::{CpuFailure, MemoryFailure, OpenFor, ThreadName, WorkerRefusal},
 };

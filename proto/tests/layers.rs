@@ -11,7 +11,7 @@ use imports::{Imports, Sources, sources};
 
 /// The layers, lowest first, as documented in `ARCHITECTURE.md`.
 const ORDER: [&[&str]; 8] = [
-    &["units", "histogram", "counters", "identity", "local", "scrape"],
+    &["units", "histogram", "plain", "counters", "identity", "local", "scrape"],
     &["limits", "share", "series", "notice"],
     &["urgent"],
     &["engine"],

@@ -3,9 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use proto::identity::Files;
+use proto::{
+    identity::Files,
+    units::{ByteSize, Nanos},
+};
 
 use crate::{
+    limits::Limits,
     server::ServeOptions,
     target::device::allow::{AllowError, AllowList},
 };
@@ -27,8 +31,17 @@ Clients can run trials: they load the disks, measure files below --allow-path,
 fill the data directory, and overwrite devices of --allow-device if a scenario
 names their serial numbers. They cannot run commands.
 
-Limits: 5 s for a client's first byte and its handshake, 128 connections, 32
-requests at a time on a connection, 8 MiB a message, one lease.
+Limits (of what a client may use; --max-* change the last three):
+  5 s         for a client's first byte and its handshake
+  5 s         from then on until it speaks HTTP/2
+  5 s         until a stream for a lease sends Open; at most 16 such streams wait
+  32          requests at a time on a connection
+  8 MiB       a message
+  1           lease, for one trial at a time
+  15 s        for the end of the agent, whatever hangs
+  128         connections (--max-connections)
+  16 GiB      for the workers of a trial (--max-trial-memory), and no more than is free
+  24 h        warm-up and runtime of a trial (--max-trial-time)
 
 Examples:
   agent serve --data-dir /mnt/nvme
@@ -37,6 +50,7 @@ Examples:
   agent serve --listen 10.0.0.5:7420 --tls-ca ca.pem --tls-cert n1.pem \\
       --tls-key n1.key --tls-crl crl.pem
   agent serve --listen 10.0.0.5:7420 --insecure     on a trusted network
+  agent serve --metrics 127.0.0.1:9465              counters for Prometheus
   agent serve --allow-device /dev/nvme1n1=S3R1AL    let trials use this disk
   agent serve --allow-path /mnt/nvme/files          let trials read these files";
 
@@ -56,6 +70,10 @@ pub(super) struct ServeArgs {
     /// Directory with existing files that trials may read (repeatable). Default: the data directory
     #[arg(long, value_name = "DIR")]
     allow_path: Vec<PathBuf>,
+    /// Serve metrics at http://ADDR:PORT/metrics (OpenMetrics), without identity: whoever reaches the port can read
+    /// them, and nothing else
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<SocketAddr>,
     /// A block device that trials may use, with the serial number or WWN that it must have (repeatable). Trials cannot
     /// use any other device
     #[arg(long, value_name = "PATH=SERIAL")]
@@ -89,6 +107,15 @@ pub(super) struct ServeArgs {
     /// With --insecure as root: anyone who reaches the port can also overwrite the devices of --allow-device
     #[arg(long, requires = "insecure")]
     insecure_devices: bool,
+    /// Open connections
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+    /// Memory for the workers of a trial: buffers, histograms, tables
+    #[arg(long, value_name = "SIZE", default_value_t = Limits::default().trial_memory)]
+    max_trial_memory: ByteSize,
+    /// Warm-up and runtime of a trial
+    #[arg(long, value_name = "DURATION", default_value_t = Limits::default().trial_time)]
+    max_trial_time: Nanos,
 }
 
 impl ServeArgs {
@@ -109,11 +136,17 @@ impl ServeArgs {
             socket: self.socket,
             data_dir: self.data_dir,
             allow_paths: self.allow_path,
+            metrics: self.metrics,
             devices,
             tls: files,
             token_file: self.token_file,
             insecure: self.insecure,
             insecure_devices: self.insecure_devices,
+            limits: Limits {
+                connections: self.max_connections,
+                trial_memory: self.max_trial_memory,
+                trial_time: self.max_trial_time,
+            },
         })
     }
 }

@@ -5,7 +5,7 @@
 //! * `token`: the token of plain text on loopback.
 //! * `connection`: an admitted connection with its [`Peer`].
 //!
-//! The limits are those of [`HANDSHAKE_TIME`], [`MAX_CONNECTIONS`] and [`MAX_STREAMS`].
+//! The limits are those of [`crate::limits`].
 
 mod connection;
 mod tcp;
@@ -23,13 +23,8 @@ pub use self::{
     token::{Token, TokenCheck},
     unix::bind as bind_unix,
 };
+use crate::metrics::{Metrics, Refused};
 
-/// Time in which a client must say who it is: its first byte and, with TLS, the handshake.
-pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
-/// Open connections, including those whose handshake is not over.
-pub const MAX_CONNECTIONS: usize = 128;
-/// Concurrent requests on a connection.
-pub const MAX_STREAMS: u32 = 32;
 /// Pause after a failed `accept`, such as for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -37,32 +32,38 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Door {
     places: Arc<Semaphore>,
+    most: usize,
     admitted: mpsc::Sender<io::Result<Connection>>,
+    metrics: Metrics,
 }
 
 /// Admitted connections.
 pub type Admitted = ReceiverStream<io::Result<Connection>>;
 
 impl Door {
-    /// A door, and the connections that come through it. Their stream ends when all clones of the door are dropped.
+    /// A door for at most this many connections, and those that come through it. Their stream ends when all clones of the door are dropped.
     #[must_use]
-    pub fn new() -> (Self, Admitted) {
+    pub fn new(most: usize, metrics: Metrics) -> (Self, Admitted) {
         let (admitted, incoming) = mpsc::channel(8);
-        (Self { places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), admitted }, ReceiverStream::new(incoming))
+        (
+            Self { places: Arc::new(Semaphore::new(most)), most, admitted, metrics },
+            ReceiverStream::new(incoming),
+        )
     }
 
     /// A place for one more connection; `None` if there is none.
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
-            tracing::warn!("refused a connection: {MAX_CONNECTIONS} are open");
+            self.metrics.refused(Refused::Full);
+            tracing::warn!("refused a connection: {} are open (--max-connections)", self.most);
         }
         place
     }
 
     async fn admit(&self, connection: Connection) {
         // The server has ended if nobody receives.
-        let _ = self.admitted.send(Ok(connection)).await;
+        let _ = self.admitted.send(Ok(connection.counted(self.metrics.clone()))).await;
     }
 }
 

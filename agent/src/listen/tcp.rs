@@ -17,7 +17,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Door, HANDSHAKE_TIME, Peer, pause};
+use super::{Connection, Door, Peer, pause};
+use crate::{limits::HANDSHAKE_TIME, metrics::Refused};
 
 /// First byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 22;
@@ -70,9 +71,13 @@ impl Tcp {
                             // Such as the probe of a port.
                             Ok(Err(error)) if is_gone(&error) => tracing::debug!("{address}: {error}"),
                             Ok(Err(error)) => {
-                                tracing::warn!("refused {address}: {}", handshake_error(&error))
+                                door.metrics.refused(Refused::Handshake);
+                                tracing::warn!("refused {address}: {}", handshake_error(&error));
                             }
-                            Err(_) => tracing::warn!("refused {address}: silent for {HANDSHAKE_TIME:?}"),
+                            Err(_) => {
+                                door.metrics.refused(Refused::Silent);
+                                tracing::warn!("refused {address}: silent for {HANDSHAKE_TIME:?}");
+                            }
                         }
                     });
                 }

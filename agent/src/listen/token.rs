@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use tonic::{Request, Status, service::Interceptor};
 
 use super::Peer;
+use crate::metrics::{Metrics, Refused};
 
 /// Length of a token in bytes, before it is written in hexadecimal digits.
 const LENGTH: usize = 32;
@@ -55,7 +56,7 @@ impl Token {
     /// The check of requests.
     #[must_use]
     pub fn check(&self) -> TokenCheck {
-        TokenCheck { secret: Some(Arc::clone(&self.secret)) }
+        TokenCheck { secret: Some(Arc::clone(&self.secret)), ..TokenCheck::default() }
     }
 }
 
@@ -73,6 +74,15 @@ impl Drop for Token {
 #[derive(Clone, Debug, Default)]
 pub struct TokenCheck {
     secret: Option<Arc<str>>,
+    metrics: Metrics,
+}
+
+impl TokenCheck {
+    /// Counts refused requests.
+    #[must_use]
+    pub fn counted(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
 }
 
 impl Interceptor for TokenCheck {
@@ -84,7 +94,10 @@ impl Interceptor for TokenCheck {
         let sent = sent.and_then(|value| value.strip_prefix(TOKEN_SCHEME.as_bytes()));
         match (&self.secret, sent) {
             (Some(secret), Some(sent)) if bool::from(secret.as_bytes().ct_eq(sent)) => Ok(request),
-            _ => Err(Status::unauthenticated("this agent accepts only clients with its token")),
+            _ => {
+                self.metrics.refused(Refused::Token);
+                Err(Status::unauthenticated("this agent accepts only clients with its token"))
+            }
         }
     }
 }

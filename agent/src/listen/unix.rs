@@ -15,7 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Connection, Door, HANDSHAKE_TIME, Peer, pause};
+use super::{Connection, Door, Peer, pause};
+use crate::{limits::HANDSHAKE_TIME, metrics::Refused};
 
 /// A bound socket; its file is removed when this is dropped.
 #[derive(Debug)]
@@ -62,7 +63,11 @@ impl Socket {
                     let Some(place) = door.place() else { continue };
                     let door = door.clone();
                     tokio::spawn(async move {
-                        if is_permitted(&stream, own) && is_alive(&stream).await {
+                        if !is_permitted(&stream, own) {
+                            door.metrics.refused(Refused::User);
+                        } else if !is_alive(&stream).await {
+                            door.metrics.refused(Refused::Silent);
+                        } else {
                             door.admit(Connection::new(stream, Peer::Admitted).in_place(place)).await;
                         }
                     });

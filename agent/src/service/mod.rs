@@ -8,11 +8,12 @@ mod session;
 mod sum;
 mod trial;
 
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Instant};
 
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::HostDescription,
+    refusal::{AgentLimit, Refusal, SessionRefusal},
     trial::{MAX_NAME, is_name},
     wire::{
         DescribeRequest, DescribeResponse, LeaseEvent, LeaseRequest, ReadClockRequest, ReadClockResponse,
@@ -21,14 +22,19 @@ use proto::{
         lease_request::Request as Ask,
     },
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use self::{lease::Lease, lease_owner::LeaseOwner};
 use crate::{
     clock::monotonic_ns,
+    limits::{DESCRIPTION_AGE, Limits, MAX_WAITING, OPEN_TIME},
+    metrics::Metrics,
     preflight,
     target::{AllowedPaths, device::allow::AllowList},
     topology::Topology,
@@ -42,9 +48,11 @@ const EVENT_CAPACITY: usize = 64;
 pub struct AgentService {
     host: Arc<Host>,
     lease_owner: LeaseOwner,
-    /// The last description of this host, which is repeated while a lease is open: the tests arm tracepoints and open
+    /// The last description of this host. It is repeated while it is new, and while a lease is open: the tests arm tracepoints and open
     /// rings, which would disturb a trial. Locked during the tests, so that they run one at a time.
-    described: Arc<tokio::sync::Mutex<Option<HostDescription>>>,
+    described: Arc<tokio::sync::Mutex<Option<(Instant, HostDescription)>>>,
+    /// Places for streams that have not sent Open.
+    waiting: Arc<Semaphore>,
     shutdown: CancellationToken,
     leases: TaskTracker,
 }
@@ -55,6 +63,8 @@ pub(crate) struct Host {
     pub(crate) data_dir: PathBuf,
     pub(crate) devices: Arc<AllowList>,
     pub(crate) paths: Arc<AllowedPaths>,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
 }
 
 impl AgentService {
@@ -63,9 +73,17 @@ impl AgentService {
     #[must_use]
     pub fn new(topology: Topology, data_dir: PathBuf, devices: AllowList) -> Self {
         Self {
-            host: Arc::new(Host { topology, data_dir, devices: Arc::new(devices), paths: Arc::default() }),
+            host: Arc::new(Host {
+                topology,
+                data_dir,
+                devices: Arc::new(devices),
+                paths: Arc::default(),
+                metrics: Metrics::default(),
+                limits: Limits::default(),
+            }),
             lease_owner: LeaseOwner::default(),
             described: Arc::default(),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             shutdown: CancellationToken::new(),
             leases: TaskTracker::new(),
         }
@@ -78,6 +96,21 @@ impl AgentService {
             host.paths = Arc::new(paths);
         }
         self
+    }
+
+    /// Limits trials. Without effect once the service is shared.
+    #[must_use]
+    pub fn limited(mut self, limits: Limits) -> Self {
+        if let Some(host) = Arc::get_mut(&mut self.host) {
+            host.limits = limits;
+        }
+        self
+    }
+
+    /// What the service has done.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.host.metrics.clone()
     }
 
     /// Wraps the service for tonic.
@@ -101,7 +134,9 @@ impl Agent for AgentService {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let mut last = self.described.lock().await;
         let busy = self.lease_owner.is_taken();
-        if let (Some(description), true) = (&*last, busy) {
+        if let Some((made, description)) = &*last
+            && (busy || made.elapsed() < DESCRIPTION_AGE)
+        {
             return Ok(Response::new(description.clone().into()));
         }
         let host = Arc::clone(&self.host);
@@ -109,7 +144,7 @@ impl Agent for AgentService {
         let description: HostDescription = tokio::task::spawn_blocking(describe)
             .await
             .map_err(|error| Status::internal(format!("cannot describe this host: {error}")))?;
-        *last = Some(description.clone());
+        *last = Some((Instant::now(), description.clone()));
         Ok(Response::new(description.into()))
     }
 
@@ -137,7 +172,17 @@ impl Agent for AgentService {
         request: Request<Streaming<LeaseRequest>>,
     ) -> Result<Response<Self::LeaseStream>, Status> {
         let mut requests = request.into_inner();
-        let open = match requests.message().await?.and_then(|first| first.request) {
+        let first = {
+            let limit = |limit| Refusal::from(SessionRefusal::AgentLimit { limit });
+            let _place = self.waiting.try_acquire().map_err(|_| {
+                limit(AgentLimit::WaitingLeases { limit: MAX_WAITING as u32 })
+                    .into_status(Code::ResourceExhausted)
+            })?;
+            timeout(OPEN_TIME, requests.message()).await.map_err(|_| {
+                limit(AgentLimit::OpenTime { limit: OPEN_TIME.into() }).into_status(Code::DeadlineExceeded)
+            })?
+        };
+        let open = match first?.and_then(|first| first.request) {
             Some(Ask::Open(open)) => open,
             _ => return Err(Status::invalid_argument("the first message of a lease must be Open")),
         };
@@ -156,10 +201,13 @@ impl Agent for AgentService {
         let end = self.shutdown.child_token();
         let guard = self.lease_owner.take(&open.run_id, end.clone()).map_err(Status::resource_exhausted)?;
         tracing::info!(run = open.run_id, "lease taken");
+        let metrics = self.metrics();
+        metrics.lease_taken();
         let (events, stream) = mpsc::channel(EVENT_CAPACITY);
         let lease = Lease::new(Arc::clone(&self.host), requests, events, end, guard);
         self.leases.spawn(async move {
             lease.serve().await;
+            metrics.lease_ended();
             tracing::info!(run = open.run_id, "lease ended");
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))

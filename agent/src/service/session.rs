@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use proto::{
-    refusal::{InvalidField, Refusal, SessionRefusal},
+    refusal::{AgentLimit, InvalidField, Refusal, SessionRefusal},
     trial::{FieldError, Trial},
+    units::Nanos,
     wire::{Opened, lease_event::Event, lease_request::Request as Ask},
 };
 
@@ -12,6 +13,7 @@ use super::{
     lease::{Lease, Over},
     trial,
 };
+use crate::metrics::TrialOutcome;
 
 impl Lease {
     /// Serves until the stream ends. All targets are removed when this returns.
@@ -30,13 +32,17 @@ impl Lease {
             match self.next().await {
                 Ok(Ask::Prepare(trial)) => {
                     let id = trial.id.clone();
-                    let outcome = match Trial::try_from(trial) {
+                    let outcome = match Trial::try_from(trial)
+                        .map_err(|errors| invalid(&errors))
+                        .and_then(|trial| self.allowed(trial))
+                    {
                         Ok(trial) => {
                             self.guard.begin(&id);
                             trial::run(self, Arc::new(trial)).await
                         }
-                        Err(errors) => Ok(Err(invalid(&errors))),
+                        Err(refusal) => Ok(Err(refusal)),
                     };
+                    self.host.metrics.trial(ended(&outcome));
                     let Ok(outcome) = outcome else { return };
                     self.guard.end();
                     if let Err(refusal) = outcome
@@ -51,6 +57,28 @@ impl Lease {
                 Err(Over) => return,
             }
         }
+    }
+}
+
+impl Lease {
+    /// Refuses a trial that is longer than this agent allows.
+    fn allowed(&self, trial: Trial) -> Result<Trial, Refusal> {
+        let (work, limit) = (&trial.workload, self.host.limits.trial_time);
+        let asked = Nanos(work.warmup.0.saturating_add(work.runtime.0));
+        if asked > limit {
+            let limit = AgentLimit::TrialTime { asked, limit };
+            return Err(SessionRefusal::AgentLimit { limit }.into());
+        }
+        Ok(trial)
+    }
+}
+
+fn ended(outcome: &Result<Result<(), Refusal>, Over>) -> TrialOutcome {
+    match outcome {
+        Ok(Ok(())) => TrialOutcome::Finished,
+        Ok(Err(Refusal::Session(SessionRefusal::Cancelled { .. }))) => TrialOutcome::Cancelled,
+        Ok(Err(_)) => TrialOutcome::Refused,
+        Err(Over) => TrialOutcome::Abandoned,
     }
 }
 

@@ -113,7 +113,7 @@ async fn stages(lease: &mut Lease, trial: Arc<Trial>) -> Result<(), Ended> {
     let polling_threads = if shares_poller(&trial) { 1 } else { pollers.len() };
     busy.extend(&pollers[..polling_threads.min(pollers.len())]);
 
-    memory::check(&trial, target.size)?;
+    memory::check(&trial, target.size, lease.host.limits.trial_memory)?;
     let places = Places { workers: &cpus, pollers: &pollers, combiner };
     let mut pool = WorkerPool::launch(&trial, target.size, files, places)?;
     let known = Known { cpus, busy, lines: lines.ok(), polling, warnings };
@@ -230,6 +230,10 @@ async fn with_pool(
     pool.start(start_ns);
     let sampler = WindowSampler::new(trial, start_ns, lines, probe);
     let mut finished = measure(lease, trial, pool, slices, (sampler, target.size)).await?;
+    if !finished.window.cut_short {
+        let planned_ns = start_ns.saturating_add(trial.workload.warmup.0);
+        lease.host.metrics.started_late(finished.window.begin_ns.saturating_sub(planned_ns));
+    }
     if let Some(keeper) = keeper {
         // This waits for at most one period.
         finished.device.cached_share = keeper.finish();

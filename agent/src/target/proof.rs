@@ -17,8 +17,11 @@ use super::{cache, descriptor, failed};
 
 /// Length of the range that is used, in bytes. A buffered write of this size takes long enough to be seen.
 const RANGE: u64 = 256 << 10;
-/// Attempts of which each must show pages in the cache: other programs may read the file once.
-const ATTEMPTS: u32 = 3;
+/// Attempts that must show pages in the cache before I/O counts as buffered: other programs may read the file once.
+const SIGHTINGS: u32 = 3;
+/// Attempts without such pages that prove direct writes. A buffered write drops its pages soon, and the thread that
+/// watches may not run in that time on a busy machine. Pages that were read stay, so one attempt proves direct reads.
+const WRITE_ATTEMPTS: u32 = 4;
 /// Times that the range is written in one attempt.
 const WRITES: u32 = 2;
 
@@ -59,14 +62,14 @@ pub(super) fn examine(fd: BorrowedFd<'_>, size: u64, unit: u64, writes: bool) ->
     let subject = Subject { fd, file: File::from(file), size, range };
     let mut data = descriptor::Aligned::new((subject.range.end - subject.range.start) as usize);
     let read = |data: &mut [u8]| subject.read(data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
-    match subject.always_cached(|_| read(data.bytes()))? {
+    match subject.is_cached(1, || read(data.bytes()))? {
         None => return Ok(Direct::Unknown),
         Some(true) => return Ok(Direct::ReadsCached),
         Some(false) if !writes => return Ok(Direct::Proven),
         Some(false) => {}
     }
-    let write = |_| subject.write(data.bytes()).map_err(|errno| failed(TargetStep::WriteDirect, errno));
-    Ok(match subject.always_cached(write)? {
+    let write = || subject.write(data.bytes()).map_err(|errno| failed(TargetStep::WriteDirect, errno));
+    Ok(match subject.is_cached(WRITE_ATTEMPTS, write)? {
         None => Direct::Unknown,
         Some(true) => Direct::WritesCached,
         Some(false) => Direct::Proven,
@@ -101,21 +104,26 @@ impl Subject<'_> {
         (0..WRITES).try_for_each(|_| self.file.write_all_at(data, self.range.start).map_err(errno_of))
     }
 
-    /// Whether most of the range is cached during or after each attempt at the I/O; `None` if this is unknown.
-    fn always_cached(&self, mut io: impl FnMut(u32) -> Result<(), Refusal>) -> Result<Option<bool>, Refusal> {
+    /// Whether most of the range is cached during or after an attempt at the I/O, in [`SIGHTINGS`] attempts before it
+    /// is not in `misses`; `None` if this is unknown.
+    fn is_cached(
+        &self,
+        misses: u32,
+        mut io: impl FnMut() -> Result<(), Refusal>,
+    ) -> Result<Option<bool>, Refusal> {
         let len = self.range.end - self.range.start;
-        for attempt in 0..ATTEMPTS {
+        let (mut seen, mut missed) = (0, 0);
+        while seen < SIGHTINGS && missed < misses {
             // All pages, because a folio that extends beyond the range would stay.
             cache::drop_cached(self.fd, self.size);
             let Some(before) = self.cached()? else { return Ok(None) };
-            let highest = self.highest_during(|| io(attempt))?;
+            let highest = self.highest_during(&mut io)?;
             let Some(after) = self.cached()? else { return Ok(None) };
             // Pages that cannot be dropped prove nothing.
-            if highest.max(after).saturating_sub(before) * 2 < len {
-                return Ok(Some(false));
-            }
+            let cached = highest.max(after).saturating_sub(before) * 2 >= len;
+            *(if cached { &mut seen } else { &mut missed }) += 1;
         }
-        Ok(Some(true))
+        Ok(Some(seen == SIGHTINGS))
     }
 
     /// Cached bytes of the range.
@@ -216,7 +224,7 @@ mod tests {
         let buffered = File::from(descriptor::reopen(file.as_fd(), OFlags::RDONLY).unwrap());
         let subject = Subject { fd: file.as_fd(), file: buffered, size: SIZE, range: middle(SIZE, 4096) };
         let mut data = vec![0; RANGE as usize];
-        let read = |_| subject.read(&mut data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
-        assert_eq!(subject.always_cached(read).unwrap(), Some(true));
+        let read = || subject.read(&mut data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
+        assert_eq!(subject.is_cached(1, read).unwrap(), Some(true));
     }
 }

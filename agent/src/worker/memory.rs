@@ -3,7 +3,7 @@
 
 use proto::{
     histogram,
-    refusal::{MemoryFailure, Refusal, WorkerRefusal},
+    refusal::{AgentLimit, MemoryFailure, Refusal, SessionRefusal, WorkerRefusal},
     trial::{Arrival, Trial},
     units::ByteSize,
 };
@@ -17,12 +17,16 @@ use crate::{buffers::Buffers, target::memory_available, workload::Ops};
 /// Memory of a worker for other purposes: stack, ring, counts by errno.
 const BESIDES: u64 = 256 << 10;
 
-/// Refuses a trial whose workers need more memory than is available, on a target of `size` bytes.
+/// Refuses a trial whose workers need more memory than is allowed or available, on a target of `size` bytes.
 ///
 /// # Errors
-/// `no-memory`.
-pub fn check(trial: &Trial, size: u64) -> Result<(), Refusal> {
-    let needed = needed(trial) + ledgers(trial, size);
+/// `no-memory`, `agent-limit`.
+pub fn check(trial: &Trial, size: u64, limit: ByteSize) -> Result<(), Refusal> {
+    let needed = needed(trial).saturating_add(ledgers(trial, size));
+    if needed > limit.0 {
+        let limit = AgentLimit::TrialMemory { asked: ByteSize(needed), limit };
+        return Err(SessionRefusal::AgentLimit { limit }.into());
+    }
     match memory_available() {
         Some(available) if needed > available => {
             let failure = MemoryFailure::Available {
@@ -98,5 +102,8 @@ mod tests {
         trial.workload.rate = Some(Rate { per_second: 1, arrival: Arrival::Poisson });
         // Eight histograms each, tables of 32 KiB and 64 KiB.
         assert!((1 << 30..3 << 29).contains(&needed(&trial)), "{}", needed(&trial));
+        let refusal = check(&trial, 1 << 30, ByteSize(1 << 30)).unwrap_err();
+        assert_eq!(refusal.code(), "agent-limit");
+        assert!(refusal.remedy().contains("--max-trial-memory"), "{}", refusal.remedy());
     }
 }

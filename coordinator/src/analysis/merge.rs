@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
     use proto::outcome::Series;
 
-    use super::*;
+    use super::{super::packed::PackedWork, *};
 
     fn host(intervals: &[Interval]) -> Option<Work> {
         let mut sum = Sum::default();
@@ -206,8 +206,49 @@ mod tests {
         assert_eq!(all.urgent.unwrap().latency.len(), 7);
     }
 
+    /// Latencies of a thread: spread evenly, over magnitudes, or around two places far apart.
+    fn values() -> impl Strategy<Value = Vec<u64>> {
+        let even = 1..10_000_000_000u64;
+        let by_magnitude = (0..35u32, 0..1000u64).prop_map(|(bits, more)| (1u64 << bits) + more);
+        let two_places = prop_oneof![20_000..21_000u64, 8_000_000..8_100_000u64];
+        prop_oneof![
+            prop::collection::vec(even, 1..40),
+            prop::collection::vec(by_magnitude, 1..40),
+            prop::collection::vec(two_places, 1..40),
+        ]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
+        /// Threads are merged by the agent, intervals and hosts here. Neither may cost accuracy.
+        #[test]
+        fn percentiles_are_those_of_the_union_of_all_samples(
+            hosts_of_threads in prop::collection::vec(
+                prop::collection::vec((values(), values()), 1..9), 1..12,
+            ),
+        ) {
+            let mut all: Vec<u64> = Vec::new();
+            let mut works = Vec::new();
+            for threads in &hosts_of_threads {
+                let of = |which: fn(&(Vec<u64>, Vec<u64>)) -> &Vec<u64>| -> Vec<u64> {
+                    threads.iter().flat_map(|thread| which(thread).iter().copied()).collect()
+                };
+                let (first, second) = (of(|thread| &thread.0), of(|thread| &thread.1));
+                all.extend(first.iter().chain(&second));
+                works.extend(host(&[interval(0, 1_000_000_000, &first, &[]), interval(1, 1_000_000_000, &[], &second)]));
+            }
+            all.sort_unstable();
+            // As the analysis keeps them.
+            let packed: Vec<PackedWork> = works.iter().map(PackedWork::from).collect();
+            let merged = hosts(packed.iter().map(PackedWork::unpack)).unwrap();
+            prop_assert_eq!(merged.latency.len(), all.len() as u64);
+            for quantile in [0.001, 0.5, 0.9, 0.99, 0.999, 1.0] {
+                let rank = ((quantile * all.len() as f64).ceil() as usize).clamp(1, all.len());
+                let (exact, found) = (all[rank - 1] as f64, merged.latency.value_at_quantile(quantile) as f64);
+                prop_assert!((found - exact).abs() <= 1.0 + exact * 1e-3, "{} is not {}", found, exact);
+            }
+        }
+
         #[test]
         fn merging_keeps_counts_and_quantiles(
             groups in prop::collection::vec(prop::collection::vec(1..10_000_000_000u64, 1..60), 1..5),

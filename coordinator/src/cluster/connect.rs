@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use proto::{
     MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
     outcome::{HostDescription, Refusal},
-    payload::clean,
+    plain::clean,
     refusal::{EmbeddedFailure, HostRefusal, IdentityRefusal, Question, VersionMismatch},
     wire::{DescribeRequest, ReadClockRequest, agent_client::AgentClient},
 };
@@ -234,7 +234,7 @@ pub(super) fn status_text(status: &Status) -> String {
     };
     append_causes(&mut text, std::error::Error::source(status));
     // The text may come from the agent.
-    clean(text)
+    clean(&text)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

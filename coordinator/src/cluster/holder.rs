@@ -1,7 +1,7 @@
 //! Who holds the leases of the hosts, and ending one that is stuck.
 
 use proto::{
-    payload::clean,
+    plain::clean,
     refusal::{HostRefusal, LossCause, Question},
     wire::{LeaseHolder, ReadLeaseRequest, ReleaseRequest},
 };
@@ -28,8 +28,8 @@ pub struct Holder {
 
 impl From<LeaseHolder> for Holder {
     fn from(LeaseHolder { run_id, held_ns, trial_id }: LeaseHolder) -> Self {
-        let trial = (!trial_id.is_empty()).then(|| clean(trial_id));
-        Self { run: clean(run_id), held: Duration::from_nanos(held_ns), trial }
+        let trial = (!trial_id.is_empty()).then(|| clean(&trial_id));
+        Self { run: clean(&run_id), held: Duration::from_nanos(held_ns), trial }
     }
 }
 

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::{Address, AddressError};
+use crate::input;
 
 /// The longest time to resolve all names.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -146,17 +147,19 @@ pub async fn check_distinct(hosts: &[HostSpec]) -> Result<(), InventoryError> {
 /// # Errors
 /// The file cannot be read, or an entry is unknown, duplicate or invalid.
 pub fn from_file(path: &Path) -> Result<Vec<HostSpec>, InventoryError> {
-    let text = std::fs::read_to_string(path)
+    let text = input::text(path)
         .map_err(|error| InventoryError::Read { path: path.to_owned(), message: error.to_string() })?;
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
+/// The hosts of the text of an inventory.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<HostSpec>, InventoryError> {
     let content = |line: usize, message: String| InventoryError::Content {
         path: path.to_owned(),
         line: line.max(1),
         message,
     };
+    input::check_yaml(text).map_err(|error| content(error.line(text), error.to_string()))?;
     let inventory: Inventory = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| {
             let line = error.inner().location().map_or(1, |location| location.line());
@@ -236,6 +239,22 @@ mod tests {
         assert!(refusal("- a").starts_with("lab.yaml:1:"));
         assert!(refusal("hosts: [{name: a/b, address: 'a:1'}]").contains("letters"));
         assert!(matches!(from_file(Path::new("/nowhere")), Err(InventoryError::Read { .. })));
+    }
+
+    #[test]
+    fn two_thousand_hosts_are_an_inventory_unless_two_are_one() {
+        let entry = |host: usize| {
+            format!("- {{name: n{host}, address: '10.0.{}.{}:7420'}}\n", host / 250, host % 250)
+        };
+        let text = |hosts: std::ops::Range<usize>| hosts.map(entry).collect::<String>();
+        let all = format!("hosts:\n{}", text(0..2000));
+        assert_eq!(parse(Path::new("lab.yaml"), &all).unwrap().len(), 2000);
+        let again = format!("{all}{}", text(1000..1001));
+        assert_eq!(refusal(&again), "lab.yaml:2002: the name `n1000` is given twice");
+        let moved = format!("{all}- {{name: x, address: '10.0.4.0:7420'}}\n");
+        assert!(refusal(&moved).starts_with("lab.yaml:2002: `n1000` and `x` have the same address"));
+        let none = refusal("hosts: []");
+        assert_eq!(none, "lab.yaml:1: `hosts` is empty: name at least one host");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use proto::{
     PROTOCOL_VERSION,
     outcome::{Finished, Interval, Ready, Refusal},
-    payload::clean,
+    plain::clean,
     refusal::{HostRefusal, LossCause, ProtocolError, Question, SessionRefusal, VersionMismatch},
     trial::{FieldError, Trial},
     wire::{
@@ -145,7 +145,7 @@ fn read(message: wire::LeaseEvent) -> (String, Event) {
     let lost = |error: FieldError| (String::new(), Event::Lost(undecodable(&error)));
     match message.event {
         Some(WireEvent::Progress(progress)) => {
-            let what = clean(progress.what);
+            let what = clean(&progress.what);
             (progress.trial_id, Event::Progress { what, done: progress.done, total: progress.total })
         }
         Some(WireEvent::Ready(mut ready)) => {
@@ -180,6 +180,9 @@ fn refusal_of(failed: wire::Failed) -> Refusal {
 
 /// The refusal of a lease.
 fn refused(status: &Status) -> Refusal {
+    if let Some(refusal) = Refusal::of_status(status) {
+        return refusal;
+    }
     let why = status_text(status);
     match status.code() {
         Code::ResourceExhausted => HostRefusal::Busy { why }.into(),

@@ -67,6 +67,9 @@ pub struct Timing {
     pub prepare: Duration,
     /// How long a host may be silent past the planned end of a trial; at least twice its length is allowed.
     pub overrun: Duration,
+    /// How long a trial may take at most, however often its host reports progress: to become ready, and again from the
+    /// planned end of its window.
+    pub longest: Duration,
     /// How long a host may take to end a trial when the run is interrupted, and to end a lease.
     pub cancel_grace: Duration,
     /// The interval of keep-alive pings on a silent connection.
@@ -89,6 +92,7 @@ impl Default for Timing {
             lead_per_host: Duration::from_millis(6),
             prepare: Duration::from_secs(600),
             overrun: Duration::from_secs(30),
+            longest: Duration::from_secs(24 * 3600),
             cancel_grace: Duration::from_secs(2),
             keepalive: proto::KEEPALIVE_INTERVAL,
             keepalive_timeout: proto::KEEPALIVE_TIMEOUT,

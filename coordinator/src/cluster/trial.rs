@@ -93,12 +93,15 @@ struct Host {
     run: HostRun,
     ended: bool,
     last_event: Instant,
+    /// What was reported last while it prepared, and how much of it was done.
+    progress: (String, u64),
 }
 
 struct Running<'a> {
     trial: &'a Trial,
     timing: Timing,
     hosts: Vec<Host>,
+    begun: Instant,
     /// Where a host of the cluster is in `hosts`.
     places: BTreeMap<usize, usize>,
     /// How many hosts have not ended, and how many are ready. Counted, because with a thousand hosts an event must not
@@ -140,11 +143,13 @@ impl Cluster {
             run: HostRun { host, clock: self.hosts[host].clock, ..HostRun::default() },
             ended: false,
             last_event: now,
+            progress: (String::new(), 0),
         };
         let mut running = Running {
             trial,
             timing: self.timing,
             hosts: hosts.iter().map(started).collect(),
+            begun: now,
             places: hosts.iter().enumerate().map(|(place, &host)| (host, place)).collect(),
             open: hosts.len(),
             ready: 0,
@@ -204,6 +209,16 @@ impl Cluster {
             interrupted: running.interrupted,
             hosts: running.hosts.into_iter().map(|host| host.run).collect(),
         }
+    }
+}
+
+impl Host {
+    /// Whether an event brings the trial closer to its end.
+    fn advances(&mut self, event: &Event) -> bool {
+        let Event::Progress { what, done, .. } = event else { return true };
+        let advances = *what != self.progress.0 || *done > self.progress.1;
+        self.progress = (what.clone(), *done);
+        advances
     }
 }
 
@@ -334,9 +349,11 @@ impl Running<'_> {
             (Some((since, grace)), _) => Some(since + grace),
             (None, Some(end)) => {
                 let patience = self.timing.overrun.max(self.planned() * 2);
-                Some(host.last_event.max(end) + patience)
+                Some((host.last_event.max(end) + patience).min(end + patience + self.timing.longest))
             }
-            (None, None) if host.run.ready.is_none() => Some(host.last_event + self.timing.prepare),
+            (None, None) if host.run.ready.is_none() => {
+                Some((host.last_event + self.timing.prepare).min(self.begun + self.timing.longest))
+            }
             (None, None) => None,
         }
     }
@@ -399,7 +416,10 @@ impl Running<'_> {
         let name = &cluster.hosts[index].name;
         let cancelled = self.cancelled.is_some();
         let host = &mut self.hosts[i];
-        host.last_event = Instant::now();
+        // Progress that does not advance is no sign of life.
+        if host.advances(&event) {
+            host.last_event = Instant::now();
+        }
         match event {
             Event::Progress { what, done, total } => watch.preparing(name, &what, done, total),
             Event::Ready(ready) => {

@@ -17,7 +17,7 @@ use crate::{
     analysis::calibration::{BLOCKS, Subject, measure},
     exit::Exit,
     plan::{self, Plan},
-    report::{Format, render_calibration},
+    report::{Detail, Format, render_calibration},
     scenario::{self, Loaded, ScenarioError, SelfComparison, compare_with_itself},
     screen::Screen,
     store::{RunDir, journal::Purpose},
@@ -123,7 +123,7 @@ fn conclude_calibration(
     plan: &Plan,
 ) -> miette::Result<(Calibration, Exit)> {
     let Conclusion { exit, trustworthy, unwritten, .. } =
-        conclusion(directory, &compared.loaded, Format::default(), false)?;
+        conclusion(directory, &compared.loaded, Format::default(), Detail::default())?;
     let subject = Subject {
         scenario: &scenario.scenario,
         // If precision decides the number of trials, only the minimum is certain.

@@ -200,7 +200,9 @@ pub(super) async fn run_in(
     let ran = run_plan(plan, recorded, cluster, cell_hosts, &mut sink, &mut progress, stop).await;
     drop(progress);
     // The report is printed on the primary screen.
-    tui.map(Tui::end);
+    if let Some(tui) = tui {
+        tui.end();
+    }
     let reason = ran.as_ref().map_or(PauseReason::NotStored, RunOutcome::reason);
     let noted = sink.0.note(Some(reason)).map_err(stored);
     match ran.and_then(|outcome| noted.map(|()| outcome)) {

@@ -76,11 +76,11 @@ commands! {
 /// Runs `work` on a new runtime. The first signal requests a stop, which `work` observes. The runtime has
 /// additional threads, so that a second signal is handled even while `work` blocks.
 fn on_runtime(screen: &Screen, work: impl AsyncFnOnce(Stop) -> Exit) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = match runtime {
+    let runtime = match agent::runtime::start(2) {
         Ok(runtime) => runtime,
         Err(error) => {
-            screen.error(&miette!("cannot start: {error}"));
+            let help = "raise the limit of processes of this user (ulimit -u, TasksMax= of a systemd unit)";
+            screen.error(&miette!(help = help, "cannot start: {error}"));
             return Exit::Incomplete;
         }
     };

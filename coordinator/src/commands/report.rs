@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     history::{self, RESULTS, resolve::resolve},
     plan::Plan,
-    report::{self, Format, Source},
+    report::{self, Detail, Format, Source},
     scenario::{self, Loaded},
     screen::Screen,
     store::{RunDir, SCENARIO, StoreError},
@@ -33,9 +33,9 @@ pub struct ReportArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also print explanations, the full legend and all warnings (format `table`).
-    #[arg(long)]
-    pub explain: bool,
+    /// How much the table shows.
+    #[command(flatten)]
+    pub detail: Detail,
 }
 
 /// The width in columns if standard output is not a terminal.
@@ -52,7 +52,7 @@ pub fn report(args: &ReportArgs, screen: &Screen) -> Exit {
             return Exit::Usage;
         }
     };
-    match conclude_again(&directory, args.format, args.explain) {
+    match conclude_again(&directory, args.format, args.detail) {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
             // A run in a read-only directory can still be shown.
             if let Some(error) = unwritten {
@@ -85,9 +85,9 @@ pub(super) fn loaded(directory: &RunDir, plan: &Plan) -> miette::Result<Loaded> 
     Ok(scenario::load_text(text, &directory.path().join(SCENARIO), &plan.overrides, plan.quick)?)
 }
 
-fn conclude_again(directory: &RunDir, format: Format, explain: bool) -> miette::Result<Conclusion> {
+fn conclude_again(directory: &RunDir, format: Format, detail: Detail) -> miette::Result<Conclusion> {
     let scenario = loaded(directory, &directory.plan().map_err(stored)?)?;
-    conclusion(directory, &scenario, format, explain)
+    conclusion(directory, &scenario, format, detail)
 }
 
 /// Analyses a run directory, writes its summary, and renders it; with `explain`, with explanations, the full legend and all
@@ -96,7 +96,7 @@ pub(super) fn conclusion(
     directory: &RunDir,
     loaded: &Loaded,
     format: Format,
-    explain: bool,
+    detail: Detail,
 ) -> miette::Result<Conclusion> {
     let (plan, hosts) = (directory.plan().map_err(stored)?, directory.hosts().map_err(stored)?);
     let scenario = &loaded.scenario;
@@ -120,7 +120,7 @@ pub(super) fn conclusion(
     let exit = Exit::of(&set);
     let (width, colour) = appearance();
     let text = format
-        .render(&Source { set: &set, plan: &plan, run: directory, width, colour, explain })
+        .render(&Source { set: &set, plan: &plan, run: directory, width, colour, detail })
         .map_err(stored)?;
     Ok(Conclusion { text, exit, trustworthy: set.trustworthy, unwritten })
 }

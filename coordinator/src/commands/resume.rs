@@ -21,7 +21,7 @@ use crate::{
     exit::Exit,
     history::{RESULTS, resolve::LATEST},
     plan::Plan,
-    report::Format,
+    report::{Detail, Format},
     run::{
         RunOutcome,
         host_changes::{self, FACTS},
@@ -66,9 +66,9 @@ pub struct ResumeArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also print explanations, the full legend and all warnings (format `table`).
-    #[arg(long)]
-    pub explain: bool,
+    /// How much the table shows.
+    #[command(flatten)]
+    pub detail: Detail,
     /// Views of the running trials.
     #[command(flatten)]
     pub views: ViewArgs,
@@ -112,7 +112,7 @@ pub fn resume(args: &ResumeArgs, screen: &Screen) -> Exit {
             Err(exit) => exit,
             Ok((directory, outcome)) => {
                 let exit = conclude(screen, &plan, &outcome);
-                let (text, judged) = concluded(&directory, &scenario, args.format, args.explain, screen);
+                let (text, judged) = concluded(&directory, &scenario, args.format, args.detail, screen);
                 let printed = text.map_or(Exit::Done, |text| print(screen, &text));
                 exit.strongest(judged).strongest(printed)
             }

@@ -20,7 +20,7 @@ use crate::{
     exit::Exit,
     history::RESULTS,
     plan::{self, Plan},
-    report::Format,
+    report::{Detail, Format},
     scenario::{self, Loaded, ScenarioError},
     screen::Screen,
     stop::Stop,
@@ -51,9 +51,9 @@ pub struct RunArgs {
     /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also print explanations, the full legend and all warnings (format `table`).
-    #[arg(long)]
-    pub explain: bool,
+    /// How much the table shows.
+    #[command(flatten)]
+    pub detail: Detail,
     /// A run of `calibrate`. Differences below this rig's detection limit then count as "no difference".
     #[arg(long, value_name = "RUN")]
     pub calibration: Option<PathBuf>,
@@ -193,7 +193,7 @@ async fn one(
         Ok(measured) => measured,
         Err(exit) => return (None, exit),
     };
-    let (text, judged) = concluded(&directory, scenario, args.format, args.explain, screen);
+    let (text, judged) = concluded(&directory, scenario, args.format, args.detail, screen);
     (text, exit.strongest(judged))
 }
 
@@ -202,10 +202,10 @@ pub(super) fn concluded(
     directory: &RunDir,
     scenario: &Loaded,
     format: Format,
-    explain: bool,
+    detail: Detail,
     screen: &Screen,
 ) -> (Option<String>, Exit) {
-    match conclusion(directory, scenario, format, explain) {
+    match conclusion(directory, scenario, format, detail) {
         Ok(Conclusion { text, exit, unwritten, .. }) => {
             let Some(error) = unwritten else { return (Some(text), exit) };
             screen.error(&stored(error));

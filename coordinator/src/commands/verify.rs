@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use miette::miette;
-use proto::payload::clean;
+use proto::plain::clean;
 
 use super::{
     print,
@@ -65,7 +65,7 @@ pub fn verify(args: &VerifyArgs, screen: &Screen) -> Exit {
 fn text(verified: &Verified) -> String {
     let findings = verified.findings.iter().map(|finding| format!("does not fit: {finding}"));
     let leftovers = verified.leftovers.iter().map(|left| format!("left by an interruption: {left}"));
-    let mut lines: Vec<String> = findings.chain(leftovers).map(clean).collect();
+    let mut lines: Vec<String> = findings.chain(leftovers).map(|line| clean(&line)).collect();
     let (trials, logs) = (some(verified.trials, "trial"), some(verified.logs, "histogram log"));
     let how = if verified.sealed { "" } else { " (made by an earlier release, without checksums)" };
     let fit = if verified.findings.is_empty() { "; all fit" } else { "" };

@@ -9,6 +9,7 @@ use time::{
 use crate::{
     analysis::{self, fingerprint},
     exit::Exit,
+    input,
     params::Params,
     plan::Plan,
     report::words,
@@ -84,7 +85,7 @@ pub(super) fn read(path: &Path) -> Read {
         }
     };
     of_plan(&mut entry, &plan, &hosts);
-    let summary = fs::read(path.join(SUMMARY)).ok();
+    let summary = input::bytes(&path.join(SUMMARY), input::MAX_JSON).ok();
     let set = summary.and_then(|bytes| serde_json::from_slice::<ComparisonSet>(&bytes).ok());
     let Some(mut set) = set else { return Read { entry, ..Read::default() } };
     // Sentences are not read back from the file; the answer follows again from the numbers.

@@ -6,12 +6,12 @@
 //! then validates it.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    plan,
+    input, plan,
     scenario::{self, Problem},
 };
 
@@ -77,7 +77,7 @@ impl jobfile::Outside for Source<'_> {
 /// # Errors
 /// The error of the file system.
 pub fn read(path: &Path) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+    Ok(String::from_utf8_lossy(&input::bytes(path, input::MAX_TEXT)?).into_owned())
 }
 
 /// Makes a scenario from the text of a job file. It uses the named sections, or, if none are named, the first

@@ -222,7 +222,8 @@ mod tests {
         assert!(text.lines().all(|line| text::width(line) <= 100), "{text}");
         insta::assert_snapshot!(text);
         for columns in [60, 80] {
-            let text = table::render(&set, columns, false, true);
+            let text =
+                table::render(&set, columns, false, crate::report::Detail { explain: true, per_host: false });
             let ladder = text.split("Ladder:").nth(1).unwrap();
             assert!(ladder.lines().all(|line| text::width(line) <= usize::from(columns)), "{text}");
         }

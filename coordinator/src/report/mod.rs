@@ -41,12 +41,24 @@ pub enum BasicFormat {
     Markdown,
 }
 
+/// How much the table shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Detail {
+    /// Also print explanations, the full legend and all warnings (format `table`).
+    #[arg(long)]
+    pub explain: bool,
+    /// Print a row for each host; without it, only the slowest, the median and the fastest of more than 8 hosts have rows
+    /// (format `table`).
+    #[arg(long)]
+    pub per_host: bool,
+}
+
 /// Renders the comparison. `width` (columns; 100 without a terminal) and `colour` apply to the table only. The text
 /// ends with a line feed.
 #[must_use]
 pub fn render(set: &ComparisonSet, format: BasicFormat, width: u16, colour: bool) -> String {
     match format {
-        BasicFormat::Table => table::render(set, width, colour, false),
+        BasicFormat::Table => table::render(set, width, colour, Detail::default()),
         BasicFormat::Json => json::render(set),
         BasicFormat::Csv => csv::render(set),
         BasicFormat::Markdown => markdown::render(set),

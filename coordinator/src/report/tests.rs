@@ -14,7 +14,11 @@ use crate::{
         fixture::{Fixture, SCENARIO, params, saturated},
     },
     plan::Plan,
-    summary::{Expectation, answer::Headline},
+    summary::{
+        Expectation,
+        answer::Headline,
+        host_spread::{HostRate, HostSpread},
+    },
     warning::{SetWarning, Warning},
 };
 
@@ -72,6 +76,8 @@ fn assert_fits(text: &str, columns: usize) {
     }
 }
 
+const EXPLAINED: Detail = Detail { explain: true, per_host: false };
+
 #[test]
 fn table() {
     let text = render(&set(), BasicFormat::Table, 100, false);
@@ -82,7 +88,7 @@ fn table() {
 
 #[test]
 fn explained_table() {
-    let text = table::render(&set(), 100, false, true);
+    let text = table::render(&set(), 100, false, EXPLAINED);
     assert_fits(&text, 100);
     insta::assert_snapshot!(text);
 }
@@ -132,7 +138,7 @@ fn shows_the_cost_of_a_shared_ring() {
     assert_eq!(set.metric("uring", "contended_share", &params(8)), Some(0.25));
     assert_eq!(set.metric("uring-tuned", "handover_per_io", &params(8)), Some(2500.0));
 
-    let table = table::render(&set, 120, false, true);
+    let table = table::render(&set, 120, false, EXPLAINED);
     assert_fits(&table, 120);
     let row = |text: &str, arm: &str| text.lines().find(|line| line.contains(arm)).unwrap().to_owned();
     assert!(table.contains("wait/IO: time per I/O spent in user space"), "{table}");
@@ -326,4 +332,34 @@ fn writes_every_file_of_the_run_directory() {
     ];
     assert_eq!(names, all);
     assert!(fixture.dir.path().exists());
+}
+
+#[test]
+fn many_hosts_have_three_rows_unless_asked_for() {
+    let names: Vec<String> = (1..=9).map(|host| format!("n{host}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows = |count: usize, per_host: bool| {
+        let mut fixture = Fixture::new(&["sync"], &[1], 2, &names[..count]);
+        fixture.execute(usize::MAX);
+        let mut set = fixture.analyse(Some("sync"));
+        for (at, cell) in set.cells.iter_mut().filter(|cell| cell.host.is_some()).enumerate() {
+            cell.throughput.iops.as_mut().unwrap().mean = 1000.0 * ((at * 4) % count) as f64;
+        }
+        let rates = set.cells.iter().filter_map(|cell| {
+            let (host, iops) = (cell.host.clone()?, cell.throughput.iops.as_ref()?.mean);
+            Some(HostRate { host, iops })
+        });
+        set.cells[0].host_spread = HostSpread::of(rates.collect::<Vec<_>>());
+        let text = table::render(&set, 100, false, Detail { explain: false, per_host });
+        let page = html(&set, SCENARIO).unwrap();
+        let of_page = page.matches("&nbsp;&nbsp;on n").count();
+        let labels = text
+            .lines()
+            .filter_map(|line| line.trim().split_once("on n"))
+            .map(|(_, rest)| rest.split("  ").next().unwrap_or_default().to_owned());
+        (labels.collect::<Vec<_>>(), of_page)
+    };
+    assert_eq!(rows(8, false), (["1", "2", "3", "4", "5", "6", "7", "8"].map(String::from).into(), 8));
+    assert_eq!(rows(9, false), (["1 (slowest)", "2 (median)", "3 (fastest)"].map(String::from).into(), 3));
+    assert_eq!(rows(9, true).0.len(), 9);
 }

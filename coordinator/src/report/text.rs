@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+pub(super) use proto::plain::clean;
+
 /// The style of a text, if colours are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Style {
@@ -30,12 +32,6 @@ impl Style {
 /// Paints each line.
 pub(super) fn paint_lines(style: Style, text: &str, colour: bool) -> String {
     text.lines().map(|line| style.paint(line, colour)).collect::<Vec<_>>().join("\n")
-}
-
-/// Replaces control characters: names and messages come from files and from other machines, and must not control the
-/// terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Escapes the markup of Markdown and HTML.

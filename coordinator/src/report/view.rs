@@ -6,7 +6,10 @@ use crate::{
     params,
     params::Params,
     stats::confidence::confidence_percent,
-    summary::{CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict, start::Coverage},
+    summary::{
+        CellSummary, Comparison, ComparisonSet, TrialCounts, TrialsRange, Verdict, host_spread::HostSpread,
+        start::Coverage,
+    },
     units,
 };
 
@@ -35,6 +38,7 @@ pub(super) struct Group {
 /// A cell, or a cell on one host.
 pub(super) struct Row {
     pub(super) arm: String,
+    /// The host, and which one of many it is: `n7 (slowest)`.
     pub(super) host: Option<String>,
     pub(super) trials: TrialCounts,
     pub(super) rate: String,
@@ -94,8 +98,34 @@ impl Row {
 /// The entry of a column without a value.
 const NONE: &str = "-";
 
+/// The rows of single hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HostRows {
+    /// One for each, up to [`FEW_HOSTS`] hosts; of more, those of the slowest, the median and the fastest host of a cell.
+    Few,
+    /// One for each.
+    All,
+}
+
+/// The most hosts that all have rows.
+const FEW_HOSTS: usize = 8;
+
+impl HostRows {
+    /// What the row of a cell is called: its host, if it is of one. `None` if it is not shown. `merged` is the row of all
+    /// hosts, which comes before those of its hosts.
+    fn label(self, cell: &CellSummary, merged: Option<&CellSummary>) -> Option<Option<String>> {
+        let Some(host) = &cell.host else { return Some(None) };
+        let merged = merged.filter(|merged| merged.hosts.len() > FEW_HOSTS);
+        let Some(merged) = merged.filter(|_| self == Self::Few) else { return Some(Some(host.clone())) };
+        let HostSpread { slowest, median, fastest } = merged.host_spread.as_ref()?;
+        let places = [(slowest, "slowest"), (median, "median"), (fastest, "fastest")];
+        let (_, place) = places.into_iter().find(|(rate, _)| rate.host == *host)?;
+        Some(Some(format!("{host} ({place})")))
+    }
+}
+
 impl View {
-    pub(super) fn of(set: &ComparisonSet) -> Self {
+    pub(super) fn of(set: &ComparisonSet, hosts: HostRows) -> Self {
         let columns: Vec<Column> = Column::all()
             .filter(|column| {
                 !column.is_optional() || set.cells.iter().any(|cell| column.text(cell).is_some())
@@ -104,9 +134,12 @@ impl View {
         let against = against(set);
         let mut axes: Vec<String> = Vec::new();
         let mut points: Vec<(&Params, Vec<Row>)> = Vec::new();
+        let mut merged = None;
         for cell in &set.cells {
+            merged = if cell.host.is_none() { Some(cell) } else { merged };
+            let Some(label) = hosts.label(cell, merged) else { continue };
             axes.extend(cell.params.keys().filter(|axis| !axes.contains(axis)).cloned().collect::<Vec<_>>());
-            let row = row(set, cell, &columns, &against);
+            let row = Row { host: label, ..row(set, cell, &columns, &against) };
             match points.iter_mut().find(|(params, _)| **params == cell.params) {
                 Some((_, rows)) => rows.push(row),
                 None => points.push((&cell.params, vec![row])),
@@ -122,8 +155,8 @@ impl View {
     }
 
     /// The view without the columns of urgent operations, for reports that have a separate table of them.
-    pub(super) fn beside_urgent(set: &ComparisonSet) -> Self {
-        let mut view = Self::of(set);
+    pub(super) fn beside_urgent(set: &ComparisonSet, hosts: HostRows) -> Self {
+        let mut view = Self::of(set, hosts);
         view.leave_out(Column::is_of_lanes);
         view
     }

@@ -13,6 +13,9 @@ use crate::{
 
 /// A start counts as on time up to this delay.
 const LATE_NS: u64 = 50_000_000;
+/// A window has the right length up to this difference, or a tenth of the runtime if that is longer. Threads that share a
+/// busy CPU end tens of milliseconds apart.
+const LENGTH_NS: u64 = 100_000_000;
 
 /// The marks of a trial. Each names its hosts if the trial has several.
 pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<Mark> {
@@ -59,6 +62,10 @@ fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
         let runtime = trial.workload.runtime.0;
         if late > LATE_NS.max(if alone { runtime / 2 } else { runtime / 20 }) {
             reasons.push(Reason::Late(late / 1_000_000));
+        }
+        let lasted = finished.window.end_ns.saturating_sub(finished.window.begin_ns);
+        if lasted.abs_diff(runtime) > LENGTH_NS.max(runtime / 10) {
+            reasons.push(Reason::WindowLength { ms: lasted / 1_000_000, planned_ms: runtime / 1_000_000 });
         }
     }
     reasons
@@ -111,7 +118,11 @@ mod tests {
             start_ns: Some(1_000),
             arrived: Arrived { intervals: 1, ops: 10, syncs: 0 },
             finished: Some(Finished {
-                window: Window { begin_ns, end_ns: begin_ns + 1, cut_short: false },
+                window: Window {
+                    begin_ns,
+                    end_ns: begin_ns + Workload::default().runtime.0,
+                    cut_short: false,
+                },
                 work: WorkCounts { read_ops: 10, ..WorkCounts::default() },
                 ..Finished::default()
             }),
@@ -151,12 +162,27 @@ mod tests {
         assert_eq!(damaged, ["3 sectors failed verification (verify-failed)"]);
         let late = |alone: bool, ms: u64| {
             let mut host = good();
-            host.finished.as_mut().unwrap().window.begin_ns += ms * 1_000_000;
+            let window = &mut host.finished.as_mut().unwrap().window;
+            window.begin_ns += ms * 1_000_000;
+            window.end_ns += ms * 1_000_000;
             marks_of(if alone { vec![host] } else { vec![host, good()] })
         };
         assert_eq!(late(false, 80), ["n1: measuring began 80 ms late"]);
         assert!(late(false, 40).is_empty() && late(true, 400).is_empty());
         assert_eq!(late(true, 600), ["measuring began 600 ms late"]);
+    }
+
+    /// SIGSTOP for 3 s, for example: nothing else shows it, if noise is ignored.
+    #[test]
+    fn a_window_of_the_wrong_length_marks() {
+        let with = |ms: i64| {
+            marks_with(|_, finished| {
+                finished.window.end_ns = finished.window.end_ns.saturating_add_signed(ms * 1_000_000);
+            })
+        };
+        assert_eq!(with(3000), ["the measured window has 4000 ms instead of 1000 ms"]);
+        assert_eq!(with(-500), ["the measured window has 500 ms instead of 1000 ms"]);
+        assert!(with(90).is_empty() && with(-90).is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use proto::plain::clean_in_place;
 use serde_json::{Map, Value};
 
 use super::{
@@ -11,12 +12,15 @@ use super::{
     spans::{KeyPath, Spans, Step},
     yaml,
 };
+use crate::input::{YamlError, check_yaml};
 
 /// A scenario's text and overrides.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     name: String,
     text: Arc<str>,
+    /// The same text with the same places, as a terminal may show it.
+    shown: Arc<str>,
     spans: Spans,
     overrides: Vec<Override>,
 }
@@ -25,6 +29,7 @@ pub(crate) struct Document {
 #[derive(Clone, Debug)]
 struct Override {
     text: Arc<str>,
+    shown: Arc<str>,
     path: KeyPath,
     value: Range<usize>,
 }
@@ -43,17 +48,23 @@ impl Document {
     pub fn read(name: &str, text: &str) -> Result<(Self, Value), Vec<Problem>> {
         // Some editors write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let shared: Arc<str> = Arc::from(text);
+        let shown: Arc<str> = clean_in_place(text).into();
         let at = |at: usize, message: &str| {
             Problem::new(format!("this is not YAML: {message}"))
-                .within(name, &shared)
+                .within(name, &shown)
                 .label(at..at, "here, or just before")
                 .help("check indentation, quotes and brackets; strings that contain `: ` or ` #` need quotes")
         };
-        let spans = Spans::of(text).map_err(|error| vec![at(error.at, &error.message)])?;
+        let spans = Spans::of(text).map_err(|error| match &error {
+            YamlError::Syntax { message, at: place } => vec![at(*place, message)],
+            YamlError::TooDeep { at } => {
+                let problem = Problem::new(error.to_string()).within(name, &shown).label(*at..*at, "here");
+                vec![problem.help("no value of a scenario is so deep")]
+            }
+        })?;
         let twice = |duplicate: &super::spans::Duplicate| {
             Problem::new(format!("`{}` is written twice", duplicate.path))
-                .within(name, &shared)
+                .within(name, &shown)
                 .label(duplicate.first.clone(), "here")
                 .label(duplicate.again.clone(), "and again here")
                 .help("keep one of them: YAML does not define which one counts")
@@ -63,14 +74,14 @@ impl Document {
         }
         let tree = yaml::parse(text)
             .map_err(|error| vec![at(error.at.unwrap_or(0).min(text.len()), &error.message)])?;
-        Ok((Self { name: name.to_owned(), text: shared, spans, overrides: Vec::new() }, tree))
+        Ok((Self { name: name.to_owned(), text: text.into(), shown, spans, overrides: Vec::new() }, tree))
     }
 
     /// Applies a `--set` to the tree and records where the value came from.
     pub fn set(&mut self, tree: &mut Value, text: &str) -> Result<(), Problem> {
-        let shared: Arc<str> = Arc::from(text);
+        let shown: Arc<str> = clean_in_place(text).into();
         let refuse = |range: Range<usize>, message: String, label: &str| {
-            Problem::new(message).within("--set", &shared).label(range, label)
+            Problem::new(message).within("--set", &shown).label(range, label)
         };
         let Some((path_text, value_text)) = text.split_once('=') else {
             return Err(refuse(0..text.len(), format!("`--set {text}` has no `=`"), "needs a value")
@@ -95,9 +106,11 @@ impl Document {
                 .help("write the whole list, such as --set sweep.depth=[1,8]"));
         }
         let value_at = path_text.len() + 1;
-        let value = yaml::parse(value_text).map_err(|error| {
-            refuse(value_at..text.len(), format!("the value is not YAML: {}", error.message), "this value")
-        })?;
+        let not_yaml = |message: &str| {
+            refuse(value_at..text.len(), format!("the value is not YAML: {message}"), "this value")
+        };
+        check_yaml(value_text).map_err(|error| not_yaml(&error.to_string()))?;
+        let value = yaml::parse(value_text).map_err(|error| not_yaml(&error.message))?;
 
         let mut path = KeyPath::default();
         let mut place = tree;
@@ -110,7 +123,7 @@ impl Document {
             path = path.key(key);
             if depth + 1 == keys_at.len() {
                 mapping.insert((*key).to_owned(), value);
-                self.overrides.push(Override { text: shared, path, value: value_at..text.len() });
+                self.overrides.push(Override { text: text.into(), shown, path, value: value_at..text.len() });
                 return Ok(());
             }
             if depth == 1 && keys_at[0].0 == "arms" && !mapping.contains_key(*key) {
@@ -153,7 +166,7 @@ impl Document {
         if let Some(set) = self.override_of(path) {
             let key = spot == Spot::Key && set.path == *path;
             let range = if key { 0..set.value.start.saturating_sub(1) } else { set.value.clone() };
-            return problem.within("--set", &set.text).label(range, label);
+            return problem.within("--set", &set.shown).label(range, label);
         }
         let range = match self.spans.nearest(path) {
             Some((written, exact)) => {
@@ -166,7 +179,7 @@ impl Document {
             }
             None => 0..0,
         };
-        problem.within(&self.name, &self.text).label(range, label)
+        problem.within(&self.name, &self.shown).label(range, label)
     }
 
     /// A problem located at a part of a string value.
@@ -179,17 +192,20 @@ impl Document {
         label: &str,
     ) -> Problem {
         let whole = match self.override_of(path) {
-            Some(set) => Some((&set.text, set.value.clone(), "--set")),
-            None => self.spans.get(path).map(|at| (&self.text, at.value.clone(), self.name.as_str())),
+            Some(set) => Some((&set.text, &set.shown, set.value.clone(), "--set")),
+            None => {
+                let at = self.spans.get(path);
+                at.map(|at| (&self.text, &self.shown, at.value.clone(), self.name.as_str()))
+            }
         };
-        let found = whole.and_then(|(text, range, name)| {
+        let found = whole.and_then(|(text, shown, range, name)| {
             // Escapes and folds shift the columns; the whole value is shown then.
             let start = range.start + text.get(range.clone())?.find(value)?;
-            Some((text, start + part.start..start + part.end, name))
+            Some((shown, start + part.start..start + part.end, name))
         });
         match found {
-            Some((text, range, name)) => {
-                Problem::new(message).about(path.last_key()).within(name, text).label(range, label)
+            Some((shown, range, name)) => {
+                Problem::new(message).about(path.last_key()).within(name, shown).label(range, label)
             }
             None => self.problem(path, Spot::Value, message, label),
         }

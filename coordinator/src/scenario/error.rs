@@ -4,6 +4,13 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use proto::plain::clean;
+
+/// The number of problems that are shown; the others are counted.
+pub const MAX_SHOWN: usize = 20;
+/// The longest line that is shown, in bytes.
+const MAX_LINE: usize = 1000;
+
 /// One problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -27,16 +34,26 @@ impl Problem {
         self
     }
 
-    /// Sets the text that labels point into.
+    /// Sets the text that labels point into; it must be plain.
     #[must_use]
     pub(crate) fn within(mut self, name: &str, text: &Arc<str>) -> Self {
-        self.source = Some(Box::new(NamedSource::new(name, Arc::clone(text))));
+        self.source = Some(Box::new(NamedSource::new(clean(name), Arc::clone(text))));
         self
     }
 
-    /// Adds a label at a byte range of the text.
+    /// Adds a label at a byte range of the text. A very long line is not shown.
     #[must_use]
     pub(crate) fn label(mut self, range: Range<usize>, text: impl Into<String>) -> Self {
+        if let Some(source) = &self.source
+            && line_length(source.inner(), range.start) > MAX_LINE
+        {
+            self.source = None;
+            self.message.push_str(&format!(" (byte {} of a line too long to show)", range.start));
+            return self;
+        }
+        if self.source.is_none() {
+            return self;
+        }
         let length = range.end.saturating_sub(range.start);
         self.labels.push(LabeledSpan::new(Some(text.into()), range.start, length));
         self
@@ -67,6 +84,15 @@ impl Problem {
     }
 }
 
+/// The length in bytes of the line of a place.
+fn line_length(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    let start = text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
+    let end =
+        text.as_bytes()[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |after| at + after);
+    end - start
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -93,16 +119,21 @@ impl Diagnostic for Problem {
 #[derive(Clone, Debug)]
 pub struct ScenarioError {
     path: String,
+    /// At most [`MAX_SHOWN`].
     problems: Vec<Problem>,
+    /// The number of further problems.
+    more: usize,
 }
 
 impl ScenarioError {
     /// The problems of the scenario at `path`.
-    pub(crate) fn new(path: impl Into<String>, problems: Vec<Problem>) -> Self {
-        Self { path: path.into(), problems }
+    pub(crate) fn new(path: impl Into<String>, mut problems: Vec<Problem>) -> Self {
+        let more = problems.len().saturating_sub(MAX_SHOWN);
+        problems.truncate(MAX_SHOWN);
+        Self { path: path.into(), problems, more }
     }
 
-    /// The problems.
+    /// The problems; the first [`MAX_SHOWN`] if there are more.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -121,7 +152,7 @@ impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.only() {
             Some(problem) => problem.fmt(f),
-            None => write!(f, "{} has {} problems", self.path, self.problems.len()),
+            None => write!(f, "{} has {} problems", self.path, self.problems.len() + self.more),
         }
     }
 }
@@ -130,7 +161,14 @@ impl std::error::Error for ScenarioError {}
 
 impl Diagnostic for ScenarioError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.only()?.help()
+        match self.only() {
+            Some(problem) => problem.help(),
+            None if self.more > 0 => {
+                let help = format!("the first {MAX_SHOWN} are shown; {} more", self.more);
+                Some(Box::new(help))
+            }
+            None => None,
+        }
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

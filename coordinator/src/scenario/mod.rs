@@ -31,7 +31,6 @@ mod yaml;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -52,6 +51,7 @@ pub use self::{
     versus::Versus,
 };
 use self::{document::Document, host_loss::HostLossPolicy, noise::NoisePolicy, spans::KeyPath};
+use crate::input;
 
 /// The number of trials if the scenario has none.
 pub const DEFAULT_TRIALS: u32 = 3;
@@ -180,15 +180,11 @@ pub fn load(path: &Path, overrides: &[String], quick: bool) -> Result<Loaded, Sc
     let refuse = |message: String, help: &str| {
         ScenarioError::new(name.clone(), vec![Problem::new(message).help(help)])
     };
-    let bytes = fs::read(path).map_err(|error| {
+    let text = input::text(path).map_err(|error| {
         refuse(
             format!("cannot read the scenario {name}: {error}"),
             "name a file; shipped ones are in scenarios/",
         )
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        refuse(format!("{name} is not UTF-8 (byte {at})"), "save it as UTF-8")
     })?;
     load_text(text, path, overrides, quick)
 }

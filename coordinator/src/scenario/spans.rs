@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
 
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::Event;
+
+use crate::input::{YamlError, yaml_events};
 
 /// A step down the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,15 +94,6 @@ pub(crate) struct Duplicate {
     pub again: Range<usize>,
 }
 
-/// Why the text cannot be parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    /// The problem.
-    pub message: String,
-    /// Byte offset of the place.
-    pub at: usize,
-}
-
 /// The places of a document's values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spans {
@@ -112,21 +105,23 @@ pub(crate) struct Spans {
 impl Spans {
     /// Parses the text. Aliases are not followed: a value below one is written at its anchor, and errors in it are
     /// shown at the alias.
-    pub fn of(text: &str) -> Result<Self, Unreadable> {
+    ///
+    /// # Errors
+    /// The text is not YAML, or too deep. The place is in bytes.
+    pub fn of(text: &str) -> Result<Self, YamlError> {
         // The parser counts characters; everything else counts bytes.
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
         let mut walk = Walk::default();
-        for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| Unreadable {
-                message: error.info().to_owned(),
-                at: byte(error.marker().index()),
+        for event in yaml_events(text) {
+            let (event, range) = event.map_err(|error| match error {
+                YamlError::Syntax { message, at } => YamlError::Syntax { message, at: byte(at) },
+                YamlError::TooDeep { at } => YamlError::TooDeep { at: byte(at) },
             })?;
-            let range = |span: Span| byte(span.start.index())..byte(span.end.index());
             if matches!(event, Event::DocumentEnd) {
                 break;
             }
-            walk.take(event, range(span));
+            walk.take(event, byte(range.start)..byte(range.end));
         }
         Ok(walk.spans)
     }

@@ -1,11 +1,14 @@
 //! Standard error, shared by progress bars, log lines and messages, so that they do not interleave.
 
+mod cleaned;
 pub mod full;
 
 use std::io::{self, Write as _};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use proto::plain::clean_lines;
 
 /// A handle to standard error. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,9 +35,9 @@ impl Screen {
         &self.bars
     }
 
-    /// Writes whole lines, above the bars if there are any.
+    /// Writes whole lines of plain text, above the bars if there are any.
     pub fn line(&self, text: &str) {
-        self.bytes(format!("{text}\n").as_bytes());
+        self.bytes(format!("{}\n", clean_lines(text)).as_bytes());
     }
 
     /// Writes text that already ends in a newline; after the full screen is left, if there is one. Errors are ignored,
@@ -50,7 +53,7 @@ impl Screen {
 
     /// Shows an error with its causes and its remedy.
     pub fn error(&self, error: &miette::Report) {
-        self.line(format!("{error:?}").trim_end());
+        self.bytes(format!("{}\n", cleaned::rendered(error).trim_end()).as_bytes());
     }
 
     /// Sends log lines here. `RUST_LOG` selects them; without it, the level is warnings and errors, and each `-v`

@@ -92,10 +92,10 @@ impl StoreError {
         matches!(self, Self::Corrupt { .. })
     }
 
-    /// Whether the disk is full.
+    /// Whether the disk is full, or a limit of the size of files is reached.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
         matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
     }
 
@@ -125,6 +125,10 @@ fn io_remedy(path: &std::path::Path, source: &io::Error) -> String {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
             "free space on the file system of {place}, or write elsewhere with --out; trials recorded \
              so far are kept"
+        ),
+        io::ErrorKind::FileTooLarge => format!(
+            "raise the limit of the size of files (ulimit -f, LimitFSIZE= of a systemd unit), or write fewer or longer \
+             intervals to {place}; trials recorded so far are kept"
         ),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("make {place} writable for this user, or write elsewhere with --out")

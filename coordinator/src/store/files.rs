@@ -1,7 +1,7 @@
 //! Files of a run directory: replaced atomically, read as JSON, with checksums.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{File, Permissions},
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -14,6 +14,8 @@ use super::{
     error::{At as _, StoreError},
     seal::{self, Seal},
 };
+
+use crate::input::{self, MAX_JSON};
 
 impl RunDir {
     /// Writes a file atomically: to a temporary file of a random name, fsynced, then renamed over it. No link is
@@ -54,7 +56,7 @@ impl RunDir {
     /// Reads a JSON file, and compares it with its checksum if it has one.
     pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
         let path = self.path().join(name);
-        let bytes = fs::read(&path).at(&path, "read it")?;
+        let bytes = input::bytes(&path, MAX_JSON).at(&path, "read it")?;
         let value = serde_json::from_slice(&bytes).map_err(|error| StoreError::Corrupt {
             path: path.clone(),
             place: format!("line {}", error.line()),

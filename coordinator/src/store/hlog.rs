@@ -6,20 +6,21 @@
 //! when the trial was started. They identify a log, but they do not align hosts.
 
 use std::{
-    io,
+    io::{self, Read as _},
     time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use flate2::read::ZlibDecoder;
 use hdrhistogram::{
     Histogram,
     serialization::{
-        Deserializer, V2DeflateSerializer,
+        V2DeflateSerializer,
         interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag},
     },
 };
 use proto::{
-    histogram::{DIGITS, HIGHEST_NS, LOWEST_NS},
+    histogram,
     outcome::{Direction, Interval},
 };
 
@@ -69,16 +70,15 @@ pub(super) fn service_tag(direction: Direction) -> String {
     format!("{}-service", direction.as_str())
 }
 
-/// Decodes a histogram as the log has it.
+/// Decodes a histogram as the log has it: deflated after 8 bytes, the cookie and the length. It is inflated up to the
+/// size of a full histogram, so that a few bytes cannot fill the memory.
 pub(super) fn decode(encoded: &str) -> Result<Histogram<u64>, String> {
     let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| error.to_string())?;
-    let histogram: Histogram<u64> =
-        Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
-    // Histograms with other bounds could not be added without loss.
-    if (histogram.low(), histogram.high(), histogram.sigfig()) != (LOWEST_NS, HIGHEST_NS, DIGITS) {
-        return Err("bounds other than 1 ns to 60 s at 3 digits".into());
-    }
-    Ok(histogram)
+    let deflated = bytes.get(8..).ok_or("shorter than its header")?;
+    let mut inflated = Vec::new();
+    let limit = histogram::MAX_ENCODED as u64 + 1;
+    ZlibDecoder::new(deflated).take(limit).read_to_end(&mut inflated).map_err(|error| error.to_string())?;
+    histogram::decode(&inflated).map_err(|error| error.to_string())
 }
 
 /// The part of an interval that goes into the record.

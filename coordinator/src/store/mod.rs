@@ -14,6 +14,7 @@ use proto::outcome::Interval;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
+    input::{self, MAX_LOG},
     plan::Plan,
     summary::course::{HostChange, Pause, PauseReason},
 };
@@ -141,7 +142,7 @@ impl RunDir {
     /// The file cannot be read.
     pub fn scenario(&self) -> Result<String, StoreError> {
         let path = self.path.join(SCENARIO);
-        fs::read_to_string(&path).at(&path, "read it")
+        input::text(&path).at(&path, "read it")
     }
 
     /// Writes `plan.json`.
@@ -212,7 +213,7 @@ impl RunDir {
     /// The file cannot be read.
     pub fn sha256(&self, name: &str) -> Result<String, StoreError> {
         let path = self.path.join(name);
-        fs::read(&path).map(|bytes| seal::sha256(&bytes)).at(&path, "read it")
+        input::bytes(&path, MAX_LOG).map(|bytes| seal::sha256(&bytes)).at(&path, "read it")
     }
 
     /// Changes `run.json`.
@@ -265,7 +266,7 @@ impl RunDir {
     /// The file cannot be read, or a line other than the last is damaged.
     pub fn read_trials(&self) -> Result<Trials, StoreError> {
         let path = self.path.join(TRIALS);
-        let bytes = match fs::read(&path) {
+        let bytes = match input::bytes(&path, MAX_LOG) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Trials::default()),
             read => read.at(&path, "read it")?,
         };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
 };
 
 use super::{
@@ -12,7 +12,10 @@ use super::{
     record::{HostTrial, TrialRecord},
     seal::Seal,
 };
-use crate::plan::{Plan, PlannedTrial};
+use crate::{
+    input::{self, MAX_LOG},
+    plan::{Plan, PlannedTrial},
+};
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -142,7 +145,7 @@ impl RunDir {
 
     fn verify_trials(&self, plan: Option<&Plan>, verified: &mut Verified) {
         let path = self.path().join(TRIALS);
-        let bytes = match fs::read(&path) {
+        let bytes = match input::bytes(&path, MAX_LOG) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             read => match read.at(&path, "read it") {
                 Ok(bytes) => bytes,

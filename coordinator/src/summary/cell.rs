@@ -6,7 +6,10 @@ use proto::{facts::TargetFacts, outcome::Verified};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Estimate, Latencies, Ring, lane::Lanes, placement::Placement, start::Coverage};
+use super::{
+    Cost, Estimate, Latencies, Ring, host_spread::HostSpread, lane::Lanes, placement::Placement,
+    start::Coverage,
+};
 use crate::params::Params;
 
 /// An arm at a point: merged over its hosts, or on one of them. In JSON the fields of the groups `throughput`,
@@ -25,6 +28,9 @@ pub struct CellSummary {
     /// an earlier version.
     #[serde(default)]
     pub coverage: Option<Coverage>,
+    /// The slowest, the median and the fastest of the hosts; null with one host, and in the rows of single hosts.
+    #[serde(default)]
+    pub host_spread: Option<HostSpread>,
     /// Numbers of trials.
     pub trials: TrialCounts,
     /// Rates.

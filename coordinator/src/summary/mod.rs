@@ -21,6 +21,7 @@ pub mod crossover;
 mod estimate;
 pub mod evidence;
 pub mod explanation;
+pub mod host_spread;
 pub mod insight;
 pub mod lane;
 mod latency;

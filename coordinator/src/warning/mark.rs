@@ -49,6 +49,13 @@ pub enum Reason {
     },
     /// Measuring began late, by this many milliseconds.
     Late(u64),
+    /// The measured window has the wrong length, as after the process was stopped or the host was suspended.
+    WindowLength {
+        /// Its length, in milliseconds.
+        ms: u64,
+        /// The planned length, in milliseconds.
+        planned_ms: u64,
+    },
     /// The target is not what the trial is meant to measure.
     Target(TargetWarning),
     /// Other activity on the host could have changed the result.
@@ -83,6 +90,11 @@ impl Reason {
             (Self::Noisy(noise), Self::Noisy(other)) if noise.code() == other.code() => {
                 if other.weight() > noise.weight() {
                     *noise = other.clone();
+                }
+            }
+            (Self::WindowLength { ms, planned_ms }, Self::WindowLength { ms: other, .. }) => {
+                if other.abs_diff(*planned_ms) > ms.abs_diff(*planned_ms) {
+                    *ms = *other;
                 }
             }
             (known, other) => return known == other,
@@ -130,6 +142,9 @@ impl fmt::Display for Reason {
                 write!(f, "lost interval: the intervals hold {intervals} {what}, the agent counted {counted}")
             }
             Self::Late(ms) => write!(f, "measuring began {ms} ms late"),
+            Self::WindowLength { ms, planned_ms } => {
+                write!(f, "the measured window has {ms} ms instead of {planned_ms} ms")
+            }
             Self::Target(target) => write!(f, "{} ({})", target.message(), target.code()),
             Self::Noisy(noise) => write!(f, "noisy ({}): {}", noise.code(), noise.message()),
         }

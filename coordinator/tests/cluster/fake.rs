@@ -35,6 +35,8 @@ pub enum Act {
     LateReady(Duration),
     /// Becomes ready after a delay, and reports progress continuously until then.
     SlowReady(Duration),
+    /// Never becomes ready, and reports the same progress for ever.
+    Stuck,
     /// Cuts the connection after the first interval of the trial whose id contains this.
     CutDuring(&'static str),
     /// Never finishes.
@@ -152,14 +154,19 @@ impl Fake {
                         }
                         Act::SlowReady(late) => {
                             let begun = Instant::now();
-                            while begun.elapsed() < late {
-                                let what = "fill".into();
-                                let progress =
-                                    wire::Progress { trial_id: id.clone(), what, done: 1, total: 2 };
-                                let _ = say(Event::Progress(progress)).await;
+                            for done in 1.. {
+                                if begun.elapsed() > late {
+                                    break;
+                                }
+                                let _ = say(progress(&id, done)).await;
                                 tokio::time::sleep(Duration::from_millis(50)).await;
                             }
                             let _ = say(ready(id)).await;
+                        }
+                        Act::Stuck => {
+                            while say(progress(&id, 1)).await.is_ok() {
+                                tokio::time::sleep(Duration::from_millis(50)).await;
+                            }
                         }
                         _ => drop(say(ready(id)).await),
                     }
@@ -203,6 +210,10 @@ impl Fake {
 }
 
 type Reply = Result<LeaseEvent, Status>;
+
+fn progress(trial_id: &str, done: u64) -> Event {
+    Event::Progress(wire::Progress { trial_id: trial_id.to_owned(), what: "fill".into(), done, total: 1000 })
+}
 
 fn ready(trial_id: String) -> Event {
     Event::Ready(proto::outcome::Ready::default().into_wire(trial_id))

@@ -322,8 +322,29 @@ async fn gives_up_a_host_that_never_becomes_ready() {
     assert!(waiting.fake.asked.lock().unwrap().contains(&"cancel 0000-a".to_owned()));
     let [(host, refusal)] = &outcome.lost_hosts[..] else { panic!("{:?}", outcome.lost_hosts) };
     assert_eq!((host.as_str(), refusal.code()), ("n1", "silent"));
-    assert!(refusal.message().starts_with("did not become ready: no event for 2 s"), "{refusal}");
+    assert!(refusal.message().starts_with("did not become ready: no progress for 2 s"), "{refusal}");
     assert!(refusal.remedy().contains("dmesg"), "{refusal}");
+}
+
+/// Reports that do not advance, and reports that do so for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn progress_without_end_is_given_up() {
+    let second = Duration::from_secs(1);
+    for (act, timing) in [
+        (Act::Stuck, Timing { prepare: second, ..timing() }),
+        (Act::SlowReady(Duration::from_secs(300)), Timing { longest: second, ..timing() }),
+    ] {
+        let host = Fake::new(act).listen().await;
+        let mut cluster = Cluster::connect(vec![host.spec("n1")], timing).await.unwrap();
+        cluster.open("run").await.unwrap();
+        let plan = plan(&[("a", None)]);
+        let begun = Instant::now();
+        let run = cluster.run_trial(&plan.trial(&plan.trials[0]), &[0], &mut (), &nobody_stops()).await;
+        let took = begun.elapsed();
+        assert!(took >= second && took < 10 * second, "{took:?}");
+        assert_eq!(run.hosts[0].refusal.as_ref().unwrap().code(), "silent");
+        cluster.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

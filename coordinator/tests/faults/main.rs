@@ -9,6 +9,7 @@ mod fake;
 
 mod data;
 mod disk;
+mod hostile;
 mod hosts;
 mod interrupt;
 mod killed;

@@ -275,7 +275,8 @@ impl Ran {
     /// exit code 4.
     #[track_caller]
     pub fn completes(self) -> Self {
-        let late = self.status.code() == Some(4) && self.stdout.contains("measuring began");
+        let late = self.status.code() == Some(4)
+            && (self.stdout.contains("measuring began") || self.stdout.contains("the measured window has"));
         if late { self } else { self.exits(0) }
     }
 

@@ -36,7 +36,6 @@ pub struct Load {
 
 /// A finished run.
 pub struct Ran {
-    pub load: Load,
     pub place: TempDir,
     pub code: i32,
     pub stdout: String,
@@ -55,6 +54,8 @@ pub struct Cost {
     /// The largest resident memory until the last window ended, and of the whole process, in bytes.
     pub running_bytes: u64,
     pub peak_bytes: u64,
+    /// The part of `running_bytes` that is not the program itself.
+    pub anonymous_bytes: u64,
     /// Resident memory after a quarter of the last window, and at its end.
     pub quarter_bytes: u64,
     pub end_bytes: u64,
@@ -94,7 +95,7 @@ pub fn run(load: Load) -> Ran {
     runtime.shutdown_background();
     let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap_or_default();
     let (stdout, stderr) = (read("stdout"), read("stderr"));
-    let mut ran = Ran { load, place, code, stdout, stderr, cost: Cost::default(), invented };
+    let mut ran = Ran { place, code, stdout, stderr, cost: Cost::default(), invented };
     let logs: u64 = fs::read_dir(ran.path("histograms"))
         .map_or(0, |logs| logs.map(|log| log.unwrap().metadata().unwrap().len()).sum());
     let intervals = load.hosts as u64 * u64::from(trials + 1) * runtime_ms.div_ceil(interval_ms);
@@ -120,7 +121,6 @@ fn watch(mut child: Child, load: &Load, observed: &Observed) -> (i32, Cost) {
     let mut cost = Cost::default();
     let window_ns = load.runtime_ms * 1_000_000;
     let (mut begun, mut cpu_before) = (0, Duration::ZERO);
-    let (mut busy, mut spent) = (Duration::ZERO, Duration::ZERO);
     let patience = Instant::now() + Duration::from_secs(600);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -129,7 +129,7 @@ fn watch(mut child: Child, load: &Load, observed: &Observed) -> (i32, Cost) {
         if Instant::now() > patience {
             let _ = child.kill();
         }
-        let Some(Used { cpu, resident, peak }) = Used::of(child.id()) else { continue };
+        let Some(Used { cpu, resident, peak, anonymous }) = Used::of(child.id()) else { continue };
         (cost.cpu, cost.peak_bytes) = (cpu, peak.max(cost.peak_bytes));
         let (begin, now) = (observed.begin_ns.load(Ordering::Relaxed), now_ns());
         if begin != begun && now >= begin {
@@ -139,16 +139,16 @@ fn watch(mut child: Child, load: &Load, observed: &Observed) -> (i32, Cost) {
         // The intervals of the last slice arrive at the end of the window.
         let until = begin + window_ns + load.interval_ms * 500_000;
         if begun > 0 && begin == begun && now <= until {
-            (busy, spent) = (cpu - cpu_before, Duration::from_nanos(now - begun));
-            cost.core = busy.as_secs_f64() / spent.as_secs_f64().max(0.05);
+            let spent = Duration::from_nanos(now - begun).as_secs_f64().max(0.05);
+            cost.core = (cpu - cpu_before).as_secs_f64() / spent;
             (cost.end_bytes, cost.running_bytes) = (resident, peak.max(cost.running_bytes));
+            cost.anonymous_bytes = anonymous.max(cost.anonymous_bytes);
             if cost.quarter_bytes == 0 && now >= begun + window_ns / 4 {
                 cost.quarter_bytes = resident;
             }
         }
         thread::sleep(SAMPLE);
     };
-    let _ = (busy, spent);
     (status.code().unwrap_or(-1), cost)
 }
 
@@ -157,6 +157,7 @@ struct Used {
     cpu: Duration,
     resident: u64,
     peak: u64,
+    anonymous: u64,
 }
 
 impl Used {
@@ -167,11 +168,15 @@ impl Used {
             stat.rsplit_once(')')?.1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
         let ticks = fields.get(11)? + fields.get(12)?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let size = |key: &str| -> Option<u64> {
+            let found = status.lines().find_map(|line| line.strip_prefix(key))?;
+            Some(found.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+        };
         Some(Self {
             cpu: Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64),
             resident: fields.get(21)? * page_size() as u64,
-            peak: peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024,
+            peak: size("VmHWM:")?,
+            anonymous: size("RssAnon:")?,
         })
     }
 }
@@ -190,11 +195,12 @@ impl fmt::Display for Cost {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         write!(
             f,
-            "{:5.1} % of a core, {:6.1} s CPU in all; running {:6.1} MiB (quarter {:6.1}, end {:6.1}), peak {:6.1} MiB; \
+            "{:5.1} % of a core, {:6.1} s CPU in all; running {:6.1} MiB ({:.1} without the program; quarter {:6.1}, end {:6.1}), peak {:6.1} MiB; \
              {} B an interval on disk; waited {:?}",
             100.0 * self.core,
             self.cpu.as_secs_f64(),
             mib(self.running_bytes),
+            mib(self.anonymous_bytes),
             mib(self.quarter_bytes),
             mib(self.end_bytes),
             mib(self.peak_bytes),

@@ -231,7 +231,7 @@ crate::notices! {
         message: format!("it failed, and its reason cannot be read: {why}"),
         remedy: else => "see the agent's log",
 
-        /// A host sent no event for too long.
+        /// A host made no progress for too long.
         "silent" Silent {
             /// The phase of the trial.
             during: SilentWhile,
@@ -243,7 +243,7 @@ crate::notices! {
             SilentWhile::Running => "stopped sending events",
             SilentWhile::Cancelled => "did not end a cancelled trial",
         };
-        message: format!("{what}: no event for {:.0} s", silence.as_duration().as_secs_f64()),
+        message: format!("{what}: no progress for {:.0} s", silence.as_duration().as_secs_f64()),
         remedy: else => "see the agent's log and `dmesg` there: a worker may hang in the kernel",
     }
 }

@@ -2,7 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::trial::FieldError;
+use crate::{
+    trial::FieldError,
+    units::{ByteSize, Nanos},
+};
+
+/// A limit of an agent. `agent serve --help` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentLimit {
+    /// Warm-up and runtime of a trial take longer.
+    TrialTime {
+        /// The trial's.
+        asked: Nanos,
+        /// The limit.
+        limit: Nanos,
+    },
+    /// The workers of a trial need more memory.
+    TrialMemory {
+        /// The trial's.
+        asked: ByteSize,
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// A stream for a lease did not send Open in time.
+    OpenTime {
+        /// The limit.
+        limit: Nanos,
+    },
+    /// Too many streams for a lease have not sent Open.
+    WaitingLeases {
+        /// The limit.
+        limit: u32,
+    },
+}
 
 /// A field of a trial that the agent does not accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +116,35 @@ crate::notices! {
             if *error == ProtocolError::TrialUnderWay => "wait for its Finished or Failed before the next Prepare",
             if *error == ProtocolError::LeaseOpen => "send Open once",
             else => "install the same release on both; if they are the same, report this as a bug",
+
+        /// A limit of the agent is exceeded.
+        "agent-limit" AgentLimit {
+            /// The limit.
+            limit: AgentLimit,
+        }
+        message: match limit {
+            AgentLimit::TrialTime { asked, limit } => {
+                format!("a trial of {asked} is longer than this agent allows ({limit})")
+            }
+            AgentLimit::TrialMemory { asked, limit } => {
+                format!("the workers need {asked} of memory, more than this agent allows ({limit})")
+            }
+            AgentLimit::OpenTime { limit } => format!("the stream for a lease sent no Open within {limit}"),
+            AgentLimit::WaitingLeases { limit } => {
+                format!("{limit} streams for a lease wait for their Open, the most that this agent allows")
+            }
+        },
+        remedy:
+            if matches!(limit, AgentLimit::TrialTime { .. }) =>
+                "use a shorter workload.runtime, or start the agent with a longer --max-trial-time",
+            if matches!(limit, AgentLimit::TrialMemory { .. }) =>
+                "use fewer threads, a smaller depth or block_size, or start the agent with a larger --max-trial-memory",
+            else => "send Open as the first message; another client may be flooding this agent",
+        field: match limit {
+            AgentLimit::TrialTime { .. } => "workload.runtime",
+            AgentLimit::TrialMemory { .. } => "workload.threads",
+            _ => "",
+        },
 
         /// The trial was cancelled.
         "cancelled" Cancelled {

@@ -15,7 +15,10 @@ use crate::{
     stats,
     summary::{
         CellSummary, Cost, CountedBy, CpuPerIo, ErrorCount, Integrity, Latencies, Syscalls, TargetState,
-        Threads, Throughput, lane::Lanes, placement::Placement,
+        Threads, Throughput,
+        host_spread::{HostRate, HostSpread},
+        lane::Lanes,
+        placement::Placement,
     },
 };
 
@@ -38,11 +41,17 @@ pub(super) struct Row {
 impl CellData<'_> {
     /// The merged row, then one for each host if there are several.
     pub(super) fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![self.row(None)];
+        let mut merged = self.row(None);
+        let mut hosts = Vec::new();
         if self.hosts.len() > 1 {
-            rows.extend(self.hosts.iter().map(|host| self.row(Some(host))));
+            hosts.extend(self.hosts.iter().map(|host| self.row(Some(host))));
         }
-        rows
+        let rate = |row: &Row| {
+            let (host, iops) = (row.summary.host.clone()?, row.summary.throughput.iops.as_ref()?.mean);
+            Some(HostRate { host, iops })
+        };
+        merged.summary.host_spread = HostSpread::of(hosts.iter().filter_map(rate));
+        std::iter::once(merged).chain(hosts).collect()
     }
 
     fn row(&self, scope: Option<&str>) -> Row {
@@ -76,6 +85,7 @@ impl CellData<'_> {
             hosts: scope.map_or_else(|| self.hosts.clone(), |host| vec![host.to_owned()]),
             host: scope.map(Into::into),
             coverage: scope.is_none().then_some(self.coverage),
+            host_spread: None,
             trials: self.counts,
             throughput,
             latency,

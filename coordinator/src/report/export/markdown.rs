@@ -9,7 +9,7 @@ use crate::{
         calibration, differences, explain,
         text::escape,
         urgent,
-        view::{View, outcome, ratio},
+        view::{HostRows, View, outcome, ratio},
         words,
     },
     stats::confidence::INTERVAL,
@@ -71,14 +71,14 @@ pub(in crate::report) fn render(set: &ComparisonSet) -> String {
     let _ = writeln!(
         out,
         "\n{}\nRun {}.",
-        View::beside_urgent(set).legend_of_words().join("\n"),
+        View::beside_urgent(set, HostRows::Few).legend_of_words().join("\n"),
         escape(&set.run_id)
     );
     out
 }
 
 fn table(set: &ComparisonSet, out: &mut String) {
-    let view = View::beside_urgent(set);
+    let view = View::beside_urgent(set, HostRows::Few);
     let compared = !set.comparisons.is_empty();
     let mut titles: Vec<String> = view.axes.iter().map(|axis| escape(axis)).collect();
     let text_columns = titles.len() + 1;

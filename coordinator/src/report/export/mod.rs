@@ -5,6 +5,7 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::{
     plan::Plan,
+    report::Detail,
     store::{RunDir, StoreError},
     summary::ComparisonSet,
 };
@@ -83,8 +84,8 @@ pub struct Source<'a> {
     pub width: u16,
     /// Whether to use colours.
     pub colour: bool,
-    /// Whether the table is followed by explanations, the full legend and all warnings.
-    pub explain: bool,
+    /// How much the table shows.
+    pub detail: Detail,
 }
 
 /// A format that a run can be printed in.
@@ -137,8 +138,14 @@ mod tests {
 
     fn render(set: &ComparisonSet, fixture: &Fixture, name: &str) -> String {
         let format = Format::from_str(name, false).unwrap();
-        let source =
-            Source { set, plan: &fixture.plan, run: &fixture.run, width: 100, colour: false, explain: false };
+        let source = Source {
+            set,
+            plan: &fixture.plan,
+            run: &fixture.run,
+            width: 100,
+            colour: false,
+            detail: Detail::default(),
+        };
         format.render(&source).unwrap()
     }
 

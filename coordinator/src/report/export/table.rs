@@ -6,11 +6,12 @@ use super::Export;
 use crate::{
     metric::throughput::IOPS,
     report::{
+        Detail,
         column::Column,
         differences, explain,
         text::{self, Align, Entry, Line, Style, clean, columns, indented, paint_lines, wrap},
         urgent,
-        view::{Group, Row, Versus, View, versus_heading},
+        view::{Group, HostRows, Row, Versus, View, versus_heading},
         words::{self, concurrency::Labelled},
     },
     summary::{ComparisonSet, Verdict},
@@ -20,7 +21,7 @@ pub(super) static EXPORT: Export = Export {
     name: "table",
     help: "For a terminal",
     details: None,
-    render: |source| Ok(render(source.set, source.width, source.colour, source.explain)),
+    render: |source| Ok(render(source.set, source.width, source.colour, source.detail)),
     join: None,
 };
 
@@ -31,8 +32,8 @@ const WIDEST_LABEL: usize = 20;
 /// Columns of the longest heading against an arm.
 const WIDEST_HEADING: usize = 16;
 
-/// Question, answer, tables and footer; with `details`, also explanations, expectations, warnings and the full legend.
-pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool, details: bool) -> String {
+/// Question, answer, tables and footer; with `explain`, also explanations, expectations, warnings and the full legend.
+pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool, detail: Detail) -> String {
     let width = usize::from(width.max(60));
     let head = set.question.as_deref().unwrap_or(&set.scenario);
     let mut parts = vec![paint_lines(Style::Bold, &wrap(head, width, 0), colour)];
@@ -40,11 +41,12 @@ pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool, d
     if !answer.is_empty() {
         parts.push(answer);
     }
-    let (table, view) = table(set, width, colour);
+    let hosts = if detail.per_host { HostRows::All } else { HostRows::Few };
+    let (table, view) = table(set, hosts, width, colour);
     parts.push(table.trim_end().to_owned());
     parts.extend(urgent::section(set, width, colour));
     parts.extend(explain::ladders(set, width, colour));
-    if details {
+    if detail.explain {
         parts.extend(by_arm(set, width, colour));
         parts.extend(explain::section(set, width, colour));
         parts.extend(footer::expectations(set, width, colour));
@@ -54,7 +56,7 @@ pub(in crate::report) fn render(set: &ComparisonSet, width: u16, colour: bool, d
         // The reasons for distrust are among the warnings.
         parts.extend(footer::warnings(set, footer::FEW_WARNINGS, width, colour));
     }
-    parts.push(footer::footer(set, &view, width, colour, details));
+    parts.push(footer::footer(set, &view, width, colour, detail.explain));
     parts.join("\n\n") + "\n"
 }
 
@@ -87,8 +89,8 @@ fn by_arm(set: &ComparisonSet, width: usize, colour: bool) -> Option<String> {
 }
 
 /// The table and its view. Columns are left out if there is no room for them, the last optional ones first.
-fn table(set: &ComparisonSet, width: usize, colour: bool) -> (String, View) {
-    let mut view = View::beside_urgent(set);
+fn table(set: &ComparisonSet, hosts: HostRows, width: usize, colour: bool) -> (String, View) {
+    let mut view = View::beside_urgent(set, hosts);
     view.leave_out(Column::is_wide);
     let fits = |view: &View| {
         let text = laid_out(set, view, width, false);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     calibration,
-    view::{Row, View, outcome},
+    view::{HostRows, Row, View, outcome},
     words,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub(super) fn render(
 ) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let view = View::of(set);
+    let view = View::of(set, HostRows::Few);
     let compared = !set.comparisons.is_empty();
     let versus = format!("vs {}", set.baseline.as_deref().unwrap_or(""));
     let mut titles = vec![IOPS.title, "±"];

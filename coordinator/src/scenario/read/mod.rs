@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     Arm, MAX_NAME, Problem, Scenario,
     document::{Document, Spot, remove},
+    error::MAX_SHOWN,
     fault::Fault,
     host_loss::HostLossPolicy,
     keys::{self, Block},
@@ -94,6 +95,11 @@ impl Reader<'_> {
         let unknown: Vec<String> = mapping.keys().filter(|key| !block.has(key)).cloned().collect();
         for key in unknown {
             mapping.remove(&key);
+            // Further problems are only counted.
+            if self.problems.len() >= MAX_SHOWN {
+                self.problems.push(Problem::new(String::new()));
+                continue;
+            }
             let (message, help) = block.unknown(&key);
             let problem = self.document.problem(&at.key(&key), Spot::Key, message, "unknown");
             self.problems.push(problem.help(help));
@@ -127,7 +133,7 @@ impl Reader<'_> {
                 Some(help) => problem.help(help),
                 None => problem,
             });
-            if !remove(&mut value, &error.path) {
+            if self.problems.len() > MAX_SHOWN || !remove(&mut value, &error.path) {
                 return None;
             }
         }

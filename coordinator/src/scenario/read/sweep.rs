@@ -10,6 +10,7 @@ use super::{Arms, Fixed, Reader};
 use crate::scenario::{
     Expectation,
     document::Spot,
+    error::MAX_SHOWN,
     expand::canonical,
     expect,
     fault::Fault,
@@ -84,6 +85,10 @@ impl Reader<'_> {
         let mut known: Vec<Value> = Vec::new();
         let mut seen = HashSet::new();
         for (index, value) in values.into_iter().enumerate() {
+            // A long list of wrong values is not read to its end.
+            if self.problems.len() > MAX_SHOWN {
+                break;
+            }
             let place = at.index(index);
             let read = if value.is_null() {
                 Err(Fault::NotA { found: "nothing".to_owned(), wanted: "a value".to_owned() })
