@@ -26,7 +26,7 @@ pub fn run(name: &str, samples: &[Vec<u8>], mut read: impl FnMut(&[u8])) {
     let peak = peak_kib();
     // The kernel updates the figure in steps, so that it may be a little smaller than before.
     let grown = peak.saturating_sub(early);
-    println!("{name}: {cases} cases, peak {peak} KiB, {grown} KiB more than after a tenth");
+    eprintln!("{name}: {cases} cases, peak {peak} KiB, {grown} KiB more than after a tenth");
     assert!(grown < MAX_GROWTH, "{name}: memory grew from {early} KiB to {peak} KiB");
 }
 

@@ -230,10 +230,8 @@ mod tests {
             let mut all: Vec<u64> = Vec::new();
             let mut works = Vec::new();
             for threads in &hosts_of_threads {
-                let of = |which: fn(&(Vec<u64>, Vec<u64>)) -> &Vec<u64>| -> Vec<u64> {
-                    threads.iter().flat_map(|thread| which(thread).iter().copied()).collect()
-                };
-                let (first, second) = (of(|thread| &thread.0), of(|thread| &thread.1));
+                let first: Vec<u64> = threads.iter().flat_map(|(first, _)| first).copied().collect();
+                let second: Vec<u64> = threads.iter().flat_map(|(_, second)| second).copied().collect();
                 all.extend(first.iter().chain(&second));
                 works.extend(host(&[interval(0, 1_000_000_000, &first, &[]), interval(1, 1_000_000_000, &[], &second)]));
             }

@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    RunOutcome, TrialSink, losses::MOST_REPEATS, record, recorded::Recorded, refused_cells::RefusedCells,
-    watcher::Watcher,
+    RunOutcome, TrialSink, record, recorded::Recorded, refused_cells::RefusedCells, watcher::Watcher,
 };
 use crate::{
     analysis::noise,
@@ -17,6 +16,9 @@ use crate::{
     stop::Stop,
     store::{StoreError, record::TrialRecord},
 };
+
+/// How often a trial runs at most if it loses hosts.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// The inputs of a run and its state so far.
 pub(super) struct Driver<'a> {
@@ -94,7 +96,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The sink cannot keep it.
     pub(super) async fn trial(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
-        for _ in 0..MOST_REPEATS {
+        for _ in 0..MOST_ATTEMPTS {
             let ran = self.attempt(planned).await?;
             let hosts = &self.cell_hosts[planned.cell];
             let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());

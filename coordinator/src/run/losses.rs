@@ -7,9 +7,6 @@ use proto::refusal::{HostRefusal, LossCause, Refusal};
 use super::{driver::Driver, host_changes};
 use crate::{cluster::Host, plan::PlannedTrial, scenario::host_loss::HostLossPolicy, store::HostEntry};
 
-/// How often a trial is repeated because it lost a host.
-pub(super) const MOST_REPEATS: u32 = 5;
-
 impl Driver<'_> {
     /// Keeps the losses since the last time, and waits for lost hosts or goes on without them. `Break` if the run is
     /// interrupted meanwhile.
