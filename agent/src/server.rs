@@ -181,11 +181,10 @@ impl ServeOptions {
 pub fn serve_hosts(options: ServeOptions) -> Result<(), ServeError> {
     options.check()?;
     let watched = options.tls.clone().map(Watched::<Server>::new).transpose()?.map(Arc::new);
-    let (runtime, data_dir) = prepare(&options.data_dir)?;
+    let (runtime, topology, data_dir) = prepare(&options.data_dir)?;
     let paths = allowed_paths(&options.allow_paths, &data_dir)?;
-    let service = AgentService::new(Topology::discover()?, data_dir, options.devices)
-        .allowing_paths(paths)
-        .limited(options.limits);
+    let service =
+        AgentService::new(topology, data_dir, options.devices).allowing_paths(paths).limited(options.limits);
     let served = runtime.block_on(async {
         let (door, admitted) = Door::new(options.limits.connections, service.metrics());
         let mut token = None;
@@ -297,11 +296,11 @@ pub fn serve_embedded(data_dir: &Path) -> ExitCode {
 }
 
 fn embedded(data_dir: &Path) -> Result<(), ServeError> {
-    let (runtime, data_dir) = prepare(data_dir)?;
+    let (runtime, topology, data_dir) = prepare(data_dir)?;
     // Starting a coordinator does not grant access to any block device. Files are limited by the rights of the user,
     // who is the only client.
-    let service = AgentService::new(Topology::discover()?, data_dir, AllowList::default())
-        .allowing_paths(AllowedPaths::of_user());
+    let service =
+        AgentService::new(topology, data_dir, AllowList::default()).allowing_paths(AllowedPaths::of_user());
     let served = runtime.block_on(async {
         // SAFETY: descriptor 0 is open at start and used by nothing else in this process.
         let inherited = unsafe { OwnedFd::from_raw_fd(0) };
@@ -353,8 +352,9 @@ pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Raises limits and starts the runtime on its own CPU. Returns it with the data directory.
-fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, PathBuf), ServeError> {
+/// Raises limits and starts the runtime on its own CPU. Returns it with the CPUs that the process may use, read before this
+/// thread was pinned, and the data directory.
+fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, Topology, PathBuf), ServeError> {
     let data_dir = data_dir
         .canonicalize()
         .and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(io::ErrorKind::NotADirectory.into()) })
@@ -367,7 +367,7 @@ fn prepare(data_dir: &Path) -> Result<(tokio::runtime::Runtime, PathBuf), ServeE
     if let Err(error) = topology::pin_current_thread(topology.runtime_cpu) {
         tracing::warn!("the runtime cannot be pinned to CPU {}: {error}", topology.runtime_cpu);
     }
-    Ok((runtime::start(1)?, data_dir))
+    Ok((runtime::start(1)?, topology, data_dir))
 }
 
 async fn router(service: &AgentService, check: TokenCheck) -> Router {
