@@ -13,9 +13,11 @@ use crate::{
 
 /// A start counts as on time up to this delay.
 const LATE_NS: u64 = 50_000_000;
-/// A window has the right length up to this difference, or a tenth of the runtime if that is longer. Threads that share a
-/// busy CPU end tens of milliseconds apart.
-const LENGTH_NS: u64 = 100_000_000;
+/// A window may be longer than planned by this much, or by a tenth: a busy machine stops its worker late, which its rates
+/// take into account, because they are per time that was measured.
+const LONGER_NS: u64 = 500_000_000;
+/// A window may be shorter than planned by this much, or by a tenth.
+const SHORTER_NS: u64 = 100_000_000;
 
 /// The marks of a trial. Each names its hosts if the trial has several.
 pub(super) fn marks<'a>(trial: &Trial, run: &TrialRun, name: impl Fn(usize) -> &'a str) -> Vec<Mark> {
@@ -64,7 +66,8 @@ fn reasons(trial: &Trial, host: &HostRun, alone: bool, interrupted: bool) -> Vec
             reasons.push(Reason::Late(late / 1_000_000));
         }
         let lasted = finished.window.end_ns.saturating_sub(finished.window.begin_ns);
-        if lasted.abs_diff(runtime) > LENGTH_NS.max(runtime / 10) {
+        let tolerated = if lasted > runtime { LONGER_NS } else { SHORTER_NS };
+        if lasted.abs_diff(runtime) > tolerated.max(runtime / 10) {
             reasons.push(Reason::WindowLength { ms: lasted / 1_000_000, planned_ms: runtime / 1_000_000 });
         }
     }
@@ -182,7 +185,7 @@ mod tests {
         };
         assert_eq!(with(3000), ["the measured window has 4000 ms instead of 1000 ms"]);
         assert_eq!(with(-500), ["the measured window has 500 ms instead of 1000 ms"]);
-        assert!(with(90).is_empty() && with(-90).is_empty());
+        assert!(with(450).is_empty() && with(-90).is_empty());
     }
 
     #[test]
