@@ -18,10 +18,10 @@ use super::{cache, descriptor, failed};
 /// Length of the range that is used, in bytes. A buffered write of this size takes long enough to be seen.
 const RANGE: u64 = 256 << 10;
 /// Attempts that must show pages in the cache before I/O counts as buffered: other programs may read the file once.
-const SIGHTINGS: u32 = 3;
+const SIGHTINGS: u32 = 2;
 /// Attempts without such pages that prove direct writes. A buffered write drops its pages soon, and the thread that
 /// watches may not run in that time on a busy machine. Pages that were read stay, so one attempt proves direct reads.
-const WRITE_ATTEMPTS: u32 = 4;
+const WRITE_ATTEMPTS: u32 = 12;
 /// Times that the range is written in one attempt.
 const WRITES: u32 = 2;
 
