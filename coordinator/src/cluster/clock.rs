@@ -65,7 +65,7 @@ const KEPT: usize = 16;
 
 /// The readings of a host's clock over time.
 ///
-/// Every reading bounds the offset at every other time: its error grows by [`DRIFT_PPM`] with the distance in time. The
+/// Every reading bounds the offset at every other time: its error grows by `DRIFT_PPM` with the distance in time. The
 /// offset at a time lies within all these bounds, so it is interpolated between the readings before and after.
 #[derive(Clone, Debug, Default)]
 pub struct ClockTrack {

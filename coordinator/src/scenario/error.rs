@@ -133,7 +133,7 @@ impl ScenarioError {
         Self { path: path.into(), problems, more }
     }
 
-    /// The problems; the first [`MAX_SHOWN`] if there are more.
+    /// The problems; the first `MAX_SHOWN` if there are more.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

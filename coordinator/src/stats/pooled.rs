@@ -1,8 +1,8 @@
 //! Shares the noise over all comparisons of a metric in a run: a hierarchical moderated t test.
 //!
 //! A comparison of few trials knows its own variance badly, and a t test of one degree of freedom finds nothing. The
-//! comparisons of a run have similar variances, however. They are therefore estimated together ([`prior`]), and each
-//! comparison gets a mixture of t distributions with more degrees of freedom ([`mixture`]). If its own variance does
+//! comparisons of a run have similar variances, however. They are therefore estimated together (`prior`), and each
+//! comparison gets a mixture of t distributions with more degrees of freedom (`mixture`). If its own variance does
 //! not fit the others, it counts as an outlier and keeps its own. (G. Smyth, *Linear models and empirical Bayes methods
 //! for assessing differential expression in microarray experiments*, Statistical Applications in Genetics and Molecular
 //! Biology 3, 2004.) `docs/adr/0034-noise-is-shared-over-a-run.md` gives the reasons and the measurements.
