@@ -129,6 +129,7 @@ fn silent_connections_are_closed_and_cost_nothing() {
             _ => client.write_all(&[0x80; 20]),
         };
     }
+    // The CPU time of two seconds in which all clients are silent, once the agent has dealt with what they sent.
     std::thread::sleep(Duration::from_secs(1));
     let before = agent.cpu();
     std::thread::sleep(Duration::from_secs(2));

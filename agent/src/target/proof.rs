@@ -19,9 +19,13 @@ use super::{cache, descriptor, failed};
 const RANGE: u64 = 256 << 10;
 /// Attempts that must show pages in the cache before I/O counts as buffered: other programs may read the file once.
 const SIGHTINGS: u32 = 2;
-/// Attempts without such pages that prove direct writes. A buffered write drops its pages soon, and the thread that
-/// watches may not run in that time on a busy machine. Pages that were read stay, so one attempt proves direct reads.
-const WRITE_ATTEMPTS: u32 = 12;
+/// Attempts without such pages that prove direct I/O.
+const MISSES: u32 = 2;
+/// An attempt to write without such pages counts only if the cache was examined this often during it. A buffered write
+/// drops its pages soon, and on a busy machine the thread that watches may not run in that time.
+const LOOKS: u64 = 20;
+/// The most attempts. If too few of them count, the result is unknown.
+const ATTEMPTS: u32 = 24;
 /// Times that the range is written in one attempt.
 const WRITES: u32 = 2;
 
@@ -62,14 +66,14 @@ pub(super) fn examine(fd: BorrowedFd<'_>, size: u64, unit: u64, writes: bool) ->
     let subject = Subject { fd, file: File::from(file), size, range };
     let mut data = descriptor::Aligned::new((subject.range.end - subject.range.start) as usize);
     let read = |data: &mut [u8]| subject.read(data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
-    match subject.is_cached(1, || read(data.bytes()))? {
+    match subject.is_cached(true, || read(data.bytes()))? {
         None => return Ok(Direct::Unknown),
         Some(true) => return Ok(Direct::ReadsCached),
         Some(false) if !writes => return Ok(Direct::Proven),
         Some(false) => {}
     }
     let write = || subject.write(data.bytes()).map_err(|errno| failed(TargetStep::WriteDirect, errno));
-    Ok(match subject.is_cached(WRITE_ATTEMPTS, write)? {
+    Ok(match subject.is_cached(false, write)? {
         None => Direct::Unknown,
         Some(true) => Direct::WritesCached,
         Some(false) => Direct::Proven,
@@ -104,26 +108,32 @@ impl Subject<'_> {
         (0..WRITES).try_for_each(|_| self.file.write_all_at(data, self.range.start).map_err(errno_of))
     }
 
-    /// Whether most of the range is cached during or after an attempt at the I/O, in [`SIGHTINGS`] attempts before it
-    /// is not in `misses`; `None` if this is unknown.
+    /// Whether most of the range is cached during or after an attempt at the I/O, in [`SIGHTINGS`] attempts before it is
+    /// not in [`MISSES`]; `None` if this is unknown. Pages that buffered I/O leaves in the cache are seen `afterwards` too.
     fn is_cached(
         &self,
-        misses: u32,
+        afterwards: bool,
         mut io: impl FnMut() -> Result<(), Refusal>,
     ) -> Result<Option<bool>, Refusal> {
         let len = self.range.end - self.range.start;
         let (mut seen, mut missed) = (0, 0);
-        while seen < SIGHTINGS && missed < misses {
+        for _ in 0..ATTEMPTS {
             // All pages, because a folio that extends beyond the range would stay.
             cache::drop_cached(self.fd, self.size);
             let Some(before) = self.cached()? else { return Ok(None) };
-            let highest = self.highest_during(&mut io)?;
+            let watched = self.watched(&mut io)?;
             let Some(after) = self.cached()? else { return Ok(None) };
             // Pages that cannot be dropped prove nothing.
-            let cached = highest.max(after).saturating_sub(before) * 2 >= len;
-            *(if cached { &mut seen } else { &mut missed }) += 1;
+            if watched.highest.max(after).saturating_sub(before) * 2 >= len {
+                seen += 1;
+            } else if afterwards || watched.looks.is_none_or(|looks| looks >= LOOKS) {
+                missed += 1;
+            }
+            if seen == SIGHTINGS || missed == MISSES {
+                return Ok(Some(seen == SIGHTINGS));
+            }
         }
-        Ok(Some(seen == SIGHTINGS))
+        Ok(None)
     }
 
     /// Cached bytes of the range.
@@ -131,28 +141,37 @@ impl Subject<'_> {
         cache::cached_bytes(self.fd, self.range.clone(), &AtomicBool::new(false))
     }
 
-    /// The most cached bytes of the range while `io` runs: a buffered write drops its pages when they are written.
-    fn highest_during(&self, io: impl FnOnce() -> Result<(), Refusal>) -> Result<u64, Refusal> {
-        let (over, watching) = (AtomicBool::new(false), AtomicBool::new(false));
-        let highest = AtomicU64::new(0);
+    /// Examines the cache while `io` runs: a buffered write drops its pages when they are written.
+    fn watched(&self, io: impl FnOnce() -> Result<(), Refusal>) -> Result<Watched, Refusal> {
+        let (over, highest, looks) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        let mut during = None;
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let watching = scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let Some(now) = cache::bytes_by_cachestat(self.fd, self.range.clone()) else { break };
                     highest.fetch_max(now, Ordering::Relaxed);
-                    watching.store(true, Ordering::Release);
+                    looks.fetch_add(1, Ordering::Release);
                 }
-                watching.store(true, Ordering::Release);
             });
-            while !watching.load(Ordering::Acquire) {
+            while looks.load(Ordering::Acquire) == 0 && !watching.is_finished() {
                 thread::yield_now();
             }
+            let before = looks.load(Ordering::Relaxed);
             let done = io();
+            during = (before > 0).then(|| looks.load(Ordering::Relaxed) - before);
             over.store(true, Ordering::Relaxed);
             done
         })?;
-        Ok(highest.into_inner())
+        Ok(Watched { highest: highest.into_inner(), looks: during })
     }
+}
+
+/// What was seen of the cache during an attempt.
+struct Watched {
+    /// The most cached bytes of the range.
+    highest: u64,
+    /// How often they were counted; `None` if the kernel (before 6.5) cannot count them meanwhile.
+    looks: Option<u64>,
 }
 
 fn errno_of(error: std::io::Error) -> Errno {
@@ -225,6 +244,6 @@ mod tests {
         let subject = Subject { fd: file.as_fd(), file: buffered, size: SIZE, range: middle(SIZE, 4096) };
         let mut data = vec![0; RANGE as usize];
         let read = || subject.read(&mut data).map_err(|errno| failed(TargetStep::ReadDirect, errno));
-        assert_eq!(subject.is_cached(1, read).unwrap(), Some(true));
+        assert_eq!(subject.is_cached(true, read).unwrap(), Some(true));
     }
 }

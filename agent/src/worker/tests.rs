@@ -52,7 +52,10 @@ async fn run(trial: &Arc<Trial>, size: u64, stop_early: bool) -> Result<(Vec<Rep
     }
     pool.start(clock::monotonic_ns());
     if stop_early {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        while pool.release().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
         pool.stop();
     }
     let mut reports = Vec::new();
@@ -362,7 +365,7 @@ async fn concurrency_threads_gives_each_worker_depth_one() {
 #[tokio::test]
 async fn stopped_trials_keep_their_results() {
     let mut trial = (*trial(trial::Engine::new(EngineKind::Psync))).clone();
-    // Long enough to be stopped early on a busy machine too, where its window may begin late.
+    // Long enough to be stopped early on a busy machine too.
     trial.workload.runtime = Nanos(10_000_000_000);
     let (reports, recorded, _) = run(&Arc::new(trial), 1 << 20, true).await.unwrap();
     let window = reports[0].window.clone().unwrap();

@@ -126,9 +126,7 @@ fn begin(
     directory.write_plan(plan)?;
     directory.write_hosts(&entries(cluster))?;
     if let Some(calibration) = settings.calibration {
-        let comparisons = plan.comparisons(&scenario.scenario);
-        let own = calibration.clone().for_run(plan.trials_per_cell, plan.length(), comparisons);
-        directory.write_calibrated_by(&own)?;
+        write_calibration(&mut directory, calibration.clone(), plan, scenario)?;
     }
     let hosts = &settings.measuring.hosts;
     let served = hosts.agents.is_some() || hosts.inventory.is_some();
@@ -143,6 +141,17 @@ fn begin(
         ..Journal::default()
     })?;
     Ok(directory)
+}
+
+/// Records the calibration that bounds the verdicts, with the differences that are visible with the trials of the plan.
+pub(super) fn write_calibration(
+    directory: &mut RunDir,
+    calibration: Calibration,
+    plan: &Plan,
+    scenario: &Loaded,
+) -> Result<(), StoreError> {
+    let comparisons = plan.comparisons(&scenario.scenario);
+    directory.write_calibrated_by(&calibration.for_run(plan.trials_per_cell, plan.length(), comparisons))
 }
 
 /// The views of the running trials.

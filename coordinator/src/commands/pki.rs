@@ -47,7 +47,7 @@ pub enum Action {
     #[command(after_help = "\
 Examples:
   coordinator pki init
-  coordinator pki init --lab rack7 --dir /root/pki")]
+  coordinator pki init --lab rack7 --dir /etc/ringbench/pki")]
     Init {
         /// Name of the lab: agents and coordinators of different labs refuse each other.
         #[arg(long, value_name = "NAME", default_value = "lab")]

@@ -7,7 +7,7 @@ use proto::notice::Notice as _;
 
 use super::{
     args::{SecurityArgs, ViewArgs},
-    execute::{Views, entries, leased, run_in},
+    execute::{Views, entries, leased, run_in, write_calibration},
     on_runtime,
     outcome::{announce_rest, conclude},
     print,
@@ -260,12 +260,7 @@ async fn on_cluster(
         if args.trials.is_some() {
             directory.write_plan(&plan)?;
             if let Some(calibration) = directory.calibrated_by()? {
-                let comparisons = plan.comparisons(&scenario.scenario);
-                directory.write_calibrated_by(&calibration.for_run(
-                    plan.trials_per_cell,
-                    plan.length(),
-                    comparisons,
-                ))?;
+                write_calibration(&mut directory, calibration, &plan, &scenario)?;
             }
         }
         Recorded::read(&plan, &directory, reason)

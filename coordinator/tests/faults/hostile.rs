@@ -129,8 +129,7 @@ fn a_hangup_keeps_what_was_measured() {
     let text = scenario("{file: {size: 64KiB, direct: false}}", "warmup: 5ms, runtime: 20s");
     let run = place.start(place.run(&text));
     let agent = place.agent();
-    until("both audits are done", || (place.trials().len() == 2).then_some(()));
-    until("a worker is there", || has_thread(agent, "worker-0").then_some(()));
+    until_timed(&place, agent);
     run.send(Signal::HUP);
     run.wait().exits(130).says(&["stopping; finished trials are kept"]);
     place.assert_clean();
@@ -152,8 +151,8 @@ fn a_window_that_was_stopped_does_not_count() {
     let text = scenario("{file: {size: 64KiB, direct: false}}", "warmup: 5ms, runtime: 1500ms");
     let run = place.start(place.run(&text));
     let agent = place.agent();
-    until("both audits are done", || (place.trials().len() == 2).then_some(()));
-    until("a worker is there", || has_thread(agent, "worker-0").then_some(()));
+    until_timed(&place, agent);
+    // In the middle of the window, and for longer than it lasts.
     std::thread::sleep(Duration::from_millis(700));
     send(agent, Signal::STOP);
     std::thread::sleep(Duration::from_secs(3));

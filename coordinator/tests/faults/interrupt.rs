@@ -56,8 +56,7 @@ fn interrupts_while_measuring() {
     let place = Place::new();
     let run = place.start(place.run(&text("64KiB", "warmup: 5ms, runtime: 20s")));
     let agent = place.agent();
-    until("both audits are done", || (place.trials().len() == 2).then_some(()));
-    until("a worker is there", || has_thread(agent, "worker-0").then_some(()));
+    until_timed(&place, agent);
     std::thread::sleep(Duration::from_secs(1));
     interrupted(&place, run);
     let trials = place.trials();

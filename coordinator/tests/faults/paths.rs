@@ -100,8 +100,7 @@ fn reports_a_file_that_shrinks_during_the_run() {
     let path = place.write("target", data());
     let process = place.start(place.run(&text(&path, "warmup: 5ms, runtime: 1s")));
     let agent = place.agent();
-    until("both audits are done", || (place.trials().len() == 2).then_some(()));
-    until("a trial runs", || has_thread(agent, "worker-0").then_some(()));
+    until_timed(&place, agent);
     std::thread::sleep(Duration::from_millis(100));
     File::options().write(true).open(&path).unwrap().set_len(64 << 10).unwrap();
     let ran = process.wait().exits(4);

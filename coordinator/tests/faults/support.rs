@@ -172,6 +172,12 @@ pub fn has_thread(process: i32, name: &str) -> bool {
         .any(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name))
 }
 
+/// Waits until the audits of two cells are done and a timed trial has a worker.
+pub fn until_timed(place: &Place, agent: i32) {
+    until("both audits are done", || (place.trials().len() == 2).then_some(()));
+    until("a worker is there", || has_thread(agent, "worker-0").then_some(()));
+}
+
 /// Whether a process has a target open in its data directory; its small probe file does not count.
 pub fn has_open(process: i32, dir: &Path) -> bool {
     let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };

@@ -100,10 +100,11 @@ impl Node {
         Scaled { freedom: OUTLIER_FREEDOM, log_variance }
     }
 
-    /// The logarithms of the densities of a usual cell and of an outlier, each times its probability.
-    fn likelihoods(&self, cell: &Cell, outliers: f64) -> [f64; 2] {
+    /// For each of [`OUTLIERS`], the logarithms of the densities of a usual cell and of an outlier, each times its
+    /// probability.
+    fn likelihoods(&self, cell: &Cell) -> [[f64; 2]; 2] {
         let (usual, outlier) = (self.usual.likelihood(cell), self.outlier().likelihood(cell));
-        [(1.0 - outliers).ln() + usual, outliers.ln() + outlier]
+        OUTLIERS.map(|outliers| [(1.0 - outliers).ln() + usual, outliers.ln() + outlier])
     }
 
     /// Learns which arms are noisy, and how well this point of the grid fits all cells.
@@ -112,8 +113,8 @@ impl Node {
         let mut arms: BTreeMap<usize, [f64; 2]> = BTreeMap::new();
         for cell in cells {
             let arm = arms.entry(cell.arm).or_insert(prior);
-            for (sum, outliers) in arm.iter_mut().zip(OUTLIERS) {
-                *sum += cell.weight * log_sum(self.likelihoods(cell, outliers));
+            for (sum, likelihoods) in arm.iter_mut().zip(self.likelihoods(cell)) {
+                *sum += cell.weight * log_sum(likelihoods);
             }
         }
         self.weight += arms.values().map(|arm| log_sum(*arm)).sum::<f64>();
@@ -123,10 +124,7 @@ impl Node {
     /// The probability that a cell is an outlier.
     fn outlying(&self, cell: &Cell) -> f64 {
         let noisy = self.noisy.get(&cell.arm).copied().unwrap_or(NOISY_ARMS);
-        let [if_like, if_noisy] = OUTLIERS.map(|outliers| {
-            let [usual, outlier] = self.likelihoods(cell, outliers);
-            logistic(outlier - usual)
-        });
+        let [if_like, if_noisy] = self.likelihoods(cell).map(|[usual, outlier]| logistic(outlier - usual));
         (1.0 - noisy) * if_like + noisy * if_noisy
     }
 }
