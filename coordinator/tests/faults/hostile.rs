@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use crate::support::{
-    Place, Ran, bin, has_thread, is_root, open_bin, scenario, send, tiny, unprivileged_alone, until,
+    Place, Ran, bin, is_root, open_bin, scenario, send, tiny, unprivileged_alone, until_timed,
 };
 
 /// Time for reading any file on a busy machine.

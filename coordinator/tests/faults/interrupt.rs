@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{Place, Process, Ran, has_open, has_thread, scenario, send, until};
+use crate::support::{Place, Process, Ran, has_open, has_thread, scenario, send, until, until_timed};
 
 fn text(size: &str, workload: &str) -> String {
     scenario(&format!("{{file: {{size: {size}, direct: false}}}}"), workload)

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Place, Ran, has_thread, open_bin, scenario, unprivileged, until};
+use crate::support::{Place, Ran, open_bin, scenario, unprivileged, until_timed};
 
 fn text(path: &Path, workload: &str) -> String {
     scenario(&format!("{{path: {}, direct: false}}", path.display()), workload)
