@@ -8,6 +8,7 @@ use std::{
     os::{fd::BorrowedFd, unix::fs::FileExt as _},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use proto::refusal::{DirectFailure, Refusal, TargetStep};
@@ -24,8 +25,8 @@ const MISSES: u32 = 2;
 /// An attempt to write without such pages counts only if the cache was examined this often during it. A buffered write
 /// drops its pages soon, and on a busy machine the thread that watches may not run in that time.
 const LOOKS: u64 = 20;
-/// The most attempts. If too few of them count, the result is unknown.
-const ATTEMPTS: u32 = 24;
+/// For how long attempts are made. If too few of them count, the result is unknown.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Times that the range is written in one attempt.
 const WRITES: u32 = 2;
 
@@ -117,7 +118,8 @@ impl Subject<'_> {
     ) -> Result<Option<bool>, Refusal> {
         let len = self.range.end - self.range.start;
         let (mut seen, mut missed) = (0, 0);
-        for _ in 0..ATTEMPTS {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             // All pages, because a folio that extends beyond the range would stay.
             cache::drop_cached(self.fd, self.size);
             let Some(before) = self.cached()? else { return Ok(None) };
