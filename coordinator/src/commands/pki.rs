@@ -21,16 +21,18 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  coordinator pki init                                 create the lab's authority in ./pki
-  coordinator pki agent n1 --san n1.lab --san 10.0.0.1 a certificate for host n1, in pki/agents/n1
-  coordinator pki coordinator alice                    a certificate for a user, in pki/coordinators/alice
-  coordinator pki renew                                new certificates for all names
-  coordinator pki revoke n1                            refuse n1 from now on
+  coordinator pki init                      create the lab's authority in ./pki
+  coordinator pki agent n1 --san 10.0.0.1   a certificate for host n1, in pki/agents/n1
+  coordinator pki coordinator alice         a certificate for a user, in pki/coordinators/alice
+  coordinator pki renew                     new certificates for all names
+  coordinator pki revoke n1                 refuse n1 from now on
   coordinator pki show
 
-Copy pki/agents/n1 to host n1 and to no other, and start `agent serve --listen 10.0.0.1:7420 --tls-dir n1` there.
-Agents and coordinators read changed files without a restart. After `revoke`, copy crl.pem to all hosts.
-Keep pki/ca on this machine: its key can create any certificate.")]
+Copy pki/agents/n1 to host n1 and to no other, and start the agent there:
+  agent serve --listen 10.0.0.1:7420 --tls-dir n1
+
+Agents and coordinators read changed files without a restart. After `revoke`, copy crl.pem to all
+hosts. Keep pki/ca on this machine: its key can create any certificate.")]
 pub struct PkiArgs {
     /// The directory of the authority.
     #[arg(long, value_name = "DIR", default_value = "pki", global = true)]
@@ -62,8 +64,8 @@ Examples:
   coordinator pki agent n1
   coordinator pki agent n1 --san n1.lab.example --san 10.0.0.1 --san fd00::1
 
-A coordinator checks that the host in the agent's address is NAME or one of --san. If addresses are IP addresses,
-name them, or set `tls_name: NAME` for the host in the inventory.")]
+A coordinator checks that the host in the agent's address is NAME or one of --san. If the inventory
+has IP addresses, give each with --san, or set `tls_name: NAME` for the host.")]
     Agent {
         /// Name of the host.
         name: String,
@@ -104,8 +106,8 @@ The previous certificates stay valid until they expire. Revoked names are not re
 Example:
   coordinator pki revoke n1
 
-The list is written to crl.pem of every directory in the authority. Copy it to all hosts and coordinators: they read
-it without a restart and then close connections of revoked coordinators.")]
+The list is written to crl.pem in every directory of the authority. Copy it to all hosts and
+coordinators. They read it without a restart. Agents close connections of revoked coordinators.")]
     Revoke {
         /// The name or the serial number.
         name: String,
