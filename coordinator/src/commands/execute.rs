@@ -12,7 +12,7 @@ use super::{
     report::stored,
 };
 use crate::{
-    cluster::{Cluster, Host, select},
+    cluster::{Cluster, select},
     exit::Exit,
     exporter::Exporter,
     plan::Plan,
@@ -231,14 +231,7 @@ fn lease_name(plan: &Plan) -> String {
 
 /// The hosts as they are recorded.
 pub(super) fn entries(cluster: &Cluster) -> Vec<HostEntry> {
-    let entry = |host: &Host| HostEntry {
-        name: host.name.clone(),
-        address: host.address.clone(),
-        tls_name: host.tls_name.clone(),
-        labels: host.labels.clone(),
-        description: host.description.clone(),
-    };
-    cluster.hosts().iter().map(entry).collect()
+    cluster.hosts().iter().map(HostEntry::from).collect()
 }
 
 struct Store(RunDir);

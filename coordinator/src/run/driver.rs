@@ -85,9 +85,14 @@ impl<'a> Driver<'a> {
 
     /// Whether a host of the trial is lost, none is left, or its cell was refused.
     pub(super) fn cannot_run(&self, planned: &PlannedTrial) -> bool {
-        let hosts = &self.cell_hosts[planned.cell];
-        let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
-        lost || hosts.is_empty() || self.refused_cells.contains(planned.cell)
+        self.lacks_a_host(planned)
+            || self.cell_hosts[planned.cell].is_empty()
+            || self.refused_cells.contains(planned.cell)
+    }
+
+    /// Whether a host of the trial is lost.
+    fn lacks_a_host(&self, planned: &PlannedTrial) -> bool {
+        self.cell_hosts[planned.cell].iter().any(|&host| self.cluster.hosts()[host].lost.is_some())
     }
 
     /// Runs a trial and keeps it, and again if it lost a host and the scenario wants that. Returns whether noise is its
@@ -98,9 +103,7 @@ impl<'a> Driver<'a> {
     pub(super) async fn trial(&mut self, planned: &PlannedTrial) -> miette::Result<ControlFlow<(), bool>> {
         for _ in 0..MOST_ATTEMPTS {
             let ran = self.attempt(planned).await?;
-            let hosts = &self.cell_hosts[planned.cell];
-            let lost = hosts.iter().any(|&host| self.cluster.hosts()[host].lost.is_some());
-            if ran.is_break() || !lost {
+            if ran.is_break() || !self.lacks_a_host(planned) {
                 return Ok(ran);
             }
             if self.settle().await?.is_break() {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use proto::refusal::{HostRefusal, LossCause, Refusal};
 
 use super::{driver::Driver, host_changes};
-use crate::{cluster::Host, plan::PlannedTrial, scenario::host_loss::HostLossPolicy, store::HostEntry};
+use crate::{plan::PlannedTrial, scenario::host_loss::HostLossPolicy, store::HostEntry};
 
 impl Driver<'_> {
     /// Keeps the losses since the last time, and waits for lost hosts or goes on without them. `Break` if the run is
@@ -44,13 +44,13 @@ impl Driver<'_> {
     }
 
     async fn wait_for(&mut self, index: usize) -> miette::Result<ControlFlow<()>> {
-        let before = entry(&self.cluster.hosts()[index]);
+        let before = HostEntry::from(&self.cluster.hosts()[index]);
         self.progress.awaits(&before.name);
         let Some(back) = self.stop.or(self.cluster.regain(index)).await else {
             self.outcome.interrupted = true;
             return Ok(ControlFlow::Break(()));
         };
-        match back.and_then(|()| unchanged(&before, &entry(&self.cluster.hosts()[index]))) {
+        match back.and_then(|()| unchanged(&before, &HostEntry::from(&self.cluster.hosts()[index]))) {
             Ok(()) => {
                 self.lost.remove(&index);
                 self.outcome.returned.push(before.name.clone());
@@ -79,10 +79,6 @@ fn unchanged(before: &HostEntry, after: &HostEntry) -> Result<(), Refusal> {
     } else {
         Err(HostRefusal::Lost { cause: LossCause::Changed { facts } }.into())
     }
-}
-
-fn entry(host: &Host) -> HostEntry {
-    HostEntry { name: host.name.clone(), description: host.description.clone(), ..HostEntry::default() }
 }
 
 #[cfg(test)]

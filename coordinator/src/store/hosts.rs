@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use proto::outcome::HostDescription;
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::Host;
+
 /// A host of the run: its address and its description.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostEntry {
@@ -19,4 +21,16 @@ pub struct HostEntry {
     pub labels: BTreeMap<String, String>,
     /// Fingerprint and capabilities.
     pub description: HostDescription,
+}
+
+impl From<&Host> for HostEntry {
+    fn from(host: &Host) -> Self {
+        Self {
+            name: host.name.clone(),
+            address: host.address.clone(),
+            tls_name: host.tls_name.clone(),
+            labels: host.labels.clone(),
+            description: host.description.clone(),
+        }
+    }
 }
